@@ -365,7 +365,7 @@ if child == 0:
     os.setuid(os.getuid() or 65534)
     libc.prctl(4, 1, 0, 0, 0)
     if {hidden}:
-        launch._hide()
+        launch.hide()
     os.write(go, b".")
     os.read(os.pipe()[0], 1)
 os.read(ready, 1)

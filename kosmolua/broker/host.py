@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kosmolua.accounts.accounts import Accounts
+    from kosmolua.broker.apart import Apart
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.journal import Journal
     from kosmolua.broker.options import RuntimeOptions
@@ -154,22 +155,55 @@ class Host:
 
         names = tuple(self.secret_names if secrets is None else secrets)
         is_known = is_complete or self._accounts_source is not None
-        return Checker(self.catalog.preferring(account), Secrets(names, is_complete) if is_known else None)
+        known = Secrets(names, is_complete) if is_known else None
+        if self._apart:
+            from kosmolua.broker.apart import ApartChecker
+
+            return ApartChecker(self.catalog, known, account, self._apart)
+        return Checker(self.catalog.preferring(account), known)
 
     @lazy
     def scripts(self) -> Scripts:
         """The user's own scripts."""
         from kosmolua.catalog.scripts import Scripts
 
+        return Scripts(self._scripts_folder, lambda: self.catalog, lambda: self.limits.max_source)
+
+    @property
+    def _scripts_folder(self) -> str | os.PathLike[str]:
         own = os.path.join(self._tenancy.folder, "scripts") if self._tenancy else scripts_folder()
-        return Scripts(self._options.scripts or own, lambda: self.catalog, lambda: self.limits.max_source)
+        return self._options.scripts or own
 
     @lazy
     def docs(self) -> Library:
         """The documentation that scripts can list, search and read."""
+        if self._apart:
+            from kosmolua.broker.apart import ApartLibrary
+
+            return ApartLibrary(self.catalog, self._apart)
         from kosmolua.docs import Library
 
         return Library(self.catalog)
+
+    @lazy
+    def _apart(self) -> Apart | None:
+        """Lets other processes check and search; None if only this one can, which knows MCP servers and objects."""
+        if not self._options.apart or self.servers.names():
+            return None
+        from kosmolua.broker.apart import Apart
+
+        try:
+            packed = self._options.but(
+                accounts=self._accounts_source,
+                simulate=self._simulate,
+                scripts=self._scripts_folder,
+                **dict.fromkeys(("backend", "environ", "journal", "secrets", "store", "tenancy")),
+                **dict.fromkeys(("allow", "deny"), ()),
+            ).packed()
+        except TypeError:  # accounts or integrations were passed as objects
+            return None
+        client = self._tenancy.name if self._tenancy else None
+        return Apart(self._options.apart, client, packed, self._environ, Host)
 
     @lazy
     def redactor(self) -> Redactor:

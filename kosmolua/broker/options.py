@@ -209,6 +209,8 @@ class RuntimeOptions(OptionRecord):
         store: The place for recordings made without a file name; by default the user's state folder. It stays open when
             the runtime is closed. :func:`kosmolua.recordings.stores.open_stores` opens stores.
         tenancy: The tenant that the runtime belongs to, on a server with several tenants.
+        apart: A function that calls a function in another process, for checks and the documentation, so that these do
+            not delay the threads of a server: :meth:`kosmolua.processes.readers.Readers.call`.
     """
 
     accounts: str | os.PathLike[str] | Mapping[str, Any] | None = option(
@@ -259,6 +261,7 @@ class RuntimeOptions(OptionRecord):
     tenancy: Tenancy | None = option(
         default=None, travel=_staying("a tenant's runtime belongs to its server, so it stays in this process")
     )
+    apart: Callable[..., Any] | None = option(default=None, travel=None)
 
     def packed(self) -> bytes:
         """Return the options for another process, which :meth:`unpacked` reads. Credentials are never among them.

@@ -120,11 +120,11 @@ def _await_end(pid: int) -> None:
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
     """Start a sandbox process without this one's environment, and with its memory out of reach."""
     process = _spawn(role, stdin, stdout, stderr)
-    _hide()
+    hide()
     return process
 
 
-def _hide() -> None:
+def hide() -> None:
     """On Linux, hide the memory and environment of this process from others of its user, such as an escaped script.
 
     From then on only root can attach a debugger, and the system writes no core dump.

@@ -74,7 +74,7 @@ class WorkerPool:
         self._reuse = reuse
         self._spare: ColdChild | None = None
         self._lock = RLock()
-        self._places = _Places(workers)
+        self._places = Places(workers)
 
     def share(self, enter: Callable[[], Slot], enter_queue: Callable[[], Slot], among: int = 1) -> None:
         """Let a run be active only while it also has a slot; call this before the first run.
@@ -162,7 +162,7 @@ class WorkerPool:
             spares.leave()
         forget(self)
         self._lock = RLock()
-        self._places = _Places(self._workers)
+        self._places = Places(self._workers)
 
     def _start(self, limits: Limits) -> Child:
         try:
@@ -189,7 +189,7 @@ class WorkerPool:
 class Turn:
     """A run's turn: it waits, then ``holds`` a place, and has its process as ``child``."""
 
-    def __init__(self, places: _Places, client: str | None, on_come: Callable[[], None] | None = None) -> None:
+    def __init__(self, places: Places, client: str | None, on_come: Callable[[], None] | None = None) -> None:
         self.client = client
         self.holds = False
         self.child: Child
@@ -239,7 +239,7 @@ class Turn:
             self._on_come()
 
 
-class _Places:
+class Places:
     """Gives places to runs, so that clients take turns: ``_queues`` has the client that is next first."""
 
     def __init__(self, count: int) -> None:

@@ -210,6 +210,9 @@ class Run:
             report = checker.check(self._source, None if names is None else _unknown(names))
         except ConfigError:
             return  # the first call raises the same error
+        except WorkerLost as error:
+            self._warnings = [f"The script was not checked before it ran: {error}"]
+            return
         if not report.is_lua:
             return  # Lua reports the syntax error
         if refusal := report.refusal():

@@ -12,6 +12,7 @@ from kosmolua.broker.tenancy import Tenancy
 from kosmolua.concurrency import lazy
 from kosmolua.folders import tenant_folder
 from kosmolua.processes.pool import MAX_QUEUE
+from kosmolua.processes.readers import Readers
 from kosmolua.recordings.store import Store, Stores
 from kosmolua.runtime import Runtime
 from kosmolua.serve.held import Held
@@ -70,15 +71,25 @@ class TenantRuntime:
         server: The settings of the server.
         stores: The stores of all tenants.
         held: What bounds the bytes that the runs of all tenants hold.
+        readers: The processes that check the scripts of all tenants and search their documentation.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or a token is missing or too short.
     """
 
-    def __init__(self, settings: TenantSettings, common: Common, server: Settings, stores: Stores, held: Held) -> None:
+    def __init__(
+        self,
+        settings: TenantSettings,
+        common: Common,
+        server: Settings,
+        stores: Stores,
+        held: Held,
+        readers: Readers | None = None,
+    ) -> None:
         self.settings = settings
         self.server = server
         self.held = held
+        self._readers = readers
         self.stores = stores
         self.store = stores.of(settings.name)
         self._common = common
@@ -108,7 +119,10 @@ class TenantRuntime:
         return [self.runtime, simulated] if simulated else [self.runtime]
 
     def _open_runtime(self, *, simulate: bool) -> Runtime:
-        runtime = open_runtime(self.settings, self._common, self.server, self.store, held=self.held, simulate=simulate)
+        apart = self._readers.call if self._readers else None
+        runtime = open_runtime(
+            self.settings, self._common, self.server, self.store, held=self.held, simulate=simulate, apart=apart
+        )
         if self._common.processes > 1 or self.server.store is not None:
             kind = WORKERS if simulate == self._common.simulate else TRIAL_WORKERS
             workers = self.server.workers_of(self.settings)

@@ -24,6 +24,7 @@ from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
 from kosmolua.mcp.server import Handlers
 from kosmolua.memory import Endless
+from kosmolua.processes.readers import Readers
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.approvals import Approvals, WebApprover
@@ -418,6 +419,7 @@ class Tenants:
 
     def __init__(self, settings: Settings, common: Common, observers: Sequence[Observer] = ()) -> None:
         self.held = Held.within(settings.memory, common.processes)
+        self._readers = Readers()
         self._common = common
         self._observers = [*observers]
         self._leaving: set[asyncio.Task[None]] = set()
@@ -512,6 +514,7 @@ class Tenants:
             task.cancel()
         await asyncio.gather(*self._leaving, *(tenant.stop() for tenant in self), return_exceptions=True)
         await asyncio.to_thread(self.health.stop)
+        await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self.disconnect)
 
     def reopen_journals(self) -> None:
@@ -531,7 +534,7 @@ class Tenants:
         opened: list[TenantRuntime] = []
         try:
             for each in settings.tenants.values():
-                opened.append(TenantRuntime(each, self._common, settings, self.stores, self.held))
+                opened.append(TenantRuntime(each, self._common, settings, self.stores, self.held, self._readers))
             refuse_same_tokens(opened)
         except ConfigError:
             for each_opened in opened:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
+from typing import Any
 
 import click
 
@@ -41,7 +44,11 @@ def command(address: str | None, workers: int, options: Options) -> None:
         raise ConfigError("The MCP server needs the Python package mcp", hint="pip install 'kosmolua[mcp]'")
     from kosmolua.cli.progress import tracer
 
-    with open_runtime(options, workers=workers) as runtime, tracer(options.trace) as watch:
+    with (
+        _readers(address) as apart,
+        open_runtime(options, workers=workers, apart=apart) as runtime,
+        tracer(options.trace) as watch,
+    ):
         runtime.warm()
         from kosmolua.mcp.log import log_in_sentences
         from kosmolua.mcp.server import Handlers
@@ -74,6 +81,18 @@ def command(address: str | None, workers: int, options: Options) -> None:
             _collect_from_here()
             names, where = http.host_names(address), SocketAddress.read(address)
             http.serve(handlers, where, environ=os.environ, announce=console.complain, names=names)
+
+
+@contextmanager
+def _readers(address: str | None) -> Iterator[Callable[..., Any] | None]:
+    """Yield what checks and searches in other processes, for a server with several clients."""
+    if address is None:
+        yield None
+        return
+    from kosmolua.processes.readers import Readers
+
+    with closing(Readers()) as readers:
+        yield readers.call
 
 
 def _collect_from_here() -> None:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from kosmolua import protocol
 from kosmolua.escaping import exposed
-from kosmolua.lua.check import Checker, Report
+from kosmolua.lua.check import Report
 from kosmolua.runs.job import chunk_of
 from kosmolua.serve.pages.page_request import PageRequest
 
@@ -71,7 +71,7 @@ def _tried(request: PageRequest, source: str) -> dict[str, Any]:
 
 def _checked(request: PageRequest, source: str) -> Report:
     runtime = request.own.simulated if _is_simulated(request) else request.own.runtime
-    return Checker(runtime.catalog).check(chunk_of(source.encode("utf-8", "replace")))
+    return runtime.checker(is_complete=False).check(chunk_of(source.encode("utf-8", "replace")))
 
 
 def _source(request: PageRequest) -> str:
