@@ -1,33 +1,39 @@
-"""What one tenant's load does to the server and to another tenant: ``python tests/operations/noisy.py --help``.
+"""What one tenant's load does to the server and to another tenant, in containers of 256 MiB and 1 GiB.
 
-The server runs in a control group with a memory limit, as a container does, where one can be made. One tenant makes
-noise, each way for some seconds, and the other runs a short script again and again. For each way the script prints
-whether the server lives, its memory, and how much slower the other tenant became.
+One tenant makes noise in some way, and the other runs a short script again and again. Quiet and noisy spans take turns,
+so that what else the machine does is in both. A round has :data:`SPAN` seconds of noise.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
-import sys
-import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
+import pytest
 from httpx2 import AsyncClient, HTTPError, Limits, Response, Timeout
-from support.cgroups import MemoryGroup, memory_group
+from support.cgroups import memory_group
 from support.serving import ACME, GLOBEX, Serving, bearing, serving
 
+from operations.scenarios import Row
+
 MIB = 1024**2
+CONTAINERS = (256, 1024)
+"""Memory of the containers, in MiB."""
+MOST = 3.0
+"""How many times slower the other tenant may become, by the median."""
+SPAN, CALM = 10.0, 4.0
+"""Seconds of noise in a round, and of quiet before."""
 PATIENCE = 120
-"""Seconds to wait for the first answer to a noisy client, on a machine that has much else to do."""
+"""Seconds to wait for the first answer to a noisy client, and for the end of all noise."""
 ACCOUNTS = f"""\
 [serve]
 approval_wait = "5s"
@@ -52,7 +58,7 @@ class Way(NamedTuple):
     tool: str = "execute_lua"
 
 
-SEARCHES = 'for i = 1, 2000 do app.docs.search("restart a service " .. i) end'
+LINE = "do local name = app.integrations.render2.list_services({ limit = 5 }).services[1].name print(name) end\n"
 WAYS = {
     "endless loops": Way(48, "while true do end"),
     "memory hogs": Way(48, "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end"),
@@ -63,6 +69,8 @@ WAYS = {
     "900 calls": Way(24, f"for i = 1, 900 do {READ} end"),
     "approvals": Way(200, f"return {WRITE}"),
     "searches": Way(24, "restart a service and wait", "lua_search_docs"),
+    "searches in scripts": Way(24, "for i = 1, 900 do lua_search_docs('restart a service ' .. i) end"),
+    "60 KB to check": Way(24, f"local function never()\n{LINE * 580}end return 1"),
     "3,000 parentheses": Way(16, f"return {'(' * 3000}1{')' * 3000}"),
     "sources of 3.5 MB": Way(16, "local x = 1\n" * 290_000),
 }
@@ -105,19 +113,51 @@ async def disturb(url: str, way: Way, said: Counter[object]) -> None:
                 await asyncio.sleep(0.2)
 
 
-async def quiet(url: str, seconds: float) -> tuple[list[float], int]:
-    """Run a short script for so long; return how long each took, in seconds, and how many failed."""
-    taken, failed, ends = [], 0, time.monotonic() + seconds
+@dataclass
+class Seen:
+    """What was seen of a server that one tenant disturbs.
+
+    Args:
+        calm: How long each script of the other tenant took in quiet spans, in seconds.
+        noisy: How long each took in noisy spans.
+        said: How often the noisy clients got each status or error.
+        failed: How many scripts of the other tenant failed.
+        peak: The most memory of the server's process, in bytes.
+        lives: Whether the server lives.
+    """
+
+    calm: list[float] = field(default_factory=list)
+    noisy: list[float] = field(default_factory=list)
+    said: Counter[object] = field(default_factory=Counter)
+    failed: int = 0
+    peak: int = 0
+    lives: bool = True
+
+    @property
+    def times(self) -> float:
+        """How many times slower the other tenant became."""
+        return median(self.noisy) / median(self.calm)
+
+    def __str__(self) -> str:
+        calm, noisy = (f"{median(each) * 1000:.1f}" for each in (self.calm, self.noisy))
+        return (
+            f"{calm} -> {noisy} ms (x{self.times:.1f}), {self.failed} of {len(self.noisy)} failed, "
+            f"{self.peak // MIB} MiB, noisy {dict(self.said)}{'' if self.lives else ', the server is DEAD'}"
+        )
+
+
+async def quiet(server: Serving, seconds: float, taken: list[float], seen: Seen) -> None:
+    """Be the other tenant for so long."""
+    ends = time.monotonic() + seconds
     async with AsyncClient(headers=bearing(GLOBEX), timeout=Timeout(60)) as web:
-        while time.monotonic() < ends:
+        while time.monotonic() < ends and server.process.poll() is None:
             began = time.monotonic()
             try:
-                failed += await call(web, url, "execute_lua", "return 1") != 200
+                seen.failed += await call(web, server.url, "execute_lua", "return 1") != 200
             except HTTPError:
-                failed += 1
+                seen.failed += 1
             taken.append(time.monotonic() - began)
             await asyncio.sleep(0.02)
-    return taken, failed
 
 
 def resident(server: Serving) -> int:
@@ -126,73 +166,65 @@ def resident(server: Serving) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def endure(server: Serving, way: Way, seconds: float) -> dict[str, Any]:
-    """Make noise in one way for so long, and return what was seen."""
-    calm, _ = await quiet(server.url, min(seconds, 5))
-    said: Counter[object] = Counter()
-    noise = [asyncio.create_task(disturb(server.url, way, said)) for _ in range(way.clients)]
-    peak = 0
+async def endure(server: Serving, way: Way, rounds: int, seconds: float) -> Seen:
+    """Make noise in one way, in several rounds of so many seconds, and return what was seen."""
+    seen = Seen()
 
     async def watch() -> None:
-        nonlocal peak
         while server.process.poll() is None:
-            peak = max(peak, resident(server))
+            seen.peak = max(seen.peak, resident(server))
             await asyncio.sleep(0.1)
 
     watching = asyncio.create_task(watch())
-    await asyncio.sleep(1)
-    taken, failed = await quiet(server.url, seconds)
-    ends = time.monotonic() + PATIENCE
-    while not said and server.process.poll() is None and time.monotonic() < ends:
-        await asyncio.sleep(0.1)
-    for task in (*noise, watching):
-        task.cancel()
-    await asyncio.gather(*noise, watching, return_exceptions=True)
-    lives = server.process.poll() is None
-    await asyncio.sleep(3)
-    return {
-        "lives": lives,
-        "quiet_ms": round(median(calm) * 1000, 1),
-        "noisy_ms": round(median(taken) * 1000, 1),
-        "times": round(median(taken) / median(calm), 1),
-        "failed": f"{failed} of {len(taken)}",
-        "peak_mib": peak // MIB,
-        "rest_mib": resident(server) // MIB if lives else 0,
-        "noisy": dict(said),
-    }
-
-
-def enter(stack: ExitStack, limit: int | None) -> MemoryGroup | None:
-    """Put this process into a group with a limit of ``limit`` MiB, so that the server is in it too."""
-    return stack.enter_context(memory_group(limit * MIB)) if limit else None
-
-
-def endure_all(folder: Path, ways: list[str], seconds: float, limit: int | None, *options: str) -> dict[str, Any]:
-    """Start a server for each way, make noise, and return what was seen, by the way."""
-    seen = {}
-    for name in ways:
-        with ExitStack() as stack:
-            group = enter(stack, limit)
-            own = folder / name.replace(" ", "-")
-            own.mkdir()
-            server = stack.enter_context(
-                serving(own, ACCOUNTS, "--simulate", *options, start=group.join if group else None)
-            )
-            seen[name] = asyncio.run(endure(server, WAYS[name], seconds))
+    for _ in range(rounds):
+        await quiet(server, min(CALM, seconds), seen.calm, seen)
+        noise = [asyncio.create_task(disturb(server.url, way, seen.said)) for _ in range(way.clients)]
+        await asyncio.sleep(1)
+        await quiet(server, seconds, seen.noisy, seen)
+        await _until(server, lambda: bool(seen.said))
+        for task in noise:
+            task.cancel()
+        await asyncio.gather(*noise, return_exceptions=True)
+        await _settle(server)
+    watching.cancel()
+    seen.lives = server.process.poll() is None
     return seen
 
 
-def main() -> None:
-    """Read the command line, and print a line for each way."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--memory", type=int, help="the limit of the control group, in MiB; without it there is none")
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("ways", nargs="*", help=f"some of: {', '.join(WAYS)}; default: all")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        for way in given.ways or WAYS:
-            print(f"{way:20}", endure_all(Path(folder), [way], given.seconds, given.memory)[way], flush=True)
+async def _until(server: Serving, is_so: Callable[[], bool]) -> None:
+    ends = time.monotonic() + PATIENCE
+    while not is_so() and server.process.poll() is None and time.monotonic() < ends:
+        await asyncio.sleep(0.1)
 
 
-if __name__ == "__main__":
-    main()
+async def _settle(server: Serving) -> None:
+    """Wait until no script of the noisy tenant runs or waits."""
+    ends = time.monotonic() + PATIENCE
+    async with AsyncClient(headers=bearing(ACME), timeout=Timeout(60)) as web:
+        while server.process.poll() is None and time.monotonic() < ends:
+            load = (await web.get(f"{server.base}/api/status")).json()
+            if not load["busy"] + load["queued"]:
+                return
+            await asyncio.sleep(0.2)
+
+
+def disturbed(folder: Path, name: str, limit: int, rounds: int, seconds: float = SPAN) -> Seen:
+    """Disturb a server in a container of ``limit`` MiB, or with the bounds for one where none can be made."""
+    folder.mkdir(parents=True)
+    accounts, start = ACCOUNTS, None
+    with ExitStack() as stack:
+        try:
+            start = stack.enter_context(memory_group(limit * MIB)).join
+        except pytest.skip.Exception:
+            accounts = accounts.replace("[serve]", f'[serve]\nmemory = "{max(16, (limit - 128) // 4)}MiB"')
+        server = stack.enter_context(serving(folder, accounts, "--simulate", start=start))
+        return asyncio.run(endure(server, WAYS[name], rounds, seconds))
+
+
+def play(folder: Path, rounds: int, _: Random) -> Iterator[Row]:
+    """Make noise in each way, in each container."""
+    for limit in CONTAINERS:
+        for name in WAYS:
+            seen = disturbed(folder / f"{limit}-{name.replace(' ', '-')}", name, limit, rounds)
+            is_right = seen.lives and not seen.failed and bool(seen.said) and seen.times <= MOST
+            yield Row(f"{name}, {limit} MiB", str(seen), is_right)
