@@ -208,6 +208,10 @@ READING = {
         "did you mean 'total'",
     ),
     "a mistake without a change": (in_loop(f'if s.status == "live" then print(1) end {SUSPEND}'), "never 'live'"),
+    "length of a secret": (
+        'print(#app.integrations.render2.get_postgres_connection_info("dpg-cabc12345678").connection_info.password)',
+        "is a secret",
+    ),
     "dead branch": (in_loop(f'if false then if s.status ~= "live" then {SUSPEND} end end'), "never 'live'"),
     "function that nothing calls": (
         f'local function f(s) if s.list_x == "live" then {SUSPEND} end end {RENDER} '
@@ -240,7 +244,37 @@ def test_known_harm_is_not_done() -> None:
     assert wrote <= {"harmful-w4_page_not_all"}  # only the run knows that there are more pages
 
 
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the mistakes are not in this checkout")
+def test_no_known_mistake_is_silent(checker: Checker) -> None:
+    """Each script whose result was wrong without a word is answered before it runs."""
+    files = sorted(SHARED.glob("silent-*.lua"))
+    assert [file.stem for file in files if not checker.check(file.read_bytes()).findings] == []
+
+
+def test_what_never_runs_is_only_warned_of(checker: Checker) -> None:
+    """A mistake in a block that is certainly dead refuses nothing, however certain it is elsewhere."""
+    call = "app.integrations.render2.suspend_service({ service_id = Nil })"
+    assert checker.check(call).errors
+    report = checker.check(f"local debug_it = false if debug_it then {call} end print(1)")
+    assert report.errors == []
+    assert report.findings
+
+
 CALLS = {
+    "value in a table that is not all written": (
+        'app.integrations.render2.add_route({ service_id = "srv-cabc12345678", type = "redirect", source = "/a", '
+        'destination = "/b" }) app.integrations.render2.replace_all_routes({ service_id = "srv-cabc12345678", '
+        'routes = { { type = "moved", source = arg[1], destination = "/b" } } })',
+        "routes[1].type must be one of",
+    ),
+    "scale": (
+        'app.integrations.render2.update_service({ service_id = "srv-cabc12345678", num_instances = 2 })',
+        "scale_service does that",
+    ),
+    "alternatives in the text of logs": (
+        'print(#app.integrations.render2.list_logs({ resource_id = "srv-cabc12345678", text = "a|b" }).logs)',
+        "/refused|timeout/",
+    ),
     "null for what is required": (
         "app.integrations.render2.suspend_service({ service_id = json.null })",
         "json.null leaves it out",

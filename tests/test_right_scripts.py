@@ -21,6 +21,8 @@ def scripts_in(name: str) -> dict[str, str]:
 
 SCRIPTS = scripts_in("right_scripts.txt")
 WRONG = scripts_in("wrong_scripts.txt")
+RIGHT_KINDS = scripts_in("right_kinds.txt")
+WRONG_KINDS = scripts_in("wrong_kinds.txt")
 UNANSWERED = {"string.find with magic", "printing a table address", "env vars as map"}
 """Scripts that Lua runs, and of which only their author knows that they are wrong."""
 MAX_WARNED = 0.06
@@ -53,6 +55,36 @@ def test_few_right_scripts_are_warned_about(runtime: Runtime) -> None:
 
     assert len(SCRIPTS) > 150
     assert len(warned) <= MAX_WARNED * len(SCRIPTS), warned
+
+
+@pytest.fixture(scope="module")
+def checker(runtime: Runtime) -> Checker:
+    """The check over the installed integrations."""
+    return Checker(runtime.catalog)
+
+
+@pytest.mark.parametrize("name", WRONG_KINDS)
+def test_a_kind_of_mistake_is_told_before_the_run(checker: Checker, name: str) -> None:
+    """By an error if the script changes something, else by a warning at least; the title has words of it."""
+    title, _, words = name.partition(" :: ")
+    report = checker.check(WRONG_KINDS[name])
+    found = report.errors if title.endswith("in a writing script") else report.findings
+    assert words in "; ".join(map(str, found)), report.findings
+
+
+def test_unusual_scripts_that_are_right_are_left_alone(checker: Checker) -> None:
+    """Even where they are near to a mistake: none is refused, and at most one is warned about."""
+    reports = {name: checker.check(source) for name, source in RIGHT_KINDS.items()}
+    assert {name: report.errors for name, report in reports.items() if report.errors} == {}
+    assert len({name: report.findings for name, report in reports.items() if report.findings}) <= 1
+
+
+@pytest.mark.slow
+def test_the_unusual_scripts_are_right(runtime: Runtime) -> None:
+    """Each does what it says in a simulation, or fails by what the simulated service has."""
+    outcomes = {name: runtime.run(source, check=True) for name, source in RIGHT_KINDS.items()}
+    failed = {name: each.error for name, each in outcomes.items() if each.error and each.error.code != "api_error"}
+    assert failed == {}
 
 
 @pytest.mark.slow

@@ -2,13 +2,16 @@
 
 from typing import Annotated, Any, Literal, TypedDict, cast
 
-from kosmolua.plugin import non_empty
+from kosmolua.plugin import matching, non_empty
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import OwnerId, ResourceId, ServiceId, Time
 from .render import Render
 from .wire import Thing, filled, thing_of, things_of
+
+Level = Annotated[str, matching(r"[^A-Z]*|.*[*/].*", "error")]
+Part = Annotated[str, matching(r"(?s)/.*/|(?!.*\w\|\w).*", "/refused|timeout/")]
 
 
 class Label(TypedDict):
@@ -71,7 +74,9 @@ def list_logs(
         Literal["backward", "forward"], "The order: backward (newest first) or forward (oldest first)."
     ] = "backward",
     level: Annotated[
-        str | list[str] | None, "Return only entries of these levels, such as error: one level or a list.", non_empty()
+        Level | list[Level] | None,
+        "Return only entries of these levels, such as error: one level or a list.",
+        non_empty(),
     ] = None,
     type: Annotated[
         str | list[str] | None,
@@ -79,7 +84,9 @@ def list_logs(
         non_empty(),
     ] = None,
     text: Annotated[
-        str | list[str] | None, "Return only messages with this text, which can contain * or be a /regex/.", non_empty()
+        Part | list[Part] | None,
+        "Return only messages with this text, which can contain * or be a /regex/.",
+        non_empty(),
     ] = None,
     instance: Annotated[
         str | list[str] | None, "Return only entries of these instances: one instance or a list.", non_empty()

@@ -38,6 +38,36 @@ class RegistryCredential(TypedDict):
     name: str
 
 
+class ServiceDetails(TypedDict, total=False):
+    """Further fields of a service. Which of them are there depends on its type."""
+
+    autoscaling: dict[str, Any]
+    buildCommand: str
+    buildPlan: str
+    cache: dict[str, Any]
+    disk: dict[str, Any]
+    env: str
+    envSpecificDetails: dict[str, Any]
+    healthCheckPath: str
+    ipAllowList: list[dict[str, Any]]
+    lastSuccessfulRunAt: str
+    maintenanceMode: dict[str, Any]
+    maxShutdownDelaySeconds: int
+    numInstances: int
+    openPorts: list[dict[str, Any]]
+    parentServer: dict[str, Any]
+    plan: str
+    previews: dict[str, Any]
+    publishPath: str
+    pullRequestPreviewsEnabled: Literal["yes", "no"]
+    region: str
+    renderSubdomainPolicy: str
+    runtime: str
+    schedule: str
+    sshAddress: str
+    url: str
+
+
 class Service(TypedDict):
     """A service, with every field that Render sends, plus ``status`` and ``url``."""
 
@@ -63,7 +93,7 @@ class Service(TypedDict):
     dashboardUrl: str
     createdAt: str
     updatedAt: str
-    serviceDetails: dict[str, Any]
+    serviceDetails: ServiceDetails
 
 
 class ServicePage(TypedDict):

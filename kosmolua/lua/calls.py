@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node, key_of, keys_of, string_of
@@ -15,6 +15,7 @@ from kosmolua.lua.values import (
     Result,
     Undefined,
     Value,
+    choices_of,
     field_of,
     has_field,
     is_number,
@@ -23,13 +24,15 @@ from kosmolua.lua.values import (
     kind_of,
     near_field,
     record_keys,
+    table_in,
     takes_tables,
 )
 from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.function import Function
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import lua_path
 from kosmolua.schema.types import Scalar, Type
-from kosmolua.suggestions import as_hint, parameters_meant
+from kosmolua.suggestions import as_hint, listed, parameters_meant
 
 
 class Misuse(NamedTuple):
@@ -64,7 +67,11 @@ Evaluate = Callable[[Node], Value]
 
 
 def misuses(
-    callee: Callee, call: Node, arguments: Sequence[Node], evaluate: Evaluate, others: Collection[str] = ()
+    callee: Callee,
+    call: Node,
+    arguments: Sequence[Node],
+    evaluate: Evaluate,
+    others: Mapping[str, Function],
 ) -> Iterator[Misuse]:
     """Yield the problems with the arguments of a call that would make KosmoLua refuse the call.
 
@@ -73,7 +80,7 @@ def misuses(
         call: The node of the call.
         arguments: The expressions of the arguments.
         evaluate: The function that returns what is known about the value of an expression.
-        others: The names of the integration's other functions.
+        others: The integration's functions by name.
     """
     parameters = callee.function.parameters
     names = [parameter.name for parameter in parameters]
@@ -117,7 +124,7 @@ def misuses(
 
 def _undefined_inside(table: Value, evaluate: Evaluate) -> Iterator[Misuse]:
     """Yield a problem for each name that nothing defines in the constructor of a table."""
-    for field in table.node.children if isinstance(table, Literal) and table.kind == "table" and table.node else ():
+    for field in _fields_of(table):
         if not (inner := field.get("value")):
             continue
         value = evaluate(inner)
@@ -146,11 +153,19 @@ def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str 
     return f"{', '.join(inside)} belong beside the other arguments, not in a table" if inside else None
 
 
-def _set_elsewhere(callee: Callee, name: str, others: Collection[str]) -> str:
+def _set_elsewhere(callee: Callee, name: str, others: Mapping[str, Function]) -> str:
     """Return a hint for an argument that another function of the integration sets, or an empty string."""
-    meant = (f"{verb}_{word}" for verb in ("set", "update") for word in (name.removesuffix("s"), name))
-    found = "" if callee.function.effect == "read" else next((each for each in meant if each in others), "")
-    return f"{found} does that" if found and found != callee.function.name else ""
+    if callee.function.effect == "read":
+        return ""
+    meant = [f"{verb}_{word}" for verb in ("set", "update") for word in (name.removesuffix("s"), name)]
+    needed = {each.name for each in callee.function.parameters if each.required}
+    meant += [
+        each.name
+        for each in others.values()
+        if each.effect != "read" and needed and needed | {name} <= {every.name for every in each.parameters}
+    ]
+    found = next((each for each in meant if each in others and each != callee.function.name), "")
+    return f"{found} does that" if found else ""
 
 
 def _keys_inside(value: Value) -> Iterator[str]:
@@ -220,7 +235,7 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
         yield Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
     except NotWritten:
         yield from _type_misuses(callee, parameter, node, value)
-        yield from _misspelt(parameter.type, value, evaluate)
+        yield from _misfits_inside(f"{callee.path}: {name}", parameter.checked or parameter.type, value, evaluate)
         return
     yield from _misspelt(parameter.type, value, evaluate)
     example = _example(parameter)
@@ -237,13 +252,35 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
 def _misspelt(kind: Type, value: Value, evaluate: Evaluate) -> Iterator[Misuse]:
     """Yield a problem for each key in a table constructor that is similar to a declared key, but is none."""
     keys, item = record_keys(kind), item_of(kind)
-    for field in value.node.children if isinstance(value, Literal) and value.kind == "table" and value.node else ():
+    for field in _fields_of(value):
         key, inner = key_of(field) if field.get("name") else None, field.get("value")
         if keys is not None and key is not None and key not in keys:
             if near := near_field(kind, key):
                 yield Misuse(field, f"this table has no key '{key}'", f"did you mean '{near}'?", is_likely=True)
         elif inner and (part := field_of(kind, key) if key is not None else item):
             yield from _misspelt(part, evaluate(inner), evaluate)
+
+
+def _misfits_inside(place: str, kind: Type, table: Value, evaluate: Evaluate) -> Iterator[Misuse]:
+    """Yield the problems with what is written inside a table constructor that also has parts which are not known."""
+    kind, fields = table_in(kind), _fields_of(table)
+    for index, field in enumerate(fields, start=1):
+        key, inner = key_of(field) if field.get("name") else None, field.get("value")
+        part = field_of(kind, key) if key is not None else None if field.get("name") else item_of(kind)
+        if inner is None or part is None:
+            continue
+        value, where = evaluate(inner), f"{place}.{key}" if key is not None else f"{place}[{index}]"
+        try:
+            part.accept(_json(value, evaluate))
+        except Mismatch as mismatch:
+            yield Misuse(inner, f"{where}{mismatch.where} {mismatch.problem}")
+        except NotWritten:
+            yield from _misfits_inside(where, part, value, evaluate)
+    yield from _misspelt(kind, table, evaluate)
+
+
+def _fields_of(table: Value) -> Sequence[Node]:
+    return table.node.children if isinstance(table, Literal) and table.kind == "table" and table.node else ()
 
 
 def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[Misuse]:
@@ -264,11 +301,19 @@ def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value
         if kind == "number":
             hint = f"time.format({text})" if "T12:00:00Z" in wanted.words else f"tostring({text})"
         yield Misuse(node, f"{callee.path}: {name} must be {wanted.words}, not a {kind}", hint)
+    elif isinstance(value, Result) and (said := choices_of(value.type)) and _never_fits(said, wanted):
+        hint = f"it is one of {listed(choices_of(wanted))}"
+        yield Misuse(node, f"{callee.path}: {name} is never one of the values of {value.source}", hint)
     elif isinstance(value, Result) and value.part_of and value.part_of[1] in ("name", "slug", "url"):
         example = _example(parameter)
         if _ID.fullmatch(example) and has_field(value._replace(type=value.part_of[0]), "id"):
             hint = f"{text.rpartition('.')[0] or 'item'}.id, such as {example!r}"
             yield Misuse(node, f"{name} takes an id, not the {value.part_of[1]}", hint, is_likely=True)
+
+
+def _never_fits(said: Sequence[object], wanted: Type) -> bool:
+    allowed = choices_of(wanted)
+    return bool(allowed) and not set(allowed) & set(said)
 
 
 def _own_key(name: str, item: Type) -> str:

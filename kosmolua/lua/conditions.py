@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from kosmolua.lua.findings import Findings
+from kosmolua.lua.flow import always_returns
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node, operator_of
-from kosmolua.lua.values import Builtin, Callee, Literal, Result, Value, choices_of, is_page, kind_of
+from kosmolua.lua.values import Builtin, Callee, Literal, Missing, Result, Value, choices_of, is_page, kind_of
 
 _ALWAYS_TRUE = frozenset({"string", "number", "table"})
 _PLACES = frozenset({"identifier", "dot_index_expression", "bracket_index_expression", "function_call"})
@@ -51,7 +52,7 @@ class Conditions:
         self._scopes = scopes
         self._value = value
 
-    def check(self, statement: Node) -> None:
+    def check(self, statement: Node, end: int) -> None:
         """Add a finding for each part of a statement's condition that is always true, or always false.
 
         A script may test a value for being there before it uses it. So a value that is used elsewhere, or that only
@@ -59,16 +60,37 @@ class Conditions:
 
         Args:
             statement: The node of the statement or branch that has the condition.
+            end: Where the block around the statement ends.
         """
         for test in _tests(statement.get("condition"), otherwise=False, is_whole=True):
-            if test.tested.kind == "unary_expression":
-                self._check_length(test)
-            elif isinstance(value := self._value(test.tested), Result) and _is_told_by_text(test.tested, value):
-                self._check_told(test, value)
-            elif test.tested.kind in _PLACES and _is_always_there(value):
-                self._check_there(statement, test, value)
+            value = self._value(test.tested)
+            if self._check_alone(test, value):
+                continue
+            if test.tested.kind in _PLACES and _is_always_there(value):
+                self._check_there(statement, test, value, end)
             elif test.otherwise:
                 self._check_caught(statement, test)
+
+    def check_choice(self, left: Node | None, operator: str) -> None:
+        """Add a finding for each part of the left side of ``and``, or a length on that of ``or``, that is always true.
+
+        A text before ``or`` may be meant: ``s.url or "none"`` is only careful.
+        """
+        for test in _tests(left, otherwise=False, is_whole=False):
+            if operator == "and" or test.tested.kind == "unary_expression":
+                self._check_alone(test, self._value(test.tested))
+
+    def _check_alone(self, test: Test, value: Value) -> bool:
+        """Add a finding if a part is a mistake whatever it decides, and return whether it is."""
+        if test.tested.kind == "unary_expression":
+            self._check_length(test)
+        elif isinstance(value, Result) and _is_told_by_text(test.tested, value):
+            self._check_told(test, value)
+        elif isinstance(value, Missing) and test.tested.kind == "function_call":
+            self._findings.mistake(test.node, f"there is no {value.what}: it is nil, which is never true", value.hint)
+        else:
+            return False
+        return True
 
     def _check_length(self, test: Test) -> None:
         operator = test.tested.get("operator")
@@ -84,7 +106,7 @@ class Conditions:
         note = self._findings.warn if value.is_vague else self._findings.mistake
         note(test.node, f"{value.source} is a text, and any text is true, even an empty one", hint)
 
-    def _check_there(self, statement: Node, test: Test, value: Value) -> None:
+    def _check_there(self, statement: Node, test: Test, value: Value, end: int) -> None:
         kind = kind_of(value)
         never = _never_runs(statement, test) if test.is_whole else []
         source = value.source if isinstance(value, Result) else test.tested.text[:40]
@@ -103,7 +125,9 @@ class Conditions:
         if not is_used and (leads_on or (kind != "table" and not never)):
             self._findings.mistake(test.node, message, hint)
         for block in leads_on:
-            self._findings.suspect(test.node, message, hint, within=block)
+            self._findings.suspect(test.node, message, hint, within=(block.start, block.end))
+        if test.is_whole and not test.otherwise and always_returns(statement.get("consequence")):
+            self._findings.suspect(test.node, message, hint, within=(statement.end, end))
 
     def _check_caught(self, statement: Node, test: Test) -> None:
         """Note a change that is made only if ``pcall`` of a list fails, as if an empty list were a failure."""
@@ -119,7 +143,8 @@ class Conditions:
         callee = self._value(around.children[0])
         if isinstance(callee, Callee) and callee.function.returns and is_page(callee.function.returns):
             message = f"pcall says only whether the call failed, and {callee.function.name} that finds nothing does not"
-            self._findings.suspect(test.node, message, "local list = f(arguments): #list.NAME == 0", within=block)
+            hint = "local list = f(arguments): #list.NAME == 0"
+            self._findings.suspect(test.node, message, hint, within=(block.start, block.end))
 
     def _has_second(self, name: Node) -> bool:
         """Return True if the declaration of a variable goes on with a comma."""

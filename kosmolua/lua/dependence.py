@@ -17,7 +17,6 @@ _ASSIGNMENTS = frozenset({"assignment_statement", "variable_declaration"})
 _BRANCHES = frozenset({"if_statement", "elseif_statement"})
 _NAMES_NOTHING = frozenset({"field", "method"})
 _ENDING = frozenset({"error", "exit", "os.exit"})
-_NEVER_TRUE = frozenset({"false", "nil"})
 
 
 class _Effect(NamedTuple):
@@ -59,7 +58,11 @@ class Dependence:
 
     def writes_in(self, node: Node) -> bool:
         """Return True if a call inside a node can change something."""
-        return any(node.start <= call.start < node.end for call in self._writing)
+        return self.writes_between(node.start, node.end)
+
+    def writes_between(self, start: int, end: int) -> bool:
+        """Return True if a call between two offsets can change something."""
+        return any(start <= call.start < end for call in self._writing)
 
     def decides(self, node: Node) -> bool:
         """Return True if a call that changes something depends on the value of an expression."""
@@ -73,24 +76,6 @@ class Dependence:
                     seen.add(key)
                     waiting.append(found)
         return False
-
-    def is_dead(self, node: Node) -> bool:
-        """Return True if a node certainly never runs: under ``if false``, or in a function that nothing calls."""
-        inner, outer = node, self._around.get(id(node))
-        while outer:
-            if outer.kind in _FUNCTIONS and not self._scopes.uses_of(outer):
-                return True
-            condition = outer.get("condition") if inner.field in ("consequence", "body") else None
-            if condition and outer.kind != "repeat_statement" and self._is_never_true(condition):
-                return True
-            inner, outer = outer, self._around.get(id(outer))
-        return False
-
-    def _is_never_true(self, condition: Node) -> bool:
-        variable = self._scopes.variable(condition)
-        if variable and not variable.changes and variable.value:
-            condition = variable.value
-        return condition.kind in _NEVER_TRUE
 
     def _enter(self, node: Node) -> None:
         for child in node.children:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from kosmolua.lua import idioms
 from kosmolua.lua.builtins import KINDS, NOTHING, PATTERN_METHODS, check_builtin, check_pattern, returns_value
 from kosmolua.lua.calls import literal_of, misuses, parts_of
+from kosmolua.lua.conditions import Conditions
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
@@ -22,6 +23,7 @@ from kosmolua.lua.operators import (
     check_operand,
     check_order,
 )
+from kosmolua.lua.paging import check_window
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import Node, key_of
 from kosmolua.lua.texts import Texts
@@ -84,6 +86,7 @@ class Expressions(ABC):
         self._texts = Texts(self.findings, root, self.value)
         self._losses = Losses(self.findings, scopes, self.value)
         self._gathered = Gathered(scopes, self.findings)
+        self._condition_of = Conditions(self.findings, scopes, self.value)
         self._variables: dict[Variable, Value] = {}
         self._known: dict[int, Value] = {}
         self._caught: dict[int, Value] = {}
@@ -222,6 +225,8 @@ class Expressions(ABC):
         if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
             return self.fields.at(node, value, index.value)
         key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
+        if key is None:
+            self.fields.look_up(node, value, index)
         return self._field(node, key)
 
     def _value_binary_expression(self, node: Node) -> Value:
@@ -232,6 +237,7 @@ class Expressions(ABC):
         first = self.value(left)
         if operator in ("and", "or"):
             self._test(left)
+            self._condition_of.check_choice(left, operator)
             with self.findings.at_least(Mode.POSSIBLE):
                 self._conditions.append(left.text if left else "")
                 second = self.value(right)
@@ -276,6 +282,7 @@ class Expressions(ABC):
         value = self.value(operand)
         if operand and operator and operator.text == "#":
             check_length(self.findings, self.fields, operand, value)
+            check_window(self.findings, self._scopes, operand, self.value)
             self._gathered.measure(operand)
             self._losses.check_holes(operand, "#")
             return UNKNOWN if self._scopes.may_bend_tables else Literal("number")

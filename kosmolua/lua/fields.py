@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, PluginError, PluginFault
@@ -29,6 +29,7 @@ from kosmolua.lua.values import (
     Secrets,
     Value,
     choices_of,
+    depends,
     field_of,
     is_list,
     is_optional,
@@ -36,6 +37,7 @@ from kosmolua.lua.values import (
     is_text,
     item_in,
     items_of,
+    kind_of,
     lists_in,
     near_field,
     near_key,
@@ -202,6 +204,25 @@ class Fields:
             return is_table(value.type) and not value.may_be_error
         return isinstance(value, Literal) and value.kind == "table"
 
+    def look_up(self, node: Node, value: Value, index: Value) -> None:
+        """Add a finding if a list is indexed by a text, or a table by a choice that none of its keys can be."""
+        if isinstance(value, Result) and is_list(value.type) and not value.may_be_error and kind_of(index) == "string":
+            hint = "go through the list with ipairs, and compare a field of each item"
+            self._findings.mistake(node, f"{value.source} is a list, and texts are no keys of it", hint)
+        if not (isinstance(value, Literal) and value.kind == "table" and value.node and isinstance(index, Result)):
+            return
+        choices, keys = choices_of(index.type) or self.choices(index), keys_of(value.node)
+        if not choices or len(keys) < len(value.node.children) or self._scopes.may_extend(value.node):
+            return
+        wrong = [key for key in keys if key not in choices]
+        for field, key in zip(value.node.children, keys, strict=True):
+            near = did_you_mean(key, map(str, choices)) if key in wrong else None
+            if key in wrong and (near or len(wrong) == len(keys)):
+                hint = near or f"it is one of {listed(choices)}"
+                self._findings.mistake(
+                    node, f"{index.source} is never {key!r}", f"{hint}; the key is in line {field.line}"
+                )
+
     def has_only_names(self, table: Node) -> bool:
         """Return True if a table constructor has only named keys, and nothing in the script can add a list item."""
         if not table.children or self._scopes.may_extend(table):
@@ -265,8 +286,8 @@ class Fields:
                     return choices_of(parameter.type) if parameter else ()
         return ()
 
-    def siblings(self, callee: Callee) -> Collection[str]:
-        """Return the names of the functions that an integration's plugin declares beside a function."""
+    def siblings(self, callee: Callee) -> Mapping[str, Function]:
+        """Return the functions that an integration's plugin declares beside a function, by name."""
         return self._catalog.listed(callee.path.rpartition(".")[0]).functions.own
 
     def resolve(self, node: Node, path: str, *, mode: Mode | None = None) -> None:
@@ -320,13 +341,14 @@ class Fields:
         part = (value.type, key) if isinstance(value.type, Record) else None
         if field is None:
             return UNKNOWN
+        is_unclear = not value.is_vague and depends(value.type, key)
         return Result(
             field,
             f"'{key}'",
-            is_optional(value.type, key),
+            is_optional(value.type, key) and not is_unclear,
             part_of=part,
             is_vague=value.is_vague,
-            may_be_absent=value.may_be_error or part is None,
+            may_be_absent=value.may_be_error or part is None or is_unclear,
         )
 
     def _under_app(self, node: Node, branch: Branch, key: str | None) -> Value:

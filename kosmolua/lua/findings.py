@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import NamedTuple
@@ -60,13 +60,13 @@ class Mistake(NamedTuple):
     Args:
         node: The part of the script that is wrong.
         finding: The finding about it, as a warning.
-        within: The part of the script in which a change has to be for the mistake to be an error; None if any change
-            that depends on the value of ``node`` makes it one.
+        within: The offsets between which a change has to be for the mistake to be an error; None if any change that
+            depends on the value of ``node`` makes it one.
     """
 
     node: Node
     finding: Finding
-    within: Node | None = None
+    within: tuple[int, int] | None = None
 
 
 class Findings:
@@ -136,14 +136,14 @@ class Findings:
         finding = Finding(node.line, node.column, "warning", message, hint)
         self.mistakes[node.start, node.end] = Mistake(node, finding)
 
-    def suspect(self, node: Node, message: str, hint: str = "", *, within: Node | None = None) -> None:
+    def suspect(self, node: Node, message: str, hint: str = "", *, within: tuple[int, int] | None = None) -> None:
         """Note something that only matters where a change depends on it. It is no finding otherwise.
 
         Args:
             node: The part of the script that is wrong.
             message: What is wrong.
             hint: What to write instead, or an empty string.
-            within: The part of the script in which the change has to be, or None for any part.
+            within: The offsets between which the change has to be, or None for anywhere.
         """
         finding = Finding(node.line, node.column, "warning", message, hint)
         self.mistakes.setdefault((node.start, node.end), Mistake(node, finding, within))
@@ -153,6 +153,12 @@ class Findings:
         place = mistake.node.start, mistake.node.end
         if place not in self._found or self._found[place].severity == "warning":
             self._found[place] = mistake.finding._replace(severity="error")
+
+    def soften(self, dead: Sequence[Node]) -> None:
+        """Turn errors inside nodes that certainly never run into warnings."""
+        for place, found in self._found.items():
+            if any(node.start <= place[0] < node.end for node in dead):
+                self._found[place] = found._replace(severity="warning")
 
     def harden(self) -> None:
         """Turn warnings about code that fails when it is executed into errors.

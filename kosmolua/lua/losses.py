@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from kosmolua.lua.findings import Findings
 from kosmolua.lua.flow import always_returns
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import Node, base_of, key_of
+from kosmolua.lua.syntax import Node, base_of, first_argument, key_of
 from kosmolua.lua.values import Builtin, Closure, Result, Value, record_keys
 
 _FUNCTIONS = frozenset({"function_definition", "function_declaration"})
@@ -37,7 +37,7 @@ class Losses:
             loop: The node of the loop.
             iterator: The expression after ``in``.
         """
-        given = _first_argument(iterator)
+        given = first_argument(iterator)
         if given is None or b"table.remove" not in loop.source or iterator is None:
             return
         if self._value(iterator.get("name")) != Builtin("ipairs"):
@@ -45,7 +45,7 @@ class Losses:
         body = loop.get("body")
         for block in (each for each in (body.walk() if body else ()) if each.kind == "block"):
             for call in block.children:
-                removed = _first_argument(call)
+                removed = first_argument(call)
                 if removed is None or removed.text != given.text:
                     continue
                 is_last = block.children[-1].kind in ("return_statement", "break_statement", "goto_statement")
@@ -85,7 +85,7 @@ class Losses:
         variable = self._scopes.variable(table) if table else None
         if variable is None or key is None or given is None or variable.uses or variable.changes:
             return
-        value, origin = self._value(table), variable.value
+        value, origin = self._value(table), variable.value or variable.items
         if not isinstance(value, Result) or value.may_be_error or key not in (record_keys(value.type) or ()):
             return
         if origin is None or base_of(origin).kind != "function_call" or variable.name in given.text:
@@ -111,11 +111,6 @@ class Losses:
         if near and (near[0] in read or self._scopes.defined[target.text] == 1):
             message = f"nothing reads '{target.text}', and nothing changes '{near[0]}'"
             self._findings.warn(target, message, f"did you mean '{near[0]}'?")
-
-
-def _first_argument(call: Node | None) -> Node | None:
-    arguments = call.get("arguments") if call and call.kind == "function_call" else None
-    return arguments.children[0] if arguments and arguments.children else None
 
 
 def _returns_sometimes(function: Node) -> bool:

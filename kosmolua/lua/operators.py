@@ -275,6 +275,9 @@ def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -
     """
     if isinstance(value, Nil):
         findings.fail_on_nil(node, value, "take the length of")
+    elif is_secret(value):
+        hint = "pass it whole to a function"
+        findings.doubt(node, f"{value.source} is a secret, which a script can only pass on", hint)
     elif isinstance(value, Result) and record_keys(value.type) is not None:
         fields.is_no_list(node, value, "#")
     elif isinstance(value, Literal) and value.node and value.kind == "table" and fields.has_only_names(value.node):

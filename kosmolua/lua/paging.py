@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from kosmolua.lua.findings import Findings
-from kosmolua.lua.syntax import Node, assigned, key_of, keys_of, operator_of
+from kosmolua.lua.scopes import Scopes
+from kosmolua.lua.syntax import Node, assigned, base_of, key_of, keys_of, operator_of
 from kosmolua.lua.values import Callee, Value
 
+_WINDOW = re.compile(r"from this time on \(default: (.+?)\)")
+"""Matches the description of a parameter for a start time that is not the beginning of everything."""
 _NEXT = {"cursor": "cursor", "next_page": "page"}
 """The fields of a page that lead to the next page, each with the parameter to pass its value to."""
 
@@ -54,6 +58,33 @@ def check_last_page(findings: Findings, loop: Node, reads: Callable[[Node], int]
             message = f"the last page has no {key_of(condition)}, so the loop ends before it uses that page"
             hint = f"repeat ... until not {condition.text}, or all = true"
             findings.mistake(condition, message, hint)
+
+
+def check_window(findings: Findings, scopes: Scopes, counted: Node, known: Callable[[Node | None], Value]) -> None:
+    """Add a finding if a script counts what a filter finds in a list that covers a short time by default.
+
+    Args:
+        findings: The collection to which the finding is added.
+        scopes: The variables of the script.
+        counted: The operand of ``#``.
+        known: Returns what is known about an expression.
+    """
+    call = base_of(counted)
+    variable = scopes.variable(call)
+    if variable and variable.value and not variable.changes:
+        call = base_of(variable.value)
+    callee = known(call.get("name")) if call.kind == "function_call" else None
+    arguments = call.get("arguments")
+    given = arguments.children if arguments else []
+    if not isinstance(callee, Callee) or len(given) != 1 or given[0].kind != "table_constructor":
+        return
+    keys = keys_of(given[0])
+    has_filter = any(not each.required and each.name in keys for each in callee.function.parameters)
+    for parameter in callee.function.parameters if has_filter else ():
+        window = _WINDOW.search(parameter.about)
+        if window and not {parameter.name, "limit", "all", "cursor", "page"}.intersection(keys):
+            message = f"{callee.function.name} returns one page, from {window[1]} on"
+            findings.warn(counted, message, f"give {parameter.name} and limit")
 
 
 def _cursors(nodes: list[Node]) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from kosmolua.lua.conditions import Conditions
 from kosmolua.lua.dependence import Dependence
 from kosmolua.lua.environment import GLOBALS
 from kosmolua.lua.expressions import Expressions
@@ -18,7 +17,7 @@ from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.sites import Site, sites_of
 from kosmolua.lua.statements import check_use
-from kosmolua.lua.syntax import Node, assigned, base_of
+from kosmolua.lua.syntax import Node, assigned, base_of, operator_of
 from kosmolua.lua.values import (
     UNKNOWN,
     Branch,
@@ -75,7 +74,7 @@ class Reading(Expressions):
         self._given = known
         self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
         self._entered: set[int] = set()
-        self._condition_of = Conditions(self.findings, scopes, self.value)
+        self._ends: list[int] = []
         if not self._scopes.is_certain:
             self.findings.mode = Mode.POSSIBLE
         self._block(root)
@@ -91,6 +90,8 @@ class Reading(Expressions):
         if not self._scopes.may_share_globals and any(charge.effect != "read" for charge in self.fields.bill):
             self.findings.harden()
             self._refuse_mistakes()
+        if not self._scopes.may_share_globals:
+            self.findings.soften(list(scopes.dead_parts(root)))
 
     def _refuse_mistakes(self) -> None:
         """Turn each mistake on which a change depends into an error."""
@@ -98,8 +99,7 @@ class Reading(Expressions):
             return
         changes = Dependence(self._root, self._scopes, self._known_of)
         for mistake in self.findings.mistakes.values():
-            decides = changes.writes_in(mistake.within) if mistake.within else changes.decides(mistake.node)
-            if decides and not changes.is_dead(mistake.node):
+            if changes.writes_between(*mistake.within) if mistake.within else changes.decides(mistake.node):
                 self.findings.refuse(mistake)
 
     @property
@@ -167,11 +167,13 @@ class Reading(Expressions):
         self._flow.close()
 
     def _block(self, block: Node | None) -> None:
+        self._ends.append(block.end if block else 0)
         for statement in block.children if block else ():
             self._statements.add(id(statement))
             self._statement(statement)
             if self.findings.mode is Mode.CERTAIN and _may_leave(statement):
                 self.findings.mode = Mode.POSSIBLE
+        self._ends.pop()
 
     def _statement(self, node: Node) -> None:
         read = getattr(self, f"_read_{node.kind}", None)
@@ -221,13 +223,13 @@ class Reading(Expressions):
                 self._test(alternative.get("condition"))
                 self._guarded(alternative, alternative.get("consequence") or alternative.get("body"))
         for branch in (node, *node.all("alternative")):
-            self._condition_of.check(branch)
+            self._condition_of.check(branch, self._ends[-1])
 
     def _read_while_statement(self, node: Node) -> None:
         self._test(node.get("condition"))
         with self.findings.at_least(Mode.POSSIBLE):
             self._guarded(node, node.get("body"))
-        self._condition_of.check(node)
+        self._condition_of.check(node, self._ends[-1])
         check_last_page(self.findings, node, self._last_read)
         self.findings.never_ends(node.get("condition"), "~=")
         check_pages(self.findings, node.get("body"), self._known_of)
@@ -259,7 +261,10 @@ class Reading(Expressions):
             value = self.value(node)
             if isinstance(value, Nil):
                 self.findings.fail_on_nil(node, value, "count with")
-        start, end = clause.get("start"), clause.get("end")
+        start, end, name = clause.get("start"), clause.get("end"), clause.get("name")
+        counted = end.get("operand") if end and operator_of(end) == "#" else None
+        if name and counted and isinstance(item := item_in(self.value(counted)), Result):
+            self._set(name, Literal("number", None, None, item.type))
         if start and end and start.text == "0" and end.text.startswith("#"):
             self.findings.warn(start, "a list begins at 1, not at 0", "for i = 1, #list do")
 
@@ -291,7 +296,7 @@ class Reading(Expressions):
         called, arguments = self.value(call.get("name")), call.get("arguments")
         if not isinstance(called, Builtin) or called.name not in ("ipairs", "pairs"):
             return UNKNOWN
-        value = self.value(arguments.children[0]) if arguments and arguments.children else UNKNOWN
+        value = self._argument(arguments.children[0] if arguments and arguments.children else None)
         item = item_in(value)
         if item is UNKNOWN and called.name == "pairs" and isinstance(value, Result) and not record_keys(value.type):
             inner = field_of(value.type, "")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from kosmolua.lua.environment import LIBRARIES
-from kosmolua.lua.syntax import Node, base_of, key_of
+from kosmolua.lua.syntax import Node, base_of, first_argument, key_of
 
 DYNAMIC = frozenset({"_ENV", "_G", "load"})
 """Names that a script can use to define globals that parsing does not show."""
 _BENDING = frozenset({"setmetatable", "rawset"})
 _CATCHING = frozenset({"pcall", "xpcall", "coroutine"})
 _STOPPING = frozenset({"exit", "getmetatable"})
+_FUNCTIONS = frozenset({"function_definition", "function_declaration"})
+_BRANCHES = frozenset({"if_statement", "elseif_statement", "while_statement"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 
 
@@ -26,14 +29,15 @@ class Variable:
     ``changes`` counts the assignments after the declaration, ``uses`` the places that use the whole value, ``fills``
     the assignments to a field of the variable, and ``picks`` the places that look up an item by a literal number, such
     as ``[1]``. ``reads`` counts all places that name the variable, and the last of them begins at byte ``last``.
-    ``value`` is the expression in the declaration. ``is_counter`` is True for the variable of a loop over numbers.
+    ``value`` is the expression in the declaration, and ``items`` the first argument of the call that a loop goes
+    through, such as ``list`` in ``ipairs(list)``. ``is_counter`` is True for the variable of a loop over numbers.
 
     Args:
         name: The name of the variable.
         node: The node of the name in the declaration.
     """
 
-    __slots__ = ("changes", "fills", "is_counter", "last", "name", "node", "picks", "reads", "uses", "value")
+    __slots__ = ("changes", "fills", "is_counter", "items", "last", "name", "node", "picks", "reads", "uses", "value")
 
     def __init__(self, name: str, node: Node) -> None:
         self.name = name
@@ -45,6 +49,7 @@ class Variable:
         self.uses = 0
         self.fills = 0
         self.value: Node | None = None
+        self.items: Node | None = None
         self.is_counter = False
 
     @property
@@ -151,6 +156,22 @@ class Scopes:
         name = function.get("name")
         is_field = name is not None and name.kind != "identifier"
         return not is_field and (bool(self.globals & _CATCHING) or not self.uses_of(function))
+
+    def dead_parts(self, root: Node) -> Iterator[Node]:
+        """Yield the blocks that certainly never run: under ``if false``, and of functions that nothing calls."""
+        for node in root.walk():
+            if node.kind in _FUNCTIONS:
+                never = not self.uses_of(node)
+            else:
+                never = node.kind in _BRANCHES and self._is_never_true(node.get("condition"))
+            if never and (block := node.get("consequence") or node.get("body")):
+                yield block
+
+    def _is_never_true(self, condition: Node | None) -> bool:
+        variable = self.variable(condition) if condition else None
+        if variable and not variable.changes and variable.value:
+            condition = variable.value
+        return condition is not None and condition.kind in ("false", "nil")
 
     def uses_of(self, function: Node) -> int:
         """Return in how many places the script uses a function by its name, or 1 if the function has no name."""
@@ -291,6 +312,7 @@ class Scopes:
     def _visit_for_statement(self, node: Node) -> None:
         clause = node.get("clause")
         names: list[Node] = []
+        iterators = clause.first("expression_list") if clause else None
         for child in clause.children if clause else ():
             if child.kind == "variable_list":
                 names += child.all("name")
@@ -299,8 +321,11 @@ class Scopes:
             else:
                 self._visit(child)
         self._scopes.append({})
+        items = first_argument(iterators.children[0]) if iterators and iterators.children else None
         for name in names:
-            self._declare(name).is_counter = clause is not None and clause.kind == "for_numeric_clause"
+            variable = self._declare(name)
+            variable.is_counter = clause is not None and clause.kind == "for_numeric_clause"
+            variable.items = items
         self._block(node.get("body"))
         self._scopes.pop()
 

@@ -298,6 +298,12 @@ def base_of(node: Node) -> Node:
     return node
 
 
+def first_argument(call: Node | None) -> Node | None:
+    """Return the expression of the first argument of a call, or None for anything else."""
+    arguments = call.get("arguments") if call and call.kind == "function_call" else None
+    return arguments.children[0] if arguments and arguments.children else None
+
+
 def key_of(node: Node) -> str | None:
     """Return the key in an index expression or in a field of a table constructor, or None if the key is computed."""
     if node.kind == "bracket_index_expression":

@@ -201,6 +201,11 @@ def is_optional(kind: Type, key: str) -> bool:
     return isinstance(kind, Record) and key not in kind.required
 
 
+def depends(kind: Type, key: str) -> bool:
+    """Return True if it depends on the other fields of a value whether it has a field, as Python's types say."""
+    return isinstance(kind, Record) and key not in kind.required | kind.filled
+
+
 def item_of(kind: Type) -> Type | None:
     """Return the type of the items of a list type, or None for any other type."""
     return kind.item if isinstance(kind, List) else None
@@ -208,6 +213,10 @@ def item_of(kind: Type) -> Type | None:
 
 def item_in(value: Value) -> Value:
     """Return what is known about the items of a list. An item that is null is ``json.null`` in Lua, not nil."""
+    if isinstance(value, Literal) and value.node and value.kind == "table":
+        items = [each.get("value") for each in value.node.children if each.get("name") is None]
+        are_texts = bool(items) and all(item and item.kind == "string" for item in items)
+        return Literal("string") if are_texts and len(items) == len(value.node.children) else UNKNOWN
     item = item_of(value.type) if isinstance(value, Result) else None
     if item is None or not isinstance(value, Result):
         return UNKNOWN
@@ -255,6 +264,12 @@ def takes_tables(kind: Type) -> bool:
         or (isinstance(kind, Scalar) and kind.kind not in _LUA_TYPES)
         or not isinstance(kind, (Scalar, Choice))
     )
+
+
+def table_in(kind: Type) -> Type:
+    """Return the only member of a union that is a type of tables; for any other type, the type itself."""
+    members = [each for each in kind.members if is_table(each)] if isinstance(kind, Union) else []
+    return members[0] if len(members) == 1 else kind
 
 
 def is_page(kind: Type) -> bool:
