@@ -210,6 +210,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
         "embedded.py",
         "fleet_map.py",
         "hello.py",
+        "kosmolua_orbit.py",
         "ledger.py",
         "nightly.py",
         "notes.py",

@@ -8,7 +8,6 @@ import os
 import sys
 import zipfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from threading import Barrier, Thread
 from traceback import walk_tb
@@ -18,7 +17,8 @@ from conftest import Program, Write
 from support.processes import in_time
 
 from kosmolua import ConfigError, PluginError, Runtime, UnknownPath
-from kosmolua.catalog.plugins import EntryPoint, PluginFolder, Plugins, bundled_folder
+from kosmolua.catalog.plugins import PluginFolder, Plugins, bundled_folder
+from kosmolua.entry_points import EntryPoint
 
 GOOD = '''"""A plugin."""
 from dataclasses import dataclass
@@ -93,8 +93,8 @@ def test_entry_points_are_asked_once(tmp_path: Path, write: Write, monkeypatch: 
     def entry_points() -> dict[str, list[EntryPoint]]:
         asked.append(True)
         return {
-            "inst": [EntryPoint("installed_a:integration", lambda: __import__("installed_a").integration)],
-            "other": [EntryPoint("installed_a", lambda: __import__("installed_a"))],
+            "inst": [EntryPoint("inst", "installed_a:integration")],
+            "other": [EntryPoint("other", "installed_a")],
         }
 
     write("bundled/one.py", good("one"))
@@ -120,7 +120,7 @@ def test_an_entry_point_that_fails(
     package = f"installed_{abs(hash(text))}"
     path = write(f"site/{package}/__init__.py", text)
     monkeypatch.syspath_prepend(tmp_path / "site")
-    points = {"broken": [EntryPoint(package, lambda: __import__(package))]}
+    points = {"broken": [EntryPoint("broken", package)]}
     with pytest.raises(PluginError, match=message) as failed:
         Plugins(places=[], entry_points=lambda: points).load("broken")
     assert failed.value.origin == f"{path}{line}"
@@ -489,7 +489,7 @@ def packages(site: Path, *names: str) -> dict[str, list[EntryPoint]]:
     for name in names:
         (site / name).mkdir(parents=True)
         (site / name / "__init__.py").write_text(good("same", name))
-    return {"same": [EntryPoint(name, partial(importlib.import_module, name)) for name in names]}
+    return {"same": [EntryPoint("same", name) for name in names]}
 
 
 @pytest.mark.parametrize("other", ["bundled", "user", "--plugin"])

@@ -1,4 +1,7 @@
-"""Secret sources: where accounts.toml can say that a secret comes from. :data:`SOURCES` lists them all."""
+"""Secret sources: where accounts.toml can say that a secret comes from.
+
+:data:`SOURCES` lists those that are built in; installed packages add more.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import shlex
 import stat
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-from kosmolua.errors import NotConfigured
+from kosmolua.entry_points import SECRETS, EntryPoint, ask, installed, the_one
+from kosmolua.errors import NotConfigured, PluginError
 from kosmolua.folders import expanded
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.secret import MIN_SECRET, Secret, looks_like_key
@@ -47,7 +52,7 @@ class Sources:
             text = given.strip()
         else:
             ((source, value),) = given.items()
-            text = SOURCES[source].fetch(self, where, value, until).strip()
+            text = (SOURCES.get(source) or all_sources()[source]).fetch(self, where, value, until).strip()
         if not text:
             raise NotConfigured(f"The secret {where} is empty")
         if len(text) < MIN_SECRET:
@@ -122,6 +127,18 @@ def _from_keyring(sources: Sources, where: str, name: str, _: float) -> str:
     return password
 
 
+def _from_package(points: list[EntryPoint], _: Sources, where: str, reference: str, until: float) -> str:
+    """Return what an installed package's function returns for a reference."""
+    try:
+        text = ask(point := the_one(points), reference)
+        if not isinstance(text, str):
+            raise point.failed("has to return a string")
+    except PluginError as error:
+        what = f"The secret {where} cannot be fetched from its source {points[0].name}"
+        raise NotConfigured(what, hint=error.hint, detail=error.message) from None
+    return text
+
+
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
@@ -157,7 +174,21 @@ SOURCES = {
     "command": Source('["PROGRAM"]', "PROGRAM ARGUMENT...", _COMMAND, _is_command, _from_command),
     "keyring": Source('"NAME"', "NAME", _NAME, _is_name, _from_keyring),
 }
-"""The kinds of sources, each under its key in accounts.toml."""
+"""The kinds of sources that are built in, each under its key in accounts.toml."""
+
+
+def all_sources() -> dict[str, Source]:
+    """Return the kinds of sources that are built in, and those of installed packages."""
+    others = {
+        kind: Source('"REFERENCE"', "REFERENCE", _NAME, _is_name, partial(_from_package, points))
+        for kind, points in installed(SECRETS).items()
+    }
+    return SOURCES | {kind: source for kind, source in others.items() if kind not in SOURCES}
+
+
+def find_source(kind: str) -> Source | None:
+    """Return the source of a kind; None if there is none."""
+    return SOURCES.get(kind) or all_sources().get(kind)
 
 
 def source_of(text: str) -> dict[str, Any]:
@@ -167,10 +198,11 @@ def source_of(text: str) -> dict[str, Any]:
         ValueError: The text is not a source.
     """
     kind, colon, rest = text.partition(":")
-    if kind not in SOURCES or not colon or not rest.strip():
-        known = ", ".join(f"{name}:{source.short}" for name, source in SOURCES.items())
+    source = find_source(kind)
+    if not source or not colon or not rest.strip():
+        known = ", ".join(f"{name}:{source.short}" for name, source in all_sources().items())
         raise ValueError(f"name one source of {known}; --secret also takes the word ask, for a prompt")
-    return {kind: shlex.split(rest) if SOURCES[kind].accepts is _is_command else rest}
+    return {kind: shlex.split(rest) if source.accepts is _is_command else rest}
 
 
 def check_secret(given: object) -> None:
@@ -181,13 +213,14 @@ def check_secret(given: object) -> None:
     """
     if isinstance(given, str):
         return
-    if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in SOURCES:
-        examples = [f"{{ {name} = {source.example} }}" for name, source in SOURCES.items()]
+    name, value = next(iter(given.items())) if isinstance(given, dict) and len(given) == 1 else ("", None)
+    source = find_source(name)
+    if not source:
+        examples = [f"{{ {name} = {source.example} }}" for name, source in all_sources().items()]
         listed = f"{', '.join(examples[:-1])} or {examples[-1]}"
         raise Mismatch(f"must be a string or one secret source, such as {listed}")
-    ((name, value),) = given.items()
-    if not SOURCES[name].accepts(value):
-        raise Mismatch(f"must be {SOURCES[name].takes}", where=f".{name}")
+    if not source.accepts(value):
+        raise Mismatch(f"must be {source.takes}", where=f".{name}")
 
 
 def check_secrets(given: object) -> None:

@@ -17,8 +17,9 @@ from threading import RLock
 from types import ModuleType
 from typing import TypeAlias
 
-from kosmolua.catalog.loading import LOAD_TIMEOUT, EntryPoint, guarded, installed_entry_points
+from kosmolua.catalog.loading import LOAD_TIMEOUT, guarded
 from kosmolua.concurrency import lazy
+from kosmolua.entry_points import INTEGRATIONS, PROVIDERS, EntryPoint, ask, installed
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
 from kosmolua.folders import config_folder, expanded, objection_to_writers
 from kosmolua.schema.integration import Integration
@@ -38,8 +39,8 @@ class Plugin:
     Args:
         integration: The integration.
         origin: The plugin's file, or the value of its entry point.
-        place: How it was found: ``bundled``, ``user``, ``entry point``, ``--plugin``, ``scripts``, or ``given`` for an
-            object.
+        place: How it was found: ``bundled``, ``user``, ``entry point``, ``provider``, ``--plugin``, ``scripts``, or
+            ``given`` for an object.
         prose: Returns the hand-written part of its documentation page, or None.
     """
 
@@ -83,8 +84,8 @@ class Plugins:
         named: Plugins in addition to those found in ``places`` and ``entry_points``: the paths of files or package
             folders, as with ``--plugin``, or integrations. A single plugin can be passed without a list.
         places: The folders to search. None means the bundled folder and the user's folder.
-        entry_points: A function that returns the installed entry points, keyed by name. It is called once, when the
-            first integration is loaded or all are listed.
+        entry_points: A function that returns the installed entry points of integrations and providers, keyed by name.
+            It is called once, when the first integration is loaded or all are listed.
         load_timeout: Seconds that loading one integration may take.
     """
 
@@ -99,7 +100,7 @@ class Plugins:
         load_timeout: float = LOAD_TIMEOUT,
     ) -> None:
         self._places = usual_places() if places is None else places
-        self._find_entry_points = entry_points or installed_entry_points
+        self._find_entry_points = entry_points or partial(installed, INTEGRATIONS, PROVIDERS)
         self._load_timeout = load_timeout
         each_named = [named] if isinstance(named, (str, os.PathLike, Integration)) else named
         self._given = [_wrapped(each) for each in each_named if isinstance(each, Integration)]
@@ -113,7 +114,8 @@ class Plugins:
     def names(self) -> list[str]:
         """Return every name, sorted, loading only what ``--plugin`` gave."""
         found = {name for place in self._places for name in place.names()}
-        return sorted(found | self._entry_points.keys() | self._load_from_options().keys())
+        installed = {name for name in self._entry_points if self._installed(name)}
+        return sorted(found | installed | self._load_from_options().keys() | self._provided.keys())
 
     def load(self, name: str) -> Plugin:
         """Return a plugin, loaded when it is first needed.
@@ -185,14 +187,35 @@ class Plugins:
         named = {each.origin: each for each in self._load_from_options().get(name, ())}
         installed = {
             point.value: partial(self._load_entry_point, point, name)
-            for point in self._entry_points.get(name, ())
+            for point in self._installed(name)
             if not any(_holds(point, origin) for origin in (*named, *found))
         }
-        return {**named, **found, **installed}
+        return {**named, **found, **installed} or self._provided.get(name, {})
 
     @lazy
     def _entry_points(self) -> Mapping[str, Sequence[EntryPoint]]:
         return self._find_entry_points()
+
+    def _installed(self, name: str) -> list[EntryPoint]:
+        return [point for point in self._entry_points.get(name, ()) if point.group == INTEGRATIONS]
+
+    @lazy
+    def _provided(self) -> dict[str, dict[str, Plugin | PluginError | Callable[[], Plugin]]]:
+        """What providers have, by name and origin; the error of one that fails stands under its own name."""
+        found: dict[str, dict[str, Plugin | PluginError | Callable[[], Plugin]]] = {}
+        for point in (each for points in self._entry_points.values() for each in points if each.group == PROVIDERS):
+            try:
+                integrations = guarded(partial(_ask_provider, point), point.value, self._load_timeout)
+            except PluginError as error:
+                found.setdefault(point.name, {})[point.value] = error
+                continue
+            for name in integrations:
+                found.setdefault(name, {})[point.value] = partial(self._load_provided, point, integrations, name)
+        return found
+
+    def _load_provided(self, point: EntryPoint, integrations: Mapping[str, Integration], name: str) -> Plugin:
+        loaded = guarded(partial(integrations.__getitem__, name), _file_of(point), self._load_timeout)
+        return _plugin_of(loaded, sys.modules[point.module], point.value, "provider", name)
 
     def _load_from_options(self) -> dict[str, list[Plugin | PluginError]]:
         with self._lock:
@@ -223,6 +246,14 @@ class Plugins:
         loaded = guarded(point.load, _file_of(point), self._load_timeout)
         module = sys.modules[point.module]
         return _plugin_of(loaded, module, point.value, "entry point", name)
+
+
+def _ask_provider(point: EntryPoint) -> Mapping[str, Integration]:
+    """Call a provider, and return its integrations by name."""
+    integrations = ask(point)
+    if not isinstance(integrations, Mapping) or not all(isinstance(name, str) for name in integrations):
+        raise point.failed("has to return a dict from names to integrations")
+    return integrations
 
 
 def _files_of(spec: ModuleSpec) -> list[Path]:

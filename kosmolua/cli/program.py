@@ -6,16 +6,18 @@ import importlib
 import itertools
 from collections.abc import Callable, Sequence
 from shutil import get_terminal_size
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from kosmolua import __version__
+from kosmolua import __version__, entry_points
 from kosmolua.cli import console
 from kosmolua.cli.console import guarded, status_of, worded
 from kosmolua.cli.options import OPTIONS
 from kosmolua.cli.parsing import Group, examples
 from kosmolua.cli.streams import OutputLost
+from kosmolua.entry_points import EntryPoint, function_of, installed, the_one
 from kosmolua.errors import KosmoError, UsageError
 from kosmolua.processes.launch import WorkerProcess
 
@@ -57,30 +59,56 @@ EPILOG = examples(
 )
 
 
+BUILT_IN = {name: about for group in COMMANDS.values() for name, about in group.items()}
+"""The sentence about each command that is built in, by its name."""
+
+
 class Program(Group):
-    """The group of all commands. A command is imported from the module with its name when it is used."""
+    """The group of all commands. A command is imported when it is used: from the module with its name, or from an
+    installed package, whose commands cannot hide those that are built in.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, in the order in which the help lists them."""
-        return [name for group in COMMANDS.values() for name in group]
+        return [*BUILT_IN, *_installed()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of a command, and return the command, or None if no command has this name."""
-        if cmd_name not in self.list_commands(ctx):
-            return None
-        command: click.Command = importlib.import_module(f"kosmolua.cli.commands.{cmd_name}").command
+        """Import a command, and return it, or None if no command has this name.
+
+        Raises:
+            PluginError: The package that has it is broken.
+        """
+        command: click.Command | None = None
+        if cmd_name in BUILT_IN:
+            command = importlib.import_module(f"kosmolua.cli.commands.{cmd_name}").command
+        elif points := _installed().get(cmd_name):
+            command = function_of(the_one(points))
+            if not isinstance(command, click.Command):
+                raise points[0].failed("is not a click command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that the command line names. The fault of an installed one is a PluginError."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, KosmoError, OSError):
+            raise
+        except Exception as error:
+            if points := _installed().get(str(ctx.invoked_subcommand)):
+                raise points[0].failed(error) from error
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names and descriptions of the commands, in groups, without importing the commands."""
-        for title, group in COMMANDS.items():
+        others = {name: f"From the package {points[0].package}." for name, points in _installed().items()}
+        for title, group in (COMMANDS | ({"Installed": others} if others else {})).items():
             with formatter.section(title):
                 formatter.write_dl(list(group.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands whose names begin with a typed text, without importing the commands."""
-        known = {name: about for group in COMMANDS.values() for name, about in group.items()}
-        found = [CompletionItem(name, help=about) for name, about in known.items() if name.startswith(incomplete)]
+        known = self.list_commands(ctx)
+        found = [CompletionItem(name, help=BUILT_IN.get(name)) for name in known if name.startswith(incomplete)]
         return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -99,10 +127,15 @@ class Program(Group):
         """Find the command that the command line names; if there is none, raise a UsageError with similar names."""
         from kosmolua.suggestions import did_you_mean
 
-        if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
+        if args and args[0] not in BUILT_IN and args[0] not in _installed() and not args[0].startswith("-"):
             hint = did_you_mean(args[0], self.list_commands(ctx)) or "see kosmolua --help"
             raise click.UsageError(f"There is no command {args[0]!r} ({hint}).", ctx)
         return super().resolve_command(ctx, args)
+
+
+def _installed() -> dict[str, list[EntryPoint]]:
+    """Return the commands of installed packages, without those that would hide one that is built in."""
+    return {name: points for name, points in installed(entry_points.COMMANDS).items() if name not in BUILT_IN}
 
 
 @click.command(cls=Program, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -124,7 +157,7 @@ def run_program(arguments: Sequence[str], worker: WorkerProcess | None) -> int:
         try:
             width = min(get_terminal_size().columns, MAX_HELP_WIDTH)
             status = program.main([*arguments], "kosmolua", standalone_mode=False, obj=worker, terminal_width=width)
-            return int(status or 0)
+            return status if isinstance(status, int) else 0
         except click.Abort:
             click.echo(err=True)  # ends the line of the question
             raise KeyboardInterrupt from None

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kosmolua.accounts.sources import SOURCES
-from kosmolua.accounts.toml import Table
+from kosmolua.accounts.sources import find_source
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.schema.names import objection_to_integration
+from kosmolua.schema.settings import Table
 
 CLIENTS = {"claude": ("mcpServers",), "cursor": ("mcpServers",), "vscode": ("servers", "mcp")}
 """The other MCP clients, each with the keys under which its settings file lists servers."""
@@ -55,7 +55,7 @@ def read_source(text: str) -> tuple[str, Any]:
         what = f"{text.partition('=')[0]!r} has no value"
         raise UsageError(what, hint="write NAME=env:VARIABLE for a secret, or NAME=TEXT")
     source, colon, rest = value.partition(":")
-    if not colon or source not in SOURCES:
+    if not colon or not find_source(source):
         return name, value
     return name, {source: shlex.split(rest) if source == "command" else rest}
 

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from kosmolua.entry_points import STORES, ask, installed, the_one
 from kosmolua.errors import ConfigError
 from kosmolua.folders import recordings_folder, tenants_folder
 from kosmolua.recordings.folder_store import Folder, Folders
 from kosmolua.recordings.store import Stores
+
+DATABASES = ("postgresql", "postgres", "sqlite")
+"""The schemes of the addresses of databases."""
 
 
 def open_stores(where: str) -> Stores:
     """Return the stores that keep the recordings of a server's runs, one store for each tenant.
 
     Args:
-        where: What contains the stores: a folder, or the address of a database, such as
-            ``postgresql://user:password@host/name`` or ``sqlite:///path``.
+        where: What contains the stores: a folder, the address of a database, such as
+            ``postgresql://user:password@host/name`` or ``sqlite:///path``, or an address whose scheme is the name of an
+            installed package's entry point.
 
     Raises:
         ConfigError: The address is not valid, or the extra ``kosmolua[postgres]`` is not installed.
+        PluginError: The entry point cannot be used.
     """
     if "://" not in where:
         return Folders(where)
+    scheme = where.partition("://")[0]
+    if scheme.partition("+")[0] not in DATABASES and (points := installed(STORES).get(scheme)):
+        stores: Stores = ask(point := the_one(points), where)
+        if not callable(getattr(stores, "of", None)):
+            raise point.failed("has to return stores, such as open_stores() does")
+        return stores
     try:
         from kosmolua.recordings.database_store import DatabaseStores
     except ImportError:

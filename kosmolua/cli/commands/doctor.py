@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -14,18 +14,22 @@ import click
 from kosmolua import __version__
 from kosmolua.accounts.accounts import NOT_LOGGED_IN
 from kosmolua.accounts.sections import SERVE, TENANTS
-from kosmolua.accounts.toml import parse
+from kosmolua.accounts.sources import SOURCES
 from kosmolua.cli import console
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
+from kosmolua.cli.program import BUILT_IN
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.tenants import common_options
-from kosmolua.errors import KosmoError
+from kosmolua.entry_points import COMMANDS, SECRETS, STORES, function_of, installed, the_one
+from kosmolua.errors import KosmoError, PluginError
 from kosmolua.folders import accounts_file, state_folder
+from kosmolua.recordings.stores import DATABASES
 from kosmolua.runs.telemetry import asks_for_spans
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import SCRIPTS, lua_path
+from kosmolua.schema.settings import parse
 
 EXTRAS = {
     "repl": ("prompt_toolkit", "pygments"),
@@ -107,6 +111,7 @@ def _examine(options: Options) -> Iterator[Diagnosis]:
     yield from (_extra(extra, modules) for extra, modules in EXTRAS.items())
     if asks_for_spans(os.environ):
         yield _collector()
+    yield from _packages()
     yield _sandbox()
     try:
         runtime = open_to_list(options)
@@ -139,6 +144,28 @@ def _extra(extra: str, modules: Sequence[str]) -> Diagnosis:
         return Diagnosis(f"extra {extra}", "ok", "installed")
     words = "not installed" if len(missing) == len(modules) else f"not complete: without {', '.join(missing)}"
     return Diagnosis(f"extra {extra}", "note", words, f"pip install 'kosmolua[{extra}]'")
+
+
+def _packages() -> Iterator[Diagnosis]:
+    """Check the entry points of installed packages. Those of integrations and providers are checked as integrations."""
+    groups: dict[str, tuple[str, Collection[str]]] = {
+        COMMANDS: ("command", BUILT_IN),
+        SECRETS: ("source", SOURCES),
+        STORES: ("store", DATABASES),
+    }
+    for group, (kind, own) in groups.items():
+        for name, points in installed(group).items():
+            subject, package = f"{kind} {name}", points[0].package
+            if name in own:
+                words = f"that of the package {package} is never used, since this name is built in"
+                yield Diagnosis(subject, "note", words)
+                continue
+            try:
+                function_of(the_one(points))
+            except PluginError as error:
+                yield Diagnosis.of(subject, error, str(error.hint))
+            else:
+                yield Diagnosis(subject, "ok", f"from the package {package}")
 
 
 def _collector() -> Diagnosis:
