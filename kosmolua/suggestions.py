@@ -62,7 +62,7 @@ def did_you_mean(word: str, names: Iterable[str]) -> str | None:
 def key_hint(key: str, known: Iterable[str]) -> str:
     """Return the hint for an unknown key: the one that was probably meant, or all known keys."""
     known = list(known)
-    return did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+    return did_you_mean(key, known) or f"its keys are {listed(known, MAX_LISTED)}"
 
 
 def parameters_meant(word: str, names: Iterable[str]) -> list[str]:

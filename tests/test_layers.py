@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kosmolua"
 DOORS = [
-    *("errors", "suggestions", "folders", "escaping", "secret", "limits", "locks"),
+    *("errors", "entry_points", "suggestions", "folders", "escaping", "secret", "limits", "locks"),
     *("protocol", "concurrency", "clock", "memory", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "docs"),
     *("openapi", "catalog", "mcp_client", "calls", "recordings", "broker"),
@@ -26,7 +26,7 @@ HOMES = {
     "requests": ["http.transport", "http.connections", "http.faults", "http.oauth_services"],
     "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomlkit": ["accounts.editing"],
-    "tomli": ["accounts.toml", "cli.inputs"],
+    "tomli": ["schema.settings", "cli.inputs"],
     "sqlalchemy": [
         *("recordings.database", "recordings.database_recording", "recordings.database_store"),
         *("recordings.database_slots", "recordings.database_counts"),

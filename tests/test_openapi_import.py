@@ -354,8 +354,8 @@ def test_an_overlay_changes_names_effects_and_arguments(tmp_path: Path) -> None:
     ("overlay", "said"),
     [
         ("functoins = 1", "did you mean 'functions'"),
-        ("[functions.getPet]\neffect = 'reads'", "effect must be one of read, write, destroy"),
-        ("[functions.getPet]\nname = 'end'", "cannot be called 'end'"),
+        ("[functions.getPet]\neffect = 'reads'", r"toml:2: functions\.getPet\.effect must be one of read, write"),
+        ("[functions.getPet]\nname = 'end'", r"toml:2: functions\.getPet\.name: 'end' cannot be"),
         ("[functions.getPet]\nname = 'list_pets'", "two functions are called list_pets"),
         ("[paging.default]\nkind = 'cursor'", "kind must be one of token"),
         ("[paging.default]\nkind = 'token'", "needs the key parameter"),

@@ -187,10 +187,10 @@ def test_what_is_typed_goes_before_a_variable_and_that_before_the_file(write: Wr
 @pytest.mark.parametrize(
     ("line", "environ", "message"),
     [
-        ("tiemout = 3", {}, "unknown key 'tiemout' in [kosmolua.options] (did you mean 'timeout'"),
+        ("tiemout = 3", {}, "accounts.toml:2: unknown key 'tiemout' in [kosmolua.options] (did you mean 'timeout'"),
         ("accounts = 'x'", {}, "unknown key 'accounts' in [kosmolua.options]"),
         ("timeout = 'soon'", {}, "[kosmolua.options] timeout: "),
-        ("yes = 'perhaps'", {}, "[kosmolua.options] yes: the value must be true or false"),
+        ("yes = 'perhaps'", {}, "accounts.toml:2: [kosmolua.options] yes: the value must be true or false"),
         ("deny = 3", {}, "[kosmolua.options] deny: the value must be a list of strings"),
         ("deny = [true]", {}, "[kosmolua.options] deny: the value must be a string or a number"),
         ("", {"KOSMOLUA_READ_ONLY": "maybe"}, "variable KOSMOLUA_READ_ONLY: the value must be true or false"),

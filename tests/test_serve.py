@@ -149,6 +149,7 @@ def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
         ("[serv]\nhosts = []", "unknown section [serv] (did you mean 'serve'?)"),
         ('[serve]\nhost = "x"', "unknown key 'host' in [serve] (did you mean 'hosts'?)"),
         ("[serve]\napproval_wait = -1", "approval_wait must be a duration"),
+        ("[serve]\nmax_request = 1.5", 'accounts.toml:2: [serve] max_request must be a size such as "4MiB", not 1.5'),
     ],
     ids=lambda text: text[:40],
 )

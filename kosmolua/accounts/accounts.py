@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from kosmolua.accounts.permissions import Ceiling, Permission, Rules
 from kosmolua.accounts.sections import Recordings, Sections
 from kosmolua.accounts.sources import Sources
-from kosmolua.accounts.toml import Table, parse, stanza
+from kosmolua.accounts.toml import stanza
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.limits import Limits
 from kosmolua.schema.integration import made_up
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SERVERS, section_of
+from kosmolua.schema.settings import Table, parse
 from kosmolua.secret import Redactor, Secret, looks_like_key
 from kosmolua.suggestions import did_you_mean
 

@@ -12,8 +12,8 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable
 
-from kosmolua.accounts.toml import Table
 from kosmolua.errors import ConfigError
+from kosmolua.schema.settings import Table
 
 PRIVATE = 0o600
 

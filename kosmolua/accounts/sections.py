@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from kosmolua.accounts.permissions import PERMISSIONS, is_pattern
 from kosmolua.accounts.sources import check_secret, check_secrets, warn_of_readers
-from kosmolua.accounts.toml import Table, line_of
 from kosmolua.errors import ConfigError
-from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits, parse_duration, parse_size
+from kosmolua.limits import DURATION, MIB, SIZE, Limits
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, quoted
 from kosmolua.schema.names import SERVERS, section_of
-from kosmolua.secret import looks_like_key
-from kosmolua.suggestions import did_you_mean, key_hint
+from kosmolua.schema.settings import LIMIT_CHECKS, Check, SettingsFile, Table, flag, measure, table_of, unknown
+from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.schema.integration import AccountField, Integration
@@ -71,6 +70,7 @@ class Sections:
 
     def __init__(self, tables: Table, path: Path, warn: Callable[[str], None] = lambda sentence: None) -> None:
         self.path = path
+        self._file = SettingsFile(path)
         self._tables = _with_servers(tables)
         self._own: Table = tables.get(_OWN, {})
         self._warn = warn
@@ -79,8 +79,12 @@ class Sections:
         for name, table in tables.items():
             if not isinstance(table, dict):
                 raise self.wrong(f"{name} must be a table, such as [{name}.production]", name)
-        for key, value in self._own.items():
-            self._check_own(key, value)
+        self._file.read(self._own, _KEYS, _OWN)
+        self._file.read(self.secrets, dict.fromkeys(self.secrets, check_secret), _OWN, "secrets")
+        self._warn_of_literal(self.secrets.values())
+        self.recordings = Recordings(
+            **self._file.read(self._own.get("recordings", {}), _RECORDINGS, _OWN, "recordings")
+        )
 
     def names(self) -> list[str]:
         """Return the integrations that have a section."""
@@ -121,7 +125,7 @@ class Sections:
         Raises:
             ConfigError: A key is unknown, or a value is invalid.
         """
-        return base.but(**{name: self._limit(name, value) for name, value in self._own.get("limits", {}).items()})
+        return base.but(**self._file.read(self._own.get("limits", {}), LIMIT_CHECKS, _OWN, "limits"))
 
     @property
     def keeps_journal(self) -> bool:
@@ -131,68 +135,19 @@ class Sections:
     def journal_required(self) -> bool:
         return bool(self._own.get("journal_required", False))
 
-    @property
-    def recordings(self) -> Recordings:
-        given = self._own.get("recordings", {})
-        usual = Recordings()
-        keep = parse_duration(given["keep"]) if "keep" in given else usual.keep
-        size = parse_size(given["max_size"]) if "max_size" in given else usual.max_size
-        return Recordings(keep, bool(given.get("mcp", False)), size)
-
-    def _check_recordings(self, given: Table) -> None:
-        keys = (_OWN, "recordings")
-        for key, value in given.items():
-            if key not in Recordings._fields:
-                hint = key_hint(key, Recordings._fields)
-                raise self.wrong(f"unknown key {key!r} in [kosmolua.recordings]", *keys, key, hint=hint)
-            if key == "mcp" and not isinstance(value, bool):
-                raise self.wrong(f"[kosmolua.recordings] mcp must be true or false, not {quoted(value)}", *keys, key)
-            if key == "max_size":
-                try:
-                    parse_size(value if isinstance(value, str) else "")
-                except ValueError:
-                    what = f'[kosmolua.recordings] max_size must be a size such as "10G", not {quoted(value)}'
-                    raise self.wrong(what, *keys, key) from None
-            if key == "keep":
-                try:
-                    parse_duration(value if isinstance(value, str) else "")
-                except ValueError:
-                    what = f'[kosmolua.recordings] keep must be an age such as "30d", not {quoted(value)}'
-                    raise self.wrong(what, *keys, key) from None
-
     def wrong(self, what: str, *keys: str, hint: str | None = None) -> ConfigError:
         """Return the error for a mistake at these nested keys, with its place."""
         return ConfigError(f"{self.place(*keys)}: {what}", hint=hint)
 
     def place(self, *keys: str) -> str:
         """Return ``PATH:LINE`` of nested keys, or the path."""
-        if keys and keys[0].startswith(f"{SERVERS}."):
-            keys = (keys[0], *(key for key in keys[1:] if key != "default"))
-        line = line_of(self.path, *keys)
-        return f"{self.path}:{line}" if line else str(self.path)
+        return self._file.place(*_keys(*keys))
 
-    def _check_own(self, key: str, value: object) -> None:
-        if key not in OWN_KEYS:
-            hint = key_hint(key, OWN_KEYS)
-            raise self.wrong(f"unknown key {key!r} in [{_OWN}]", _OWN, key, hint=hint)
-        kind, words = OWN_KEYS[key]
-        if not isinstance(value, kind):
-            raise self.wrong(f"[{_OWN}] {key} must be {words}, not {quoted(value)}", _OWN, key)
-        if key == "recordings":
-            self._check_recordings(self._own[key])
-        if key == "secrets":
-            self._check_secrets(self._own[key])
-
-    def _check_secrets(self, secrets: Table) -> None:
-        for name, source in secrets.items():
-            try:
-                check_secret(source)
-            except Mismatch as mismatch:
-                what = f"[{_OWN}.secrets] {_shown(name)}{mismatch.where} {mismatch.problem}"
-                raise self.wrong(what, _OWN, "secrets", name) from None
-            if isinstance(source, str) and not self._has_warned:
-                self._has_warned = True
-                warn_of_readers(self.path, self._warn)
+    def _warn_of_literal(self, values: Iterable[object]) -> None:
+        """Warn once if others can read the file, and one of the values is itself a secret."""
+        if not self._has_warned and any(isinstance(value, str) for value in values):
+            self._has_warned = True
+            warn_of_readers(self.path, self._warn)
 
     @property
     def secrets(self) -> Table:
@@ -223,7 +178,7 @@ class Sections:
         elif key != "default":
             instead = f"an account is a table, such as [{name}.production]"
             hint = did_you_mean(key, ["default", "permissions"]) or instead
-            raise self.wrong(f"unknown key {_shown(key)} in [{name}]", name, key, hint=hint)
+            raise self.wrong(f"unknown key {unknown(key)} in [{name}]", name, key, hint=hint)
         elif not isinstance(value, str):
             raise self.wrong(f'[{name}] default must be a string, such as "production"', name, key)
 
@@ -232,32 +187,12 @@ class Sections:
         if "." in account or not account.isprintable() or not account:
             what = f"[{name}.{account!r}]: an account's name cannot contain a dot or be empty"
             raise self.wrong(what, name, account)
-        checks = {} if name.startswith(f"{SERVERS}.") else ACCOUNT_KEYS
-        known = [*(field.name for field in integration.account_fields), *checks]
-        for key in table:
-            if key not in known:
-                hint = key_hint(key, known)
-                what = f"unknown key {_shown(key)} in [{section_of(name, account)}]"
-                raise self.wrong(what, name, account, key, hint=hint)
-        for field in integration.account_fields:
-            if field.name in table:
-                self._check_value(field, table[field.name], name, account)
-        for key, check in checks.items():
-            if key in table:
-                check(self, integration, table[key], name, account)
-
-    def _check_value(self, field: AccountField, value: object, name: str, account: str) -> None:
-        try:
-            if field.secret:
-                (check_secrets if field.many else check_secret)(value)
-            else:
-                field.type.accept(value)
-        except Mismatch as mismatch:
-            what = f"[{section_of(name, account)}] {field.name}{mismatch.where} {mismatch.problem}"
-            raise self.wrong(what, name, account, field.name) from None
-        if field.secret and isinstance(value, str) and not self._has_warned:
-            self._has_warned = True
-            warn_of_readers(self.path, self._warn)
+        checks = {field.name: _check_of(field) for field in integration.account_fields}
+        if not name.startswith(f"{SERVERS}."):
+            for key, check in ACCOUNT_KEYS.items():
+                checks[key] = lambda value, check=check: check(self, integration, value, name, account)  # type: ignore
+        self._file.read(table, checks, *_keys(name, account), shown=section_of(name, account))
+        self._warn_of_literal(table.get(field.name) for field in integration.account_fields if field.secret)
 
     def _check_permissions(self, integration: Integration, permissions: object, *where: str) -> None:
         said, keys = f"[{'.'.join(where)}] permissions", (*where, "permissions")
@@ -275,41 +210,32 @@ class Sections:
                 what = f'{said}: {key} must be "allow", "ask" or "deny", not {quoted(value)}'
                 raise self.wrong(what, *keys, key)
 
-    def _check_proxy(self, _: Integration, proxy: object, *where: str) -> None:
-        said, keys = f"[{section_of(*where)}]", (*where, "proxy")
+    def _check_proxy(self, _: Integration, proxy: object, name: str, account: str) -> None:
         parts = urlsplit(proxy) if isinstance(proxy, str) else None
         if not parts or parts.scheme not in PROXY_SCHEMES or not parts.hostname:
             shown = "a URL that holds a password" if parts and parts.password else quoted(proxy)
-            raise self.wrong(f'{said} proxy must be a URL such as "http://proxy.example:3128", not {shown}', *keys)
+            raise Mismatch(f'must be a URL such as "http://proxy.example:3128", not {shown}')
         if parts.password:
+            what = f"[{section_of(name, account)}] proxy holds a password, which does not belong in this file"
             hint = "remove the key proxy, and set the environment variable HTTPS_PROXY instead"
-            raise self.wrong(f"{said} proxy holds a password, which does not belong in this file", *keys, hint=hint)
-
-    def _limit(self, name: str, value: object) -> float:
-        keys = (_OWN, "limits", name)
-        if name not in NAMES:
-            hint = key_hint(name, NAMES)
-            raise self.wrong(f"unknown key {name!r} in [kosmolua.limits]", *keys, hint=hint)
-        try:
-            if isinstance(value, str) and name in (*BYTES, *SECONDS):
-                given: float = LIMITS[name].unit.read(value)
-            else:
-                given = _number(name, value)
-            Limits(**{name: given})
-        except (ValueError, ConfigError) as error:
-            raise self.wrong(f"[kosmolua.limits] {name}: {error}", *keys) from None
-        return given
+            raise self.wrong(what, name, account, "proxy", hint=hint)
 
 
-OWN_KEYS: dict[str, tuple[type, str]] = {
-    "limits": (dict, "a table, such as [kosmolua.limits]"),
-    "options": (dict, "a table, such as [kosmolua.options]"),
-    "secrets": (dict, "a table, such as [kosmolua.secrets]"),
-    "journal": (bool, "true or false"),
-    "recordings": (dict, "a table, such as [kosmolua.recordings]"),
-    "journal_required": (bool, "true or false"),
+_KEYS: dict[str, Check] = {
+    "limits": table_of("a table, such as [kosmolua.limits]"),
+    "options": table_of("a table, such as [kosmolua.options]"),
+    "secrets": table_of("a table, such as [kosmolua.secrets]"),
+    "journal": flag,
+    "recordings": table_of("a table, such as [kosmolua.recordings]"),
+    "journal_required": flag,
 }
-"""The keys of ``[kosmolua]``, each with the type of its value, and a phrase that describes the type in messages."""
+"""The keys of ``[kosmolua]``."""
+_RECORDINGS: dict[str, Check] = {
+    "keep": measure(DURATION, 'an age such as "30d"'),
+    "mcp": flag,
+    "max_size": measure(SIZE, 'a size such as "10G"'),
+}
+"""The keys of ``[kosmolua.recordings]``."""
 
 ACCOUNT_KEYS: dict[str, Callable[[Sections, Integration, Any, str, str], None]] = {
     "permissions": Sections._check_permissions,
@@ -338,12 +264,10 @@ def _is_account(key: str, value: object) -> bool:
     return isinstance(value, dict) and key != "permissions"
 
 
-def _shown(name: str) -> str:
-    return "*** (hidden, since it looks like a secret)" if looks_like_key(name) else repr(name)
+def _keys(*keys: str) -> tuple[str, ...]:
+    """Return where these keys are in the file: an MCP server has no table for its account."""
+    return tuple(key for key in keys if key != "default") if keys and keys[0].startswith(f"{SERVERS}.") else keys
 
 
-def _number(name: str, value: object) -> float:
-    whole = name not in SECONDS
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        raise ValueError(f"it must be a {'whole ' if whole else ''}number, not {quoted(value)}")
-    return cast("float", value)
+def _check_of(field: AccountField) -> Check:
+    return field.type.accept if not field.secret else check_secrets if field.many else check_secret

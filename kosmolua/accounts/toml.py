@@ -1,26 +1,20 @@
-"""TOML: the tables of a file, the lines of its keys, and example sections to paste into it."""
+"""Example sections of an accounts file to paste, and values as TOML."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from kosmolua.errors import ConfigError
-from kosmolua.folders import objection_to_writers
 from kosmolua.limits import BYTES, Limits, spell_size
 from kosmolua.schema.integration import placeholder
 from kosmolua.schema.names import section_of
+from kosmolua.schema.settings import Table
 
 if TYPE_CHECKING:
     from kosmolua.schema.integration import AccountField, Integration
 
-Table: TypeAlias = dict[str, Any]
-
-_IGNORED = re.compile(r"[\s\"']")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HEAD = """\
 # Accounts for KosmoLua. Copy this to the file that `kosmolua accounts` reads, keep what you need, and name accounts as
@@ -32,75 +26,6 @@ _HEAD = """\
 # "ask" or "deny". The default is permissions = { read = "allow", write = "ask", destroy = "ask" }; destroy is for
 # functions whose effect cannot be undone. Single functions (restart_service = "allow") and patterns
 # ("*_env_var" = "deny") can have permissions too."""
-
-
-def parse(path: str | os.PathLike[str]) -> Table:
-    """Return the tables of a TOML file.
-
-    Raises:
-        ConfigError: The file cannot be read, is not TOML, or others could change it.
-    """
-    try:
-        if objection := objection_to_writers(os.fspath(path)):
-            raise ConfigError(f"The accounts file {path} is not used, since {objection}")
-        return parsed(Path(path).read_text(encoding="utf-8-sig"), path)
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: this is not UTF-8 text") from None
-    except OSError as error:
-        raise ConfigError(f"The accounts file {path} cannot be read: {error.strerror}") from None
-
-
-def parsed(text: str, path: str | os.PathLike[str]) -> Table:
-    """Return the tables of a text, which the file at ``path`` has.
-
-    Raises:
-        ConfigError: The text is not TOML.
-    """
-    import tomli
-
-    try:
-        return tomli.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = error.lineno if isinstance(error, tomli.TOMLDecodeError) else None
-        place = f"{path}:{line}" if line else path
-        if line and (name := _integration_with_two_defaults(text, line)):
-            raise ConfigError(
-                f"{place}: [{name}] uses the word default twice: for a key and for the account [{name}.default]",
-                hint="remove the key, which an account called default does not need; or rename the account",
-            ) from None
-        raise ConfigError(f"{place}: this is not TOML: {error}") from None
-
-
-def _integration_with_two_defaults(text: str, line: int) -> str | None:
-    """Return the integration whose ``default`` a line with an error defines again, as key or as account, or None."""
-    keys = {key for key, number in _lines(text) if number != line}
-    at_fault = [key for key, number in _lines(text) if number == line]
-    name, _, word = at_fault[0].rpartition(".") if at_fault else ("", "", "")
-    return name if word == "default" and f"{name}.default" in keys else None
-
-
-def line_of(path: Path, *keys: str) -> int | None:
-    """Return the line that defines a nested key, else that of the innermost table around it, or None."""
-    text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
-    lines = dict(reversed(list(_lines(text))))
-    wanted = (_bare(".".join(keys[:depth])) for depth in range(len(keys), 0, -1))
-    return next((lines[key] for key in wanted if key in lines), None)
-
-
-def _lines(text: str) -> Iterator[tuple[str, int]]:
-    """Yield each table and key, such as ``render2.production``, with its line."""
-    table = ""
-    for number, line in enumerate(map(_bare, text.split("\n")), start=1):
-        if line.startswith("["):
-            table = line.lstrip("[").partition("]")[0]
-            yield table, number
-        elif "=" in line:
-            key = line.partition("=")[0]
-            yield f"{table}.{key}" if table else key, number
-
-
-def _bare(text: str) -> str:
-    return _IGNORED.sub("", text)
 
 
 def stanza(integration: Integration, account: str = "default") -> str:

@@ -11,7 +11,6 @@ import click
 
 from kosmolua.accounts.editing import set_section
 from kosmolua.accounts.logins import asking_the_keyring, keyring_or_none
-from kosmolua.accounts.toml import Table, parse
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli import console
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, UsageError
@@ -20,6 +19,7 @@ from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import AccountField, Integration
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import parts_of
+from kosmolua.schema.settings import Table, parse
 
 PLACES = {"file": "a file that only you can read", "env": "an environment variable", "keyring": "the keyring"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

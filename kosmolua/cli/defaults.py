@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kosmolua.cli.options import Option
+    from kosmolua.schema.settings import Check
 
 SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _BY_NAME = {option.attribute: option for option in OPTIONS if option.attribute != "accounts"}
@@ -46,10 +47,17 @@ def _in_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if name not in options and name not in OTHER_VARIABLES:
             _warn_of(name, [*options, *OTHER_VARIABLES])
     return {
-        options[name].attribute: _value(options[name], environ[name], f"the environment variable {name}")
+        options[name].attribute: _in_variable(options[name], name, environ[name])
         for name in names
         if name in options and environ[name]
     }
+
+
+def _in_variable(option: Option[Any], name: str, given: str) -> Any:
+    try:
+        return _value(option, given)
+    except ValueError as error:
+        raise ConfigError(f"the environment variable {name}: {error}") from None
 
 
 def _warn_of(name: str, known: Sequence[str]) -> None:
@@ -68,37 +76,42 @@ def _in_file(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]
                 return {}
     except OSError:
         return {}  # if the file must be read, reading the accounts reports the error
-    from kosmolua.accounts.toml import parse
-    from kosmolua.suggestions import did_you_mean, listed
+    from kosmolua.schema.settings import SettingsFile, parse
 
     own = parse(path).get("kosmolua", {})
     given = own.get("options", {}) if isinstance(own, dict) else {}
     if not isinstance(given, dict):
         return {}  # reading the accounts reports this error
-    for key in given:
-        if key not in _BY_NAME:
-            hint = did_you_mean(key, _BY_NAME) or f"its keys are {listed(_BY_NAME)}"
-            raise ConfigError(f"{path}: unknown key {key!r} in [kosmolua.options]", hint=hint)
-    return {key: _value(_BY_NAME[key], value, f"{path}: [kosmolua.options] {key}") for key, value in given.items()}
+    checks = {key: _check_of(option) for key, option in _BY_NAME.items()}
+    return SettingsFile(path).read(given, checks, "kosmolua", "options")
 
 
-def _value(option: Option[Any], given: object, where: str) -> Any:
+def _check_of(option: Option[Any]) -> Check:
+    from kosmolua.schema.mismatch import Mismatch
+
+    def check(given: object) -> Any:
+        try:
+            return _value(option, given)
+        except ValueError as error:
+            raise Mismatch(str(error), ":") from None
+
+    return check
+
+
+def _value(option: Option[Any], given: object) -> Any:
     """Return the value of an option, converted from what the accounts file or a variable contains.
 
     If an option accepts several values, they are separated in its environment variable like the folders in ``PATH``.
     Secrets are separated by line breaks instead.
     """
-    try:
-        if option.metavar is None:
-            return _switch(given)
-        if option.is_repeatable:
-            texts = given.split(option.separator) if isinstance(given, str) else given
-            if not isinstance(texts, list):
-                raise ValueError("the value must be a list of strings")
-            return tuple(option.read(_text(each)) for each in texts)
-        return option.read(_text(given))
-    except ValueError as error:
-        raise ConfigError(f"{where}: {error}") from None
+    if option.metavar is None:
+        return _switch(given)
+    if option.is_repeatable:
+        texts = given.split(option.separator) if isinstance(given, str) else given
+        if not isinstance(texts, list):
+            raise ValueError("the value must be a list of strings")
+        return tuple(option.read(_text(each)) for each in texts)
+    return option.read(_text(given))
 
 
 def _switch(given: object) -> bool:

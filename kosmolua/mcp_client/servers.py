@@ -12,7 +12,6 @@ from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.accounts.toml import Table
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.clock import Until
 from kosmolua.concurrency import lazy
@@ -20,6 +19,7 @@ from kosmolua.errors import ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.http.messages import Attempt, Observe, Request, Response
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SERVERS, objection_to_integration, qualified
+from kosmolua.schema.settings import Table
 from kosmolua.suggestions import did_you_mean, list_of
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from kosmolua.accounts.toml import Table
 from kosmolua.errors import NetworkError
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
+from kosmolua.schema.settings import Table
 from kosmolua.secret import Secret
 
 PASSED_ON = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TEMP", "TMP")

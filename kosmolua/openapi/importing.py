@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from kosmolua.accounts.toml import assignments, parsed
+from kosmolua.accounts.toml import assignments
 from kosmolua.errors import ConfigError, NetworkError, UsageError
 from kosmolua.http.messages import LOOPBACK, Request, Response, is_protected, location, origin
 from kosmolua.limits import MIB
@@ -28,6 +28,7 @@ from kosmolua.openapi.security import AUTH
 from kosmolua.openapi.store import DOCUMENT, LOCK, OVERLAY, Home
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.names import objection_to_integration
+from kosmolua.schema.settings import parsed
 from kosmolua.suggestions import did_you_mean
 
 FETCH_TIMEOUT = 60.0

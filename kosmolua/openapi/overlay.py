@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
-from kosmolua.accounts.toml import parse
-from kosmolua.errors import ConfigError
-from kosmolua.http.headers import CREDENTIALS, IDEMPOTENCY, objection
+from kosmolua.http.headers import CREDENTIALS, objection
 from kosmolua.http.messages import origin
 from kosmolua.openapi.operations import Operation
 from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
-from kosmolua.suggestions import did_you_mean, key_hint
+from kosmolua.schema.settings import Check, SettingsFile, Table, anything, choice, fitting, list_of, parse, table_of
+from kosmolua.suggestions import did_you_mean
 
-KEYS = ("document", "about", "prefix", "only", "skip", "account", "paging", "errors", "functions")
-DOCUMENT_KEYS = ("url", "file", "sha256", "imported", "origins")
-ACCOUNT_KEYS = ("base_url", "auth", "prefix", "revoke")
-_OF_FUNCTIONS = "name effect summary covered_by skip paging encode lists slashes arguments safe headers idempotency"
-FUNCTION_KEYS = tuple(_OF_FUNCTIONS.split())
-ARGUMENT_KEYS = ("name", "about")
-ERROR_KEYS = ("failed", "message")
 PAGING_KINDS = {
     "token": ("parameter", "field"),
     "link": (),
@@ -34,7 +28,6 @@ PAGING_KINDS = {
     "none": (),
 }
 """The kinds of paging, each with the keys that it requires."""
-PAGING_KEYS = ("kind", "parameter", "field", "items", "size", "more", "first")
 ENCODINGS = ("json", "form", "multipart", "ndjson", "text")
 
 
@@ -50,30 +43,7 @@ class Overlay:
     tables: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._known(self.tables, KEYS, "")
-        self._known(self.document, DOCUMENT_KEYS, "document")
-        origins = self.document.get("origins", [])
-        if not isinstance(origins, list) or not all(isinstance(each, str) and origin(each) for each in origins):
-            self._wrong("document", 'origins must be a list of addresses such as ["https://files.example.com"]')
-        self._known(self.account, ACCOUNT_KEYS, "account")
-        self._known(self.table("errors"), ERROR_KEYS, "errors")
-        for name, entry in self.functions.items():
-            where = f"functions.{name}"
-            self._known(entry, FUNCTION_KEYS, where)
-            for argument, told in entry.get("arguments", {}).items():
-                self._known(told, ARGUMENT_KEYS, f"{where}.arguments.{argument}")
-            if entry.get("effect", "read") not in EFFECTS:
-                self._wrong(where, f"effect must be one of {', '.join(EFFECTS)}")
-            if entry.get("encode", "json") not in ENCODINGS:
-                self._wrong(where, f"encode must be one of {', '.join(ENCODINGS)}")
-            if "name" in entry and (objection := objection_to_function(str(entry["name"]))):
-                self._wrong(where, f"a function cannot be called {entry['name']!r}: {objection}")
-            self._check_headers(entry.get("headers", []), where)
-            self._check_idempotency(entry.get("idempotency", IDEMPOTENCY), where)
-            if "paging" in entry:
-                self._check_paging(entry["paging"], where)
-        for name, recipe in self.table("paging").items():
-            self._check_paging(recipe, f"paging.{name}")
+        SettingsFile(self.file).read(self.tables, _OVERLAY)
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -98,9 +68,7 @@ class Overlay:
 
     def table(self, key: str) -> Mapping[str, Any]:
         """Return a table at the top level, empty if absent."""
-        found: object = self.tables.get(key, {})
-        if not isinstance(found, Mapping):
-            self._wrong(key, "this must be a table")
+        found: Mapping[str, Any] = self.tables.get(key, {})
         return found
 
     def entry(self, operation: Operation, name: str = "") -> Mapping[str, Any]:
@@ -131,47 +99,8 @@ class Overlay:
         return sentences
 
     def _patterns(self, key: str) -> list[str]:
-        given: object = self.tables.get(key, [])
-        if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
-            self._wrong(key, 'this must be a list such as ["tag:Pets", "/pets/*", "deprecated"]')
-        return given
-
-    def _known(self, table: object, keys: Iterable[str], where: str) -> None:
-        if not isinstance(table, Mapping):
-            self._wrong(where, "this must be a table")
-        for key in table:
-            if key not in keys:
-                hint = key_hint(key, keys)
-                place = f" in [{where}]" if where else ""
-                raise ConfigError(f"{self.file}: unknown key {key!r}{place}", hint=hint)
-
-    def _check_headers(self, names: object, where: str) -> None:
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            self._wrong(where, 'headers must be a list of names such as ["X-Trace-Id"]')
-        for name in names:
-            if problem := objection(name, keys=CREDENTIALS):
-                self._wrong(where, f"headers: {name!r} {problem}")
-
-    def _check_idempotency(self, name: object, where: str) -> None:
-        if not isinstance(name, str):
-            self._wrong(where, f'idempotency must be the name of a header, such as "{IDEMPOTENCY}"')
-        elif problem := objection(name, keys=CREDENTIALS):
-            self._wrong(where, f"idempotency: {name!r} {problem}")
-
-    def _check_paging(self, recipe: object, where: str) -> None:
-        if not isinstance(recipe, Mapping):
-            self._wrong(where, "paging must be a table")
-        self._known(recipe, PAGING_KEYS, where)
-        kind = recipe.get("kind")
-        if kind not in PAGING_KINDS:
-            self._wrong(where, f"kind must be one of {', '.join(PAGING_KINDS)}")
-        for key in PAGING_KINDS[kind]:
-            if key not in recipe:
-                self._wrong(where, f"paging of the kind {kind} needs the key {key}")
-
-    def _wrong(self, where: str, what: str) -> NoReturn:
-        """Raise the error for a mistake: ``FILE: [functions.list_pets]: effect must be ...``."""
-        raise ConfigError(f"{self.file}: [{where}]: {what}")
+        found: list[str] = self.tables.get(key, [])
+        return found
 
 
 def _fits(pattern: str, operation: Operation) -> bool:
@@ -187,6 +116,52 @@ def _fits(pattern: str, operation: Operation) -> bool:
 def _unmatched(sentence: str, key: str, keys: Iterable[str]) -> str:
     hint = did_you_mean(key, keys)
     return f"{sentence} ({hint})" if hint else sentence
+
+
+def _any(names: str) -> dict[str, Check]:
+    return dict.fromkeys(names.split(), anything)
+
+
+def _objection_to_name(name: str) -> str | None:
+    objection = objection_to_function(name)
+    return f"cannot be the name of a function: {objection}" if objection else None
+
+
+def _paging(value: object) -> Table:
+    recipe: Table = _PAGING(value)
+    if missing := [key for key in PAGING_KINDS[recipe["kind"]] if key not in recipe]:
+        raise Mismatch(f"of the kind {recipe['kind']} needs the key {missing[0]}")
+    return recipe
+
+
+_PAGING = table_of(
+    "a table", {"kind": choice(PAGING_KINDS), **_any("parameter field items size more first")}, needs=["kind"]
+)
+_HEADER = fitting(partial(objection, keys=CREDENTIALS))
+_ORIGIN = fitting(lambda url: None if origin(url) else "is no address")
+_PATTERNS = list_of('a list such as ["tag:Pets", "/pets/*", "deprecated"]')
+_FUNCTION: dict[str, Check] = {
+    "name": fitting(_objection_to_name),
+    "effect": choice(EFFECTS),
+    "paging": _paging,
+    "encode": choice(ENCODINGS),
+    "arguments": table_of("a table", each=table_of("a table", _any("name about"))),
+    "headers": list_of('a list of names such as ["X-Trace-Id"]', _HEADER),
+    "idempotency": _HEADER,
+    **_any("summary covered_by skip lists slashes safe"),
+}
+_ORIGINS = list_of('a list of addresses such as ["https://files.example.com"]', _ORIGIN)
+_OVERLAY: dict[str, Check] = {
+    "document": table_of("a table", {"origins": _ORIGINS, **_any("url file sha256 imported")}),
+    "about": anything,
+    "prefix": anything,
+    "only": _PATTERNS,
+    "skip": _PATTERNS,
+    "account": table_of("a table", _any("base_url auth prefix revoke")),
+    "paging": table_of("a table", each=_paging),
+    "errors": table_of("a table", _any("failed message")),
+    "functions": table_of("a table", each=table_of("a table", _FUNCTION)),
+}
 
 
 def read_overlay(file: str) -> Overlay:

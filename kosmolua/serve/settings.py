@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,16 +13,26 @@ from urllib.parse import urlsplit
 from kosmolua.accounts.permissions import PERMISSIONS, Permission, is_pattern
 from kosmolua.accounts.sections import SERVE, TENANTS
 from kosmolua.accounts.sources import check_secret
-from kosmolua.accounts.toml import Table, line_of, parse
 from kosmolua.catalog.plugins import Plugins
-from kosmolua.errors import ConfigError
 from kosmolua.folders import expanded
-from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits, parse_size
+from kosmolua.limits import DURATION, MIB, SIZE
 from kosmolua.mcp.http import is_loopback_name
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, must_be
 from kosmolua.schema.names import SERVERS
-from kosmolua.suggestions import did_you_mean, key_hint
+from kosmolua.schema.settings import (
+    LIMIT_CHECKS,
+    Check,
+    SettingsFile,
+    Table,
+    count,
+    measure,
+    parse,
+    table_of,
+    text,
+    texts,
+)
+from kosmolua.suggestions import did_you_mean
 
 SECTIONS = ("kosmolua", SERVE, TENANTS, SERVERS)
 """The sections of the accounts file that are not those of integrations."""
@@ -176,41 +186,41 @@ def read(path: str | None) -> Settings:
     """
     if path is None:
         return Settings(None, {})
-    file = Path(path)
-    tables = parse(file)
+    file = SettingsFile(path)
+    tables = parse(path)
     _refuse_misspelt(file, tables)
-    own = _checked(file, tables.get(SERVE, {}), _SERVER, SERVE)
+    own = file.read(tables.get(SERVE, {}), _SERVER, SERVE)
     tenants = tables.get(TENANTS, {})
     if not isinstance(tenants, dict) or not all(isinstance(table, dict) for table in tenants.values()):
-        raise _wrong(file, "each tenant must be a table, such as [tenants.acme]", TENANTS)
+        raise file.wrong("each tenant must be a table, such as [tenants.acme]", TENANTS)
     read = {name: _tenant(file, name, table) for name, table in tenants.items()}
     _refuse_same_issuers(file, read)
-    return Settings(file, read, **own)
+    return Settings(file.path, read, **own)
 
 
-def _refuse_misspelt(file: Path, tables: Table) -> None:
+def _refuse_misspelt(file: SettingsFile, tables: Table) -> None:
     """Raise a ConfigError if a section's name is that of no integration, but almost that of a section of the server."""
     for name in tables:
         near = [] if name in SECTIONS else get_close_matches(name, SECTIONS, n=1, cutoff=MISSPELT)
         if near and name not in Plugins().names():
-            raise _wrong(file, f"unknown section [{name}]", name, hint=f"did you mean '{near[0]}'?")
+            raise file.wrong(f"unknown section [{name}]", name, hint=f"did you mean '{near[0]}'?")
 
 
-def _tenant(file: Path, name: str, table: Table) -> TenantSettings:
+def _tenant(file: SettingsFile, name: str, table: Table) -> TenantSettings:
     if not _NAME.fullmatch(name):
         hint = "a-z, 0-9, _ and -, a letter or digit first"
-        raise _wrong(file, f"{name[:80]!r} is not a valid name for a tenant", TENANTS, name, hint=hint)
-    checked = _checked(file, table, _TENANT, TENANTS, name)
+        raise file.wrong(f"{name[:80]!r} is not a valid name for a tenant", TENANTS, name, hint=hint)
+    checked = file.read(table, _TENANT, TENANTS, name)
     if "token" not in checked and "jwt" not in checked:
-        raise _wrong(file, f"[tenants.{name}] has neither token nor jwt", TENANTS, name, hint=STANZA)
+        raise file.wrong(f"[tenants.{name}] has neither token nor jwt", TENANTS, name, hint=STANZA)
     for key in ("accounts", "scripts"):
         if key in checked:
-            checked[key] = str(file.parent / expanded(checked[key]))
-    checked["plugins"] = tuple(str(file.parent / expanded(each)) for each in checked.get("plugins", ()))
+            checked[key] = str(file.path.parent / expanded(checked[key]))
+    checked["plugins"] = tuple(str(file.path.parent / expanded(each)) for each in checked.get("plugins", ()))
     return TenantSettings(name, **checked)
 
 
-def _refuse_same_issuers(file: Path, tenants: Mapping[str, TenantSettings]) -> None:
+def _refuse_same_issuers(file: SettingsFile, tenants: Mapping[str, TenantSettings]) -> None:
     """Raise a ConfigError if two tenants would accept the same signed token."""
     issuers = [(name, each.jwt) for name, each in tenants.items() if each.jwt]
     for place, (name, one) in enumerate(issuers):
@@ -220,76 +230,10 @@ def _refuse_same_issuers(file: Path, tenants: Mapping[str, TenantSettings]) -> N
             if same and all(one.claims[key] == other.claims[key] for key in shared):
                 what = f"the tenants {name} and {other_name} would accept the same token (JWT)"
                 hint = "give each its own audience, or claims that differ"
-                raise _wrong(file, what, TENANTS, other_name, "jwt", hint=hint)
-
-
-def _checked(file: Path, table: object, known: Mapping[str, Check], *section: str) -> dict[str, Any]:
-    """Return the values of a section of the accounts file, checked and converted."""
-    name = ".".join(section)
-    if not isinstance(table, dict):
-        raise _wrong(file, f"{name} must be a table, such as [{name}]", *section)
-    checked: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in known:
-            hint = key_hint(key, known)
-            raise _wrong(file, f"unknown key {key[:80]!r} in [{name}]", *section, key, hint=hint)
-        try:
-            checked[key] = known[key](value)
-        except Mismatch as mismatch:
-            raise _wrong(file, f"[{name}] {key}{mismatch.where} {mismatch.problem}", *section, key) from None
-    return checked
-
-
-def _wrong(file: Path, what: str, *keys: str, hint: str | None = None) -> ConfigError:
-    line = line_of(file, *keys)
-    return ConfigError(f"{file}:{line}: {what}" if line else f"{file}: {what}", hint=hint)
+                raise file.wrong(what, TENANTS, other_name, "jwt", hint=hint)
 
 
 # Each of these functions takes the value of a key and returns it converted for the settings, or raises Mismatch.
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise must_be("a string", value)
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (_text(value),)
-    if not isinstance(value, list):
-        raise must_be("a list of strings", value)
-    return tuple(_text(each) for each in value)
-
-
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise must_be("a whole number above 0", value)
-    return value
-
-
-def _seconds(value: object) -> float:
-    return float(_limit("call_timeout", value, 'a duration such as 30 or "30s"'))
-
-
-def _bytes(value: object) -> int:
-    return int(_limit("max_result", value, 'a size such as "4MiB"'))
-
-
-def _disk(value: object) -> int:
-    try:
-        return parse_size(value if isinstance(value, str) else "")
-    except ValueError:
-        raise must_be('a size such as "2GiB"', value) from None
-
-
-def _limit(name: str, value: object, words: str) -> float:
-    unit = LIMITS[name].unit
-    try:
-        given = unit.parse(value) if isinstance(value, str) else value
-        return float(LIMITS[name].check(given))  # type: ignore[arg-type]  # which check() refuses
-    except (ValueError, ConfigError):
-        raise must_be(words, value) from None
 
 
 def _secret(value: object) -> Given:
@@ -318,69 +262,42 @@ def _permissions(value: object) -> dict[str, Permission]:
     return dict(value)
 
 
-def _limits(value: object) -> dict[str, float]:
-    if not isinstance(value, dict):
-        raise Mismatch('must be a table, such as { timeout = "60s" }')
-    for name, given in value.items():
-        if name not in NAMES:
-            raise Mismatch(
-                f"has the unknown key {name[:80]!r} ({did_you_mean(name, NAMES) or 'its keys are names of limits'})"
-            )
-        try:
-            read = LIMITS[name].unit.parse(given) if isinstance(given, str) and name in (*BYTES, *SECONDS) else given
-            Limits(**{name: read})
-        except (ValueError, ConfigError) as error:
-            raise Mismatch(f"is not valid: {error}", f".{name}") from None
-        value = {**value, name: read}
-    return value
-
-
 def _issuer(value: object) -> Issuer:
-    if not isinstance(value, dict):
-        raise Mismatch("must be a table with issuer, audience and jwks")
-    known = ("issuer", "audience", "jwks", "claims")
-    for key in value:
-        if key not in known:
-            hint = key_hint(key, known)
-            raise Mismatch(f"has the unknown key {key[:80]!r} ({hint})")
-    for key in known[:3]:
-        if not isinstance(value.get(key), str) or not value[key]:
-            raise must_be("a string", value.get(key)).inside(f".{key}")
-    if not isinstance(value.get("claims", {}), dict):
-        raise must_be('a table, such as { org = "acme" }', value["claims"]).inside(".claims")
-    return Issuer(**value)
+    return Issuer(**_ISSUER(value))
 
 
 def _provider(value: object) -> OidcProvider:
-    if not isinstance(value, dict):
-        raise Mismatch("must be a table with issuer and client_id")
-    known: dict[str, Check] = {"issuer": _text, "client_id": _text, "client_secret": _secret, "scopes": _texts}
-    for key in value:
-        if key not in known:
-            hint = key_hint(key, known)
-            raise Mismatch(f"has the unknown key {key[:80]!r} ({hint})")
-    for key in ("issuer", "client_id"):
-        if key not in value:
-            raise Mismatch(f"must have the key {key}")
-    given = {key: known[key](each) for key, each in value.items()}
+    given = _PROVIDER(value)
     url = urlsplit(given["issuer"])
     if url.scheme != "https" and not (url.scheme == "http" and is_loopback_name(url.netloc)):
         raise Mismatch("must be a URL with https", ".issuer")
     return OidcProvider(**given)
 
 
-Check = Callable[[object], Any]
+_ISSUER = table_of(
+    "a table with issuer, audience and jwks",
+    {"issuer": text, "audience": text, "jwks": text, "claims": table_of('a table, such as { org = "acme" }')},
+    ("issuer", "audience", "jwks"),
+)
+_PROVIDER = table_of(
+    "a table with issuer and client_id",
+    {"issuer": text, "client_id": text, "client_secret": _secret, "scopes": texts},
+    ("issuer", "client_id"),
+)
+_LIMITS = table_of('a table, such as { timeout = "60s" }', LIMIT_CHECKS)
+_SECONDS = measure(DURATION, 'a duration such as 30 or "30s"')
+_BYTES = measure(SIZE, 'a size such as "4MiB"')
 _SERVER: dict[str, Check] = {
-    "hosts": _texts,
+    "hosts": texts,
     "metrics_token": _secret,
     "operator_token": _secret,
-    "approval_wait": _seconds,
-    "max_request": _bytes,
-    "max_headers": _bytes,
-    "memory": _bytes,
-    "workers": _count,
-    "log": _text,
-    "syslog": _text,
+    "approval_wait": _SECONDS,
+    "max_request": _BYTES,
+    "max_headers": _BYTES,
+    "memory": _BYTES,
+    "workers": count,
+    "log": text,
+    "syslog": text,
     "store": _secret,
     "cookie_key": _secret,
     "oidc": _provider,
@@ -388,14 +305,14 @@ _SERVER: dict[str, Check] = {
 _TENANT: dict[str, Check] = {
     "token": _tokens,
     "jwt": _issuer,
-    "accounts": _text,
-    "plugins": _texts,
-    "scripts": _text,
+    "accounts": text,
+    "plugins": texts,
+    "scripts": text,
     "permissions": _permissions,
-    "limits": _limits,
-    "workers": _count,
-    "runs_per_minute": _count,
-    "calls_per_day": _count,
-    "max_waiting": _count,
-    "max_disk": _disk,
+    "limits": _LIMITS,
+    "workers": count,
+    "runs_per_minute": count,
+    "calls_per_day": count,
+    "max_waiting": count,
+    "max_disk": measure(SIZE, 'a size such as "2GiB"'),
 }

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from kosmolua.accounts.toml import Table
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Group, examples, listing_options
@@ -20,6 +19,7 @@ from kosmolua.mcp_client.tools import effect_of
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SERVERS, objection_to_integration, qualified
+from kosmolua.schema.settings import Table
 from kosmolua.secret import looks_like_key
 
 
