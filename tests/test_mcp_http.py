@@ -72,6 +72,12 @@ def status_of(token: str | None, *more: tuple[str, str], names: tuple[str, ...] 
         ("192.168.1.5:8000", 421),
         ("[", 421),
         ("", 421),
+        ("evil.example@127.0.0.1:8000", 421),
+        ("evil.example#@localhost", 421),
+        ("localhost/evil.example", 421),
+        ("localhost?evil.example", 421),
+        ("localhost:evil.example", 421),
+        ("[127.0.0.1]", 421),
     ],
 )
 def test_without_a_token_host_is_a_loopback_name(host: str, status: int) -> None:
@@ -123,7 +129,15 @@ def test_a_token_has_to_be_borne(authorization: str, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    [("agents.example:8000", 200), ("192.0.2.7", 200), ("localhost", 200), ("evil.example", 421), ("", 421)],
+    [
+        ("agents.example:8000", 200),
+        ("192.0.2.7", 200),
+        ("localhost", 200),
+        ("evil.example", 421),
+        ("evil.example@127.0.0.1", 421),
+        ("evil.example@localhost:8000", 421),
+        ("", 421),
+    ],
 )
 def test_a_token_gets_in_under_the_servers_own_names_alone(host: str, status: int) -> None:
     """A page of another site whose name was made to point here cannot send even a token that it has found."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import signal
 import socket
 from collections.abc import Callable, Collection, Mapping
@@ -28,6 +29,7 @@ SHUTDOWN_TIMEOUT = 2
 SESSION_TIMEOUT = 600.0
 """Seconds after which the session of a client ends if the client has no connection."""
 MAX_SESSIONS = 500
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{0,5})?", re.ASCII)
 
 
 class Guard:
@@ -77,7 +79,7 @@ def bearer(headers: Headers) -> bytes:
 def is_loopback_name(host: str) -> bool:
     """Return True if a Host header is ``localhost`` or a loopback address."""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _name_in(host)
         return name == "localhost" or ip_address(name).is_loopback
     except ValueError:
         return False
@@ -87,13 +89,19 @@ def is_own_host(headers: Headers, names: Collection[str]) -> bool:
     """Return True if the only Host header is an IP address, ``localhost`` or one of ``names`` (in lower case)."""
     try:
         (host,) = headers.getlist("host")
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _name_in(host)
         if name == "localhost" or name in names:
             return True
         ip_address(name)
     except ValueError:
         return False
     return True
+
+
+def _name_in(host: str) -> str:
+    """Return the name or address in a Host header, in lower case; empty if the header is malformed (RFC 9110, 7.2)."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""
 
 
 def host_names(listen: str) -> tuple[str, ...]:
