@@ -38,7 +38,7 @@ import errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 NOTHING_SENT = "Nothing was sent."
 _OF_THE_HOST = r"[<>/\\]|0x[0-9a-f]{4}"
@@ -138,7 +138,7 @@ class ConfigError(KosmoError):
 
 
 class Unavailable(ConfigError):
-    """The store of recordings cannot be used now. The same can be tried again later."""
+    """The store of recordings, or the server, cannot be used now. The same can be tried again later."""
 
     code = "unavailable"
 
@@ -591,11 +591,16 @@ RESERVED_CODES = frozenset(kind.code for kind in (*_BEFORE_A_RUN, *_ENDINGS))
 """Codes that a script cannot use for its own errors. They mean that something else ended or prevented the run."""
 
 
-def log_traceback(subject: str, error: BaseException) -> None:
-    """Log an exception of an integration's own code as DEBUG of ``kosmolua.integrations``.
+def log_traceback(subject: str, error: BaseException, redact: Callable[[str], str] = str) -> None:
+    """Log an exception of an integration's own code as DEBUG of ``kosmolua.integrations``, which ``--debug`` shows.
 
-    Scripts see one line. ``--debug`` shows the log, with secrets masked. ``subject`` is the function or plugin.
+    The record has text alone, since a handler would format the exception itself, with its secrets. ``subject`` is the
+    function or plugin; ``redact`` masks secrets.
     """
     import logging
 
-    logging.getLogger("kosmolua.integrations").debug("%s failed", subject, exc_info=error)
+    logger = logging.getLogger("kosmolua.integrations")
+    if logger.isEnabledFor(logging.DEBUG):
+        from traceback import format_exception
+
+        logger.debug("%s failed\n%s", subject, redact("".join(format_exception(error)).rstrip()))

@@ -398,11 +398,12 @@ def test_the_key_appears_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert sent.headers["Authorization"] == f"Bearer {KEY}"
     assert dict(sent.query)["key"] == KEY
     texts["approvals"] = repr(asked)
-    texts["log"] = "".join(record.getMessage() for record in caplog.records if record.name != URLLIB3) + "."
+    texts["log"] = "".join(caplog.handler.format(each) for each in caplog.records if each.name != URLLIB3) + "."
     for place, text in texts.items():
         assert text, place
         assert [spelling for spelling in SPELLINGS if spelling in text] == [], f"the key is in the {place}"
-    for place in ("replies", "result", "journal", "fields of echo.explode"):
+    assert "Traceback" in texts["log"]
+    for place in ("replies", "result", "journal", "log", "fields of echo.explode"):
         assert "***" in texts[place]
 
 

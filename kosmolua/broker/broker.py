@@ -354,7 +354,7 @@ class Broker:
         except (KosmoError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            raise blamed(target.path, target.integration.origin, error) from error
+            raise blamed(target.path, target.integration.origin, error, self._host.redactor) from error
         call.arguments, call.credentials = arguments, target.function.credentials
         if self._guards and (absent := self._guards.check(call, given)):
             self.facts.note_absent(call, absent)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt, Request, Response
     from kosmolua.schema.integration import Integration
+    from kosmolua.secret import Redactor
 
 _T = TypeVar("_T")
 UNAUTHORIZED = 401
@@ -85,7 +86,7 @@ class OpenAccounts:
         except (KosmoError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            raise blamed(call.path, integration.origin, error) from error
+            raise blamed(call.path, integration.origin, error, self._host.redactor) from error
         finally:
             current.reset(token)
 
@@ -209,15 +210,16 @@ class _Name:
     lock: Lock = field(default_factory=Lock)
 
 
-def blamed(path: str, origin: str, error: BaseException) -> PluginFault:
+def blamed(path: str, origin: str, error: BaseException, redactor: Redactor) -> PluginFault:
     """Log an exception that an integration raised, and return the error that the script gets instead.
 
     Args:
         path: The path of the called function.
         origin: Where the integration is defined, as ``file:line``.
         error: The exception.
+        redactor: Masks secrets in the log.
     """
-    log_traceback(path, error)
+    log_traceback(path, error, redactor.text)
     kind, text = type(error).__name__, _text_of(error)
     return PluginFault(f"{path} failed inside its integration: {kind}", detail=f"{_place_of(origin, error)}: {text}")
 
