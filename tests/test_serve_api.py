@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +108,36 @@ def test_a_body_that_is_no_json_is_refused(pages: Pages, body: str | bytes) -> N
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith("The body is not valid JSON")
     assert ask(pages, "GET", "/runs")[0] == 200
+
+
+def test_a_stored_name_that_is_no_text_does_not_hide_the_runs(pages: Pages) -> None:
+    """A script's file can have a name that is not UTF-8; its run is listed with the others."""
+    run = pages.record("acme", "return 1", name="caf\udce9.lua")
+    status, listed = ask(pages, "GET", "/runs")
+
+    assert status == 200
+    assert run in [each["run"] for each in listed["runs"]]
+
+
+@pytest.mark.slow
+def test_what_can_be_tried_again_says_when(tmp_path: Path) -> None:
+    """A run that is refused for now has the status 503 or 429 and a time; errors have no details for operators."""
+    headers = {"Authorization": f"Bearer {token_of('acme')}"}
+    with served(tmp_path, "acme", tenant="runs_per_minute = 1") as pages:
+        acme = pages.tenants.get("acme")
+        assert acme
+
+        def start() -> requests.Response:
+            return requests.post(f"{pages.url}/api/runs", json={"source": "return 1"}, headers=headers, timeout=60)
+
+        assert "recording" not in start().json()
+        limited = start()
+        asyncio.run_coroutine_threadsafe(acme.drain(0), pages.loop).result(30)
+        stopping = start()
+    assert limited.status_code == 429
+    assert int(limited.headers["Retry-After"]) == limited.json()["error"]["retry_after"]
+    assert (stopping.status_code, stopping.headers["Retry-After"]) == (503, "1")
+    assert (stopping.json()["error"]["code"], stopping.json()["error"]["retryable"]) == ("unavailable", True)
 
 
 def test_a_tenant_has_its_own_runs_alone(pages: Pages) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -22,7 +23,7 @@ from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 
 from kosmolua.serve import flow
 from kosmolua.serve.app import McpEndpoint
-from kosmolua.serve.flow import Draining, Heartbeat, HostCheck, Refusals
+from kosmolua.serve.flow import Draining, Heartbeat, HostCheck, Newcomers, Refusals
 from kosmolua.serve.siblings import Family, Siblings
 
 EVENTS = b"text/event-stream"
@@ -35,7 +36,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         yield server
 
 
-async def answer_of(app: ASGIApp, *headers: tuple[str, str], method: str = "POST", path: str = "/mcp") -> list[Message]:
+async def answer_of(
+    app: ASGIApp, *headers: tuple[str, str], method: str = "POST", path: str = "/mcp", body: bytes = b""
+) -> list[Message]:
     """Return the messages with which an application answers a request."""
     sent: list[Message] = []
 
@@ -43,7 +46,7 @@ async def answer_of(app: ASGIApp, *headers: tuple[str, str], method: str = "POST
         sent.append(message)
 
     async def receive() -> Message:
-        return {"type": "http.request"}
+        return {"type": "http.request", "body": body}
 
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
     scope: Scope = {"type": "http", "method": method, "path": path, "headers": raw, "client": ("192.0.2.1", 1)}
@@ -67,6 +70,7 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
         ([("host", "evil.example")], 421),
         ([("host", "agents.example.evil.example")], 421),
         ([("host", "[")], 421),
+        ([("host", "evil.example@127.0.0.1:8000")], 421),
         ([("host", "")], 421),
         ([], 421),
         ([("host", "localhost"), ("host", "evil.example")], 421),
@@ -138,7 +142,8 @@ def test_memory_is_reserved_while_a_body_is_read() -> None:
 
     part = 300 * 1024
     tenants: Any = SimpleNamespace(authenticate=authenticate, settings=SimpleNamespace(max_request=10 * part))
-    endpoint = McpEndpoint(tenants, Refusals(lambda _: None), Siblings(0, Family(["/none"], "secret")))
+    siblings = Siblings(0, Family(["/none"], "secret"))
+    endpoint = McpEndpoint(tenants, Refusals(lambda _: None), siblings, lambda: False)
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": []}
     anyio.run(endpoint, scope, receive, send)
     assert done[:7] == ["read", "reserve"] * 3 + ["answer"]
@@ -213,6 +218,32 @@ def test_a_server_that_stops_sends_its_clients_away() -> None:
     assert (late[0]["status"], late[0]["headers"]) == (200, [(b"connection", b"close")])
     assert page[0]["status"] == 503
     assert {(b"connection", b"close"), (b"retry-after", b"1")} <= set(page[0]["headers"])
+
+
+@pytest.mark.parametrize(
+    ("params", "session", "status"),
+    [
+        ('"method": "initialize"', None, 503),
+        ('"method":"tools/call", "params": {"arguments": {"code": "return 1"}}', None, 503),
+        ('"method": "tools/call", "params": {"arguments": {"code": "print([[\\"page\\": \\"run:]])"}}', None, 503),
+        ('"method": "tools/call", "params": {"arguments": {"code": "return 1"}}', "a-session", 200),
+        ('"method": "tools/call", "params": {"requestState": "1-abc", "arguments": {}}', None, 200),
+        ('"method": "tools/call", "params": {"arguments": {"page": "run:0123456789ab"}}', None, 200),
+        ('"method": "tools/list"', None, 200),
+        ('"method": "notifications/cancelled"', None, 200),
+    ],
+)
+def test_a_server_that_stops_begins_no_session_and_no_run(params: str, session: str | None, status: int) -> None:
+    """A client is sent to another server by HTTP and by JSON-RPC, but for what goes on at this one."""
+    headers = [("mcp-session-id", session)] if session else []
+    body = f'{{"jsonrpc": "2.0", "id": 1, {params}}}'.encode()
+    sent = anyio.run(lambda: answer_of(Newcomers(nothing, 1_000), *headers, body=body))
+
+    assert sent[0]["status"] == status
+    if status == 503:
+        assert (b"retry-after", b"1") in sent[0]["headers"]
+        error = json.loads(sent[1]["body"])["error"]
+        assert (error["data"]["code"], error["data"]["retryable"]) == ("unavailable", True)
 
 
 def test_an_answer_that_comes_late_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from kosmolua import __version__
-from kosmolua.errors import Busy, KosmoError
+from kosmolua.errors import Busy, KosmoError, RateLimited, Unavailable
 from kosmolua.mcp.http import bearer
 from kosmolua.protocol import decode
 from kosmolua.recordings.store import DEFAULT_RUNS, Decision, Summary
@@ -38,6 +38,19 @@ MAX_RUNS = 1_000
 TENANT_ONLY, ALL, OPERATOR = "tenant", "all", "operator"
 """The values of :attr:`Endpoint.reach`."""
 Json = Mapping[str, Any]
+
+
+RETRY_AFTER = 1
+"""Seconds after which a request can be tried again that was refused with status 503."""
+_LATER = Busy, RateLimited, Unavailable
+"""Errors of requests that did nothing, and can be sent again."""
+
+
+class ApiResponse(JSONResponse):
+    """An answer in JSON. Lone surrogates in it, such as in the name of a script, are replaced: UTF-8 has none."""
+
+    def render(self, content: object) -> bytes:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
 class RequestRefused(Exception):
@@ -183,7 +196,10 @@ async def _decide(tenant: Tenant, given: Json) -> object:
 
 
 def _report(outcome: Outcome) -> dict[str, object]:
-    return {"run": outcome.run, **outcome.to_json()}
+    if outcome.run is None and isinstance(outcome.error, _LATER):
+        raise outcome.error
+    told = {name: value for name, value in outcome.to_json().items() if name != "recording"}  # a path on the server
+    return {"run": outcome.run, **told, "error": outcome.error.fields() if outcome.error else None}
 
 
 async def _found(tenant: Tenant, run: str) -> Summary:
@@ -303,7 +319,7 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
     """
 
     async def describe(request: Request) -> Response:
-        return JSONResponse(document())
+        return ApiResponse(document())
 
     def endpoint(each: Endpoint) -> Callable[[Request], Awaitable[Any]]:
         async def answer(request: Request) -> ASGIApp:
@@ -318,11 +334,15 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
                 given = await _given(each, request, tenants.settings.max_request)
                 chosen = _chosen(each, tenants, tenant, given.pop("tenant", None))
                 answers = [await each.answer(each_tenant, given) for each_tenant in chosen]
-                return JSONResponse(answers[0] if len(answers) == 1 else {"tenants": answers})
+                return ApiResponse(answers[0] if len(answers) == 1 else {"tenants": answers})
             except RequestRefused as refused:
-                return JSONResponse({"error": {"code": "refused", "message": str(refused)}}, refused.status)
+                return ApiResponse({"error": {"code": "refused", "message": str(refused)}}, refused.status)
+            except _LATER as error:
+                wait = getattr(error, "retry_after", RETRY_AFTER)
+                status = 429 if isinstance(error, RateLimited) else 503
+                return ApiResponse({"error": error.fields()}, status, {"Retry-After": str(wait)})
             except KosmoError as error:
-                return JSONResponse({"error": error.report()}, 503 if isinstance(error, Busy) else 409)
+                return ApiResponse({"error": error.fields()}, 409)
 
         return answer
 

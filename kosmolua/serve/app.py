@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_address
@@ -19,7 +19,7 @@ from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
 from kosmolua.mcp.http import bearer
 from kosmolua.serve import api, pages
-from kosmolua.serve.flow import STOPPING, Draining, Heartbeat, HostCheck, Refusals, Weighing
+from kosmolua.serve.flow import STOPPING_MCP, Draining, Heartbeat, HostCheck, Newcomers, Refusals, Weighing
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
 from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
 from kosmolua.serve.siblings import PASSED_ON, Siblings
@@ -114,11 +114,15 @@ class McpEndpoint:
         tenants: The tenants of the server.
         refusals: The application that answers requests without a valid token of a tenant.
         siblings: Passes requests to the server's other processes; None if there are none.
+        is_draining: A function that returns True once the server is about to stop.
     """
 
-    def __init__(self, tenants: Tenants, refusals: Refusals, siblings: Siblings | None) -> None:
+    def __init__(
+        self, tenants: Tenants, refusals: Refusals, siblings: Siblings | None, is_draining: Callable[[], bool]
+    ) -> None:
         self._tenants = tenants
         self._refusals = refusals
+        self._is_draining = is_draining
         self._siblings = siblings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,8 +135,10 @@ class McpEndpoint:
         app = tenant.mcp
         if self._siblings:
             app = partial(self._siblings.answer, app, self._tenants.settings.max_request)
-        weighed = Heartbeat(Weighing(app, tenant.room))
-        await (STOPPING if tenant.is_stopped else weighed)(scope, receive, send)
+        weighed: ASGIApp = Heartbeat(Weighing(app, tenant.room))
+        if self._is_draining():
+            weighed = Newcomers(weighed, self._tenants.settings.max_request)
+        await (STOPPING_MCP if tenant.is_stopped else weighed)(scope, receive, send)
 
 
 def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp:
@@ -174,7 +180,7 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
         Route(ALIVE, is_alive),
         Route(READY, is_ready),
         Route(METRICS, metrics),
-        Route(PATH, McpEndpoint(tenants, refusals, siblings)),
+        Route(PATH, McpEndpoint(tenants, refusals, siblings, lambda: state.is_draining)),
         *api.routes(tenants, refusals),
         *pages.routes(tenants),
     ]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from time import monotonic
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.concurrency import Passage
+from kosmolua.errors import Unavailable
+from kosmolua.mcp.clients import SESSION
 from kosmolua.mcp.http import is_own_host
 from kosmolua.memory import COPIES, SMALL
 
@@ -24,7 +27,25 @@ FIRST_DELAY = 0.25
 """Seconds by which the first refusal for an address is delayed. The delay doubles with each refusal within a minute."""
 FORGET = 60.0
 MAX_ADDRESSES = 4_096
-STOPPING = PlainTextResponse("This server is stopping; try again in a moment.\n", 503, {"Retry-After": "1"})
+_STOPPING, _SOON = "This server is stopping; nothing was run, try again in a moment.", {"Retry-After": "1"}
+STOPPING = PlainTextResponse(f"{_STOPPING}\n", 503, _SOON)
+_SERVER_ERROR = -32000
+"""The first of the codes of JSON-RPC that are free for servers."""
+STOPPING_MCP = JSONResponse(
+    {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {
+            "code": _SERVER_ERROR,
+            "message": _STOPPING,
+            "data": {"code": Unavailable.code, "message": _STOPPING, "retryable": True},
+        },
+    },
+    503,
+    _SOON,
+)
+_BEGINS = re.compile(rb'"method"\s*:\s*"(?:initialize|tools/call)"')
+_GOES_ON = re.compile(rb'"(?:requestState"\s*:\s*"|page"\s*:\s*"run:)')
 _EVENTS = b"text/event-stream"
 _COMMENT = b": \r\n\r\n"
 _STREAM = [
@@ -96,6 +117,53 @@ class Draining:
 
         is_answered = not self._is_draining() or scope["path"] in self._paths
         await (self._app if is_answered else STOPPING)(scope, receive, send_and_close)
+
+
+class Newcomers:
+    """An ASGI layer that refuses what would begin a session or a run of MCP while the server is about to stop.
+
+    The refusal is a JSON-RPC error with status 503, so that proxies and clients alike can go to another server. The
+    requests of a session, and those that go on with a run, are answered.
+
+    Args:
+        app: The application that answers the other requests.
+        max_request: The maximum size of a request's body, in bytes.
+    """
+
+    def __init__(self, app: ASGIApp, max_request: int) -> None:
+        self._app = app
+        self._max_request = max_request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as an ASGI application."""
+        if SESSION in Headers(scope=scope):
+            await self._app(scope, receive, send)
+            return
+        body, has_more = await read_body(receive, self._max_request)
+        if _BEGINS.search(body) and not _GOES_ON.search(body):
+            await STOPPING_MCP(scope, receive, send)
+        else:
+            await self._app(scope, read_again(body, receive, has_more=has_more), send)
+
+
+async def read_body(receive: Receive, limit: int) -> tuple[bytes, bool]:
+    """Return the body of a request, and False; or, if it is longer than ``limit``, its beginning and True."""
+    body, has_more = bytearray(), True
+    while has_more and len(body) <= limit:
+        message = await receive()
+        body += message.get("body", b"")
+        has_more = message.get("more_body", False)
+    return bytes(body), has_more
+
+
+def read_again(body: bytes, receive: Receive, *, has_more: bool) -> Receive:
+    """Return a function that gives the part of a body that was read already, and then what follows it."""
+    given: list[Message] = [{"type": "http.request", "body": body, "more_body": has_more}]
+
+    async def receive_again() -> Message:
+        return given.pop() if given else await receive()
+
+    return receive_again
 
 
 class Refusals:

@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.mcp.clients import COOKIE, SESSION
+from kosmolua.serve.flow import read_again, read_body
 
 FROM = "x-kosmolua-from"
 """The header of a request that a process passes on: the secret of the processes, and the address of the client."""
@@ -84,13 +85,13 @@ class Siblings:
         if owner == self._number:
             await self._answer(app, scope, receive, send)
             return
-        body, has_more = await _body(receive, max_request)
+        body, has_more = await read_body(receive, max_request)
         owner = _owner_by_body(body) if owner is None else owner
         if self._is_other(owner) and not has_more:
             scope[PASSED_ON] = True
             await self._pass_on(self._family.sockets[owner or 0], scope, body, receive, send)
         else:
-            await self._answer(app, scope, _again(body, receive, has_more=has_more), send)
+            await self._answer(app, scope, read_again(body, receive, has_more=has_more), send)
 
     def _is_other(self, owner: int | None) -> bool:
         return owner is not None and owner != self._number and owner < len(self._family.sockets)
@@ -174,26 +175,6 @@ async def _disconnected(receive: Receive) -> None:
     """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _body(receive: Receive, limit: int) -> tuple[bytes, bool]:
-    """Return the body of a request, and False; or, if it is longer than ``limit``, its beginning and True."""
-    body, has_more = bytearray(), True
-    while has_more and len(body) <= limit:
-        message = await receive()
-        body += message.get("body", b"")
-        has_more = message.get("more_body", False)
-    return bytes(body), has_more
-
-
-def _again(body: bytes, receive: Receive, *, has_more: bool) -> Receive:
-    """Return a function that gives the part of a body that was read already, and then what follows it."""
-    given: list[Message] = [{"type": "http.request", "body": body, "more_body": has_more}]
-
-    async def receive_again() -> Message:
-        return given.pop() if given else await receive()
-
-    return receive_again
 
 
 def _owner_by_head(headers: Headers) -> int | None:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from kosmolua.calls.records import CallEnded, Event
 from kosmolua.concurrency import Passage
-from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Paused, WorkerLost
+from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Paused, Unavailable, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.mcp.answer import weigh
 from kosmolua.mcp.clients import Clients
@@ -55,8 +55,7 @@ def _ignore(_: object) -> None:
     return
 
 
-def _refused(why: str) -> Outcome:
-    return Outcome([], "", Busy(why, hint="nothing was run; try again in a moment"), [])
+_SOON = "nothing was run; try again in a moment"
 
 
 class Tenant:
@@ -186,7 +185,7 @@ class Tenant:
             options["max_calls"] = min(left, options.get("max_calls") or self.limits.max_calls)
         size = COPIES_OF_SOURCE * (len(source) + weigh(options.get("input"), self.limits.max_result))
         if not self._opened.held.sources.take(size, self._sources):
-            return _refused("Too many large scripts are waiting or running")
+            return Outcome([], "", Busy("Too many large scripts are waiting or running", hint=_SOON), [])
         self._sources += size
         try:
             digest = sha256(source.encode("utf-8", "surrogateescape")).hexdigest()
@@ -202,9 +201,14 @@ class Tenant:
         """Wait a moment for a store that was away: it may be back, and a person's decision is not to be lost."""
         self._health.settle()
 
+    def _absence(self) -> KosmoError | None:
+        """Return the error with which runs are refused while the store is away, or the server stops."""
+        stops = self._is_draining
+        return Unavailable("The server is about to stop", hint=_SOON) if stops else self._health.error
+
     async def _refusal(self) -> KosmoError | None:
         """Count a run that is about to start, and return None; or return the error with which it is refused."""
-        if error := self._health.error:
+        if error := self._absence():
             return error
         try:
             if not self.orders.is_fresh:
@@ -229,7 +233,7 @@ class Tenant:
         Raises:
             ConfigError: There is no recorded run with this id.
         """
-        if error := self._health.error:
+        if error := self._absence():
             return Outcome([], "", error, [])
         recording = await asyncio.to_thread(self.runtime.store.read, run)
         script = recording.script
@@ -249,13 +253,11 @@ class Tenant:
         *,
         is_resumed: bool = False,
     ) -> Outcome:
-        if error := self._health.error:
+        if error := self._absence():
             return Outcome([], "", error, [])
         granted = self.grants.recent_patterns(self.runtime.catalog)
         if granted is None:
             granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
-        if self._is_draining:
-            return _refused("The server is about to stop")
         own = None if options.get("room") else self.room()
         if own:
             options["room"] = own

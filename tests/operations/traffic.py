@@ -104,10 +104,11 @@ class Traffic:
 
 
 def _error_in(text: str) -> dict[str, Any] | None:
-    """Return the error in an answer of a tool, in JSON or as an event; None if there is none."""
+    """Return the error in an answer of a tool or of the server, in JSON or as an event; None if there is none."""
     found = re.findall(r"^(?:data: )?(\{.*\})\s*$", text, re.MULTILINE)
-    result = json.loads(found[-1]).get("result", {}) if found else {}
-    error: dict[str, Any] | None = result.get("structuredContent", {}).get("error")
+    answer = json.loads(found[-1]) if found else {}
+    told = answer.get("result", {}).get("structuredContent", {}).get("error")
+    error: dict[str, Any] | None = told or answer.get("error", {}).get("data")
     return error
 
 

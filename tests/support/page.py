@@ -130,6 +130,7 @@ def served(
     accounts: str = ACCOUNTS,
     approval_wait: float = 0.1,
     store: str | None = None,
+    tenant: str = "",
     **options: Any,
 ) -> Iterator[Pages]:
     """Serve the page of some tenants over simulators until the ``with`` block ends.
@@ -140,9 +141,10 @@ def served(
         accounts: Their accounts.
         approval_wait: Seconds that a call waits for an approval before its run is paused.
         store: Where recordings are; by default in the folder.
+        tenant: What the section of each tenant has besides.
         options: As :class:`kosmolua.serve.tenants.Common` takes them.
     """
-    stanzas = [f'[tenants.{name}]\ntoken = "{token_of(name)}"\n' for name in names]
+    stanzas = [f'[tenants.{name}]\ntoken = "{token_of(name)}"\n{tenant}\n' for name in names]
     path = folder / "accounts.toml"
     path.touch(mode=0o600)
     own = f"[serve]\napproval_wait = {approval_wait}\n" + (f'store = "{store}"\n' if store else "")
