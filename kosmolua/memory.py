@@ -7,17 +7,16 @@ enough of the memory is free.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from functools import cache
 from math import inf
 from threading import Event, Lock
 from time import monotonic
 from typing import Any
 
+from kosmolua import container
 from kosmolua.concurrency import Passage, passage
 from kosmolua.errors import LimitExceeded
 from kosmolua.limits import MIB, spell_size
@@ -31,8 +30,6 @@ COPIES = 4
 """The most copies of a text in memory: as bytes, as text, as a value, and as text for the sandbox or a client."""
 TRIM_AFTER = 16 * MIB
 """After this many freed bytes, free memory is given back to the system. Otherwise each thread would keep a few MiB."""
-MAX_MACHINE = 8 * 1024 * MIB
-"""The memory of a machine that does not say how much it has."""
 MAX_OF_SERVER = 512 * MIB
 MIN_OF_SERVER = 16 * MIB
 BASE = 128 * MIB
@@ -40,7 +37,6 @@ BASE = 128 * MIB
 _POLL_INTERVAL = 0.1
 """Seconds between two checks whether the run has ended. It can end before its deadline."""
 _M_ARENA_MAX = -8
-_GROUPS = "/sys/fs/cgroup"
 
 
 class Memory:
@@ -238,32 +234,9 @@ def memory_of_server(processes: int = 1) -> Memory:
     Args:
         processes: How many processes the server has.
     """
-    room = (available() // processes - BASE) // 4
+    room = (container.memory() // processes - BASE) // 4
     total = min(max(room, MIN_OF_SERVER), MAX_OF_SERVER)
     return Memory(total, most=total)
-
-
-def available() -> int:
-    """Return how many bytes of memory the processes of this container, or of this machine, can use together."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else MAX_MACHINE]
-    for path in _limits_of_groups():
-        with suppress(OSError, ValueError), open(path, encoding="ascii") as file:  # no such file, or the word "max"
-            found.append(int(file.read()))
-    return min(found)
-
-
-def _limits_of_groups() -> Iterator[str]:
-    """Yield the files that can hold the memory limit of a control group that this process is in."""
-    try:
-        with open("/proc/self/cgroup", encoding="utf-8") as file:
-            groups = [line.rstrip("\n").split(":", 2) for line in file]
-    except OSError:
-        return
-    for _, controllers, path in groups:
-        if controllers == "" or "memory" in controllers.split(","):
-            mount, name = (_GROUPS, "memory.max") if not controllers else (f"{_GROUPS}/memory", "memory.limit_in_bytes")
-            parts = path.strip("/").split("/")
-            yield from ("/".join([mount, *parts[:count], name]) for count in range(len(parts) + 1))
 
 
 def bound_arenas(count: int = 2) -> None:

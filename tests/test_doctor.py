@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ from typing import Any
 import pytest
 import tomli
 from conftest import Program, Write
+from support.agents import ENVIRON
+from support.cgroups import memory_group
+from support.processes import linux_only
 
 from kosmolua.cli.commands.doctor import EXTRAS
 
@@ -38,6 +43,9 @@ def test_a_fresh_installation_is_told_what_is_missing(kosmolua: Program, config:
     assert str(config) in found["accounts file"]["words"]
     assert found["integration render2"]["command"] == "kosmolua accounts example render2"
     assert found["sandbox"]["state"] in ("ok", "note")
+    room = r"(small for a server: )?[\d,]+ MiB of memory, [\d.]+ processors, .*threads"
+    assert re.fullmatch(room, found["container"]["words"])
+    assert found["journal"]["words"].startswith("kept")
     assert following == "kosmolua run --simulate -e 'print(app.integrations.github)'"
 
 
@@ -47,6 +55,23 @@ def test_what_is_set_up_is_listed(kosmolua: Program, write: Write) -> None:
     assert found["accounts file"]["state"] == "ok"
     assert found["integration render2"]["words"] == "accounts: production"
     assert found["integration render2"]["command"] == "kosmolua accounts check render2"
+
+
+def test_a_required_journal_is_told(kosmolua: Program, write: Write) -> None:
+    """Whether writes are refused that the journal cannot record; and whether there is a journal at all."""
+    for setting, words in (("journal_required = true", "required: "), ("journal = false", "off: ")):
+        found, _ = examined(kosmolua, "--accounts", write("accounts.toml", f"[kosmolua]\n{setting}\n"))
+        assert found["journal"]["words"].startswith(words)
+
+
+@linux_only
+@pytest.mark.slow
+def test_a_small_container_is_told() -> None:
+    """The limit of its control group counts, and not the memory of the machine."""
+    command = [sys.executable, "-m", "kosmolua", "doctor"]
+    with memory_group(200 * 1024**2) as group:
+        done = subprocess.run(command, capture_output=True, text=True, env=ENVIRON, preexec_fn=group.join, check=False)
+    assert "container\tnote\tsmall for a server: 200 MiB of memory" in done.stdout
 
 
 def test_every_extra_is_looked_for() -> None:

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "kosmolua"
 DOORS = [
     *("errors", "entry_points", "suggestions", "folders", "escaping", "secret", "limits", "locks"),
-    *("protocol", "concurrency", "clock", "memory", "sandbox"),
+    *("protocol", "concurrency", "clock", "container", "memory", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "docs"),
     *("openapi", "catalog", "mcp_client", "calls", "recordings", "broker"),
     *("processes", "runs", "fleet", "runtime", "authoring", "testing", "mcp", "serve", "cli", "__main__"),

@@ -6,13 +6,14 @@ import asyncio
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Thread
 
 import pytest
 from support.cgroups import memory_group
 from support.processes import eventually, linux_only
 
-from kosmolua import Runtime
+from kosmolua import Runtime, container
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Passage
 from kosmolua.errors import LimitExceeded
@@ -244,6 +245,32 @@ def test_results_wait_for_each_other() -> None:
 def test_a_server_knows_the_memory_of_its_container() -> None:
     """What it may take follows from the limit of its control group."""
     with memory_group(256 * MIB) as group:
-        program = "from kosmolua.memory import available; print(available())"
+        program = "from kosmolua.container import memory; print(memory())"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, preexec_fn=group.join, check=True)
     assert int(done.stdout) == 256 * MIB
+
+
+@pytest.mark.parametrize(
+    ("membership", "files"),
+    [
+        ("0::/a/b", {"a/cpu.max": "max 100000", "a/b/cpu.max": "150000 100000", "a/pids.max": "99"}),
+        (
+            "3:pids:/a\n2:cpu,cpuacct:/a",
+            {"cpu/a/cpu.cfs_quota_us": "150000", "cpu/a/cpu.cfs_period_us": "100000", "pids/a/pids.max": "99"},
+        ),
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_the_limits_of_a_container(
+    membership: str, files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The strictest of the control groups counts; without a limit there is none."""
+    (tmp_path / "membership").write_text(membership + "\n")
+    monkeypatch.setattr(container, "MEMBERSHIP", str(tmp_path / "membership"))
+    monkeypatch.setattr(container, "GROUPS", str(tmp_path))
+    assert (container.processors(), container.processes()) == (None, None)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert container.processors() == 1.5
+    assert container.processes() == 99

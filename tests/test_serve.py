@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,12 @@ import pytest
 import requests
 from support.agents import ENVIRON, execute, text_of
 from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, serving
+
+from kosmolua import ConfigError
+from kosmolua.recordings.stores import open_stores
+from kosmolua.serve.held import Held
+from kosmolua.serve.settings import Settings, TenantSettings
+from kosmolua.serve.tenant_runtime import Common, TenantRuntime
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +82,16 @@ def test_to_simulate_it_takes_no_tenants_that_nobody_named(tmp_path: Path) -> No
     assert "every call is simulated" in said
 
 
+PUBLIC_KEY = {
+    "kid": "1",
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+}
+"""The key in the appendix of RFC 7515."""
+
+
 def checked(folder: Path, text: str, *options: str, **variables: str) -> tuple[int, dict[str, tuple[str, str]]]:
     """Return the status of ``serve --check``, and the state and the words for each subject of its table."""
     (folder / "accounts.toml").write_text(text, encoding="utf-8")
@@ -99,19 +116,29 @@ def test_a_check_names_all_that_is_wrong(tmp_path: Path) -> None:
     accounts = "missing.toml"
     [tenants.initech]
     token = "the-token-of-globex-1"
+    [tenants.umbrella]
+    jwt = { issuer = "https://login.example", audience = "kosmolua", jwks = "keys.json" }
+    accounts = "umbrella.toml"
     """
+    (tmp_path / "keys.json").write_text('{"keys": "none"}')
+    (tmp_path / "umbrella.toml").write_text("[kosmolua]\njournal_required = true\n")
+    (tmp_path / "umbrella.toml").chmod(0o600)
     store = f'[serve]\nstore = "sqlite:///{tmp_path}/none/store.db"\n'
     status, found = checked(tmp_path, store + tenants, "serve", "--check")
 
     assert status == 3
     wrong = {subject for subject, (state, _) in found.items() if state == "error"}
-    assert wrong == {"store", "cookie key", "tenant acme", "tenant globex", "tenant initech, render2.default"}
+    of_tenants = {"tenant acme", "tenant globex", "tenant initech, render2.default", "tenant umbrella, jwks"}
+    assert wrong == {"store", "cookie key", *of_tenants}
+    assert "https://login.example" in found["tenant umbrella, jwks"][1]
+    assert found["tenant umbrella, journal"] == ("ok", "is required: a write that it cannot record is refused")
     assert "ACME_TOKEN_OF_THE_TEST" in found["tenant acme"][1]
     assert "missing.toml" in found["tenant globex"][1]
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [PUBLIC_KEY]}))
     given = {"ACME_TOKEN_OF_THE_TEST": "the-token-of-acme-1", "RENDER_KEY_OF_THE_TEST": "rnd_a1b2c3d4e5f6a7b8c9d0"}
     status, found = checked(tmp_path, tenants.replace('accounts = "missing.toml"', ""), "serve", "--check", **given)
     assert (status, {state for state, _ in found.values()}) == (0, {"ok"})
-    assert found["tenant acme"] == ("ok", "tokens: 1; workers: 10")
+    assert found["tenant acme"] == ("ok", "tokens: 1; workers: 8")
 
 
 @pytest.mark.slow
@@ -122,6 +149,19 @@ def test_doctor_checks_a_server_too(tmp_path: Path) -> None:
     assert status == 3
     assert found["server: tenant acme"][0] == "error"
     assert found["server: store"] == ("ok", "can be reached")
+
+
+def test_a_tenants_file_cannot_ask_for_what_the_server_lacks(tmp_path: Path) -> None:
+    """A section that looks like one of a server, in the accounts file of a tenant, would be ignored in silence."""
+    for name, section in (("wrong", "schedules.nightly"), ("right", "shop.default")):
+        file = tmp_path / f"{name}.toml"
+        file.write_text(f"[{section}]\nscript = 'x'\n")
+        file.chmod(0o600)
+    wrong, right = (TenantSettings(name, accounts=str(tmp_path / f"{name}.toml")) for name in ("wrong", "right"))
+    stores = open_stores(str(tmp_path / "store"))
+    with pytest.raises(ConfigError, match=r"wrong\.toml: unknown section \[schedules\]"):
+        TenantRuntime(wrong, Common(), Settings(None, {}), stores, Held.within(None))
+    TenantRuntime(right, Common(), Settings(None, {"right": right}), stores, Held.within(None)).close()
 
 
 def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
@@ -147,6 +187,8 @@ def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
         ('[tenants.a]\ntoken = "long-enough"\n[tenants.b]\ntoken = "long-enough"', "a and b have the same token"),
         ('[tenant.acme]\ntoken = "x"', "unknown section [tenant] (did you mean 'tenants'?)"),
         ("[serv]\nhosts = []", "unknown section [serv] (did you mean 'serve'?)"),
+        ('[schedule.nightly]\ncron = "0 3 * * *"', "unknown section [schedule] (the server has no schedules"),
+        ('[hooks.push]\nscript = "x"', "unknown section [hooks] (the server has no schedules"),
         ('[serve]\nhost = "x"', "unknown key 'host' in [serve] (did you mean 'hosts'?)"),
         ("[serve]\napproval_wait = -1", "approval_wait must be a duration"),
         ("[serve]\nmax_request = 1.5", 'accounts.toml:2: [serve] max_request must be a size such as "4MiB", not 1.5'),

@@ -218,7 +218,7 @@ class Host:
         from kosmolua.broker.journal import Journal, default_journal
 
         in_file = None if self._accounts_source is None else self.accounts
-        required = in_file is not None and in_file.journal_required
+        required = in_file is not None and in_file.journal_required and not self._simulate
         is_default = self._options.journal is True and not self._simulate
         if is_default and (in_file is None or in_file.keeps_journal):
             path = os.path.join(self._state_folder, JOURNAL)

@@ -76,7 +76,7 @@ def open_to_list(options: Options, **given: Any) -> Runtime:
         options: The shared options of the command line.
         given: Other arguments for :class:`kosmolua.Runtime`.
     """
-    return _open(options, **given)
+    return _open(options, journal=True, **given)
 
 
 def _open(options: Options, **given: Any) -> Runtime:

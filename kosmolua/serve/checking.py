@@ -83,6 +83,10 @@ def _tenants(settings: Settings, common: Common, stores: Stores) -> Iterator[Set
             ways = [f"tokens: {len(tenant.token)}"] if tenant.token else []
             ways += ["signed tokens"] if tenant.jwt else []
             yield SettingsCheck(subject, f"{', '.join(ways)}; workers: {settings.workers_of(tenant)}")
+            if signed := opened[-1].signed:
+                yield _attempt(f"{subject}, jwks", "is a key set, or a URL", signed.check_file)
+            if opened[-1].runtime.accounts.journal_required:
+                yield SettingsCheck(f"{subject}, journal", "is required: a write that it cannot record is refused")
             yield from _accounts(subject, opened[-1].runtime)
         yield _attempt("tokens", "differ from tenant to tenant", lambda: refuse_same_tokens(opened))
     finally:

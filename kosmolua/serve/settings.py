@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -36,6 +36,8 @@ from kosmolua.suggestions import did_you_mean
 
 SECTIONS = ("kosmolua", SERVE, TENANTS, SERVERS)
 """The sections of the accounts file that are not those of integrations."""
+ABSENT = ("schedules", "hooks", "webhooks", "notify", "notices")
+"""Sections that other servers of this kind have. To ignore one would be to miss what its writer relies on."""
 MISSPELT = 0.8
 """How alike the name of a section must be to one of these, from 0 to 1, to count as a misspelt one."""
 
@@ -188,7 +190,7 @@ def read(path: str | None) -> Settings:
         return Settings(None, {})
     file = SettingsFile(path)
     tables = parse(path)
-    _refuse_misspelt(file, tables)
+    refuse_unknown(file, tables, lambda: Plugins().names())
     own = file.read(tables.get(SERVE, {}), _SERVER, SERVE)
     tenants = tables.get(TENANTS, {})
     if not isinstance(tenants, dict) or not all(isinstance(table, dict) for table in tenants.values()):
@@ -198,12 +200,23 @@ def read(path: str | None) -> Settings:
     return Settings(file.path, read, **own)
 
 
-def _refuse_misspelt(file: SettingsFile, tables: Table) -> None:
-    """Raise a ConfigError if a section's name is that of no integration, but almost that of a section of the server."""
-    for name in tables:
-        near = [] if name in SECTIONS else get_close_matches(name, SECTIONS, n=1, cutoff=MISSPELT)
-        if near and name not in Plugins().names():
-            raise file.wrong(f"unknown section [{name}]", name, hint=f"did you mean '{near[0]}'?")
+def refuse_unknown(file: SettingsFile, sections: Iterable[str], integrations: Callable[[], Collection[str]]) -> None:
+    """Refuse a section that seems to be meant for the server, which would ignore it.
+
+    Args:
+        file: The accounts file of the server or of a tenant.
+        sections: The names of its sections.
+        integrations: A function that returns the names of the integrations, whose sections may have any name.
+
+    Raises:
+        ConfigError: A name is almost that of a section of the server, or of one that servers do not have.
+    """
+    for name in sections:
+        near = [] if name in SECTIONS else get_close_matches(name, (*SECTIONS, *ABSENT), n=1, cutoff=MISSPELT)
+        if near and name not in integrations():
+            hint = "the server has no schedules, hooks and notices: remove the section"
+            hint = hint if near[0] in ABSENT else f"did you mean '{near[0]}'?"
+            raise file.wrong(f"unknown section [{name}]", name, hint=hint)
 
 
 def _tenant(file: SettingsFile, name: str, table: Table) -> TenantSettings:

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from kosmolua.broker.tenancy import Tenancy
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.concurrency import lazy
 from kosmolua.folders import tenant_folder
 from kosmolua.processes.pool import MAX_QUEUE
 from kosmolua.processes.readers import Readers
 from kosmolua.recordings.store import Store, Stores
 from kosmolua.runtime import Runtime
+from kosmolua.schema.settings import SettingsFile, parse
 from kosmolua.serve.held import Held
 from kosmolua.serve.secrets import ServerSecrets
-from kosmolua.serve.settings import Settings, TenantSettings
+from kosmolua.serve.settings import Settings, TenantSettings, refuse_unknown
 from kosmolua.serve.tokens import SignedTokens, TenantTokens
 
 WORKERS, TRIAL_WORKERS = "workers", "trial-workers"
@@ -97,6 +99,9 @@ class TenantRuntime:
         self.tokens = self._read_tokens()
         base = server.path.parent if server.path else Path()
         self.signed = SignedTokens(settings.jwt, base, self._warn) if settings.jwt else None
+        if settings.accounts:
+            integrations = Plugins([*common.plugins, *settings.plugins])
+            refuse_unknown(SettingsFile(settings.accounts), parse(settings.accounts), integrations.names)
         self.runtime = self._open_runtime(simulate=common.simulate)
 
     @lazy

@@ -148,18 +148,29 @@ class SignedTokens:
     async def _fetch(self) -> None:
         self._fetched = monotonic()
         try:
-            keys = jwt.PyJWKSet.from_dict(await asyncio.to_thread(self._read)).keys
-        except (jwt.PyJWTError, OSError, ValueError, TypeError, AttributeError) as error:
-            self._warn(f"the keys of {self._issuer.issuer} cannot be read from {self._issuer.jwks}: {error}")
-            return
-        self._keys = {key.key_id: key for key in keys}
+            self._keys = await asyncio.to_thread(self._read)
+        except ConfigError as error:
+            self._warn(str(error))
 
-    def _read(self) -> dict[str, Any]:
+    def check_file(self) -> None:
+        """Read the issuer's keys, if they are in a file.
+
+        Raises:
+            ConfigError: The file cannot be read, or is no JSON Web Key Set.
+        """
         if self._file:
-            read: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
-            return read
-        fetched: dict[str, Any] = jwt.PyJWKClient(self._issuer.jwks, timeout=FETCH_TIMEOUT).fetch_data()
-        return fetched
+            self._read()
+
+    def _read(self) -> dict[str | None, jwt.PyJWK]:
+        try:
+            if self._file:
+                given = json.loads(self._file.read_text(encoding="utf-8"))
+            else:
+                given = jwt.PyJWKClient(self._issuer.jwks, timeout=FETCH_TIMEOUT).fetch_data()
+            return {key.key_id: key for key in jwt.PyJWKSet.from_dict(given).keys}
+        except (jwt.PyJWTError, OSError, ValueError, TypeError, AttributeError) as error:
+            where = self._file or self._issuer.jwks
+            raise ConfigError(f"The keys of {self._issuer.issuer} cannot be read from {where}: {error}") from None
 
 
 def may_be_signed(given: bytes) -> bool:

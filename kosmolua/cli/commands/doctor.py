@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import click
 
-from kosmolua import __version__
+from kosmolua import __version__, container
 from kosmolua.accounts.accounts import NOT_LOGGED_IN
 from kosmolua.accounts.sections import SERVE, TENANTS
 from kosmolua.accounts.sources import SOURCES
@@ -25,6 +25,7 @@ from kosmolua.cli.tenants import common_options
 from kosmolua.entry_points import COMMANDS, SECRETS, STORES, function_of, installed, the_one
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.folders import accounts_file, state_folder
+from kosmolua.limits import MIB
 from kosmolua.recordings.stores import DATABASES
 from kosmolua.runs.telemetry import asks_for_spans
 from kosmolua.runtime import Runtime
@@ -53,6 +54,8 @@ EXTRAS = {
     "dask": ("distributed",),
 }
 """The optional parts of the package, and the modules that each needs."""
+MIN_MEMORY, MIN_THREADS = 256 * MIB, 64
+"""What a server needs for a few scripts at once: bytes, and processes and threads together."""
 EXPORTER = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 FIRST_RUN = "kosmolua run --simulate -e 'print({path})'"
 
@@ -112,6 +115,7 @@ def _examine(options: Options) -> Iterator[Diagnosis]:
     if asks_for_spans(os.environ):
         yield _collector()
     yield from _packages()
+    yield _container()
     yield _sandbox()
     try:
         runtime = open_to_list(options)
@@ -120,6 +124,7 @@ def _examine(options: Options) -> Iterator[Diagnosis]:
         return
     with runtime:
         yield _accounts_file(runtime)
+        yield _journal(runtime)
         for name in runtime.catalog.names():
             if name == SCRIPTS:
                 continue  # scripts have no account of their own
@@ -188,6 +193,16 @@ def _is_there(module: str) -> bool:
         return False
 
 
+def _container() -> Diagnosis:
+    """Check whether the container, or else the machine, has room for scripts."""
+    memory, processors, processes = container.memory(), container.processors(), container.processes()
+    threads = f"{processes:,} threads" if processes else "any number of threads"
+    words = f"{memory // MIB:,} MiB of memory, {processors or os.cpu_count() or 1:g} processors, {threads}"
+    if memory < MIN_MEMORY or (processes or MIN_THREADS) < MIN_THREADS:
+        return Diagnosis("container", "note", f"small for a server: {words}", "kosmolua docs serving")
+    return Diagnosis("container", "ok", words)
+
+
 def _sandbox() -> Diagnosis:
     """Check whether the sandbox runs a script with all isolation layers, or else with those that the system has."""
     try:
@@ -210,6 +225,15 @@ def _accounts_file(runtime: Runtime) -> Diagnosis:
     if path.exists():
         return Diagnosis("accounts file", "ok", str(path))
     return Diagnosis("accounts file", "note", f"{path} does not exist", "kosmolua accounts example")
+
+
+def _journal(runtime: Runtime) -> Diagnosis:
+    accounts = runtime.accounts
+    if accounts.journal_required:
+        return Diagnosis("journal", "ok", "required: a write that it cannot record is refused (journal_required)")
+    if accounts.keeps_journal:
+        return Diagnosis("journal", "ok", "kept; writes go on if it cannot be written (journal_required = false)")
+    return Diagnosis("journal", "note", "off: calls are recorded only with --journal FILE", "kosmolua docs journal")
 
 
 def _integration(runtime: Runtime, name: str) -> Diagnosis:
