@@ -15,13 +15,21 @@ from typing import Any
 import anyio
 import pytest
 import requests
-from mcp import Client
+from mcp import Client, MCPError
 from prometheus_client.parser import text_string_to_metric_families
-from support.agents import execute, text_of
+from support.agents import HANDSHAKE, execute, text_of
+from support.loopback import Loopback
 from support.servers import wait_for
 from support.serving import ACME, TWO_TENANTS, Serving, agent, bearing, serving
 
 from kosmolua import Runtime
+from kosmolua.broker.journal import Journal
+from kosmolua.plugin import Request, Response
+from kosmolua.runs import Outcome
+from kosmolua.secret import Redactor
+from kosmolua.serve.log import Log, RunLog
+from kosmolua.serve.otlp import Collector, logs_endpoint
+from kosmolua.serve.runs import Running
 
 pytestmark = pytest.mark.slow
 PLUGIN = str(Path(__file__).parent / "plugins" / "notebook.py")
@@ -74,14 +82,21 @@ def test_sigterm_lets_runs_end(tmp_path: Path) -> None:
     codes = [code.replace("N-", f"{number}-") for number in range(COUNT)]
 
     async def stop() -> None:
-        async with agent(server.url, ACME) as late:
+        async with agent(server.url, ACME, HANDSHAKE) as late, agent(server.url, ACME) as stranger:
             await late.list_tools()
+            await stranger.list_tools()
             await anyio.to_thread.run_sync(wait_for, lambda: len(lines_of(tmp_path)) >= COUNT, 60)
             server.process.send_signal(signal.SIGTERM)
             await anyio.sleep(0.2)
             assert requests.get(server.base + "/readyz", timeout=10).status_code == 503
             assert requests.get(server.base + "/healthz", timeout=10).status_code == 200
-            assert "The server is about to stop" in text_of(await execute(late, "return 1"))
+            refused = (await execute(late, "return 1")).structured_content
+            assert refused
+            assert (refused["error"]["code"], refused["error"]["retryable"]) == ("unavailable", True)
+            assert "The server is about to stop" in refused["error"]["message"]
+            with pytest.raises(MCPError) as told:
+                await execute(stranger, "return 1")
+            assert (told.value.data["code"], told.value.data["retryable"]) == ("unavailable", True)
 
     with serving(tmp_path, tenant_with_notebook(tmp_path), "--plugin", PLUGIN) as server:
         results = anyio.run(run_all, server, codes, stop)
@@ -293,3 +308,58 @@ def test_the_audit_goes_to_a_syslog_server(tmp_path: Path, kind: str) -> None:
     line = json.loads(found[2])
     assert (line["tenant"], line["writes"]) == ("acme", 1)
     assert line["allowed_by"] == ["write of [notebook.default] permissions"]
+
+
+def test_the_audit_goes_to_a_collector(tmp_path: Path) -> None:
+    """As log records of OpenTelemetry; a collector that fails is told once, and once more when it works again."""
+    statuses = [500, 500, 200]
+    told: list[str] = []
+
+    def take(request: Request) -> Response:
+        return Response(statuses.pop(0) if statuses else 200, {}, b"{}")
+
+    with Loopback(take) as service:
+        environ = {
+            "OTEL_LOGS_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": service.url,
+            "OTEL_EXPORTER_OTLP_HEADERS": "x-team=a%20b",
+        }
+        collector = Collector(logs_endpoint(environ) or "", environ, told.append)
+        audit = Journal(None, Redactor(), told.append)
+        log = RunLog(Log(None, lambda lines: None), audit, "live", [collector.send])
+        running = Running("acme", "0123456789ab", "an agent", "a.lua", "ff")
+        for count in (1, 2):
+            log.ended(running, Outcome([], "", None, []))
+            wait_for(lambda count=count: len(told) == count, 20)  # type: ignore[misc]
+        collector.close()
+
+    assert told == [
+        "the audit does not reach the collector of OpenTelemetry: HTTP Error 500: Internal Server Error; "
+        "the file has all lines",
+        "the audit reaches the collector of OpenTelemetry again",
+    ]
+    request = service.requests[-1]
+    assert (request.url, request.headers["X-Team"]) == (f"{service.url}/v1/logs", "a b")
+    (resource,) = json.loads(request.body)["resourceLogs"]  # type: ignore[arg-type]
+    assert resource["resource"]["attributes"] == [{"key": "service.name", "value": {"stringValue": "kosmolua"}}]
+    (record,) = resource["scopeLogs"][0]["logRecords"]
+    attributes = {each["key"]: each["value"] for each in record["attributes"]}
+    assert attributes["tenant"] == {"stringValue": "acme"}
+    assert attributes["writes"] == {"intValue": "0"}
+    assert json.loads(record["body"]["stringValue"])["run"] == "0123456789ab"
+    assert int(record["timeUnixNano"]) == pytest.approx(time.time_ns(), abs=600e9)
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318/", "OTEL_LOGS_EXPORTER": "otlp"}, "http://c:4318/v1/logs"),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://c/x"}, "http://c/x"),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://c/x", "OTEL_LOGS_EXPORTER": "none"}, None),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://c/x", "OTEL_SDK_DISABLED": "true"}, None),
+    ],
+)
+def test_a_collector_gets_the_audit_if_it_is_meant_for_logs(environ: dict[str, str], url: str | None) -> None:
+    """A collector that is named for spans gets none of it unasked."""
+    assert logs_endpoint(environ) == url

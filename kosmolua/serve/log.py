@@ -121,11 +121,11 @@ class RunLog:
         log: The log of the server.
         audit: The audit log of the server.
         mode: ``simulated`` if simulators answer the calls; otherwise ``live``.
-        send: A function that is called with each line of the audit log, such as to send it to a syslog server.
+        send: Functions that are called with each line of the audit log, such as to send it to a syslog server.
     """
 
-    def __init__(self, log: Log, audit: Journal, mode: str, send: Callable[[bytes], None] | None = None) -> None:
-        self._send = send
+    def __init__(self, log: Log, audit: Journal, mode: str, send: Iterable[Callable[[bytes], None]] = ()) -> None:
+        self._send = tuple(send)
         self._allowed: dict[str, dict[str, None]] = {}
         self._log = log
         self._audit = audit
@@ -148,8 +148,8 @@ class RunLog:
         allowed = list(self._allowed.pop(run.id, ()))
         line = AuditEntry({**entry, "sha256": run.sha256, "mode": self._mode, **about, "allowed_by": allowed})
         self._audit.write(line)
-        if self._send:
-            self._send(line.line(Redactor()))
+        for send in self._send:
+            send(line.line(Redactor()))
 
 
 @dataclass(frozen=True)

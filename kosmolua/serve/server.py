@@ -27,6 +27,7 @@ from kosmolua.serve import settings as files
 from kosmolua.serve.app import ServerState, application
 from kosmolua.serve.log import Log, RunLog, open_audit
 from kosmolua.serve.metrics import Metrics
+from kosmolua.serve.otlp import Collector, logs_endpoint
 from kosmolua.serve.processes import ProcessGroup
 from kosmolua.serve.settings import STANZA, Settings
 from kosmolua.serve.siblings import Family, Siblings, id_prefix
@@ -121,17 +122,27 @@ async def _serve(
     log = Log(settings.log, plan.write)
     audit = open_audit(plan.common.warn)
     metrics = Metrics(lambda: tenants, tenants.held.memory)
-    syslog = Syslog(settings.syslog, plan.common.warn) if settings.syslog else None
+    receivers = _receivers(settings, plan.common)
     mode = "simulated" if plan.common.simulate else "live"
-    tenants.observe(metrics, RunLog(log, audit, mode, syslog.send if syslog else None))
+    tenants.observe(metrics, RunLog(log, audit, mode, [each.send for each in receivers]))
     state = ServerState(tenants, metrics, log, host_names(plan.listen))
     if url:
         plan.announce(_announcement(tenants, plan, url))
     await HttpServer(state, plan, audit, siblings).serve(listeners)
-    if syslog:
-        await asyncio.to_thread(syslog.close)
+    for each in receivers:
+        await asyncio.to_thread(each.close)
     audit.close()
     log.close()
+
+
+def _receivers(settings: Settings, common: Common) -> list[Syslog | Collector]:
+    """Return who gets the lines of the audit log besides its file."""
+    receivers: list[Syslog | Collector] = []
+    if settings.syslog:
+        receivers.append(Syslog(settings.syslog, common.warn))
+    if url := logs_endpoint(common.environ):
+        receivers.append(Collector(url, common.environ, common.warn))
+    return receivers
 
 
 def _announcement(tenants: Tenants, plan: ServerOptions, url: str) -> str:

@@ -1,0 +1,81 @@
+"""Sends the lines of the audit log to another program too, such as a syslog server or a collector of OpenTelemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, Full, Queue
+from threading import Thread
+
+MAX_PENDING = 10_000
+TIMEOUT = 5.0
+"""Seconds that a delivery may take, and that the last ones have when the server stops."""
+
+
+class Forwarder:
+    """Delivers messages in a thread, so that a slow network delays nobody.
+
+    Args:
+        receiver: Who gets the messages, for warnings, such as ``syslog server``.
+        deliver: A function that delivers messages, and raises OSError if it cannot. It is called a second time then.
+        most: The most messages that are delivered at once.
+        warn: A function that is called with a sentence when messages cannot be delivered, and when they can again.
+    """
+
+    def __init__(
+        self, receiver: str, deliver: Callable[[Sequence[bytes]], None], most: int, warn: Callable[[str], None]
+    ) -> None:
+        self._receiver = receiver
+        self._deliver = deliver
+        self._most = most
+        self._warn = warn
+        self._is_lost = False
+        self._pending: Queue[bytes | None] = Queue(MAX_PENDING)
+        self._thread = Thread(target=self._deliver_all, name="kosmolua-audit", daemon=True)
+        self._thread.start()
+
+    def send(self, message: bytes) -> None:
+        """Deliver a message soon. If too many wait, drop it, and warn."""
+        try:
+            self._pending.put_nowait(message)
+        except Full:
+            self._lose("too many messages wait")
+
+    def close(self) -> None:
+        """Deliver the messages that still wait, and end the thread. Give up after a few seconds."""
+        with suppress(Full):
+            self._pending.put(None, timeout=TIMEOUT)
+        self._thread.join(TIMEOUT)
+        with suppress(Empty):
+            while True:
+                self._pending.get_nowait()
+
+    def _deliver_all(self) -> None:
+        is_over = False
+        while not is_over:
+            taken = [self._pending.get()]
+            with suppress(Empty):
+                while taken[-1] is not None and len(taken) < self._most:
+                    taken.append(self._pending.get_nowait())
+            is_over = taken[-1] is None
+            if messages := [each for each in taken if each is not None]:
+                self._try_twice(messages)
+
+    def _try_twice(self, messages: Sequence[bytes]) -> None:
+        """Deliver messages; the second time over a connection that is opened anew."""
+        for is_last in (False, True):
+            try:
+                self._deliver(messages)
+            except OSError as error:
+                if is_last:
+                    self._lose(error.strerror or str(error))
+                continue
+            if self._is_lost:
+                self._is_lost = False
+                self._warn(f"the audit reaches the {self._receiver} again")
+            return
+
+    def _lose(self, why: str) -> None:
+        if not self._is_lost:
+            self._is_lost = True
+            self._warn(f"the audit does not reach the {self._receiver}: {why}; the file has all lines")

@@ -1,0 +1,109 @@
+"""A collector of OpenTelemetry that gets the lines of the audit log too, as log records by OTLP over HTTP in JSON.
+
+The environment variables are those of OpenTelemetry's specification. Its Python package for logs is not used, since
+its names still change.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import unquote, urlsplit
+
+from kosmolua import __version__
+from kosmolua.errors import ConfigError
+from kosmolua.runs.telemetry import SERVICE
+from kosmolua.serve.forwarding import TIMEOUT, Forwarder
+
+LOGS_ENDPOINT, ENDPOINT = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+EVENT = "kosmolua.run"
+"""The name of the event that each record is about."""
+MAX_RECORDS = 512
+_INFO = 9
+
+
+def logs_endpoint(environ: Mapping[str, str]) -> str | None:
+    """Return the URL of the collector that is to get log records, or None.
+
+    A collector for spans alone is not meant: the records need a variable of their own, ``OTEL_LOGS_EXPORTER=otlp`` or
+    ``OTEL_EXPORTER_OTLP_LOGS_ENDPOINT``.
+
+    Args:
+        environ: The environment variables.
+    """
+    exporter = environ.get("OTEL_LOGS_EXPORTER", "")
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none":
+        return None
+    if own := environ.get(LOGS_ENDPOINT):
+        return own
+    base = environ.get(ENDPOINT) if exporter == "otlp" else None
+    return f"{base.rstrip('/')}/v1/logs" if base else None
+
+
+class Collector:
+    """A collector, to which a thread sends records.
+
+    Args:
+        url: Where it takes log records.
+        environ: The environment variables, with the headers of requests and the name of this service.
+        warn: A function that is called with a sentence when records cannot be sent, and when it works again.
+
+    Raises:
+        ConfigError: The URL is not one of HTTP.
+    """
+
+    def __init__(self, url: str, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
+        if urlsplit(url).scheme not in ("http", "https"):
+            hint = f"set {LOGS_ENDPOINT} to a URL such as http://127.0.0.1:4318/v1/logs"
+            raise ConfigError(f"The collector of OpenTelemetry for logs cannot be {url[:100]!r}", hint=hint)
+        given = environ.get("OTEL_EXPORTER_OTLP_LOGS_HEADERS") or environ.get("OTEL_EXPORTER_OTLP_HEADERS") or ""
+        pairs = [pair.partition("=") for pair in given.split(",") if "=" in pair]
+        self._headers = {name.strip(): unquote(value.strip()) for name, _, value in pairs}
+        self._url = url
+        self._resource = {"attributes": _attributes({"service.name": environ.get("OTEL_SERVICE_NAME") or SERVICE})}
+        self._forwarder = Forwarder("collector of OpenTelemetry", self._deliver, MAX_RECORDS, warn)
+
+    def send(self, line: bytes) -> None:
+        """Send a line of the audit log soon. Its fields are the attributes of a record."""
+        text = line.decode("utf-8", "replace").rstrip("\n")
+        record = {
+            "timeUnixNano": str(time.time_ns()),
+            "severityNumber": _INFO,
+            "severityText": "INFO",
+            "eventName": EVENT,
+            "body": {"stringValue": text},
+            "attributes": _attributes(json.loads(text)),
+        }
+        self._forwarder.send(json.dumps(record).encode())
+
+    def close(self) -> None:
+        """Send the records that still wait."""
+        self._forwarder.close()
+
+    def _deliver(self, records: Sequence[bytes]) -> None:
+        scope = {"scope": {"name": "kosmolua.audit", "version": __version__}, "logRecords": [*map(json.loads, records)]}
+        body = {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}
+        headers = {**self._headers, "Content-Type": "application/json"}
+        request = urllib.request.Request(self._url, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            answer.read()
+
+
+def _attributes(fields: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return fields as OTLP's attributes, without those that are empty."""
+    known = {name: value for name, value in fields.items() if value not in (None, [])}
+    return [{"key": name, "value": _value(value)} for name, value in known.items()]
+
+
+def _value(value: object) -> dict[str, object]:
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": value}
+    if isinstance(value, list):
+        return {"arrayValue": {"values": [_value(each) for each in value]}}
+    return {"stringValue": str(value)}
