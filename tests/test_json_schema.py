@@ -59,7 +59,6 @@ def fits(kind: Type, value: object) -> bool:
         (False, NOTHING),
         ({"type": "string"}, STRING),
         ({"type": "string", "format": "date-time"}, Scalar("string", format="date-time")),
-        ({"type": "file"}, Scalar("string", format="binary")),
         ({"type": "integer", "minimum": 1, "maximum": 5}, Scalar("integer", (Range(1, 5),))),
         ({"type": "number", "exclusiveMinimum": 0}, Scalar("number", (Range(0, exclusive_minimum=True),))),
         (

@@ -218,15 +218,8 @@ def _rename(settings: list[Any], variables: list[Any], alternatives: list[list[A
 
 
 def _servers(document: Document) -> list[dict[str, Any]]:
-    root = document.root
-    if not document.is_old:
-        servers = root.get("servers")
-        return [each for each in servers if isinstance(each, dict)] if isinstance(servers, list) else []
-    host, schemes = text(root.get("host")), root.get("schemes") or ["https"]
-    if not host:
-        return []
-    scheme = "https" if "https" in schemes else str(schemes[0])
-    return [{"url": f"{scheme}://{host}{text(root.get('basePath'))}"}]
+    servers = document.root.get("servers")
+    return [each for each in servers if isinstance(each, dict)] if isinstance(servers, list) else []
 
 
 def elsewhere(result: Compiled) -> dict[str, int]:

@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
-from urllib.parse import unquote
 
 from kosmolua.errors import ConfigError
 from kosmolua.limits import MIB
+from kosmolua.openapi.swagger import rewritten
 from kosmolua.protocol import Json
+from kosmolua.schema.pointers import target
 
 MAX_BYTES = 64 * MIB
 """The maximum size of a document, in bytes."""
@@ -47,7 +48,7 @@ def read(data: bytes, name: str) -> dict[str, Any]:
         raise ConfigError(
             f"{name} is not an OpenAPI document", hint='it needs the key "openapi": "3..." or "swagger": "2.0"'
         )
-    return root
+    return rewritten(root) if "openapi" not in root else root
 
 
 def _version(root: dict[str, Any]) -> bool:
@@ -196,11 +197,6 @@ class Document:
         self._notes: dict[str, None] = {}
 
     @property
-    def is_old(self) -> bool:
-        """Whether this is Swagger 2.0."""
-        return "openapi" not in self.root
-
-    @property
     def notes(self) -> list[str]:
         return list(self._notes)
 
@@ -209,20 +205,11 @@ class Document:
 
     def look_up(self, pointer: str) -> Json:
         """Return what ``#/components/schemas/Pet`` leads to; an empty object, and a note, if not in this document."""
-        if not (pointer == "#" or pointer.startswith("#/")):
-            self.note(f"the reference {pointer} leads out of the document and was not followed")
+        try:
+            return target(self.root, pointer)
+        except LookupError as error:
+            self.note(f"the reference {pointer} {error}")
             return {}
-        node: Json = self.root
-        for word in pointer.split("/")[1:]:
-            key = unquote(word).replace("~1", "/").replace("~0", "~")
-            if isinstance(node, dict) and key in node:
-                node = node[key]
-            elif isinstance(node, list) and key.isdecimal() and len(key) < 10 and int(key) < len(node):
-                node = node[int(key)]
-            else:
-                self.note(f"the reference {pointer} leads nowhere")
-                return {}
-        return node
 
     def resolve(self, node: Json) -> dict[str, Any]:
         """Return ``node``, or the object that its ``$ref`` leads to; an empty one if that is no object."""

@@ -1,4 +1,4 @@
-"""The operations of Swagger 2.0, OpenAPI 3.0 and 3.1 documents in one form."""
+"""The operations of OpenAPI 3.0 and 3.1 documents in one form."""
 
 from __future__ import annotations
 
@@ -21,13 +21,7 @@ MAX_PARTS = 400
 MAX_MEMBERS = 4000
 """The maximum number of schemas from which the keys of one object are collected."""
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
-_OLD_STYLES: dict[str, Style] = {"multi": "repeated", "ssv": "spaces", "tsv": "spaces", "pipes": "pipes"}
 _JSON = re.compile(r"application/json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
-_OF_SCHEMAS = """
-type format items enum default minimum maximum exclusiveMinimum exclusiveMaximum minLength maxLength minItems
-maxItems pattern properties additionalProperties x-nullable
-"""
-_SCHEMA_KEYS = frozenset(_OF_SCHEMAS.split())
 
 
 @dataclass
@@ -138,8 +132,7 @@ def is_json(media: str) -> bool:
 def is_file(document: Document, schema: Json) -> bool:
     """Return True if a schema describes binary content."""
     schema = document.resolve(schema)
-    kinds = schema.get("type")
-    if kinds == "file" or schema.get("format") == "binary" or schema.get("contentEncoding") == "binary":
+    if schema.get("format") == "binary" or schema.get("contentEncoding") == "binary":
         return True
     media = schema.get("contentMediaType")
     return isinstance(media, str) and "contentEncoding" not in schema and not media.startswith("text/")
@@ -184,7 +177,7 @@ class _Reading:
         tags = given.get("tags")
         parameters = [*self._parameters()]
         fields = [each for each in map(self._parameter, parameters) if each]
-        body, keys = self._old_body(parameters) if self._document.is_old else self._new_body()
+        body, keys = self._body()
         servers = given.get("servers") or self._item.get("servers") or []
         return Operation(
             id=text(given.get("operationId")),
@@ -216,8 +209,6 @@ class _Reading:
         if place not in ("path", "query", "header", "cookie"):
             return None
         schema: Json = given.get("schema", {})
-        if self._document.is_old:
-            schema = {key: value for key, value in given.items() if key in _SCHEMA_KEYS}
         style = self._style(given)
         if isinstance(content := given.get("content"), dict) and content:
             media = next(iter(content.values()))
@@ -233,8 +224,6 @@ class _Reading:
         )
 
     def _style(self, given: Mapping[str, Any]) -> Style:
-        if self._document.is_old:
-            return _OLD_STYLES.get(text(given.get("collectionFormat")), "joined")
         style = text(given.get("style"))
         if style in _STYLES:
             return _STYLES[style]
@@ -249,40 +238,18 @@ class _Reading:
                 self._document.note(f"{self._method} {self._path} does not declare its path parameter {slot}")
                 yield Field(slot, "path", {"type": "string"}, required=True)
 
-    def _old_body(self, parameters: list[dict[str, Any]]) -> tuple[Body | None, list[Field]]:
-        consumes = self._given.get("consumes", self._document.root.get("consumes"))
-        media = [each for each in consumes if isinstance(each, str)] if isinstance(consumes, list) else []
-        for each in parameters:
-            if each["in"] == "body":
-                sent = each.get("schema", {})
-                return self._body({kind: {"schema": sent} for kind in media or ["application/json"]}, each)
-        forms = [each for each in parameters if each["in"] == "formData"]
-        if not forms:
-            return None, []
-        has_file = any(each.get("type") == "file" for each in forms)
-        kind = "multipart/form-data" if has_file else "application/x-www-form-urlencoded"
-        if media and kind not in media and not has_file:
-            kind = next((each for each in media if each.startswith("multipart/")), kind)
-        keys = []
-        for each in forms:
-            schema = {key: value for key, value in each.items() if key in _SCHEMA_KEYS}
-            style: Style = _OLD_STYLES.get(text(each.get("collectionFormat")), "joined")
-            about, required = text(each.get("description")), each.get("required") is True
-            keys.append(Field(each["name"], "body", schema, required, about, style))
-        return Body([kind], required=any(each.required for each in keys)), keys
-
-    def _new_body(self) -> tuple[Body | None, list[Field]]:
+    def _body(self) -> tuple[Body | None, list[Field]]:
         given = self._document.resolve(self._given.get("requestBody"))
         content = given.get("content")
         if not isinstance(content, dict) or not content:
             return None, []
         contents = {media: each if isinstance(each, dict) else {} for media, each in content.items()}
-        body, keys = self._body(contents, given)
+        body, keys = self._body_of(contents, given)
         if body and body.whole:
             body.about = text(given.get("description"))
         return body, keys
 
-    def _body(
+    def _body_of(
         self, contents: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
     ) -> tuple[Body | None, list[Field]]:
         """Choose how a body is sent, of several media types."""
@@ -333,9 +300,7 @@ class _Reading:
                 continue
             told = encoding.get(wire)
             how = told if isinstance(told, dict) else {}
-            style: Style = "deep" if how.get("style") == "deepObject" else "repeated"
-            if how.get("explode") is False:
-                style = "joined"
+            style: Style = _STYLES.get(text(how.get("style")), "joined" if how.get("explode") is False else "repeated")
             about = (text(schema.get("description")) if isinstance(schema, dict) else "") or text(
                 plain.get("description")
             )
@@ -365,9 +330,6 @@ class _Reading:
             headers = answer.get("headers")
             result.links = result.links or (isinstance(headers, dict) and "link" in map(str.lower, headers))
             contents = answer.get("content")
-            if self._document.is_old:
-                produces = self._given.get("produces", self._document.root.get("produces")) or ["application/json"]
-                contents = {str(each): answer for each in produces} if "schema" in answer else {}
             for media, content in contents.items() if isinstance(contents, dict) else ():
                 result.media += [media] if media not in result.media else []
                 if is_json(media) and isinstance(content, dict) and result.schema is None:

@@ -171,7 +171,7 @@ def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> lis
         return [[_asked(auth)]] if auth != "none" else []
     root = document.root
     components = root.get("components")
-    schemes = root.get("securityDefinitions") if document.is_old else (components or {}).get("securitySchemes")
+    schemes = (components or {}).get("securitySchemes")
     schemes = schemes if isinstance(schemes, dict) else {}
     found: list[list[Credential]] = []
     for requirement in _requirements(root, schemes):
@@ -229,7 +229,7 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
         before = (prefix or _prefix(name, header, about)) if scheme["in"] == "header" else ""
         return Credential(scheme["in"], [plain], header, before, about=about)
     way = text(scheme.get("scheme")).lower()
-    if kind == "basic" or (kind == "http" and way == "basic"):
+    if kind == "http" and way == "basic":
         fields = [placeholder[1]] if placeholder else ["username", "password"]
         return Credential("basic", fields, about=about)
     if kind == "oauth2" and (login := _client_login(scheme)):
@@ -256,9 +256,7 @@ def _prefix(scheme: str, header: str, about: str) -> str:
 
 def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
     """Return the addresses for logging in by browser or device code."""
-    flows = scheme.get("flows")
-    if not isinstance(flows, dict):
-        flows = {"authorizationCode": scheme} if scheme.get("flow") == "accessCode" else {}
+    flows = _flows(scheme)
     code, device = flows.get("authorizationCode"), flows.get("deviceAuthorization")
     found: dict[str, str] = {}
     for flow, key, place in ((device, "deviceAuthorizationUrl", "device"), (code, "authorizationUrl", "authorize")):
@@ -270,12 +268,15 @@ def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
     """Return the token endpoint for a client id and secret, if that is the only login."""
-    flows = scheme.get("flows")
-    if not isinstance(flows, dict):
-        flows = {"clientCredentials": scheme} if scheme.get("flow") == "application" else {}
+    flows = _flows(scheme)
     flow = flows.get("clientCredentials")
     url = text(flow.get("tokenUrl")) if isinstance(flow, dict) and len(flows) == 1 else ""
     return {"token": url} if url and _may_log_in_at(url) else {}
+
+
+def _flows(scheme: Mapping[str, Any]) -> Mapping[str, Any]:
+    flows = scheme.get("flows")
+    return flows if isinstance(flows, dict) else {}
 
 
 def _may_log_in_at(url: str) -> bool:
@@ -285,9 +286,7 @@ def _may_log_in_at(url: str) -> bool:
 
 def _scopes(scheme: Mapping[str, Any]) -> list[str]:
     """Return the scopes of a scheme, in the document's order."""
-    flows = scheme.get("flows")
-    given = flows.values() if isinstance(flows, dict) else [scheme]
-    named = (flow.get("scopes") for flow in given if isinstance(flow, dict))
+    named = (flow.get("scopes") for flow in _flows(scheme).values() if isinstance(flow, dict))
     return list(dict.fromkeys(str(each) for scopes in named if isinstance(scopes, dict) for each in scopes))
 
 

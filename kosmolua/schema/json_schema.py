@@ -1,4 +1,4 @@
-"""Converts JSON Schema to types: the schemas in OpenAPI 3.0 and 3.1, in Swagger 2.0, and of the tools of MCP servers.
+"""Converts JSON Schema to types: the schemas in OpenAPI 3.0 and 3.1, and of the tools of MCP servers.
 
 Many documents have mistakes, so schemas are read leniently. A schema that cannot be read becomes the type ``any``, with
 a note for the user. Keywords such as ``not``, ``if``, ``uniqueItems`` and ``multipleOf`` are ignored, since the service
@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound, Length, Pattern, Range
 from kosmolua.schema.merging import Schema, merged, normal
+from kosmolua.schema.pointers import target
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
 
 MAX_DEPTH = 64
@@ -105,20 +106,11 @@ class Reader:
     def _look_up(self, pointer: str) -> Json:
         if self._look_up_elsewhere:
             return self._look_up_elsewhere(pointer)
-        if not (pointer == "#" or pointer.startswith("#/")):
-            self.note(pointer, "the reference leads out of the document")
+        try:
+            return target(self._document, pointer)
+        except LookupError as error:
+            self.note(pointer, f"the reference {error}")
             return {}
-        node = self._document
-        for word in unquote(pointer).split("/")[1:]:
-            key = word.replace("~1", "/").replace("~0", "~")
-            if isinstance(node, dict) and key in node:
-                node = node[key]
-            elif isinstance(node, list) and key.isdecimal() and len(key) < 10 and int(key) < len(node):
-                node = node[int(key)]
-            else:
-                self.note(pointer, "the reference leads nowhere")
-                return {}
-        return node
 
     def note(self, name: str, problem: str) -> None:
         """Note that the schema ``name`` is not supported or has a mistake."""
@@ -201,9 +193,9 @@ class Reader:
             return List(self._items(schema, name, trail), _length(schema, "Items"))
         if kind in ("integer", "number"):
             return Scalar(kind, self._range(schema, name), _text(schema, "format"))
-        if kind in ("string", "file"):
+        if kind == "string":
             bounds = (*_length(schema, "Length"), *self._pattern(schema, name))
-            return Scalar("string", bounds, "binary" if kind == "file" else _text(schema, "format"))
+            return Scalar("string", bounds, _text(schema, "format"))
         if kind == "boolean":
             return Scalar("boolean")
         if kind != "any":
