@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import email
 import email.policy
+import inspect
 import json
 import subprocess
 import sys
@@ -648,3 +649,10 @@ def test_the_client_loads_no_http_library() -> None:
     code = "import sys, kosmolua.plugin; print([m for m in ('requests', 'urllib3', 'ssl', 'html') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", ["post", "put", "patch"])
+def test_a_verb_takes_what_request_takes(verb: str) -> None:
+    """All but the method, so that ``help(Api.put)`` shows the parameters, and a query by PUT can be called safe."""
+    parameters = inspect.signature(Api.request).parameters
+    assert [*inspect.signature(getattr(Api, verb)).parameters] == [name for name in parameters if name != "method"]

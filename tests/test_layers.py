@@ -24,7 +24,7 @@ SANDBOX = {"errors", "protocol", "sandbox"}
 HOMES = {
     "lupa": ["sandbox.vm"],
     "requests": ["http.transport", "http.connections", "http.faults", "http.oauth_services"],
-    "urllib3": ["http.transport", "http.connections", "http.faults"],
+    "urllib3": ["http.transport", "http.connections", "http.faults", "http.multipart"],
     "tomlkit": ["accounts.editing"],
     "tomli": ["schema.settings", "cli.inputs"],
     "sqlalchemy": [

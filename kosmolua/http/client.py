@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
+from functools import wraps
+from inspect import Signature, signature
 from types import MappingProxyType
-from typing import Literal, TypeAlias, cast
+from typing import Concatenate, Literal, ParamSpec, TypeAlias, cast
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from kosmolua.errors import BadArguments, CallError, NetworkError, NotConfigured
@@ -24,6 +26,7 @@ from kosmolua.secret import Secret
 
 MAX_DECODED = 128 * 1024 * 1024
 """The most bytes of memory that the decoded values of an answer can take."""
+_P = ParamSpec("_P")
 _SLOT = re.compile(r"\{([^{}]+)\}")
 _NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -38,6 +41,34 @@ Fields: TypeAlias = "Mapping[str, Field | Sequence[Field] | None] | Sequence[tup
 Body = bytes | str | Secret
 Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[object] | Mapping[str, object]"
 """A value that can be sent as JSON, with Secrets in place of strings. A TypedDict can be passed as well."""
+
+
+def _decoded(exchange: Callable[Concatenate[Api, _P], Response]) -> Callable[Concatenate[Api, _P], Json]:
+    """Return the method ``request`` of :class:`Api`, made of the method ``exchange``."""
+
+    @wraps(exchange)
+    def request(api: Api, /, *args: _P.args, **options: _P.kwargs) -> Json:
+        return decode(exchange(api, *args, **options))
+
+    request.__name__ = "request"
+    request.__doc__ = """Send a request like :meth:`exchange`, and return the decoded JSON of the answer.
+
+        It is None if the answer is empty. An answer that is not JSON is a NetworkError.
+        """
+    return request
+
+
+def _by(method: str, exchange: Callable[Concatenate[Api, str, _P], Response]) -> Callable[Concatenate[Api, _P], Json]:
+    """Return the method of :class:`Api` that sends requests with one HTTP method."""
+
+    def send(api: Api, /, *args: _P.args, **options: _P.kwargs) -> Json:
+        return decode(exchange(api, method, *args, **options))
+
+    parameters = signature(exchange).parameters
+    send.__name__ = method.lower()
+    send.__doc__ = f"Send a {method} request like :meth:`request`."
+    send.__signature__ = Signature([each for each in parameters.values() if each.name != "method"])  # type: ignore[attr-defined]
+    return send
 
 
 class Api:
@@ -77,7 +108,7 @@ class Api:
         lists: Literal["joined", "repeated"] = "joined",
         url_secrets: Mapping[str, Secret] | None = None,
     ) -> None:
-        if bearer and auth:
+        if bearer is not None and auth:
             raise TypeError("bearer and auth exclude each other: pass only one of them")
         self._send = send
         host = origin(base_url).partition("://")[2]
@@ -88,7 +119,7 @@ class Api:
             )
         self._base_url = base_url.rstrip("/")
         self._url_secrets = dict(url_secrets or {})
-        self._auth = Bearer(bearer) if bearer else auth
+        self._auth = Bearer(bearer) if bearer is not None else auth
         self._headers: dict[str, str | Secret] = {"Accept": "application/json", **(headers or {})}
         self._lists = lists
         self._query = self._pairs(query or {})
@@ -106,101 +137,6 @@ class Api:
         """Send a GET request like :meth:`request`."""
         return decode(self.fetch("GET", template, segments, query=query, headers=headers, timeout=timeout))
 
-    def post(
-        self,
-        template: str,
-        /,
-        *,
-        query: Query | None = None,
-        headers: Headers | None = None,
-        json: Sendable = None,
-        form: Query | None = None,
-        multipart: Fields | None = None,
-        body: Body | None = None,
-        timeout: float | None = None,
-        safe: bool = False,
-        **segments: str | int,
-    ) -> Json:
-        """Send a POST request and return the decoded JSON of the answer, or None if the answer is empty.
-
-        The body can be JSON, a form, other content, or absent. Parameters and errors are those of :meth:`request`.
-        """
-        return decode(
-            self.fetch(
-                "POST",
-                template,
-                segments,
-                query=query,
-                headers=headers,
-                json=json,
-                form=form,
-                multipart=multipart,
-                body=body,
-                timeout=timeout,
-                safe=safe,
-            )
-        )
-
-    def put(
-        self,
-        template: str,
-        /,
-        *,
-        query: Query | None = None,
-        headers: Headers | None = None,
-        json: Sendable = None,
-        form: Query | None = None,
-        multipart: Fields | None = None,
-        body: Body | None = None,
-        timeout: float | None = None,
-        **segments: str | int,
-    ) -> Json:
-        """Send a request like :meth:`post`."""
-        return decode(
-            self.fetch(
-                "PUT",
-                template,
-                segments,
-                query=query,
-                headers=headers,
-                json=json,
-                form=form,
-                multipart=multipart,
-                body=body,
-                timeout=timeout,
-            )
-        )
-
-    def patch(
-        self,
-        template: str,
-        /,
-        *,
-        query: Query | None = None,
-        headers: Headers | None = None,
-        json: Sendable = None,
-        form: Query | None = None,
-        multipart: Fields | None = None,
-        body: Body | None = None,
-        timeout: float | None = None,
-        **segments: str | int,
-    ) -> Json:
-        """Send a request like :meth:`post`."""
-        return decode(
-            self.fetch(
-                "PATCH",
-                template,
-                segments,
-                query=query,
-                headers=headers,
-                json=json,
-                form=form,
-                multipart=multipart,
-                body=body,
-                timeout=timeout,
-            )
-        )
-
     def delete(
         self,
         template: str,
@@ -213,65 +149,6 @@ class Api:
     ) -> Json:
         """Send a DELETE request like :meth:`request`, which can also send one with a body."""
         return decode(self.fetch("DELETE", template, segments, query=query, headers=headers, timeout=timeout))
-
-    def request(
-        self,
-        method: str,
-        template: str,
-        /,
-        *,
-        query: Query | None = None,
-        headers: Headers | None = None,
-        json: Sendable = None,
-        form: Query | None = None,
-        multipart: Fields | None = None,
-        body: Body | None = None,
-        timeout: float | None = None,
-        safe: bool = False,
-        **segments: str | int,
-    ) -> Json:
-        """Send one request and return the decoded JSON of the answer, or None if the answer is empty.
-
-        Args:
-            method: The HTTP method, in capitals.
-            template: A path below the base URL, with ``{name}`` for each segment to fill.
-            query: The names and values of the query.
-            headers: Headers of this request. They replace headers of the same name that the client always sends, except
-                those that carry the account's credential.
-            json: The value to send as a JSON body. None sends no JSON. A Secret can stand in place of any string in it.
-            form: The names and values of a form to send as the body.
-            multipart: The fields and files of a form to send as ``multipart/form-data``. A file is a ``Binary``, or a
-                tuple of its name, its content and its media type. A list is sent as several fields of the same name.
-            body: A body of any other media type. Pass its ``Content-Type`` in ``headers``. Text is sent as UTF-8.
-            timeout: Seconds that the request can take, including retries and waits. The time limit of the script's call
-                applies too.
-            safe: True if the request changes nothing, although its method could, such as a query by POST. The request
-                is then retried after a fault, like a GET.
-            segments: The values of the names in the template.
-
-        Raises:
-            BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character. Or a header
-                belongs to the transport, to a proxy, or to the account's credential.
-            ApiError: The service answered with an error, or with a redirect that was not followed.
-            NetworkError: The service could not be reached, or its answer is not JSON.
-            TypeError: A value has a type that cannot be sent, or more than one body was passed.
-            ValueError: The timeout is not more than 0.
-        """
-        return decode(
-            self.fetch(
-                method,
-                template,
-                segments,
-                query=query,
-                headers=headers,
-                json=json,
-                form=form,
-                multipart=multipart,
-                body=body,
-                timeout=timeout,
-                safe=safe,
-            )
-        )
 
     def download(
         self,
@@ -306,7 +183,33 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Response:
-        """Send a request like :meth:`request`, but return the whole response."""
+        """Send one request and return the whole response.
+
+        Args:
+            method: The HTTP method, in capitals.
+            template: A path below the base URL, with ``{name}`` for each segment to fill.
+            query: The names and values of the query.
+            headers: Headers of this request. They replace headers of the same name that the client always sends, except
+                those that carry the account's credential.
+            json: The value to send as a JSON body. None sends no JSON. A Secret can stand in place of any string in it.
+            form: The names and values of a form to send as the body.
+            multipart: The fields and files of a form to send as ``multipart/form-data``. A file is a ``Binary``, or a
+                tuple of its name, its content and its media type. A list is sent as several fields of the same name.
+            body: A body of any other media type. Pass its ``Content-Type`` in ``headers``. Text is sent as UTF-8.
+            timeout: Seconds that the request can take, including retries and waits. The time limit of the script's call
+                applies too.
+            safe: True if the request changes nothing, although its method could, such as a query by POST. The request
+                is then retried after a fault, like a GET.
+            segments: The values of the names in the template.
+
+        Raises:
+            BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character. Or a header
+                belongs to the transport, to a proxy, or to the account's credential.
+            ApiError: The service answered with an error, or with a redirect that was not followed.
+            NetworkError: The service could not be reached.
+            TypeError: A value has a type that cannot be sent, or more than one body was passed.
+            ValueError: The timeout is not more than 0.
+        """
         return self.fetch(
             method,
             template,
@@ -320,6 +223,9 @@ class Api:
             timeout=timeout,
             safe=safe,
         )
+
+    request = _decoded(exchange)
+    post, put, patch = _by("POST", exchange), _by("PUT", exchange), _by("PATCH", exchange)
 
     def fetch(
         self,
@@ -424,7 +330,7 @@ class Api:
     def _answer(self, request: Request, own: Headers = MappingProxyType({})) -> Response:
         """Sign and send a request; ``own`` are the headers that its caller set."""
         if self._auth:
-            request = _signed(self._auth, request, own)
+            request = _signed(self._auth, request, own) if own else self._auth.sign(request)
         response = replace(self._send(request), request=request)
         if response.is_success:
             return response

@@ -29,15 +29,6 @@ class Part:
     content_type: str = ""
     filename: str = ""
 
-    @property
-    def head(self) -> bytes:
-        """The header lines before the content."""
-        disposition = f'Content-Disposition: form-data; name="{_in_quotes(self.name)}"'
-        if self.filename:
-            disposition += f'; filename="{_in_quotes(self.filename)}"'
-        kind = f"Content-Type: {self.content_type}\r\n" if self.content_type else ""
-        return f"{disposition}\r\n{kind}".encode()
-
 
 @dataclass(frozen=True)
 class Multipart:
@@ -59,7 +50,7 @@ class Multipart:
         """The line between parts, the same for equal forms, whatever their secrets."""
         digest = sha256()
         for part in self.parts:
-            digest.update(part.head)
+            digest.update(repr((part.name, part.filename, part.content_type)).encode())
             digest.update(b"" if isinstance(part.content, Secret) else part.content)
         return "kosmolua-" + digest.hexdigest()[:32]
 
@@ -74,15 +65,13 @@ class Multipart:
 
     def encode(self) -> bytes:
         """Return the body as it is sent, with secrets."""
-        line = b"--" + self.boundary.encode()
-        pieces = [line + b"\r\n" + part.head + b"\r\n" + _revealed(part.content) + b"\r\n" for part in self.parts]
-        return b"".join([*pieces, line + b"--\r\n"])
+        from urllib3.fields import RequestField
+        from urllib3.filepost import encode_multipart_formdata
 
-
-def _revealed(content: bytes | Secret) -> bytes:
-    return content.reveal().encode() if isinstance(content, Secret) else content
-
-
-def _in_quotes(text: str) -> str:
-    """Escape a name for the header of a part (HTML standard, 4.10.22.8)."""
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+        fields = []
+        for part in self.parts:
+            content = part.content.reveal() if isinstance(part.content, Secret) else part.content
+            field = RequestField(part.name, content, part.filename or None)
+            field.make_multipart(content_type=part.content_type or None)
+            fields.append(field)
+        return encode_multipart_formdata(fields, self.boundary)[0]
