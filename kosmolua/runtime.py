@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from kosmolua.recordings.plans import Application, Plan
     from kosmolua.recordings.recording import Recording
     from kosmolua.recordings.store import Slot, Store
-    from kosmolua.runs.recorded import Take
+    from kosmolua.runs.recorded import RunRecording
     from kosmolua.runs.session import Session
 
 CLOSE_TIMEOUT = 2.0
@@ -256,14 +256,14 @@ class Runtime:
 
             return repeat(
                 recording,
-                lambda source, given, take: self._execute(self._prepare(source, given, take, limits)),
+                lambda source, given, replay: self._execute(self._prepare(source, given, replay, limits)),
                 options,
             )
         recorded = source_of(recording.script)
         source = recorded if script is None else as_bytes(script)
-        take = replaying(recording, is_changed=source != recorded)
+        replay = replaying(recording, is_changed=source != recorded)
         given: RunOptions = {**options_of(recording), **options, "check": False}  # type: ignore[typeddict-item]
-        return self._execute(self._prepare(source, given, take, limits))
+        return self._execute(self._prepare(source, given, replay, limits))
 
     def record_session(self, session: Session, path: str | os.PathLike[str] | None = None) -> str:
         """Begin to record the chunks of a session, and return the path of the recording.
@@ -373,8 +373,8 @@ class Runtime:
         if earlier := applied_before(plan, self._host, anew=again is True):
             given = {**options, "planning": application}
             run = self._prepare_resumed(earlier, None, {**decided, "again": numbers}, given)
-            assert run.take
-            application.go_on(run.take.tape.answers.all)
+            assert run.recording
+            application.go_on(run.recording.answers.all)
             return run
         if decided["done"] or numbers:
             what = "The plan is applied from its start, so no write of it may have been done"
@@ -386,7 +386,7 @@ class Runtime:
             if given["record"]:
                 run.begin_recording()
             in_store = isinstance(given["record"], bool)
-            path = run.take.path if run.take else None
+            path = run.recording.path if run.recording else None
             plan.mark(path if in_store else path and os.path.abspath(path), self._host.signer)
         except BaseException:
             self._forget(run)
@@ -437,7 +437,13 @@ class Runtime:
             Paused: The run paused so long ago that its calls can no longer be approved.
             RuntimeError: The runtime is closed.
         """
-        decided = {"approve": approve, "deny": deny, "done": done, "again": again, "accept_accounts": accept_accounts}
+        decided = {
+            "approve": approve,
+            "deny": deny,
+            "done": done or {},
+            "again": again,
+            "accept_accounts": accept_accounts,
+        }
         return self._execute(self._prepare_resumed(path, script, decided, options))
 
     async def resume_async(
@@ -454,7 +460,7 @@ class Runtime:
 
         If the task is cancelled, the script ends. The parameters are those of :meth:`resume`, except ``script``.
         """
-        decided = {"approve": approve, "deny": deny, "done": done, "again": again}
+        decided = {"approve": approve, "deny": deny, "done": done or {}, "again": again}
         run = self._prepare_resumed(path, None, decided, options)
         return await self._execute_async(run, options.get("client"))
 
@@ -661,7 +667,7 @@ class Runtime:
         self,
         source: str | bytes | os.PathLike[str],
         options: RunOptions,
-        take: Take | None = None,
+        recording: RunRecording | None = None,
         limits: Limits | None = None,
     ) -> Run:
         if isinstance(source, os.PathLike):
@@ -674,7 +680,7 @@ class Runtime:
             limits or self._host.limits,
             memory=self._memory,
             in_flight=lambda: self._in_flight,
-            take=take,
+            recording=recording,
         )
         with self._lock:
             self._check_open()
@@ -713,16 +719,16 @@ class Runtime:
             source = as_bytes(script)
             mended = script_fields(given["name"], source)
         elif recording.status == "done":
-            take = replaying(recording, is_changed=False)
-            take.remark = f"the run in {recording.path} is already finished; this is its outcome"
-            return self._prepare(source, given, take, limits)  # type: ignore[arg-type]
+            replay = replaying(recording, is_changed=False)
+            replay.remark = f"the run in {recording.path} is already finished; this is its outcome"
+            return self._prepare(source, given, replay, limits)  # type: ignore[arg-type]
         given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
         given["deny"] = [*header["options"]["deny"], *patterns_among(decided.get("deny"))]
         if callable(decided.get("approve")):
             given["approve"] = decided["approve"]
         run = self._prepare(source, given, limits=limits)  # type: ignore[arg-type]
         try:
-            run.take = resuming(self._host, recording, Decisions.of(**decided), mended)
+            run.recording = resuming(self._host, recording, Decisions(**decided), mended)
         except BaseException:
             self._forget(run)
             raise
@@ -736,8 +742,8 @@ class Runtime:
             self._forget(run)
 
     def _forget(self, run: Run) -> None:
-        if run.take:
-            run.take.tape.close()
+        if run.recording:
+            run.recording.close()
         with self._lock:
             self._runs.discard(run)
 

@@ -211,6 +211,10 @@ class Writer:
         after: The content of the recording to append to; None to create a new recording.
         signer: Signs the lines of the kinds in :data:`SIGNED`; None to sign nothing.
         make_room: Called after each :data:`ROOM_STEP` bytes; it raises an error if the recording may not grow further.
+            None to let it grow.
+        header: The first event of a new recording, which is written at once; None to write it later.
+
+    ``path`` is the path of the recording, and ``header`` its first event.
 
     Raises:
         ConfigError: The recording cannot be written, exists already although it should be new, or is being written by
@@ -223,11 +227,14 @@ class Writer:
         redactor: Redactor,
         after: Recording | None = None,
         signer: Signer | None = None,
-        make_room: Callable[[], object] = lambda: None,
+        make_room: Callable[[], object] | None = None,
+        header: Event | None = None,
     ) -> None:
         self._make_room = make_room
         self._step = 0
         self._place = File(where) if isinstance(where, (str, os.PathLike)) else where
+        self.path = self._place.name
+        self.header = header or {}
         self._redactor = redactor
         self._signer = signer
         self._identity = identity(after.header) if after else ""
@@ -241,6 +248,8 @@ class Writer:
         # The first lock guards the end of the recording, the second the current sync.
         self._lock = Lock()
         self._syncing = Lock()
+        if header:
+            self.write(header)
 
     def write(self, event: Event, value: str | None = None) -> None:
         """Append an event. A crash of this process can lose only events that can be obtained again.
@@ -272,7 +281,7 @@ class Writer:
             self._step += len(line)
             is_large = self._step > ROOM_STEP
             self._step = 0 if is_large else self._step
-        if is_large:
+        if is_large and self._make_room:
             self._make_room()
 
     def sync(self) -> None:

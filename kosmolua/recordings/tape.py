@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from heapq import heappop, heappush
 from threading import Condition, RLock, local
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from kosmolua import protocol
 from kosmolua.calls.records import CallEnded, CallRecord, CallStarted, Write, key_of
@@ -28,7 +28,7 @@ from kosmolua.calls.records import Event as CallEvent
 from kosmolua.errors import CallError, Diverged, KosmoError, Paused, WorkerLost
 from kosmolua.limits import MIB
 from kosmolua.recordings.answers import Answers, RecordedAnswer, number_of
-from kosmolua.recordings.recording import Event, error_fields, question, revived
+from kosmolua.recordings.recording import Event, Writer, error_fields, question, revived
 
 RECORDED, NEW = 0, 1
 MAX_HELD = 64 * MIB
@@ -44,24 +44,6 @@ MAX_RAISED = 1000
 """How many of the latest errors of requests are kept. One of them may end the script."""
 MAX_ARGUMENTS = 200
 """The length to which the arguments of a call are cut in a message, in characters."""
-
-
-class Pen(Protocol):
-    """Appends events to a recording. :class:`kosmolua.recordings.recording.Writer` is one such class."""
-
-    def write(self, event: Event, value: str | None = None) -> None:
-        """Append an event to the recording.
-
-        Args:
-            event: The fields of the event.
-            value: The JSON text of the event's field ``value``; None if the event has no such field.
-        """
-
-    def sync(self) -> None:
-        """Flush all written events to the disk."""
-
-    def close(self) -> None:
-        """Close the recording."""
 
 
 class _Request(NamedTuple):
@@ -102,8 +84,10 @@ class Tape:
     """Records the answers that a script gets, and replays answers that were recorded earlier.
 
     Args:
+        run: The id of the run. All executions in one recording have the same id.
         answers: The answers in the recording so far.
         writer: Records the new answers of the broker; None in a replay, in which the broker answers no requests.
+        is_chunk: Whether the recording stays open at the end, for the next chunk of a session.
         cut: In a replay, the error that stopped the recorded script from outside, such as a limit. None if the script
             ended by itself.
         redact: A function that returns a copy of a JSON value in which the secrets in use are masked.
@@ -113,15 +97,19 @@ class Tape:
 
     def __init__(
         self,
+        run: str,
         answers: Answers,
-        writer: Pen | None,
+        writer: Writer | None,
         *,
+        is_chunk: bool = False,
         cut: KosmoError | None = None,
         redact: Callable[[Any], Any] = lambda value: value,
         identify: Callable[[str, str], Event | None] = lambda integration, account: None,
     ) -> None:
+        self.run = run
         self.answers = answers
         self._writer = writer
+        self._is_chunk = is_chunk
         self._cut = cut
         self._redact = redact
         self._identify = identify
@@ -142,6 +130,8 @@ class Tape:
         self._raised: deque[tuple[KosmoError, Event]] = deque(maxlen=MAX_RAISED)
         self._latest = 0
         self._waits = False
+        self.last_call = 0
+        """The number of the last call that has ended."""
 
     def attach(
         self,
@@ -195,41 +185,50 @@ class Tape:
         """
         self._local.number = number
 
-    def write(self, run: str) -> Write:
+    def write(self) -> Write:
         """Return the key of the write that the current thread is about to send, and whether it may have been done.
 
         The key is made of the run and of the place of the request among those of the script, so that it is the same
         when the run is resumed.
-
-        Args:
-            run: The id of the run.
         """
         with self._lock:
             request = self._open.get(getattr(self._local, "number", 0))
             if request is None:
-                return Write(key_of(run))
+                return Write(key_of(self.run))
             ask = self._redact(request.ask)
             if key := self.answers.take_doubt(request.branch, ask):
                 return Write(key, is_doubtful=True)
-            return Write(key_of(run, request.branch, ask, request.place))
+            return Write(key_of(self.run, request.branch, ask, request.place))
 
-    def answer(self, number: int, value: str) -> None:
-        """Record the broker's answer to a request, and send the answer as soon as the script waits for a reply.
+    def answer(self, number: int, value: str = "null", error: CallError | None = None) -> None:
+        """Record the broker's answer to a request. Send it as soon as the script waits; that to a write is recorded
+        at once.
 
         Args:
             number: The number of the request.
             value: The answer as JSON text.
+            error: The error that the broker raised instead, or None.
         """
-        self._note(number, value)
-
-    def refuse(self, number: int, error: CallError) -> None:
-        """Record the error that the broker raised for a request, and send it as soon as the script waits for a reply.
-
-        Args:
-            number: The number of the request.
-            error: The error.
-        """
-        self._note(number, "null", error)
+        with self._lock:
+            request = self._open.get(number)
+            while request and request.is_in_call_thread and self._held > MAX_HELD and self._writer:
+                self._has_room.wait(POLL_INTERVAL)
+            if request is None or self._writer is None:
+                return
+            event: Event = {"event": "answer", "id": number, "branch": request.branch, "ask": request.ask}
+            if call := self._calls.pop(self._call_of.pop(number, 0), None):
+                event["call"] = call
+            if error:
+                event["error"] = error_fields(error)
+            if isinstance(value, protocol.Answer):
+                event |= value.marks
+            is_write = call is not None and call["effect"] not in ("read", None)
+            if is_write:
+                if not self._write(event, None if error else value):
+                    return
+                event = {"event": "given", "id": number}
+            self._queue(_Reply(NEW, self._next(), number, value, error, event, is_written=is_write))
+            self._advance()
 
     def pause(self, number: int, error: Paused) -> None:
         """Record that a call needs the approval of a person, and that nobody can be asked now.
@@ -294,7 +293,10 @@ class Tape:
             if end:
                 writer.write(end)
         finally:
-            writer.close()
+            if self._is_chunk:
+                writer.sync()
+            else:
+                writer.close()
 
     # Under the lock
 
@@ -378,29 +380,6 @@ class Tape:
             self._fail(reply.number, reply.error)
         self._send(reply.line)
 
-    def _note(self, number: int, value: str, error: CallError | None = None) -> None:
-        """Queue an answer to send and record when the script waits; that to a write is recorded at once."""
-        with self._lock:
-            request = self._open.get(number)
-            while request and request.is_in_call_thread and self._held > MAX_HELD and self._writer:
-                self._has_room.wait(POLL_INTERVAL)
-            if request is None or self._writer is None:
-                return
-            event: Event = {"event": "answer", "id": number, "branch": request.branch, "ask": request.ask}
-            if call := self._calls.pop(self._call_of.pop(number, 0), None):
-                event["call"] = call
-            if error:
-                event["error"] = error_fields(error)
-            if isinstance(value, protocol.Answer):
-                event |= value.marks
-            is_write = call is not None and call["effect"] not in ("read", None)
-            if is_write:
-                if not self._write(event, None if error else value):
-                    return
-                event = {"event": "given", "id": number}
-            self._queue(_Reply(NEW, self._next(), number, value, error, event, is_written=is_write))
-            self._advance()
-
     def _write(self, event: Event, value: str | None = None) -> bool:
         """Write an event to the recording and return True. If it cannot be written, end the run and return False."""
         if self._writer is None:
@@ -483,6 +462,7 @@ class Tape:
         with self._lock:
             self._call_of.setdefault(getattr(self._local, "number", 0), record.number)
             self._calls[record.number] = _call_of(record)
+            self.last_call = max(self.last_call, record.number)
 
 
 def _call_of(record: CallRecord) -> Event:

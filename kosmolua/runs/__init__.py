@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
-from kosmolua.errors import Interrupted, KosmoError, LimitExceeded, Paused
 from kosmolua.limits import LimitOptions
+from kosmolua.runs.job import Outcome as Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from typing import Any
 
     from kosmolua.calls.approvals import Approve
     from kosmolua.calls.contents import Contents
-    from kosmolua.calls.facts import Fact
     from kosmolua.calls.records import Watch
     from kosmolua.concurrency import Passage
     from kosmolua.processes.child import Child
     from kosmolua.recordings.plans import Application, Planner
-    from kosmolua.runs.recorded import Take
-
-Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused"]
+    from kosmolua.runs.recorded import RunRecording
 
 
 class Recorder(Protocol):
@@ -30,8 +26,8 @@ class Recorder(Protocol):
 
     path: str
 
-    def take(self, source: bytes, name: str, verb: str) -> Take:
-        """Record that the next chunk begins, and return the :class:`Take` that records the chunk's execution.
+    def take(self, source: bytes, name: str, verb: str) -> RunRecording:
+        """Record that the next chunk begins, and return the recording of the chunk's execution.
 
         Args:
             source: The text of the chunk.
@@ -115,86 +111,3 @@ DEFAULTS: RunOptions = {
     "check": False,
 }
 """The values of the options that are not given; None for those that are not listed."""
-
-
-class Outcome:
-    """The outcome of a script.
-
-    Args:
-        result: The values that the script returned.
-        output: The text that the script printed, with U+FFFD in place of bytes that are not UTF-8.
-        error: The error that ended the script; None if it ended without one.
-        calls: A dict for each call of the script, with ``path``, ``account``, ``effect``, ``status``, ``duration_ms``
-            and ``error``.
-        usage: What the run used: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in
-            ``isolation`` the names of the isolation layers that were in force. Values that are not known are missing.
-        warnings: Sentences about the run, and about likely mistakes in the script if it was checked.
-        exit: The exit status that the script requested; None if it requested none.
-        facts: What makes silent mistakes visible, such as how many items a list had.
-
-    ``recording`` is the path of the recording, or None if the run was not recorded. ``run`` is the id of the run in the
-    journal, or None if the run made no calls and was not recorded. ``plan`` is the plan as JSON values, or None if no
-    plan was made. For an outcome of :meth:`kosmolua.Runtime.map`, ``key`` and ``account`` identify the input that the
-    outcome belongs to.
-    """
-
-    def __init__(
-        self,
-        result: list[Any],
-        output: str,
-        error: KosmoError | None,
-        calls: list[dict[str, object]],
-        usage: dict[str, Any] | None = None,
-        warnings: Sequence[str] = (),
-        exit: int | None = None,
-        facts: Sequence[Fact] = (),
-    ) -> None:
-        self.result = result
-        self.facts = list(facts)
-        self.exit = exit
-        self.output = output
-        self.error = error
-        self.calls = calls
-        self.usage = usage or {}
-        self.warnings = list(warnings)
-        self.recording: str | None = None
-        self.run: str | None = None
-        self.key: Any = None
-        self.account: str | None = None
-        self.plan: dict[str, Any] | None = None
-
-    def __repr__(self) -> str:
-        return f"Outcome({self.to_json()!r})"
-
-    @property
-    def ok(self) -> bool:
-        """True if the script ended without an error."""
-        return self.error is None
-
-    @property
-    def status(self) -> Status:
-        """How the script ended: ``done``, ``failed``, ``limit``, ``interrupted`` or ``paused``."""
-        if self.error is None:
-            return "done"
-        if isinstance(self.error, LimitExceeded):
-            return "limit"
-        if isinstance(self.error, Interrupted):
-            return "interrupted"
-        return "paused" if isinstance(self.error, Paused) else "failed"
-
-    def to_json(self) -> dict[str, object]:
-        """Return the outcome as the JSON object that the command line prints with ``--json``."""
-        kept: dict[str, object] = {"recording": self.recording} if self.recording else {}
-        kept |= {"plan": self.plan} if self.plan else {}
-        return {
-            "ok": self.ok,
-            "status": self.status,
-            "result": self.result,
-            "output": self.output,
-            "error": self.error.report() if self.error else None,
-            "warnings": self.warnings,
-            "facts": [vars(fact) for fact in self.facts],
-            "calls": self.calls,
-            "usage": self.usage,
-            **kept,
-        }

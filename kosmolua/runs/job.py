@@ -1,4 +1,4 @@
-"""Jobs and endings: what a sandbox process is told to run, and how the script ended.
+"""Jobs, endings and outcomes: what a sandbox process is told to run, how the script ended, and what a run returns.
 
 The last message (frame) of the process says how the script ended. If there is none, the exit status of the process
 does.
@@ -10,12 +10,24 @@ import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeGuard
 
 from kosmolua import protocol
-from kosmolua.errors import RESERVED_CODES, Exited, KosmoError, ScriptError, WorkerLost
+from kosmolua.errors import (
+    RESERVED_CODES,
+    Exited,
+    Interrupted,
+    KosmoError,
+    LimitExceeded,
+    Paused,
+    ScriptError,
+    WorkerLost,
+)
 from kosmolua.limits import REPORTED, Limits
 from kosmolua.processes.launch import SIGKILL
+
+if TYPE_CHECKING:
+    from kosmolua.calls.facts import Fact
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 _LARGEST_NUMBER = 2**53
@@ -27,6 +39,7 @@ MAX_TEXT = 16 * 1024
 """The length to which a message or a traceback from a sandbox process is cut, in characters."""
 OUT_OF_MEMORY = "the system may be out of memory: run the script again, or run fewer scripts at once"
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
+Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused"]
 Refused = Callable[[int], "KosmoError | None"]
 """A function from the number of a request to the error that was its answer; None if the answer was no error."""
 
@@ -124,6 +137,89 @@ class Ending:
         self.exit = exit
         self.error = error
         self.usage = usage or {}
+
+
+class Outcome:
+    """The outcome of a script.
+
+    Args:
+        result: The values that the script returned.
+        output: The text that the script printed, with U+FFFD in place of bytes that are not UTF-8.
+        error: The error that ended the script; None if it ended without one.
+        calls: A dict for each call of the script, with ``path``, ``account``, ``effect``, ``status``, ``duration_ms``
+            and ``error``.
+        usage: What the run used: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in
+            ``isolation`` the names of the isolation layers that were in force. Values that are not known are missing.
+        warnings: Sentences about the run, and about likely mistakes in the script if it was checked.
+        exit: The exit status that the script requested; None if it requested none.
+        facts: What makes silent mistakes visible, such as how many items a list had.
+
+    ``recording`` is the path of the recording, or None if the run was not recorded. ``run`` is the id of the run in the
+    journal, or None if the run made no calls and was not recorded. ``plan`` is the plan as JSON values, or None if no
+    plan was made. For an outcome of :meth:`kosmolua.Runtime.map`, ``key`` and ``account`` identify the input that the
+    outcome belongs to.
+    """
+
+    def __init__(
+        self,
+        result: list[Any],
+        output: str,
+        error: KosmoError | None,
+        calls: list[dict[str, object]],
+        usage: dict[str, Any] | None = None,
+        warnings: Sequence[str] = (),
+        exit: int | None = None,
+        facts: Sequence[Fact] = (),
+    ) -> None:
+        self.result = result
+        self.facts = list(facts)
+        self.exit = exit
+        self.output = output
+        self.error = error
+        self.calls = calls
+        self.usage = usage or {}
+        self.warnings = list(warnings)
+        self.recording: str | None = None
+        self.run: str | None = None
+        self.key: Any = None
+        self.account: str | None = None
+        self.plan: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.to_json()!r})"
+
+    @property
+    def ok(self) -> bool:
+        """True if the script ended without an error."""
+        return self.error is None
+
+    @property
+    def status(self) -> Status:
+        """How the script ended: ``done``, ``failed``, ``limit``, ``interrupted`` or ``paused``."""
+        if self.error is None:
+            return "done"
+        if isinstance(self.error, LimitExceeded):
+            return "limit"
+        if isinstance(self.error, Interrupted):
+            return "interrupted"
+        return "paused" if isinstance(self.error, Paused) else "failed"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the outcome as the JSON object that the command line prints with ``--json``."""
+        kept: dict[str, object] = {"recording": self.recording} if self.recording else {}
+        kept |= {"plan": self.plan} if self.plan else {}
+        return {
+            "ok": self.ok,
+            "status": self.status,
+            "result": self.result,
+            "output": self.output,
+            "error": self.error.report() if self.error else None,
+            "warnings": self.warnings,
+            "facts": [vars(fact) for fact in self.facts],
+            "calls": self.calls,
+            "usage": self.usage,
+            **kept,
+        }
 
 
 def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:

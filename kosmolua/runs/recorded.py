@@ -1,4 +1,4 @@
-"""Recorded runs: records a run, and replays or resumes it. Each execution of a recorded script is a take."""
+"""Recorded runs: records a run, and replays or resumes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from kosmolua import __version__, protocol
 from kosmolua.broker.used_accounts import USED, differences, used_account
@@ -28,114 +28,75 @@ from kosmolua.recordings.tape import Tape
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.calls.approvals import Approval
-    from kosmolua.calls.records import Write
     from kosmolua.recordings.signing import Signer
-    from kosmolua.runs.job import Job
+    from kosmolua.runs.job import Job, Outcome
 
 MAX_NAMED = 3
 KEYS_LAST = timedelta(hours=23)
 """How long services remember the keys of writes: usually a day."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Decisions:
-    """What a person decided about calls of a recorded run, before the run is resumed.
+    """What a person decided about calls of a recorded run: see :meth:`kosmolua.Runtime.resume`.
 
-    Args:
-        approve: The numbers of the waiting calls that are approved; True for all calls that wait for an approval.
-        deny: The numbers of the waiting calls that are denied; True for all calls that wait for an approval.
-        done: For each write that has no answer but was done: its number, and the result that the script gets for it.
-        again: The numbers of the writes without an answer that are sent again.
-        accept_accounts: Whether the run goes on although an account that it used has changed. Or a function that asks
-            a person: it is called with a sentence that names the differences, and returns True for yes.
+    In ``approve`` and ``deny``, only numbers of calls and True count. A function and patterns are options of the run.
     """
 
-    approve: Sequence[int] | bool = ()
-    deny: Sequence[int] | bool = ()
+    approve: object = ()
+    deny: object = ()
     done: Mapping[int, Any] = field(default_factory=dict)
     again: Sequence[int] = ()
     accept_accounts: bool | Callable[[str], bool] = False
 
-    @classmethod
-    def of(
-        cls,
-        approve: object = (),
-        deny: object = (),
-        done: Mapping[int, Any] | None = None,
-        again: Sequence[int] = (),
-        *,
-        accept_accounts: bool | Callable[[str], bool] = False,
-    ) -> Decisions:
-        """Return the decisions that are among the arguments of :meth:`kosmolua.Runtime.resume`.
 
-        If ``approve`` is a function, it is ignored, and so are patterns in ``deny``. They are options of the run
-        instead.
-        """
-        return cls(_numbers_among(approve), _numbers_among(deny), done or {}, again, accept_accounts)
-
-
-class Outcome(Protocol):
-    """The outcome of a take, an execution of a recorded script. See :class:`kosmolua.runs.Outcome`."""
-
-    error: KosmoError | None
-    calls: list[dict[str, object]]
-    usage: dict[str, Any]
-    warnings: list[str]
-    recording: str | None
-
-    @property
-    def ok(self) -> bool:
-        """True if the script ended without an error."""
-
-    @property
-    def status(self) -> str:
-        """How the script ended, such as ``done`` or ``failed``."""
-
-
-class Take:
-    """One execution of a recorded script: the first one, a replay, or one that resumes the run.
+class RunRecording(Tape):
+    """The recording of one execution of a script: the first one, a replay, or one that resumes the run.
 
     Args:
-        run: The id of the run. All executions in one recording have the same id.
-        seed: The seed of the random numbers, in hex.
-        tape: Records and replays the answers that the script gets.
+        header: The first event of the recording, with the run's id and the seed of its random numbers.
         path: The path of the recording.
+        answers: The answers in the recording so far.
+        writer: Appends to the recording; None in a replay.
+        host: Makes the calls of the run; None in a replay.
         recording: The content of the recording before this execution; None for the first execution.
         decided: What a person decided before this execution: pairs of a call and True if it is approved, or False if it
             is denied.
         earlier: The number of the last call before this execution. It is ignored if ``recording`` is not None, since
             the recording says how many calls it has.
-        can_pause: Whether the run pauses if a call needs approval and nobody can be asked. If False, the call is
-            denied.
-        tidy: Called after the end of an execution that was recorded. It deletes old recordings.
+        is_chunk: Whether the execution is a chunk of a session: it does not pause, and the recording stays open.
+        cut: In a replay, the error that stopped the recorded script from outside; None if the script ended by itself.
 
-    ``remark`` is a sentence that is added to the warnings of the outcome of a replay, or None.
+    ``remark`` is a sentence that is added to the warnings of the outcome of a replay, or None. ``can_pause`` is True if
+    the run pauses when a call needs approval and nobody can be asked; otherwise the call is denied.
     """
 
     def __init__(
         self,
-        run: str,
-        seed: str,
-        tape: Tape,
+        header: Event,
         path: str,
+        answers: Answers,
+        writer: Writer | None = None,
+        *,
+        host: Host | None = None,
         recording: Recording | None = None,
         decided: Iterable[tuple[Event, bool]] = (),
-        *,
         earlier: int = 0,
-        can_pause: bool = True,
-        tidy: Callable[[], None] = lambda: None,
+        is_chunk: bool = False,
+        cut: KosmoError | None = None,
     ) -> None:
-        self.run = run
-        self.seed = seed
-        self.tape = tape
+        redact = host.redactor.value if host else lambda value: value
+        identify = partial(used_account, host) if host and not is_chunk else lambda integration, account: None
+        super().__init__(header["run"], answers, writer, is_chunk=is_chunk, cut=cut, redact=redact, identify=identify)
+        self.seed: str = header["seed"]
         self.path = path
         self.remark: str | None = None
+        self.earlier = self.last_call = max(calls_of(recording), default=0) if recording else earlier
+        self.can_pause = not is_chunk
+        self._host = host
         self._recording = recording
         self._decided = list(decided)
-        self.earlier = max(calls_of(recording), default=0) if recording else earlier
-        self.can_pause = can_pause
-        self._tidy = tidy
-        self._lock = Lock()
+        self._deciding = Lock()
 
     @property
     def secrets(self) -> Sequence[str] | None:
@@ -145,12 +106,8 @@ class Take:
     @property
     def contents(self) -> Contents | None:
         """A store of the recorded binary data, to which the script has handles; None if nothing was recorded."""
-        recorded = self.tape.answers.contents
+        recorded = self.answers.contents
         return Contents(recorded) if recorded else None
-
-    def write(self) -> Write:
-        """Return the key of the write that the current thread is about to send, and whether it may have been done."""
-        return self.tape.write(self.run)
 
     def decided(self, approval: Approval) -> bool | None:
         """Return what a person decided about a call before this execution, or None if nobody decided about it.
@@ -163,7 +120,7 @@ class Take:
         Returns:
             True if the call was approved, False if it was denied.
         """
-        with self._lock:
+        with self._deciding:
             for decision in self._decided:
                 if _is_about(decision[0], approval.path, approval.account, approval.arguments):
                     self._decided.remove(decision)
@@ -177,35 +134,34 @@ class Take:
         recorded calls are added to its outcome.
         """
         recorded = calls_of(self._recording) if self._recording else {}
-        if self.tape.is_live:
-            fresh = outcome.calls
+        if self.is_live:
             # A call that was refused since the run paused has been made again under another number.
-            outcome.calls = [*summaries(call for call in recorded.values() if call.get("error") != Paused.code), *fresh]
+            earlier = summaries(call for call in recorded.values() if call.get("error") != Paused.code)
+            outcome.calls = [*earlier, *outcome.calls]
             outcome.recording = self.path
             outcome.warnings += self._unused(outcome)
             try:
-                self.tape.close(self._end(outcome))
+                self.close(self._end(outcome))
             except KosmoError as error:  # a recording that cannot be written does not undo what the script did
                 outcome.warnings.append(error.message)
-            self._tidy()
+            if self._host and not self._is_chunk:
+                self._host.tidy()
             return
-        self.tape.close()
         assert self._recording
         outcome.warnings += [self.remark] if self.remark else []
         made_by = self._recording.header["kosmolua"]
         if isinstance(outcome.error, Diverged) and made_by != __version__:
             outcome.warnings.append(f"the recording was made by kosmolua {made_by}, and this is {__version__}")
-        answers = [answer for answer in self.tape.answers.all if answer.is_taken]
-        taken = {number_of(answer): dict(answer.call) for answer in answers if answer.call}
-        if self._recording.status == outcome.status and not self.tape.answers.is_changed:
+        taken = {number_of(answer): dict(answer.call) for answer in self.answers.all if answer.is_taken and answer.call}
+        if self._recording.status == outcome.status and not self.answers.is_changed:
             taken = recorded
         outcome.calls = summaries(taken.values())
-        if outcome.ok and (left := self.tape.answers.left):
+        if outcome.ok and (left := self.answers.left):
             outcome.warnings.append(f"{_not_made(left)}, the first of them {_words(left[0])}")
 
     def _unused(self, outcome: Outcome) -> list[str]:
         """Return a sentence about recorded writes that a changed script did not make, and one about missing results."""
-        answers, found = self.tape.answers, []
+        answers, found = self.answers, []
         left = [answer for answer in answers.left if answer.is_write and answer.error is None]
         if outcome.ok and left:
             writes = "1 recorded write was" if len(left) == 1 else f"{len(left)} recorded writes were"
@@ -219,10 +175,10 @@ class Take:
         return found
 
     def _end(self, outcome: Outcome) -> Event:
-        end: Event = {"event": "end", "time": moment(), "status": outcome.status, "calls": self.tape.unanswered()}
+        end: Event = {"event": "end", "time": moment(), "status": outcome.status, "calls": self.unanswered()}
         if outcome.error:
             end["error"] = error_fields(outcome.error)
-            end["by"] = self.tape.question_that_raised(outcome.error)
+            end["by"] = self.question_that_raised(outcome.error)
         return end | {"usage": {name: outcome.usage[name] for name in ("wall_ms", "cpu_ms") if name in outcome.usage}}
 
 
@@ -233,59 +189,12 @@ def begin(
     job: Job,
     limits: Limits,
     *,
-    read_only: bool,
-    deny: Sequence[str],
-    account: str | None = None,
-    client: str | None = None,
     run: str | None = None,
-) -> Take:
-    """Begin the recording of a run. Return the :class:`Take` that records the first execution of the script.
-
-    Args:
-        host: Makes the calls of the run.
-        path: The path of the recording, which must not exist yet; None to keep the recording in the store.
-        source: The text of the script, unchanged.
-        job: What the script's process has to run.
-        limits: The limits of the run.
-        read_only: Whether every write is denied, even after the run is resumed.
-        deny: Patterns of functions that are denied, even after the run is resumed.
-        account: The name of the run's default account; None for the default account in the accounts file.
-        client: The name of the client that the run belongs to, in a server with several clients.
-        run: The id of the run; by default a new one.
-
-    Raises:
-        ConfigError: The recording cannot be written.
-    """
-    denied = [pattern for given in host.deny for pattern in given.written]
-    options = {"read_only": read_only or host.read_only, "deny": [*denied, *_list(deny)]}
-    new = begun(host, path, source, job, limits, run=run, options=options, account=account, client=client)
-    return Take(new.run, new.seed, _tape(host, Answers(), new.writer), new.path, tidy=host.tidy)
-
-
-def _tape(host: Host, answers: Answers, writer: Writer) -> Tape:
-    return Tape(answers, writer, redact=host.redactor.value, identify=partial(used_account, host))
-
-
-class New(NamedTuple):
-    """A recording that has begun: its run's id, its path, the seed of its random numbers, and its writer."""
-
-    run: str
-    path: str
-    seed: str
-    writer: Writer
-
-
-def begun(
-    host: Host,
-    path: str | os.PathLike[str] | None,
-    source: bytes,
-    job: Job,
-    limits: Limits,
-    *,
-    run: str | None = None,
+    read_only: bool = False,
+    deny: Sequence[str] = (),
     **more: Any,
-) -> New:
-    """Begin the recording of a run or a session: write its first line.
+) -> Writer:
+    """Begin the recording of a run or a session: write its first line, and return its writer.
 
     Args:
         host: Makes the calls of the run.
@@ -294,55 +203,55 @@ def begun(
         job: What the script's process has to run.
         limits: The limits of the run, or of each chunk of a session.
         run: The id of the run; by default a new one.
-        more: Further fields of the first line of the recording.
+        read_only: Whether every write is denied, even after the run is resumed.
+        deny: Patterns of functions that are denied, even after the run is resumed.
+        more: Further fields of the first line: ``account``, ``client``, and for a session ``session``.
 
     Raises:
         ConfigError: The recording cannot be written.
         LimitExceeded: The recordings in the store use all of the room that they may use.
     """
-    run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
+    run = run or os.urandom(6).hex()
     place = host.store.place(run) if path is None else File(path)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
     in_store = path is None
     if in_store:
         host.make_room()
-    writer = Writer(place, host.redactor, None, host.signer, *([host.make_room] if in_store else []))
-    writer.write(
-        {
-            "event": "run",
-            "format": FORMAT,
-            "kosmolua": __version__,
-            "run": run,
-            "time": moment(),
-            "mode": host.mode,
-            "script": script_fields(job.name.removeprefix("="), source),
-            "args": list(job.arguments),
-            "input": job.input,
-            "secrets": list(job.secrets),
-            "params": dict(job.params),
-            "limits": limits.as_dict(),
-            "host": host.places(),
-            "seed": seed,
-            **more,
-        }
-    )
-    return New(run, place.name, seed, writer)
+    denied = [pattern for given in host.deny for pattern in given.written]
+    header = {
+        "event": "run",
+        "format": FORMAT,
+        "kosmolua": __version__,
+        "run": run,
+        "time": moment(),
+        "mode": host.mode,
+        "script": script_fields(job.name.removeprefix("="), source),
+        "args": list(job.arguments),
+        "input": job.input,
+        "secrets": list(job.secrets),
+        "params": dict(job.params),
+        "limits": limits.as_dict(),
+        "host": host.places(),
+        "seed": os.urandom(16).hex(),
+        "options": {"read_only": read_only or host.read_only, "deny": [*denied, *_list(deny)]},
+        **more,
+    }
+    return Writer(place, host.redactor, None, host.signer, host.make_room if in_store else None, header)
 
 
-def replaying(recording: Recording, *, is_changed: bool) -> Take:
-    """Return the :class:`Take` that replays a recording.
+def replaying(recording: Recording, *, is_changed: bool) -> RunRecording:
+    """Return the recording that replays what was recorded.
 
     Args:
         recording: The recording.
         is_changed: Whether the script that is run differs from the recorded one.
     """
-    cut = None if is_changed else _what_cut(recording)
-    tape = Tape(Answers(recording, is_changed=is_changed), None, cut=cut)
-    return Take(recording.header["run"], recording.header["seed"], tape, recording.path, recording)
+    answers, cut = Answers(recording, is_changed=is_changed), None if is_changed else _what_cut(recording)
+    return RunRecording(recording.header, recording.path, answers, recording=recording, cut=cut)
 
 
-def resuming(host: Host, recording: Recording, decisions: Decisions, script: Event | None) -> Take:
-    """Add the decisions to the recording of a run, and return the :class:`Take` that resumes the run.
+def resuming(host: Host, recording: Recording, decisions: Decisions, script: Event | None) -> RunRecording:
+    """Add the decisions to the recording of a run, and return the recording that resumes the run.
 
     Args:
         host: Makes the calls of the run.
@@ -382,10 +291,11 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         writer.close()
         raise
     recording.events += events
-    tape = _tape(host, Answers(recording, is_changed=_was_changed(recording)), writer)
-    run, seed, left = recording.header["run"], recording.header["seed"], _left_approvals(recording)
-    left += [(event, True) for event in told]  # they were approved when they were sent for the first time
-    return Take(run, seed, tape, recording.path, recording, left, tidy=host.tidy)
+    # Writes that a service tells about were approved when they were sent for the first time.
+    left = [*_left_approvals(recording), *((event, True) for event in told)]
+    answers = Answers(recording, is_changed=_was_changed(recording))
+    path = recording.path
+    return RunRecording(recording.header, path, answers, writer, host=host, recording=recording, decided=left)
 
 
 def _told_by_services(host: Host, recording: Recording, decisions: Decisions) -> Iterator[Event]:
@@ -610,7 +520,7 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
     """
     end = recording.end or {}
     waiting = {call["number"]: call for call in _paused_calls(recording)}
-    chosen = {"approve": decisions.approve, "deny": decisions.deny}
+    chosen = {"approve": _numbers_among(decisions.approve), "deny": _numbers_among(decisions.deny)}
     named = {decision: set(waiting if given is True else given or ()) for decision, given in chosen.items()}
     for decision, other in (("approve", "deny"), ("deny", "approve")):
         if chosen[decision] is True and chosen[other] is not True:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
     from kosmolua.runs.printed import Printed
-    from kosmolua.runs.recorded import Take
+    from kosmolua.runs.recorded import RunRecording
     from kosmolua.runs.spans import RunSpan
 
 _T = TypeVar("_T")
@@ -70,8 +70,8 @@ class Run:
         memory: The memory budget for calls that wait for an answer, shared by all runs of a runtime.
         in_flight: A function that returns the memory budget for large answers of services, shared by all runs of a
             runtime.
-        take: For a recorded run that is replayed or resumed: the :class:`Take` that does this. Otherwise None. If the
-            option ``record`` is set, :meth:`execute` begins a recording.
+        recording: For a run that is replayed or resumed: the recording that does this. Otherwise None. If the option
+            ``record`` is set, :meth:`execute` begins one.
 
     Raises:
         ConfigError: A limit is out of bounds, or a pattern matches no function.
@@ -87,10 +87,10 @@ class Run:
         *,
         memory: Budget,
         in_flight: Callable[[], Memory],
-        take: Take | None = None,
+        recording: RunRecording | None = None,
     ) -> None:
         _validate(options)
-        self.take = take
+        self.recording = recording
         self._memory = memory
         self._in_flight = in_flight
         changes: dict[str, Any] = {name: value for name in ADJUSTABLE if (value := options.get(name)) is not None}
@@ -99,10 +99,11 @@ class Run:
         self._source = chunk_of(self._given)
         self._options: RunOptions = {**DEFAULTS, **options}
         self._name = self._options["name"]
-        self._allow = host.patterns("--allow", self._options["allow"])
-        self._deny = host.patterns("--deny", self._options["deny"], denies=True)
+        allow, deny, given = self._options["allow"], self._options["deny"], self._options["input"]
+        self._allow = host.patterns("--allow", allow) if allow else []
+        self._deny = host.patterns("--deny", deny, denies=True) if deny else []
         self._limits = limits.but(**changes) if changes else limits
-        self._input = self._checked_input(self._options["input"])
+        self._input = None if given is None else self._checked_input(given)
         self._params: dict[str, object] = dict(self._options["params"] or {})
         self._printed: list[bytes] | Printed = _in_room(room) if (room := options.get("room")) else []
         self._is_output_refused = False
@@ -115,12 +116,12 @@ class Run:
         self._sites: Sequence[Site] = ()
         self._lock = RLock()
         self._opening = RLock()
-        self._span = self._prepared_span()
+        self._span = self._prepared_span() if "opentelemetry.trace" in sys.modules else None
 
     @property
     def id(self) -> str | None:
         """The id of the run, as far as it is known before the run begins."""
-        return self.take.run if self.take else self._options["run"]
+        return self.recording.run if self.recording else self._options["run"]
 
     def queued(self, turn: Turn) -> None:
         """Tell the run which turn it has in the pool's queue, so that :meth:`stop` takes it out of the queue."""
@@ -165,9 +166,7 @@ class Run:
                 return Outcome([], "", error, [], warnings=self._warnings)
 
     def _prepared_span(self) -> RunSpan | None:
-        """Return the span for the run, or None, without an import, if the program does not use OpenTelemetry."""
-        if "opentelemetry.trace" not in sys.modules:
-            return None
+        """Return the span for the run, or None. Only a program that uses OpenTelemetry has one."""
         from kosmolua.runs import spans
 
         tracer = spans.tracer()
@@ -177,7 +176,7 @@ class Run:
         """Return the option ``input`` as a JSON value. Bytes that are not UTF-8 become lone surrogates."""
         text = protocol.to_text(given) if isinstance(given, bytes) else given
         try:
-            size = len(protocol.encode(text)) if text is not None else 0
+            size = len(protocol.encode(text))
         except NotJson as error:
             raise TypeError(f"the input of a script must be a value that JSON can represent: {error}") from None
         if size > self._limits.max_result:
@@ -222,8 +221,8 @@ class Run:
 
     def _supervise(self, child: Child) -> Outcome:
         if recorder := self._options["recorder"]:
-            self.take = recorder.take(self._given, self._name, self._options["args"][0])
-        elif self._options["record"] and not self.take:
+            self.recording = recorder.take(self._given, self._name, self._options["args"][0])
+        elif self._options["record"] and not self.recording:
             self.begin_recording()
         started = monotonic()
         self._context = self._made_context()
@@ -235,7 +234,7 @@ class Run:
                 self._output,
                 memory=self._memory,
                 in_flight=self._in_flight,
-                tape=self.take.tape if self.take else None,
+                tape=self.recording,
                 room=self._options.get("room"),
             )
             if self._is_stopped:
@@ -243,8 +242,8 @@ class Run:
         try:
             ending = self._supervisor.run(self.job)
             outcome = self._outcome(ending, monotonic() - started)
-            if self.take:
-                self.take.finish(outcome)
+            if self.recording:
+                self.recording.finish(outcome)
             return outcome
         finally:
             if self._broker:
@@ -267,24 +266,24 @@ class Run:
             return self._broker
 
     def _made_context(self) -> RunContext:
-        options, take = self._options, self.take
-        watch = self._tell_tape_first if take else self._tell if options["watch"] else None
+        options, recording = self._options, self.recording
+        watch = self._tell_tape_first if recording else self._tell if options["watch"] else None
         return RunContext(
             Clock(self._limits.timeout),
             self._limits,
-            id=take.run if take else options["run"],
+            id=recording.run if recording else options["run"],
             name=self._name.removeprefix("="),
             source=self._given,
             account=options["account"],
             read_only=options["read_only"],
             allow=self._allow,
             deny=self._deny,
-            decided=take.decided if take and take.can_pause else None,
+            decided=recording.decided if recording and recording.can_pause else None,
             watch=self._span.calls.watching(watch) if self._span else watch,
-            write=take.write if take else None,
+            write=recording.write if recording else None,
             plan=options["planning"],
-            contents=(take and take.contents) or options["contents"],
-            earlier=take.earlier if take else 0,
+            contents=(recording and recording.contents) or options["contents"],
+            earlier=recording.earlier if recording else 0,
             sites=self._sites,
             require_isolation=self._host.require_isolation,
         )
@@ -292,15 +291,16 @@ class Run:
     @property
     def job(self) -> Job:
         """What the script's process has to run: the script, and the values of its variables."""
+        secrets = self.recording.secrets if self.recording else None
         return Job(
             self._source,
             self._name,
             self._options["args"],
             self._input,
             self._params,
-            self.take.secrets if self.take and self.take.secrets is not None else self._host.secret_names,
-            asks_time=self.take is not None or self._host.mode == "simulated",
-            seed=self.take.seed if self.take else None,
+            self._host.secret_names if secrets is None else secrets,
+            asks_time=self.recording is not None or self._host.mode == "simulated",
+            seed=self.recording.seed if self.recording else None,
             is_planned=(plan := self._options["planning"]) is not None and plan.replaces_writes,
         )
 
@@ -310,25 +310,18 @@ class Run:
         Raises:
             ConfigError: The recording cannot be written.
         """
-        from kosmolua.runs.recorded import begin
+        from kosmolua.recordings.answers import Answers
+        from kosmolua.runs.recorded import RunRecording, begin
 
-        path = self._options["record"]
-        self.take = begin(
-            self._host,
-            None if isinstance(path, bool) else path,
-            self._given,
-            self.job,
-            self._limits,
-            read_only=self._options["read_only"],
-            deny=self._options["deny"],
-            account=self._options["account"],
-            client=self._options["client"],
-            run=self._options["run"],
-        )
+        path, names = self._options["record"], ("run", "read_only", "deny", "account", "client")
+        kept = {name: self._options[name] for name in names}  # type: ignore[literal-required]
+        path = None if isinstance(path, bool) else path
+        writer = begin(self._host, path, self._given, self.job, self._limits, **kept)
+        self.recording = RunRecording(writer.header, writer.path, Answers(), writer, host=self._host)
 
     def _tell_tape_first(self, event: Event) -> None:
-        assert self.take
-        self.take.tape.watch(event)
+        assert self.recording
+        self.recording.watch(event)
         self._tell(event)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
@@ -414,7 +407,7 @@ class Run:
             exit=ending.exit,
             facts=broker.facts.found() if broker else (),
         )
-        outcome.run = self.take.run if self.take else broker.run if broker else None
+        outcome.run = self.recording.run if self.recording else broker.run if broker else None
         return outcome
 
 

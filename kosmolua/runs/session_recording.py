@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.errors import Diverged
 from kosmolua.recordings.answers import Answers
-from kosmolua.recordings.recording import Event, Recording, Writer
-from kosmolua.recordings.tape import Tape
+from kosmolua.recordings.recording import Recording
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import Job
-from kosmolua.runs.recorded import Take, begun, moment, replaying, script_fields, source_of
+from kosmolua.runs.recorded import RunRecording, begin, moment, replaying, script_fields, source_of
 from kosmolua.runs.session import CHUNK, Session
 
 if TYPE_CHECKING:
@@ -37,60 +36,39 @@ class SessionRecorder:
 
     def __init__(self, host: Host, path: str | os.PathLike[str] | None, limits: Limits, input: object = None) -> None:
         job = Job(b"", CHUNK, input=input, secrets=host.secret_names)
-        options = {"read_only": host.read_only, "deny": []}
-        new = begun(host, path, b"", job, limits, session=True, options=options, account=None, client=None)
-        self.path = new.path
+        self._writer = begin(host, path, b"", job, limits, session=True, account=None, client=None)
+        self.path = self._writer.path
         self._host = host
-        self._run = new.run
-        self._pen = _Pen(new.writer)
-        self._writer = new.writer
+        self._chunk: RunRecording | None = None
 
-    def take(self, source: bytes, name: str, verb: str) -> Take:
-        """Record that the next chunk begins, and return the :class:`Take` that records the chunk's execution.
+    def take(self, source: bytes, name: str, verb: str) -> RunRecording:
+        """Record that the next chunk begins, and return the recording of the chunk's execution.
 
         Args:
             source: The text of the chunk.
             name: The chunk's name in messages.
             verb: How the session returns the chunk's values: as text (``evaluate``) or as they are (``value``).
         """
-        seed = os.urandom(16).hex()
-        self._pen.write({"event": "chunk", **script_fields(name, source), "verb": verb, "seed": seed})
-        tape = Tape(Answers(), self._pen, redact=self._host.redactor.value)
-        return Take(self._run, seed, tape, self.path, earlier=self._pen.calls, can_pause=False)
+        header = {**self._writer.header, "seed": os.urandom(16).hex()}
+        chunk = {"event": "chunk", **script_fields(name, source), "verb": verb, "seed": header["seed"]}
+        self._writer.write(chunk)
+        earlier = self._chunk.last_call if self._chunk else 0
+        self._chunk = RunRecording(
+            header, self.path, Answers(), self._writer, host=self._host, earlier=earlier, is_chunk=True
+        )
+        return self._chunk
 
     def reset(self) -> None:
         """Record that the session loses its state, so that a replay also loses it."""
-        self._pen.write({"event": "reset"})
+        self._writer.write({"event": "reset"})
 
     def close(self) -> None:
         """Record the end of the session, and close the recording."""
         try:
-            self._pen.write({"event": "end", "time": moment(), "status": "done", "calls": []})
+            self._writer.write({"event": "end", "time": moment(), "status": "done", "calls": []})
         finally:
             self._writer.close()
         self._host.tidy()
-
-
-class _Pen:
-    """Writes the events of chunks to a recording until the session's end; ``calls`` is the highest number so far."""
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-        self.calls = 0
-
-    def write(self, event: Event, value: str | None = None) -> None:
-        """Append an event to the recording."""
-        known = [event, event.get("call") or {}, *event.get("calls", ())]
-        self.calls = max(self.calls, *(int(each.get("number", 0)) for each in known))
-        self._writer.write(event, value)
-
-    def sync(self) -> None:
-        """Flush all written events to the disk."""
-        self._writer.sync()
-
-    def close(self) -> None:
-        """Flush all written events to the disk. The recording stays open for the next chunk."""
-        self._writer.sync()
 
 
 class Chapter(NamedTuple):
@@ -122,7 +100,9 @@ def chapters(recording: Recording) -> Iterator[Chapter | None]:
         yield chapter
 
 
-def repeat(recording: Recording, run: Callable[[str, Any, Take], Outcome], options: Mapping[str, Any]) -> Outcome:
+def repeat(
+    recording: Recording, run: Callable[[str, Any, RunRecording], Outcome], options: Mapping[str, Any]
+) -> Outcome:
     """Replay a recorded session chunk by chunk, and return one outcome for all chunks.
 
     The output of this outcome contains what the chunks printed, and their values as text. The result is the result of
@@ -131,7 +111,7 @@ def repeat(recording: Recording, run: Callable[[str, Any, Take], Outcome], optio
 
     Args:
         recording: The recording.
-        run: A function that runs a chunk. Its arguments are the text of the chunk, the options, and the :class:`Take`
+        run: A function that runs a chunk. Its arguments are the text of the chunk, the options, and the recording
             that replays the chunk's events.
         options: The options of the run for each chunk.
     """

@@ -38,13 +38,13 @@ Which thread changes what:
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from queue import SimpleQueue
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from kosmolua import protocol
 from kosmolua.concurrency import (
@@ -74,6 +74,7 @@ from kosmolua.protocol import BadFrame
 from kosmolua.runs.job import Ending, Job, ending_of, ending_of_process
 
 if TYPE_CHECKING:
+    from kosmolua.broker.broker import Broker
     from kosmolua.broker.options import RunContext
     from kosmolua.memory import Memory
     from kosmolua.recordings.tape import Tape
@@ -123,92 +124,6 @@ SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another scri
 _T = TypeVar("_T")
 Request: TypeAlias = "tuple[dict[str, Any], int]"
 """A frame with a request of the script, and the number of bytes that the frame takes in memory."""
-
-
-class Broker(Protocol):
-    """Answers the requests of a script.
-
-    Most answers are JSON text. If a method raises a CallError, the script gets the error. Any other KosmoError ends the
-    run.
-    """
-
-    def describe(self, path: str) -> str:
-        """Return what is at a path under ``app``, such as an integration or a function, as JSON text."""
-
-    def call(
-        self,
-        path: str,
-        given: Sequence[Any],
-        fault: dict[str, str] | None,
-        line: int = 0,
-        through: tuple[str, ...] = (),
-        secrets: Sequence[Any] = (),
-        contents: Sequence[Any] = (),
-        hidden: str = "",
-    ) -> str:
-        """Make a call and return its result as JSON text.
-
-        Args:
-            path: The path of the function, such as ``integrations.render2.list_services``.
-            given: The arguments that the script passed.
-            fault: A dict with ``where`` and ``problem``, which say what in the arguments could not be encoded as JSON;
-                None if all could.
-            line: The line of the script that makes the call; 0 if unknown.
-            through: If a script that was called by another script makes the call: the names of the called scripts, the
-                outermost first. Otherwise empty.
-            secrets: For each secret among the arguments, its position and its name.
-            contents: For each handle of binary data among the arguments, its position and its name.
-            hidden: Why ``line`` may not be the line of the call itself: ``tail`` or ``chunk``; empty if it is.
-        """
-
-    def content(self, name: str) -> str:
-        """Return binary data as a JSON string in base64.
-
-        Args:
-            name: The name of the handle that the script has for the data.
-        """
-
-    def peek(self, number: int, key: str, line: int) -> None:
-        """Record that the script reads a field of a placeholder, which stands for the result of a planned call.
-
-        Args:
-            number: The number of the planned call.
-            key: The name of the field.
-            line: The line of the script that reads the field.
-        """
-
-    def script(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, through: tuple[str, ...]) -> str:
-        """Return another script, which the sandbox then runs: its source and its checked arguments, as JSON text.
-
-        Args:
-            path: The path of the other script.
-            given: The arguments for the other script.
-            fault: A dict with ``where`` and ``problem``, which say what in the arguments could not be encoded as JSON;
-                None if all could.
-            through: If a script that was called by another script calls this one: the names of the called scripts, the
-                outermost first. Otherwise empty.
-        """
-
-    def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
-        """Answer a request for documentation with JSON text.
-
-        Args:
-            verb: Which function the script called: ``list``, ``search`` or ``read``.
-            given: The arguments that the script passed.
-            fault: A dict with ``where`` and ``problem``, which say what in the arguments could not be encoded as JSON;
-                None if all could.
-        """
-
-    def sleep(self, seconds: float) -> float:
-        """Start a sleep of the script. Return how many real seconds it takes, which is 0 if time is simulated."""
-
-    def time(self, clock: str, own: float) -> float:
-        """Return the time that the script gets when it reads a clock.
-
-        Args:
-            clock: The name of the clock: ``wall`` or ``cpu``.
-            own: The time that this clock shows in the sandbox process, in seconds.
-        """
 
 
 class _Limited(NamedTuple):
@@ -279,6 +194,7 @@ class Supervisor:
         self._ending: Ending | None = None
         self._error: KosmoError | None = None
         self._crash: BaseException | None = None
+        self._is_ending = False
         self._grace_ends: float | None = None
         self._isolation: list[str] | None = None
         self._sleepers: list[tuple[float, int, int]] = []
@@ -333,14 +249,17 @@ class Supervisor:
         """Do the work in the mailbox until script and calls have ended; the latter have ``GRACE_TIMEOUT`` seconds."""
         while True:
             try:
-                while not (self._ending and not self._pending) and not self._is_late():
+                while not (self._ending and not self._pending) and not (self._grace_ends and self._is_late()):
                     seconds = self._next_wait()
-                    if self._pipes and not self._mail:
+                    if self._pipes and self._mail.is_empty():
                         self._read_here(self._pipes, min(max(seconds, 0.0), MAX_READ_WAIT))
                     else:
                         self._mail.do_next(seconds)
-                    self._wake()
-                return self._flush()
+                    if self._sleepers:
+                        self._wake()
+                if self._output:
+                    self._flush()
+                return
             except BaseException as error:  # noqa: BLE001 - raised when the run is over
                 self._fail(error)
 
@@ -366,25 +285,17 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - raised when the run is over; nothing more is read
             self._fail(error)
             taken = Ending
-        if isinstance(taken, tuple):
-            taken = self._start_reader(taken)
-        if taken:
-            self._pipes = None
-            self._mail.put(partial(self._end, taken))
-
-    def _start_reader(self, request: Request) -> Callable[[], Ending] | None:
-        """Start the reader thread, which answers ``request`` and then reads the child's frames.
-
-        Return None if the thread was started. Otherwise end the run, and return the function to pass to :meth:`_end`:
-        it returns an :class:`Ending`, which says how the script ended, without a result.
-        """
+        if taken is None:
+            return
         self._pipes = None
-        try:
-            start_thread(partial(self._read, request=request), "run")
-        except WorkerLost as error:
-            self._stop(error)
-            return Ending
-        return None
+        if isinstance(taken, tuple):
+            try:
+                start_thread(partial(self._read, request=taken), "run")
+                return
+            except WorkerLost as error:
+                self._stop(error)
+                taken = Ending
+        self._mail.put(partial(self._end, taken))
 
     def _sleep(self, number: int, seconds: float, size: int) -> None:
         """Begin a sleep of the script: record when it ends, which is when its request has to be answered."""
@@ -408,17 +319,6 @@ class Supervisor:
             self._memory.give_back(size)
             self._answer_in_call_thread({"kind": "sleep", "id": number}, size)
 
-    @property
-    def _has_ended_well(self) -> bool:
-        """True if the script ended in such a way that its process can run another script."""
-        if self._error or self._crash or self._tape or not self._ending or self._ending.exit is not None:
-            return False
-        return self._ending.error is None or isinstance(self._ending.error, (CallError, ScriptError))
-
-    @property
-    def _is_ending(self) -> bool:
-        return bool(self._ending or self._error or self._crash)
-
     def _next_wait(self) -> float:
         """Return how many seconds the owner, the thread that called :meth:`run`, can wait for new work in the mailbox.
 
@@ -428,7 +328,7 @@ class Supervisor:
         """
         left = self._clock.left
         if not self._is_ending and not left:
-            for _ in range(len(self._mail)):
+            while not self._mail.is_empty():
                 self._mail.do_next()
             if not self._is_ending:
                 self._stop(self._limits.exceeded("wall"))
@@ -469,8 +369,11 @@ class Supervisor:
         with self._lock:
             self._is_closed = True
             is_busy = self._pending or self._asleep_bytes
-        if isinstance(self._child, PolledPipes) and self._has_ended_well and not is_busy:
-            self._child.is_clean = True
+        ending = self._ending
+        is_broken = self._error or self._crash or self._tape or ending is None or ending.exit is not None
+        is_expected = ending is None or ending.error is None or isinstance(ending.error, (CallError, ScriptError))
+        if isinstance(self._child, PolledPipes) and is_expected and not is_broken and not is_busy:
+            self._child.is_clean = True  # it can run another script
         else:
             self._child.kill()
         self._clock.run_out()
@@ -486,6 +389,7 @@ class Supervisor:
     def _stop(self, error: KosmoError) -> None:
         """End the run with an error, which becomes the error of the run's outcome. Only the first error counts."""
         self._error = self._error or (None if self._ending else error)
+        self._is_ending = True
         self._halt()
 
     def _fail(self, error: BaseException) -> None:
@@ -494,6 +398,7 @@ class Supervisor:
             self._stop(Interrupted("The script was interrupted"))
         else:
             self._crash = self._crash or error
+            self._is_ending = True
             self._halt()
 
     def _end(self, read: Callable[[], Ending]) -> None:
@@ -508,6 +413,7 @@ class Supervisor:
         except BaseException as error:  # noqa: BLE001 - raised when the run is over
             self._fail(error)
             self._ending = Ending()
+        self._is_ending = True
         self._clock.run_out()
 
     def _flush(self) -> None:
@@ -780,7 +686,7 @@ class Supervisor:
     def _raise_in_script(self, number: int, error: CallError) -> None:
         _drop_frames(error)
         if self._tape:
-            self._tape.refuse(number, error)
+            self._tape.answer(number, error=error)
         else:
             self._keep(number, error)
             self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
