@@ -114,20 +114,21 @@ class Countdown:
         self.expire: Callable[[], Exception] = TimeoutError
         """Records the end of the call that was given up, and returns its error."""
 
-    def start(self, until: Callable[[], float], expire: Callable[[], Exception]) -> None:
-        """Begin to limit the call: ``until`` returns the deadline, ``expire`` becomes :attr:`expire`."""
-        self._until, self.expire = until, expire
-
-    def stop(self) -> None:
-        """End the limit: the call's function has returned.
+    @contextmanager
+    def limiting(self, until: Callable[[], float], expire: Callable[[], Exception]) -> Iterator[None]:
+        """Limit the call in the block: ``until`` returns the deadline, ``expire`` becomes :attr:`expire`.
 
         Raises:
-            LeftBehind: The call was given up before.
+            LeftBehind: The call was given up before the block ended.
         """
-        with self._lock:
-            self._until = None
-            if self._is_given_up:
-                raise LeftBehind
+        self._until, self.expire = until, expire
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._until = None
+                if self._is_given_up:
+                    raise LeftBehind
 
     @property
     def ends(self) -> float | None:
@@ -199,9 +200,7 @@ class Mailbox:
         self._lock = Lock()
         self.put = self._work.put
         """Adds a function, which the owner will call. The result of the function is ignored."""
-
-    def __len__(self) -> int:
-        return self._work.qsize()
+        self.is_empty = self._work.empty
 
     def ask(self, work: Callable[[], _Value]) -> _Value:
         """Have the owner call a function, and return its result.

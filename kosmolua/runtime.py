@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 CLOSE_TIMEOUT = 2.0
 """The most seconds that :meth:`Runtime.close` waits for other threads to write their calls to the journal."""
+CLOSED = "this runtime is closed"
 NEEDED_BY_RUNS = (
     "kosmolua.calls.approvals",
     "kosmolua.broker.broker",
@@ -683,7 +684,8 @@ class Runtime:
             recording=recording,
         )
         with self._lock:
-            self._check_open()
+            if self._is_closed:
+                raise RuntimeError(CLOSED)
             self._runs.add(run)
         return run
 
@@ -756,7 +758,7 @@ class Runtime:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise RuntimeError("this runtime is closed")
+            raise RuntimeError(CLOSED)
 
     @lazy
     def _in_flight(self) -> Memory:

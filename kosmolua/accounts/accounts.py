@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -154,18 +154,21 @@ class Accounts:
                 f"Another call was still fetching the secrets of {where} when the time for this call ran out"
             )
         try:
-            if resolved.settings is None or self._logged_in_since(integration, account, resolved.settings):
-                resolved.settings = self._resolve(integration, account, until)
-            return resolved.settings
+            logins = [field for field in integration.account_fields if field.login]
+            known = resolved.settings
+            if known is None or (logins and self._logged_in_since(integration, account, logins, known)):
+                known = resolved.settings = self._resolve(integration, account, until)
+            return known
         finally:
             resolved.lock.release()
 
-    def _logged_in_since(self, integration: Integration, account: str, settings: Table) -> bool:
-        """Return True if the settings lack the token of a login that now exists.
+    def _logged_in_since(
+        self, integration: Integration, account: str, fields: Sequence[AccountField], settings: Table
+    ) -> bool:
+        """Return True if the settings lack the token of a login that now exists, for one of the fields with a login.
 
         If they have one and another process has changed the login, the token in memory is dropped.
         """
-        fields = [field for field in integration.account_fields if field.login]
         for field in fields:
             if look_again := getattr(settings.get(field.name), "look_again", None):
                 look_again()

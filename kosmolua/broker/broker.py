@@ -68,7 +68,7 @@ class Broker:
         self.warnings: list[str] = []
         """A sentence about each call that was left behind in its thread."""
         self._host = host
-        self._catalog = host.catalog.preferring(context.account)
+        self._catalog = host.catalog.preferring(context.account) if context.account else host.catalog
         self._clock = clock = context.clock
         self._origin = Origin(host.mode, context.name, context.source)
         self._limits = context.limits
@@ -366,7 +366,8 @@ class Broker:
         )
         if self._plan and (placeholder := self._plan.answer(call, target, redacted)):
             return placeholder
-        call.confirm = self._permissions.confirm_for(target, call.number)
+        if self._permissions.can_ask:
+            call.confirm = partial(self._permissions.confirm, target, call.number)
         write = Write("")
         if call.effect != "read":
             write = self._write() if self._write else Write(key_of(self.run, call.number))
@@ -469,11 +470,8 @@ class Broker:
         use = partial(self._accounts.use, integration, account, call, until, work)
         try:
             if limit:
-                limit.start(until, partial(self._leave_behind, call))
-                try:
+                with limit.limiting(until, partial(self._leave_behind, call)):
                     return use()
-                finally:
-                    limit.stop()
             if integration.root != ROOT:
                 return use()  # a server's answer is waited for only until the deadline
             return self._host.helpers.call(use, lambda: until() + GRACE)

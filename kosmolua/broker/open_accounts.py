@@ -115,8 +115,7 @@ class OpenAccounts:
             )
         observe = call.observe if call else _ignore
         if call:
-            request = call.keyed(request)
-            call.request = request
+            call.request = request = call.keyed(request) if call.idempotency and not request.safe else request
         response = sender(request, until=until, observe=observe)
         if response.status == UNAUTHORIZED and (again := _signed_anew(request)):
             response = sender(again, until=until, observe=observe)

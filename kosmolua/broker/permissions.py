@@ -14,7 +14,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from kosmolua.accounts.permissions import is_pattern
-from kosmolua.calls.approvals import UNANSWERED, Approval, Asker, Confirm, Reply
+from kosmolua.calls.approvals import UNANSWERED, Approval, Asker, Reply
 from kosmolua.errors import Denied, KosmoError, Paused
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Permissions:
         self._allow = [*host.allow, *context.allow]
         self._deny = [*host.deny, *context.deny]
         self._questions = _Questions(Asker(context.approve), context.clock) if context.approve else None
+        self.can_ask = self._questions is not None
+        """Whether a person can be asked."""
 
     def refuse_if_denied(self, target: Target) -> None:
         """Raise :class:`Denied` if an option, a read-only run or the accounts file denies a call of ``target``."""
@@ -133,23 +135,18 @@ class Permissions:
             detail=str(self._host.accounts.path),
         )
 
-    def confirm_for(self, target: Target, number: int) -> Confirm | None:
-        """Return a function with which a call can ask a person to confirm something, or None if nobody can be asked.
+    def confirm(self, target: Target, number: int, message: str, shown: Mapping[str, object]) -> bool:
+        """Ask a person to confirm something during a call, and return True for yes.
 
         Args:
             target: The function that is called, with its account.
             number: The call's number in its run.
+            message: The question.
+            shown: The values to show with it.
         """
-        questions = self._questions
-        if questions is None:
-            return None
-
-        def confirm(message: str, shown: Mapping[str, object]) -> bool:
-            effect = target.function.effect
-            approval = Approval(target.path, target.account, effect, shown, message, number=number)
-            return questions.ask(number, lambda: approval) is True
-
-        return confirm
+        assert self._questions
+        approval = Approval(target.path, target.account, target.function.effect, shown, message, number=number)
+        return self._questions.ask(number, lambda: approval) is True
 
 
 class _Questions:

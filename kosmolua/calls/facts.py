@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -57,17 +57,18 @@ class _Rest(NamedTuple):
     is_wanted: bool
 
 
+@dataclass(slots=True)
 class _Made:
     """The calls of one function in one line."""
 
-    __slots__ = ("calls", "empty", "is_list", "items", "last", "last_text", "lists", "repeats")
-
-    def __init__(self, function: Function) -> None:
-        self.calls = self.lists = self.items = self.repeats = 0
-        self.empty: Counter[str] = Counter()
-        self.is_list = not OF_PAGES.isdisjoint(parameter.name for parameter in function.parameters)
-        self.last: Sequence[object] | None = None
-        self.last_text = 0
+    is_list: bool
+    calls: int = 0
+    lists: int = 0
+    items: int = 0
+    repeats: int = 0
+    empty: Counter[str] = field(default_factory=Counter)
+    last: Sequence[object] | None = None
+    last_text: int = 0
 
 
 class Facts:
@@ -100,7 +101,7 @@ class Facts:
             if made is None:
                 if len(self._made) >= MAX_REMEMBERED:
                     return
-                made = self._made[key] = _Made(function)
+                made = self._made[key] = _Made(not OF_PAGES.isdisjoint(each.name for each in function.parameters))
             made.calls += 1
             digest = hash(text)
             made.repeats += given == made.last and digest == made.last_text

@@ -200,12 +200,11 @@ class Call:
             self.places.put(self.held.pop())
 
     def keyed(self, request: Request) -> Request:
-        """Return a request with the key of this write, if the service takes one and the request changes something.
+        """Return a request that changes something with the key of this write, if the service takes one.
 
         Each request of the call gets a key of its own. A key that the request has already is kept.
         """
-        if not self.idempotency or request.safe:
-            return request
+        assert self.idempotency
         self._keyed += 1
         if any(name.lower() == self.idempotency.lower() for name in request.headers):
             return request

@@ -292,7 +292,7 @@ class Catalog:
             PluginError: The integration cannot be loaded.
         """
         known = self._targets.get(path)
-        if known and self._is_current(known.integration):
+        if known and (known.integration.root == ROOT or self._is_current(known.integration)):
             return known
         integration, function, account = self._find(".".join(parts_of(path)) or path)
         chosen = self._default(integration) if account == "default" else account
@@ -307,7 +307,7 @@ class Catalog:
 
     def _is_current(self, integration: Integration) -> bool:
         """Return False if an MCP server's tools have changed, so that a new object has replaced this one."""
-        return integration.root == ROOT or self._load(*root_and_name(integration.name)).integration is integration
+        return self._load(*root_and_name(integration.name)).integration is integration
 
     def _provider(self, root: str) -> Provider:
         if root not in self._providers:

@@ -107,7 +107,7 @@ class _Bucket:
         """Update from a response's headers, unless they are about an earlier window."""
         refused = is_throttled(response)
         left = 0 if refused else _numeric(response, "Remaining")
-        seconds = retry_after(response) if refused else resets_in(response)
+        seconds = None if left is None else retry_after(response) if refused else resets_in(response)
         if left is None or seconds is None:
             self.left = math.inf if now >= self.resets and not refused else self.left
             return

@@ -128,9 +128,15 @@ class Transport:
             BadArguments: A header of the request belongs to the transport.
             CallError: A rate limit lasts beyond the deadline, so nothing was sent. The code is ``rate_limited``.
         """
-        call = _Sending(request, _limited(request, until), observe)
+        if until is None or request.timeout is not None:
+            until = _limited(request, until)
+        call = _Sending(request, until, observe)
         for retry in count():
-            outcome = self._attempt(call)
+            outcome = self._exchange(request, call)
+            if isinstance(outcome, Response) and outcome.is_success:
+                return outcome
+            if isinstance(outcome, Response) and outcome.status in REDIRECTS and request.method in SAFE_METHODS:
+                outcome = self._follow(outcome, call)
             wait = self._wait(request, outcome, retry)
             if wait is None or time.monotonic() + wait >= call.until():
                 break
@@ -150,17 +156,20 @@ class Transport:
             retries = MAX_FAULT_RETRIES if request.safe and outcome.status in RETRIED_STATUSES else 0
         return max(retry_after(outcome) or 0.0, self._backoff(retry)) if retry < retries else None
 
-    def _attempt(self, call: _Sending) -> Response | Fault:
-        """Send a request once, and follow redirects."""
+    def _follow(self, outcome: Response, call: _Sending) -> Response | Fault:
+        """Follow redirects within the same origin: the credential must not be sent elsewhere."""
         request = call.request
-        for _ in range(MAX_REDIRECTS + 1):
-            outcome = self._exchange(request, call)
-            if isinstance(outcome, Fault) or request.method not in SAFE_METHODS or outcome.status not in REDIRECTS:
-                return outcome
+        for number in count():
             target = location(request, outcome)
             if not target or origin(target) != origin(request.url):
-                return outcome  # the credential must not be sent there
+                return outcome
+            if number == MAX_REDIRECTS:
+                break
             request = replace(request, url=target, query=())
+            followed = self._exchange(request, call)
+            if isinstance(followed, Fault) or followed.status not in REDIRECTS:
+                return followed
+            outcome = followed
         return Fault(f"it was redirected more than {MAX_REDIRECTS} times", passing=False)
 
     def _exchange(self, request: Request, call: _Sending) -> Response | Fault:

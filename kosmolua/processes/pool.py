@@ -287,7 +287,8 @@ class Places:
             self._paused.add(turn)
             slot = self._take_back(turn)
             self._give()
-        _release(slot)
+        if slot:
+            slot.release()
         return True
 
     def resume(self, turn: Turn) -> None:
@@ -321,7 +322,8 @@ class Places:
             else:
                 self._remove(turn)
             self._give()
-        _release(slot)
+        if slot:
+            slot.release()
 
     def open(self) -> None:
         """Give all runs, now and later, a place."""
@@ -331,7 +333,8 @@ class Places:
 
     def _give(self) -> None:
         while turn := self._next():
-            self._leave_queue(turn)
+            if turn.place_in_queue:
+                self._leave_queue(turn)
             self._free -= 1
             self._held[turn.client] += 1
             if self._enter:
@@ -366,7 +369,8 @@ class Places:
                     turn.come(holds=False)
                 else:
                     turn.place_in_queue, left = place, None
-        _release(left)
+        if left:
+            left.release()
 
     def _leave_queue(self, turn: Turn) -> None:
         place, turn.place_in_queue = turn.place_in_queue, None
@@ -398,7 +402,8 @@ class Places:
                     self._in_line.discard(turn)
                     turn.slot, slot = slot, None
                     turn.come(holds=True)
-            _release(slot)
+            if slot:
+                slot.release()
 
     def _await_slot(self, turn: Turn, enter: Callable[[], Slot]) -> Slot | None:
         """Wait until a turn has a slot or leaves the line. If the store is out of reach for some seconds, the run says
@@ -465,8 +470,3 @@ class Places:
 def _do_all(desk: SimpleQueue[Callable[[], None]]) -> None:
     while True:
         desk.get()()
-
-
-def _release(slot: Slot | None) -> None:
-    if slot:
-        slot.release()

@@ -162,5 +162,6 @@ class ForkedChild(PolledPipes):
         return self._zygote.status(self._number)
 
     def close(self) -> None:
-        self.kill()
+        if not self._is_killed:
+            self.kill()
         self.close_pipes()

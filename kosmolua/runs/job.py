@@ -240,7 +240,7 @@ def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending
     if isinstance(frame.get("error"), dict):
         return Ending(error=_script_error(frame["error"], refused), usage=usage)
     if isinstance(frame.get("result"), list):
-        return Ending(frame["result"], usage=usage, losses=_losses(frame.get("losses")))
+        return Ending(frame["result"], usage=usage, losses=_losses(frame["losses"]) if "losses" in frame else ())
     return Ending(error=WorkerLost.broken_protocol("an end without a result"), usage=usage)
 
 

@@ -523,20 +523,15 @@ class Supervisor:
             self._put_to_sleep(frame, size)
         elif kind == "call" and frame.get("branch") is True:
             self._answer_in_call_thread(frame, size)
-        else:
-            self._answer_here(frame, size)
-
-    def _answer_here(self, frame: dict[str, Any], size: int) -> None:
-        """Answer a request in the reader thread. Until then there is nothing else to read, since the script waits."""
-        if not self._memory.take(size, self._pending_bytes):
+        elif not self._memory.take(size, self._pending_bytes):
             self._mail.put(partial(self._stop, _too_many_pending()))
-            return
-        self._is_answering = True
-        try:
-            self._answer(frame, self._read)
-            self._is_answering = False
-        finally:
-            self._memory.give_back(size)
+        else:  # until this is answered there is nothing else to read, since the whole script waits
+            self._is_answering = True
+            try:
+                self._answer(frame, self._read)
+                self._is_answering = False
+            finally:
+                self._memory.give_back(size)
 
     def _put_to_sleep(self, frame: dict[str, Any], size: int) -> None:
         with self._lock:
