@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
+from conftest import ROOT
 from support import books
 from support.books import HOURS, LEND, Account, lend
 
 from kosmolua import PluginError
 from kosmolua.plugin import Integration, between
 from kosmolua.schema.arguments import REQUIRED
+from kosmolua.schema.effects import Effect, changes, is_final, milder
 from kosmolua.schema.function import read_function
+
+PACKAGE = ROOT / "kosmolua"
 
 
 def test_a_function_says_what_its_signature_says() -> None:
@@ -147,3 +151,39 @@ def test_a_default_that_does_not_fit_is_refused_when_it_is_registered() -> None:
 
     with pytest.raises(PluginError, match=r"the default of parameter limit of page must be an integer in 1\.\.100"):
         integration.reads(page)
+
+
+def test_only_who_declares_an_effect_names_the_gravest_one() -> None:
+    """All others ask for its traits, so that an effect between write and destroy needs no change of them."""
+    naming = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if '"destroy"' in path.read_text(encoding="utf-8")
+    }
+
+    assert naming == {
+        "schema/effects.py",
+        "schema/integration.py",
+        "authoring/lint_functions.py",  # by the name of a function
+        "mcp_client/tools.py",  # by the hints of a server
+        "openapi/compiling.py",  # by the HTTP method
+        "serve/log.py",  # a field of the log
+    }
+
+
+@pytest.mark.parametrize(
+    ("effect", "is_change", "cannot_be_undone", "milder_ones"),
+    [("read", False, False, ()), ("write", True, False, ()), ("destroy", True, True, ("write",))],
+)
+def test_an_effect_has_traits(
+    effect: Effect, is_change: bool, cannot_be_undone: bool, milder_ones: tuple[str, ...]
+) -> None:
+    """Whether it changes something, whether that lasts, and which others change less."""
+    assert changes(effect) is is_change
+    assert is_final(effect) is cannot_be_undone
+    assert milder(effect) == milder_ones
+
+
+def test_no_effect_changes_nothing() -> None:
+    """As in the journal's line of a call that named no function."""
+    assert not changes(None)

@@ -25,7 +25,7 @@ from kosmolua.catalog.catalog import Catalog, Target
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
 from kosmolua.limits import Limits
-from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.effects import EFFECTS
 from kosmolua.secret import Redactor
 
 LIBRARY = library()

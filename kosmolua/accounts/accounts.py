@@ -30,7 +30,7 @@ from kosmolua.suggestions import did_you_mean
 if TYPE_CHECKING:
     from kosmolua.accounts.logins import Login
     from kosmolua.http.oauth_services import Service
-    from kosmolua.schema.function import Effect
+    from kosmolua.schema.effects import Effect
     from kosmolua.schema.integration import AccountField, Integration
 
 _NAME_OF_SECRET = re.compile(r"key|token|secret|passw|credential|authorization|cookie|(^|_)pat($|_)", re.IGNORECASE)

@@ -10,14 +10,16 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from kosmolua.schema.effects import EFFECTS, Effect, changes, milder
+
 if TYPE_CHECKING:
-    from kosmolua.schema.function import Effect, Function
+    from kosmolua.schema.function import Function
 
 Permission: TypeAlias = Literal["allow", "ask", "deny"]
 
 PERMISSIONS: tuple[Permission, ...] = ("allow", "ask", "deny")
 """The permissions, from the most lenient to the strictest."""
-DEFAULT_PERMISSIONS: dict[Effect, Permission] = {"read": "allow", "write": "ask", "destroy": "ask"}
+DEFAULT_PERMISSIONS: dict[Effect, Permission] = {each: "ask" if changes(each) else "allow" for each in EFFECTS}
 
 
 class Rule(NamedTuple):
@@ -64,8 +66,7 @@ class Ceiling:
 
     def of_effect(self, effect: Effect) -> Rule | None:
         """Return the rule for an effect, or None; that for ``write`` is for ``destroy`` too if it has none."""
-        keys = ("destroy", "write") if effect == "destroy" else (effect,)
-        return next((self._rules[key] for key in keys if key in self._rules), None)
+        return next((self._rules[key] for key in (effect, *milder(effect)) if key in self._rules), None)
 
 
 class Rules:
@@ -101,10 +102,8 @@ class Rules:
     def _own_of_effect(self, effect: Effect) -> Rule:
         if rule := self._rules.get(effect):
             return rule
-        write = self._rules.get("write")
-        if effect == "destroy" and write and write.permission == "deny":
-            return write
-        return Rule(DEFAULT_PERMISSIONS[effect], effect)
+        denied = (rule for key in milder(effect) if (rule := self._rules.get(key)) and rule.permission == "deny")
+        return next(denied, Rule(DEFAULT_PERMISSIONS[effect], effect))
 
     @property
     def permissions(self) -> dict[str, Permission]:

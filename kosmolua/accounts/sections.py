@@ -12,7 +12,7 @@ from kosmolua.accounts.permissions import PERMISSIONS, is_pattern
 from kosmolua.accounts.sources import check_secret, check_secrets, warn_of_readers
 from kosmolua.errors import ConfigError
 from kosmolua.limits import DURATION, MIB, SIZE, Limits
-from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, quoted
 from kosmolua.schema.names import SERVERS, section_of
 from kosmolua.schema.settings import LIMIT_CHECKS, Check, SettingsFile, Table, flag, measure, table_of, unknown

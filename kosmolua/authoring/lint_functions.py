@@ -13,7 +13,8 @@ from kosmolua.authoring.findings import Defect, source_of
 from kosmolua.http.messages import SAFE_METHODS
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
-from kosmolua.schema.function import Effect, Function
+from kosmolua.schema.effects import Effect, is_final
+from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.types import List, Map, Scalar, Type
@@ -113,7 +114,7 @@ def effect_named(name: str, effect: Effect) -> Effect:
 
 def check_effect(function: Function) -> Iterator[Defect]:
     """Yield a finding if the effect contradicts the name or the requests."""
-    if function.effect == "destroy":
+    if is_final(function.effect):
         return
     name, requests = function.name, list(_writes(function.handler, set()))
     if _NAMED_LIKE_A_DESTRUCTION.match(name):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kosmolua.calls.records import Call, current
 from kosmolua.errors import KosmoError, NetworkError, NotConfigured, PluginFault, log_traceback
+from kosmolua.schema.effects import changes
 
 if TYPE_CHECKING:
     from kosmolua.broker.backends import Sender
@@ -108,7 +109,7 @@ class OpenAccounts:
         call, until = current.get() or (None, self._until)
         if until() <= monotonic():
             raise NetworkError(f"{request.line} was not sent, since no time was left", retryable=False)
-        if request.mutates and call and call.effect not in ("write", "destroy"):
+        if request.mutates and call and not changes(call.effect):
             raise PluginFault(
                 f"{call.path} may only read, but {request.line} may change something, so it was not sent",
                 detail="register the function with @integration.writes or @integration.destroys",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from kosmolua.accounts.permissions import is_pattern
 from kosmolua.calls.approvals import UNANSWERED, Approval, Asker, Reply
 from kosmolua.errors import Denied, KosmoError, Paused
+from kosmolua.schema.effects import is_final
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
@@ -106,7 +107,7 @@ class Permissions:
         for patterns in self._allow:
             if option := patterns.fitting(target):
                 return option
-        if self._host.yes and target.function.effect != "destroy":
+        if self._host.yes and not is_final(target.function.effect):
             return "--yes"
         function = target.function
         about = function.summary
@@ -225,9 +226,9 @@ def _subject(target: Target) -> str:
 
 def _remedy(target: Target) -> str:
     """Return the hint that says how to allow a call of ``target`` without asking anybody."""
-    rule, effect = target.rule, target.function.effect
-    option = f"--allow {target.path}" if effect == "destroy" else "--yes"
-    key = target.function.name if effect == "destroy" and rule.section is None else rule.key
+    rule, by_name = target.rule, is_final(target.function.effect)
+    option = f"--allow {target.path}" if by_name else "--yes"
+    key = target.function.name if by_name and rule.section is None else rule.key
     return (
         f'pass {option}, or set permissions = {{ {_key(key)} = "allow" }} under [{target.section}] in the accounts file'
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kosmolua.accounts.permissions import Ceiling, Permission
 from kosmolua.concurrency import Budget
 from kosmolua.memory import Memory
-from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.effects import EFFECTS
 
 
 @dataclass(frozen=True)

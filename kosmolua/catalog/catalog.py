@@ -16,7 +16,8 @@ from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.errors import CallError, ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
-from kosmolua.schema.function import EFFECTS, Function
+from kosmolua.schema.effects import EFFECTS
+from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import APP, ROOT, SCRIPTS, lua_path, parts_of, qualified, root_and_name, section_of
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed

@@ -15,7 +15,8 @@ from kosmolua.errors import CallError, KosmoError, PluginError, UnknownPath
 from kosmolua.limits import LIMITS, spell_size
 from kosmolua.lua.check import Checker
 from kosmolua.lua.header import Header, read_header
-from kosmolua.schema.function import Effect, Function
+from kosmolua.schema.effects import EFFECTS, Effect
+from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SCRIPTS, objection_to_function
 from kosmolua.suggestions import did_you_mean, list_of
@@ -180,7 +181,7 @@ def _effect(checker: Checker, script: Script) -> Effect:
     report = checker.check(script.chunk)
     if report.is_read_only:
         return "read"
-    return "destroy" if any(charge.effect == "destroy" for charge in report.bill) else "write"
+    return [each for each in EFFECTS if each == "write" or any(charge.effect == each for charge in report.bill)][-1]
 
 
 def _function(script: Script, effect: Effect) -> Function:

@@ -14,6 +14,7 @@ from kosmolua.cli import console
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import exposed, shortened
 from kosmolua.schema import luacats
+from kosmolua.schema.effects import is_final
 
 RESET = "\x18\x1b\\\x1b[0m"
 """Ends escape sequences and colours that earlier output on the same terminal has left open."""
@@ -140,7 +141,7 @@ def _phrase(approval: Approval) -> str:
     path, account = console.styled(approval.path, "bold", sys.stderr), exposed(approval.account)
     phrase = f"{approval.effect} with {path}, account {account}"
     warning = console.styled("cannot be undone", "red", sys.stderr)
-    return f"{phrase} ({warning})" if approval.effect == "destroy" else phrase
+    return f"{phrase} ({warning})" if is_final(approval.effect) else phrase
 
 
 def _sentence(approval: Approval) -> str:

@@ -11,6 +11,7 @@ from kosmolua.escaping import exposed, shortened
 from kosmolua.folders import plans_folder
 from kosmolua.recordings.plans import Plan, PlannedCall
 from kosmolua.schema import luacats
+from kosmolua.schema.effects import changes, is_final
 
 MAX_ARGUMENTS, HEAD, TAIL = 160, 110, 40
 """How many characters of a call's arguments are shown; of longer ones, how many at the beginning and at the end."""
@@ -70,7 +71,7 @@ def _row(call: PlannedCall, function: str) -> str:
     row = f"{call.number:>5}  {call.effect + 's':<{EFFECT_WIDTH}}  {exposed(function)}  {arguments}".rstrip()
     if call.depends_on:
         row += f"  (takes the result of {_listed(call.depends_on)})"
-    style = {"destroy": "red", "read": "dim"}.get(call.effect)
+    style = "red" if is_final(call.effect) else None if changes(call.effect) else "dim"
     return console.styled(row, style, sys.stderr) if style else row
 
 

@@ -16,6 +16,7 @@ from kosmolua.escaping import exposed, shortened
 from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.timeline import Bar, bars_of, headline, paused_numbers
 from kosmolua.schema import luacats
+from kosmolua.schema.effects import is_final
 
 MIN_BAR, MAX_BAR = 10, 40
 """The width of the bars in a terminal, in columns."""
@@ -42,7 +43,7 @@ def draw(recording: Recording) -> None:
     for bar, title in zip(bars, titles, strict=True):
         before = min(int(bar.begins / whole * room), room - 1)
         length = max(1, min(round(bar.duration / whole * room), room - before))
-        style = "red" if bar.effect == "destroy" or bar.status in ("failed", "unknown") else "green"
+        style = "red" if is_final(bar.effect) or bar.status in ("failed", "unknown") else "green"
         drawn = console.styled("█" * length, style if bar.effect != "read" or style == "red" else "dim", sys.stdout)
         track = " " * before + drawn + " " * (room - before - length)
         _write(f"{exposed(title):<{width}} {track} {bar.duration:7.0f} ms {exposed(f'{bar.status} {bar.remarks}')}")
@@ -106,7 +107,7 @@ def _row(bar: Bar, whole: float) -> str:
         str(bar.number),
         f"<details><summary>{_shown(bar.path)}</summary><pre>{_shown(told)}</pre></details>",
         _shown(bar.account),
-        f"<span class=red>{_shown(bar.effect)}</span>" if bar.effect == "destroy" else _shown(bar.effect),
+        f"<span class=red>{_shown(bar.effect)}</span>" if is_final(bar.effect) else _shown(bar.effect),
         _shown(f"{bar.status} {bar.remarks}".strip()),
         f"{bar.duration:.0f}",
     ]

@@ -15,6 +15,7 @@ from kosmolua.docs.outline import Sketch, outline_of
 from kosmolua.docs.search import Index, entries_for
 from kosmolua.docs.vocabulary import CHANGES, MEANINGS, singular, words_in
 from kosmolua.errors import DocNotFound
+from kosmolua.schema.effects import is_final
 from kosmolua.schema.integration import Integration
 from kosmolua.suggestions import MAX_WORD, closest
 
@@ -49,10 +50,10 @@ class Guess:
         asked, *wanted = self.words or [""]
         matches = [self._is_object(word, objects or [verb]) for word in wanted]
         if not wanted:
-            return self._is_verb(asked, verb) or (effect != "destroy" and self._is_object(asked, objects))
+            return self._is_verb(asked, verb) or (not is_final(effect) and self._is_object(asked, objects))
         if effect == "read":
             return any(matches) and (self.reads or self._is_verb(asked, verb))
-        if effect == "destroy" and not (all(matches) and any(self._is_object(word, objects[-1:]) for word in wanted)):
+        if is_final(effect) and not (all(matches) and any(self._is_object(word, objects[-1:]) for word in wanted)):
             return False
         return any(matches) and self._is_verb(asked, verb)
 

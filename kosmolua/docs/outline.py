@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from kosmolua.docs import signatures
+from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.luacats import description, prose
@@ -56,8 +57,7 @@ _EXTENSION = "\nintegration.extend("
 _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
 _SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
-_EFFECTS = ("read", "write", "destroy")
-_REGISTERED = re.compile(rf"\w+\.({'|'.join(_EFFECTS)})s(?:\([^()]*\))?\ndef (\w+)\(")
+_REGISTERED = re.compile(rf"\w+\.({'|'.join(EFFECTS)})s(?:\([^()]*\))?\ndef (\w+)\(")
 
 
 class Sketch(NamedTuple):
@@ -105,7 +105,7 @@ class Outline:
         """How many functions there are, and how many of each effect: ``7 functions: 6 read, 1 write``."""
         effects = [sketch.effect for sketch in self.functions.values()]
         noun = "function" if len(effects) == 1 else "functions"
-        parts = [f"{effects.count(effect)} {effect}" for effect in _EFFECTS if effect in effects]
+        parts = [f"{effects.count(effect)} {effect}" for effect in EFFECTS if effect in effects]
         return f"{len(self.functions)} {noun}" + (f": {', '.join(parts)}" if parts else "")
 
 
@@ -176,7 +176,7 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
         return None
     prefix = construction.get("prefix", name)
     functions = dict(_functions(sources, prefix and f"{prefix}_"))
-    registrations = sum(source.count(f".{effect}s") for source in sources for effect in _EFFECTS)
+    registrations = sum(source.count(f".{effect}s") for source in sources for effect in EFFECTS)
     if len(functions) != registrations:
         return None
     return Outline(construction.get("about", ""), functions, construction.get("words", {}))

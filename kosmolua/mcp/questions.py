@@ -13,6 +13,7 @@ from mcp_types import ClientCapabilities, ElicitResult
 
 from kosmolua.calls.approvals import Approval
 from kosmolua.escaping import exposed
+from kosmolua.schema.effects import is_final
 
 ONCE, EVERY = "this call", "every call of this function in this script"
 THESE, EACH, ALIKE = "these calls", "none yet: ask about each", "every call of these functions in this script"
@@ -134,7 +135,7 @@ def _list(approvals: Sequence[Approval]) -> Iterator[str]:
 
 def _deed(approval: Approval) -> str:
     """Return a call's effect, function and account, with a warning if it destroys."""
-    warning = ", WHICH CANNOT BE UNDONE" if approval.effect == "destroy" else ""
+    warning = ", WHICH CANNOT BE UNDONE" if is_final(approval.effect) else ""
     return f"{approval.effect} with {approval.path}, account {approval.account}{warning}"
 
 

@@ -18,6 +18,7 @@ from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
 from kosmolua.runs import RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.effects import is_final
 from kosmolua.schema.json_schema import Reader
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SCRIPTS
@@ -63,7 +64,7 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
         script = runtime.scripts.script(function.name)
         hints = ToolAnnotations(
             read_only_hint=function.effect == "read",
-            destructive_hint=function.effect == "destroy",
+            destructive_hint=is_final(function.effect),
             open_world_hint=True,
         )
         schema = schema_of(function.parameters) if script.header.is_declared else {"type": "object", "properties": {}}

@@ -14,7 +14,8 @@ from kosmolua.mcp_client import results
 from kosmolua.mcp_client.cards import Card
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED, Parameter
-from kosmolua.schema.function import Effect, Function
+from kosmolua.schema.effects import Effect
+from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import Reader
 from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.types import ANY, STRING, List, Map, Record, Type, Union

@@ -26,7 +26,7 @@ from kosmolua.openapi.paging import Recipe, recipe_of
 from kosmolua.openapi.prose import cleaned, quoted, summary_of
 from kosmolua.openapi.security import Access, alternatives_of, settings_of, variables_in
 from kosmolua.protocol import Json
-from kosmolua.schema.function import Effect
+from kosmolua.schema.effects import Effect
 
 MANY = 70
 """If a document has more operations than this and fewer than two tags, its functions are grouped by path."""

@@ -26,7 +26,7 @@ from kosmolua.openapi.naming import read_lock, snake, write_lock
 from kosmolua.openapi.overlay import Overlay, read_overlay
 from kosmolua.openapi.security import AUTH
 from kosmolua.openapi.store import DOCUMENT, LOCK, OVERLAY, Home
-from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.names import objection_to_integration
 from kosmolua.schema.settings import parsed
 from kosmolua.suggestions import did_you_mean

@@ -11,7 +11,7 @@ from typing import Any
 from kosmolua.http.headers import CREDENTIALS, objection
 from kosmolua.http.messages import origin
 from kosmolua.openapi.operations import Operation
-from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
 from kosmolua.schema.settings import Check, SettingsFile, Table, anything, choice, fitting, list_of, parse, table_of

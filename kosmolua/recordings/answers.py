@@ -10,6 +10,7 @@ from typing import Any
 from kosmolua import protocol
 from kosmolua.errors import ApiError, KosmoError
 from kosmolua.recordings.recording import Event, Recording, events_of, question
+from kosmolua.schema.effects import changes
 
 REPEATABLE = ("describe", "doc")
 """Kinds of requests whose last recorded answer is used again if the script makes them more often than before."""
@@ -46,7 +47,7 @@ class RecordedAnswer:
     @property
     def is_write(self) -> bool:
         """True if the request was a call of a function that writes or destroys."""
-        return self.call is not None and self.call.get("effect") in ("write", "destroy")
+        return self.call is not None and changes(self.call.get("effect"))
 
 
 class Answers:

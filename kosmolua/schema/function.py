@@ -7,19 +7,17 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from kosmolua.errors import PluginError
 from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, optional, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
 from kosmolua.schema.bounds import Unless
+from kosmolua.schema.effects import Effect
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
 from kosmolua.schema.types import Scalar, Type, Union, has_secrets
-
-Effect: TypeAlias = Literal["read", "write", "destroy"]
-EFFECTS: tuple[Effect, ...] = get_args(Effect)
 
 
 @dataclass(frozen=True)

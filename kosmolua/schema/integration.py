@@ -17,7 +17,8 @@ from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
-from kosmolua.schema.function import Effect, Function, read_function
+from kosmolua.schema.effects import Effect
+from kosmolua.schema.function import Function, read_function
 from kosmolua.schema.functions import Functions, More
 from kosmolua.schema.names import ROOT, objection_to_integration, qualified
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kosmolua.catalog.catalog import Catalog
 from kosmolua.errors import CallError, ConfigError, PluginError
 from kosmolua.recordings.store import Grant, Store
+from kosmolua.schema.effects import is_final
 
 FRESHNESS = 1.0
 """Seconds for which grants that were read from the store are used without reading the store again."""
@@ -94,6 +95,6 @@ class Grants:
 def _is_there(grant: Grant, catalog: Catalog) -> bool:
     integration, _, function = grant.path.rpartition(".")
     try:
-        return catalog.resolve(f"{integration}.{grant.account}.{function}").function.effect != "destroy"
+        return not is_final(catalog.resolve(f"{integration}.{grant.account}.{function}").function.effect)
     except (CallError, PluginError, ConfigError):
         return False

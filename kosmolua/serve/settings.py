@@ -17,7 +17,7 @@ from kosmolua.catalog.plugins import Plugins
 from kosmolua.folders import expanded
 from kosmolua.limits import DURATION, MIB, SIZE
 from kosmolua.mcp.http import is_loopback_name
-from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, must_be
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.settings import (

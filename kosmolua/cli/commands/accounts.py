@@ -15,8 +15,9 @@ from kosmolua.cli.parsing import Group, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
+from kosmolua.schema.effects import EFFECTS
 
-COLUMNS = ("integration", "account", "read", "write", "destroy", "functions")
+COLUMNS = ("integration", "account", *EFFECTS, "functions")
 MAX_SHOWN = 200
 """The most accounts shown on a terminal. A pipe and --json get all."""
 

@@ -35,6 +35,7 @@ from kosmolua.cli.streams import standard
 from kosmolua.docs.outline import outline_of
 from kosmolua.errors import ConfigError, PluginError, UsageError
 from kosmolua.runtime import Runtime
+from kosmolua.schema.effects import EFFECTS, is_final
 from kosmolua.schema.names import SCRIPTS, lua_path
 
 if TYPE_CHECKING:
@@ -84,9 +85,7 @@ def _describe(runtime: Runtime, name: str) -> dict[str, object]:
         "place": plugin.place,
         "origin": plugin.origin,
         "about": plugin.integration.about,
-        "reads": effects.count("read"),
-        "writes": effects.count("write"),
-        "destroys": effects.count("destroy"),
+        **{f"{effect}s": effects.count(effect) for effect in EFFECTS},
         "accounts": accounts,
         "error": problem,
     }
@@ -96,8 +95,7 @@ def _summary(entry: dict[str, object]) -> str:
     if entry["error"]:
         return f"error: {entry['error']}"
     accounts = ", ".join(entry["accounts"]) if isinstance(entry["accounts"], list) and entry["accounts"] else "none"
-    counts = [_counted(entry["reads"], "read"), _counted(entry["writes"], "write")]
-    counts += [_counted(entry["destroys"], "destroy")] if entry["destroys"] else []
+    counts = [_counted(count, each) for each in EFFECTS if (count := entry[f"{each}s"]) or not is_final(each)]
     return f"{', '.join(counts)}; accounts: {accounts}"
 
 

@@ -14,6 +14,7 @@ from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.escaping import harmless
 from kosmolua.folders import journal_file
+from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.names import parts_of
 from kosmolua.suggestions import did_you_mean
 
@@ -43,7 +44,7 @@ TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
 @click.option(
     "--account", metavar="NAME", help="Only calls with this account, such as production or render2.production."
 )
-@click.option("--effect", type=click.Choice(["read", "write", "destroy"]), help="Only calls with this effect.")
+@click.option("--effect", type=click.Choice(EFFECTS), help="Only calls with this effect.")
 @click.option(
     "--status", type=click.Choice(["ok", "failed", "refused", "unknown"]), help="Only calls with this status."
 )

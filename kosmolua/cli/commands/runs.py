@@ -20,6 +20,7 @@ from kosmolua.limits import parse_duration
 from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.store import Store, Summary
 from kosmolua.recordings.stores import default_store
+from kosmolua.schema.effects import changes
 
 COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes", "status")
 OF_TENANT = ("run", "time", "script", "mode", "status", "waiting", "client")
@@ -185,8 +186,7 @@ def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
         "calls": len(entries),
         **{status: statuses.count(status) for status in STATUSES},
         "writes": sum(
-            entry.get("effect") in ("write", "destroy") and entry.get("status") not in ("refused", "planned")
-            for entry in entries
+            changes(entry.get("effect")) and entry.get("status") not in ("refused", "planned") for entry in entries
         ),
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from starlette.responses import Response
 
 from kosmolua.recordings.store import Decision, WaitingCall
+from kosmolua.schema.effects import is_final
 from kosmolua.serve.pages.page_request import PageRequest
 from kosmolua.serve.pages.rendering import render
 from kosmolua.serve.pages.workspace import Workspace, by_run
@@ -84,7 +85,7 @@ def _keep_grants(request: PageRequest, calls: Iterable[WaitingCall], answers: Ma
     subjects = {(call.call["path"], call.call["account"]) for call in calls if answers.get(call.id)}
     for call in calls:
         subject = call.call["path"], call.call["account"]
-        if request.form.get(f"always-{call.id}") and subject in subjects and call.call["effect"] != "destroy":
+        if request.form.get(f"always-{call.id}") and subject in subjects and not is_final(call.call["effect"]):
             request.own.tenant.grants.add(*subject)
 
 

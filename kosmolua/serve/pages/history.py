@@ -12,6 +12,7 @@ from kosmolua.errors import ConfigError, KosmoError, Paused
 from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.recording import Recording, events_of, revived
 from kosmolua.recordings.store import RUN_ID, Store, Summary
+from kosmolua.schema.effects import changes
 
 RUNNING, DAMAGED = "running", "damaged"
 STATUSES = (RUNNING, "paused", "done", "failed", "limit", "interrupted", DAMAGED)
@@ -101,7 +102,7 @@ class RunEntry:
     @property
     def writes(self) -> int:
         """The number of calls that wrote or destroyed something, including those whose result is unknown."""
-        return sum(call.effect in ("write", "destroy") and call.status != "refused" for call in self.calls)
+        return sum(changes(call.effect) and call.status != "refused" for call in self.calls)
 
     @property
     def can_resume(self) -> bool:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta, timezone
 
 from starlette.responses import Response
 
+from kosmolua.schema.effects import changes
 from kosmolua.serve.pages.history import CallSummary, RunEntry
 from kosmolua.serve.pages.page_request import PageRequest
 
@@ -35,7 +36,7 @@ class Count:
         """Add a call to the counts of the group."""
         self.calls += 1
         self.errors += call.is_failed
-        self.writes += call.effect in ("write", "destroy") and call.status != "refused"
+        self.writes += changes(call.effect) and call.status != "refused"
 
 
 @dataclass
