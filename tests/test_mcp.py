@@ -169,7 +169,7 @@ def test_the_scripts_of_the_seed_run(transport: str, era: str) -> None:
 
 @pytest.mark.slow
 def test_an_answer_has_text_and_structure(agent: Agent) -> None:
-    """The text has result, output and calls; the structured content has the first two, the error, and counts."""
+    """The text has result, output and calls; the structured content has the result, the error, and counts."""
 
     async def conversation(client: Client) -> None:
         code = "print('hello', ...) return #app.integrations.render2.list_services({limit = 3}).services, {a = {}}"
@@ -178,9 +178,9 @@ def test_an_answer_has_text_and_structure(agent: Agent) -> None:
         assert "Output:\nhello\tyou" in text_of(result)
         assert "1 x render2.list_services [default, read] ok" in text_of(result)
         outcome = result.structured_content
-        assert outcome.keys() == {"ok", "result", "output", "error", "calls"}
+        assert outcome.keys() == {"ok", "result", "error", "calls"}
         assert outcome["calls"] == {"total": 1, "ok": 1}
-        assert (outcome["ok"], outcome["result"][0], outcome["output"]) == (True, 3, "hello\tyou\n")
+        assert (outcome["ok"], outcome["result"][0]) == (True, 3)
 
     agent.talk(conversation)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from mcp_types import CallToolResult
 
+from kosmolua.calls.facts import Fact
 from kosmolua.errors import ConfigError, Denied, KosmoError, NotConfigured, ScriptError
 from kosmolua.limits import Limits
 from kosmolua.mcp.answer import answer, refusal
@@ -107,6 +108,35 @@ def test_everything_large_at_once_keeps_to_the_budget() -> None:
     for part in ("result", "output", "error.message", "error.traceback"):
         assert any(note.startswith(part) for note in outcome["left_out"]["parts"]), part
     assert outcome["ok"] is False
+
+
+def test_nothing_is_said_twice() -> None:
+    """Output, warnings, facts, and the words about an error are only in the text."""
+    error = ScriptError("script.lua:3: attempt to index a nil value", line=3, traceback="stack traceback:\n\tmain")
+    assert answered(7, output="seen", error=error).structured_content == {
+        "ok": False,
+        "result": [7],
+        "error": {"code": "script_error", "line": 3},
+        "calls": {"total": 0},
+    }
+
+
+def test_a_long_result_is_whole_in_the_structured_content() -> None:
+    """The text has its beginning, and says where the rest is."""
+    rows = [{"id": number, "name": "x" * 20} for number in range(200)]
+    result = answered(rows)
+    assert result.structured_content["result"] == [rows]
+    said = text(rows)
+    assert said.startswith("Result (without result[1]: 1")
+    assert 'page "run:last", offset 0):\n[{"id":0,' in said
+    assert len(said) < 1_500
+
+
+def test_facts_follow_the_warnings() -> None:
+    """Each has a line of its own."""
+    outcome = Outcome([], "", None, [], facts=[Fact(2, "x.list: 20 items, and there are more", 3), Fact(0, "y")])
+    result = answer(outcome, ScriptRequest(""), HOST, "", lambda text: "")
+    assert "Facts:\nline 2: x.list: 20 items, and there are more (3 times)\ny" in result.content[0].model_dump()["text"]
 
 
 def test_what_would_break_a_decoder_is_mended() -> None:

@@ -1,4 +1,4 @@
-"""The result of the MCP tool ``execute_lua``: text for a model, and a JSON object, both cut to the requested length."""
+"""The result of the MCP tool ``execute_lua``: text for a model, and a JSON object of what the text has only as words."""
 
 from __future__ import annotations
 
@@ -142,6 +142,10 @@ ROOM_FOR_REST = 2_000
 """How many characters of an answer are reserved for calls, advice and notes. Result, output and error get the rest."""
 MAX_KINDS_OF_CALL = 6
 MAX_TRACEBACK = 600
+MAX_RESULT, SAMPLE = 4_000, 1_000
+"""If a result is longer than ``MAX_RESULT`` characters, the text has only about ``SAMPLE`` of them."""
+IN_WORDS = frozenset({"message", "hint", "traceback", "findings"})
+"""The parts of an error that are in the text, and so not in the structured content."""
 MAX_WARNINGS = 6
 GET_LESS = "return and print only what is needed: select fields, filter, count or page inside the script"
 
@@ -164,15 +168,19 @@ def answer(
     found["calls"] = {"total": len(outcome.calls), **Counter(str(call["status"]) for call in outcome.calls)}
     if outcome.recording:
         found["run"] = run_of(outcome)
-    if outcome.warnings:
-        found["warnings"] = outcome.warnings[:MAX_WARNINGS]
-    if left_out:
+    is_long = weigh(found["result"], MAX_RESULT) > MAX_RESULT
+    page = ""
+    if left_out or is_long:
         page = keep(_join(_sections(decodable(whole), outcome, script, host, way_to_approve)))
+    if left_out:
         hint = f'read the whole answer with lua_read_doc, page "{page}", offset 0; or {GET_LESS}'
         found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": hint}
+    sections = _sections(found, outcome, script, host, way_to_approve, page=page if is_long else "")
+    data = {name: part for name, part in found.items() if name != "output"}
+    data["error"] = error and {name: part for name, part in found["error"].items() if name not in IN_WORDS}
     return CallToolResult(
-        content=[TextContent(text=decodable(_join(_sections(found, outcome, script, host, way_to_approve))))],
-        structured_content=found,
+        content=[TextContent(text=decodable(_join(sections)))],
+        structured_content=data,
         is_error=not outcome.ok,
     )
 
@@ -192,8 +200,15 @@ def _join(sections: Sequence[str]) -> str:
 
 
 def _sections(
-    found: Mapping[str, Any], outcome: Outcome, script: ScriptRequest, host: Limits, way_to_approve: str
+    found: Mapping[str, Any],
+    outcome: Outcome,
+    script: ScriptRequest,
+    host: Limits,
+    way_to_approve: str,
+    *,
+    page: str = "",
 ) -> Sequence[str]:
+    """Return the parts of the text; if a ``page`` has the whole result, only the beginning of the result."""
     error = found["error"]
     nothing = not (error or found["result"] or found["output"])
     return (
@@ -201,7 +216,7 @@ def _sections(
         _advice(error, script, host, way_to_approve) if error else "",
         _plan(found["plan"]) if found.get("plan") else "",
         f"Recorded as run {run_of(outcome)}." if outcome.recording else "",
-        "\n".join(["Result:", *map(_shown, found["result"])]) if found["result"] else "",
+        _result(found["result"], page) if found["result"] else "",
         f"Output:\n{found['output'].rstrip()}" if found["output"] else "",
         "The script ended. It returned and printed nothing." if nothing else "",
         _warnings(outcome.warnings),
@@ -209,6 +224,14 @@ def _sections(
         _calls(outcome.calls),
         _left_out(found["left_out"]) if "left_out" in found else "",
     )
+
+
+def _result(values: Sequence[Any], page: str) -> str:
+    if not page:
+        return "\n".join(["Result:", *map(_shown, values)])
+    sample, left_out = truncate(values, SAMPLE, "result")
+    whole = f'the structured content has all of it, and so has lua_read_doc, page "{page}", offset 0'
+    return "\n".join([f"Result (without {'; '.join(left_out)}: {whole}):", *map(_shown, sample)])
 
 
 def run_of(outcome: Outcome) -> str:
