@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mcp_types import CallToolResult
 
-from kosmolua.calls.facts import Fact
+from kosmolua.calls.facts import Facts
 from kosmolua.errors import ConfigError, Denied, KosmoError, NotConfigured, ScriptError
 from kosmolua.limits import Limits
 from kosmolua.mcp.answer import answer, refusal
@@ -134,9 +134,9 @@ def test_a_long_result_is_whole_in_the_structured_content() -> None:
 
 def test_facts_follow_the_warnings() -> None:
     """Each has a line of its own."""
-    outcome = Outcome([], "", None, [], facts=[Fact(2, "x.list: 20 items, and there are more", 3), Fact(0, "y")])
+    outcome = Outcome([], "", None, [], facts=Facts([], [(2, "x.list", "name")] * 3 + [(0, "x.get", "id")]))
     result = answer(outcome, ScriptRequest(""), HOST, "", lambda text: "")
-    assert "Facts:\nline 2: x.list: 20 items, and there are more (3 times)\ny" in result.content[0].model_dump()["text"]
+    assert "Facts:\nline 2: x.list: name was nil (3 times)\nx.get: id was nil" in result.content[0].model_dump()["text"]
 
 
 def test_what_would_break_a_decoder_is_mended() -> None:

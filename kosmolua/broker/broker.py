@@ -64,7 +64,7 @@ class Broker:
 
     def __init__(self, host: Host, context: RunContext) -> None:
         self.run = context.id or os.urandom(6).hex()
-        self.facts = Facts()
+        self.facts = Facts([], [])
         self.warnings: list[str] = []
         """A sentence about each call that was left behind in its thread."""
         self._host = host
@@ -357,7 +357,7 @@ class Broker:
             raise blamed(target.path, target.integration.origin, error, self._host.redactor) from error
         call.arguments, call.credentials = arguments, target.function.credentials
         if self._guards and (absent := self._guards.check(call, given)):
-            self.facts.note_absent(call, absent)
+            self.facts.absent.extend((call.line, call.path, key) for key in absent)
         if call.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
@@ -380,10 +380,11 @@ class Broker:
             value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
         if self._plan:
             self._plan.note(call, value)
-        if self._guards:
-            self._guards.note(call, value)
         answer = self._encode(target, value)
-        self.facts.note(call, target.function, given, value, answer)
+        returned = call.returned(target.function, given, value, answer)
+        self.facts.returned.append(returned)
+        if self._guards:
+            self._guards.note(call, returned)
         return answer
 
     def _read_back(

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from kosmolua.calls.facts import OF_PAGES, has_more, items_of
 from kosmolua.errors import BadArguments
+from kosmolua.schema.function import OF_PARTS
 
 if TYPE_CHECKING:
-    from kosmolua.calls.records import Call
+    from kosmolua.calls.records import Call, Returned
     from kosmolua.lua.sites import Key, Site
-
-
-class _Part(NamedTuple):
-    """A list of which a script got only a part."""
-
-    path: str
-    line: int
-    items: int
 
 
 class Guards:
@@ -37,7 +29,7 @@ class Guards:
         for site in sites:
             self._sites.setdefault((0 if site.is_tail else site.line, site.path), []).append(site)
         self._lock = Lock()
-        self._parts: dict[int, _Part] = {}
+        self._parts: dict[int, Returned] = {}
 
     def check(self, call: Call, given: Sequence[object]) -> list[str]:
         """Return the keys of a call's arguments that are nil although the script gives them a value.
@@ -63,14 +55,14 @@ class Guards:
         hint = f"give {absent[0]} a value; json.null says that it is left out on purpose"
         raise BadArguments(what, param=absent[0], hint=hint)
 
-    def note(self, call: Call, value: object) -> None:
+    def note(self, call: Call, returned: Returned) -> None:
         """Note whether a list through which a loop of the script will go is whole."""
         sites = self._at(call)
-        is_part = bool(sites) and has_more(value) and OF_PAGES.isdisjoint(call.arguments or ())
+        is_part = bool(sites) and returned.has_more and OF_PARTS.isdisjoint(call.arguments or ())
         with self._lock:
             for loop in _of_all(site.walked for site in sites):
                 if is_part:
-                    self._parts[loop] = _Part(call.path, call.line, items_of(value) or 0)
+                    self._parts[loop] = returned
                 else:
                     self._parts.pop(loop, None)
 
@@ -85,7 +77,7 @@ class Guards:
         with self._lock:
             part = next((part for loop, part in self._parts.items() if loop in loops), None)
         if part:
-            there = f"{part.path} returned {part.items:,} items of it in line {part.line}, and there are more"
+            there = f"{part.path} returned {part.items or 0:,} items of it in line {part.line}, and there are more"
             hint = "pass all = true there, or a limit if only these are meant"
             raise BadArguments(f"{call.path} is called for each item of a list, but {there}", hint=hint)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -15,6 +15,8 @@ from kosmolua.calls.approvals import Confirm
 from kosmolua.calls.credentials import masked
 from kosmolua.errors import CallError, CallTimeout, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
+from kosmolua.protocol import Truncated
+from kosmolua.schema.function import OF_PARTS
 from kosmolua.secret import Redactor
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt, Request
+    from kosmolua.schema.function import Function, Paging
 
 Status: TypeAlias = Literal["ok", "failed", "refused", "unknown", "planned"]
 """How a call ended.
@@ -33,6 +36,10 @@ Mode: TypeAlias = Literal["live", "simulated", "replayed"]
 """What answers calls: services, simulators, or a recording."""
 Summary: TypeAlias = dict[str, object]
 """The entry of a call in an outcome."""
+
+
+NEXT = ("next", "next_cursor", "next_page_token", "next_token", "has_more", "truncated")
+"""Keys of a result that usually have a value while a list goes on."""
 
 
 class Write(NamedTuple):
@@ -75,6 +82,34 @@ class Origin:
         from hashlib import sha256
 
         return None if self.source is None else sha256(self.source).hexdigest()
+
+
+class Returned(NamedTuple):
+    """A call that has returned, as the facts about the run need it.
+
+    Args:
+        line: The line of the script.
+        path: The path of the function.
+        digest: Equal for equal arguments with an equal answer.
+        paging: How the function returns a list in parts; None if it does not.
+        items: How many items the list in the result has; None if there is no such list.
+        has_more: Whether the service has more items.
+        filters: The names of the arguments that limit which items are in the list, joined by ``and``.
+        is_limited: Whether the script said how many items it wants.
+        begins_at: The place at which the script said the part begins; empty for the first part.
+        goes_on_at: The place at which the next part begins; empty if it is not known.
+    """
+
+    line: int
+    path: str
+    digest: int
+    paging: Paging | None = None
+    items: int | None = None
+    has_more: bool = False
+    filters: str = ""
+    is_limited: bool = False
+    begins_at: str = ""
+    goes_on_at: str = ""
 
 
 class CallRecord(NamedTuple):
@@ -210,6 +245,35 @@ class Call:
             return request
         key = self.key if self._keyed == 1 else key_of(self.key, self._keyed)
         return replace(request, headers={**request.headers, self.idempotency: key})
+
+    def returned(self, function: Function, given: Sequence[object], value: object, answer: str) -> Returned:
+        """Return what the facts about the run need of this call, which has returned.
+
+        Args:
+            function: The description of the function.
+            given: The arguments, as the script passed them.
+            value: The result.
+            answer: The result as JSON.
+        """
+        digest, paging = hash((repr(given), answer)), function.paging
+        result = value if isinstance(value, Mapping) else {"": value}
+        lists = [each for each in result.values() if isinstance(each, list)] if paging else []
+        if paging is None or len(lists) != 1:
+            return Returned(self.line, self.path, digest)
+        arguments = self.arguments or {}
+        begins_at, goes_on_at = arguments.get(paging.parameter), result.get(paging.key)
+        return Returned(
+            self.line,
+            self.path,
+            digest,
+            paging,
+            len(lists[0]),
+            bool(goes_on_at) or isinstance(value, Truncated) or any(map(result.get, NEXT)),
+            " and ".join([name for name in arguments if arguments[name] is not None and name not in OF_PARTS]),
+            "limit" in arguments,
+            "" if begins_at is None else str(begins_at),
+            str(goes_on_at or ""),
+        )
 
     def observe(self, attempt: Attempt) -> None:
         """Note the status and the id of an HTTP request that was made for this call."""

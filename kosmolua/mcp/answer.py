@@ -1,4 +1,4 @@
-"""The result of the MCP tool ``execute_lua``: text for a model, and a JSON object of what the text has only as words."""
+"""The result of the MCP tool ``execute_lua``: text for a model, and a JSON object, both cut to the requested length."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from kosmolua.limits import REPORTED, Limits
 from kosmolua.processes.launch import SIGKILL
 
 if TYPE_CHECKING:
-    from kosmolua.calls.facts import Fact
+    from kosmolua.calls.facts import Fact, Facts
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 _LARGEST_NUMBER = 2**53
@@ -152,7 +152,7 @@ class Outcome:
             ``isolation`` the names of the isolation layers that were in force. Values that are not known are missing.
         warnings: Sentences about the run, and about likely mistakes in the script if it was checked.
         exit: The exit status that the script requested; None if it requested none.
-        facts: What makes silent mistakes visible, such as how many items a list had.
+        facts: What the facts about the run are made of.
 
     ``recording`` is the path of the recording, or None if the run was not recorded. ``run`` is the id of the run in the
     journal, or None if the run made no calls and was not recorded. ``plan`` is the plan as JSON values, or None if no
@@ -169,10 +169,10 @@ class Outcome:
         usage: dict[str, Any] | None = None,
         warnings: Sequence[str] = (),
         exit: int | None = None,
-        facts: Sequence[Fact] = (),
+        facts: Facts | None = None,
     ) -> None:
         self.result = result
-        self.facts = list(facts)
+        self._facts = facts
         self.exit = exit
         self.output = output
         self.error = error
@@ -192,6 +192,11 @@ class Outcome:
     def ok(self) -> bool:
         """True if the script ended without an error."""
         return self.error is None
+
+    @property
+    def facts(self) -> list[Fact]:
+        """Sentences that make silent mistakes visible, such as how many items a list had; at most 20."""
+        return self._facts.found() if self._facts else []
 
     @property
     def status(self) -> Status:
@@ -240,7 +245,8 @@ def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending
     if isinstance(frame.get("error"), dict):
         return Ending(error=_script_error(frame["error"], refused), usage=usage)
     if isinstance(frame.get("result"), list):
-        return Ending(frame["result"], usage=usage, losses=_losses(frame["losses"]) if "losses" in frame else ())
+        losses = frame["losses"][:MAX_LOSSES] if isinstance(frame.get("losses"), list) else []
+        return Ending(frame["result"], usage=usage, losses=[_cut(each) for each in losses if isinstance(each, str)])
     return Ending(error=WorkerLost.broken_protocol("an end without a result"), usage=usage)
 
 
@@ -257,12 +263,6 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
         return Ending(error=WorkerLost(NO_ROOM, hint="run fewer scripts at once, or allow this user more processes"))
     hint = OUT_OF_MEMORY if status == -SIGKILL else "run the script again"
     return Ending(error=WorkerLost(f"The sandbox died: {_describe(status)}", hint=hint))
-
-
-def _losses(told: object) -> list[str]:
-    """Return the sentences that a process wrote about the parts of its result that JSON cannot represent."""
-    each = told[:MAX_LOSSES] if isinstance(told, list) else []
-    return [_cut(text) for text in each if isinstance(text, str)]
 
 
 def _limit(name: str, limits: Limits) -> KosmoError:

@@ -405,7 +405,7 @@ class Run:
             },
             warnings=[*self._warnings, *losses, *pages, *(broker.warnings if broker else ())],
             exit=ending.exit,
-            facts=broker.facts.found() if broker else (),
+            facts=broker.facts if broker else None,
         )
         outcome.run = self.recording.run if self.recording else broker.run if broker else None
         return outcome

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from kosmolua.errors import PluginError
 from kosmolua.protocol import Json
@@ -18,6 +18,25 @@ from kosmolua.schema.effects import Effect
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
 from kosmolua.schema.types import Scalar, Type, Union, has_secrets
+
+POINTERS = {"cursor": "cursor", "next_page": "page"}
+"""The keys of a result whose values lead to the next part of a list, each with the parameter that takes its value."""
+OF_PARTS = frozenset({"all", "cursor", "limit", "page", "per_page", "most"})
+"""The usual parameters that say which part of a list is meant. The other arguments of a call are filters."""
+
+
+class Paging(NamedTuple):
+    """How a function returns a list in parts.
+
+    Args:
+        key: The key of a result whose value leads to the next part; empty if there is none.
+        parameter: The parameter that takes this value.
+        takes_all: Whether the function can return the whole list.
+    """
+
+    key: str
+    parameter: str
+    takes_all: bool
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,13 @@ class Function:
     def credentials(self) -> frozenset[str]:
         """The names of the parameters that are credentials."""
         return frozenset(each.name for each in self.parameters if _is_credential(each.type))
+
+    @cached_property
+    def paging(self) -> Paging | None:
+        """How the function returns a list in parts, by the names of its parameters; None if it does not."""
+        names = {parameter.name for parameter in self.parameters}
+        key = next((key for key, parameter in POINTERS.items() if parameter in names), "")
+        return None if names.isdisjoint(OF_PARTS) else Paging(key, POINTERS.get(key, ""), "all" in names)
 
     @cached_property
     def bind(self) -> Callable[[str, Sequence[Json]], dict[str, object]]:
