@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
+from conftest import ROOT
 
 from kosmolua import Limits
 from kosmolua.authoring import stubs
@@ -25,6 +27,8 @@ from kosmolua.processes.pool import WorkerPool
 from kosmolua.runs.job import Ending, Job
 from kosmolua.runs.session import Names
 from kosmolua.runs.supervisor import Supervisor
+
+PACKAGE = ROOT / "kosmolua"
 
 
 @dataclass(frozen=True)
@@ -188,3 +192,14 @@ def test_the_accounts_example_names_the_root(host: Host) -> None:
     from kosmolua.accounts.toml import stanza
 
     assert stanza(host.catalog.integration("tools.files")).startswith('["tools.files".default]')
+
+
+def test_no_other_module_asks_for_the_root_of_scripts() -> None:
+    """What is special about it, that it is one integration without accounts, is data of roots."""
+    naming = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\bSCRIPTS\b", path.read_text(encoding="utf-8"))
+    }
+
+    assert naming == {"schema/names.py", "catalog/scripts.py", "broker/patterns.py"}

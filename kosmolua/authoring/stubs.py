@@ -11,7 +11,7 @@ from kosmolua.errors import ConfigError, PluginError
 from kosmolua.lua import environment
 from kosmolua.schema import luacats
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import APP, ROOT, SCRIPTS, lua_path, qualified, root_and_name
+from kosmolua.schema.names import APP, FLAT, ROOT, lua_path, qualified, root_and_name
 
 FOLDER = "kosmolua"
 """The folder of the definitions, inside the workspace's folder."""
@@ -75,7 +75,7 @@ def _definitions(catalog: Integrations) -> Iterator[tuple[str, str]]:
     names = catalog.names()
     yield "globals.lua", environment.definitions()
     for root in sorted({ROOT, *(root_and_name(name)[0] for name in names)}):
-        if root == SCRIPTS:
+        if root in FLAT:
             as_field = luacats.class_of(APP, "", [luacats.field(root, lua_path(root))])
             yield f"{root}.lua", f"{_definition(catalog, root)}\n\n{as_field}"
             continue

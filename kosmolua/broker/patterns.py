@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kosmolua.accounts.permissions import is_pattern
 from kosmolua.errors import ConfigError, PluginError
-from kosmolua.schema.names import SCRIPTS, SERVERS, parts_of, root_and_name
+from kosmolua.schema.names import FLAT, SCRIPTS, SERVERS, parts_of, root_and_name
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Patterns:
         self._unknown: set[str] = set()
         for pattern, path in self._patterns.items():
             if path == ALL or any(fnmatchcase(name, path) for name in _names(path, catalog)):
-                if path.startswith(f"{SCRIPTS}.") and not denies:
+                if path.partition(".")[0] in FLAT and not denies:
                     raise _script_not_allowed(option, pattern)
             elif path.startswith(f"{SERVERS}.") and any(
                 _may_be_in(path, name) and _is_unknown_server(name, catalog) for name in catalog.names()

@@ -19,7 +19,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import APP, ROOT, SCRIPTS, lua_path, parts_of, qualified, root_and_name, section_of
+from kosmolua.schema.names import APP, FLAT, ROOT, lua_path, parts_of, qualified, root_and_name, section_of
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
@@ -156,7 +156,7 @@ class Catalog:
 
     def accounts(self, name: str) -> list[str]:
         """Return the names of an integration's accounts; raises what :meth:`listed` raises."""
-        return [] if name == SCRIPTS else self._accounts.names(self.listed(name))
+        return [] if name in FLAT else self._accounts.names(self.listed(name))
 
     @property
     def accounts_path(self) -> Path:
@@ -174,7 +174,7 @@ class Catalog:
             PluginError: The integration cannot be loaded.
             UnknownPath: No integration has this name.
         """
-        if name == SCRIPTS:
+        if name in FLAT:
             return []
         integration = self.integration(name)
         self._accounts.check(integration)
@@ -234,8 +234,8 @@ class Catalog:
         if root not in self._providers:
             hint = f"it is {lua_path(root)}" if root in self.names() else did_you_mean(root, self._providers)
             raise UnknownPath(f"{APP} has no '{root[:80]}'", hint=hint)
-        if root == SCRIPTS:
-            return self._describe_scripts(rest)
+        if root in FLAT:
+            return self._describe_flat(root, rest)
         if not rest:
             return {"names": self._providers[root].names()}
         name, _, rest = rest.partition(".")
@@ -263,10 +263,10 @@ class Catalog:
             self._refuse(integration, rest)
         return {"function": short}
 
-    def _describe_scripts(self, name: str) -> Json:
-        if not name and not self._providers[SCRIPTS].names():
+    def _describe_flat(self, root: str, name: str) -> Json:
+        if not name and not self._providers[root].names():
             return {"names": [], "scripts": True}
-        scripts = self._load(SCRIPTS, SCRIPTS).integration
+        scripts = self._load(root, root).integration
         if not name:
             return {"names": sorted(scripts.functions), "scripts": True}
         if name not in scripts.functions:
@@ -327,7 +327,7 @@ class Catalog:
     def _find(self, path: str) -> tuple[Integration, Function, str]:
         parts = parts_of(path)
         root = parts[0] if parts[0] in self._providers else ROOT
-        if root not in (ROOT, SCRIPTS):
+        if root != ROOT and root not in FLAT:
             del parts[0]
         if len(parts) not in (2, 3):
             self._refuse_name_of_service(root, parts)
@@ -344,7 +344,7 @@ class Catalog:
 
     def _default(self, integration: Integration) -> str | None:
         """Return the account for calls that name none, or None."""
-        if integration.name == SCRIPTS:
+        if integration.is_flat:
             return "default"  # the calls that scripts make have their own accounts
         if self._preferred and self._accounts.has(integration, self._preferred):
             return self._preferred
@@ -382,7 +382,7 @@ class Catalog:
         """Raise the error for a path where nothing is, with a hint about what was meant."""
         from kosmolua.docs.meant import functions_meant
 
-        if integration.name == SCRIPTS:
+        if integration.is_flat:
             _refuse_script(integration, rest)
         accounts = self._accounts.names(integration)
         first, _, second = rest.partition(".")
@@ -412,7 +412,7 @@ def _refuse_script(scripts: Integration, name: str) -> NoReturn:
     if mistake := scripts.broken.get(name):
         raise CallError(mistake.code, mistake.what, hint=mistake.hint)
     hint = did_you_mean(name, scripts.functions) or list_of("there are", sorted(scripts.functions))
-    raise UnknownPath(f"{APP}.{SCRIPTS} has no '{name[:80]}'", hint=hint)
+    raise UnknownPath(f"{lua_path(scripts.name)} has no '{name[:80]}'", hint=hint)
 
 
 def _function_meant(integration: Integration, name: str) -> str:

@@ -19,7 +19,7 @@ from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.luacats import description, is_compound, label, prose
-from kosmolua.schema.names import SCRIPTS, lua_path, page_of, root_and_name
+from kosmolua.schema.names import lua_path, page_of, root_and_name
 from kosmolua.schema.types import Record, Type
 
 MAX_READ_PAGE = 5800
@@ -125,7 +125,7 @@ class IntegrationPage(Page):
         return f"{self.integration.about}\n\n{counts}{full_names} {self._known_accounts()}"
 
     def _known_accounts(self) -> str:
-        if self.integration.root == SCRIPTS:
+        if self.integration.is_flat:
             return "A script needs no account: each call in it uses an account of the integration that is called."
         names = ", ".join(f"`{account}`" for account in self.accounts)
         return f"Accounts: {names}." if names else "No account yet: `kosmolua accounts example` prints what to add."

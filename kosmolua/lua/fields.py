@@ -45,7 +45,7 @@ from kosmolua.lua.values import (
 )
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import ROOT, SCRIPTS, SERVERS, lua_path, qualified, root_and_name
+from kosmolua.schema.names import FLAT, ROOT, SERVERS, lua_path, qualified, root_and_name
 from kosmolua.schema.types import ANY, NUMBER, STRING, Record, Type
 from kosmolua.suggestions import did_you_mean, listed
 
@@ -354,8 +354,8 @@ class Fields:
     def _under_app(self, node: Node, branch: Branch, key: str | None) -> Value:
         if branch.depth == 0:
             roots = self._catalog.roots()
-            if key == SCRIPTS:
-                return Branch(2, SCRIPTS) if self._integration(node, SCRIPTS) else UNKNOWN
+            if key in FLAT:
+                return Branch(2, key) if self._integration(node, key) else UNKNOWN
             if key is None or key in roots:
                 return Branch(1, key or "") if key else UNKNOWN
             hint = f"it is {lua_path(key)}" if key in self._catalog.names() else f"it has {listed(roots, MAX_KEYS)}"

@@ -42,7 +42,6 @@ from kosmolua.mcp.tools import DEFAULT_PAGE, ScriptRequest, check, script_tools,
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import SCRIPTS
 from kosmolua.suggestions import did_you_mean
 
 NAME = "kosmolua"
@@ -248,7 +247,7 @@ class Handlers:
 
 def _about(runtime: Runtime, *, simulated: bool) -> str:
     """Name the integrations and their accounts, for an agent."""
-    parts = [_about_integration(runtime, each) for each in runtime.catalog.loadable() if each.name != SCRIPTS]
+    parts = [_about_integration(runtime, each) for each in runtime.catalog.loadable() if not each.is_flat]
     known = f"Integrations: {' '.join(parts)}" if parts else "There are no integrations."
     return known + (" All data is simulated (--simulate): nothing is real." if simulated else "")
 

@@ -21,7 +21,6 @@ from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.effects import is_final
 from kosmolua.schema.json_schema import Reader
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.names import SCRIPTS
 from kosmolua.schema.types import Record, Scalar, Type
 from kosmolua.suggestions import did_you_mean
 
@@ -57,7 +56,7 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
     if not runtime.scripts.names():
         return {}
     found = {}
-    for function in runtime.catalog.integration(SCRIPTS).functions.values():
+    for function in runtime.catalog.integration(runtime.scripts.root).functions.values():
         if runtime.denies_script(function.name):
             continue
         name = f"script_{function.name}" if function.name in taken else function.name

@@ -20,7 +20,7 @@ from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.effects import Effect
 from kosmolua.schema.function import Function, read_function
 from kosmolua.schema.functions import Functions, More
-from kosmolua.schema.names import ROOT, objection_to_integration, qualified
+from kosmolua.schema.names import FLAT, ROOT, objection_to_integration, qualified
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
 from kosmolua.secret import Secret
 
@@ -148,6 +148,11 @@ class Integration:
         None if there is no such function. The addresses of a login can be relative to this URL.
         """
         self.naming: dict[str, Callable[[Any, str], str]] = {}
+
+    @property
+    def is_flat(self) -> bool:
+        """True if the integration is a root itself, which has no accounts, as the user's scripts are."""
+        return self.root in FLAT
 
     def __repr__(self) -> str:
         return f"Integration({self.name!r}, {len(self.functions.own)} functions)"

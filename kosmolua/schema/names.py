@@ -14,6 +14,8 @@ SERVERS = "mcp"
 """The root of MCP servers. A server has one account, and its settings are in the server's section."""
 SCRIPTS = "scripts"
 """The root of the user's own scripts, which other scripts call as functions: ``app.scripts.report``."""
+FLAT = frozenset({SCRIPTS})
+"""The roots that are themselves one integration, which has functions, but no accounts."""
 
 
 def parts_of(path: str) -> list[str]:
@@ -33,7 +35,7 @@ def qualified(root: str, name: str) -> str:
 def root_and_name(integration: str) -> tuple[str, str]:
     """Return root and name of a unique name: ``mcp`` and ``files`` for ``mcp.files``."""
     root, _, name = integration.rpartition(".")
-    return root or (SCRIPTS if name == SCRIPTS else ROOT), name
+    return root or (name if name in FLAT else ROOT), name
 
 
 def section_of(integration: str, account: str) -> str:
@@ -54,7 +56,7 @@ def integration_in(parts: Sequence[str], names: Collection[str]) -> tuple[str, l
 
 def page_of(*names: str) -> str:
     """Return the name of the page of an integration and, if given, a function; without names, of all integrations."""
-    is_rooted = bool(names) and ("." in names[0] or names[0] == SCRIPTS)
+    is_rooted = bool(names) and ("." in names[0] or names[0] in FLAT)
     return ".".join(names if is_rooted else (ROOT, *names))
 
 
@@ -79,8 +81,8 @@ def objection_to_integration(name: str, root: str = ROOT) -> str:
         return "use a-z, 0-9 and _, a letter first"
     if name in (APP, ROOT):
         return f"paths such as {lua_path('NAME')} begin with it"
-    if name == SCRIPTS and root != SCRIPTS:
-        return f"{APP}.{SCRIPTS} contains your own scripts"
+    if name in FLAT and root != name:
+        return f"{APP}.{name} is a root of its own"
     return _word_of_lua(name)
 
 

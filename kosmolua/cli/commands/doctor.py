@@ -29,7 +29,7 @@ from kosmolua.limits import MIB
 from kosmolua.recordings.stores import DATABASES
 from kosmolua.runs.telemetry import asks_for_spans
 from kosmolua.runtime import Runtime
-from kosmolua.schema.names import SCRIPTS, lua_path
+from kosmolua.schema.names import FLAT, lua_path
 from kosmolua.schema.settings import parse
 
 EXTRAS = {
@@ -126,8 +126,8 @@ def _examine(options: Options) -> Iterator[Diagnosis]:
         yield _accounts_file(runtime)
         yield _journal(runtime)
         for name in runtime.catalog.names():
-            if name == SCRIPTS:
-                continue  # scripts have no account of their own
+            if name in FLAT:
+                continue  # it has no account
             yield _integration(runtime, name)
     yield from _server(options)
 

@@ -36,7 +36,7 @@ from kosmolua.docs.outline import outline_of
 from kosmolua.errors import ConfigError, PluginError, UsageError
 from kosmolua.runtime import Runtime
 from kosmolua.schema.effects import EFFECTS, is_final
-from kosmolua.schema.names import SCRIPTS, lua_path
+from kosmolua.schema.names import FLAT, lua_path
 
 if TYPE_CHECKING:
     from kosmolua.authoring.curated import Start
@@ -62,7 +62,7 @@ def command(context: click.Context, options: Options) -> None:
     if context.invoked_subcommand:
         return
     with open_to_list(options) as runtime:
-        entries = [_describe(runtime, name) for name in runtime.catalog.names() if name != SCRIPTS]
+        entries = [_describe(runtime, name) for name in runtime.catalog.names() if name not in FLAT]
     if options.json:
         console.as_json(entries)
         return

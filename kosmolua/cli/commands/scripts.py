@@ -8,7 +8,6 @@ from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
-from kosmolua.schema.names import SCRIPTS
 
 
 @click.command("scripts", cls=Command, epilog=examples("kosmolua scripts", "kosmolua scripts --scripts ./lua --json"))
@@ -22,7 +21,7 @@ def command(options: Options) -> int:
     """
     with open_to_list(options) as runtime:
         scripts = runtime.scripts
-        found = runtime.catalog.integration(SCRIPTS) if scripts.names() else None
+        found = runtime.catalog.integration(scripts.root) if scripts.names() else None
         functions = list(found.functions.values()) if found else []
         mistakes = list(found.broken.values()) if found else []
     if options.json:
