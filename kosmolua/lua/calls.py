@@ -1,4 +1,4 @@
-"""Checks the arguments that a script passes to functions of integrations, as far as their values or types are known."""
+"""Rules about calls: arguments of functions of integrations, as far as they are known, and what is no function."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from kosmolua.lua.syntax import Node, key_of, keys_of, string_of
+from kosmolua.lua.environment import LIBRARIES
+from kosmolua.lua.evaluator import Evaluator
+from kosmolua.lua.findings import Mode
+from kosmolua.lua.syntax import Node, arguments_of, key_of, keys_of
 from kosmolua.lua.values import (
     UNKNOWN,
+    Absent,
+    Branch,
     Builtin,
     Callee,
+    Library,
     Literal,
+    Nil,
     Result,
     Undefined,
     Value,
@@ -35,16 +42,11 @@ from kosmolua.schema.types import Scalar, Type
 from kosmolua.suggestions import as_hint, listed, parameters_meant
 
 
-class Misuse(NamedTuple):
-    """A problem with the arguments of a call.
+class _Misuse(NamedTuple):
+    """A problem with the arguments of a call that KosmoLua would refuse.
 
-    Args:
-        node: The part of the script that is wrong.
-        message: What is wrong.
-        hint: What to write instead, or an empty string.
-        is_silent: True if the call would still be made, but without the intended argument.
-        is_likely: True if the argument is only probably wrong.
-        is_accepted: True if the call would be made with the argument, although it is wrong by the types of the values.
+    If ``is_silent``, it would still be made, without the argument; if ``is_accepted``, with an argument that is wrong
+    by the types. If ``is_likely``, the argument is only probably wrong.
     """
 
     node: Node
@@ -55,7 +57,7 @@ class Misuse(NamedTuple):
     is_accepted: bool = False
 
 
-class NotWritten(Exception):
+class _NotWritten(Exception):
     """The value of an expression is not known, since it is not written in the script as a literal."""
 
 
@@ -63,25 +65,76 @@ _NULL = Builtin("json.null")
 _ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
 _PREFIXED = re.compile(r"[a-z]{2,5}-\w")
 
-Evaluate = Callable[[Node], Value]
+_Evaluate = Callable[[Node], Value]
 
 
-def misuses(
-    callee: Callee,
-    call: Node,
-    arguments: Sequence[Node],
-    evaluate: Evaluate,
-    others: Mapping[str, Function],
-) -> Iterator[Misuse]:
-    """Yield the problems with the arguments of a call that would make KosmoLua refuse the call.
+def check_call(check: Evaluator, node: Node) -> None:
+    """Look at a call: of an integration's function, directly or by ``pcall``, or of what is no function."""
+    name, given = node.get("name"), arguments_of(node)
+    if name is None or name.kind == "method_index_expression":
+        return
+    called = check.value(name)
+    passed = check.value(given[0]) if given and called == Builtin("pcall") else UNKNOWN
+    if isinstance(passed, Callee):
+        _check_arguments(check, node, given[0], passed, given[1:], is_caught=True)
+    elif isinstance(called, Callee):
+        _check_arguments(check, node, name, called, given, is_caught=False)
+    else:
+        _check_called(check, name, called, given)
 
-    Args:
-        callee: The function of an integration that is called.
-        call: The node of the call.
-        arguments: The expressions of the arguments.
-        evaluate: The function that returns what is known about the value of an expression.
-        others: The integration's functions by name.
-    """
+
+def _check_called(check: Evaluator, name: Node, called: Value, given: Sequence[Node]) -> None:
+    """Look for a call of what is no function."""
+    findings, text, may_bend = check.findings, name.text[:40], check.scopes.may_bend_tables
+    if isinstance(called, Nil):
+        findings.fail_on_nil(name, called, "call")
+    elif isinstance(called, Literal) and called.kind != "table" and not may_bend:
+        findings.fail(name, f"{text} is a {called.kind}, not a function")
+    elif isinstance(called, Result) and check.fields.is_plain_table(called):
+        findings.fail(name, f"{called.source} is a table, not a function")
+    elif isinstance(called, Branch) and called.depth < 2:
+        findings.fail(name, f"{name.text} is a table of names, not a function")
+    elif isinstance(called, Branch) and called.account != "*" and not may_bend:
+        first = given[0].text.strip("\"'") if given and given[0].kind == "string" else "ACCOUNT"
+        hint = f"an account is part of the path: {name.text}.{first}.FUNCTION(...)"
+        findings.fail(name, f"{name.text} is a table of functions, not a function", hint)
+    elif isinstance(called, Library) and not may_bend:
+        functions = ", ".join(f"{called.name}.{each}" for each in sorted(LIBRARIES[called.name])[:3])
+        findings.fail(name, f"{called.name} is a library, not a function", f"it has {functions} and so on")
+
+
+def _check_arguments(
+    check: Evaluator, call: Node, name: Node, callee: Callee, given: Sequence[Node], *, is_caught: bool
+) -> None:
+    """Look at a call of an integration's function: its account, and its arguments."""
+    if callee.account != "*":
+        integration, _, function = callee.path.rpartition(".")
+        with check.findings.at_least(Mode.PROTECTED if is_caught else Mode.CERTAIN):
+            check.fields.resolve(name, f"{integration}.{callee.account}.{function}")
+    for value in _passed(given, check.value):
+        if isinstance(value, Absent):
+            check.findings.fail_on_nil(name, value, "pass")
+    for misuse in _misuses(callee, call, given, check.argument, check.fields.siblings(callee)):
+        mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
+        if misuse.is_accepted or (is_caught and mode is None):
+            check.findings.mistake(misuse.node, misuse.message, misuse.hint)
+        else:
+            mode = Mode.POSSIBLE if callee.may_have_changed else mode
+            check.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
+
+
+def _passed(given: Sequence[Node], evaluate: _Evaluate) -> Iterator[Value]:
+    """Yield what is known about the value of each argument, whether passed by name or by position."""
+    for argument in given:
+        fields = argument.children if argument.kind == "table_constructor" else ()
+        inner = [value for field in fields if (value := field.get("value"))]
+        yield from map(evaluate, inner if argument.kind == "table_constructor" else [argument])
+
+
+def _misuses(
+    callee: Callee, call: Node, arguments: Sequence[Node], evaluate: _Evaluate, others: Mapping[str, Function]
+) -> Iterator[_Misuse]:
+    """Yield the problems with the arguments of a call."""
     parameters = callee.function.parameters
     names = [parameter.name for parameter in parameters]
     spellings = {parameter.alias: parameter.name for parameter in parameters if parameter.alias}
@@ -90,11 +143,11 @@ def misuses(
         yield from _undefined_inside(evaluate(arguments[0]) if len(arguments) == 1 else UNKNOWN, evaluate)
     if given is None:
         usage = f"call it as {callee.function.signature}"
-        yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments, but gets more", usage)
+        yield _Misuse(call, f"{callee.path} takes at most {len(names)} arguments, but gets more", usage)
         return
     if mixed := _mixed_arguments(arguments, names):
         usage = f"call it as {callee.function.signature}"
-        yield Misuse(mixed, f"{callee.path} takes its arguments in one table or by position, not both", usage)
+        yield _Misuse(mixed, f"{callee.path} takes its arguments in one table or by position, not both", usage)
         return
     given = {spellings.get(name, name): each for name, each in given.items()}
     meant: set[str] = set()
@@ -104,25 +157,25 @@ def misuses(
             meant.update(likely[:1])
             hint = _meant_by(callee, name, value, names) or _set_elsewhere(callee, name, others) or as_hint(likely)
             hint = hint or (f"its parameters are {', '.join(names)}" if names else "it takes no arguments")
-            yield Misuse(node, f"{callee.path} has no parameter '{name}'", hint)
+            yield _Misuse(node, f"{callee.path} has no parameter '{name}'", hint)
         elif isinstance(value, Undefined):
             hint = value.hint or "define it, or leave the argument out"
-            yield Misuse(node, f"nothing defines '{value.name}', so {name} would be left out", hint, is_silent=True)
+            yield _Misuse(node, f"nothing defines '{value.name}', so {name} would be left out", hint, is_silent=True)
         else:
             yield from _undefined_inside(value, evaluate)
     for parameter in parameters:
         if parameter.name in given and given[parameter.name][1] == _NULL and parameter.required and not parameter.null:
             message = f"{callee.path} needs {parameter.name}, {parameter.type.words}, and json.null leaves it out"
-            yield Misuse(given[parameter.name][0], message, f"call it as {callee.function.signature}")
+            yield _Misuse(given[parameter.name][0], message, f"call it as {callee.function.signature}")
         elif parameter.name in given:
             yield from _misfit(callee, parameter.name, *given[parameter.name], evaluate)
         elif is_complete and parameter.required and not _instead_of(parameter) & (given.keys() | meant):
             instead = f", or {parameter.unless}" if parameter.unless else ""
             usage = f"call it as {callee.function.signature}"
-            yield Misuse(call, f"{callee.path} needs {parameter.name}, {parameter.type.words}{instead}", usage)
+            yield _Misuse(call, f"{callee.path} needs {parameter.name}, {parameter.type.words}{instead}", usage)
 
 
-def _undefined_inside(table: Value, evaluate: Evaluate) -> Iterator[Misuse]:
+def _undefined_inside(table: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:
     """Yield a problem for each name that nothing defines in the constructor of a table."""
     for field in _fields_of(table):
         if not (inner := field.get("value")):
@@ -130,7 +183,9 @@ def _undefined_inside(table: Value, evaluate: Evaluate) -> Iterator[Misuse]:
         value = evaluate(inner)
         if isinstance(value, Undefined):
             hint = value.hint or "define it, or leave the field out"
-            yield Misuse(inner, f"nothing defines '{value.name}', so the field would be left out", hint, is_silent=True)
+            yield _Misuse(
+                inner, f"nothing defines '{value.name}', so the field would be left out", hint, is_silent=True
+            )
         yield from _undefined_inside(value, evaluate)
 
 
@@ -181,7 +236,7 @@ def _instead_of(parameter: Parameter) -> set[str]:
 
 
 def _arguments_by_name(
-    arguments: Sequence[Node], names: list[str], evaluate: Evaluate
+    arguments: Sequence[Node], names: list[str], evaluate: _Evaluate
 ) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
     """Return the arguments of a call by name, and whether these are certainly all of them."""
     if len(arguments) == 1 and names and _is_sequence(arguments[0]):
@@ -216,24 +271,13 @@ def _is_sequence(node: Node) -> bool:
     return bool(fields) and all(field.kind == "field" and field.get("name") is None for field in fields)
 
 
-def parts_of(arguments: Sequence[Node], evaluate: Evaluate) -> Iterator[Value]:
-    """Yield what is known about the value of each argument, whether passed by name or by position."""
-    for argument in arguments:
-        if argument.kind != "table_constructor":
-            yield evaluate(argument)
-            continue
-        for field in argument.children:
-            if value := field.get("value"):
-                yield evaluate(value)
-
-
-def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evaluate) -> Iterator[Misuse]:
+def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:
     parameter = next(each for each in callee.function.parameters if each.name == name)
     try:
         parameter.accept(_json(value, evaluate))
     except Mismatch as mismatch:
-        yield Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
-    except NotWritten:
+        yield _Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
+    except _NotWritten:
         yield from _type_misuses(callee, parameter, node, value)
         yield from _misfits_inside(f"{callee.path}: {name}", parameter.checked or parameter.type, value, evaluate)
         return
@@ -243,25 +287,25 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
         return
     if other := _of_another_kind(value.value, parameter, callee.function.parameters):
         message = f"{value.value!r} looks like an id for {other}, not for {name}"
-        yield Misuse(node, message, f"one for {name} looks like {example!r}", is_likely=True)
+        yield _Misuse(node, message, f"one for {name} looks like {example!r}", is_likely=True)
     elif _is_no_id(value.value, example):
         hint = f"an id looks like {example!r}: look it up by name in the result of a function that lists them"
-        yield Misuse(node, f"{value.value!r} does not look like an id for {name}", hint, is_likely=True)
+        yield _Misuse(node, f"{value.value!r} does not look like an id for {name}", hint, is_likely=True)
 
 
-def _misspelt(kind: Type, value: Value, evaluate: Evaluate) -> Iterator[Misuse]:
+def _misspelt(kind: Type, value: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:
     """Yield a problem for each key in a table constructor that is similar to a declared key, but is none."""
     keys, item = record_keys(kind), item_of(kind)
     for field in _fields_of(value):
         key, inner = key_of(field) if field.get("name") else None, field.get("value")
         if keys is not None and key is not None and key not in keys:
             if near := near_field(kind, key):
-                yield Misuse(field, f"this table has no key '{key}'", f"did you mean '{near}'?", is_likely=True)
+                yield _Misuse(field, f"this table has no key '{key}'", f"did you mean '{near}'?", is_likely=True)
         elif inner and (part := field_of(kind, key) if key is not None else item):
             yield from _misspelt(part, evaluate(inner), evaluate)
 
 
-def _misfits_inside(place: str, kind: Type, table: Value, evaluate: Evaluate) -> Iterator[Misuse]:
+def _misfits_inside(place: str, kind: Type, table: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:
     """Yield the problems with what is written inside a table constructor that also has parts which are not known."""
     kind, fields = table_in(kind), _fields_of(table)
     for index, field in enumerate(fields, start=1):
@@ -273,8 +317,8 @@ def _misfits_inside(place: str, kind: Type, table: Value, evaluate: Evaluate) ->
         try:
             part.accept(_json(value, evaluate))
         except Mismatch as mismatch:
-            yield Misuse(inner, f"{where}{mismatch.where} {mismatch.problem}")
-        except NotWritten:
+            yield _Misuse(inner, f"{where}{mismatch.where} {mismatch.problem}")
+        except _NotWritten:
             yield from _misfits_inside(where, part, value, evaluate)
     yield from _misspelt(kind, table, evaluate)
 
@@ -283,13 +327,13 @@ def _fields_of(table: Value) -> Sequence[Node]:
     return table.node.children if isinstance(table, Literal) and table.kind == "table" and table.node else ()
 
 
-def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[Misuse]:
+def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[_Misuse]:
     """Yield the problems with an argument that is not a literal. At most the type of its value is known."""
     if isinstance(value, Result) and value.is_vague:
         return
     if isinstance(value, Literal) and value.counts and (own := _own_key(parameter.name, value.counts)):
         message = f"{node.text} is the place in the list, and each item has its own {own}"
-        yield Misuse(node, message, f"item.{own}", is_accepted=True)
+        yield _Misuse(node, message, f"item.{own}", is_accepted=True)
     wanted, kind = parameter.type, kind_of(value)
     name, text = parameter.name, node.text[:40]
     needs = "string" if is_text(wanted) else "number" if is_number(wanted) else ""
@@ -300,15 +344,15 @@ def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value
         hint = f"{text}.{field}" if field else ""
         if kind == "number":
             hint = f"time.format({text})" if "T12:00:00Z" in wanted.words else f"tostring({text})"
-        yield Misuse(node, f"{callee.path}: {name} must be {wanted.words}, not a {kind}", hint)
+        yield _Misuse(node, f"{callee.path}: {name} must be {wanted.words}, not a {kind}", hint)
     elif isinstance(value, Result) and (said := choices_of(value.type)) and _never_fits(said, wanted):
         hint = f"it is one of {listed(choices_of(wanted))}"
-        yield Misuse(node, f"{callee.path}: {name} is never one of the values of {value.source}", hint)
+        yield _Misuse(node, f"{callee.path}: {name} is never one of the values of {value.source}", hint)
     elif isinstance(value, Result) and value.part_of and value.part_of[1] in ("name", "slug", "url"):
         example = _example(parameter)
         if _ID.fullmatch(example) and has_field(value._replace(type=value.part_of[0]), "id"):
             hint = f"{text.rpartition('.')[0] or 'item'}.id, such as {example!r}"
-            yield Misuse(node, f"{name} takes an id, not the {value.part_of[1]}", hint, is_likely=True)
+            yield _Misuse(node, f"{name} takes an id, not the {value.part_of[1]}", hint, is_likely=True)
 
 
 def _never_fits(said: Sequence[object], wanted: Type) -> bool:
@@ -343,42 +387,19 @@ def _is_no_id(text: str, example: str) -> bool:
     return bool(_ID.fullmatch(example)) and not _PREFIXED.match(text)
 
 
-def _json(value: Value, evaluate: Evaluate) -> object:
+def _json(value: Value, evaluate: _Evaluate) -> object:
     """Return the value of a literal argument, as the Python value that the function would receive."""
     if not isinstance(value, Literal) or (value.kind != "table" and value.value is None):
-        raise NotWritten
+        raise _NotWritten
     if value.node is None or value.kind != "table":
         return value.value
     fields = [field for field in value.node.children if field.kind == "field"]
     keys = [key_of(field) if field.get("name") else None for field in fields]
     if len(fields) < len(value.node.children) or any(field.get("name") and key_of(field) is None for field in fields):
-        raise NotWritten
+        raise _NotWritten
     items = [_json(evaluate(inner), evaluate) for field in fields if (inner := field.get("value"))]
     if all(key is None for key in keys):
         return items if items else {}
     if None in keys:
-        raise NotWritten
+        raise _NotWritten
     return dict(zip(keys, items, strict=True))
-
-
-def number_of(text: str) -> int | float | None:
-    """Return the value of a number in Lua's notation, or None if Python cannot read this notation."""
-    try:
-        return int(text, 16) if text[:2].lower() == "0x" else int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def literal_of(node: Node) -> Literal | None:
-    """Return a :class:`Literal` for the node of a literal, or None for the node of any other expression."""
-    if node.kind == "string":
-        return Literal("string", string_of(node), node)
-    if node.kind == "number":
-        return Literal("number", number_of(node.text), node)
-    if node.kind in ("true", "false"):
-        return Literal("boolean", node.kind == "true", node)
-    return Literal("table", None, node) if node.kind == "table_constructor" else None

@@ -9,12 +9,24 @@ from typing import NamedTuple
 
 from kosmolua.errors import CheckFailed, ConfigError, NotConfigured, PluginFault, ScriptError
 from kosmolua.lua import idioms
+from kosmolua.lua.builtins import CALLS, check_string
+from kosmolua.lua.calls import check_call
+from kosmolua.lua.conditions import check_binary, check_branches, check_choice, check_end, check_length
+from kosmolua.lua.evaluator import Evaluator, Rules
 from kosmolua.lua.fields import Catalog, Charge
 from kosmolua.lua.findings import Finding
 from kosmolua.lua.header import read_header
-from kosmolua.lua.reading import Reading
 from kosmolua.lua.sites import Site
 from kosmolua.lua.syntax import SyntaxProblem, parse
+from kosmolua.lua.tables import (
+    check_changes,
+    check_for,
+    check_gathered,
+    check_last_page,
+    check_names,
+    check_pages,
+    check_use,
+)
 from kosmolua.lua.values import Secrets, Value
 
 MAX_FINDINGS = 50
@@ -22,6 +34,22 @@ MAX_FINDINGS = 50
 MAX_LINE = 1_000
 """Only this many characters of a line are searched for syntax of another language."""
 
+_RULES = Rules(
+    nodes={
+        "assignment_statement": (check_changes,),
+        "binary_expression": (check_choice, check_binary),
+        "for_statement": (check_for,),
+        "function_call": (check_call,),
+        "if_statement": (check_branches,),
+        "repeat_statement": (check_end, check_pages),
+        "string": (check_string,),
+        "unary_expression": (check_length,),
+        "while_statement": (check_branches, check_last_page, check_end, check_pages),
+    },
+    calls=CALLS,
+    whole=(check_use, check_gathered, check_names),
+)
+"""What is looked for at each kind of node, at calls of built-in functions, and at the end."""
 _COMMENT = re.compile(r"--(?!\s*$).*")
 """Matches a comment, except ``n--`` at the end of a line, which is a decrement in other languages."""
 _BLOCK = re.compile(r"(?:if|for|while|repeat|do|(?:local\s+)?function)\b")
@@ -147,19 +175,17 @@ class Checker:
         except ScriptError as error:
             return Report([Finding(error.line or 1, 1, "error", error.what.split(": ", 1)[-1])], [])
         try:
-            reading = Reading(self._catalog, script.root, header.params, known, self._secrets)
-            if reading.held():  # the values of variables that change are known only at the end
-                reading = reading.again()
+            found = Evaluator(self._catalog, script.root, _RULES, header.params, known, self._secrets).settled()
         except RecursionError:
             return Report([], [], is_read=False)
         return Report(
-            list(reading.findings)[:MAX_FINDINGS],
-            list(reading.fields.bill),
-            unconfigured=reading.fields.unconfigured,
-            dropped=frozenset(reading.dropped - reading.kept),
-            session={} if known is None else reading.session(),
-            is_read_only=reading.is_read_only,
-            sites=reading.sites(),
+            list(found.findings)[:MAX_FINDINGS],
+            list(found.fields.bill),
+            unconfigured=found.fields.unconfigured,
+            dropped=frozenset(found.dropped - found.kept),
+            session={} if known is None else found.session(),
+            is_read_only=found.is_read_only,
+            sites=found.sites(),
         )
 
 

@@ -1,34 +1,251 @@
-"""Finds conditions that have the same result whatever the values are, by the types of what they test."""
+"""Rules about operators and conditions: what fails, and what has the same result whatever the values are."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from kosmolua.lua.findings import Findings
-from kosmolua.lua.flow import always_returns
-from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import Node, operator_of
-from kosmolua.lua.values import Builtin, Callee, Literal, Missing, Result, Value, choices_of, is_page, kind_of
+from kosmolua.lua.evaluator import ARITHMETIC, Evaluator
+from kosmolua.lua.fields import CODE
+from kosmolua.lua.syntax import LEAVING, Node, arguments_of, operator_of
+from kosmolua.lua.tables import check_holes, check_window
+from kosmolua.lua.values import (
+    Builtin,
+    Callee,
+    Literal,
+    Missing,
+    Nil,
+    Result,
+    Undefined,
+    Value,
+    choices_of,
+    is_list,
+    is_page,
+    is_secret,
+    is_text,
+    kind_of,
+    record_keys,
+)
+from kosmolua.lua.variables import always_returns
+from kosmolua.schema.types import ANY
+from kosmolua.suggestions import did_you_mean, listed
+
+_NULL = Builtin("json.null")
+_ORDER = frozenset({"<", ">", "<=", ">="})
+NOUN = {"string": "text", "number": "number", "boolean": "boolean", "table": "table", "function": "function"}
+_PLAIN = frozenset({"number", "string", "boolean"})
+_KEPT = re.compile(r"'(?:created|updated)_?[aA]t'$")
+"""Matches fields that services always send in practice, even if the documentation says that they are optional."""
+_TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
+"""Matches the end of the name of a field that holds a time as a text."""
+_SORTABLE = re.compile(
+    r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:[T ](?:[01]\d|2[0-4])(?::\d\d.*)?)?)?)?-?T?$"
+)
+"""Matches the beginning of a time as services write it, which sorts like the time itself."""
+_INSTEAD = {
+    "+": "texts are joined with ..",
+    "*": "text:rep(n) repeats a text",
+    "%": '("%s"):format(value) fills in values',
+}
+
+
+def check_binary(check: Evaluator, node: Node) -> None:
+    """Look at an expression with two operands."""
+    operator, left, right = operator_of(node), node.get("left"), node.get("right")
+    if left is None or right is None or operator in ("and", "or"):
+        return
+    first, second = check.value(left), check.value(right)
+    is_nil_test = operator in ("==", "~=") and "nil" in (left.kind, right.kind)
+    for side, value in ((left, first), (right, second)):
+        if not is_nil_test and not (isinstance(value, Result) and _is_sorted_out(check, side, value)):
+            _check_operand(check, side, value, operator)
+        if operator == "..":
+            check_shown(check, side, joined=True)
+    if operator in _ORDER:
+        _check_order(check, node, (left, first), (right, second))
+        _check_order(check, node, (right, second), (left, first))
+    if operator in ("==", "~="):
+        _check_equality(check, node, left, right)
+
+
+def _is_sorted_out(check: Evaluator, node: Node, value: Result) -> bool:
+    """Return True if the script tests an expression: around it or, if the value may be nil, anywhere."""
+    return check.is_guarded(node) or (value.is_optional and check.may_be_tested(node))
+
+
+def _check_operand(check: Evaluator, node: Node, value: Value, operator: str) -> None:
+    findings, text = check.findings, node.text[:40]
+    if operator == ".." and isinstance(value, Nil):
+        findings.fail_on_nil(node, value, "join")
+    elif operator == ".." and check.fields.is_plain_table(value):
+        findings.fail(node, f"{text} is a table and cannot be joined to text", "print shows tables")
+    elif operator == ".." and kind_of(value, or_nil=True) == "boolean":
+        findings.fail(node, f"{text} is a boolean and cannot be joined to text", f"tostring({text})")
+    elif operator in (*ARITHMETIC, "..") and is_secret(value):
+        hint = "pass it whole to a function"
+        findings.doubt(node, f"{value.source} is a secret, which a script can only pass on", hint)
+    elif operator == ".." and isinstance(value, Result) and value.is_optional and not _KEPT.match(value.source):
+        findings.warn(node, f"{value.source} may be nil, and Lua cannot join nil", f'({node.text} or "")')
+    elif operator in ARITHMETIC and isinstance(value, Nil):
+        findings.fail_on_nil(node, value, "compute with")
+    elif operator in ARITHMETIC and isinstance(value, Literal) and _is_no_number(value):
+        findings.fail(node, f"a text cannot be used with {operator}", _INSTEAD.get(operator, ""))
+    elif operator in ARITHMETIC and isinstance(value, Result) and is_text(value.type):
+        note = findings.doubt if is_time(node, value) else findings.warn
+        note(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator) or _number_of(node, value))
+    elif operator in ("==", "~=") and isinstance(value, Undefined):
+        findings.undefined(node, value)
+
+
+def _is_no_number(value: Literal) -> bool:
+    text = value.value
+    return isinstance(text, str) and not any(character.isdigit() for character in text)
+
+
+def _check_order(check: Evaluator, node: Node, one: tuple[Node, Value], other: tuple[Node, Value]) -> None:
+    """Look at one operand of ``<``, ``>``, ``<=`` or ``>=``, beside the other."""
+    (side, value), (beside, compared) = one, other
+    if isinstance(value, Nil):
+        check.findings.fail_on_nil(side, value, "compare")
+    if isinstance(value, Literal) and isinstance(compared, Result) and is_time(beside, compared):
+        text = value.value
+        if isinstance(text, str) and text and not _SORTABLE.match(text):
+            hint = 'write it as "2026-02-01", or time.format(time.now() - 86400)'
+            check.findings.mistake(side, f"times are compared as text, and {text!r} does not sort like them", hint)
+    if (kind_of(value), kind_of(compared)) == ("string", "number"):
+        is_written = isinstance(value, Literal) and isinstance(compared, Literal)
+        is_vague = any(isinstance(each, Result) and each.is_vague for each in (value, compared))
+        note = check.findings.fail if is_written else check.findings.warn if is_vague else check.findings.doubt
+        note(node, "a text is compared with a number", _number_of(side, value))
+
+
+def is_time(node: Node, value: Value) -> bool:
+    """Return True if an expression is a text whose field name, such as ``created_at``, says that it holds a time."""
+    source = value.source.strip("'") if isinstance(value, Result) else ""
+    return kind_of(value, or_nil=True) == "string" and bool(_TIME.search(node.text) or _TIME.search(source))
+
+
+def _number_of(text: Node, value: Value) -> str:
+    """Return a hint on how to convert a text to a number or, if it holds a time, to seconds."""
+    if is_time(text, value):
+        return f"time.parse({text.text[:40]}) converts a time to seconds"
+    return "tonumber(text) converts text to a number"
+
+
+def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> None:
+    """Look at ``==`` or ``~=``: values of other types are never equal, nor a text and one that it never has."""
+    if operator_of(left) == "not":
+        if kind_of(check.value(right)) in ("string", "number"):
+            hint = f"write {(left.get('operand') or left).text} ~= ..."
+            message = "not is applied before ==, so this compares a boolean with something else"
+            check.findings.mistake(node, message, hint)
+        return
+    for side, beside in ((left, right), (right, left)):
+        value, other = check.value(side), check.value(beside)
+        if beside.kind == "table_constructor":
+            hint = f"next({side.text[:40]}) == nil is true if a table is empty"
+            check.findings.mistake(node, "a new table equals no other table", hint)
+        if isinstance(value, Missing) and value.of == "text" and isinstance(other, Literal):
+            message = f"there is no {value.what}: it is nil, so it never equals a {NOUN[other.kind]}"
+            check.findings.mistake(node, message, value.hint)
+        if isinstance(value, Literal) and value.value is None and value.node is None and isinstance(other, Literal):
+            _check_kinds(check, node, side.text[:40], value.kind, other)
+        if isinstance(value, Result):
+            _check_value(check, node, side.text[:60], value, other)
+
+
+def _check_kinds(check: Evaluator, node: Node, text: str, kind: str, other: Literal) -> None:
+    """Look at a computed number or text that is compared with a literal."""
+    if {kind, other.kind} <= _PLAIN and kind != other.kind:
+        message = f"{text} is a {NOUN[kind]}, so it never equals a {NOUN[other.kind]}"
+        check.findings.mistake(node, message, _instead_of_kind(text, kind, other))
+
+
+def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: Value) -> None:
+    """Look at a part of a result that is compared with a literal or ``json.null``."""
+    findings = check.findings
+    if other == _NULL and value.part_of is not None and value.type is not ANY and not value.may_be_null:
+        findings.mistake(node, f"{value.source} is never json.null: a field that is null is nil", f"{text} == nil")
+    if not isinstance(other, Literal):
+        return
+    if value.may_be_call_error and other.kind != "table":
+        hint = "err.code, err.status and err.message say what failed"
+        findings.warn(node, f"the error of a failed call is a table and never equals a {NOUN[other.kind]}", hint)
+        return
+    if is_secret(value):
+        findings.warn(node, f"{value.source} is a secret, so it never equals a {NOUN[other.kind]}")
+    choices = choices_of(value.type) or check.fields.choices(value)
+    if choices and isinstance(other.value, str) and other.value not in choices:
+        hint = did_you_mean(other.value, [str(each) for each in choices]) or f"it is one of {listed(choices)}"
+        findings.mistake(node, f"{value.source} is never {other.value!r}", hint)
+    elif (kind := kind_of(value, or_nil=True)) and kind != kind_of(other):
+        note = findings.warn if value.is_vague else findings.mistake
+        hint = "err.status is the HTTP status, a number" if value.source == CODE else ""
+        message = f"{value.source} is a {NOUN[kind]}, so it never equals a {NOUN[other.kind]}"
+        note(node, message, hint or _instead_of_kind(text, kind, other))
+    elif operator_of(node) == "~=" and other.value is False and kind == "boolean" and value.is_optional:
+        hint = f"{text} == true, or {text} ~= nil and {text}"
+        findings.suspect(node, f"{value.source} may be nil, and nil ~= false is true", hint)
+
+
+def _instead_of_kind(text: str, kind: str, other: Literal) -> str:
+    """Return a hint for a value that is compared with a literal of another type, or an empty string."""
+    if kind == "number" and isinstance(other.value, str) and other.value.isdigit():
+        return f"{text} == {other.value}"
+    if kind == "boolean" and other.value in ("true", "false"):
+        return f"{text} == {other.value}"
+    return f"next({text}) == nil is true if it is empty" if kind == "table" else ""
+
+
+def check_length(check: Evaluator, node: Node) -> None:
+    """Look at the operand of ``#``: nil, a table without list items, or a list that has lost some."""
+    operand = node.get("operand")
+    if operand is None or operator_of(node) != "#":
+        return
+    value = check.value(operand)
+    if isinstance(value, Nil):
+        check.findings.fail_on_nil(operand, value, "take the length of")
+    elif is_secret(value):
+        hint = "pass it whole to a function"
+        check.findings.doubt(operand, f"{value.source} is a secret, which a script can only pass on", hint)
+    elif isinstance(value, Result) and record_keys(value.type) is not None:
+        check.fields.is_no_list(operand, value, "#")
+    elif (
+        isinstance(value, Literal) and value.node and value.kind == "table" and check.fields.has_only_names(value.node)
+    ):
+        hint = "count in a loop over pairs(map)"
+        check.findings.mistake(operand, "# counts list items, but this table has only named keys: it is 0", hint)
+    check.gathered.measure(operand)
+    check_holes(check, operand, "#")
+    check_window(check, operand)
+
+
+def check_shown(check: Evaluator, node: Node, *, joined: bool = False) -> None:
+    """Note a table, or a value that may be nil, that becomes part of a text, in case a change uses the text."""
+    text, value = node.text[:60], check.value(node)
+    if isinstance(value, Result) and kind_of(value) == "table" and not joined:
+        hint = f"json.encode({text})" if is_list(value.type) else f"{text}.NAME is one field of it"
+        check.findings.suspect(node, f"{value.source} is a table, and its text says nothing", hint)
+    elif isinstance(value, Result) and value.is_optional and not check.may_be_tested(node):
+        check.findings.suspect(node, f"{value.source} may be nil, which the text would show", f'{text} or ""')
+    elif isinstance(value, Missing) and value.what != "nil" and not joined:
+        check.findings.suspect(node, f"there is no {value.what}: the text would be 'nil'", value.hint)
+
 
 _ALWAYS_TRUE = frozenset({"string", "number", "table"})
 _PLACES = frozenset({"identifier", "dot_index_expression", "bracket_index_expression", "function_call"})
 _TOLD_BY_TEXT = re.compile(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
 """Matches a field whose name looks like that of a boolean, or of a time that can be nil."""
 _SWITCHES = frozenset({"yes", "no", "on", "off", "true", "false", "enabled", "disabled"})
-_LEAVING = frozenset({"return_statement", "goto_statement", "break_statement"})
+_ALWAYS = {"or": ("~=", "true", "and"), "and": ("==", "false", "or")}
+"""Operators between two comparisons that then have always the same result: comparison, result, what is meant."""
 
 
-class Test(NamedTuple):
+class _Test(NamedTuple):
     """A part of a condition that is tested for being true, or compared with nil.
 
-    Args:
-        node: The part.
-        tested: The expression whose value decides.
-        otherwise: True if the part is true where the value is false or nil.
-        is_whole: True if the part is the whole condition.
-        is_nil_test: True if the part compares with nil.
+    The part is ``node``, and the value of ``tested`` decides. If ``otherwise``, it is true where that is false or nil.
     """
 
     node: Node
@@ -38,133 +255,147 @@ class Test(NamedTuple):
     is_nil_test: bool = False
 
 
-class Conditions:
-    """Checks the conditions of ``if``, ``elseif`` and ``while``.
+def check_branches(check: Evaluator, node: Node) -> None:
+    """Look at the conditions of an ``if``, or at that of a ``while``.
 
-    Args:
-        findings: The collection to which findings are added.
-        scopes: The variables of the script.
-        value: Returns what is known about the value of an expression.
+    A script may test a value for being there before it uses it. So a value that is used elsewhere, or that only leads
+    to ``error``, is no finding, unless a change would never be made.
     """
-
-    def __init__(self, findings: Findings, scopes: Scopes, value: Callable[[Node | None], Value]) -> None:
-        self._findings = findings
-        self._scopes = scopes
-        self._value = value
-
-    def check(self, statement: Node, end: int) -> None:
-        """Add a finding for each part of a statement's condition that is always true, or always false.
-
-        A script may test a value for being there before it uses it. So a value that is used elsewhere, or that only
-        leads to ``error``, is no finding, unless a change would never be made.
-
-        Args:
-            statement: The node of the statement or branch that has the condition.
-            end: Where the block around the statement ends.
-        """
-        for test in _tests(statement.get("condition"), otherwise=False, is_whole=True):
-            value = self._value(test.tested)
-            if self._check_alone(test, value):
+    branches = [node, *node.all("alternative")]
+    for branch in branches:
+        _check_comparisons(check, branch.get("condition"))
+    for branch in branches:
+        for test in _tests(branch.get("condition"), otherwise=False, is_whole=True):
+            value = check.value(test.tested)
+            if _check_alone(check, test, value):
                 continue
             if test.tested.kind in _PLACES and _is_always_there(value):
-                self._check_there(statement, test, value, end)
+                _check_there(check, branch, test, value)
             elif test.otherwise:
-                self._check_caught(statement, test)
+                _check_caught(check, branch, test)
 
-    def check_choice(self, left: Node | None, operator: str) -> None:
-        """Add a finding for each part of the left side of ``and``, or a length on that of ``or``, that is always true.
 
-        A text before ``or`` may be meant: ``s.url or "none"`` is only careful.
-        """
-        for test in _tests(left, otherwise=False, is_whole=False):
-            if operator == "and" or test.tested.kind == "unary_expression":
-                self._check_alone(test, self._value(test.tested))
+def check_choice(check: Evaluator, node: Node) -> None:
+    """Look at the left side of ``and``, or for a length at that of ``or``.
 
-    def _check_alone(self, test: Test, value: Value) -> bool:
-        """Add a finding if a part is a mistake whatever it decides, and return whether it is."""
-        if test.tested.kind == "unary_expression":
-            self._check_length(test)
-        elif isinstance(value, Result) and _is_told_by_text(test.tested, value):
-            self._check_told(test, value)
-        elif isinstance(value, Missing) and test.tested.kind == "function_call":
-            self._findings.mistake(test.node, f"there is no {value.what}: it is nil, which is never true", value.hint)
-        else:
+    A text before ``or`` may be meant: ``s.url or "none"`` is only careful.
+    """
+    operator = operator_of(node)
+    for test in _tests(node.get("left"), otherwise=False, is_whole=False) if operator in ("and", "or") else ():
+        if operator == "and" or test.tested.kind == "unary_expression":
+            _check_alone(check, test, check.value(test.tested))
+
+
+def check_end(check: Evaluator, node: Node) -> None:
+    """Look for a loop that never ends: the comparison in its condition always has the same result."""
+    condition = node.get("condition")
+    if condition and operator_of(condition) == ("~=" if node.kind == "while_statement" else "=="):
+        check.findings.fails_if_reached(condition)
+
+
+def _check_comparisons(check: Evaluator, node: Node | None) -> None:
+    """Look for conditions such as ``x == "a" or "b"``, and ``x ~= "a" or x ~= "b"``."""
+    if node is None or node.kind != "binary_expression":
+        return
+    operator, left, right = operator_of(node), node.get("left"), node.get("right")
+    if left is None or right is None:
+        return
+    if operator in _ALWAYS and _compares_again(left, right, _ALWAYS[operator][0]):
+        _, result, meant = _ALWAYS[operator]
+        message = f"one of these comparisons is always {result}, so the condition is too"
+        check.findings.doubt(node, message, f"write {meant}")
+    if operator == "or" and right.kind in ("string", "number"):
+        compared = left.get("left") if left.kind == "binary_expression" else None
+        hint = f"compare again: {left.text} or {compared.text if compared else 'x'} == {right.text}"
+        check.findings.doubt(right, f"{right.text} alone is always true, so the condition is too", hint)
+
+
+def _compares_again(left: Node, right: Node, comparison: str) -> bool:
+    """Return True if both comparisons have the same left side, and compare it with different texts or numbers."""
+    sides = []
+    for each in (left, right):
+        operand, other = each.get("left"), each.get("right")
+        if operator_of(each) != comparison or operand is None or other is None:
             return False
-        return True
+        if other.kind not in ("string", "number"):
+            return False
+        sides.append((operand.text, other.text))
+    return sides[0][0] == sides[1][0] and sides[0][1] != sides[1][1]
 
-    def _check_length(self, test: Test) -> None:
-        operator = test.tested.get("operator")
-        if operator and operator.text == "#" and not test.is_nil_test:
-            compared = "== 0" if test.otherwise else "> 0"
-            self._findings.mistake(
-                test.tested, f"{test.tested.text} is a number, and 0 is true in Lua", f"{test.tested.text} {compared}"
-            )
 
-    def _check_told(self, test: Test, value: Result) -> None:
-        text = test.tested.text
+def _check_alone(check: Evaluator, test: _Test, value: Value) -> bool:
+    """Look at a part that is a mistake whatever it decides, and return whether it is."""
+    text = test.tested.text
+    if test.tested.kind == "unary_expression":
+        if operator_of(test.tested) == "#" and not test.is_nil_test:
+            hint = f"{text} {'== 0' if test.otherwise else '> 0'}"
+            check.findings.mistake(test.tested, f"{text} is a number, and 0 is true in Lua", hint)
+    elif isinstance(value, Result) and _is_told_by_text(test.tested, value):
         hint = f'{text} ~= ""' if text.endswith("_at") else f"compare it, as in {text} == ..."
-        note = self._findings.warn if value.is_vague else self._findings.mistake
+        note = check.findings.warn if value.is_vague else check.findings.mistake
         note(test.node, f"{value.source} is a text, and any text is true, even an empty one", hint)
+    elif isinstance(value, Missing) and test.tested.kind == "function_call":
+        check.findings.mistake(test.node, f"there is no {value.what}: it is nil, which is never true", value.hint)
+    else:
+        return False
+    return True
 
-    def _check_there(self, statement: Node, test: Test, value: Value, end: int) -> None:
-        kind = kind_of(value)
-        never = _never_runs(statement, test) if test.is_whole else []
-        source = value.source if isinstance(value, Result) else test.tested.text[:40]
-        noun = {"string": "text"}.get(kind, kind)
-        empty = {"string": ", even an empty one", "table": ", even an empty one", "number": ", even 0"}[kind]
-        message = f"{source} is never nil: it is a {noun}, and any {noun} is true{empty}"
-        instead = "== " if test.otherwise else "~= "
-        hint = {
-            "string": f'compare it, as in {test.tested.text[:60]} {instead}""',
-            "table": f"next({test.tested.text[:60]}) {instead}nil",
-        }.get(kind, f"{test.tested.text[:60]} {instead}0")
-        is_used = self._is_used(test.tested)
-        if isinstance(value, Literal) and (is_used or test.is_nil_test):
+
+def _check_there(check: Evaluator, statement: Node, test: _Test, value: Value) -> None:
+    """Look at a test of a value that is never nil."""
+    kind, is_used = kind_of(value), _is_used(check, test.tested)
+    if isinstance(value, Literal) and (is_used or test.is_nil_test):
+        return
+    never = _never_runs(statement, test) if test.is_whole else []
+    source = value.source if isinstance(value, Result) else test.tested.text[:40]
+    noun, text, instead = NOUN[kind], test.tested.text[:60], "==" if test.otherwise else "~="
+    empty, hint = {
+        "string": ("an empty one", f'compare it, as in {text} {instead} ""'),
+        "table": ("an empty one", f"next({text}) {instead} nil"),
+        "number": ("0", f"{text} {instead} 0"),
+    }[kind]
+    message = f"{source} is never nil: it is a {noun}, and any {noun} is true, even {empty}"
+    leads_on = [each for each in never if not _only_leaves(each, raises_only=kind != "table")]
+    if not is_used and (leads_on or (kind != "table" and not never)):
+        check.findings.mistake(test.node, message, hint)
+    for block in leads_on:
+        check.findings.suspect(test.node, message, hint, within=(block.start, block.end))
+    if test.is_whole and not test.otherwise and always_returns(statement.get("consequence")):
+        check.findings.suspect(test.node, message, hint, within=(statement.end, check.block_end()))
+
+
+def _check_caught(check: Evaluator, statement: Node, test: _Test) -> None:
+    """Note a change that is made only if ``pcall`` of a list fails, as if an empty list were a failure."""
+    call, block = test.tested, statement.get("consequence")
+    variable = check.scopes.variable(call)
+    if variable and variable.value and not variable.changes:
+        name = variable.node
+        if re.match(rb"\s*,", name.source[name.end : name.end + 20]):  # a second variable has the list
             return
-        leads_on = [each for each in never if not _only_leaves(each, raises_only=kind != "table")]
-        if not is_used and (leads_on or (kind != "table" and not never)):
-            self._findings.mistake(test.node, message, hint)
-        for block in leads_on:
-            self._findings.suspect(test.node, message, hint, within=(block.start, block.end))
-        if test.is_whole and not test.otherwise and always_returns(statement.get("consequence")):
-            self._findings.suspect(test.node, message, hint, within=(statement.end, end))
-
-    def _check_caught(self, statement: Node, test: Test) -> None:
-        """Note a change that is made only if ``pcall`` of a list fails, as if an empty list were a failure."""
-        call, block = test.tested, statement.get("consequence")
-        variable = self._scopes.variable(call)
-        if variable and variable.value and not variable.changes:
-            if self._has_second(variable.node):
-                return
-            call = variable.value
-        around = call.get("arguments") if call.kind == "function_call" else None
-        if self._value(call.get("name")) != Builtin("pcall") or around is None or not around.children or block is None:
-            return
-        callee = self._value(around.children[0])
-        if isinstance(callee, Callee) and callee.function.returns and is_page(callee.function.returns):
-            message = f"pcall says only whether the call failed, and {callee.function.name} that finds nothing does not"
-            hint = "local list = f(arguments): #list.NAME == 0"
-            self._findings.suspect(test.node, message, hint, within=(block.start, block.end))
-
-    def _has_second(self, name: Node) -> bool:
-        """Return True if the declaration of a variable goes on with a comma."""
-        return bool(re.match(rb"\s*,", name.source[name.end : name.end + 20]))
-
-    def _is_used(self, tested: Node) -> bool:
-        """Return True if the script also uses an expression elsewhere than in this condition."""
-        if variable := self._scopes.variable(tested):
-            return variable.reads > 1
-        return (
-            len(re.findall(rf"(?<![\w.]){re.escape(tested.text)}(?!\w)", tested.source.decode("utf-8", "replace"))) > 1
-        )
+        call = variable.value
+    given = arguments_of(call)
+    if not given or block is None or check.value(call.get("name")) != Builtin("pcall"):
+        return
+    callee = check.value(given[0])
+    if isinstance(callee, Callee) and callee.function.returns and is_page(callee.function.returns):
+        message = f"pcall says only whether the call failed, and {callee.function.name} that finds nothing does not"
+        hint = "local list = f(arguments): #list.NAME == 0"
+        check.findings.suspect(test.node, message, hint, within=(block.start, block.end))
 
 
-def _tests(node: Node | None, *, otherwise: bool, is_whole: bool) -> Iterator[Test]:
+def _is_used(check: Evaluator, tested: Node) -> bool:
+    """Return True if the script also uses an expression elsewhere than in this condition."""
+    if variable := check.scopes.variable(tested):
+        return variable.reads > 1
+    whole = rf"(?<![\w.]){re.escape(tested.text)}(?!\w)"
+    return len(re.findall(whole, tested.source.decode("utf-8", "replace"))) > 1
+
+
+def _tests(node: Node | None, *, otherwise: bool, is_whole: bool) -> Iterator[_Test]:
     """Yield the parts of a condition that ``and``, ``or`` and ``not`` combine."""
     if node is None:
         return
-    operator = operator_of(node)
-    left, right = node.get("left"), node.get("right")
+    operator, left, right = operator_of(node), node.get("left"), node.get("right")
     if node.kind == "parenthesized_expression" and node.children:
         yield from _tests(node.children[0], otherwise=otherwise, is_whole=is_whole)
     elif operator == "not":
@@ -173,9 +404,9 @@ def _tests(node: Node | None, *, otherwise: bool, is_whole: bool) -> Iterator[Te
         yield from _tests(left, otherwise=otherwise, is_whole=False)
         yield from _tests(right, otherwise=otherwise, is_whole=False)
     elif operator in ("==", "~=") and left and right and right.kind == "nil":
-        yield Test(node, left, otherwise != (operator == "=="), is_whole, is_nil_test=True)
+        yield _Test(node, left, otherwise != (operator == "=="), is_whole, is_nil_test=True)
     elif not operator or operator == "#":
-        yield Test(node, node, otherwise, is_whole)
+        yield _Test(node, node, otherwise, is_whole)
 
 
 def _is_always_there(value: Value) -> bool:
@@ -191,17 +422,16 @@ def _is_told_by_text(tested: Node, value: Result) -> bool:
     """Return True if a text that is never nil is named or used by the service like a boolean, or like a time."""
     if kind_of(value) != "string" or value.is_optional or value.may_be_absent:
         return False
-    return bool(_TOLD_BY_TEXT.search(tested.text)) or (
-        bool(choices := choices_of(value.type)) and _SWITCHES.issuperset(choices)
-    )
+    choices = choices_of(value.type)
+    return bool(_TOLD_BY_TEXT.search(tested.text)) or (bool(choices) and _SWITCHES.issuperset(choices))
 
 
-def _never_runs(statement: Node, test: Test) -> list[Node]:
+def _never_runs(statement: Node, test: _Test) -> list[Node]:
     """Return the blocks of an ``if`` that a test never lets run, if its value is never nil."""
     if test.otherwise:
-        block = statement.get("consequence")
-        return [block] if block else []
-    blocks = [each.get("consequence") or each.get("body") for each in statement.all("alternative")]
+        blocks = [statement.get("consequence")]
+    else:
+        blocks = [each.get("consequence") or each.get("body") for each in statement.all("alternative")]
     return [block for block in blocks if block]
 
 
@@ -213,4 +443,4 @@ def _only_leaves(block: Node, *, raises_only: bool) -> bool:
     name = last.get("name") if last.kind == "function_call" else None
     if name and name.text in ("error", "exit", "fail"):
         return True
-    return not raises_only and last.kind in _LEAVING
+    return not raises_only and last.kind in LEAVING

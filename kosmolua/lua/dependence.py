@@ -1,4 +1,4 @@
-"""Which calls of a script that change something depend on the value of an expression."""
+"""What a script changes: which calls depend on the value of an expression, and whether there are certainly none."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from kosmolua.lua.scopes import Scopes, Variable
-from kosmolua.lua.syntax import Node, base_of
-from kosmolua.lua.values import Builtin, Callee, Closure, Value
+from kosmolua.lua.syntax import FUNCTIONS, LOOPS, Node, arguments_of, assigned, base_of, parameters_of, targets_of
+from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Value
 
-_FUNCTIONS = frozenset({"function_definition", "function_declaration"})
-_LOOPS = frozenset({"for_statement", "while_statement", "repeat_statement"})
 _BLOCKS = frozenset({"block", "chunk"})
 _ASSIGNMENTS = frozenset({"assignment_statement", "variable_declaration"})
 _BRANCHES = frozenset({"if_statement", "elseif_statement"})
 _NAMES_NOTHING = frozenset({"field", "method"})
+_INDEXED = ("dot_index_expression", "bracket_index_expression")
 _ENDING = frozenset({"error", "exit", "os.exit"})
 
 
@@ -31,24 +30,19 @@ class Dependence:
 
     A value reaches a call as an argument, through variables, tables and functions of the script, and as a condition
     that decides whether the call is made.
-
-    Args:
-        root: The node of the whole script.
-        scopes: The variables of the script.
-        known: Returns what the check has found out about an expression, or None if it was not checked.
     """
 
     def __init__(self, root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
         self._scopes = scopes
         self._known = known
-        self._around: dict[int, Node] = {}
+        self._around = scopes.around
         self._uses: defaultdict[Variable | str, list[Node]] = defaultdict(list)
         self._calls: list[Node] = []
         self._callers: defaultdict[int, list[Node]] = defaultdict(list)
-        for node in root.walk():
+        for node in scopes.nodes:
             self._enter(node)
         for call in self._calls:
-            for given in (call.get("name"), *_arguments(call)):
+            for given in (call.get("name"), *arguments_of(call)):
                 if given and isinstance(value := known(given), Closure):
                     self._callers[value.node.start].append(call)
             for node in call.walk():  # as in parallel.all({ function() ... end })
@@ -78,8 +72,6 @@ class Dependence:
         return False
 
     def _enter(self, node: Node) -> None:
-        for child in node.children:
-            self._around[id(child)] = node
         if node.kind == "function_call":
             self._calls.append(node)
         elif node.kind == "identifier" and node.field not in _NAMES_NOTHING:
@@ -93,7 +85,7 @@ class Dependence:
         writing = {id(call): call for call in self._calls if self._changes(call)}
         waiting = list(writing.values())
         while waiting:
-            for function in self._around_of(waiting.pop(), _FUNCTIONS):
+            for function in self._around_of(waiting.pop(), FUNCTIONS):
                 for call in self._callers[function.start]:
                     if id(call) not in writing:
                         writing[id(call)] = call
@@ -101,7 +93,7 @@ class Dependence:
         return list(writing.values())
 
     def _changes(self, call: Node) -> bool:
-        values = [self._known(each) for each in (call.get("name"), *_arguments(call)) if each]
+        values = [self._known(each) for each in (call.get("name"), *arguments_of(call)) if each]
         return any(isinstance(value, Callee) and value.function.effect != "read" for value in values)
 
     def _around_of(self, node: Node, kinds: frozenset[str]) -> Iterator[Node]:
@@ -118,7 +110,7 @@ class Dependence:
             yield from self._from_running(effect.node)
             return
         inner, outer = effect.node, self._around.get(id(effect.node))
-        while outer and outer.kind not in _BLOCKS and outer.kind not in _FUNCTIONS:
+        while outer and outer.kind not in _BLOCKS and outer.kind not in FUNCTIONS:
             if outer.kind == "arguments":
                 yield from self._from_argument(inner, outer)
             elif outer.kind == "binary_expression" and inner.field == "left":
@@ -127,11 +119,11 @@ class Dependence:
             elif outer.kind in _BRANCHES and inner.field == "condition":
                 whole = outer if outer.kind == "if_statement" else self._around[id(outer)]
                 yield _Effect(whole, runs=True)
-            elif outer.kind in _LOOPS:
+            elif outer.kind in LOOPS:
                 yield _Effect(outer, runs=True)
-                yield from self._to_targets(inner.first("variable_list") or inner)
+                yield from self._to_targets(inner)
             elif outer.kind in _ASSIGNMENTS:
-                yield from self._to_targets(outer.first("variable_list"))
+                yield from self._to_targets(outer)
             elif outer.kind == "return_statement":
                 yield from self._to_callers(outer)
             inner, outer = outer, self._around.get(id(outer))
@@ -141,7 +133,7 @@ class Dependence:
         call = self._around[id(arguments)]
         if self._changes(call):
             yield None
-        name, given = call.get("name"), list(_arguments(call))
+        name, given = call.get("name"), arguments_of(call)
         called = self._known(name) if name else None
         if isinstance(called, Closure):
             yield from self._to_parameters(called, given.index(argument))
@@ -160,14 +152,14 @@ class Dependence:
             yield None
         for node in statement.walk():
             if node.kind in _ASSIGNMENTS:
-                yield from self._to_targets(node.first("variable_list"))
+                yield from self._to_targets(node)
             elif node.kind == "return_statement":
                 yield from self._to_callers(node)
-                yield from self._after(statement, _FUNCTIONS)
+                yield from self._after(statement, FUNCTIONS)
             elif node.kind in ("break_statement", "goto_statement"):
-                yield from self._after(statement, _FUNCTIONS | _LOOPS)
+                yield from self._after(statement, FUNCTIONS | LOOPS)
             elif node.kind == "function_call":
-                name, given = node.get("name"), list(_arguments(node))
+                name, given = node.get("name"), arguments_of(node)
                 called = self._known(name) if name else None
                 if isinstance(called, Closure):
                     yield _Effect(called.node.get("body") or called.node, runs=True)
@@ -184,17 +176,16 @@ class Dependence:
                 yield from (_Effect(each, runs=True) for each in outer.children if each.start > inner.start)
             inner, outer = outer, self._around.get(id(outer))
 
-    def _to_targets(self, targets: Node | None) -> Iterator[_Effect]:
-        for target in targets.all("name") if targets else ():
+    def _to_targets(self, statement: Node) -> Iterator[_Effect]:
+        for target in targets_of(statement) or statement.all("name"):
             yield from self._to_uses(base_of(target))
 
     def _to_parameters(self, function: Closure, index: int) -> Iterator[_Effect]:
-        parameters = function.node.get("parameters")
-        names = parameters.all("name") if parameters else []
+        names = parameters_of(function.node)
         yield from self._to_uses(names[index]) if index < len(names) else ()
 
     def _to_callers(self, statement: Node) -> Iterator[_Effect]:
-        function = next(self._around_of(statement, _FUNCTIONS), None)
+        function = next(self._around_of(statement, FUNCTIONS), None)
         yield from map(_Effect, self._callers[function.start] if function else ())
 
     def _to_uses(self, name: Node) -> Iterator[_Effect]:
@@ -202,7 +193,34 @@ class Dependence:
             yield from map(_Effect, self._uses[self._scopes.variable(name) or name.text])
 
 
-def _arguments(call: Node) -> Iterator[Node]:
-    """Yield the expressions of the arguments of a call."""
-    around = call.get("arguments")
-    return (each for each in (around.children if around else ()) if each.field == "")
+def leads_to_known_functions(root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
+    """Return True if a script uses ``app`` only in paths that lead to functions, as ``app.integrations.NAME.FUNCTION``.
+
+    These functions have to be known.
+    """
+    if scopes.is_dynamic:
+        return False
+    return all(_is_followed(node, scopes, known) for node in scopes.nodes if node is not scopes.root)
+
+
+def _is_followed(node: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
+    """Return False if a node is ``app`` or a table inside it, and the script might use that table in an unknown way."""
+    value, around = known(node), scopes.around[id(node)]
+    if value is None and node.kind == "identifier" and node.text == "app" and scopes.variable(node) is None:
+        return around.kind in ("field", *_INDEXED) and node.field != "table"  # a field's name, not the global
+    if not isinstance(value, Branch):
+        return True
+    if around.kind in _INDEXED and node.field == "table":
+        return isinstance(known(around), (Branch, Callee))
+    return around.kind == "variable_list" or _is_declared(node, around, scopes)
+
+
+def _is_declared(node: Node, around: Node, scopes: Scopes) -> bool:
+    """Return True if a node is the initial value of a local variable that is never changed."""
+    statement = scopes.around.get(id(around))
+    declaration = scopes.around.get(id(statement)) if statement else None
+    if statement is None or declaration is None or declaration.kind != "variable_declaration":
+        return False
+    target = next((target for target, value in assigned(statement) if value is node), None)
+    variable = scopes.variable(target) if target else None
+    return variable is not None and variable.changes == 0

@@ -66,13 +66,7 @@ _ONE_CHARACTER = "text:sub(i, i) is one character"
 
 
 class Charge(NamedTuple):
-    """An effect that a script can have on a service.
-
-    Args:
-        effect: The effect, such as ``read``.
-        path: The path of the function with this effect, such as ``render2.list_services``.
-        account: The account that the function is called for, or ``*`` if the script computes its name.
-    """
+    """An effect that a script can have on a service; the account is ``*`` if the script computes its name."""
 
     effect: str
     path: str
@@ -97,21 +91,13 @@ class Catalog(Protocol):
         """Return the names of the tables directly under the global ``app`` of scripts, such as ``integrations``."""
 
     def listed(self, name: str) -> Integration:
-        """Return an integration by its name, without starting a process or connecting to a service.
-
-        Raises:
-            KosmoError: There is no such integration, or it cannot be loaded.
-        """
+        """Return an integration by its name, or raise ``KosmoError``, without starting or connecting to anything."""
 
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
 
     def resolve(self, path: str) -> Target:
-        """Return what a path such as ``render2.production.list_services`` leads to.
-
-        Raises:
-            KosmoError: The path does not exist, or its account cannot be used.
-        """
+        """Return what a path such as ``render2.production.list_services`` leads to, or raise ``KosmoError``."""
 
 
 class Fields:
@@ -120,11 +106,6 @@ class Fields:
     ``bill`` contains the effects of all functions that the script names, each once. ``unconfigured`` contains, by line
     and column, the errors of calls that use an account that is not configured or has invalid settings, or that use an
     integration that cannot be loaded.
-
-    Args:
-        catalog: The integrations and accounts.
-        scopes: The variables of the script.
-        findings: The collection to which findings are added.
     """
 
     def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
@@ -136,13 +117,7 @@ class Fields:
         self._findings = findings
 
     def under(self, node: Node, value: Value, key: str | None) -> Value:
-        """Return what is known about a field of a table, and add a finding if there is no such field.
-
-        Args:
-            node: The expression that looks up the field.
-            value: What is known about the table.
-            key: The key of the field, or None if the script computes the key.
-        """
+        """Return what is known about a field of a table, and add a finding if there is no such field."""
         if isinstance(value, Nil):
             self._findings.fail_on_nil(node.get("table") or node, value, "index")
         elif isinstance(value, Branch):
@@ -166,7 +141,7 @@ class Fields:
         elif isinstance(value, Result):
             return self._under_result(node, value, key)
         elif isinstance(value, Literal) and value.kind == "string" and self._is_no_method(key):
-            return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
+            return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""), "text")
         elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
             is_place = value.node is not None and value.node.kind == "identifier"
             hint = "for _, item in ipairs(list) do: the first of the two is the index" if is_place else ""
@@ -230,13 +205,7 @@ class Fields:
         return "table" not in self._scopes.globals and len(keys_of(table)) == len(table.children)
 
     def at(self, node: Node, value: Value, index: object) -> Value:
-        """Return what is known about the list item at an index, and add findings about mistakes in the lookup.
-
-        Args:
-            node: The expression that looks up the item.
-            value: What is known about the list.
-            index: The index as it is written in the script.
-        """
+        """Return what is known about the list item at an index, and add findings about mistakes in the lookup."""
         if isinstance(value, Literal) and value.kind == "string":
             self._findings.warn(node, _NO_CHARACTERS, _ONE_CHARACTER)
         if not isinstance(value, Result):
@@ -253,14 +222,7 @@ class Fields:
         return item._replace(may_be_absent=True) if isinstance(item, Result) else item
 
     def is_no_list(self, node: Node, value: Result, use: str, *, fails: bool = False) -> None:
-        """Add the finding that a record is used where a list is needed.
-
-        Args:
-            node: The expression of the record.
-            value: What is known about the record.
-            use: What needs a list, for the message, such as ``ipairs``.
-            fails: True if the script fails there. False if the record is only probably a mistake.
-        """
+        """Add the finding that a record is used where a list is needed."""
         lists = lists_in(value.type)
         hint = f"the list is {node.text if node.kind == 'identifier' else 'result'}.{lists[0]}" if lists else ""
         message = f"{use} needs a list, but {value.source} has the keys {', '.join(record_keys(value.type) or ())}"
@@ -270,9 +232,7 @@ class Fields:
     def choices(self, value: Result) -> tuple[object, ...]:
         """Return the values that a text field can have, or an empty tuple if these are not known.
 
-        A function that returns a list of such records can have a parameter with the name of the field. Its choices are
-        taken as those of the field. For instance, a job's ``status`` has the values that ``list_jobs`` accepts for its
-        parameter ``status``.
+        A job's ``status``, for instance, has the values that ``list_jobs`` accepts for its parameter ``status``.
         """
         if value.part_of is None or not is_text(value.type):
             return ()
@@ -291,13 +251,7 @@ class Fields:
         return self._catalog.listed(callee.path.rpartition(".")[0]).functions.own
 
     def resolve(self, node: Node, path: str, *, mode: Mode | None = None) -> None:
-        """Add a finding if a path does not exist or its account cannot be used.
-
-        Args:
-            node: The expression of the path in the script.
-            path: The path, such as ``render2.production.list_services``.
-            mode: How certain the failure is. The default is the mode of the code that is being checked.
-        """
+        """Add a finding if a path does not exist or its account cannot be used."""
         try:
             self._catalog.resolve(path)
         except KosmoError as error:
@@ -333,10 +287,10 @@ class Fields:
                 note(node, f"{value.source} is a list and has no '{key}'", instead)
             if self._scopes.may_extend_tables:
                 return UNKNOWN
-            return Missing(f"'{key}' of a list", idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key, ""))
+            return Missing(f"'{key}' of a list", idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key, ""), "list")
         if is_text(value.type) and self._is_no_method(key):
             itself = f"{value.source} is the text itself" if value.part_of else ""
-            return Missing(f"'{key}' of a text", idioms.FIELDS.get(key) or itself)
+            return Missing(f"'{key}' of a text", idioms.FIELDS.get(key) or itself, "text")
         field = field_of(value.type, key)
         part = (value.type, key) if isinstance(value.type, Record) else None
         if field is None:
@@ -377,7 +331,8 @@ class Fields:
             return Branch(3, branch.integration, key)
         if branch.account != "*":
             path = ".".join(filter(None, [branch.integration, branch.account, key]))
-            self.resolve(node, path, mode=mode_of(integration))
+            # tools of an MCP server can have changed after they were listed
+            self.resolve(node, path, mode=Mode.POSSIBLE if integration.carrier else None)
         return UNKNOWN
 
     def _is_account(self, node: Node, key: str) -> bool:
@@ -421,13 +376,3 @@ class Fields:
             may_have_changed=integration.carrier is not None,
             is_vague=function.name not in integration.functions.own,
         )
-
-
-def mode_of(integration: Integration) -> Mode | None:
-    """Return the mode for a finding that an integration lacks a function that the script names.
-
-    A mode says how certain a failure is. It is ``Mode.POSSIBLE`` for an MCP server, since its tools can have changed
-    after they were listed; the finding is then a warning. It is None for other integrations: the mode of the code
-    around the name applies.
-    """
-    return Mode.POSSIBLE if integration.carrier else None

@@ -45,8 +45,7 @@ class Finding(NamedTuple):
 class Mode(IntEnum):
     """How certain it is that a part of a script runs, and that a failure there ends the script.
 
-    ``CERTAIN`` parts are executed in every run. ``POSSIBLE`` parts might not be executed. In ``PROTECTED`` parts,
-    errors are caught.
+    ``POSSIBLE`` parts might not be executed. In ``PROTECTED`` parts, errors are caught.
     """
 
     CERTAIN = 0
@@ -57,11 +56,7 @@ class Mode(IntEnum):
 class Mistake(NamedTuple):
     """Something that is wrong by the types of the values: an error where a change depends on it.
 
-    Args:
-        node: The part of the script that is wrong.
-        finding: The finding about it, as a warning.
-        within: The offsets between which a change has to be for the mistake to be an error; None if any change that
-            depends on the value of ``node`` makes it one.
+    The change depends on the value of ``node``, or is between the two offsets ``within``.
     """
 
     node: Node
@@ -72,8 +67,8 @@ class Mistake(NamedTuple):
 class Findings:
     """Collects findings while a script is checked.
 
-    ``mode`` applies to the part of the script that is being checked: how certain it is that a failure there ends the
-    script. ``mistakes`` contains what is wrong by the types, by the place of the node.
+    All methods take the node that is wrong, what is wrong, and a hint on what to write instead. ``mode`` is that of the
+    part of the script that is being checked. ``mistakes`` contains what is wrong by the types, by its place.
     """
 
     def __init__(self) -> None:
@@ -86,79 +81,42 @@ class Findings:
         return iter(sorted(self._found.values(), key=lambda each: (each.line, each.column)))
 
     def warn(self, node: Node, message: str, hint: str = "") -> None:
-        """Add a warning about something that is probably wrong, unless there already is a finding about this node.
-
-        Args:
-            node: The part of the script that is wrong.
-            message: What is wrong.
-            hint: What to write instead, or an empty string.
-        """
+        """Add a warning about something that is probably wrong, unless there already is a finding about this node."""
         self._found.setdefault((node.start, node.end), Finding(node.line, node.column, "warning", message, hint))
 
     def fail(self, node: Node, message: str, hint: str = "", *, mode: Mode | None = None) -> None:
         """Add a finding about code that fails when it is executed: an error if that is certain, otherwise a warning.
 
-        Args:
-            node: The part of the script that is wrong.
-            message: What is wrong.
-            hint: What to write instead, or an empty string.
-            mode: How certain the failure is. The default is the mode of the code that is being checked.
+        ``mode`` says how certain the failure is, if not as the code that is being checked.
         """
         if (self.mode if mode is None else mode) is not Mode.CERTAIN:
             self.warn(node, message, hint)
             if mode is None:
-                self._fails_if_reached(node)
+                self.fails_if_reached(node)
             return
         found = self._found.get((node.start, node.end))
         if found is None or found.severity == "warning":
             self._found[node.start, node.end] = Finding(node.line, node.column, "error", message, hint)
 
     def doubt(self, node: Node, message: str, hint: str = "") -> None:
-        """Add a warning about code that fails if the values at run time have their declared types.
-
-        Args:
-            node: The part of the script that is wrong.
-            message: What is wrong.
-            hint: What to write instead, or an empty string.
-        """
+        """Add a warning about code that fails if the values at run time have their declared types."""
         self.warn(node, message, hint)
-        self._fails_if_reached(node)
+        self.fails_if_reached(node)
 
     def mistake(self, node: Node, message: str, hint: str = "") -> None:
-        """Add a warning about something that is wrong by the types, which :meth:`refuse` can turn into an error.
-
-        Args:
-            node: The part of the script that is wrong.
-            message: What is wrong.
-            hint: What to write instead, or an empty string.
-        """
+        """Add a warning about something that is wrong by the types: an error where a change depends on it."""
         self.warn(node, message, hint)
-        finding = Finding(node.line, node.column, "warning", message, hint)
-        self.mistakes[node.start, node.end] = Mistake(node, finding)
+        self.mistakes[node.start, node.end] = Mistake(node, _warning(node, message, hint))
 
     def suspect(self, node: Node, message: str, hint: str = "", *, within: tuple[int, int] | None = None) -> None:
-        """Note something that only matters where a change depends on it. It is no finding otherwise.
-
-        Args:
-            node: The part of the script that is wrong.
-            message: What is wrong.
-            hint: What to write instead, or an empty string.
-            within: The offsets between which the change has to be, or None for anywhere.
-        """
-        finding = Finding(node.line, node.column, "warning", message, hint)
-        self.mistakes.setdefault((node.start, node.end), Mistake(node, finding, within))
+        """Note something that only matters where a change depends on it, or is ``within`` two offsets."""
+        self.mistakes.setdefault((node.start, node.end), Mistake(node, _warning(node, message, hint), within))
 
     def refuse(self, mistake: Mistake) -> None:
         """Turn a mistake into an error, unless there is an error about the same part of the script."""
         place = mistake.node.start, mistake.node.end
         if place not in self._found or self._found[place].severity == "warning":
             self._found[place] = mistake.finding._replace(severity="error")
-
-    def soften(self, dead: Sequence[Node]) -> None:
-        """Turn errors inside nodes that certainly never run into warnings."""
-        for place, found in self._found.items():
-            if any(node.start <= place[0] < node.end for node in dead):
-                self._found[place] = found._replace(severity="warning")
 
     def harden(self) -> None:
         """Turn warnings about code that fails when it is executed into errors.
@@ -168,34 +126,21 @@ class Findings:
         for place in self._grave & self._found.keys():
             self._found[place] = self._found[place]._replace(severity="error")
 
-    def never_ends(self, condition: Node | None, operator: str) -> None:
-        """Record that a loop never ends if there is a warning about the comparison in its condition.
+    def soften(self, dead: Sequence[Node]) -> None:
+        """Turn errors inside nodes that certainly never run into warnings."""
+        for place, found in self._found.items() if dead else ():
+            if any(node.start <= place[0] < node.end for node in dead):
+                self._found[place] = found._replace(severity="warning")
 
-        Such a warning says that the comparison always has the same result. This method adds no finding, but makes
-        :meth:`harden` turn the warning into an error.
-
-        Args:
-            condition: The condition of the loop.
-            operator: The operator that would make such a loop endless: ``==`` or ``~=``.
-        """
-        found = condition.get("operator") if condition else None
-        if condition and found and found.text == operator:
-            self._fails_if_reached(condition)
-
-    def _fails_if_reached(self, node: Node) -> None:
+    def fails_if_reached(self, node: Node) -> None:
+        """Record that the warning about a node, if there is one, is about code that fails or never ends."""
         if self.mode is not Mode.PROTECTED:
             self._grave.add((node.start, node.end))
 
     def fail_on_nil(self, node: Node, value: Nil, verb: str) -> None:
-        """Add a finding about an operation that fails because its operand is nil.
-
-        Args:
-            node: The operand.
-            value: What is known about the operand, such as that nothing defines its name.
-            verb: The verb for the operation in the message, such as ``call`` or ``index``.
-        """
+        """Add a finding about an operation that fails because its operand is nil, such as ``call`` or ``index``."""
         if isinstance(value, Absent):
-            self._fails_if_reached(value.node)
+            self.fails_if_reached(value.node)
         elif isinstance(value, Undefined):
             message = f"nothing defines '{value.name}': it is nil, and Lua cannot {verb} nil"
             self.fail(node, message, value.hint)
@@ -209,13 +154,13 @@ class Findings:
 
     @contextmanager
     def at_least(self, mode: Mode) -> Iterator[None]:
-        """Set the mode of the code that is checked in the ``with`` block, unless its mode is less certain already.
-
-        From the most to the least certain, the modes are ``CERTAIN``, ``POSSIBLE`` and ``PROTECTED``. For example, code
-        inside an ``if`` is at least ``POSSIBLE``, and stays ``PROTECTED`` if it already is.
-        """
+        """Set the mode of the code that is checked in the ``with`` block, unless its mode is less certain already."""
         before, self.mode = self.mode, max(self.mode, mode)
         try:
             yield
         finally:
             self.mode = before
+
+
+def _warning(node: Node, message: str, hint: str) -> Finding:
+    return Finding(node.line, node.column, "warning", message, hint)

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 from kosmolua.lua.environment import LIBRARIES
-from kosmolua.lua.syntax import Node, base_of, first_argument, key_of
+from kosmolua.lua.syntax import (
+    FUNCTIONS,
+    LEAVING,
+    Node,
+    assigned,
+    base_of,
+    first_argument,
+    key_of,
+    parameters_of,
+    targets_of,
+    values_of,
+)
 
 DYNAMIC = frozenset({"_ENV", "_G", "load"})
 """Names that a script can use to define globals that parsing does not show."""
 _BENDING = frozenset({"setmetatable", "rawset"})
 _CATCHING = frozenset({"pcall", "xpcall", "coroutine"})
 _STOPPING = frozenset({"exit", "getmetatable"})
-_FUNCTIONS = frozenset({"function_definition", "function_declaration"})
 _BRANCHES = frozenset({"if_statement", "elseif_statement", "while_statement"})
+_LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
+
+
+def _leaves(node: Node) -> bool:
+    if node.kind == "while_statement":
+        condition = node.get("condition")
+        return condition is not None and condition.kind == "true"
+    name = node.get("name") if node.kind == "function_call" else None
+    return node.kind in LEAVING or (name is not None and name.text in _LEAVING_CALLS)
 
 
 def _is_start(value: Node) -> bool:
@@ -23,6 +44,7 @@ def _is_start(value: Node) -> bool:
     return value.kind in ("number", "true", "false") or value.text in ("{}", '""', "''")
 
 
+@dataclass(eq=False, slots=True)
 class Variable:
     """A local variable or a parameter of a script.
 
@@ -31,26 +53,19 @@ class Variable:
     as ``[1]``. ``reads`` counts all places that name the variable, and the last of them begins at byte ``last``.
     ``value`` is the expression in the declaration, and ``items`` the first argument of the call that a loop goes
     through, such as ``list`` in ``ipairs(list)``. ``is_counter`` is True for the variable of a loop over numbers.
-
-    Args:
-        name: The name of the variable.
-        node: The node of the name in the declaration.
     """
 
-    __slots__ = ("changes", "fills", "is_counter", "items", "last", "name", "node", "picks", "reads", "uses", "value")
-
-    def __init__(self, name: str, node: Node) -> None:
-        self.name = name
-        self.node = node
-        self.reads = 0
-        self.picks = 0
-        self.last = 0
-        self.changes = 0
-        self.uses = 0
-        self.fills = 0
-        self.value: Node | None = None
-        self.items: Node | None = None
-        self.is_counter = False
+    name: str
+    node: Node
+    reads: int = 0
+    picks: int = 0
+    last: int = 0
+    changes: int = 0
+    uses: int = 0
+    fills: int = 0
+    value: Node | None = None
+    items: Node | None = None
+    is_counter: bool = False
 
     @property
     def start(self) -> int:
@@ -80,10 +95,6 @@ class Scopes:
     reads, and ``escaping`` the names of those that it uses for more than reading a field. ``fields`` contains the names
     of all fields that the script assigns, in any table. ``locals`` contains the line of the first declaration of each
     local name. ``hidden`` contains pairs of local variables with the same name: the second one is hidden by the first.
-
-    Args:
-        root: The node of the whole script.
-        follows_others: True for a chunk of a session, since earlier chunks can have changed globals and tables.
     """
 
     def __init__(self, root: Node, *, follows_others: bool = False) -> None:
@@ -97,10 +108,22 @@ class Scopes:
         self._reads: Counter[str] = Counter()
         self._read: set[str] = set()
         self._named: dict[int, Node] = {}
+        self._returning: dict[int, bool] = {}
         self._variables: dict[int, Variable] = {}
         self._scopes: list[dict[str, Variable]] = []
         self._filled: list[Variable | None] = []
+        self.root = root
         self._block(root)
+
+    @cached_property
+    def nodes(self) -> list[Node]:
+        """All nodes of the script, in the order of the source."""
+        return list(self.root.walk())
+
+    @cached_property
+    def around(self) -> dict[int, Node]:
+        """The node around each node, by the id of the inner one."""
+        return {id(child): node for node in self.nodes for child in node.children}
 
     @property
     def is_dynamic(self) -> bool:
@@ -157,10 +180,29 @@ class Scopes:
         is_field = name is not None and name.kind != "identifier"
         return not is_field and (bool(self.globals & _CATCHING) or not self.uses_of(function))
 
-    def dead_parts(self, root: Node) -> Iterator[Node]:
+    @cached_property
+    def leaving(self) -> set[int]:
+        """The ids of nodes that can leave their block or run for ever, so that the code after them might not run."""
+        found: set[int] = set()
+        for node in filter(_leaves, self.nodes):
+            outer: Node | None = node
+            while outer and id(outer) not in found and outer.kind not in FUNCTIONS:
+                found.add(id(outer))
+                outer = self.around.get(id(outer))
+        return found
+
+    def returns_value(self, function: Node) -> bool:
+        """Return True if a function of the script can return something other than nil."""
+        if function.start not in self._returning:
+            body = function.get("body")
+            returned = [each for each in (body.walk_own() if body else ()) if each.kind == "return_statement"]
+            self._returning[function.start] = any(value.kind != "nil" for each in returned for value in values_of(each))
+        return self._returning[function.start]
+
+    def dead_parts(self) -> Iterator[Node]:
         """Yield the blocks that certainly never run: under ``if false``, and of functions that nothing calls."""
-        for node in root.walk():
-            if node.kind in _FUNCTIONS:
+        for node in self.nodes:
+            if node.kind in FUNCTIONS:
                 never = not self.uses_of(node)
             else:
                 never = node.kind in _BRANCHES and self._is_never_true(node.get("condition"))
@@ -210,9 +252,8 @@ class Scopes:
         return None
 
     def _visit(self, node: Node) -> None:
-        visit = getattr(self, f"_visit_{node.kind}", None)
-        if visit:
-            visit(node)
+        if visit := _VISITS.get(node.kind):
+            visit(self, node)
         else:
             for child in node.children:
                 self._visit(child)
@@ -228,27 +269,22 @@ class Scopes:
         self._block(node)
 
     def _visit_variable_declaration(self, node: Node) -> None:
-        inner = node.first("assignment_statement") or node
-        values, names = inner.first("expression_list"), inner.first("variable_list")
-        if values:
-            self._visit(values)
-        for index, name in enumerate(names.all("name") if names else ()):
+        for each in values_of(node):
+            self._visit(each)
+        for name, value in assigned(node):
             outer = next((scope[name.text] for scope in reversed(self._scopes) if name.text in scope), None)
             variable = self._declare(name)
             if outer and outer is not variable:
                 self.hidden.append((variable, outer))
-            variable.value = values.children[index] if values and index < len(values.children) else None
-            self._name(name, variable.value)
+            variable.value = value
+            self._name(name, value)
 
     def _visit_assignment_statement(self, node: Node) -> None:
-        for child in reversed(node.children):
-            if child.kind != "variable_list":
-                self._visit(child)
-                continue
-            values = node.first("expression_list")
-            for index, target in enumerate(child.children):
-                self._assign(target)
-                self._name(target, values.children[index] if values and index < len(values.children) else None)
+        for each in values_of(node):
+            self._visit(each)
+        for target, value in assigned(node):
+            self._assign(target)
+            self._name(target, value)
 
     def _assign(self, target: Node) -> None:
         if target.kind != "identifier":
@@ -266,7 +302,7 @@ class Scopes:
 
     def _name(self, name: Node, value: Node | None) -> None:
         """Record the name that a function is assigned to. Do nothing if the value is not a function."""
-        if name.kind == "identifier" and value and value.kind in ("function_definition", "function_declaration"):
+        if name.kind == "identifier" and value and value.kind in FUNCTIONS:
             self._named[value.start] = name
 
     def _note_fill(self, target: Node) -> None:
@@ -301,30 +337,23 @@ class Scopes:
         self._visit_function_definition(node)
 
     def _visit_function_definition(self, node: Node) -> None:
-        parameters = node.get("parameters")
         self._scopes.append({})
         name = node.get("name")
         if name and name.kind == "method_index_expression":
             self._scopes[-1]["self"] = Variable("self", name)
-        self._block(node.get("body"), *(parameters.all("name") if parameters else ()))
+        self._block(node.get("body"), *parameters_of(node))
         self._scopes.pop()
 
     def _visit_for_statement(self, node: Node) -> None:
         clause = node.get("clause")
-        names: list[Node] = []
-        iterators = clause.first("expression_list") if clause else None
         for child in clause.children if clause else ():
-            if child.kind == "variable_list":
-                names += child.all("name")
-            elif child.field == "name":
-                names.append(child)
-            else:
+            if child.kind != "variable_list" and child.field != "name":
                 self._visit(child)
         self._scopes.append({})
-        items = first_argument(iterators.children[0]) if iterators and iterators.children else None
-        for name in names:
+        items = next(map(first_argument, values_of(clause)), None)
+        for name in [*targets_of(clause), *clause.all("name")] if clause else ():
             variable = self._declare(name)
-            variable.is_counter = clause is not None and clause.kind == "for_numeric_clause"
+            variable.is_counter = name.field == "name" and clause is not None and clause.kind == "for_numeric_clause"
             variable.items = items
         self._block(node.get("body"))
         self._scopes.pop()
@@ -365,4 +394,21 @@ class Scopes:
     def _visit_attribute(self, node: Node) -> None:
         """Ignore ``<const>`` and ``<close>``, since these words are not variables."""
 
-    _visit_goto_statement = _visit_label_statement = _visit_attribute
+
+_VISITS: dict[str, Callable[[Scopes, Node], None]] = {
+    "identifier": Scopes._visit_identifier,
+    "block": Scopes._visit_block,
+    "variable_declaration": Scopes._visit_variable_declaration,
+    "assignment_statement": Scopes._visit_assignment_statement,
+    "function_declaration": Scopes._visit_function_declaration,
+    "function_definition": Scopes._visit_function_definition,
+    "for_statement": Scopes._visit_for_statement,
+    "repeat_statement": Scopes._visit_repeat_statement,
+    "dot_index_expression": Scopes._visit_dot_index_expression,
+    "method_index_expression": Scopes._visit_method_index_expression,
+    "bracket_index_expression": Scopes._visit_bracket_index_expression,
+    "field": Scopes._visit_field,
+    "attribute": Scopes._visit_attribute,
+    "goto_statement": Scopes._visit_attribute,
+    "label_statement": Scopes._visit_attribute,
+}

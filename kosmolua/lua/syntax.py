@@ -35,24 +35,20 @@ _STRING_OR_COMMENT = re.compile(
 QUOTES = ('"', "'")
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
 _chunks = local()
+FUNCTIONS = frozenset({"function_definition", "function_declaration"})
+LOOPS = frozenset({"for_statement", "while_statement", "repeat_statement"})
+LEAVING = frozenset({"return_statement", "goto_statement", "break_statement"})
 
 
 class Node:
     """A node of the syntax tree of a script.
 
-    ``children`` contains the nodes inside this node, without brackets, commas and keywords.
-
-    Args:
-        kind: The name of the node in the grammar of tree-sitter-lua, such as ``function_call``.
-        field: The role of the node in its parent, such as ``arguments``, or an empty string.
-        start: The offset of the first byte of the node in the source.
-        end: The offset of the first byte after the node.
-        line: The line where the node begins, counted from 1.
-        column: The column where the node begins, in bytes, counted from 1.
-        source: The whole source of the script.
+    ``kind`` is its name in the grammar of tree-sitter-lua, such as ``function_call``, and ``field`` its role around it,
+    such as ``arguments``. Lines and columns count from 1, columns and offsets in bytes. ``children`` contains the nodes
+    inside this node, without brackets, commas and keywords.
     """
 
-    __slots__ = ("children", "column", "end", "field", "kind", "line", "source", "start")
+    __slots__ = ("_text", "children", "column", "end", "field", "kind", "line", "source", "start")
 
     def __init__(self, kind: str, field: str, start: int, end: int, line: int, column: int, source: bytes) -> None:
         self.kind = kind
@@ -63,6 +59,7 @@ class Node:
         self.column = column
         self.source = source
         self.children: list[Node] = []
+        self._text: str | None = None
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.line}:{self.column} {self.text[:40]!r}>"
@@ -70,7 +67,9 @@ class Node:
     @property
     def text(self) -> str:
         """The part of the source that belongs to the node."""
-        return self.source[self.start : self.end].decode("utf-8", "replace")
+        if self._text is None:
+            self._text = self.source[self.start : self.end].decode("utf-8", "replace")
+        return self._text
 
     def get(self, field: str) -> Node | None:
         """Return the first child with the role ``field``, such as ``arguments``, or None."""
@@ -98,17 +97,18 @@ class Node:
             yield node
             waiting.extend(reversed(node.children))
 
+    def walk_own(self) -> Iterator[Node]:
+        """Yield the node and all nodes inside it, except those inside functions."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            if node.kind not in FUNCTIONS:
+                waiting.extend(reversed(node.children))
+
 
 class SyntaxProblem(NamedTuple):
-    """A syntax error: a place where a source is not Lua.
-
-    Args:
-        line: The line of the error, counted from 1.
-        column: The column of the error, counted from 1.
-        near: The unexpected text. It is empty at the end of the source.
-        missing: The text that is missing, or an empty string.
-        last_line: The line where the unexpected text ends.
-    """
+    """A syntax error: the text ``near`` is unexpected, or another text is missing. Lines and columns count from 1."""
 
     line: int
     column: int
@@ -118,12 +118,7 @@ class SyntaxProblem(NamedTuple):
 
 
 class Script(NamedTuple):
-    """A parsed script.
-
-    Args:
-        root: The node of the whole source.
-        problems: The syntax errors, in the order of the source; empty if the source is Lua.
-    """
+    """A parsed script; without problems, it is Lua."""
 
     root: Node
     problems: list[SyntaxProblem]
@@ -298,10 +293,34 @@ def base_of(node: Node) -> Node:
     return node
 
 
+def arguments_of(call: Node | None) -> list[Node]:
+    """Return the expressions of the arguments of a call, or an empty list for anything else."""
+    arguments = call.get("arguments") if call and call.kind == "function_call" else None
+    return [each for each in arguments.children if each.field == ""] if arguments else []
+
+
 def first_argument(call: Node | None) -> Node | None:
     """Return the expression of the first argument of a call, or None for anything else."""
-    arguments = call.get("arguments") if call and call.kind == "function_call" else None
-    return arguments.children[0] if arguments and arguments.children else None
+    return next(iter(arguments_of(call)), None)
+
+
+def parameters_of(function: Node) -> list[Node]:
+    """Return the names of the parameters of a function."""
+    parameters = function.get("parameters")
+    return parameters.all("name") if parameters else []
+
+
+def targets_of(statement: Node) -> list[Node]:
+    """Return what a declaration, an assignment or a loop gives values to."""
+    names = (statement.first("assignment_statement") or statement).first("variable_list")
+    return names.all("name") if names else []
+
+
+def values_of(statement: Node | None) -> list[Node]:
+    """Return the expressions of a declaration, an assignment, a ``return`` or the clause of a loop."""
+    inner = (statement.first("assignment_statement") or statement) if statement else None
+    expressions = inner.first("expression_list") if inner else None
+    return expressions.children if expressions else []
 
 
 def key_of(node: Node) -> str | None:
@@ -323,12 +342,9 @@ def keys_of(table: Node | None) -> list[str]:
 
 def assigned(statement: Node) -> Iterator[tuple[Node, Node | None]]:
     """Yield each variable that an assignment or a declaration names, with the assigned expression or None."""
-    inner = statement.first("assignment_statement") or statement
-    targets, values = inner.first("variable_list"), inner.first("expression_list")
-    given = list(values.children) if values else []
-    for index, target in enumerate(targets.all("name") if targets else []):
-        value = given[index] if index < len(given) else None
-        yield target, value
+    values = values_of(statement)
+    for index, target in enumerate(targets_of(statement)):
+        yield target, values[index] if index < len(values) else None
 
 
 class Use(NamedTuple):
@@ -361,8 +377,7 @@ def uses_in(source: str, integration: str) -> Iterator[Use]:
                 if path is not None and target.kind == "identifier":
                     variables[target.text] = path
         elif node.kind == "function_call":
-            arguments = node.get("arguments")
-            given = [*node.all("name"), *(arguments.children if arguments else [])]
+            given = [*node.all("name"), *arguments_of(node)]
             if given[0].text in ("pcall", "xpcall"):
                 del given[0]
             yield from _use(given, variables, integration)

@@ -1,7 +1,6 @@
 """What can be known about the values of a script's expressions before the script runs.
 
-In this package, only this module and ``kosmolua.lua.calls`` inspect the types of ``kosmolua.schema``, which are the
-declared types of the parameters and results of functions.
+In this package, only this module and ``kosmolua.lua.calls`` inspect the declared types of ``kosmolua.schema``.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple, TypeGuard
 
-from kosmolua.lua.syntax import Node
+from kosmolua.lua.syntax import Node, string_of
 from kosmolua.schema.function import Function
 from kosmolua.schema.luacats import label
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
@@ -20,16 +19,11 @@ from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, 
 MIN_LIKENESS = 0.75
 """How similar a name must be to be suggested, from 0 to 1. Many short names are slightly similar to each other."""
 
-
 _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
-
-
 _OF_PAGES = frozenset(
     ("cursor", "next_cursor", "next_page", "data", "result", "results", "items", "ok", "error", "success", "has_more")
 )
 """Keys that only whole responses of services have, but no parts of responses."""
-
-
 _PAGING = frozenset(("cursor", "next_page", "has_more", "next_start_time", "next_end_time", "total", "incomplete"))
 """Keys that a page of a list can have in addition to the list itself."""
 
@@ -39,15 +33,11 @@ class Unknown:
 
 
 class Missing(NamedTuple):
-    """A value that is certainly nil.
-
-    Args:
-        what: What is missing, for messages, such as ``the global 'prnt'``.
-        hint: What to write instead, or an empty string.
-    """
+    """A value that is certainly nil; ``of`` is ``text`` or ``list`` if it would be a field of one."""
 
     what: str
     hint: str = ""
+    of: str = ""
 
 
 class Undefined(NamedTuple):
@@ -58,11 +48,7 @@ class Undefined(NamedTuple):
 
 
 class Absent(NamedTuple):
-    """The value of a field that the type of a result does not declare. It is probably nil.
-
-    Args:
-        node: The expression that looks up the field.
-    """
+    """The value of a field that the type of a result does not declare. It is probably nil."""
 
     node: Node
 
@@ -70,10 +56,8 @@ class Absent(NamedTuple):
 class Branch(NamedTuple):
     """The table ``app``, or a table inside it that leads to functions.
 
-    Args:
-        depth: 0 for ``app``, 1 for ``app.integrations``, 2 for an integration, and 3 for an account.
-        integration: The name of the integration; empty for ``app`` and ``app.integrations``.
-        account: The name of the account if the script names one, or ``*`` if the script computes the name.
+    ``depth`` is 0 for ``app``, 1 for ``app.integrations``, 2 for an integration, and 3 for an account. ``account`` is
+    ``*`` if the script computes its name.
     """
 
     depth: int
@@ -84,14 +68,8 @@ class Branch(NamedTuple):
 class Callee(NamedTuple):
     """A function of an integration.
 
-    Args:
-        path: The path of the function, such as ``render2.list_services``.
-        function: The description of the function.
-        account: The account that the script names, or ``default``, or ``*`` if the script computes the name.
-        may_have_changed: True if the parameters could have changed since they were read, as with tools of an MCP
-            server.
-        is_vague: True if the results are described by the OpenAPI document of a service, and not by a plugin's code.
-            They could then have more fields.
+    The parameters of tools of an MCP server ``may_have_changed`` since they were read. Results that a document
+    describes, and not a plugin's code, are vague: they could have more fields.
     """
 
     path: str
@@ -110,13 +88,10 @@ class Result(NamedTuple):
         is_optional: True if the value can be nil.
         may_be_null: True if the value can be ``json.null``, which counts as true in conditions.
         may_be_error: True if the value can be an error instead, like the second value of ``pcall``.
-        may_be_call_error: True if such an error would come from a failed call: a table with ``code``, ``message`` and
-            so on.
+        may_be_call_error: True if such an error would come from a failed call: a table with ``code`` and so on.
         part_of: If the value is a field, the record that contains it and its key there, else None.
-        is_vague: True if the type comes from the OpenAPI document of a service, and not from a plugin's code. The value
-            can then have further fields.
-        may_be_absent: True if the value can be nil for another reason than its type: it may be the field of an error,
-            the item behind the end of a list, or a variable without a value.
+        is_vague: True if a document, and not a plugin's code, has the type. The value can then have further fields.
+        may_be_absent: True if the value can be nil for another reason than its type, as an item behind a list's end.
     """
 
     type: Type
@@ -131,12 +106,7 @@ class Result(NamedTuple):
 
 
 class Secrets(NamedTuple):
-    """The table ``secrets``, in which a script finds the secrets of its run.
-
-    Args:
-        names: The names of the secrets.
-        is_complete: True if the run certainly has no other secrets.
-    """
+    """The table ``secrets``, in which a script finds the secrets of its run."""
 
     names: tuple[str, ...]
     is_complete: bool = True
@@ -163,11 +133,8 @@ class Closure(NamedTuple):
 class Literal(NamedTuple):
     """A value that is written in the source, or a value of which only the Lua type is known.
 
-    Args:
-        kind: The type of the value: ``string``, ``number``, ``boolean`` or ``table``.
-        value: The value itself. None for a table, for a string with escapes, and if only the type is known.
-        node: The expression in the source, or None if only the type is known.
-        counts: The type of the items of a list, if the value is the place of one of them in a loop.
+    ``kind`` is the type in Lua. ``value`` is None for tables and strings with escapes; it and ``node`` are None if only
+    the type is known. ``counts`` is the type of a list's items, if the value is the place of one in a loop.
     """
 
     kind: str
@@ -289,12 +256,7 @@ def has_field(value: Value, key: str) -> bool:
 
 
 def kind_of(value: Value, *, or_nil: bool = False) -> str:
-    """Return the Lua type that a value certainly has, such as ``string``, or an empty string if that is not known.
-
-    Args:
-        value: The value, as far as it is known.
-        or_nil: True to return the type even if the value can be nil instead.
-    """
+    """Return the Lua type that a value certainly has, such as ``string``, or an empty string if that is not known."""
     if isinstance(value, Literal):
         return value.kind
     if isinstance(value, Closure):
@@ -366,3 +328,26 @@ def near_field(kind: Type, key: str) -> str:
         return near[0]
     maps = [field for field, inner in fields.items() if isinstance(inner, Map)]
     return f"{maps[0]}.{key}" if len(maps) == 1 and key not in _OF_PAGES else ""
+
+
+def number_of(text: str) -> int | float | None:
+    """Return the value of a number in Lua's notation, or None if Python cannot read this notation."""
+    try:
+        return int(text, 16) if text[:2].lower() == "0x" else int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def literal_of(node: Node) -> Literal | None:
+    """Return a :class:`Literal` for the node of a literal, or None for the node of any other expression."""
+    if node.kind == "string":
+        return Literal("string", string_of(node), node)
+    if node.kind == "number":
+        return Literal("number", number_of(node.text), node)
+    if node.kind in ("true", "false"):
+        return Literal("boolean", node.kind == "true", node)
+    return Literal("table", None, node) if node.kind == "table_constructor" else None

@@ -1,0 +1,745 @@
+"""Evaluates a script without running it: what is known about the value of each expression, from top to bottom."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from kosmolua.lua import idioms
+from kosmolua.lua.dependence import Dependence, leads_to_known_functions
+from kosmolua.lua.environment import GLOBALS, LIBRARIES
+from kosmolua.lua.fields import Catalog, Fields
+from kosmolua.lua.findings import Findings, Mode
+from kosmolua.lua.scopes import Scopes, Variable
+from kosmolua.lua.sites import Site, sites_of
+from kosmolua.lua.syntax import (
+    Node,
+    arguments_of,
+    assigned,
+    base_of,
+    first_argument,
+    key_of,
+    operator_of,
+    parameters_of,
+    targets_of,
+    values_of,
+)
+from kosmolua.lua.values import (
+    UNKNOWN,
+    Branch,
+    Builtin,
+    Callee,
+    Closure,
+    Library,
+    Literal,
+    Missing,
+    Nil,
+    Result,
+    Secrets,
+    Undefined,
+    Value,
+    decoded,
+    field_of,
+    is_list,
+    is_table,
+    item_in,
+    kind_of,
+    literal_of,
+    record_keys,
+)
+from kosmolua.lua.variables import NOTHING_HELD, Flow, Gathered, Held
+from kosmolua.schema.types import List, Type
+from kosmolua.suggestions import did_you_mean
+
+ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
+NOTHING = {
+    "table.sort": "it sorts the list that it gets",
+    "table.insert": "it changes the list that it gets",
+    "print": "it returns nothing",
+    "write": "it returns nothing",
+}
+"""Functions that return nothing, each with a phrase that says what it does instead."""
+_KINDS = {
+    **dict.fromkeys(("os.time", "os.clock", "os.difftime", "string.len", "rawlen", "time.now", "time.parse"), "number"),
+    **dict.fromkeys(("math.floor", "math.ceil", "math.abs", "math.max", "math.min", "math.random"), "number"),
+    **dict.fromkeys(("tostring", "type", "string.format", "string.rep", "string.upper", "string.lower"), "string"),
+    **dict.fromkeys(
+        ("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode", "time.format"), "string"
+    ),
+}
+"""Functions whose result is never nil and always has the same Lua type, each with that type."""
+
+
+class Call(NamedTuple):
+    """A call of a built-in function, or of a method, with at least one argument."""
+
+    node: Node
+    name: str
+    given: Sequence[Node]
+    values: Sequence[Value]
+
+
+class Rules(NamedTuple):
+    """What is looked for while a script is evaluated. Each rule is a function that adds findings."""
+
+    nodes: Mapping[str, Sequence[Callable[[Evaluator, Node], None]]]
+    calls: Mapping[str, Sequence[Callable[[Evaluator, Call], None]]]
+    whole: Sequence[Callable[[Evaluator], None]]
+
+
+class Evaluator:
+    """One evaluation of a script from top to bottom, done by the constructor. The results are in the attributes.
+
+    The body of a function is evaluated where the function is called, with what is known about the arguments. Functions
+    without a known call are evaluated at the end. ``dropped`` contains functions of integrations whose results the
+    script ignores or uses only for single items, and ``kept`` those whose results it uses in any other way.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        root: Node,
+        rules: Rules,
+        params: Type | None = None,
+        known: Mapping[str, Value] | None = None,
+        secrets: Secrets | None = None,
+        held: Held = NOTHING_HELD,
+        scopes: Scopes | None = None,
+    ) -> None:
+        self.root = root
+        self.is_chunk_of_session = known is not None
+        self.scopes = scopes or Scopes(root, follows_others=known is not None)
+        self.findings = Findings()
+        self.fields = Fields(catalog, self.scopes, self.findings)
+        self.gathered = Gathered(self.scopes, self.findings)
+        self.dropped: set[str] = set()
+        self.kept: set[str] = set()
+        self._rules = rules
+        self._arguments = catalog, root, rules, params, known, secrets
+        self._params = params
+        self._secrets = secrets
+        self._held = held
+        self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
+        self._flow = Flow(self.scopes)
+        self._variables: dict[Variable, Value] = {}
+        self._known: dict[int, Value] = {}
+        self._caught: dict[int, Value] = {}
+        self._closures: dict[int, Closure] = {}
+        self._entered: set[int] = set()
+        self._statements: set[int] = set()
+        self._peeked: set[int] = set()
+        self._conditions: list[str] = []
+        self._tested: set[int] = set()
+        self._tests: list[str] | None = None
+        self._ends: list[int] = []
+        self._knows_null = b".null" in root.source
+        self._evaluate()
+
+    def _evaluate(self) -> None:
+        if not self.scopes.is_certain:
+            self.findings.mode = Mode.POSSIBLE
+        self._block(self.root)
+        self.findings.mode = Mode.POSSIBLE
+        while waiting := [each for start, each in self._closures.items() if start not in self._entered]:
+            for closure in waiting:
+                with self.findings.at_least(Mode.PROTECTED if self.scopes.may_catch(closure.node) else Mode.POSSIBLE):
+                    self._body(closure, [])
+
+    def settled(self) -> Evaluator:
+        """Return the evaluation with all its findings.
+
+        If it found out something about variables that change, the script is evaluated again with that.
+        """
+        held = self._flow.held()
+        last = Evaluator(*self._arguments, held, self.scopes) if held else self
+        last._settle()
+        return last
+
+    def _settle(self) -> None:
+        for rule in self._rules.whole:
+            rule(self)
+        if self.scopes.may_share_globals:
+            return
+        if any(charge.effect != "read" for charge in self.fields.bill):
+            self.findings.harden()
+            self._refuse_mistakes()
+        self.findings.soften(list(self.scopes.dead_parts()))
+
+    def _refuse_mistakes(self) -> None:
+        """Turn each mistake on which a change depends into an error."""
+        if not self.findings.mistakes:
+            return
+        changes = Dependence(self.root, self.scopes, self.known)
+        for mistake in self.findings.mistakes.values():
+            if changes.writes_between(*mistake.within) if mistake.within else changes.decides(mistake.node):
+                self.findings.refuse(mistake)
+
+    @property
+    def is_read_only(self) -> bool:
+        """True if the script certainly changes nothing: each function that it uses from ``app`` only reads."""
+        if any(charge.effect != "read" for charge in self.fields.bill):
+            return False
+        return leads_to_known_functions(self.root, self.scopes, self.known)
+
+    def sites(self) -> list[Site]:
+        """Return the places where the script calls functions of integrations; none for a chunk of a session.
+
+        Functions of earlier chunks have the lines of their own chunks.
+        """
+        return [] if self.is_chunk_of_session else sites_of(self.root, self.scopes, self.known)
+
+    def session(self) -> dict[str, Value]:
+        """Return what is known about globals after this chunk of a session, for the check of the next chunk."""
+        found = self._session | dict.fromkeys(self.scopes.defined, UNKNOWN)
+        for statement in self.root.children:
+            if statement.kind in ("variable_declaration", "assignment_statement"):
+                for target, node in assigned(statement):
+                    value = self.value(node)
+                    found[target.text] = value if isinstance(value, (Branch, Callee)) else UNKNOWN
+        return found
+
+    def value(self, node: Node | None) -> Value:
+        """Return what is known about the value of an expression. An expression is evaluated only the first time."""
+        if node is None:
+            return UNKNOWN
+        if (found := self._known.get(id(node))) is not None:
+            return found
+        read = _EXPRESSIONS.get(node.kind)
+        value = read(self, node) if read else self._parts(node)
+        if isinstance(value, Nil) and self._is_expected_nil(node):
+            value = UNKNOWN
+        self._known[id(node)] = value
+        for rule in self._rules.nodes.get(node.kind, ()):
+            rule(self, node)
+        return value
+
+    def argument(self, node: Node | None) -> Value:
+        """Return what is known about the value of an argument.
+
+        If the argument is a variable that holds a table, nothing is known about the table if the script uses the
+        variable elsewhere, since it could have changed the table there.
+        """
+        value = self.value(node)
+        if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
+            return value
+        variable = self.scopes.variable(node) if node else None
+        return value if variable and variable.table is value.node and variable.is_as_written else UNKNOWN
+
+    def known(self, node: Node) -> Value | None:
+        """Return what was found out about an expression, or None if the evaluation has not reached it."""
+        return self._known.get(id(node))
+
+    def block_end(self) -> int:
+        """Return where the block ends that is being evaluated."""
+        return self._ends[-1]
+
+    def enter(self, closure: Closure, values: Sequence[Value]) -> None:
+        """Record a call of a function of the script. On the first call, evaluate the body of the function.
+
+        If the script uses the function in several places, only what all calls have in common is known about a
+        parameter.
+        """
+        uses, names = self.scopes.uses_of(closure.node), parameters_of(closure.node)
+        given = [values[index] if index < len(values) else UNKNOWN for index in range(len(names))]
+        if uses > 1:
+            for name, value in zip(names, given, strict=True):
+                self._flow.give_to(name, value, uses)
+            given = [self._held.get(name.start, UNKNOWN) for name in names]
+        if closure.node.start not in self._entered:
+            self._body(closure, given)
+
+    def _body(self, closure: Closure, values: Sequence[Value]) -> None:
+        node = closure.node
+        self._entered.add(node.start)
+        for name, value in zip(parameters_of(node), values, strict=False):
+            is_sorted_out = re.search(rf"\btype\(\s*{re.escape(name.text)}\s*\)", node.text)
+            self._set(name, UNKNOWN if is_sorted_out else value)
+        self._flow.open(closure)
+        with self.findings.at_least(Mode.CERTAIN):
+            self._block(node.get("body"))
+        self._flow.close()
+
+    def returned(self, function: Value) -> Value:
+        """Return what is known about the result of a function of the script or of an integration."""
+        if isinstance(function, Callee):
+            returns = function.function.returns
+            source = f"the result of {function.function.name}"
+            return Result(returns, source, is_vague=function.is_vague) if returns else UNKNOWN
+        return self._flow.returned(function) if isinstance(function, Closure) else UNKNOWN
+
+    def is_guarded(self, node: Node) -> bool:
+        """Return True if an expression runs only under a condition in which the same expression occurs."""
+        whole = re.compile(rf"(?<![\w.]){re.escape(node.text)}(?!\w)") if self._conditions else None
+        return whole is not None and any(map(whole.search, self._conditions))
+
+    def is_tested(self, node: Node) -> bool:
+        """Return True if an expression is part of a condition that asks whether it is nil."""
+        return id(node) in self._tested or self.is_guarded(node)
+
+    def may_be_tested(self, node: Node) -> bool:
+        """Return True if a condition anywhere in the script contains an expression, or the field that it looks up."""
+        if self._tests is None:
+            tests = (each.get("condition") or each.get("left") for each in self.scopes.nodes if _is_test(each))
+            self._tests = [each.text for each in tests if each]
+        ending = node.text if node.kind == "identifier" else f".{key_of(node)}"
+        whole = re.compile(rf"{re.escape(ending)}(?!\w)")
+        return any(map(whole.search, self._tests))
+
+    def is_statement(self, call: Node) -> bool:
+        """Return True if a call is a statement, so that nothing uses its result."""
+        return id(call) in self._statements
+
+    def _is_expected_nil(self, node: Node) -> bool:
+        """Return True if an expression that seems to be nil occurs in a condition around it, as in ``x and f(x)``.
+
+        Return False for globals of other languages, such as ``null``, which scripts use by mistake.
+        """
+        return node.text not in idioms.GLOBALS and self.is_guarded(node)
+
+    def _test(self, node: Node | None) -> None:
+        """Evaluate a condition. Add a finding if its value can be ``json.null``, which, unlike nil, counts as true."""
+        self._tested.add(id(node))
+        value = self.value(node)
+        if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
+            hint = f"{node.text} ~= json.null is false for it"
+            self.findings.warn(node, f"{value.source} may be json.null, which is true, unlike nil", hint)
+
+    def _set(self, name: Node, value: Value) -> None:
+        if variable := self.scopes.variable(name):
+            self._variables[variable] = self._held.get(variable.start, UNKNOWN) if variable.changes else value
+
+    # Expressions
+
+    def _parts(self, node: Node) -> Value:
+        for child in node.children:
+            self._statement(child)
+        return UNKNOWN
+
+    def _literal(self, node: Node) -> Value:
+        return literal_of(node) or UNKNOWN
+
+    def _table(self, node: Node) -> Value:
+        for field in node.children:
+            name = field.get("name")
+            self.value(name if name and name.kind != "identifier" else None)
+            item = field.get("value")
+            if item and isinstance(value := self.value(item), Undefined):
+                self.findings.undefined(item, value)
+        return Literal("table", None, node)
+
+    def _function(self, node: Node) -> Value:
+        return self._closures.setdefault(node.start, Closure(node))
+
+    def _parentheses(self, node: Node) -> Value:
+        return self.value(node.children[0]) if node.children else UNKNOWN
+
+    def _nil(self, node: Node) -> Value:
+        return Missing(node.text)
+
+    def _name(self, node: Node) -> Value:
+        name, variable = node.text, self.scopes.variable(node)
+        if variable:
+            return self._variables.get(variable, UNKNOWN)
+        if name in self.scopes.defined:
+            return self._held.get(name, UNKNOWN)
+        if name in self._session:
+            return self._session[name]
+        if name == "app":
+            return Branch(0)
+        if name == "params" and self._params:
+            return Result(self._params, "params")
+        if self.scopes.is_dynamic:
+            return UNKNOWN
+        if name == "secrets" and self._secrets:
+            return self._secrets
+        if name in LIBRARIES:
+            return Library(name)
+        return Builtin(name) if name in GLOBALS else Undefined(name, self._meant_by(node) or "")
+
+    def _meant_by(self, name: Node) -> str | None:
+        """Return a hint for a name that nothing defines, such as a similar known name, or None if there is none."""
+        word, declared = name.text, self.scopes.locals
+        if word in declared:
+            place = "further down" if declared[word] >= name.line else "in another block"
+            return f"it is declared local {place}, in line {declared[word]}: declare it earlier, outside both blocks"
+        above = {other for other, line in declared.items() if line <= name.line}
+        known = {*self.scopes.defined, *self._session, *GLOBALS, *above}
+        return idioms.GLOBALS.get(word) or did_you_mean(word, known)
+
+    def _dotted(self, node: Node) -> Value:
+        return self._field(node, key_of(node))
+
+    def _field(self, node: Node, key: str | None) -> Value:
+        """Return what is known about a field, and add a finding if a text or a list has no such field."""
+        found = self.fields.under(node, self.value(node.get("table")), key)
+        if isinstance(found, Missing) and found.of in ("text", "list") and not self.is_tested(node):
+            self.findings.mistake(node, f"there is no {found.what}: it is nil", found.hint)
+        return found
+
+    def _bracketed(self, node: Node) -> Value:
+        index = self.value(node.get("field"))
+        if isinstance(index, Literal) and index.kind == "number":
+            self._note_single_items(node.get("table"))
+        value = self.value(node.get("table"))
+        if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
+            return self.fields.at(node, value, index.value)
+        key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
+        if key is None:
+            self.fields.look_up(node, value, index)
+        return self._field(node, key)
+
+    def _binary(self, node: Node) -> Value:
+        operator, left, right = operator_of(node), node.get("left"), node.get("right")
+        if operator in ("and", "or"):
+            return self._choice(operator, left, right)
+        self.value(left)
+        self.value(right)
+        for side in (left, right) if operator in ("==", "~=") and "nil" in _kinds(left, right) else ():
+            self._test(side)
+        if operator == ".." or operator in ARITHMETIC:
+            return self._unbent(Literal("string" if operator == ".." else "number"))
+        return UNKNOWN
+
+    def _unbent(self, value: Value) -> Value:
+        """Return the value of an operator, unless a metatable could give it another one."""
+        return UNKNOWN if self.scopes.may_bend_tables else value
+
+    def _choice(self, operator: str, left: Node | None, right: Node | None) -> Value:
+        """Return what is known about ``a and b`` or ``a or b``.
+
+        ``x and x.y`` has the value of ``x.y``, or is nil. ``x or {}`` is treated as if it had the value of ``x``.
+        """
+        self._tested.add(id(left))
+        first = self.value(left)
+        self._test(left)
+        with self.findings.at_least(Mode.POSSIBLE):
+            self._conditions.append(left.text if left else "")
+            second = self.value(right)
+            self._conditions.pop()
+        if operator == "and":
+            return second._replace(is_optional=True) if isinstance(second, Result) else UNKNOWN
+        is_empty = isinstance(second, Literal) and second.kind == "table" and second.node and not second.node.children
+        return first if is_empty and isinstance(first, Result) and is_table(first.type) else UNKNOWN
+
+    def _unary(self, node: Node) -> Value:
+        operand, operator = node.get("operand"), operator_of(node)
+        value = self.value(operand)
+        if operator == "not":
+            self._test(operand)
+        if operator == "-" and isinstance(value, Literal) and isinstance(value.value, (int, float)):
+            return Literal("number", -value.value, node)
+        return self._unbent(Literal("number")) if operator == "#" else UNKNOWN
+
+    # Calls
+
+    def _call(self, node: Node) -> Value:
+        name, given = node.get("name"), arguments_of(node)
+        if name is None:
+            return UNKNOWN
+        if name.kind == "method_index_expression":
+            return self._call_method(node, name, given)
+        called = self.value(name)
+        if isinstance(called, Builtin) and called.name in ("pcall", "xpcall"):
+            return self._call_protected(node, called.name, given)
+        values = [self.value(each) for each in given]
+        self._note_use(node, [called, *values])
+        if isinstance(called, Callee):
+            return self.returned(called)
+        for each, value in zip(given, values, strict=True):
+            if isinstance(value, Undefined) and called != Builtin("type"):
+                self.findings.undefined(each, value)
+        if isinstance(called, Builtin):
+            return self._call_builtin(Call(node, called.name, given, values))
+        if not isinstance(called, Closure):
+            return UNKNOWN
+        self.enter(called, values)
+        if not self.scopes.returns_value(called.node):
+            return Missing(f"value that {name.text[:40]} returns", "write return before its last value")
+        return self.returned(called)
+
+    def _call_builtin(self, call: Call) -> Value:
+        self.gathered.call(call.name, call.given)
+        for rule in self._rules.calls.get(call.name, ()) if call.given else ():
+            rule(self, call)
+        if call.name == "json.decode" and call.values and isinstance(call.values[0], Literal):
+            return decoded(str(call.values[0].value))
+        if call.name == "parallel.map" and len(call.values) > 1:
+            item = self.returned(call.values[1])
+            if not isinstance(item, Result):
+                return UNKNOWN
+            return Result(List(item.type), "the result of parallel.map", is_vague=item.is_vague)
+        if call.name == "assert" and call.values and isinstance(call.values[0], Result):
+            return call.values[0]
+        if call.name in NOTHING:
+            return Missing(f"value that {call.name} returns", NOTHING[call.name])
+        return Literal(_KINDS[call.name]) if call.name in _KINDS else UNKNOWN
+
+    def _call_method(self, node: Node, name: Node, given: Sequence[Node]) -> Value:
+        table, key = name.get("table"), key_of(name) or ""
+        value, values = self.value(table), [self.value(each) for each in given]
+        if table is None:
+            return UNKNOWN
+        if isinstance(value, Nil):
+            self.findings.fail_on_nil(table, value, "index")
+            return UNKNOWN
+        found = self.fields.under(name, value, key)
+        if isinstance(found, Callee):
+            hint = f"call it with a dot: {table.text}.{key}(...)"
+            self.findings.fail(name, f"a colon passes {table.text} as an argument", hint)
+        elif isinstance(found, Missing):
+            self.findings.fail_on_nil(name, found, "call")
+        elif given and not isinstance(value, Library):
+            call = Call(node, f"string.{key}", [table, *given], [value, *values])
+            for rule in self._rules.calls.get(f"text:{key}", ()):
+                rule(self, call)
+        return Literal(_KINDS[f"string.{key}"]) if f"string.{key}" in _KINDS and kind_of(value) == "string" else UNKNOWN
+
+    def _call_protected(self, node: Node, name: str, given: Sequence[Node]) -> Value:
+        """Evaluate a call of ``pcall``. The body of a function of the script is code whose errors are caught."""
+        values = [self.value(each) for each in given]
+        self._note_use(node, values)
+        if not values:
+            return Literal("boolean")
+        passed = values[0]
+        if isinstance(passed, Closure):
+            with self.findings.at_least(Mode.PROTECTED):
+                self.enter(passed, [])
+        if given[0].kind == "function_call" and isinstance(passed, Result):
+            hint = f"pcall(f, arguments), as in {name}({(given[0].get('name') or given[0]).text}, ...)"
+            self.findings.fail(given[0], f"{name} takes a function, but this calls the function first", hint)
+        caught = self.returned(passed)
+        if isinstance(caught, Result) and name == "pcall":
+            is_call = isinstance(passed, Callee)
+            self._caught[id(node)] = caught._replace(may_be_error=True, may_be_call_error=is_call)
+        return Literal("boolean")
+
+    def _note_single_items(self, items: Node | None) -> None:
+        """Record that the script takes a single item from the list in a call's result, as in ``f().items[1]``.
+
+        A warning about unread pages of that list is then not needed.
+        """
+        call = items.get("table") if items and items.kind == "dot_index_expression" else None
+        if call and call.kind == "function_call":
+            self._peeked.add(id(call))
+
+    def _note_use(self, call: Node, values: Sequence[Value]) -> None:
+        """Record whether the result of a call is used, for the called function and for functions among the arguments.
+
+        The result of ``parallel.map(list, f)`` consists of the results of ``f``, so using one uses the other.
+        """
+        uses = self.dropped if id(call) in self._statements or id(call) in self._peeked else self.kept
+        uses.update(value.path for value in values if isinstance(value, Callee))
+
+    # Statements
+
+    def _block(self, block: Node | None) -> None:
+        self._ends.append(block.end if block else 0)
+        for statement in block.children if block else ():
+            self._statements.add(id(statement))
+            self._statement(statement)
+            if self.findings.mode is Mode.CERTAIN and id(statement) in self.scopes.leaving:
+                self.findings.mode = Mode.POSSIBLE
+        self._ends.pop()
+
+    def _statement(self, node: Node) -> None:
+        read = _STATEMENTS.get(node.kind)
+        if read is None:
+            self.value(node)
+            return
+        read(self, node)
+        for rule in self._rules.nodes.get(node.kind, ()):
+            rule(self, node)
+
+    def _do(self, node: Node) -> None:
+        self._block(node.get("body"))
+
+    def _repeat(self, node: Node) -> None:
+        self._block(node.get("body"))
+        self._test(node.get("condition"))
+
+    def _return(self, node: Node) -> None:
+        for index, each in enumerate(values_of(node)):
+            value = self.value(each)
+            if isinstance(value, Undefined) and value.hint:
+                self.findings.undefined(each, value)
+            if index == 0:
+                self._flow.give(value if self._comes_from_call(each) else UNKNOWN)
+
+    def _comes_from_call(self, node: Node | None) -> bool:
+        """Return True if an expression is the result of an integration's function, or a field or item of one."""
+        for _ in range(2):
+            node = node and base_of(node)
+            variable = self.scopes.variable(node) if node else None
+            if variable and not variable.changes:
+                node = variable.value
+        return node is not None and node.kind == "function_call" and isinstance(self.value(node.get("name")), Callee)
+
+    def _if(self, node: Node) -> None:
+        self._test(node.get("condition"))
+        with self.findings.at_least(Mode.POSSIBLE):
+            self._guarded(node, node.get("consequence"))
+            for alternative in node.all("alternative"):
+                self._test(alternative.get("condition"))
+                self._guarded(alternative, alternative.get("consequence") or alternative.get("body"))
+
+    def _while(self, node: Node) -> None:
+        self._test(node.get("condition"))
+        with self.findings.at_least(Mode.POSSIBLE):
+            self._guarded(node, node.get("body"))
+
+    def _guarded(self, node: Node, block: Node | None) -> None:
+        """Evaluate a block that runs only under a condition."""
+        condition = node.get("condition")
+        self._conditions.append(condition.text if condition else "")
+        self._block(block)
+        self._conditions.pop()
+
+    def _for(self, node: Node) -> None:
+        clause = node.get("clause")
+        if clause and clause.kind == "for_generic_clause":
+            self._generic(clause)
+        elif clause:
+            self._numeric(clause)
+        with self.findings.at_least(Mode.POSSIBLE):
+            self._block(node.get("body"))
+
+    def _numeric(self, clause: Node) -> None:
+        for node in filter(None, map(clause.get, ("start", "end", "step"))):
+            value = self.value(node)
+            if isinstance(value, Nil):
+                self.findings.fail_on_nil(node, value, "count with")
+        end, name = clause.get("end"), clause.get("name")
+        counted = end.get("operand") if end and operator_of(end) == "#" else None
+        if name and counted and isinstance(item := item_in(self.value(counted)), Result):
+            self._set(name, Literal("number", None, None, item.type))
+
+    def _generic(self, clause: Node) -> None:
+        names, given = targets_of(clause), values_of(clause)
+        for each in given:
+            self.value(each)
+        iterator = given[0] if given else None
+        if iterator and self.fields.is_plain_table(self.value(iterator)):
+            hint = f"for _, item in ipairs({iterator.text}) do"
+            self.findings.fail(iterator, f"{iterator.text} is a table, and a loop needs an iterator", hint)
+        for name, value in zip(names, self._iterated(iterator, names[0]), strict=False):
+            self._set(name, value)
+
+    def _iterated(self, call: Node | None, place: Node) -> Iterator[Value]:
+        """Yield what is known about the variables of a loop over a call of ``ipairs`` or ``pairs``."""
+        called = self.value(call.get("name")) if call and call.kind == "function_call" else UNKNOWN
+        value = self.argument(first_argument(call))
+        item, is_listed = item_in(value), isinstance(value, Result) and is_list(value.type)
+        if called == Builtin("ipairs") or (called == Builtin("pairs") and is_listed):
+            yield Literal("number", None, place, item.type if isinstance(item, Result) else None)
+        else:
+            yield UNKNOWN
+        if called not in (Builtin("ipairs"), Builtin("pairs")):
+            return
+        if item is UNKNOWN and called == Builtin("pairs") and isinstance(value, Result) and not record_keys(value.type):
+            inner = field_of(value.type, "")
+            item = Result(inner, f"an item of {value.source}", is_vague=value.is_vague) if inner else UNKNOWN
+        yield item
+
+    def _declaration(self, node: Node) -> None:
+        names, nodes = targets_of(node), values_of(node)
+        for name in names:
+            if (variable := self.scopes.variable(name)) and variable.is_only_picked_from:
+                self._note_single_items(variable.value)
+        values = self._values(nodes)
+        for index, name in enumerate(names):
+            absent = self._without_expression(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
+            value = values[index] if index < len(values) else absent
+            if not nodes:
+                self.gathered.declare(name)
+            self._flow.assign(name, value)
+            self._set(name, value)
+            if isinstance(value, Undefined):
+                self.findings.undefined(nodes[index], value)
+            elif isinstance(value, Missing) and nodes and nodes[min(index, len(nodes) - 1)].kind == "function_call":
+                if (variable := self.scopes.variable(name)) and index >= len(nodes) and not variable.uses:
+                    continue
+                place = nodes[index] if index < len(nodes) else name
+                self.findings.warn(place, f"there is no {value.what}: {name.text} is nil", value.hint)
+
+    def _without_expression(self, node: Node, name: Node) -> Value:
+        """Return what is known about a variable in a declaration with more variables than expressions.
+
+        It is certainly nil if the last expression is a call of a function that returns only one value.
+        """
+        variable = self.scopes.variable(name)
+        if node.kind != "function_call" or variable is None or variable.changes:
+            return UNKNOWN
+        called = self.value(node.get("name"))
+        if isinstance(called, Callee):
+            hint = "a call that fails raises an error: local ok, result = pcall(f, arguments)"
+            return Missing(f"second value that {called.function.name} returns", hint)
+        if isinstance(called, Builtin) and called.name in ("parallel.all", "parallel.map"):
+            return Missing(f"second value that {called.name} returns", f"table.unpack({called.name}(...)) has them all")
+        return UNKNOWN
+
+    def _assignment(self, node: Node) -> None:
+        nodes = values_of(node)
+        values = self._values(nodes)
+        for each, value in zip(nodes, values, strict=False):
+            if isinstance(value, Undefined):
+                self.findings.undefined(each, value)
+        for index, target in enumerate(targets_of(node)):
+            if target.kind == "identifier":
+                self._flow.assign(target, values[index] if index < len(values) else UNKNOWN)
+            table = target.get("table")
+            value = self.value(table)
+            if table and isinstance(value, Nil):
+                self.findings.fail_on_nil(table, value, "index")
+            elif isinstance(value, Branch):
+                self.findings.fail(target, f"{table.text if table else 'app'} is read-only")
+            key = self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
+            self.gathered.assign(target, key, nodes[index] if index < len(nodes) else None)
+
+    def _values(self, nodes: Sequence[Node]) -> list[Value]:
+        """Return what is known about each value of a list of expressions. A ``pcall`` at the end yields two values."""
+        values = [self.value(each) for each in nodes]
+        caught = self._caught.get(id(nodes[-1])) if nodes else None
+        return [*values, caught] if caught else values
+
+    def _function_declaration(self, node: Node) -> None:
+        name = node.get("name")
+        self._closures[node.start] = Closure(node)
+        if name and name.kind == "identifier":
+            self._set(name, self._closures[node.start])
+
+
+_EXPRESSIONS: dict[str, Callable[[Evaluator, Node], Value]] = {
+    **dict.fromkeys(("string", "number", "true", "false"), Evaluator._literal),
+    "table_constructor": Evaluator._table,
+    "function_definition": Evaluator._function,
+    "parenthesized_expression": Evaluator._parentheses,
+    "nil": Evaluator._nil,
+    "identifier": Evaluator._name,
+    "dot_index_expression": Evaluator._dotted,
+    "bracket_index_expression": Evaluator._bracketed,
+    "binary_expression": Evaluator._binary,
+    "unary_expression": Evaluator._unary,
+    "function_call": Evaluator._call,
+}
+_STATEMENTS: dict[str, Callable[[Evaluator, Node], None]] = {
+    "block": Evaluator._block,
+    "do_statement": Evaluator._do,
+    "repeat_statement": Evaluator._repeat,
+    "return_statement": Evaluator._return,
+    "if_statement": Evaluator._if,
+    "while_statement": Evaluator._while,
+    "for_statement": Evaluator._for,
+    "variable_declaration": Evaluator._declaration,
+    "assignment_statement": Evaluator._assignment,
+    "function_declaration": Evaluator._function_declaration,
+}
+
+
+def _kinds(*nodes: Node | None) -> list[str]:
+    return [node.kind for node in nodes if node]
+
+
+def _is_test(node: Node) -> bool:
+    """Return True if a node has a condition, or is an expression whose left side is one."""
+    return node.get("condition") is not None or operator_of(node) in ("and", "or", "==", "~=")

@@ -1,0 +1,200 @@
+"""Rules about what a script goes through, fills, changes and names: loops, pages, tables and variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from kosmolua.lua.evaluator import Evaluator
+from kosmolua.lua.syntax import (
+    LEAVING,
+    Node,
+    arguments_of,
+    assigned,
+    base_of,
+    first_argument,
+    key_of,
+    keys_of,
+    operator_of,
+    targets_of,
+    values_of,
+)
+from kosmolua.lua.values import Builtin, Callee, Closure, Result, record_keys
+from kosmolua.lua.variables import always_returns
+
+_NEXT = {"cursor": "cursor", "next_page": "page"}
+"""The fields of a page that lead to the next page, each with the parameter to pass its value to."""
+_WINDOW = re.compile(r"from this time on \(default: (.+?)\)")
+"""Matches the description of a parameter for a start time that is not the beginning of everything."""
+
+
+def check_for(check: Evaluator, node: Node) -> None:
+    """Look at a ``for`` loop: one that begins at 0, or removes items from its own list and goes on."""
+    clause, body = node.get("clause"), node.get("body")
+    start, end = (clause.get("start"), clause.get("end")) if clause else (None, None)
+    if start and end and start.text == "0" and end.text.startswith("#"):
+        check.findings.warn(start, "a list begins at 1, not at 0", "for i = 1, #list do")
+    call = next(iter(values_of(clause)), None)
+    items = first_argument(call)
+    if items is None or call is None or b"table.remove" not in node.source:
+        return
+    if check.value(call.get("name")) != Builtin("ipairs"):
+        return
+    for block in (each for each in (body.walk() if body else ()) if each.kind == "block"):
+        for statement in block.children if block.children[-1:] and block.children[-1].kind not in LEAVING else ():
+            removed = first_argument(statement)
+            if removed is None or removed.text != items.text:
+                continue
+            if check.value(statement.get("name")) == Builtin("table.remove"):
+                hint = "collect what stays in a new list, or count down with for i = #list, 1, -1 do"
+                check.findings.mistake(removed, "removing an item in ipairs skips the one after it", hint)
+
+
+def check_pages(check: Evaluator, node: Node) -> None:
+    """Look for a loop that keeps the cursor of each page in a variable, but does not pass it to any call."""
+    body = node.get("body")
+    nodes = list(body.walk()) if body else []
+    kept = dict(_cursors(nodes))
+    calls = [each for each in nodes if each.kind == "function_call"]
+    if not kept or any(name.text in kept for call in calls for each in arguments_of(call) for name in each.walk()):
+        return
+    for call in calls:
+        for name, parameter in kept.items():
+            if _passes_no_cursor(check, call, parameter):
+                message = f"each round fetches the same page, since {name} is not passed to any call"
+                check.findings.warn(call, message, f"{parameter} = {name}")
+                return
+
+
+def check_last_page(check: Evaluator, node: Node) -> None:
+    """Look for a loop that ends when a page has no cursor, before it uses the items of that last page."""
+    condition, body = node.get("condition"), node.get("body")
+    if condition and operator_of(condition) == "~=" and (compared := condition.get("right")) and compared.kind == "nil":
+        condition = condition.get("left")
+    table = condition.get("table") if condition and key_of(condition) in _NEXT else None
+    last = body.children[-1] if body and body.children else None
+    if condition is None or table is None or last is None or last.kind != "assignment_statement":
+        return
+    variable = check.scopes.variable(table)
+    for target, value in assigned(last):
+        is_next = value is not None and value.kind == "function_call" and condition.text in value.text
+        if is_next and target.text == table.text and variable and variable.last < node.end:
+            message = f"the last page has no {key_of(condition)}, so the loop ends before it uses that page"
+            check.findings.mistake(condition, message, f"repeat ... until not {condition.text}, or all = true")
+
+
+def check_window(check: Evaluator, counted: Node) -> None:
+    """Look for a count of what a filter finds in a list that covers a short time by default."""
+    call = base_of(counted)
+    variable = check.scopes.variable(call)
+    if variable and variable.value and not variable.changes:
+        call = base_of(variable.value)
+    callee = check.value(call.get("name")) if call.kind == "function_call" else None
+    given = arguments_of(call)
+    if not isinstance(callee, Callee) or len(given) != 1 or given[0].kind != "table_constructor":
+        return
+    keys, parameters = keys_of(given[0]), callee.function.parameters
+    has_filter = any(not each.required and each.name in keys for each in parameters)
+    for parameter in parameters if has_filter else ():
+        window = _WINDOW.search(parameter.about)
+        if window and not {parameter.name, "limit", "all", "cursor", "page"}.intersection(keys):
+            message = f"{callee.function.name} returns one page, from {window[1]} on"
+            check.findings.warn(counted, message, f"give {parameter.name} and limit")
+
+
+def _cursors(nodes: list[Node]) -> Iterator[tuple[str, str]]:
+    """Yield each variable to which a next page's cursor is assigned, and the parameter to pass the cursor to."""
+    for node in nodes:
+        if node.kind in ("assignment_statement", "variable_declaration"):
+            for target, value in assigned(node):
+                key = key_of(value) if value and value.kind == "dot_index_expression" else None
+                if target.kind == "identifier" and key in _NEXT:
+                    yield target.text, _NEXT[key]
+
+
+def _passes_no_cursor(check: Evaluator, call: Node, parameter: str) -> bool:
+    """Return True if a call of an integration's function could pass a cursor, but does not."""
+    name, given = call.get("name"), arguments_of(call)
+    callee = check.known(name) if name else None
+    if not isinstance(callee, Callee) or all(each.name != parameter for each in callee.function.parameters):
+        return False
+    if not given:
+        return True
+    return given[0].kind == "table_constructor" and not {parameter, "all"} & set(keys_of(given[0]))
+
+
+MIN_LIKENESS = 0.8
+"""How similar two names must be, from 0 to 1, for one to be a misspelling of the other."""
+
+
+def check_holes(check: Evaluator, node: Node, use: str) -> None:
+    """Look for ``#`` or ``ipairs`` of a result of ``parallel.map`` that may have holes."""
+    variable = check.scopes.variable(node)
+    call = variable.value if variable and not (variable.changes or variable.fills) else node
+    given = arguments_of(call)
+    if call is None or len(given) < 2 or check.value(call.get("name")) != Builtin("parallel.map"):
+        return
+    function = check.value(given[1])
+    if not isinstance(function, Closure) or not check.scopes.returns_value(function.node):
+        return
+    body = function.node.get("body")
+    returned = [values_of(each) for each in (body.walk_own() if body else ()) if each.kind == "return_statement"]
+    if not always_returns(body) or any(not values or values[0].kind == "nil" for values in returned):
+        message = f"the function of parallel.map returns nothing for some items, and {use} stops at the first of them"
+        check.findings.mistake(node, message, "add the items that count to a list inside the function")
+
+
+def check_changes(check: Evaluator, node: Node) -> None:
+    """Look for assignments to a field of a result that the script then throws away."""
+    for target, source in zip(targets_of(node), values_of(node), strict=False):
+        table, key = target.get("table"), key_of(target) if target.kind != "identifier" else None
+        variable = check.scopes.variable(table) if table else None
+        if variable is None or key is None or variable.uses or variable.changes:
+            continue
+        value, origin = check.value(table), variable.value or variable.items
+        if not isinstance(value, Result) or value.may_be_error or key not in (record_keys(value.type) or ()):
+            continue
+        if origin and base_of(origin).kind == "function_call" and variable.name not in source.text:
+            message = f"this changes only the script's copy of {value.source}, not the service"
+            check.findings.mistake(target, message, "a function such as update_NAME changes it there")
+
+
+def check_names(check: Evaluator) -> None:
+    """Look for globals that are assigned and never read, each beside a similar one that is only read."""
+    unread, scopes = check.scopes.unread, check.scopes
+    for node in scopes.nodes if unread and not scopes.may_share_globals else ():
+        for target, given in assigned(node) if node.kind == "assignment_statement" else ():
+            if target.kind == "identifier" and target.text in unread and scopes.variable(target) is None:
+                _check_name(check, target, given)
+
+
+def _check_name(check: Evaluator, target: Node, given: Node | None) -> None:
+    read = {each.text for each in (given.walk() if given else ()) if each.kind == "identifier"}
+    near = get_close_matches(target.text, check.scopes.still - {target.text}, 1, MIN_LIKENESS)
+    if near and (near[0] in read or check.scopes.defined[target.text] == 1):
+        message = f"nothing reads '{target.text}', and nothing changes '{near[0]}'"
+        check.findings.warn(target, message, f"did you mean '{near[0]}'?")
+
+
+def check_gathered(check: Evaluator) -> None:
+    """Look at what the script has filled, now that all of it is recorded."""
+    check.gathered.settle()
+
+
+def check_use(check: Evaluator) -> None:
+    """Look for a script that only defines functions and calls none of them."""
+    statements = [each for each in check.root.children if each.kind != "hash_bang_line"]
+    functions = [each for each in statements if each.kind == "function_declaration"]
+    if check.is_chunk_of_session or not functions or any(map(_acts, statements)):
+        return
+    name = functions[-1].get("name")
+    hint = f"{name.text if name else 'it'}()"
+    check.findings.warn(functions[-1], "nothing is called here, so the script does nothing", hint)
+
+
+def _acts(statement: Node) -> bool:
+    """Return True if a statement does more than define a function or a variable."""
+    if statement.kind == "function_declaration":
+        return False
+    return statement.kind != "variable_declaration" or any(node.kind == "function_call" for node in statement.walk())

@@ -1,0 +1,287 @@
+"""What a script does with its variables: the values that they get, and how their tables are filled."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from types import MappingProxyType
+from typing import NamedTuple
+
+from kosmolua.lua.findings import Findings, Mode
+from kosmolua.lua.scopes import Scopes, Variable
+from kosmolua.lua.syntax import Node, base_of, key_of, keys_of
+from kosmolua.lua.values import UNKNOWN, Closure, Missing, Result, Undefined, Value, kind_of
+from kosmolua.schema.types import ANY, List, Record, Type
+
+Held = Mapping["int | str", Value]
+"""What is known about each variable that changes. The keys are the places of locals, and the names of globals."""
+NOTHING_HELD: Held = MappingProxyType({})
+MAX_SOURCES = 2
+"""A message names at most this many sources of a value."""
+
+
+class Flow:
+    """Collects, while a script is checked, the values that are assigned to variables and returned by functions."""
+
+    def __init__(self, scopes: Scopes) -> None:
+        self._scopes = scopes
+        self._assigned: defaultdict[int | str, list[Value]] = defaultdict(list)
+        self._expected: dict[int | str, int] = {}
+        self._returned: defaultdict[int, list[Value]] = defaultdict(list)
+        self._open: list[int] = []
+
+    def assign(self, target: Node, value: Value) -> None:
+        """Record the value that a declaration or an assignment gives to a variable."""
+        variable = self._scopes.variable(target)
+        if variable is None and self._scopes.may_share_globals:
+            return
+        if variable is None:
+            self._expected[target.text] = self._scopes.defined[target.text]
+            self._assigned[target.text].append(value)
+        elif variable.changes:
+            self._expected[variable.start] = variable.changes + 1
+            self._assigned[variable.start].append(value)
+
+    def give_to(self, parameter: Node, value: Value, calls: int) -> None:
+        """Record the value that a call passes to a parameter of a script's function.
+
+        Do nothing if the function's body assigns to the parameter.
+        """
+        variable = self._scopes.variable(parameter)
+        if variable and not variable.changes:
+            self._expected[variable.start] = calls
+            self._assigned[variable.start].append(value)
+
+    def held(self) -> Held:
+        """Return what is known about each variable whose assignments were all recorded."""
+        values = {key: joined(found) for key, found in self._assigned.items() if len(found) == self._expected[key]}
+        return {key: value for key, value in values.items() if value is not UNKNOWN}
+
+    def open(self, closure: Closure) -> None:
+        """Begin the body of a function. :meth:`give` then records what this function returns."""
+        self._open.append(closure.node.start)
+
+    def close(self) -> None:
+        """End the body of a function: the one that the latest :meth:`open` began."""
+        self._open.pop()
+
+    def give(self, value: Value) -> None:
+        """Record the first value of a ``return`` in the function that :meth:`open` began last."""
+        if self._open:
+            self._returned[self._open[-1]].append(value)
+
+    def returned(self, closure: Closure) -> Value:
+        """Return what is known about the first value that a function returns.
+
+        Nothing is known until the check has reached the end of the function's body.
+        """
+        start = closure.node.start
+        value = UNKNOWN if start in self._open else joined(self._returned[start])
+        if isinstance(value, Result) and not always_returns(closure.node.get("body")):
+            return value._replace(may_be_absent=True)
+        return value
+
+
+def always_returns(block: Node | None) -> bool:
+    """Return True if a block always ends in a ``return`` or an error, in each of its branches."""
+    last = block.children[-1] if block and block.children else None
+    if last is None:
+        return False
+    if last.kind == "function_call":
+        name = last.get("name")
+        return name is not None and name.text in ("error", "exit")
+    if last.kind == "while_statement":
+        condition = last.get("condition")
+        return condition is not None and condition.kind == "true"
+    if last.kind == "do_statement":
+        return always_returns(last.get("body"))
+    if last.kind != "if_statement":
+        return last.kind == "return_statement"
+    blocks = [
+        last.get("consequence"),
+        *(each.get("consequence") or each.get("body") for each in last.all("alternative")),
+    ]
+    return any(each.kind == "else_statement" for each in last.children) and all(map(always_returns, blocks))
+
+
+def joined(values: Sequence[Value]) -> Value:
+    """Return what is known about an expression that is nil or has one of these values.
+
+    Something is known only if each value is nil or the result of an integration's function.
+    """
+    found = [value for value in values if not isinstance(value, (Missing, Undefined))]
+    results = [value for value in found if isinstance(value, Result)]
+    if not results or len(results) < len(found):
+        return UNKNOWN
+    kind = reduce(_common, (each.type for each in results))
+    if kind is ANY:
+        return UNKNOWN
+    sources = list(dict.fromkeys(each.source for each in results))
+    return Result(
+        kind,
+        " or ".join(sources[:MAX_SOURCES]) + (" or others" if len(sources) > MAX_SOURCES else ""),
+        may_be_null=any(each.may_be_null for each in results),
+        may_be_absent=len(found) < len(values) or any(each.is_optional or each.may_be_absent for each in results),
+        may_be_error=any(each.may_be_error for each in results),
+        is_vague=any(each.is_vague for each in results),
+        may_be_call_error=all(each.may_be_call_error for each in results),
+    )
+
+
+def _common(one: Type, other: Type) -> Type:
+    """Return a type that allows the values of both types. For two records, this is a record with the keys of both.
+
+    The result is ``ANY`` unless the types are equal, or both are records or lists.
+    """
+    if one is other or one == other:
+        return one
+    if isinstance(one, List) and isinstance(other, List):
+        return List(_common(one.item, other.item))
+    if isinstance(one, Record) and isinstance(other, Record):
+        shared = {key: _common(one.fields[key], other.fields[key]) for key in one.fields.keys() & other.fields.keys()}
+        required = one.required & other.required
+        return Record(f"{one.name} or {other.name}", {**one.fields, **other.fields, **shared}, required=required)
+    return ANY
+
+
+_GROWING = frozenset({"+", "-", "*", "/", "//", "%", "^", ".."})
+_HARMLESS = frozenset({"ipairs", "pairs", "next", "print", "write", "dump", "type", "tostring", "json.encode"})
+_OF_LISTS = {
+    "ipairs": "for key, value in pairs(map) do",
+    "table.sort": "collect the keys in a list, and sort that",
+    "table.concat": "collect the texts in a list first",
+}
+"""Functions that take a list, each with a hint for a script that passes a map."""
+
+
+class _Use(NamedTuple):
+    variable: Variable
+    node: Node
+    mode: Mode
+    what: str
+    hint: str
+
+
+class Gathered:
+    """Records how a script fills and uses its tables and variables, and finds wrong uses in the end."""
+
+    def __init__(self, scopes: Scopes, findings: Findings) -> None:
+        self._scopes = scopes
+        self._findings = findings
+        self._harmless: Counter[Variable] = Counter()
+        self._by_name: Counter[Variable] = Counter()
+        self._grown: Counter[Variable] = Counter()
+        self._unset: set[Variable] = set()
+        self._at_end: defaultdict[Variable, list[Node]] = defaultdict(list)
+        self._lists: list[_Use] = []
+        self._nils: list[_Use] = []
+
+    def declare(self, name: Node) -> None:
+        """Record that a variable is declared without a value."""
+        if variable := self._scopes.variable(name):
+            self._unset.add(variable)
+
+    def assign(self, target: Node, key: Value, given: Node | None) -> None:
+        """Record an assignment to a variable or a field."""
+        table = target.get("table")
+        variable = self._variable(target)
+        if variable is None:
+            return
+        left, operator = (given.get("left"), given.get("operator")) if given else (None, None)
+        grows = left is not None and operator is not None and operator.text in _GROWING and left.text == target.text
+        if grows and left:
+            start = "0" if operator and operator.text != ".." else '""'
+            hint = f"({left.text} or {start})" if table else f"declare it with local {left.text} = {start}"
+            self._note_nil(variable, left, "compute with", hint)
+        if table is None:
+            self._grown[variable] += grows
+            return
+        field, is_inside = target.get("field"), table.kind != "identifier"
+        if field and field.text.replace(" ", "") == f"#{table.text}" and (given is None or given.kind != "nil"):
+            self._at_end[variable].append(target)
+        self._grown[variable] += grows or is_inside
+        self._by_name[variable] += is_inside or key_of(target) is not None or kind_of(key) == "string"
+        if is_inside:
+            self._note_item(table, "index")
+
+    def measure(self, operand: Node) -> None:
+        """Record that the script takes the length of an expression with ``#``."""
+        if variable := self._variable(operand):
+            self._harmless[variable] += 1
+            self._note_list(variable, operand, "#", "count in a loop over pairs(map)")
+
+    def call(self, name: str, given: Sequence[Node]) -> None:
+        """Record a call of a built-in function with its arguments."""
+        if not given:
+            return
+        if name in ("table.insert", "ipairs", "table.concat", "table.sort"):
+            self._note_item(given[0], "go through")
+        for node in given:
+            variable = self._variable(node) if node.kind == "identifier" else None
+            if variable and (name in _HARMLESS or (name in _OF_LISTS and node is given[0])):
+                self._harmless[variable] += 1
+        if name in _OF_LISTS and given[0].kind == "identifier" and (variable := self._variable(given[0])):
+            self._note_list(variable, given[0], name, _OF_LISTS[name])
+
+    def settle(self) -> None:
+        """Add findings about wrong uses. Call this only when the whole script is recorded."""
+        for use in self._lists:
+            if self._is_map(use.variable):
+                message = f"{use.what} needs a list, but {use.variable.name} has names as keys"
+                self._findings.mistake(use.node, message, use.hint)
+        for use in self._nils:
+            if self._is_never_filled(use.variable):
+                self._findings.mode = use.mode
+                message = f"{use.node.text[:40]} is nil at first, and Lua cannot {use.what} nil"
+                self._findings.fail(use.node, message, use.hint)
+        for variable, targets in self._at_end.items():
+            is_empty = variable.table is not None and not variable.table.children and not variable.changes
+            if is_empty and variable.fills == len(targets) and variable.uses == self._harmless[variable]:
+                name = variable.name
+                self._findings.warn(
+                    targets[0], f"{name}[#{name}] is the last item: this adds no new one", f"{name}[#{name} + 1]"
+                )
+        for inner, outer in self._scopes.hidden:
+            if not inner.reads and outer.last > inner.start and self._is_empty(outer):
+                message = f"this local is never used, and hides the '{outer.name}' that is used further down"
+                self._findings.warn(inner.node, message, "leave local out")
+
+    def _is_empty(self, variable: Variable) -> bool:
+        """Return True if a variable is declared empty and the script never puts anything into it."""
+        if variable.changes or variable.fills:
+            return False
+        if variable.table is not None:
+            return not variable.table.children and variable.uses == self._harmless[variable]
+        return variable in self._unset or (variable.value is not None and variable.value.kind in ("nil", "false"))
+
+    def _is_map(self, variable: Variable) -> bool:
+        table = variable.table
+        if table is None or variable.changes or len(keys_of(table)) < len(table.children):
+            return False
+        is_private = variable.uses == self._harmless[variable] and variable.fills == self._by_name[variable]
+        return is_private and bool(table.children or variable.fills)
+
+    def _is_never_filled(self, variable: Variable) -> bool:
+        if variable in self._unset:
+            return variable.changes == self._grown[variable] and not variable.fills
+        is_private = variable.uses == self._harmless[variable] and not variable.changes
+        is_empty = variable.table is not None and not variable.table.children
+        return is_empty and is_private and variable.fills == self._grown[variable]
+
+    def _variable(self, node: Node) -> Variable | None:
+        """Return the local variable at the beginning of a name or a path such as ``a.b[1]``, or None for a global."""
+        return self._scopes.variable(base_of(node))
+
+    def _note_item(self, node: Node, what: str) -> None:
+        """Record an operation on an item of a local table, such as ``groups[name]``. If the item is nil, it fails."""
+        table = node.get("table")
+        variable = self._variable(table) if table and table.kind == "identifier" else None
+        if variable and variable not in self._unset:
+            self._note_nil(variable, node, what, f"{node.text[:40]} = {node.text[:40]} or {{}}")
+
+    def _note_list(self, variable: Variable, node: Node, what: str, hint: str) -> None:
+        self._lists.append(_Use(variable, node, self._findings.mode, what, hint))
+
+    def _note_nil(self, variable: Variable, node: Node, what: str, hint: str) -> None:
+        self._nils.append(_Use(variable, node, self._findings.mode, what, hint))
