@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import signal
@@ -117,6 +118,27 @@ def test_a_check_whose_process_ends_is_told(readers: Readers) -> None:
     assert outcome.result == [7]
     assert "was not checked" in outcome.warnings[0]
     assert readers.call(None, abs, -1) == 1
+
+
+def test_what_goes_wrong_in_a_function_is_told(readers: Readers) -> None:
+    """Whatever it is, its caller gets a sentence and can go on."""
+    with pytest.raises(WorkerLost, match="ZeroDivisionError"):
+        readers.call(None, divmod, 1, 0)
+
+
+def test_a_check_that_breaks_costs_no_worker() -> None:
+    """The only one still runs the next script."""
+
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await runtime.run_async(LONG, check=True)
+        assert (await asyncio.wait_for(runtime.run_async("return 1"), 30)).result == [1]
+
+    with Runtime(simulate=True, workers=1, apart=breaks) as runtime:
+        asyncio.run(main())
 
 
 def test_a_call_that_takes_too_long_is_ended() -> None:

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, Pipe
 from threading import Lock
 from typing import Any, TypeVar
 
-from kosmolua.errors import Interrupted, WorkerLost
+from kosmolua.errors import Interrupted, KosmoError, WorkerLost
 from kosmolua.limits import MIB
 from kosmolua.processes import launch
 from kosmolua.processes.pool import Places, Turn
@@ -53,7 +53,7 @@ class Readers:
         self._lock = Lock()
 
     def call(self, client: str | None, work: Callable[..., _Value], *given: Any) -> _Value:
-        """Call a function in another process, and return its result, or raise its error.
+        """Call a function in another process, and return its result, or raise its KosmoError.
 
         Args:
             client: Whom the call is for; None for somebody who may use all processes.
@@ -62,7 +62,7 @@ class Readers:
 
         Raises:
             Busy: Too many calls are waiting already.
-            WorkerLost: The process could not be started, took too long, or has ended.
+            WorkerLost: The process could not be started, took too long, or has ended. Or the function failed.
             Interrupted: The processes were closed.
         """
         turn = Turn(self._places, client)
@@ -73,8 +73,10 @@ class Readers:
                 answer, error = reader.ask((work, given), self._seconds)
         finally:
             turn.end()
-        if error:
+        if isinstance(error, KosmoError):
             raise error
+        if error:
+            raise WorkerLost(f"It failed: {error!r}")
         result: _Value = answer
         return result
 

@@ -141,6 +141,8 @@ class Run:
                 turn.end()
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
         with ExitStack() as stack:
+            if turn:
+                stack.callback(turn.end)
             try:
                 if b"---@" in self._source:
                     self._params = self._bound_params()
@@ -154,8 +156,6 @@ class Run:
                     return self._span.around(lambda: self._supervise(child))
                 return self._supervise(child)
             except (BadArguments, CheckFailed, NotConfigured, PluginFault, ScriptError) as error:
-                if turn:
-                    turn.end()
                 return Outcome([], "", error, [])
             except (
                 Busy,
