@@ -67,6 +67,24 @@ def test_documentation_is_searched_and_read_there(readers: Readers) -> None:
         assert str(found.error) == str(own.run('return lua_read_doc("render2.list_servces")').error)
 
 
+def test_documents_are_compiled_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before this process needs them, which finds them in the cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    compiled: list[Path] = []
+
+    def call(*given: Any, **options: Any) -> None:
+        assert not [*tmp_path.rglob("*.sqlite")]
+        own.call(*given, **options)
+        compiled.extend(tmp_path.rglob("*.sqlite"))
+
+    own = Readers(1)
+    with Runtime(simulate=True, environ={}, apart=call) as runtime:
+        runtime.load_integrations(apart=True)
+        assert compiled
+        assert compiled == [*tmp_path.rglob("*.sqlite")]
+    own.close()
+
+
 def test_small_scripts_are_checked_here() -> None:
     """That is faster than to ask another process."""
     here = Here()

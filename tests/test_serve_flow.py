@@ -23,7 +23,7 @@ from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 
 from kosmolua.serve import flow
 from kosmolua.serve.app import McpEndpoint
-from kosmolua.serve.flow import Draining, Heartbeat, HostCheck, Newcomers, Refusals
+from kosmolua.serve.flow import Draining, Heartbeat, HostCheck, Newcomers, Pace, Refusals, Weighing
 from kosmolua.serve.siblings import Family, Siblings
 
 EVENTS = b"text/event-stream"
@@ -114,6 +114,30 @@ def test_refusals_are_slowed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert delays == [0.01, 0.02, 0.04, 0.08, 0.08]
 
 
+def test_large_requests_of_a_tenant_have_a_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One begins at once, the next after the time that the bytes before it are worth; small ones never wait."""
+    monkeypatch.setattr("kosmolua.serve.flow.monotonic", lambda: 100.0)
+    pace, of_another = Pace(), Pace()
+    assert pace.delay(3 * flow.RATE) == 0
+    assert pace.delay(flow.RATE) == pytest.approx(3)
+    assert pace.delay(flow.PACED) == 0
+    assert pace.delay(flow.RATE) == pytest.approx(4)
+    assert of_another.delay(flow.RATE) == 0
+
+
+@pytest.mark.parametrize("header", [("content-length", "4000000"), ("transfer-encoding", "chunked")], ids=str)
+def test_large_requests_beyond_the_pace_are_refused(monkeypatch: pytest.MonkeyPatch, header: tuple[str, str]) -> None:
+    """With when to try again, instead of waiting without end; one without a length counts as the largest."""
+    monkeypatch.setattr(flow, "MAX_PACE", 0.5)
+    room: Any = SimpleNamespace(close=lambda: None)
+    app = Weighing(nothing, lambda: room, Pace(), 4_000_000)
+    assert anyio.run(answer_of, app, header)[0]["status"] == 200
+    refused = anyio.run(answer_of, app, header)[0]
+    assert refused["status"] == 503
+    assert (b"retry-after", b"10") in refused["headers"]
+    assert anyio.run(answer_of, app, ("content-length", "400"))[0]["status"] == 200
+
+
 def test_memory_is_reserved_while_a_body_is_read() -> None:
     """Also if it has to be read to know which of several processes answers."""
     done: list[str] = []
@@ -131,7 +155,7 @@ def test_memory_is_reserved_while_a_body_is_read() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     async def authenticate(_: bytes) -> Any:
-        return SimpleNamespace(name="acme", mcp=app, room=Room, is_stopped=False)
+        return SimpleNamespace(name="acme", mcp=app, room=Room, pace=Pace(), is_stopped=False)
 
     async def receive() -> Message:
         done.append("read")

@@ -183,7 +183,7 @@ def test_a_run_that_records_more_than_the_disk_allowed_is_ended(stored: Callable
     assert 0 < len(outcome.calls) < 100
 
 
-@pytest.mark.parametrize(("given", "told"), [('"2GiB"', None), ("5", "must be a size"), ('"much"', "must be a size")])
+@pytest.mark.parametrize(("given", "told"), [('"2GiB"', None), ("-5", "must be"), ('"much"', "must be a size")])
 def test_the_quota_of_disk_is_a_size(tmp_path: Path, given: str, told: str | None) -> None:
     """A mistake in the accounts file is told with its key."""
     file = tmp_path / "accounts.toml"

@@ -17,6 +17,8 @@ from kosmolua.lua.values import Secrets, Value
 
 SMALL = 2_048
 """Bytes of a script up to which its check takes less time than to ask another process."""
+LOAD_TIMEOUT = 600.0
+"""Seconds that large documents may take to compile."""
 MAX_HOSTS = 8
 """For how many tenants a process keeps the integrations that it has loaded."""
 
@@ -51,6 +53,10 @@ class Apart:
         """Check a script."""
         report: Report = self._call(self._client, _check, self._host, account, secrets, source)
         return report
+
+    def load(self) -> None:
+        """Load all integrations, and compile their documents to the cache."""
+        self._call(self._client, _load, self._host, seconds=LOAD_TIMEOUT)
 
     def read(self, way: str, *given: Any, **options: Any) -> Any:
         """Call a method of the library."""
@@ -100,6 +106,10 @@ class ApartLibrary(Library):
 def _check(host: Settings, account: str | None, secrets: Secrets | None, source: str | bytes) -> Report:
     report = Checker(_opened(host).catalog.preferring(account), secrets).check(source)
     return report._replace(unconfigured=dict(report.unconfigured), session={})
+
+
+def _load(host: Settings) -> None:
+    _opened(host).load_integrations()
 
 
 def _read(host: Settings, way: str, given: Sequence[Any], options: dict[str, Any]) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import Helpers, countdown, forget, lazy
-from kosmolua.errors import ConfigError, LimitExceeded
+from kosmolua.errors import Busy, ConfigError, LimitExceeded, WorkerLost
 from kosmolua.folders import JOURNAL, accounts_file, recordings_folder, scripts_folder, state_folder
 from kosmolua.limits import Limits, spell_size
 
@@ -184,6 +185,16 @@ class Host:
         from kosmolua.docs import Library
 
         return Library(self.catalog)
+
+    def load_integrations(self, *, apart: bool = False) -> None:
+        """Load all integrations, and compile documents that have changed. With ``apart``, another process compiles."""
+        if apart and self._apart:
+            with suppress(WorkerLost, Busy):
+                self._apart.load()
+        for integration in self.catalog.loadable():
+            if more := integration.functions.more:
+                with suppress(ConfigError):  # the first call raises the same error
+                    more.names()
 
     @lazy
     def _apart(self) -> Apart | None:

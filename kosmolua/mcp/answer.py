@@ -39,6 +39,8 @@ def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
 
 def decodable(value: Any) -> Any:
     """Return a copy without lone surrogates, NaN and infinity, which some JSON decoders reject."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
     return json.loads(text, parse_constant=lambda _: None)
 

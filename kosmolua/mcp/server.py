@@ -176,7 +176,8 @@ class Handlers:
                 named = {name: value for name, value in decodable(params.arguments or {}).items() if value is not None}
                 script = self._scripts[tool.name][1].given(named)
                 return await self._execute(script, params, Client(context))
-            arguments = check(tool, decodable(params.arguments or {}))
+            given = params.arguments or {}
+            arguments = check(tool, {decodable(name): decodable(given[name]) for name in given})
             if tool.name == "execute_lua":
                 return await self._execute(ScriptRequest.of(arguments), params, Client(context))
             async with self._reading:

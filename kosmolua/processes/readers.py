@@ -52,13 +52,16 @@ class Readers:
         self._is_closed = False
         self._lock = Lock()
 
-    def call(self, client: str | None, work: Callable[..., _Value], *given: Any) -> _Value:
+    def call(
+        self, client: str | None, work: Callable[..., _Value], *given: Any, seconds: float | None = None
+    ) -> _Value:
         """Call a function in another process, and return its result, or raise its KosmoError.
 
         Args:
             client: Whom the call is for; None for somebody who may use all processes.
             work: A function at the top of a module.
             given: Its arguments. They and the result must be picklable.
+            seconds: How long it may take; None for the limit of all calls.
 
         Raises:
             Busy: Too many calls are waiting already.
@@ -70,7 +73,7 @@ class Readers:
         try:
             turn.wait()
             with self._taken() as reader:
-                answer, error = reader.ask((work, given), self._seconds)
+                answer, error = reader.ask((work, given), seconds or self._seconds)
         finally:
             turn.end()
         if isinstance(error, KosmoError):

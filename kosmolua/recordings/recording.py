@@ -269,9 +269,8 @@ class Writer:
             body = _encoded(event)
         with self._lock:
             if self._signer and event["event"] in SIGNED:
-                fields = json.loads(body)
-                self._identity = self._identity or identity(fields)
-                body = _encoded(self._signer.signed(fields, self._identity, self._count + 1))
+                self._identity = self._identity or identity(event)
+                body = _encoded(self._signer.signed(event, self._identity, self._count + 1))
             body = body[:-1] + ("" if value is None else f',"value":{value}')
             line, check = _line(body, self._check)
             self._sheet.append(line, event)

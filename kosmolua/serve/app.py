@@ -135,7 +135,7 @@ class McpEndpoint:
         app = tenant.mcp
         if self._siblings:
             app = partial(self._siblings.answer, app, self._tenants.settings.max_request)
-        weighed: ASGIApp = Heartbeat(Weighing(app, tenant.room))
+        weighed: ASGIApp = Heartbeat(Weighing(app, tenant.room, tenant.pace, self._tenants.settings.max_request))
         if self._is_draining():
             weighed = Newcomers(weighed, self._tenants.settings.max_request)
         await (STOPPING_MCP if tenant.is_stopped else weighed)(scope, receive, send)

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.concurrency import Passage
-from kosmolua.errors import Unavailable
+from kosmolua.errors import Busy, Unavailable
+from kosmolua.limits import MIB
 from kosmolua.mcp.clients import SESSION
 from kosmolua.mcp.http import is_own_host
 from kosmolua.memory import COPIES, SMALL
@@ -27,23 +28,25 @@ FIRST_DELAY = 0.25
 """Seconds by which the first refusal for an address is delayed. The delay doubles with each refusal within a minute."""
 FORGET = 60.0
 MAX_ADDRESSES = 4_096
-_STOPPING, _SOON = "This server is stopping; nothing was run, try again in a moment.", {"Retry-After": "1"}
-STOPPING = PlainTextResponse(f"{_STOPPING}\n", 503, _SOON)
+PACED, RATE = 32 * 1024, 3 * MIB
+"""Requests above the first size, in bytes, have a pace: the bytes that a tenant's can have in a second."""
+MAX_PACE = 20.0
+"""Seconds that such a request waits at most."""
 _SERVER_ERROR = -32000
 """The first of the codes of JSON-RPC that are free for servers."""
-STOPPING_MCP = JSONResponse(
-    {
-        "jsonrpc": "2.0",
-        "id": None,
-        "error": {
-            "code": _SERVER_ERROR,
-            "message": _STOPPING,
-            "data": {"code": Unavailable.code, "message": _STOPPING, "retryable": True},
-        },
-    },
-    503,
-    _SOON,
-)
+
+
+def _refusal(words: str, code: str, seconds: int) -> JSONResponse:
+    """Return the answer to an MCP request that can be tried again after so many seconds."""
+    data = {"code": code, "message": words, "retryable": True}
+    error = {"code": _SERVER_ERROR, "message": words, "data": data}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 503, {"Retry-After": str(seconds)})
+
+
+_STOPPING = "This server is stopping; nothing was run, try again in a moment."
+STOPPING = PlainTextResponse(f"{_STOPPING}\n", 503, {"Retry-After": "1"})
+STOPPING_MCP = _refusal(_STOPPING, Unavailable.code, 1)
+TOO_MUCH = _refusal("Too many large requests wait already; nothing was run, try again later.", Busy.code, 10)
 _BEGINS = re.compile(rb'"method"\s*:\s*"(?:initialize|tools/call)"')
 _GOES_ON = re.compile(rb'"(?:requestState"\s*:\s*"|page"\s*:\s*"run:)')
 _EVENTS = b"text/event-stream"
@@ -198,20 +201,47 @@ class Refusals:
         return float(min(FIRST_DELAY * 2**count, MAX_DELAY))
 
 
+class Pace:
+    """Spreads the large requests of a tenant over time: while one is decoded, no other thread of the process runs."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def delay(self, size: int) -> float:
+        """Return after how many seconds a request of so many bytes can begin, and count it unless that is too late."""
+        now = monotonic()
+        begins = max(now, self._next) if size > PACED else now
+        if begins - now <= MAX_PACE and size > PACED:
+            self._next = begins + size / RATE
+        return begins - now
+
+
 class Weighing:
-    """An ASGI layer that reserves memory for the large body of a request, until the answer begins.
+    """An ASGI layer for requests with large bodies: they begin one after another, and reserve memory until the answer.
 
     Args:
         app: The application that answers the requests.
         room: A function that returns what reserves memory for one request.
+        pace: The pace of the tenant's large requests.
+        most: The largest size of a body, in bytes.
     """
 
-    def __init__(self, app: ASGIApp, room: Callable[[], Passage]) -> None:
+    def __init__(self, app: ASGIApp, room: Callable[[], Passage], pace: Pace, most: int) -> None:
         self._app = app
         self._room = room
+        self._pace = pace
+        self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as an ASGI application."""
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        told = int(length) if length.isdecimal() else self._most if "transfer-encoding" in headers else 0
+        delay = self._pace.delay(min(told, self._most))
+        if delay > MAX_PACE:
+            await TOO_MUCH(scope, receive, send)
+            return
+        await asyncio.sleep(delay)
         room, size = self._room(), 0
 
         async def weighed() -> Message:

@@ -28,6 +28,7 @@ from kosmolua.processes.readers import Readers
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.approvals import Approvals, WebApprover
+from kosmolua.serve.flow import Pace
 from kosmolua.serve.grants import FRESHNESS, Grants
 from kosmolua.serve.health import Health
 from kosmolua.serve.held import Held
@@ -69,7 +70,8 @@ class Tenant:
 
     ``name`` is the tenant's name. ``approvals`` holds the calls of the tenant's running scripts that wait for a person.
     ``grants`` holds the functions that people of the tenant have permanently allowed. ``orders`` holds what people ask
-    of all servers of the tenant. ``signed_in`` holds the tenant's sessions of the website.
+    of all servers of the tenant. ``signed_in`` holds the tenant's sessions of the website. ``pace`` is
+    that of the tenant's large requests.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Tenant:
         self._is_draining = False
         self._sources = 0
         self._quotas = Quotas(lambda: self.settings, lambda: self.runtime.store)
+        self.pace = Pace()
         self.signed_in = SignedIn(lambda: self.runtime.store, lambda: self._opened.stores)
         self.orders = Orders(lambda: self.runtime.store)
         self._obeying: asyncio.Task[None] | None = None
@@ -485,7 +488,7 @@ class Tenants:
         metrics_token = await asyncio.to_thread(own.metrics_token)
         client_secret = await asyncio.to_thread(own.client_secret)
         operator_token = await asyncio.to_thread(own.operator_token)
-        read, opened = await asyncio.to_thread(self._open, settings)
+        read, opened = await asyncio.to_thread(self._open, settings, is_serving=True)
         self.settings, self.metrics_token, self.client_secret = read, metrics_token, client_secret
         self.operator_token = operator_token
         gone = [tenant for tenant in self if tenant.name not in read.tenants]
@@ -527,9 +530,9 @@ class Tenants:
     def _own(self, settings: Settings) -> ServerSecrets:
         return ServerSecrets(settings, self._common.environ, self._common.warn)
 
-    def _open(self, settings: Settings) -> tuple[Settings, list[TenantRuntime]]:
+    def _open(self, settings: Settings, *, is_serving: bool = False) -> tuple[Settings, list[TenantRuntime]]:
         """Return the settings, and each tenant's runtime and tokens; one without token for a server that only
-        simulates.
+        simulates. All integrations are loaded.
         """
         if not settings.tenants and self._common.simulate:
             settings = replace(settings, tenants={OPEN_TENANT: TenantSettings(OPEN_TENANT)})
@@ -537,6 +540,7 @@ class Tenants:
         try:
             for each in settings.tenants.values():
                 opened.append(TenantRuntime(each, self._common, settings, self.stores, self.held, self._readers))
+                opened[-1].runtime.load_integrations(apart=is_serving)
             refuse_same_tokens(opened)
         except ConfigError:
             for each_opened in opened:
