@@ -82,7 +82,6 @@ class Broker:
         self._lock = RLock()
         self._is_idle = Condition(self._lock)
         self._earlier = context.earlier
-        self._plan = context.plan
         self._summaries: list[Summary] = []
         self._under_way: dict[int, Call] = {}
         self._cut_off: list[CallRecord] = []
@@ -266,15 +265,13 @@ class Broker:
         return self._host.backend.time() if clock == "wall" else own
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Record in the plan that the script reads a field of a planned call's result.
+        """Note that the script reads a field of a planned call's result, if the run makes a plan.
 
         Args:
             number: The number of the planned call.
             key: The name of the field.
             line: The line of the script that reads the field.
         """
-        if self._plan:
-            self._plan.peek(number, key, line)
 
     def identify(self, integration: Integration, account: str) -> str:
         """Return the name by which the service knows an account, such as a user's name. This makes one cheap call.
@@ -341,7 +338,14 @@ class Broker:
         secrets: Sequence[Any],
         contents: Sequence[Any],
     ) -> str:
-        target = self._resolve(call)
+        try:
+            target = self._catalog.resolve(call.path)
+        except KosmoError as error:
+            call.path = ".".join(parts_of(call.path)) or call.path
+            if isinstance(error, PluginError):
+                raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
+            raise
+        call.path, call.account, call.effect = target.path, target.account, target.function.effect
         self._permissions.refuse_if_denied(target)
         if fault:
             raise unsendable(target.path, fault)
@@ -350,7 +354,7 @@ class Broker:
                 given = self.handles.fill(target.path, given, secrets, self._clock.ends)
             if contents:
                 given = self.contents.fill(target.path, given, contents)
-            arguments = self._plan.bind(target, given) if self._plan else target.function.bind(target.path, given)
+            arguments = self._bind(target, given)
         except (KosmoError, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -361,11 +365,24 @@ class Broker:
         if call.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
-        call.allowed_by = (self._plan and self._plan.allow(call, target, redacted)) or self._permissions.allow(
+        return self._carry_out(call, target, given, arguments, redacted)
+
+    def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
+        """Return the arguments of a call by name."""
+        return target.function.bind(target.path, given)
+
+    def _carry_out(
+        self,
+        call: Call,
+        target: Target,
+        given: Sequence[Json],
+        arguments: Mapping[str, object],
+        redacted: Mapping[str, object],
+    ) -> str:
+        """Make a call that is not denied, once it is allowed, and return its value as JSON."""
+        call.allowed_by = self._permissions.allow(
             target, redacted, number=call.number, names=lambda: self._names_behind(target, arguments)
         )
-        if self._plan and (placeholder := self._plan.answer(call, target, redacted)):
-            return placeholder
         if self._permissions.can_ask:
             call.confirm = partial(self._permissions.confirm, target, call.number)
         write = Write("")
@@ -378,8 +395,6 @@ class Broker:
         is_done, value = self._read_back(call, target, arguments, redacted) if write.is_doubtful else (False, None)
         if not is_done:
             value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
-        if self._plan:
-            self._plan.note(call, value)
         answer = self._encode(target, value)
         returned = call.returned(target.function, given, value, answer)
         self.facts.returned.append(returned)
@@ -401,18 +416,6 @@ class Broker:
             raise UnderWay.unread({**about, "arguments": redacted}, error) from error
         call.has_begun = call.has_returned = False  # these are about the write itself
         return result is not None, result if function.returns else None
-
-    def _resolve(self, call: Call) -> Target:
-        """Return the function and account that the path of a call names, and store their names in the call."""
-        try:
-            target = self._catalog.resolve(call.path)
-        except KosmoError as error:
-            call.path = ".".join(parts_of(call.path)) or call.path
-            if isinstance(error, PluginError):
-                raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
-            raise
-        call.path, call.account, call.effect = target.path, target.account, target.function.effect
-        return target
 
     @lazy
     def handles(self) -> Handles:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from kosmolua.clock import Clock
     from kosmolua.limits import Limits
     from kosmolua.lua.sites import Site
-    from kosmolua.recordings.plans import Application, Planner
     from kosmolua.recordings.store import Store
 else:
 
@@ -321,8 +320,6 @@ class RunContext(NamedTuple):
         watch: Called with an event when a call starts or ends, and when the script waits.
         write: Returns the :class:`~kosmolua.calls.records.Write` that this thread is about to send, if the run is
             recorded. None if it is not.
-        plan: A planner, which notes writes instead of sending them, or the application of a plan, which allows only
-            the writes of the plan. None in an ordinary run.
         contents: The binary results for which the script has handles already; None if it has none.
         earlier: How many calls the run has made already, in another process.
         sites: The places where the script makes calls, if it was checked, for the guards of the run.
@@ -342,7 +339,6 @@ class RunContext(NamedTuple):
     decided: Decided | None = None
     watch: Watch | None = None
     write: Callable[[], Write] | None = None
-    plan: Planner | Application | None = None
     contents: Contents | None = None
     earlier: int = 0
     sites: Sequence[Site] = ()

@@ -20,8 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import __version__, protocol
-from kosmolua.errors import BadArguments, ConfigError, Denied
-from kosmolua.protocol import Json
+from kosmolua.errors import ConfigError, Denied
 from kosmolua.recordings.events import is_same, plan_fault
 from kosmolua.recordings.sheets import held_file, replace_file
 from kosmolua.recordings.signing import SIGNATURE
@@ -230,34 +229,16 @@ class Planner:
         self.decisions: list[dict[str, Any]] = []
         self._lock = Lock()
 
-    def bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments of a call by name.
+    def note(self, call: Call, target: Target, arguments: Mapping[str, object], depends_on: list[int]) -> str:
+        """Note a call, and return the placeholder for its result as JSON.
 
-        An argument that contains a mark, which stands for a part of a planned call's result, is accepted for any
-        parameter.
+        Args:
+            call: The call.
+            target: The function that is called, with its account.
+            arguments: The arguments by name, with secrets redacted.
+            depends_on: The numbers of the planned calls whose results are in the arguments.
         """
-        try:
-            return target.function.bind(target.path, given)
-        except BadArguments as error:
-            named = given[0] if len(given) == 1 and isinstance(given[0], Mapping) else {}
-            if not _marks_in(named.get(error.param or "")):
-                raise
-            return dict(named)
-
-    def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return :data:`PLANNED` for a call that is only noted, and None for a call that is really made.
-
-        Only a read whose arguments contain nothing of a planned call's result is really made.
-        """
-        return PLANNED if target.function.effect != "read" or _marks_in(arguments) else None
-
-    def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Note a call, and return the placeholder for its result as JSON. Return None if the call is really made."""
         function = target.function
-        depends_on = _marks_in(arguments)
-        if function.effect == "read" and not depends_on:
-            return None
-        call.is_planned = True
         noted = PlannedCall(
             call.number, call.line, target.path, target.account, function.effect, dict(arguments), depends_on
         )
@@ -265,9 +246,6 @@ class Planner:
             self.calls.append(noted)
         value = _placeholder(function.returns, f"{target.path}#{call.number}", "", 0)
         return protocol.encode({"$planned": call.number, "value": value})
-
-    def note(self, call: Call, value: object) -> None:
-        """Do nothing: a plan does not need the results of calls that were really made."""
 
     def peek(self, number: int, key: str, line: int) -> None:
         """Note that the script reads a field of a planned call's result.
@@ -302,24 +280,21 @@ class Application:
         self._results: dict[int, object] = {}
         self._lock = Lock()
 
-    def bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments of a call by name."""
-        return target.function.bind(target.path, given)
+    def take(self, number: int, target: Target, arguments: Mapping[str, object]) -> None:
+        """Count a write of the plan as made.
 
-    def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return :data:`PLANNED` for a write of the plan.
-
-        Return None for a read: the plan says nothing about reads, so the permissions decide.
+        Args:
+            number: The number of the call.
+            target: The function that is called, with its account.
+            arguments: The arguments by name, with secrets redacted.
 
         Raises:
             Denied: The plan has no such write, or the script has made it already.
         """
-        if target.function.effect == "read":
-            return None
         with self._lock:
             if planned := self._take(target.path, target.account, arguments):
-                self._numbers[call.number] = planned.number
-                return PLANNED
+                self._numbers[number] = planned.number
+                return
             close = [each for each in self.left if (each.path, each.account) == (target.path, target.account)]
         said = json.dumps(self._filled(close[0].arguments), ensure_ascii=False) if close else ""
         raise Denied(
@@ -327,18 +302,11 @@ class Application:
             hint=f"call {close[0].number} of the plan has the arguments {said}" if close else "make a new plan",
         )
 
-    def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return None: when a plan is applied, every allowed call is really made and needs no placeholder."""
-        return None
-
-    def note(self, call: Call, value: object) -> None:
-        """Keep the result of a planned call that was made.
-
-        From now on, the result replaces the marks that stand for it in the plan's other calls.
-        """
+    def note(self, number: int, value: object) -> None:
+        """Keep the result of the call with this number, if it is planned: it replaces the marks that stand for it."""
         with self._lock:
-            if number := self._numbers.get(call.number):
-                self._results[number] = value
+            if planned := self._numbers.get(number):
+                self._results[planned] = value
 
     def go_on(self, answers: Sequence[RecordedAnswer]) -> None:
         """Count the writes that were made when the plan was applied before as made.
@@ -363,9 +331,6 @@ class Application:
                 self.left.remove(planned)
                 return planned
         return None
-
-    def peek(self, number: int, key: str, line: int) -> None:
-        """Do nothing: when a plan is applied, the script gets real results and no placeholders."""
 
     def warnings(self) -> list[str]:
         """Return a sentence for each planned call that the script did not make."""
@@ -400,7 +365,7 @@ class Application:
         return value
 
 
-def _marks_in(value: object) -> list[int]:
+def marks_in(value: object) -> list[int]:
     """Return the numbers of the calls whose marks are in a value."""
     return sorted({int(number) for number, _ in _MARK.findall(json.dumps(value, ensure_ascii=False, default=str))})
 

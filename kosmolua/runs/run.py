@@ -261,8 +261,14 @@ class Run:
             from kosmolua.broker.broker import Broker
             from kosmolua.calls.approvals import Asker
 
-            context, approve = self._context, self._options["approve"] or self._host.approve
-            self._broker = Broker(self._host, context._replace(approve=approve and Asker(approve, self._ask)))
+            approve, plan = self._options["approve"] or self._host.approve, self._options["planning"]
+            context = self._context._replace(approve=approve and Asker(approve, self._ask))
+            if plan:
+                from kosmolua.broker.planning import broker_of
+
+                self._broker = broker_of(plan, self._host, context)
+            else:
+                self._broker = Broker(self._host, context)
             return self._broker
 
     def _made_context(self) -> RunContext:
@@ -281,7 +287,6 @@ class Run:
             decided=recording.decided if recording and recording.can_pause else None,
             watch=self._span.calls.watching(watch) if self._span else watch,
             write=recording.write if recording else None,
-            plan=options["planning"],
             contents=(recording and recording.contents) or options["contents"],
             earlier=recording.earlier if recording else 0,
             sites=self._sites,

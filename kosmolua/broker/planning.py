@@ -1,0 +1,101 @@
+"""Brokers of plans: one notes the writes of a script instead of sending them, one makes exactly those of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from kosmolua.broker.broker import Broker
+from kosmolua.broker.permissions import Permissions
+from kosmolua.errors import BadArguments
+from kosmolua.protocol import Json
+from kosmolua.recordings.plans import PLANNED, Application, Planner, marks_in
+
+if TYPE_CHECKING:
+    from kosmolua.broker.host import Host
+    from kosmolua.broker.options import RunContext
+    from kosmolua.calls.records import Call
+    from kosmolua.catalog.catalog import Target
+    from kosmolua.schema.integration import Integration
+
+
+def broker_of(plan: Planner | Application, host: Host, context: RunContext) -> Broker:
+    """Return the broker of a run that makes or applies a plan."""
+    if isinstance(plan, Planner):
+        return _PlanningBroker(plan, host, context)
+    return _ApplyingBroker(plan, host, context)
+
+
+class _PlanningBroker(Broker):
+    """Makes only the reads whose arguments contain nothing of a planned call's result."""
+
+    def __init__(self, planner: Planner, host: Host, context: RunContext) -> None:
+        super().__init__(host, context)
+        self._planner = planner
+
+    def peek(self, number: int, key: str, line: int) -> None:
+        self._planner.peek(number, key, line)
+
+    def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
+        """Accept an argument that contains a mark, which stands for a part of a result, for any parameter."""
+        try:
+            return super()._bind(target, given)
+        except BadArguments as error:
+            named = given[0] if len(given) == 1 and isinstance(given[0], Mapping) else {}
+            if not marks_in(named.get(error.param or "")):
+                raise
+            return dict(named)
+
+    def _carry_out(
+        self,
+        call: Call,
+        target: Target,
+        given: Sequence[Json],
+        arguments: Mapping[str, object],
+        redacted: Mapping[str, object],
+    ) -> str:
+        depends_on = marks_in(redacted)
+        if call.effect == "read" and not depends_on:
+            return super()._carry_out(call, target, given, arguments, redacted)
+        call.allowed_by, call.is_planned = PLANNED, True
+        return self._planner.note(call, target, redacted, depends_on)
+
+
+class _ApplyingBroker(Broker):
+    """Makes each write of the plan once, and no other write."""
+
+    def __init__(self, application: Application, host: Host, context: RunContext) -> None:
+        super().__init__(host, context)
+        self._application = application
+        self._permissions = _PlannedPermissions(application, host, context)
+
+    def _invoke(
+        self,
+        call: Call,
+        integration: Integration,
+        account: str,
+        handler: Callable[..., object],
+        arguments: Mapping[str, object],
+    ) -> object:
+        value = super()._invoke(call, integration, account, handler, arguments)
+        self._application.note(call.number, value)
+        return value
+
+
+class _PlannedPermissions(Permissions):
+    def __init__(self, application: Application, host: Host, context: RunContext) -> None:
+        super().__init__(host, context)
+        self._application = application
+
+    def allow(
+        self,
+        target: Target,
+        arguments: Mapping[str, object],
+        *,
+        number: int = 0,
+        names: Callable[[], Mapping[str, str]] = dict,
+    ) -> str:
+        if target.function.effect == "read":  # the plan says nothing about reads
+            return super().allow(target, arguments, number=number, names=names)
+        self._application.take(number, target, arguments)
+        return PLANNED
