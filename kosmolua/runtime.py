@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from kosmolua.memory import Memory
     from kosmolua.recordings.plans import Application, Plan
     from kosmolua.recordings.recording import Recording
-    from kosmolua.recordings.store import Slot, Store
     from kosmolua.runs.recorded import RunRecording
     from kosmolua.runs.session import Session
+    from kosmolua.stores.store import Slot, Store
 
 CLOSE_TIMEOUT = 2.0
 """The most seconds that :meth:`Runtime.close` waits for other threads to write their calls to the journal."""

@@ -19,8 +19,8 @@ from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import bars_of, page
 from kosmolua.plugin import Api, Integration, Request, Response, Secret, Send
 from kosmolua.recordings.recording import read
-from kosmolua.recordings.stores import open_stores
 from kosmolua.runs.session import Session
+from kosmolua.stores.opening import open_stores
 from kosmolua.testing import answer
 
 CANARIES = {

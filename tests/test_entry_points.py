@@ -22,8 +22,8 @@ from kosmolua.accounts.sources import Sources, check_secret, source_of
 from kosmolua.cli.program import run_program
 from kosmolua.docs.pages import GuidePage
 from kosmolua.entry_points import INTEGRATIONS, installed
-from kosmolua.recordings.stores import open_stores
 from kosmolua.schema.mismatch import Mismatch
+from kosmolua.stores.opening import open_stores
 
 ODD = """
 # of ours
@@ -199,7 +199,7 @@ import subprocess
 from dataclasses import dataclass
 import click
 from kosmolua.plugin import Integration
-from kosmolua.recordings.stores import open_stores
+from kosmolua.stores.opening import open_stores
 
 @dataclass(frozen=True)
 class Account:

@@ -30,7 +30,7 @@ from kosmolua.fleet.fleet import Fleet
 from kosmolua.fleet.tasks import FleetScript, tasks_of
 from kosmolua.limits import Limits
 from kosmolua.plugin import Request, Response, Secret
-from kosmolua.recordings.folder_store import Folder
+from kosmolua.stores.folder_store import Folder
 
 SHELF = Path(__file__).parent / "plugins" / "shelf.py"
 CANARY = "sk-canary-5f2b8c"

@@ -55,8 +55,8 @@ def test_a_script_without_calls_imports_little(environment: dict[str, str], hell
 def test_a_recorded_script_needs_no_database(environment: dict[str, str], hello: Path) -> None:
     """Its recording is a file; what a server keeps recordings in is imported by servers alone."""
     modules = imported(environment, "run", "--record", str(hello))
-    assert "kosmolua.recordings.folder_store" in modules
-    assert modules & {*NEVER, "sqlite3", "sqlalchemy", "psycopg", "kosmolua.recordings.stores"} == set()
+    assert "kosmolua.stores.folder_store" in modules
+    assert modules & {*NEVER, "sqlite3", "sqlalchemy", "psycopg", "kosmolua.stores.opening"} == set()
 
 
 def test_the_command_line_has_six_modules_for_a_plain_run(environment: dict[str, str], hello: Path) -> None:

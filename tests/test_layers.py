@@ -15,7 +15,7 @@ DOORS = [
     *("errors", "entry_points", "suggestions", "folders", "escaping", "secret", "limits", "locks"),
     *("protocol", "concurrency", "clock", "container", "memory", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "docs"),
-    *("openapi", "catalog", "mcp_client", "calls", "recordings", "broker"),
+    *("openapi", "catalog", "mcp_client", "calls", "recordings", "stores", "broker"),
     *("processes", "runs", "fleet", "runtime", "authoring", "testing", "mcp", "serve", "cli", "__main__"),
 ]
 """The packages and modules at the top, in order: each imports only itself and those left of it."""
@@ -28,8 +28,8 @@ HOMES = {
     "tomlkit": ["accounts.editing"],
     "tomli": ["schema.settings", "cli.inputs"],
     "sqlalchemy": [
-        *("recordings.database", "recordings.database_recording", "recordings.database_store"),
-        *("recordings.database_slots", "recordings.database_counts"),
+        *("stores.database", "stores.database_recording", "stores.database_store"),
+        *("stores.database_slots", "stores.database_counts"),
     ],
     "keyring": ["accounts.sources", "accounts.logins"],
     "authlib": ["http.oauth", "serve.pages.oidc"],

@@ -21,10 +21,10 @@ from kosmolua import ConfigError, Runtime
 from kosmolua.accounts.sections import Recordings
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import bars_of, page
-from kosmolua.recordings.folder_store import Folder
 from kosmolua.recordings.recording import Writer, read
-from kosmolua.recordings.store import WaitingCall
 from kosmolua.secret import Redactor
+from kosmolua.stores.folder_store import Folder
+from kosmolua.stores.store import WaitingCall
 
 SCRIPT = """
 local render = app.integrations.render2

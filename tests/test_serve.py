@@ -15,10 +15,10 @@ from support.agents import ENVIRON, execute, text_of
 from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, serving
 
 from kosmolua import ConfigError
-from kosmolua.recordings.stores import open_stores
 from kosmolua.serve.held import Held
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tenant_runtime import Common, TenantRuntime
+from kosmolua.stores.opening import open_stores
 
 
 @pytest.fixture(scope="module")

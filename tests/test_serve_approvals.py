@@ -17,9 +17,9 @@ from support.serving import ACME, GLOBEX, agent, serving
 from kosmolua import Runtime
 from kosmolua.calls.approvals import UNANSWERED, Approval, Reply
 from kosmolua.errors import ConfigError, Paused
-from kosmolua.recordings.folder_store import Folder
-from kosmolua.recordings.store import Decision
 from kosmolua.serve.approvals import Approvals, WebApprover
+from kosmolua.stores.folder_store import Folder
+from kosmolua.stores.store import Decision
 
 RESTART = "return app.integrations.render2.restart_service({ service_id = 'srv-cabc12345678' })"
 TWO = """

@@ -18,9 +18,9 @@ from kosmolua import ConfigError, Runtime
 from kosmolua.broker.tenancy import Tenancy
 from kosmolua.lua.syntax import parse
 from kosmolua.mcp.clients import client_of
-from kosmolua.recordings.folder_store import Folder
 from kosmolua.serve.quotas import Quotas
 from kosmolua.serve.settings import TenantSettings, read
+from kosmolua.stores.folder_store import Folder
 
 
 class Time:
@@ -150,7 +150,7 @@ max_waiting = 1
 @pytest.fixture
 def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Runtime]]:
     """Return a function that makes a tenant's runtime whose recordings can use so many bytes."""
-    monkeypatch.setattr("kosmolua.recordings.folder_store.LOOK_PAUSE", 0.0)
+    monkeypatch.setattr("kosmolua.stores.folder_store.LOOK_PAUSE", 0.0)
     monkeypatch.setattr("kosmolua.recordings.recording.ROOM_STEP", 5_000)
     with ExitStack() as stack:
 

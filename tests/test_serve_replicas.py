@@ -18,9 +18,9 @@ from support.servers import wait_for
 from support.serving import ACME, Serving, agent, bearing, serving
 
 from kosmolua.errors import Unavailable
-from kosmolua.recordings.database import SLOT_LEASE
-from kosmolua.recordings.stores import open_stores
 from kosmolua.serve.grants import FRESHNESS
+from kosmolua.stores.database import SLOT_LEASE
+from kosmolua.stores.opening import open_stores
 
 TENANT = "acme"
 PLUGIN = str(Path(__file__).parent / "plugins" / "notebook.py")

@@ -20,8 +20,8 @@ from support.servers import wait_for
 from support.serving import ACME, Serving, agent, serving
 
 from kosmolua.errors import Unavailable
-from kosmolua.recordings.stores import open_stores
 from kosmolua.serve.health import Health
+from kosmolua.stores.opening import open_stores
 
 PATIENCE = 60.0
 """Seconds in which a server comes back on a machine that has much else to do."""

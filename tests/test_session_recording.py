@@ -17,9 +17,9 @@ from kosmolua.broker.backends import Canned
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import bars_of, page
 from kosmolua.plugin import Request, Response
-from kosmolua.recordings.folder_store import Folder
 from kosmolua.recordings.recording import read
 from kosmolua.runs.session import ChunkResult, Session
+from kosmolua.stores.folder_store import Folder
 from kosmolua.testing import Playground, answer
 
 CHUNKS = [

@@ -27,12 +27,12 @@ from kosmolua import ConfigError, KosmoError, Outcome, Runtime
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import Unavailable
 from kosmolua.recordings import database
-from kosmolua.recordings.database import Step
-from kosmolua.recordings.folder_store import Folder
 from kosmolua.recordings.recording import Writer, read
-from kosmolua.recordings.store import Decision, Grant, Store, Stores, WaitingCall
-from kosmolua.recordings.stores import open_stores
 from kosmolua.secret import Redactor, Secret
+from kosmolua.stores.database import Step
+from kosmolua.stores.folder_store import Folder
+from kosmolua.stores.opening import open_stores
+from kosmolua.stores.store import Decision, Grant, Store, Stores, WaitingCall
 
 PAUSING = """
 local books = app.integrations.library
@@ -444,8 +444,8 @@ def test_a_run_whose_database_stays_away_ends_and_can_be_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The write that was sent and not noted as answered is shown to a person before anything else is sent."""
-    monkeypatch.setattr("kosmolua.recordings.database_recording.PATIENCE", 0.5)
-    monkeypatch.setattr("kosmolua.recordings.database_recording.LEASE", 1.0)
+    monkeypatch.setattr("kosmolua.stores.database_recording.PATIENCE", 0.5)
+    monkeypatch.setattr("kosmolua.stores.database_recording.LEASE", 1.0)
     store = open_some().of(tenant)
     shelf.after = lambda number: postgres.stop() if number == 1 else None
     try:
@@ -479,7 +479,7 @@ def test_a_host_that_is_gone_loses_its_lease(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another goes on then; the first one, should it be back, can write nothing any more."""
-    monkeypatch.setattr("kosmolua.recordings.database.RENEWAL", 3600.0)
+    monkeypatch.setattr("kosmolua.stores.database.RENEWAL", 3600.0)
     store, other = open_some().of(tenant), open_some().of(tenant)
     _, run = record(replica(store))
     gone = Writer(store.place(run), Redactor(), store.read(run))
@@ -606,7 +606,7 @@ def test_a_count_of_many_at_once_is_exact(open_some: Callable[[], Stores], tenan
 @pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
 def test_processes_that_start_at_once_share_new_tables(address: str, tmp_path: Path) -> None:
     """However many are the first to use a database, none of them fails."""
-    code = "import sys, time; from kosmolua.recordings.stores import open_stores\nstores = open_stores(sys.argv[1])\n"
+    code = "import sys, time; from kosmolua.stores.opening import open_stores\nstores = open_stores(sys.argv[1])\n"
     code += "print(flush=True); sys.stdin.readline(); stores.probe(); print(stores.key().hex())"
     if address.startswith("postgres"):
         with psycopg.connect(address, autocommit=True) as connection:
@@ -631,9 +631,9 @@ def test_the_slot_of_a_host_that_is_gone_is_free_soon(
     open_some: Callable[[], Stores], tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lease ends, by the clock of the database, and the next one in the line has the slot."""
-    monkeypatch.setattr("kosmolua.recordings.database_slots.SLOT_LEASE", 1.0)
+    monkeypatch.setattr("kosmolua.stores.database_slots.SLOT_LEASE", 1.0)
     gone = open_some().of(tenant).slot("workers", 1)
-    monkeypatch.setattr("kosmolua.recordings.database_slots.SLOT_LEASE", 60.0)
+    monkeypatch.setattr("kosmolua.stores.database_slots.SLOT_LEASE", 60.0)
     following = open_some().of(tenant).slot("workers", 1)
 
     assert gone.is_held()
@@ -643,7 +643,7 @@ def test_the_slot_of_a_host_that_is_gone_is_free_soon(
 @pytest.mark.slow
 def test_the_slot_of_a_process_that_was_killed_is_free_at_once(tmp_path: Path) -> None:
     """In a folder the system itself knows whether the process lives."""
-    code = "import sys, time; from kosmolua.recordings.folder_store import Folder\n"
+    code = "import sys, time; from kosmolua.stores.folder_store import Folder\n"
     code += "slot = Folder(sys.argv[1]).slot('workers', 1); print(slot.is_held(), flush=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -737,8 +737,8 @@ def test_recordings_do_not_use_more_than_they_may(
     open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest that are over are removed, never one that waits; if that is not enough, the run is refused."""
-    monkeypatch.setattr("kosmolua.recordings.folder_store.LOOK_PAUSE", 0.0)
-    monkeypatch.setattr("kosmolua.recordings.database_store.LOOK_PAUSE", 0.0)
+    monkeypatch.setattr("kosmolua.stores.folder_store.LOOK_PAUSE", 0.0)
+    monkeypatch.setattr("kosmolua.stores.database_store.LOOK_PAUSE", 0.0)
     store = open_some().of(tenant)
     runtime = replica(store)
     asking = 'return app.integrations.library.lend({ book = "b-1" })'
@@ -756,7 +756,7 @@ def test_recordings_do_not_use_more_than_they_may(
 
 def test_a_run_without_room_for_its_recording_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With limit_exceeded, and the key that raises the limit; a recording in a file of one's own is not counted."""
-    monkeypatch.setattr("kosmolua.recordings.folder_store.LOOK_PAUSE", 0.0)
+    monkeypatch.setattr("kosmolua.stores.folder_store.LOOK_PAUSE", 0.0)
     with Runtime({"kosmolua": {"recordings": {"max_size": "10"}}}, simulate=True, store=Folder(tmp_path)) as runtime:
         asking = 'app.integrations.render2.restart_service({ service_id = "srv-cabc12345678" })'
         assert runtime.run(asking, record=True).status == "paused"

@@ -11,7 +11,7 @@ from conftest import Program
 from support.page import ACCOUNTS, RESTART
 
 from kosmolua import Runtime
-from kosmolua.recordings.stores import open_stores
+from kosmolua.stores.opening import open_stores
 
 TENANT = "acme"
 Recorded = Callable[..., str]

@@ -23,11 +23,11 @@ from kosmolua import ConfigError, Runtime, UnderWay
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.limits import Limits
 from kosmolua.plugin import Integration
-from kosmolua.recordings.folder_store import Folder
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import Writer, read
 from kosmolua.recordings.signing import Signer, identity
 from kosmolua.secret import Redactor, Secret
+from kosmolua.stores.folder_store import Folder
 
 ASKING = 'print("asks") return app.integrations.library.lend({ book = "b-1" }).n'
 LENDING = 'for n = 1, 3 do app.integrations.library.lend({ book = "b-" .. n }) end'

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from kosmolua.lua.check import Checker
     from kosmolua.mcp_client.servers import Servers
     from kosmolua.recordings.signing import Signer
-    from kosmolua.recordings.store import Store
     from kosmolua.secret import Redactor
+    from kosmolua.stores.store import Store
 
 
 class Host:
@@ -262,7 +262,7 @@ class Host:
     @lazy
     def store(self) -> Store:
         """The store that keeps a run's recording if the user names no file for it."""
-        from kosmolua.recordings.folder_store import Folder
+        from kosmolua.stores.folder_store import Folder
 
         return self._options.store or Folder(self.recordings_folder)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kosmolua.clock import Clock
     from kosmolua.limits import Limits
     from kosmolua.lua.sites import Site
-    from kosmolua.recordings.store import Store
+    from kosmolua.stores.store import Store
 else:
 
     def dataclass_transform(**_: object) -> Any:
@@ -206,7 +206,7 @@ class RuntimeOptions(OptionRecord):
         share_limits: Tell other processes on this machine when the rate limit of a service is used up, with files in
             the user's state folder. The command line and the processes of :meth:`kosmolua.Runtime.map` do this.
         store: The place for recordings made without a file name; by default the user's state folder. It stays open when
-            the runtime is closed. :func:`kosmolua.recordings.stores.open_stores` opens stores.
+            the runtime is closed. :func:`kosmolua.stores.opening.open_stores` opens stores.
         tenancy: The tenant that the runtime belongs to, on a server with several tenants.
         apart: A function that calls a function in another process, for checks and the documentation, so that these do
             not delay the threads of a server: :meth:`kosmolua.processes.readers.Readers.call`.

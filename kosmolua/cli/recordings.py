@@ -20,7 +20,7 @@ from kosmolua.limits import Limits
 from kosmolua.recordings.recording import Recording, read
 from kosmolua.recordings.repair import repaired
 from kosmolua.recordings.sheets import File, Place
-from kosmolua.recordings.store import Store
+from kosmolua.stores.store import Store
 
 
 def find(named: str, store: Store, *, until_damage: bool = False) -> Recording:

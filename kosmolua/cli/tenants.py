@@ -18,10 +18,10 @@ from kosmolua.cli.scripts import where_it_is
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import accounts_file
-from kosmolua.recordings.store import Store, Stores, checked_tenant
-from kosmolua.recordings.stores import default_store, open_stores
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
+from kosmolua.stores.opening import default_store, open_stores
+from kosmolua.stores.store import Store, Stores, checked_tenant
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from kosmolua.concurrency import Passage
 from kosmolua.limits import Limits
-from kosmolua.recordings.store import missing
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
+from kosmolua.stores.store import missing
 
 
 class Runner(Protocol):

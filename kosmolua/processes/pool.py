@@ -20,7 +20,7 @@ from kosmolua.processes.child import CAN_FORK, Child, ColdChild
 if TYPE_CHECKING:
     from kosmolua.processes.spares import Spares
     from kosmolua.processes.zygote import ForkedChild
-    from kosmolua.recordings.store import Slot
+    from kosmolua.stores.store import Slot
 
 MAX_REUSE = 1_000_000
 """The largest number of runs that one process can be set to serve."""

@@ -27,7 +27,7 @@ def identity(header: Mapping[str, Any]) -> str:
 
 
 class Keeper(Protocol):
-    """Keeps the key. :class:`kosmolua.recordings.store.Store` is one."""
+    """Keeps the key. :class:`kosmolua.stores.store.Store` is one."""
 
     def key(self, *, create: bool) -> bytes | None:
         """Return the key; None if there is none and ``create`` is False, or if it cannot be kept."""

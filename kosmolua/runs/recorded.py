@@ -22,8 +22,8 @@ from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import FORMAT, Event, Recording, Writer, error_fields, events_of, read, revived
 from kosmolua.recordings.sheets import File
 from kosmolua.recordings.signing import identity
-from kosmolua.recordings.store import APPROVAL_DAYS
 from kosmolua.recordings.tape import Tape
+from kosmolua.stores.store import APPROVAL_DAYS
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host

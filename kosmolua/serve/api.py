@@ -23,10 +23,10 @@ from kosmolua import __version__
 from kosmolua.errors import Busy, KosmoError, RateLimited, Unavailable
 from kosmolua.mcp.http import bearer
 from kosmolua.protocol import decode
-from kosmolua.recordings.store import DEFAULT_RUNS, Decision, Summary
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.serve.log import TENANT
 from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.stores.store import DEFAULT_RUNS, Decision, Summary
 
 ROOT = "/api"
 DOCUMENT = f"{ROOT}/openapi.json"

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from kosmolua.calls.approvals import UNANSWERED, Approval, Approve, Asker, Reply
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, WorkerLost
-from kosmolua.recordings.store import Decision, Store, WaitingCall
+from kosmolua.stores.store import Decision, Store, WaitingCall
 
 POLL_INTERVAL = 0.25
 """Seconds between two checks for new decisions in the store."""

@@ -8,7 +8,6 @@ from functools import partial
 from typing import NamedTuple
 
 from kosmolua.errors import ConfigError, KosmoError
-from kosmolua.recordings.store import Stores
 from kosmolua.runtime import Runtime
 from kosmolua.serve import settings as files
 from kosmolua.serve.held import Held
@@ -16,6 +15,7 @@ from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import STANZA, Settings
 from kosmolua.serve.tenant_runtime import Common, TenantRuntime
 from kosmolua.serve.tenants import refuse_same_tokens
+from kosmolua.stores.store import Stores
 
 
 class SettingsCheck(NamedTuple):

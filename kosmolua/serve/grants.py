@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from kosmolua.catalog.catalog import Catalog
 from kosmolua.errors import CallError, ConfigError, PluginError
-from kosmolua.recordings.store import Grant, Store
 from kosmolua.schema.effects import is_final
+from kosmolua.stores.store import Grant, Store
 
 FRESHNESS = 1.0
 """Seconds for which grants that were read from the store are used without reading the store again."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from time import monotonic
 
-from kosmolua.recordings.store import DAY, Store
 from kosmolua.serve.grants import FRESHNESS
+from kosmolua.stores.store import DAY, Store
 
 CANCEL, DRAIN = "cancel-", "drain"
 """What the mark in the store of a run to cancel begins with, and the mark of a tenant that is drained."""

@@ -9,8 +9,8 @@ from threading import Lock
 
 from kosmolua.calls.records import CallRecord
 from kosmolua.errors import ConfigError, RateLimited
-from kosmolua.recordings.store import Store
 from kosmolua.serve.settings import TenantSettings
+from kosmolua.stores.store import Store
 
 RUNS, CALLS = "runs", "calls"
 """The kinds of the counts in the store."""

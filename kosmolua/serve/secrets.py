@@ -13,10 +13,10 @@ from pathlib import Path
 from kosmolua.accounts.sources import Sources
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.folders import expanded
-from kosmolua.recordings.store import Stores
-from kosmolua.recordings.stores import default_stores, open_stores
 from kosmolua.secret import Secret
 from kosmolua.serve.settings import Given, Settings
+from kosmolua.stores.opening import default_stores, open_stores
+from kosmolua.stores.store import Stores
 
 
 class ServerSecrets:

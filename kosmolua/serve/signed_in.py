@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from kosmolua.errors import ConfigError
-from kosmolua.recordings.store import Store, Stores
+from kosmolua.stores.store import Store, Stores
 
 PREFIX = "session-"
 """What the mark of a session in the tenant's store begins with."""

@@ -14,13 +14,13 @@ from kosmolua.concurrency import lazy
 from kosmolua.folders import tenant_folder
 from kosmolua.processes.pool import MAX_QUEUE
 from kosmolua.processes.readers import Readers
-from kosmolua.recordings.store import Store, Stores
 from kosmolua.runtime import Runtime
 from kosmolua.schema.settings import SettingsFile, parse
 from kosmolua.serve.held import Held
 from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import Settings, TenantSettings, refuse_unknown
 from kosmolua.serve.tokens import SignedTokens, TenantTokens
+from kosmolua.stores.store import Store, Stores
 
 WORKERS, TRIAL_WORKERS = "workers", "trial-workers"
 """The kinds of the slots for a tenant's scripts that run, in all replicas of the server, and for those that only the

@@ -15,8 +15,8 @@ from kosmolua.cli.recordings import agree, options_again
 from kosmolua.cli.scripts import open_runtime, perform, watched, where_it_is
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.signing import Signer
-from kosmolua.recordings.stores import default_store
 from kosmolua.runs import Outcome
+from kosmolua.stores.opening import default_store
 
 
 class Apply(Command):

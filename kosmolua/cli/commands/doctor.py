@@ -26,11 +26,11 @@ from kosmolua.entry_points import COMMANDS, SECRETS, STORES, function_of, instal
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.folders import accounts_file, state_folder
 from kosmolua.limits import MIB
-from kosmolua.recordings.stores import DATABASES
 from kosmolua.runs.telemetry import asks_for_spans
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import FLAT, lua_path
 from kosmolua.schema.settings import parse
+from kosmolua.stores.opening import DATABASES
 
 EXTRAS = {
     "repl": ("prompt_toolkit", "pygments"),

@@ -16,10 +16,10 @@ from kosmolua.cli.scripts import open_runtime, perform, watched
 from kosmolua.cli.tenants import Kept, granted, tenant_options
 from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.signing import Signer
-from kosmolua.recordings.store import Store
 from kosmolua.runs import Outcome
 from kosmolua.runs.recorded import was_made_here
 from kosmolua.runtime import Runtime
+from kosmolua.stores.store import Store
 
 
 class Resume(Command):

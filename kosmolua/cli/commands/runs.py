@@ -18,9 +18,9 @@ from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import journal_file
 from kosmolua.limits import parse_duration
 from kosmolua.recordings.answers import calls_of
-from kosmolua.recordings.store import Store, Summary
-from kosmolua.recordings.stores import default_store
 from kosmolua.schema.effects import changes
+from kosmolua.stores.opening import default_store
+from kosmolua.stores.store import Store, Summary
 
 COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes", "status")
 OF_TENANT = ("run", "time", "script", "mode", "status", "waiting", "client")

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 
 from starlette.responses import Response
 
-from kosmolua.recordings.store import Decision, WaitingCall
 from kosmolua.schema.effects import is_final
 from kosmolua.serve.pages.page_request import PageRequest
 from kosmolua.serve.pages.rendering import render
 from kosmolua.serve.pages.workspace import Workspace, by_run
+from kosmolua.stores.store import Decision, WaitingCall
 
 PAGE = 50
 """How many calls a page of the list has."""

@@ -11,8 +11,8 @@ from typing import Any
 from kosmolua.errors import ConfigError, KosmoError, Paused
 from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.recording import Recording, events_of, revived
-from kosmolua.recordings.store import RUN_ID, Store, Summary
 from kosmolua.schema.effects import changes
+from kosmolua.stores.store import RUN_ID, Store, Summary
 
 RUNNING, DAMAGED = "running", "damaged"
 STATUSES = (RUNNING, "paused", "done", "failed", "limit", "interrupted", DAMAGED)

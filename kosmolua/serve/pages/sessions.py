@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from kosmolua.recordings.store import Stores
 from kosmolua.serve.grants import FRESHNESS
+from kosmolua.stores.store import Stores
 
 MAX_AGE = 12 * 3600
 """Seconds after which a person has to sign in again."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from kosmolua.errors import Busy, KosmoError, Unavailable
 from kosmolua.recordings.recording import Recording
-from kosmolua.recordings.store import Slot, WaitingCall
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.pages.history import History, RunEntry
 from kosmolua.serve.tenants import Tenant
+from kosmolua.stores.store import Slot, WaitingCall
 
 MAX_STARTED = 8
 """The most runs of a tenant that were started on the website, in any replica, and are active at once."""

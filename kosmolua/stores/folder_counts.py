@@ -12,7 +12,7 @@ LOCK_TIMEOUT = 5.0
 
 
 def count_in(path: str, window: int, more: int, most: int | None) -> int | None:
-    """Add to the count in a file, which is created if it is missing. See :meth:`kosmolua.recordings.store.Store.count`.
+    """Add to the count in a file, which is created if it is missing. See :meth:`kosmolua.stores.store.Store.count`.
 
     Args:
         path: The path of the file.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
-from kosmolua.recordings.database import COUNTS, Database
+from kosmolua.stores.database import COUNTS, Database
 
 
 def count_in(database: Database, tenant: str, kind: str, window: int, more: int, most: int | None) -> int | None:
-    """Add to a count of a tenant. See :meth:`kosmolua.recordings.store.Store.count`.
+    """Add to a count of a tenant. See :meth:`kosmolua.stores.store.Store.count`.
 
     Args:
         database: The database.

@@ -10,14 +10,14 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from kosmolua.errors import ConfigError
-from kosmolua.recordings.database import SLOT_LEASE, SLOTS, Database, Now
+from kosmolua.stores.database import SLOT_LEASE, SLOTS, Database, Now
 
 NUMBER_TRIES, NUMBER_PAUSE = 100, 0.01
 """How many times to choose a number that another process chose at the same time, and the seconds between two tries."""
 
 
 class DatabaseSlot:
-    """A place in the line for the slots of a tenant in a database. See :class:`kosmolua.recordings.store.Slot`.
+    """A place in the line for the slots of a tenant in a database. See :class:`kosmolua.stores.store.Slot`.
 
     Args:
         database: The database.

@@ -18,11 +18,11 @@ from hashlib import sha256
 from typing import Any
 
 from kosmolua.errors import ConfigError, Unavailable
-from kosmolua.recordings.folder_counts import count_in
-from kosmolua.recordings.folder_slots import FolderSlot
 from kosmolua.recordings.recording import FORMAT, Event, Recording, read
 from kosmolua.recordings.sheets import File, replace_file
-from kosmolua.recordings.store import (
+from kosmolua.stores.folder_counts import count_in
+from kosmolua.stores.folder_slots import FolderSlot
+from kosmolua.stores.store import (
     DAY,
     DEFAULT_RUNS,
     ENDED_DAYS,

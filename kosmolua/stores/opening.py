@@ -5,8 +5,8 @@ from __future__ import annotations
 from kosmolua.entry_points import STORES, ask, installed, the_one
 from kosmolua.errors import ConfigError
 from kosmolua.folders import recordings_folder, tenants_folder
-from kosmolua.recordings.folder_store import Folder, Folders
-from kosmolua.recordings.store import Stores
+from kosmolua.stores.folder_store import Folder, Folders
+from kosmolua.stores.store import Stores
 
 DATABASES = ("postgresql", "postgres", "sqlite")
 """The schemes of the addresses of databases."""
@@ -33,7 +33,7 @@ def open_stores(where: str) -> Stores:
             raise point.failed("has to return stores, such as open_stores() does")
         return stores
     try:
-        from kosmolua.recordings.database_store import DatabaseStores
+        from kosmolua.stores.database_store import DatabaseStores
     except ImportError:
         hint = "pip install 'kosmolua[postgres]'"
         raise ConfigError("Recordings in a database need the package sqlalchemy", hint=hint) from None

@@ -1,7 +1,7 @@
 """Stores, which keep the recordings of runs, the questions that wait for a person, and grants.
 
 A store belongs to one tenant, and gives no access to the stores of other tenants. :class:`Stores` holds the stores of
-all tenants. A store is in a folder or in a database (:mod:`kosmolua.recordings.database`). Several processes and hosts
+all tenants. A store is in a folder or in a database (:mod:`kosmolua.stores.database`). Several processes and hosts
 can use it at the same time.
 
 A call that needs approval waits for a person in one of two ways. A *paused* run has ended; its calls are in its

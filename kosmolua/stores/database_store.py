@@ -18,7 +18,8 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from kosmolua.errors import ConfigError
-from kosmolua.recordings.database import (
+from kosmolua.recordings.recording import Event, Recording, read
+from kosmolua.stores.database import (
     ENDED_SESSIONS,
     GRANTS,
     KEYS,
@@ -31,11 +32,10 @@ from kosmolua.recordings.database import (
     Now,
     is_held,
 )
-from kosmolua.recordings.database_counts import count_in
-from kosmolua.recordings.database_recording import Row
-from kosmolua.recordings.database_slots import DatabaseSlot
-from kosmolua.recordings.recording import Event, Recording, read
-from kosmolua.recordings.store import (
+from kosmolua.stores.database_counts import count_in
+from kosmolua.stores.database_recording import Row
+from kosmolua.stores.database_slots import DatabaseSlot
+from kosmolua.stores.store import (
     APPROVAL_DAYS,
     DAY,
     DEFAULT_RUNS,

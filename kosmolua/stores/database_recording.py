@@ -19,9 +19,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.expression import ColumnElement
 
 from kosmolua.errors import ConfigError, KosmoError, Unavailable
-from kosmolua.recordings.database import LEASE, LINES, RECORDINGS, Database, Now, is_held
 from kosmolua.recordings.sheets import in_use
-from kosmolua.recordings.store import missing, waits
+from kosmolua.stores.database import LEASE, LINES, RECORDINGS, Database, Now, is_held
+from kosmolua.stores.store import missing, waits
 
 PATIENCE = 20.0
 """Seconds that a run waits for an unreachable database before it ends."""
