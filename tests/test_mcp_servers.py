@@ -527,5 +527,5 @@ def test_the_page_of_a_server_with_many_tools_is_short(tmp_path: Path, monkeypat
         assert "- `list` (180)" in page
         assert "- `other` (1): `ping`" in page
         assert "`list_pet_7`" in runtime.docs.read("mcp.big.list")
-        assert "# mcp.big.get_toy_3" in runtime.docs.read("mcp.big.get_toy_3")
+        assert "# app.mcp.big.get_toy_3" in runtime.docs.read("mcp.big.get_toy_3")
         assert "mcp.big.set_pet_5" in runtime.docs.search("set_pet_5")

@@ -15,6 +15,9 @@ from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.openapi import importing
 from kosmolua.openapi.importing import Wishes
 
+TWILIO = f"AC{0:032}"
+"""An account's id."""
+
 
 def one(document: Path, name: str, function: str, args: dict[str, Any], **fields: Any) -> Sent:
     """Make one call and return the request that it was."""
@@ -83,12 +86,12 @@ def test_stripe_walks_a_search_by_a_token_that_is_called_page() -> None:
 @pytest.mark.slow
 def test_twilio_has_three_arguments_for_one_time() -> None:
     """Names that are equal once cleaned are told apart; calls may use the service's own spelling too."""
-    document, fields = shared("twilio.json"), {"username": "AC1", "password": "made-up-1"}
-    args = {"account_sid": "AC1", "start_time_lt": "2026-01-01"}
-    for given in (args, {"AccountSid": "AC1", "StartTime<": "2026-01-01"}):
+    document, fields = shared("twilio.json"), {"username": TWILIO, "password": "made-up-1"}
+    args = {"account_sid": TWILIO, "start_time_lt": "2026-01-01"}
+    for given in (args, {"AccountSid": TWILIO, "StartTime<": "2026-01-01"}):
         sent = one(document, "twilio", "list_call", given, **fields)
-        assert sent.line == "GET /2010-04-01/Accounts/AC1/Calls.json?StartTime%3C=2026-01-01"
-        assert sent.headers["authorization"] == "Basic " + base64.b64encode(b"AC1:made-up-1").decode()
+        assert sent.line == f"GET /2010-04-01/Accounts/{TWILIO}/Calls.json?StartTime%3C=2026-01-01"
+        assert sent.headers["authorization"] == "Basic " + base64.b64encode(f"{TWILIO}:made-up-1".encode()).decode()
     with Runtime(None, simulate=True, plugins=[document], environ={}) as runtime:
         names = {each.name for each in runtime.catalog.find("twilio.list_call").parameters}
     assert {"start_time", "start_time_lt", "start_time_gt"} <= names
@@ -100,15 +103,15 @@ def test_twilio_follows_the_relative_address_of_the_next_page() -> None:
 
     def answer(sent: Sent) -> Reply:
         first = "Page=1" not in sent.target
-        following = "/2010-04-01/Accounts/AC1/Calls.json?Page=1&PageToken=PA1" if first else None
+        following = f"/2010-04-01/Accounts/{TWILIO}/Calls.json?Page=1&PageToken=PA1" if first else None
         return Reply({"calls": [{"sid": "CA1" if first else "CA2"}], "next_page_uri": following})
 
-    fields = {"username": "AC1", "password": "made-up-1"}
+    fields = {"username": TWILIO, "password": "made-up-1"}
     with serving(answer) as service, live(shared("twilio.json"), "twilio", service, **fields) as runtime:
-        page = runtime.call("twilio.list_call", {"account_sid": "AC1", "all": True})
+        page = runtime.call("twilio.list_call", {"account_sid": TWILIO, "all": True})
 
     assert [each["sid"] for each in page["calls"]] == ["CA1", "CA2"]
-    assert service.lines[1] == "GET /2010-04-01/Accounts/AC1/Calls.json?Page=1&PageToken=PA1"
+    assert service.lines[1] == f"GET /2010-04-01/Accounts/{TWILIO}/Calls.json?Page=1&PageToken=PA1"
 
 
 def github(folder: Path) -> Path:

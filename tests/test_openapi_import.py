@@ -401,11 +401,11 @@ def test_a_document_extends_an_integration(kosmolua: Program) -> None:
     assert done.returncode == 0, done.stderr
     script = """
       local render = app.integrations.render2
-      print(render.staging.retrieve_blueprint({ blueprint_id = "exs-1" }).id, #render.list_owners().owners > 0)
+      print(render.staging.retrieve_blueprint({ blueprint_id = "exs-cph1rs3idesc73a2b2mg" }).id, #render.list_owners().owners > 0)
       print(render.render_retrieve_blueprint == render.retrieve_blueprint)
     """
     run = kosmolua("run", "--simulate", "-e", script)
-    assert run.stdout == "exs-1\ttrue\ntrue\n", run.stderr
+    assert run.stdout == "exs-cph1rs3idesc73a2b2mg\ttrue\ntrue\n", run.stderr
 
 
 @pytest.mark.parametrize("name", ["docker.yaml", "github.json", "netbox.yaml"])

@@ -9,6 +9,7 @@ import pytest
 from support.documents import made_up_arguments, shared, small
 
 from kosmolua import CallError, Runtime
+from kosmolua.errors import NotConfigured
 from kosmolua.schema import luacats
 from kosmolua.schema.results import check
 
@@ -102,11 +103,15 @@ def test_every_function_has_a_page_a_stub_and_a_reply(name: str, tmp_path: Path)
             function = functions[short]
             assert len(runtime.docs.read(f"api.{short}")) < 6000, short
             assert luacats.function_stub(function, "api", "account")
-            value = runtime.call(f"api.{short}", made_up_arguments(function, functions.more))
+            try:
+                value = runtime.call(f"api.{short}", made_up_arguments(function, functions.more))
+            except NotConfigured as refused:
+                assert "is not among the origins" in str(refused)  # a service beside the document's own
+                continue
             tried += 1
             fitting += _fits(function.returns, value)
     assert fitting >= 0.85 * tried
-    assert tried >= min(20, len(functions))
+    assert tried >= min(20, 0.8 * len(functions))
 
 
 def test_things_whose_paths_end_in_a_suffix_are_kept_too(tmp_path: Path) -> None:

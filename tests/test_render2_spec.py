@@ -69,10 +69,10 @@ def _prism_command() -> list[str]:
     if node is None:
         pytest.skip("node is not installed")
     local = ROOT / "node_modules" / ".bin" / "prism"
-    for found in (os.environ.get("KOSMOLUA_PRISM"), shutil.which("prism"), str(local) if local.exists() else None):
+    for found in (os.environ.get("PRISM"), shutil.which("prism"), str(local) if local.exists() else None):
         if found:
             return [node, str(Path(found).resolve())]
-    pytest.skip("Prism is not installed: npm install @stoplight/prism-cli, or point KOSMOLUA_PRISM at its command")
+    pytest.skip("Prism is not installed: npm install @stoplight/prism-cli, or point PRISM at its command")
 
 
 def _add_what_is_recorded(spec: Path) -> None:

@@ -482,7 +482,9 @@ class Broker:
         except TimeoutError:
             raise self._left_behind(call) if self._clock.left else self._limits.exceeded("wall", "call") from None
         except NetworkError as error:
-            if not self._clock.left or monotonic() < until():
+            if not self._clock.left:
+                raise self._limits.exceeded("wall", "call") from error
+            if monotonic() < until():
                 raise
             raise self._timeout(call, error.hint) from error
 
