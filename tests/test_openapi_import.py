@@ -401,7 +401,8 @@ def test_a_document_extends_an_integration(kosmolua: Program) -> None:
     assert done.returncode == 0, done.stderr
     script = """
       local render = app.integrations.render2
-      print(render.staging.retrieve_blueprint({ blueprint_id = "exs-cph1rs3idesc73a2b2mg" }).id, #render.list_owners().owners > 0)
+      local blueprint = render.staging.retrieve_blueprint({ blueprint_id = "exs-cph1rs3idesc73a2b2mg" })
+      print(blueprint.id, #render.list_owners().owners > 0)
       print(render.render_retrieve_blueprint == render.retrieve_blueprint)
     """
     run = kosmolua("run", "--simulate", "-e", script)
