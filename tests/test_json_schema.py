@@ -7,6 +7,7 @@ import json
 import pickle
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -20,6 +21,8 @@ from kosmolua.schema.annotations import type_of
 from kosmolua.schema.bounds import MAX_MATCHED, Length, Pattern, Range
 from kosmolua.schema.json_schema import NOTHING, Reader
 from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.pointers import target
+from kosmolua.schema.tree import SchemaTree
 from kosmolua.schema.types import ANY, INTEGER, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
 DOCUMENTS = Path(__file__).parent.parent.parent / "shared" / "openapi"
@@ -622,9 +625,10 @@ def test_what_a_validator_takes_is_accepted() -> None:
     """Of GitHub's own examples none is refused that fits its schema, so that no right call is refused either."""
     document = loaded(DOCUMENTS / "github.json")
     reader = Reader(document)
+    tree = SchemaTree(partial(target, document))
     components = in_draft_2020(document["components"])
     answers = [
-        reader.resolve(answer)
+        tree.resolve(answer)
         for path in document["paths"].values()
         for operation in path.values()
         if isinstance(operation, dict)
@@ -639,3 +643,26 @@ def test_what_a_validator_takes_is_accepted() -> None:
             count += 1
             assert fits(kind, example["value"]) or not validator.is_valid(example["value"])
     assert count > 1000
+
+
+def test_an_object_is_flat_with_the_keys_of_all_its_parts() -> None:
+    """Those behind references and in allOf, and of a union those of each member; required is what all require."""
+    document = {
+        "Named": {"properties": {"name": {"type": "string"}}, "required": ["name"]},
+        "Cat": {"properties": {"lives": {"type": "integer"}, "fur": {}}, "required": ["lives", "fur"]},
+        "Dog": {"properties": {"tricks": {"type": "integer"}, "fur": {}}, "required": ["fur"]},
+    }
+    pet = {"allOf": [{"$ref": "#/Named"}], "oneOf": [{"$ref": "#/Cat"}, {"$ref": "#/Dog"}]}
+    flat = SchemaTree(partial(target, document)).flat(pet)
+
+    assert flat is not None
+    properties, required, is_open = flat
+    assert properties.keys() == {"name", "lives", "fur", "tricks"}
+    assert required == {"name", "fur"}
+    assert is_open
+
+
+@pytest.mark.parametrize("schema", [{"type": "string"}, {"type": "array", "items": {}}, True, None])
+def test_what_is_no_object_is_not_flat(schema: Any) -> None:
+    """It has no keys."""
+    assert SchemaTree(partial(target, {})).flat(schema) is None

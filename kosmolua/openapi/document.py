@@ -12,6 +12,7 @@ from kosmolua.limits import MIB
 from kosmolua.openapi.swagger import rewritten
 from kosmolua.protocol import Json
 from kosmolua.schema.pointers import target
+from kosmolua.schema.tree import SchemaTree
 
 MAX_BYTES = 64 * MIB
 """The maximum size of a document, in bytes."""
@@ -19,8 +20,6 @@ MAX_VALUES = 5_000_000
 """The maximum number of values in a document. The values of a YAML anchor count again for each alias."""
 MAX_DEPTH = 200
 """The maximum number of levels of nested values."""
-MAX_FOLLOWED = 50
-"""The maximum length of a chain of references, each leading to the next."""
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -189,10 +188,11 @@ def _scalar(text: str) -> Json:
     return text
 
 
-class Document:
+class Document(SchemaTree):
     """A document whose references, except to other documents, can be resolved."""
 
     def __init__(self, root: dict[str, Any]) -> None:
+        super().__init__(self.look_up)
         self.root = root
         self._notes: dict[str, None] = {}
 
@@ -210,17 +210,6 @@ class Document:
         except LookupError as error:
             self.note(f"the reference {pointer} {error}")
             return {}
-
-    def resolve(self, node: Json) -> dict[str, Any]:
-        """Return ``node``, or the object that its ``$ref`` leads to; an empty one if that is no object."""
-        for _ in range(MAX_FOLLOWED):
-            if not isinstance(node, dict):
-                return {}
-            pointer = node.get("$ref")
-            if not isinstance(pointer, str):
-                return node
-            node = self.look_up(pointer)
-        return {}
 
     def references(self, node: Json) -> Iterator[str]:
         """Yield each ``$ref`` in a schema, except in values such as examples and defaults."""

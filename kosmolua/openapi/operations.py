@@ -5,21 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from kosmolua.openapi.document import Document
 from kosmolua.protocol import Json
-from kosmolua.schema.merging import merged, normal
 
 Schema: TypeAlias = "dict[str, Any]"
 Place: TypeAlias = Literal["path", "query", "header", "cookie", "body"]
 Style: TypeAlias = Literal["repeated", "joined", "pipes", "spaces", "deep", "json"]
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
-MAX_PARTS = 400
-"""The maximum depth of nested references that are followed while the keys of an object are collected."""
-MAX_MEMBERS = 4000
-"""The maximum number of schemas from which the keys of one object are collected."""
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
 _JSON = re.compile(r"application/json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
 
@@ -287,7 +282,7 @@ class _Reading:
         """Return the keys of a body as arguments; None if it is no object or does not name them."""
         if not (is_json(media) or media.startswith(("application/x-www-form-urlencoded", "multipart/"))):
             return None
-        found = flat_object(self._document, content.get("schema"))
+        found = self._document.flat(content.get("schema"))
         if found is None or (not found[0] and found[2]):
             return None
         properties, required, _ = found
@@ -375,81 +370,3 @@ def _ordered(fields: list[Field]) -> list[Field]:
 
 def _type_of(each: Field) -> object:
     return each.schema.get("type") if isinstance(each.schema, dict) else None
-
-
-class Resolves(Protocol):
-    """Resolves references, as a :class:`Document` does."""
-
-    def resolve(self, node: Json) -> dict[str, Any]: ...
-
-
-_Flat = tuple[dict[str, Json], set[str], bool]
-
-
-def flat_object(document: Resolves, schema: Json) -> _Flat | None:
-    """Collect the properties of a schema for objects, including those behind references and in ``allOf``.
-
-    Of a union, the result has the properties of all members; required is what all require.
-
-    Returns:
-        The properties' schemas, the required names, and whether others are allowed. None if the schema is not for
-        objects, or consists of more than :data:`MAX_MEMBERS` schemas.
-    """
-    return _flattened(document, schema, (), iter(range(MAX_MEMBERS)))
-
-
-def _flattened(document: Resolves, schema: Json, seen: tuple[str, ...], left: Iterator[int]) -> _Flat | None:
-    if not isinstance(schema, dict) or len(seen) > MAX_PARTS or next(left, None) is None:
-        return None
-    pointer = schema.get("$ref")
-    if isinstance(pointer, str):
-        if pointer in seen:
-            return {}, set(), True
-        target = document.resolve(schema)
-        around = {key: value for key, value in schema.items() if key != "$ref"}
-        return _flattened(document, merged(around, target) if around else target, (*seen, pointer), left)
-    schema = normal(schema)
-    properties = schema.get("properties")
-    properties = dict(properties) if isinstance(properties, dict) else {}
-    required = set(filter(None, map(text, schema["required"]))) if isinstance(schema.get("required"), list) else set()
-    is_open = bool(schema.get("additionalProperties", True)) or bool(schema.get("patternProperties"))
-    is_object = bool(properties) or schema.get("type") == "object"
-    for member in schema.get("allOf", ()):
-        part = _flattened(document, member, seen, left)
-        if part is None:
-            if isinstance(member, dict) and not member.keys() - {"description", "title", "required", "nullable"}:
-                continue
-            return None
-        is_object = True
-        for key, each in part[0].items():
-            properties[key] = {"allOf": [properties[key], each]} if key in properties else each
-        required |= part[1]
-    for word in ("oneOf", "anyOf"):
-        members = [each for each in schema.get(word, ()) if not _says_required_only(each)]
-        parts = [_flattened(document, each, seen, left) for each in members]
-        if any(part is None for part in parts):
-            return None
-        if parts:
-            is_object = True
-            found = [part for part in parts if part]
-            required |= set.intersection(*(part[1] for part in found))
-            properties = _united([part[0] for part in found], properties)
-    if not is_object:
-        return None
-    return properties, required & properties.keys(), is_open
-
-
-def _says_required_only(member: Json) -> bool:
-    return isinstance(member, dict) and bool(member) and not member.keys() - {"required", "title", "description", "not"}
-
-
-def _united(members: list[dict[str, Json]], around: dict[str, Json]) -> dict[str, Json]:
-    """Merge the properties of a union's members; several schemas of one become a union."""
-    schemas: dict[str, list[Json]] = {}
-    for member in members:
-        for key, schema in member.items():
-            known = schemas.setdefault(key, [])
-            if schema not in known:
-                known.append(schema)
-    found = {key: each[0] if len(each) == 1 else {"anyOf": each} for key, each in schemas.items()}
-    return {**around, **{key: each for key, each in found.items() if key not in around}}

@@ -12,7 +12,7 @@ from kosmolua.errors import NetworkError
 from kosmolua.http.messages import Response
 from kosmolua.http.paging import next_link
 from kosmolua.openapi.document import Document
-from kosmolua.openapi.operations import Field, Operation, flat_object
+from kosmolua.openapi.operations import Field, Operation
 from kosmolua.protocol import Json, Truncated
 
 MAX_PAGES = 10_000
@@ -199,7 +199,7 @@ class _Shape:
         schema = document.resolve(operation.result.schema)
         self._is_list = schema.get("type") == "array"
         self._item = schema.get("items") if self._is_list else None
-        flat = None if self._is_list else flat_object(document, operation.result.schema)
+        flat = None if self._is_list else document.flat(operation.result.schema)
         self._keys = flat[0] if flat else {}
 
     def parameter(self, names: list[str]) -> Field | None:
@@ -237,7 +237,7 @@ class _Shape:
 
     def item_has(self, key: str) -> bool:
         """Return True if items have this key; after :meth:`items`."""
-        flat = flat_object(self._document, self._item)
+        flat = self._document.flat(self._item)
         return bool(flat and key in flat[0])
 
     def next(self, names: list[str], *, of_url: bool = False) -> str:
@@ -252,10 +252,10 @@ class _Shape:
     def _levels(self) -> Iterator[tuple[str, Mapping[str, Json]]]:
         yield "", self._keys
         for key, schema in self._keys.items():
-            if key.lower() in _WRAPPERS and (flat := flat_object(self._document, schema)):
+            if key.lower() in _WRAPPERS and (flat := self._document.flat(schema)):
                 yield f"{key}.", flat[0]
                 for inner, below in flat[0].items():
-                    if inner.lower() in _WRAPPERS and (deeper := flat_object(self._document, below)):
+                    if inner.lower() in _WRAPPERS and (deeper := self._document.flat(below)):
                         yield f"{key}.{inner}.", deeper[0]
 
     def _leads(self, key: str, schema: Json, *, of_url: bool) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from kosmolua.openapi.operations import flat_object
 from kosmolua.protocol import Json
 from kosmolua.schema.json_schema import Reader
 from kosmolua.schema.merging import normal
 from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.tree import SchemaTree
 from kosmolua.schema.types import Type
 
 MAX_DEPTH = 6
@@ -27,11 +27,11 @@ _WORDS = _NAMES.split()
 _TIME = "2026-01-{day:02d}T{hour:02d}:15:00Z"
 
 
-class Samples:
+class Samples(SchemaTree):
     """Sample values for one document; those of different accounts differ. ``look_up`` resolves a reference."""
 
     def __init__(self, look_up: Callable[[str], Json], account: str) -> None:
-        self._look_up = look_up
+        super().__init__(look_up)
         self._account = account
         self._reader = Reader(without="writeOnly", look_up=look_up)
         self._types: dict[str, Type] = {}
@@ -59,20 +59,9 @@ class Samples:
             return False
         return True
 
-    def resolve(self, schema: Json) -> dict[str, Any]:
-        """Return the schema, or what its ``$ref`` leads to."""
-        for _ in range(50):
-            if not isinstance(schema, dict):
-                return {}
-            pointer = schema.get("$ref")
-            if not isinstance(pointer, str):
-                return schema
-            schema = self._look_up(pointer)
-        return {}
-
     def _item_schema(self, schema: Json, place: str) -> Json:
         for key in filter(None, place.split(".")):
-            flat = flat_object(self, schema)
+            flat = self.flat(schema)
             schema = flat[0].get(key, {}) if flat else {}
         items: Json = self.resolve(schema).get("items", {})
         return items
@@ -138,7 +127,7 @@ class _Making:
         return self.value((others or members)[0], depth)
 
     def _object(self, schema: dict[str, Any], depth: int) -> Json:
-        flat = flat_object(self._samples, schema)
+        flat = self._samples.flat(schema)
         if flat is None:
             members = [each for each in schema.get("allOf", ()) if isinstance(each, dict)]
             return self.value(members[0], depth) if members else {}

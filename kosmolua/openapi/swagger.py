@@ -7,9 +7,9 @@ from typing import Any
 
 from kosmolua.protocol import Json
 from kosmolua.schema.pointers import target
+from kosmolua.schema.tree import SchemaTree
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
-MAX_FOLLOWED = 50
 _FLOWS = {"accessCode": "authorizationCode", "application": "clientCredentials"}
 _STYLES = {"ssv": "spaceDelimited", "tsv": "spaceDelimited", "pipes": "pipeDelimited"}
 _OF_SCHEMAS = """
@@ -35,6 +35,7 @@ class _Rewriting:
 
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
+        self._resolved = SchemaTree(self._look_up).resolve
         self._moved: dict[str, str] = {}
         self._schemas: dict[str, Json] = {}
 
@@ -167,18 +168,11 @@ class _Rewriting:
             self._schemas[name] = self._schema(schema)
         return _SCHEMAS + self._moved[pointer]
 
-    def _resolved(self, node: Json) -> dict[str, Any]:
-        for _ in range(MAX_FOLLOWED):
-            if not isinstance(node, dict):
-                return {}
-            pointer = node.get("$ref")
-            if not isinstance(pointer, str):
-                return node
-            try:
-                node = target(self._root, pointer)
-            except LookupError:
-                return {}
-        return {}
+    def _look_up(self, pointer: str) -> Json:
+        try:
+            return target(self._root, pointer)
+        except LookupError:
+            return {}
 
 
 def _style(parameter: Mapping[str, Any]) -> dict[str, Any]:

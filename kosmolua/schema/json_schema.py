@@ -91,18 +91,6 @@ class Reader:
             self.note(name, "nested too deeply")
             return ANY
 
-    def resolve(self, node: Json) -> Json:
-        """Return the object that an object's ``$ref`` leads to, itself without one, an empty one if the target is
-        missing.
-        """
-        seen: set[str] = set()
-        while isinstance(node, dict) and isinstance(pointer := node.get("$ref"), str):
-            if pointer in seen:
-                return {}
-            seen.add(pointer)
-            node = self._look_up(pointer)
-        return node
-
     def _look_up(self, pointer: str) -> Json:
         if self._look_up_elsewhere:
             return self._look_up_elsewhere(pointer)

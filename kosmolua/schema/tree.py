@@ -1,0 +1,101 @@
+"""The JSON Schemas of one document as a tree: references are followed, and combined schemas are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from kosmolua.protocol import Json
+from kosmolua.schema.merging import merged, normal
+
+MAX_FOLLOWED = 50
+"""The maximum length of a chain of references, each leading to the next."""
+MAX_PARTS = 400
+"""The maximum depth of nested references that are followed while the keys of an object are collected."""
+MAX_MEMBERS = 4000
+"""The maximum number of schemas from which the keys of one object are collected."""
+Flat: TypeAlias = tuple[dict[str, Json], set[str], bool]
+"""The schemas of an object's properties, the required names, and whether others are allowed."""
+
+
+class SchemaTree:
+    """The schemas that a function finds by a reference such as ``#/components/schemas/Pet``."""
+
+    def __init__(self, look_up: Callable[[str], Json]) -> None:
+        self._look_up = look_up
+
+    def resolve(self, node: Json) -> dict[str, Any]:
+        """Return ``node``, or the object that its ``$ref`` leads to; an empty one if that is no object."""
+        for _ in range(MAX_FOLLOWED):
+            if not isinstance(node, dict):
+                return {}
+            pointer = node.get("$ref")
+            if not isinstance(pointer, str):
+                return node
+            node = self._look_up(pointer)
+        return {}
+
+    def flat(self, schema: Json) -> Flat | None:
+        """Collect the properties of a schema for objects, including those behind references and in ``allOf``.
+
+        Of a union, the result has the properties of all members; required is what all require. It is None if the schema
+        is not for objects, or consists of more than :data:`MAX_MEMBERS` schemas.
+        """
+        return self._flattened(schema, (), iter(range(MAX_MEMBERS)))
+
+    def _flattened(self, schema: Json, seen: tuple[str, ...], left: Iterator[int]) -> Flat | None:
+        if not isinstance(schema, dict) or len(seen) > MAX_PARTS or next(left, None) is None:
+            return None
+        pointer = schema.get("$ref")
+        if isinstance(pointer, str):
+            if pointer in seen:
+                return {}, set(), True
+            target = self.resolve(schema)
+            around = {key: value for key, value in schema.items() if key != "$ref"}
+            return self._flattened(merged(around, target) if around else target, (*seen, pointer), left)
+        schema = normal(schema)
+        properties = schema.get("properties")
+        properties = dict(properties) if isinstance(properties, dict) else {}
+        named = schema["required"] if isinstance(schema.get("required"), list) else ()
+        required = {each for each in named if each and isinstance(each, str)}
+        is_open = bool(schema.get("additionalProperties", True)) or bool(schema.get("patternProperties"))
+        is_object = bool(properties) or schema.get("type") == "object"
+        for member in schema.get("allOf", ()):
+            part = self._flattened(member, seen, left)
+            if part is None:
+                if isinstance(member, dict) and not member.keys() - {"description", "title", "required", "nullable"}:
+                    continue
+                return None
+            is_object = True
+            for key, each in part[0].items():
+                properties[key] = {"allOf": [properties[key], each]} if key in properties else each
+            required |= part[1]
+        for word in ("oneOf", "anyOf"):
+            members = [each for each in schema.get(word, ()) if not _says_required_only(each)]
+            parts = [self._flattened(each, seen, left) for each in members]
+            if any(part is None for part in parts):
+                return None
+            if parts:
+                is_object = True
+                found = [part for part in parts if part]
+                required |= set.intersection(*(part[1] for part in found))
+                properties = _united([part[0] for part in found], properties)
+        if not is_object:
+            return None
+        return properties, required & properties.keys(), is_open
+
+
+def _says_required_only(member: Json) -> bool:
+    return isinstance(member, dict) and bool(member) and not member.keys() - {"required", "title", "description", "not"}
+
+
+def _united(members: list[dict[str, Json]], around: dict[str, Json]) -> dict[str, Json]:
+    """Merge the properties of a union's members; several schemas of one become a union."""
+    schemas: dict[str, list[Json]] = {}
+    for member in members:
+        for key, schema in member.items():
+            known = schemas.setdefault(key, [])
+            if schema not in known:
+                known.append(schema)
+    found = {key: each[0] if len(each) == 1 else {"anyOf": each} for key, each in schemas.items()}
+    return {**around, **{key: each for key, each in found.items() if key not in around}}
