@@ -613,6 +613,7 @@ def test_the_queue_is_shared() -> None:
     assert eventually(lambda: sum(turn.refusal is not None for turn in turns) == 2)
     assert [turn.wait() for turn in turns if turn.refusal] == [False, False]
     next(turn for turn in turns if turn.refusal is None).cancel()
+    assert eventually(lambda: len(queue.places) == 1)
     waiting = pools[1].queue("b")
     assert eventually(lambda: waiting.place_in_queue is not None)
     assert waiting.refusal is None
