@@ -46,6 +46,7 @@ class Here:
         return pickle.loads(pickle.dumps(work(*given)))
 
 
+@pytest.mark.slow
 def test_a_long_script_is_checked_in_another_process(readers: Readers) -> None:
     """With the same words, and the run is refused as ever."""
     with Runtime(simulate=True) as own, Runtime(simulate=True, apart=readers.call) as other:
@@ -55,6 +56,7 @@ def test_a_long_script_is_checked_in_another_process(readers: Readers) -> None:
     assert str(seen.error) == str(wanted.error)
 
 
+@pytest.mark.slow
 def test_documentation_is_searched_and_read_there(readers: Readers) -> None:
     """The texts are the same, errors too."""
     with Runtime(simulate=True) as own, Runtime(simulate=True, apart=readers.call) as other:
@@ -67,6 +69,7 @@ def test_documentation_is_searched_and_read_there(readers: Readers) -> None:
         assert str(found.error) == str(own.run('return lua_read_doc("render2.list_servces")').error)
 
 
+@pytest.mark.slow
 def test_documents_are_compiled_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before this process needs them, which finds them in the cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
