@@ -706,16 +706,8 @@ class Runtime:
     ) -> Run:
         """Prepare the run with which :meth:`resume` continues a recorded run, or replays it if it is finished."""
         from kosmolua.recordings.recording import Recording, read
-        from kosmolua.runs.recorded import (
-            Decisions,
-            limits_of,
-            options_of,
-            patterns_among,
-            replaying,
-            resuming,
-            script_fields,
-            source_of,
-        )
+        from kosmolua.runs.recorded import limits_of, options_of, replaying, script_fields, source_of
+        from kosmolua.runs.resuming import Decisions, patterns_among, resuming
 
         recording = path if isinstance(path, Recording) else read(path)
         header = recording.header

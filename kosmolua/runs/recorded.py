@@ -1,53 +1,33 @@
-"""Recorded runs: records a run, and replays or resumes it."""
+"""Recorded runs: records a run, and replays it. (:mod:`kosmolua.runs.resuming` resumes one.)"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from functools import partial
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from kosmolua import __version__, protocol
-from kosmolua.broker.used_accounts import USED, differences, used_account
+from kosmolua.broker.used_accounts import used_account
 from kosmolua.calls.contents import Contents
-from kosmolua.errors import NOTHING_SENT, ConfigError, Diverged, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
+from kosmolua.errors import ConfigError, Diverged, Interrupted, KosmoError, Paused, WorkerLost
 from kosmolua.limits import NAMES, Limits
-from kosmolua.recordings.answers import Answers, RecordedAnswer, calls_of, may_have_been_done, number_of, summaries
+from kosmolua.recordings.answers import Answers, RecordedAnswer, calls_of, number_of, summaries
 from kosmolua.recordings.events import is_same
 from kosmolua.recordings.plans import Plan
-from kosmolua.recordings.recording import FORMAT, Event, Recording, Writer, error_fields, events_of, read, revived
+from kosmolua.recordings.recording import FORMAT, Event, Recording, Writer, error_fields, read, revived
 from kosmolua.recordings.sheets import File
 from kosmolua.recordings.signing import identity
 from kosmolua.recordings.tape import Tape
-from kosmolua.stores.store import APPROVAL_DAYS
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.calls.approvals import Approval
     from kosmolua.recordings.signing import Signer
     from kosmolua.runs.job import Job, Outcome
-
-MAX_NAMED = 3
-KEYS_LAST = timedelta(hours=23)
-"""How long services remember the keys of writes: usually a day."""
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """What a person decided about calls of a recorded run: see :meth:`kosmolua.Runtime.resume`.
-
-    In ``approve`` and ``deny``, only numbers of calls and True count. A function and patterns are options of the run.
-    """
-
-    approve: object = ()
-    deny: object = ()
-    done: Mapping[int, Any] = field(default_factory=dict)
-    again: Sequence[int] = ()
-    accept_accounts: bool | Callable[[str], bool] = False
 
 
 class RunRecording(Tape):
@@ -122,7 +102,7 @@ class RunRecording(Tape):
         """
         with self._deciding:
             for decision in self._decided:
-                if _is_about(decision[0], approval.path, approval.account, approval.arguments):
+                if is_about(decision[0], approval.path, approval.account, approval.arguments):
                     self._decided.remove(decision)
                     return decision[1]
         return None
@@ -250,106 +230,6 @@ def replaying(recording: Recording, *, is_changed: bool) -> RunRecording:
     return RunRecording(recording.header, recording.path, answers, recording=recording, cut=cut)
 
 
-def resuming(host: Host, recording: Recording, decisions: Decisions, script: Event | None) -> RunRecording:
-    """Add the decisions to the recording of a run, and return the recording that resumes the run.
-
-    Args:
-        host: Makes the calls of the run.
-        recording: The recording.
-        decisions: What a person decided about calls of the run.
-        script: A changed script, as :func:`script_fields` returns it; None for the script that ran last.
-
-    Raises:
-        ConfigError: The recording cannot be written, or another run is writing to it. Or only one of the two runs is
-            simulated: the recorded run or this one. Or a decision is about a call that needs no decision.
-        UnderWay: A write has no answer and may have been done, and there is no decision about it.
-        Paused: The run paused so long ago that its calls can no longer be approved.
-    """
-    if recording.header["mode"] != host.mode:
-        hint = "pass --simulate" if recording.header["mode"] == "simulated" else "resume it without --simulate"
-        what = f"The run in the recording {recording.path} is {recording.header['mode']}"
-        raise ConfigError(f"{what}, so the run cannot be resumed as a {host.mode} run", hint=hint)
-    host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
-    recording = believed(recording, host.signer)
-    writer = Writer(recording.place, host.redactor, recording, host.signer)
-    try:
-        resumed: Event = {"event": "resumed", "time": moment(), "kosmolua": __version__}
-        events = [resumed, *([{"event": "script", **script}] if script else [])]
-        accounts = _of_accounts(recording, host, accept=decisions.accept_accounts)
-        # Another service cannot tell whether the first one has carried out a write.
-        told = [] if accounts else [*_told_by_services(host, recording, decisions)]
-        again = [*decisions.again, *(event["number"] for event in told)]
-        events += [*accounts, *_of_doubtful_writes(recording, replace(decisions, again=again))]
-        events += _of_pause(recording, decisions)
-        keys = {event["number"]: event["key"] for event in told}
-        events = [{**each, "key": keys[each["number"]]} if each.get("number") in keys else each for each in events]
-        events = [cast("Event", host.redactor.value(event)) for event in events]
-        for event in events:
-            writer.write(event)
-        writer.sync()
-    except BaseException:
-        writer.close()
-        raise
-    recording.events += events
-    # Writes that a service tells about were approved when they were sent for the first time.
-    left = [*_left_approvals(recording), *((event, True) for event in told)]
-    answers = Answers(recording, is_changed=_was_changed(recording))
-    path = recording.path
-    return RunRecording(recording.header, path, answers, writer, host=host, recording=recording, decided=left)
-
-
-def _told_by_services(host: Host, recording: Recording, decisions: Decisions) -> Iterator[Event]:
-    """Yield the writes in doubt, as they were recorded, for which a service can tell whether they were done.
-
-    Either the service takes a key with each write, and carries out writes with equal keys only once, or the integration
-    can read whether the write was done. Services forget keys after a day.
-    """
-    if not was_made_here(recording, host.signer):
-        return
-    intents = {event["number"]: event for event in recording.events if event["event"] == "intent" and event.get("key")}
-    for number in _doubtful(recording, Answers(recording)).keys() - {*decisions.done, *decisions.again}:
-        if intent := intents.get(number):
-            integration, _, name = intent["path"].rpartition(".")
-            try:
-                function = host.catalog.resolve(f"{integration}.{intent['account']}.{name}").function
-            except KosmoError:
-                continue  # a person decides
-            age = datetime.now(timezone.utc) - datetime.fromisoformat(intent["time"])
-            if (function.idempotency and age < KEYS_LAST) or (function.was_done and not function.idempotency):
-                yield intent
-
-
-def believed(recording: Recording, signer: Signer) -> Recording:
-    """Return a recording in which only those decisions of a person count that were made with the key of this store.
-
-    A call that another decision is about waits, as if nobody had decided. To repeat a call that certainly changed
-    nothing takes no decision of a person.
-    """
-    own = identity(recording.header)
-    answers = {answer.line: answer for answer in Answers(recording, is_decided=False).all}
-
-    def counts(line: int, event: Event) -> bool:
-        if event["event"] != "decision":
-            return True
-        is_signed = signer.has_signed(event, own, line)
-        if event["decision"] in ("approve", "deny"):
-            return is_signed
-        answer = answers.get(event["line"])
-        if answer is None:
-            return False
-        if event["decision"] == "again" and answer.error and not may_have_been_done(answer, revived(answer.error)):
-            return True
-        return is_signed and event.get("call") == _about(answer)
-
-    numbered = enumerate(recording.events, start=1)
-    return replace(recording, events=[each if counts(line, each) else {"event": "claim"} for line, each in numbered])
-
-
-def _about(answer: RecordedAnswer) -> Event:
-    """Return the fields of a call that identify it in a decision about it."""
-    return {name: (answer.call or {}).get(name) for name in ("path", "account", "arguments")}
-
-
 def was_made_here(recording: Recording, signer: Signer) -> bool:
     """Return True if the first line of a recording, with the settings of its run, was written by this store's user."""
     return signer.has_signed(recording.header, identity(recording.header), 1)
@@ -411,163 +291,6 @@ def applied_before(plan: Plan, host: Host, *, anew: bool) -> Recording | None:
     return recording if has_written else None
 
 
-def _was_changed(recording: Recording) -> bool:
-    """Return True if script or version have changed since the recording, so that requests can differ."""
-    header, script = recording.header, recording.script
-    return bool(header["kosmolua"] != __version__ or script["sha256"] != header["script"]["sha256"])
-
-
-def _of_accounts(recording: Recording, host: Host, *, accept: bool | Callable[[str], bool]) -> list[Event]:
-    """Return the events that record the accounts as they are now, if a run goes on with others than it used before."""
-    used = [{name: event[name] for name in USED} for _, event in events_of(recording, "account")]
-    found = differences(host, used)
-    if not found:
-        return []
-    said = f"The run in the recording {recording.path} used other accounts: {'; '.join(found)}"
-    if not (accept(said) if callable(accept) else accept):
-        refusal = ConfigError(said, hint="pass --accept-accounts to go on with the accounts as they are now")
-        refusal.sent = NOTHING_SENT
-        raise refusal
-    names = {(each["integration"], each["account"]) for each in used}
-    now = [used_account(host, *name) for name in sorted(names)]
-    return [{"event": "account", **each} for each in now if each]
-
-
-def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the events that record a person's decisions about writes in doubt, which may have been done.
-
-    A write is in doubt if it was sent and has no answer. It is also in doubt if its error ended the run and the service
-    may have carried it out in spite of the error. A write that a person called done can get its result later. If the
-    error of any other call ended the run, one of the events says that this call is made again.
-    """
-    answers = Answers(recording)
-    doubtful = _doubtful(recording, answers)
-    events: list[Event] = []
-    if (last := _answer_that_ended(recording, answers)) and last not in doubtful.values():
-        events.append(_decision(last, "again"))
-    assumed = {number_of(answer): answer for answer in answers.all if answer.is_assumed and number_of(answer)}
-    doubtful = {number: answer for number, answer in assumed.items() if number in decisions.done} | doubtful
-    if both := {*decisions.done} & {*decisions.again}:
-        raise _twofold(min(both), "counted as done and sent again")
-    for number in {*decisions.done, *decisions.again}:
-        if number not in doubtful:
-            what = f"Call {number} is not a write that may have been done"
-            raise ConfigError(what, hint=f"calls whose writes may have been done: {_numbers_of(doubtful)}")
-    if lost := next((number for number in decisions.done if _is_lost(doubtful[number])), None):
-        what = f"Call {lost} cannot be counted as done: its line cannot be read, so the script would send it again"
-        raise ConfigError(what, hint=f"pass --again {lost} if it was not done; else use an undamaged copy")
-    open_ones = [doubtful[number] for number in doubtful if number not in {*decisions.done, *decisions.again}]
-    if open_ones:
-        raise _under_way(open_ones)
-    events += [_decision(doubtful[number], "again") for number in decisions.again]
-    done = decisions.done.items()
-    return events + [{**_decision(doubtful[number], "done"), "value": value} for number, value in done]
-
-
-def _is_lost(answer: RecordedAnswer) -> bool:
-    """Return True for a write whose arguments are not known, since the line that had them is damaged."""
-    return (answer.call or {}).get("is_readable") is False
-
-
-def _doubtful(recording: Recording, answers: Answers) -> dict[int, RecordedAnswer]:
-    """Return the writes in doubt by their numbers."""
-    doubtful = {number_of(answer): answer for answer in answers.under_way}
-    last = _answer_that_ended(recording, answers)
-    if last and last.error and may_have_been_done(last, revived(last.error)):
-        doubtful[number_of(last)] = last
-    return doubtful
-
-
-def _answer_that_ended(recording: Recording, answers: Answers) -> RecordedAnswer | None:
-    """Return the recorded answer whose error ended the script, or None if the script ended for a different reason."""
-    by = (recording.end or {}).get("by")
-    if not by:
-        return None
-    fitting = [each for each in answers.all if each.error and each.branch == by["branch"] and each.ask == by["ask"]]
-    return max(fitting, key=lambda answer: answer.order, default=None)
-
-
-def _decision(answer: RecordedAnswer, decision: str) -> Event:
-    return {
-        "event": "decision",
-        "line": answer.line,
-        "number": number_of(answer),
-        "decision": decision,
-        "call": _about(answer),
-        "time": moment(),
-    }
-
-
-def _under_way(answers: Sequence[RecordedAnswer]) -> UnderWay:
-    calls = [answer.call or {} for answer in answers]
-    shown = ("number", "path", "account", "effect", "arguments")
-    named = [f"call {call['number']}, {call['path']} with {call['account']}" for call in calls[:MAX_NAMED]]
-    more = f" and {len(calls) - MAX_NAMED} more" if len(calls) > MAX_NAMED else ""
-    has, them = ("was sent and has", "it") if len(calls) == 1 else ("were sent and have", "each")
-    number = calls[0]["number"]
-    return UnderWay(
-        f"The run cannot continue without a decision: {', '.join(named)}{more} {has} no answer, "
-        f"so {them} may have been done",
-        calls=[{name: call.get(name) for name in shown} for call in calls],
-        hint=f"check, then pass --done {number} if it was done, or --again {number} to send it again",
-    )
-
-
-def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the events that record a person's decisions about calls that wait for an approval.
-
-    A decision about all calls leaves out those that the other decision names.
-    """
-    end = recording.end or {}
-    waiting = {call["number"]: call for call in _paused_calls(recording)}
-    chosen = {"approve": _numbers_among(decisions.approve), "deny": _numbers_among(decisions.deny)}
-    named = {decision: set(waiting if given is True else given or ()) for decision, given in chosen.items()}
-    for decision, other in (("approve", "deny"), ("deny", "approve")):
-        if chosen[decision] is True and chosen[other] is not True:
-            named[decision] -= named[other]
-    if both := named["approve"] & named["deny"]:
-        raise _twofold(min(both), "approved and denied")
-    events: list[Event] = []
-    for decision, numbers in named.items():
-        for number in sorted(numbers):
-            if number not in waiting:
-                what = f"Call {number} does not wait for an approval"
-                raise ConfigError(what, hint=f"calls that wait for an approval: {_numbers_of(waiting)}")
-            events.append({"event": "decision", "decision": decision, "number": number, "call": waiting[number]})
-    age = datetime.now(timezone.utc) - datetime.fromisoformat(end["time"]) if events else timedelta()
-    if age > timedelta(days=APPROVAL_DAYS):
-        raise Paused(f"The run was paused more than {APPROVAL_DAYS} days ago, so its calls can no longer be approved")
-    return events
-
-
-def _twofold(number: int, what: str) -> ConfigError:
-    return ConfigError(f"Call {number} cannot be both {what}", hint="decide only once about each call")
-
-
-def _paused_calls(recording: Recording) -> list[Event]:
-    error = (recording.end or {}).get("error") or {}
-    return list(error["fields"]["calls"]) if error.get("type") == Paused.__name__ else []
-
-
-def _left_approvals(recording: Recording) -> list[tuple[Event, bool]]:
-    """Return a person's unused decisions, each a call and whether it was approved, for when it is made again."""
-    left: list[tuple[Event, bool]] = []
-    for event in recording.events:
-        if event.get("decision") in ("approve", "deny"):
-            left.append((event["call"], event["decision"] == "approve"))
-        made = event if event["event"] == "intent" else event.get("call") if event["event"] == "answer" else None
-        if made:
-            call: Event = made
-            about = (each for each in left if _is_about(each[0], call["path"], call["account"], call.get("arguments")))
-            if spent := next(about, None):
-                left.remove(spent)
-    return left
-
-
-def _numbers_of(calls: Mapping[int, object]) -> str:
-    return ", ".join(map(str, sorted(calls))) or "none"
-
-
 def _what_cut(recording: Recording) -> KosmoError | None:
     """Return the error that stopped a recorded script from outside, such as a limit; None if it ended by itself."""
     if recording.end is None:
@@ -600,7 +323,8 @@ def source_of(script: Mapping[str, Any]) -> bytes:
     return protocol.to_bytes(script["source"])
 
 
-def _is_about(call: Event, path: str | None, account: str | None, arguments: object) -> bool:
+def is_about(call: Event, path: str | None, account: str | None, arguments: object) -> bool:
+    """Return True if a recorded call is of this function, with this account and these arguments."""
     return (call.get("path"), call.get("account")) == (path, account) and is_same(call.get("arguments"), arguments)
 
 
@@ -612,22 +336,6 @@ def _not_made(left: Sequence[RecordedAnswer]) -> str:
 def _words(answer: RecordedAnswer) -> str:
     call = answer.call or {}
     return f"call {call.get('number')}, {call.get('path')}"
-
-
-def patterns_among(deny: object) -> list[str]:
-    """Return the patterns of functions that are in the argument ``deny`` of :meth:`kosmolua.Runtime.resume`.
-
-    The argument can also contain numbers of calls, or be True for all calls that wait. Both are ignored here.
-    """
-    if isinstance(deny, str):
-        return [deny]
-    return [each for each in deny if isinstance(each, str)] if isinstance(deny, (list, tuple)) else []
-
-
-def _numbers_among(given: object) -> Sequence[int] | bool:
-    if isinstance(given, (list, tuple)):
-        return [each for each in given if isinstance(each, int)]
-    return given is True
 
 
 def _list(given: Sequence[str]) -> list[str]:
