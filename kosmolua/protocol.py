@@ -336,6 +336,22 @@ class Arrivals:
         return seconds == math.inf or bool(self._poll(seconds * 1000))
 
 
+class Lines(bytearray):
+    """Bytes that arrive in pieces, of which whole lines are taken."""
+
+    _searched = 0
+
+    def take(self) -> bytes | None:
+        """Remove the first line, and return it without its line feed; None if it has not arrived as a whole."""
+        end = self.find(b"\n", self._searched)
+        self._searched = len(self) if end < 0 else 0
+        if end < 0:
+            return None
+        line = bytes(memoryview(self)[:end])
+        del self[: end + 1]
+        return line
+
+
 def read_line(stream: BinaryIO, limit: int) -> bytes | None:
     """Return the next line without its line feed, or None at the end.
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from kosmolua import Runtime, WorkerLost, protocol
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.plugin import Api, Integration, Secret, Send
-from kosmolua.protocol import BadFrame
+from kosmolua.protocol import BadFrame, Lines
 
 FRAMES: list[dict[str, Any]] = [
     {"kind": "describe", "id": 1, "path": "integrations"},
@@ -262,3 +262,14 @@ def test_a_reader_polls_as_long_as_that_helps(pipe: tuple[int, int], monkeypatch
     assert [polls() for _ in range(32)] == (15 * [False] + [True]) * 2
     os.write(pipe[1], b"x")
     assert [polls() for _ in range(32)] == 15 * [False] + 17 * [True]
+
+
+def test_a_line_is_taken_when_it_is_whole() -> None:
+    """However it was cut into pieces, and without its line feed."""
+    lines = Lines()
+    taken = []
+    for piece in (b"a", b"b\n\nc", b"", b"d\n"):
+        lines += piece
+        while (line := lines.take()) is not None:
+            taken.append(line)
+    assert taken == [b"ab", b"", b"cd"]

@@ -21,6 +21,8 @@ from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
+from kosmolua.protocol import Lines
+
 BLOCK = 64 * 1024
 
 
@@ -55,8 +57,7 @@ class _Incoming(Stream):
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._read = bytearray()
-        self._searched = 0
+        self._read = Lines()
 
     async def __aenter__(self) -> _Incoming:
         return self
@@ -79,16 +80,12 @@ class _Incoming(Stream):
             return error
 
     async def _line(self) -> bytes:
-        while (end := self._read.find(b"\n", self._searched)) < 0:
-            self._searched = len(self._read)
+        while (line := self._read.take()) is None:
             await self._wait()
             data = os.read(self._descriptor, BLOCK)
             if not data:
                 raise EndOfStream
             self._read += data
-        line = bytes(self._read[:end])
-        del self._read[: end + 1]
-        self._searched = 0
         return line
 
     async def _wait(self) -> None:

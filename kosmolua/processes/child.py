@@ -88,8 +88,7 @@ class PolledPipes(Pipes):
         self.incoming = incoming
         self.outgoing = outgoing
         self._reading, self._writing = Lock(), Lock()
-        self._read = bytearray()
-        self._searched = 0
+        self._read = protocol.Lines()
         self._arrivals = protocol.Arrivals(incoming)
         self._is_open = True
         self.is_clean = False
@@ -118,23 +117,20 @@ class PolledPipes(Pipes):
         """
         ends = monotonic() + seconds
         with self._reading:
-            while (end := self._read.find(b"\n", self._searched)) < 0:
-                self._searched = len(self._read)
-                if self._searched > limit:
+            while (line := self._read.take()) is None:
+                size = len(self._read)
+                if size > limit:
                     raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
-                if self._searched > LARGE and self.room:
-                    self.room(self._searched)
+                if size > LARGE and self.room:
+                    self.room(size)
                 if self._is_open and not self._arrivals.wait(max(ends - monotonic(), 0.0)):
                     raise TimeoutError
                 piece = os.read(self.incoming, PIECE) if self._is_open else b""
                 if not piece:
                     return None
                 self._read += piece
-            if end > limit:
+            if len(line) > limit:
                 raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
-            line = bytes(memoryview(self._read)[:end])
-            del self._read[: end + 1]
-            self._searched = 0
             return line
 
     def close_pipes(self) -> None:
