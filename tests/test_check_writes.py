@@ -212,6 +212,16 @@ READING = {
         'print(#app.integrations.render2.get_postgres_connection_info("dpg-cabc12345678").connection_info.password)',
         "is a secret",
     ),
+    "text and number": (
+        'local d = app.integrations.render2.list_deploys({ service_id = "srv-cabc12345678", limit = 1 }).deploys[1] '
+        "print(d.createdAt > os.time() - 60)",
+        "time.parse(d.createdAt)",
+    ),
+    "sort of tables": (RENDER + "table.sort(list) print(list[1].name)", "cannot compare tables"),
+    "sort assigned": (
+        RENDER + "list = table.sort(list, function(a, b) return a.name < b.name end)",
+        "it sorts the list",
+    ),
     "dead branch": (in_loop(f'if false then if s.status ~= "live" then {SUSPEND} end end'), "never 'live'"),
     "function that nothing calls": (
         f'local function f(s) if s.list_x == "live" then {SUSPEND} end end {RENDER} '
@@ -279,6 +289,11 @@ CALLS = {
         "app.integrations.render2.suspend_service({ service_id = json.null })",
         "json.null leaves it out",
     ),
+    "accounts first": ("print(app.accounts.staging.render2.list_services({}))", "app.integrations.NAME.ACCOUNT"),
+    "method of a number": ("print(time.now():format())", "time.format(seconds)"),
+    "library of bits": ("print(bit32.band(5, 3))", "between integers"),
+    "counter of Python": ('local c = Counter({ "a" })', "n[key] or 0"),
+    "tool by name": ('print(call_tool("render2.list_services", {}))', "app.integrations.NAME.FUNCTION"),
     "library called": ("parallel(function() end)", "is a library"),
     "json called": ('print(json("{}"))', "json.decode"),
     "account called": ('app.integrations.render2("staging").list_services({})', "app.integrations.render2.staging"),

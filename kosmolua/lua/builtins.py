@@ -52,6 +52,8 @@ def _goes_through(check: Evaluator, call: Call) -> None:
     name, node, value = call.name, call.given[0], call.values[0]
     if isinstance(value, Nil):
         check.findings.fail_on_nil(node, value, "go through")
+    elif isinstance(value, (Closure, Callee)):
+        check.findings.fail(node, f"{name} goes through a table, not a function", f"{name}({node.text[:40]}(...))")
     elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
         check.findings.fail(node, f"{name} goes through a table, not a {value.kind}", "for i = 1, n do counts")
     elif isinstance(value, Literal) and value.kind == "string":
@@ -176,11 +178,20 @@ def _joins(check: Evaluator, call: Call) -> None:
     value = call.values[0]
     if isinstance(value, Result) and is_table(item_of(value.type) or value.type):
         hint = "collect the texts in a loop first"
-        check.findings.warn(call.given[0], "table.concat joins texts and numbers, not tables", hint)
+        check.findings.doubt(call.given[0], "table.concat joins texts and numbers, not tables", hint)
+
+
+def _inserts(check: Evaluator, call: Call) -> None:
+    if len(call.given) == 3 and kind_of(call.values[1]) == "string":
+        hint = f"{call.given[0].text[:40]}[{call.given[1].text[:40]}] = {call.given[2].text[:40]}"
+        check.findings.fail(call.given[1], "table.insert takes a place in a list, not a key", hint)
 
 
 def _sorts(check: Evaluator, call: Call) -> None:
-    order = call.values[1] if len(call.values) > 1 else UNKNOWN
+    item, order = item_in(call.values[0]), call.values[1] if len(call.values) > 1 else UNKNOWN
+    if len(call.values) == 1 and isinstance(item, Result) and is_table(item.type):
+        hint = f"table.sort({call.given[0].text[:40]}, function(a, b) return a.NAME < b.NAME end)"
+        check.findings.doubt(call.given[0], f"table.sort cannot compare tables such as {item.source}", hint)
     if not isinstance(order, Closure):
         return
     body = order.node.get("body")
@@ -208,7 +219,11 @@ def _formats(check: Evaluator, call: Call) -> None:
         return
     if len(call.given) > 1 and "%" not in template.text and "{" in template.text:
         findings.mistake(template, "format replaces %s, not braces", 'as in ("%s: %d"):format(name, count)')
-    for verb, each, value in zip(_verbs_in(template.text), call.given[1:], call.values[1:], strict=False):
+    verbs, last = _verbs_in(template.text), call.given[-1]
+    if len(verbs) >= len(call.given) and last.kind not in ("function_call", "vararg_expression"):
+        hint = "%% is a percent sign" if "% " in template.text else "give one value for each placeholder"
+        findings.fail(template, f"this has {len(verbs)} placeholders, and fewer values", hint)
+    for verb, each, value in zip(verbs, call.given[1:], call.values[1:], strict=False):
         if each.kind == "nil":
             problem = "nil is formatted" if verb in "sq" else f"nil cannot be formatted with %{verb}"
             findings.warn(each, problem, "name the value that is meant" if verb in "sq" else "%s formats any value")
@@ -300,6 +315,7 @@ CALLS: Mapping[str, Sequence[Callable[[Evaluator, Call], None]]] = {
     "parallel.all": (_runs_all,),
     "parallel.map": (_maps,),
     "table.concat": (_joins,),
+    "table.insert": (_inserts,),
     "table.sort": (_sorts,),
     "table.unpack": (_unpacks,),
     **dict.fromkeys(("string.format", "text:format"), (_formats,)),

@@ -18,6 +18,7 @@ from kosmolua.lua.values import (
     Callee,
     Library,
     Literal,
+    Missing,
     Nil,
     Result,
     Undefined,
@@ -145,6 +146,11 @@ def _misuses(
         usage = f"call it as {callee.function.signature}"
         yield _Misuse(call, f"{callee.path} takes at most {len(names)} arguments, but gets more", usage)
         return
+    named = arguments[0].children if len(arguments) == 1 and keys_of(arguments[0]) else []
+    plain = (each.get("value") for each in named if not each.get("name"))
+    if beside := next((each for each in plain if isinstance(each and evaluate(each), (Literal, Result))), None):
+        yield _Misuse(beside, f"{callee.path}: a list cannot be mixed with named keys", "give it a name, NAME = ...")
+        return
     if mixed := _mixed_arguments(arguments, names):
         usage = f"call it as {callee.function.signature}"
         yield _Misuse(mixed, f"{callee.path} takes its arguments in one table or by position, not both", usage)
@@ -158,6 +164,9 @@ def _misuses(
             hint = _meant_by(callee, name, value, names) or _set_elsewhere(callee, name, others) or as_hint(likely)
             hint = hint or (f"its parameters are {', '.join(names)}" if names else "it takes no arguments")
             yield _Misuse(node, f"{callee.path} has no parameter '{name}'", hint)
+        elif isinstance(value, Missing) and value.what != "nil":
+            message = f"there is no {value.what}, so {name} would be left out"
+            yield _Misuse(node, message, value.hint, is_accepted=True)
         elif isinstance(value, Undefined):
             hint = value.hint or "define it, or leave the argument out"
             yield _Misuse(node, f"nothing defines '{value.name}', so {name} would be left out", hint, is_silent=True)

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from kosmolua.lua.evaluator import ARITHMETIC, Evaluator
 from kosmolua.lua.fields import CODE
-from kosmolua.lua.syntax import LEAVING, Node, arguments_of, operator_of
+from kosmolua.lua.syntax import LEAVING, Node, arguments_of, key_of, operator_of
 from kosmolua.lua.tables import check_holes, check_window
 from kosmolua.lua.values import (
     Builtin,
     Callee,
+    Closure,
     Literal,
     Missing,
     Nil,
@@ -34,6 +35,9 @@ from kosmolua.suggestions import did_you_mean, listed
 _NULL = Builtin("json.null")
 _ORDER = frozenset({"<", ">", "<=", ">="})
 NOUN = {"string": "text", "number": "number", "boolean": "boolean", "table": "table", "function": "function"}
+_TYPES = ("nil", "number", "string", "boolean", "table", "function", "thread", "userdata")
+_OR_NIL = {"tonumber": "number", "find": "number", "match": "string"}
+"""Functions that return a value of one type or nil."""
 _PLAIN = frozenset({"number", "string", "boolean"})
 _KEPT = re.compile(r"'(?:created|updated)_?[aA]t'$")
 """Matches fields that services always send in practice, even if the documentation says that they are optional."""
@@ -43,6 +47,8 @@ _SORTABLE = re.compile(
     r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:[T ](?:[01]\d|2[0-4])(?::\d\d.*)?)?)?)?-?T?$"
 )
 """Matches the beginning of a time as services write it, which sorts like the time itself."""
+_NOW = re.compile(r"(?:time\.now|os\.time)\(\s*\)")
+_MILLISECONDS = re.compile(r"\*\s*1000\b|\d000000\b")
 _INSTEAD = {
     "+": "texts are joined with ..",
     "*": "text:rep(n) repeats a text",
@@ -62,6 +68,8 @@ def check_binary(check: Evaluator, node: Node) -> None:
             _check_operand(check, side, value, operator)
         if operator == "..":
             check_shown(check, side, joined=True)
+    if operator in ("+", "-") and _NOW.match(left.text) and _MILLISECONDS.search(right.text):
+        check.findings.warn(right, "times are in seconds, not milliseconds", "7 * 86400 is a week")
     if operator in _ORDER:
         _check_order(check, node, (left, first), (right, second))
         _check_order(check, node, (right, second), (left, first))
@@ -113,7 +121,7 @@ def _check_order(check: Evaluator, node: Node, one: tuple[Node, Value], other: t
         if isinstance(text, str) and text and not _SORTABLE.match(text):
             hint = 'write it as "2026-02-01", or time.format(time.now() - 86400)'
             check.findings.mistake(side, f"times are compared as text, and {text!r} does not sort like them", hint)
-    if (kind_of(value), kind_of(compared)) == ("string", "number"):
+    if (kind_of(value, or_nil=True), kind_of(compared, or_nil=True)) == ("string", "number"):
         is_written = isinstance(value, Literal) and isinstance(compared, Literal)
         is_vague = any(isinstance(each, Result) and each.is_vague for each in (value, compared))
         note = check.findings.fail if is_written else check.findings.warn if is_vague else check.findings.doubt
@@ -149,10 +157,48 @@ def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> No
         if isinstance(value, Missing) and value.of == "text" and isinstance(other, Literal):
             message = f"there is no {value.what}: it is nil, so it never equals a {NOUN[other.kind]}"
             check.findings.mistake(node, message, value.hint)
+        if isinstance(other, Literal):
+            _check_called(check, node, side, other)
+        if isinstance(value, (Closure, Callee)) and isinstance(other, Literal):
+            message = f"{side.text[:40]} is a function, so it never equals a {NOUN[other.kind]}"
+            check.findings.mistake(node, message, f"call it: {side.text[:40]}(...)")
         if isinstance(value, Literal) and value.value is None and value.node is None and isinstance(other, Literal):
             _check_kinds(check, node, side.text[:40], value.kind, other)
         if isinstance(value, Result):
             _check_value(check, node, side.text[:60], value, other)
+
+
+def _check_called(check: Evaluator, node: Node, call: Node, other: Literal) -> None:
+    """Look at a call of a built-in function, or a method of a text, that never returns a literal."""
+    variable = check.scopes.variable(call)
+    if variable and variable.value and not variable.changes:
+        call = variable.value
+    name, given = call.get("name") if call.kind == "function_call" else None, arguments_of(call)
+    if name is None:
+        return
+    called, text = check.value(name), other.value if isinstance(other.value, str) else None
+    if called == Builtin("type") and text is not None and text not in _TYPES:
+        check.findings.mistake(node, f"type never returns {text!r}", f"it returns one of {listed(_TYPES)}")
+        return
+    if name.kind == "method_index_expression":
+        word = key_of(name) or "" if kind_of(check.value(name.get("table")), or_nil=True) == "string" else ""
+    else:
+        word = called.name.removeprefix("string.") if isinstance(called, Builtin) else ""
+        given = given[1:] if word != "tonumber" else given
+    if text is not None and word in ("upper", "lower") and text != (changed := getattr(text, word)()):
+        check.findings.mistake(node, f"{word} never returns {text!r}", f"compare with {changed!r}")
+    numbers = [value.value for each in given if isinstance(value := check.value(each), Literal)]
+    if text is not None and word == "sub" and len(given) == 2 and [type(each) for each in numbers] == [int, int]:
+        first, last = int(str(numbers[0])), int(str(numbers[1]))
+        if 0 < first <= last < len(text) + first - 1:
+            message = f"{len(text)} characters never equal {last - first + 1}"
+            check.findings.mistake(node, message, f"text:sub({first}, {first + len(text) - 1})")
+    kind = _OR_NIL.get(word)
+    if kind and kind != other.kind and not (word == "match" and other.kind == "number"):
+        message = f"{word} returns a {NOUN[kind]} or nil, so it never equals a {NOUN[other.kind]}"
+        check.findings.mistake(
+            node, message, f"compare it with {'nil' if other.kind == 'boolean' else f'a {NOUN[kind]}'}"
+        )
 
 
 def _check_kinds(check: Evaluator, node: Node, text: str, kind: str, other: Literal) -> None:
@@ -206,6 +252,10 @@ def check_length(check: Evaluator, node: Node) -> None:
     value = check.value(operand)
     if isinstance(value, Nil):
         check.findings.fail_on_nil(operand, value, "take the length of")
+    elif isinstance(value, (Closure, Callee)):
+        check.findings.fail(
+            operand, f"{operand.text[:40]} is a function and has no length", f"#{operand.text[:40]}(...)"
+        )
     elif is_secret(value):
         hint = "pass it whole to a function"
         check.findings.doubt(operand, f"{value.source} is a secret, which a script can only pass on", hint)
@@ -280,8 +330,11 @@ def check_choice(check: Evaluator, node: Node) -> None:
 
     A text before ``or`` may be meant: ``s.url or "none"`` is only careful.
     """
-    operator = operator_of(node)
-    for test in _tests(node.get("left"), otherwise=False, is_whole=False) if operator in ("and", "or") else ():
+    operator, left, right = operator_of(node), node.get("left"), node.get("right")
+    if operator == "or" and left and right and left.kind in ("string", "number", "table_constructor"):
+        hint = "compare each: x == a or x == b"
+        check.findings.mistake(right, f"{left.text[:40]} is always true, so this is never used", hint)
+    for test in _tests(left, otherwise=False, is_whole=False) if operator in ("and", "or") else ():
         if operator == "and" or test.tested.kind == "unary_expression":
             _check_alone(check, test, check.value(test.tested))
 
@@ -334,6 +387,9 @@ def _check_alone(check: Evaluator, test: _Test, value: Value) -> bool:
         hint = f'{text} ~= ""' if text.endswith("_at") else f"compare it, as in {text} == ..."
         note = check.findings.warn if value.is_vague else check.findings.mistake
         note(test.node, f"{value.source} is a text, and any text is true, even an empty one", hint)
+    elif isinstance(value, (Closure, Callee)) and test.tested.kind in _PLACES and not _is_used(check, test.tested):
+        hint = f"call it: {text}(...)"
+        check.findings.mistake(test.node, f"{text} is a function, and any function is true", hint)
     elif isinstance(value, Missing) and test.tested.kind == "function_call":
         check.findings.mistake(test.node, f"there is no {value.what}: it is nil, which is never true", value.hint)
     else:

@@ -417,6 +417,8 @@ class Evaluator:
             self._conditions.append(left.text if left else "")
             second = self.value(right)
             self._conditions.pop()
+        if operator == "or" and isinstance(first, Literal) and left and left.kind in ("string", "number"):
+            return first
         if operator == "and":
             return second._replace(is_optional=True) if isinstance(second, Result) else UNKNOWN
         is_empty = isinstance(second, Literal) and second.kind == "table" and second.node and not second.node.children
@@ -656,7 +658,7 @@ class Evaluator:
             self._set(name, value)
             if isinstance(value, Undefined):
                 self.findings.undefined(nodes[index], value)
-            elif isinstance(value, Missing) and nodes and nodes[min(index, len(nodes) - 1)].kind == "function_call":
+            elif isinstance(value, Missing) and nodes and (index >= len(nodes) or nodes[index].kind == "function_call"):
                 if (variable := self.scopes.variable(name)) and index >= len(nodes) and not variable.uses:
                     continue
                 place = nodes[index] if index < len(nodes) else name
@@ -668,8 +670,10 @@ class Evaluator:
         It is certainly nil if the last expression is a call of a function that returns only one value.
         """
         variable = self.scopes.variable(name)
-        if node.kind != "function_call" or variable is None or variable.changes:
+        if variable is None or variable.changes or node.kind == "vararg_expression":
             return UNKNOWN
+        if node.kind != "function_call":
+            return Missing(f"value in '{name.text}'", "give one value for each name")
         called = self.value(node.get("name"))
         if isinstance(called, Callee):
             hint = "a call that fails raises an error: local ok, result = pcall(f, arguments)"
@@ -684,6 +688,8 @@ class Evaluator:
         for each, value in zip(nodes, values, strict=False):
             if isinstance(value, Undefined):
                 self.findings.undefined(each, value)
+            elif isinstance(value, Missing) and each.kind == "function_call":
+                self.findings.warn(each, f"there is no {value.what}", value.hint)
         for index, target in enumerate(targets_of(node)):
             if target.kind == "identifier":
                 self._flow.assign(target, values[index] if index < len(values) else UNKNOWN)

@@ -313,6 +313,7 @@ class Fields:
             if key is None or key in roots:
                 return Branch(1, key or "") if key else UNKNOWN
             hint = f"it is {lua_path(key)}" if key in self._catalog.names() else f"it has {listed(roots, MAX_KEYS)}"
+            hint = f"an account follows its integration: {lua_path('NAME')}.ACCOUNT" if key == "accounts" else hint
             self._findings.fail(node, f"app has no '{key}'", hint)
             return UNKNOWN
         if branch.depth == 1:

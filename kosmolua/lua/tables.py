@@ -35,6 +35,9 @@ def check_for(check: Evaluator, node: Node) -> None:
     start, end = (clause.get("start"), clause.get("end")) if clause else (None, None)
     if start and end and start.text == "0" and end.text.startswith("#"):
         check.findings.warn(start, "a list begins at 1, not at 0", "for i = 1, #list do")
+    if clause and start and end and start.text.startswith("#") and end.text in ("0", "1") and not clause.get("step"):
+        hint = f"for i = {start.text}, {end.text}, -1 do"
+        check.findings.mistake(start, "this counts up, so the loop never runs for more than one item", hint)
     call = next(iter(values_of(clause)), None)
     items = first_argument(call)
     if items is None or call is None or b"table.remove" not in node.source:

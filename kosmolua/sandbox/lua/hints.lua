@@ -52,6 +52,7 @@ local globals = {
 }
 
 ---Functions that the libraries lack. Each name is listed once, since Lua's error has the name of the field only.
+local TO_NUMBER = "tonumber(text) makes a number of a text, and time.parse(text) one of a time"
 local fields = {
   os = {
     getenv = PROCESSES, execute = PROCESSES,
@@ -88,6 +89,10 @@ local misuses = {
     { "attempt to add a 'string' with", "texts are joined with .." },
     { "attempt to concatenate a table value", "print shows tables" },
     { "%(field '%?'%)$", "a list begins at 1, and ends at #list; write (map[key] or 0) for a key that a map lacks" },
+    { "%(field 'integer index'%)$", "a list begins at 1, and ends at #list" },
+    { "attempt to compare two table values", "table.sort(list, function(a, b) return a.name < b.name end) sorts tables" },
+    { "attempt to compare number with string", TO_NUMBER },
+    { "attempt to compare string with number", TO_NUMBER },
     { "%(local 'self'%)$", "call it with a colon, as in object:method(...)" },
     { "^attempt to call a %a+ value$", "pcall takes the function itself, as in pcall(f, x), not pcall(f(x))" },
   },
