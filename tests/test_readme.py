@@ -110,3 +110,13 @@ def test_the_configuration_of_an_agent_is_json() -> None:
     (server,) = json.loads(blocks("json")[0])["mcpServers"].values()
     assert server["command"] == "kosmolua"
     assert server["args"][0] == "mcp"
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md"])
+def test_the_tests_that_a_page_names_are_there(page: str) -> None:
+    """A claim, or a limit, is held by the test beside it."""
+    root = Path(__file__).parent.parent
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (root / page).read_text(encoding="utf-8"))
+    assert named
+    for file, test in named:
+        assert f"def {test}" in (root / file).read_text(encoding="utf-8"), (file, test)
