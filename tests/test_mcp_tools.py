@@ -26,6 +26,17 @@ def test_four_tools_are_small(capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(sizes.values()) < LARGEST
 
 
+def test_many_integrations_are_named_briefly() -> None:
+    """The list of tools stays under 2,800 characters: the description falls back to shorter words."""
+    about = [f"Integrations: {'x' * 1_000}", f"Integrations: {'y' * 500}", "lua_list_docs names them."]
+    assert described([about[0], "Integrations: render2."]).endswith("Integrations: render2.")
+    assert described(about).endswith("lua_list_docs names them.")
+
+
+def described(about: list[str]) -> str:
+    return tools_for(Limits(), read_only=False, about=about)[-1].description or ""
+
+
 @pytest.mark.parametrize("name", TOOLS)
 def test_schemas_are_valid(name: str) -> None:
     """Each input schema is JSON Schema, and its defaults fit it."""

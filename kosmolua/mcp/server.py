@@ -38,7 +38,7 @@ from kosmolua.mcp.answer import decodable, refusal
 from kosmolua.mcp.executions import PARKING_TIMEOUT, Client, Executions, in_thread
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
 from kosmolua.mcp.runner import PlainRunner, Runner
-from kosmolua.mcp.tools import DEFAULT_PAGE, ScriptRequest, check, script_tools, tools_for
+from kosmolua.mcp.tools import DEFAULT_PAGE, MAX_LISTED, ScriptRequest, check, script_tools, tools_for
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
@@ -137,7 +137,8 @@ class Handlers:
 
     @property
     def _instructions(self) -> str:
-        return f"{INSTRUCTIONS} {self._about}"
+        ways = [f"{INSTRUCTIONS} {about}" for about in self._about]
+        return next((each for each in ways if len(each) <= MAX_LISTED), ways[-1])
 
     def close(self) -> None:
         self._executions.close()
@@ -246,11 +247,18 @@ class Handlers:
         return docs.read(page, detail=arguments.get("detail", DEFAULT_DETAIL), budget=budget, for_scripts=True)
 
 
-def _about(runtime: Runtime, *, simulated: bool) -> str:
-    """Name the integrations and their accounts, for an agent."""
-    parts = [_about_integration(runtime, each) for each in runtime.catalog.loadable() if not each.is_flat]
-    known = f"Integrations: {' '.join(parts)}" if parts else "There are no integrations."
-    return known + (" All data is simulated (--simulate): nothing is real." if simulated else "")
+def _about(runtime: Runtime, *, simulated: bool) -> list[str]:
+    """Name the integrations and their accounts, for an agent: in several ways, each shorter than the one before."""
+    integrations = [each for each in runtime.catalog.loadable() if not each.is_flat]
+    full = " ".join(_about_integration(runtime, each) for each in integrations)
+    names = ", ".join(each.name for each in integrations)
+    ways = [
+        f"Integrations: {full}",
+        f"Integrations: {names}.",
+        f"lua_list_docs names the {len(integrations)} integrations.",
+    ]
+    warning = " All data is simulated (--simulate): nothing is real." if simulated else ""
+    return [way + warning for way in (ways if integrations else ["There are no integrations."])]
 
 
 def _about_integration(runtime: Runtime, integration: Integration) -> str:

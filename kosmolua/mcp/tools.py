@@ -28,10 +28,12 @@ DEFAULT_PAGE, DEFAULT_ANSWER = 20_000, 20_000
 """The default lengths of a page of the documentation and of an answer of ``execute_lua``, in characters."""
 MIN_ANSWER, MAX_ANSWER = 4_000, 100_000
 """The smallest and largest length of an answer that a call of ``execute_lua`` can request, in characters."""
+MAX_LISTED = 2_800
+"""The largest length of the list of tools, and of the instructions, in characters."""
 MAX_READ = 256
 """How many schemas of tools are kept in parsed form."""
 
-_READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+_READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _UNITS = {
     "timeout": "Seconds",
     "cpu": "CPU seconds",
@@ -40,12 +42,18 @@ _UNITS = {
 }
 
 
-def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]:
+def tools_for(limits: Limits, *, read_only: bool, about: Sequence[str] = ("",)) -> list[Tool]:
     """Return ``execute_lua``, which can only lower these limits, and the tools for the documentation.
 
-    ``about`` says in the description which integrations there are, and whether data is simulated.
+    ``about`` says in the description which integrations there are, and whether data is simulated: in several ways, each
+    shorter than the one before. The first with which the tools have at most :data:`MAX_LISTED` characters is used.
     """
-    return [*_DOCS, _execute_lua(limits, read_only=read_only, about=about)]
+    for each in about:
+        tools = [*_DOCS, _execute_lua(limits, read_only=read_only, about=each)]
+        listed = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+        if len(json.dumps({"tools": listed}, separators=(",", ":"))) <= MAX_LISTED:
+            break
+    return tools
 
 
 def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, ScriptRequest]]:
