@@ -215,6 +215,53 @@ EMPTY: dict[str, list[Any]] = {
 """What says nothing of the secret, whatever that is."""
 
 
+SERVICE = "srv-cabc12345678"
+SET = f"""local r = app.integrations.render2
+for key, value in pairs({{ DATABASE_URL = "postgres://user:canary@host/db", LOG_LEVEL = "debug" }}) do
+  r.set_env_var({{ service_id = "{SERVICE}", key = key, value = value }})
+end
+local function seen(of)
+  local values = {{}}
+  for _, each in ipairs(of.env_vars or {{ of.env_var }}) do values[each.key] = tostring(each.value) end
+  return {{ values.DATABASE_URL, values.LOG_LEVEL }}
+end
+local one = {{ service_id = "{SERVICE}", key = "DATABASE_URL" }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "call", "seen"),
+    [
+        ("plain", "r.list_env_vars({ service_id = one.service_id })", ["postgres://user:canary@host/db", "debug"]),
+        ("plain", "r.list_env_vars({ service_id = one.service_id, secret = true })", ["***", "***"]),
+        ("plain", "r.get_env_var({ service_id = one.service_id, key = one.key, secret = true })", ["***"]),
+        ("secret", "r.list_env_vars({ service_id = one.service_id })", ["***", "debug"]),
+        ("secret", "r.get_env_var(one)", ["***"]),
+    ],
+)
+def test_environment_variables_can_be_secrets(setting: str, call: str, seen: list[str]) -> None:
+    """If the call says so, or the accounts file for those that look like credentials."""
+    with Runtime({"kosmolua": {"env_vars": setting}}, simulate=True, yes=True, environ={}) as runtime:
+        outcome = runtime.run(f"{SET} return seen({call})")
+        assert outcome.result == [seen], outcome.error
+
+
+def test_a_variable_that_is_a_secret_is_passed_on() -> None:
+    """Its value reaches another service, and the script cannot compare or read it."""
+    with Runtime(simulate=True, yes=True, environ={}) as runtime:
+        outcome = runtime.run(
+            f"""{SET} one.secret = true
+            local value = r.get_env_var(one).env_var.value
+            local same = value == "***"
+            one.secret, one.key, one.value = nil, "COPY", value
+            r.set_env_var(one)
+            one.value = nil
+            return same, pcall(string.len, value), #r.get_env_var(one).env_var.value"""
+        )
+        assert outcome.ok, outcome.error
+        assert outcome.result[:2] == [False, False]
+
+
 @pytest.mark.parametrize("way", READING, ids=READING)
 @pytest.mark.parametrize("origin", ["secrets.token", "app.integrations.vault.open_door().key"])
 def test_no_way_of_reading_shows_a_secret(runtime: Runtime, way: str, origin: str) -> None:

@@ -26,7 +26,7 @@ from .parameters import (
 from .render import Render
 from .secret_files import DeletedSecretFile, OneSecretFile, SecretFile
 from .settings import VariableValue
-from .variables import DeletedVariable, OneVariable, Variable
+from .variables import AsSecret, DeletedVariable, OneVariable, Variable, variable_of
 from .wire import Thing, filled, thing_of
 
 _GROUP = "/env-groups/{env_group_id}"
@@ -197,9 +197,12 @@ def unlink_env_group(render: Render, /, *, env_group_id: EnvGroupId, service_id:
 
 
 @integration.reads
-def get_env_group_var(render: Render, /, *, env_group_id: EnvGroupId, key: VariableKey) -> OneVariable:
+def get_env_group_var(
+    render: Render, /, *, env_group_id: EnvGroupId, key: VariableKey, secret: AsSecret = False
+) -> OneVariable:
     """Get one variable of an environment group."""
-    return {"env_var": cast(Variable, thing_of(render.api.get(_VARIABLE, env_group_id=env_group_id, key=key)))}
+    found = thing_of(render.api.get(_VARIABLE, env_group_id=env_group_id, key=key))
+    return {"env_var": variable_of(found, secret=secret)}
 
 
 @integration.writes

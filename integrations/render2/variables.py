@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypedDict, cast
 
-from kosmolua.plugin import BadArguments
+from kosmolua.plugin import BadArguments, Secret
 
 from .account import integration
 from .bodies import value_of, variables_of
@@ -11,7 +11,7 @@ from .paging import All, Cursor, Limit, Page
 from .parameters import ServiceId, VariableKey
 from .render import Render
 from .settings import VariableValue
-from .wire import page_of, thing_of
+from .wire import Thing, page_of, thing_of
 
 _VARIABLES = "/services/{service_id}/env-vars"
 _VARIABLE = "/services/{service_id}/env-vars/{key}"
@@ -21,7 +21,7 @@ class Variable(TypedDict):
     """An environment variable."""
 
     key: str
-    value: str
+    value: str | Secret
 
 
 class VariablePage(TypedDict):
@@ -44,19 +44,37 @@ class DeletedVariable(TypedDict):
     deleted: bool
 
 
+AsSecret = Annotated[
+    bool, "Whether the value is returned as a secret, which a script can pass to functions and cannot read."
+]
+
+
+def variable_of(thing: Thing, *, secret: bool = False) -> Variable:
+    """Return an environment variable, with its value as a secret if that is wanted."""
+    return cast(Variable, {**thing, "value": Secret(str(thing["value"]))} if secret else thing)
+
+
 @integration.reads
 def list_env_vars(
-    render: Render, /, *, service_id: ServiceId, limit: Limit = 20, cursor: Cursor = None, all: All = False
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    all: All = False,
+    secret: AsSecret = False,
 ) -> VariablePage:
     """List the environment variables of a service with their values, which may be secret: do not print them."""
     found, after = Page(limit, cursor, all).of(render.api, _VARIABLES, "envVar", service_id=service_id)
-    return {"env_vars": [cast(Variable, variable) for variable in found], "cursor": after}
+    return {"env_vars": [variable_of(variable, secret=secret) for variable in found], "cursor": after}
 
 
 @integration.reads
-def get_env_var(render: Render, /, *, service_id: ServiceId, key: VariableKey) -> OneVariable:
+def get_env_var(render: Render, /, *, service_id: ServiceId, key: VariableKey, secret: AsSecret = False) -> OneVariable:
     """Get one environment variable of a service."""
-    return {"env_var": cast(Variable, thing_of(render.api.get(_VARIABLE, service_id=service_id, key=key)))}
+    found = thing_of(render.api.get(_VARIABLE, service_id=service_id, key=key))
+    return {"env_var": variable_of(found, secret=secret)}
 
 
 @integration.writes

@@ -265,6 +265,11 @@ class Accounts:
         return self._sections.journal_required
 
     @property
+    def hides_variables(self) -> bool:
+        """Whether values of environment variables that look like credentials are secrets: the key ``env_vars``."""
+        return self._sections.hides_variables
+
+    @property
     def secret_names(self) -> Collection[str]:
         """The names of the secrets in ``[kosmolua.secrets]``."""
         return self._sections.secrets.keys()

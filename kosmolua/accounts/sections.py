@@ -15,7 +15,7 @@ from kosmolua.limits import DURATION, MIB, SIZE, Limits
 from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, quoted
 from kosmolua.schema.names import SERVERS, section_of
-from kosmolua.schema.settings import LIMIT_CHECKS, Check, SettingsFile, Table, flag, measure, table_of, unknown
+from kosmolua.schema.settings import LIMIT_CHECKS, Check, SettingsFile, Table, choice, flag, measure, table_of, unknown
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -135,6 +135,10 @@ class Sections:
     def journal_required(self) -> bool:
         return bool(self._own.get("journal_required", False))
 
+    @property
+    def hides_variables(self) -> bool:
+        return self._own.get("env_vars") == "secret"
+
     def wrong(self, what: str, *keys: str, hint: str | None = None) -> ConfigError:
         """Return the error for a mistake at these nested keys, with its place."""
         return ConfigError(f"{self.place(*keys)}: {what}", hint=hint)
@@ -228,6 +232,7 @@ _KEYS: dict[str, Check] = {
     "journal": flag,
     "recordings": table_of("a table, such as [kosmolua.recordings]"),
     "journal_required": flag,
+    "env_vars": choice(("plain", "secret")),
 }
 """The keys of ``[kosmolua]``."""
 _RECORDINGS: dict[str, Check] = {

@@ -11,17 +11,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.sources import Sources, check_secret, source_of
+from kosmolua.calls.credentials import is_credential
 from kosmolua.calls.places import MAX_PLACES, Place, handle_at, reach
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.protocol import Answer
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.types import List, Map, Record, Type, Union, is_secret
+from kosmolua.schema.types import List, Map, Record, Type, Union, is_secret, is_text
 from kosmolua.secret import MASK, Redactor, Secret, SecretText
 from kosmolua.suggestions import did_you_mean
 
@@ -109,9 +111,11 @@ class Handles:
     Args:
         named: A function that returns the secrets that the user has named. It is called on first use.
         redactor: Masks the secrets that results contain.
+        hides_variables: Whether values of environment variables that look like credentials are secrets.
     """
 
-    def __init__(self, named: Callable[[], NamedSecrets], redactor: Redactor) -> None:
+    def __init__(self, named: Callable[[], NamedSecrets], redactor: Redactor, *, hides_variables: bool = False) -> None:
+        self._hides_variables = hides_variables
         self._named = named
         self._redactor = redactor
         self._prefix = os.urandom(4).hex()
@@ -153,7 +157,7 @@ class Handles:
             kind: The type that the function declares for its result.
             value: The result of the function.
         """
-        found = list(_secrets_in(kind, value, ())) if kind else []
+        found = list(_secrets_in(kind, value, (), hides_variables=self._hides_variables)) if kind else []
         if not found:
             return value, []
         hidden, places = [_maskable(value)], []
@@ -201,23 +205,37 @@ def revealed(value: Any) -> Any:
     return [revealed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _secrets_in(kind: Type, value: Any, place: Place) -> Iterator[tuple[Place, Secret]]:
-    """Yield place and secret for each :class:`Secret`, and each string that ``kind`` declares as one."""
+def _secrets_in(
+    kind: Type, value: Any, place: Place, *, hides_variables: bool = False
+) -> Iterator[tuple[Place, Secret]]:
+    """Yield place and secret for each :class:`Secret`, and each string that ``kind`` declares as one.
+
+    A string whose type is ``string|secret`` is none, except for a variable that is to be hidden.
+    """
+    within = partial(_secrets_in, hides_variables=hides_variables)
     if isinstance(value, Secret) or (isinstance(value, str) and is_secret(kind)):
         yield place, value if isinstance(value, Secret) else Secret(value)
     elif isinstance(kind, Union):
         found: dict[Place, Secret] = {}
-        for member in kind.members:
-            found |= dict(_secrets_in(member, value, place))
+        for member in kind.members if not (isinstance(value, str) and any(map(is_text, kind.members))) else ():
+            found |= dict(within(member, value, place))
         yield from found.items()
     elif isinstance(value, (list, tuple)) and isinstance(kind, List):
         for number, item in enumerate(value, start=1):
-            yield from _secrets_in(kind.item, item, (*place, number))
+            yield from within(kind.item, item, (*place, number))
     elif isinstance(value, Mapping) and isinstance(kind, (Map, Record)):
         for key, item in value.items():
             inner = kind.value if isinstance(kind, Map) else kind.fields.get(key, kind.extra)
-            if inner:
-                yield from _secrets_in(inner, item, (*place, key))
+            if hides_variables and isinstance(item, str) and _is_hidden(inner, value.get("key")):
+                yield (*place, key), Secret(item)
+            elif inner:
+                yield from within(inner, item, (*place, key))
+
+
+def _is_hidden(kind: Type | None, variable: object) -> bool:
+    """Return True for the value of an environment variable that may be a secret and looks like a credential."""
+    may_be = isinstance(kind, Union) and any(map(is_secret, kind.members))
+    return may_be and isinstance(variable, str) and is_credential(variable)
 
 
 def _maskable(value: Any) -> Any:

@@ -18,6 +18,17 @@ _CREDENTIAL_HEADER = re.compile(r"(.*[-_])?(authorization|cookie|key|token|secre
 """Matches the name of a header that is a credential, in lower case."""
 
 
+_VARIABLE = re.compile(
+    r"(.*_)?(key|token|secret|password|passwd|pass|pwd|dsn|url|uri|credentials?|auth|salt|pepper)(_.*)?"
+)
+"""Matches the name of an environment variable whose value looks like a credential, in lower case."""
+
+
+def is_credential(variable: str) -> bool:
+    """Return True if the value of an environment variable with this name looks like a credential."""
+    return _VARIABLE.fullmatch(variable.lower()) is not None
+
+
 def masked(arguments: Mapping[str, object], declared: Collection[str] = ()) -> dict[str, object]:
     """Return the arguments of a call with ``***`` for each credential, at any depth.
 

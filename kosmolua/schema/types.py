@@ -246,6 +246,11 @@ SECRET = Scalar("secret")
 """The type of secrets. A script holds a stand-in for a secret, which it can pass to functions but not read."""
 
 
+def is_text(kind: Type) -> bool:
+    """Return True if any string is a value of a type."""
+    return isinstance(kind, Scalar) and kind.kind == "string"
+
+
 def is_secret(kind: Type) -> bool:
     """Return True if values of a type are secrets."""
     return isinstance(kind, Scalar) and kind.kind == "secret"
