@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
+_NAMED = f"{MASK} ("
 MIN_SECRET = 8
 """The smallest length of a secret that the user names. Masking a shorter one would help a script to guess it."""
 MIN_REDACTED = 6
@@ -106,9 +107,28 @@ class Unshown(str):
 
 
 class SecretText(Unshown):
-    """The text of a secret that a script passes as an argument."""
+    """The text of a secret that a script passes as an argument.
 
-    __slots__ = ()
+    Args:
+        text: The text.
+        origin: The name of the secret, or the call that returned it; empty if a Python program passes it.
+    """
+
+    __slots__ = ("_origin",)
+    _origin: str
+
+    def __new__(cls, text: str, origin: str = "") -> SecretText:
+        new = super().__new__(cls, text)
+        new._origin = origin
+        return new
+
+    @property
+    def shown(self) -> str:
+        """Say which secret it is, so that a person who approves one approves no other, and no literal ``***``."""
+        return f"{_NAMED}{self._origin})" if self._origin else MASK
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return str(self), self._origin
 
 
 class Redactor:
@@ -193,7 +213,7 @@ class Redactor:
                 if isinstance(item, Unshown):
                     copy[place] = item.shown_to(self)
                 elif isinstance(item, str):
-                    copy[place] = self.text(item)
+                    copy[place] = "\\" * item.startswith(_NAMED) + self.text(item)  # is no secret, and looks like none
                 elif isinstance(item, (dict, list, tuple)):
                     part: Any
                     if isinstance(item, dict):

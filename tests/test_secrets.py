@@ -215,6 +215,37 @@ EMPTY: dict[str, list[Any]] = {
 """What says nothing of the secret, whatever that is."""
 
 
+PUT = "app.integrations.vault.put({ value = %s })"
+
+
+@pytest.mark.parametrize(
+    ("passed", "shown"),
+    [
+        ("secrets.token", "*** (token)"),
+        ("secrets.other", "*** (other)"),
+        ("app.integrations.vault.open_door().key", "*** (vault.open_door#1)"),
+        ("'***'", "***"),
+        ("'*** (token)'", "\\*** (token)"),
+    ],
+)
+def test_a_person_approves_one_secret(service: Service, passed: str, shown: str) -> None:
+    """The question names the secret, and no text that the script passes looks like it."""
+    asked: list[Approval] = []
+    with opened(service, approve=lambda approval: asked.append(approval) or True, yes=False) as runtime:
+        outcome = runtime.run(PUT % passed)
+    assert outcome.ok, outcome.error
+    assert asked[0].arguments["value"] == shown
+
+
+def test_an_approval_of_a_text_is_none_of_a_secret(service: Service, tmp_path: Path) -> None:
+    """A run that was approved for the text ``***`` cannot pass a secret in its place."""
+    with opened(service, yes=False) as runtime:
+        paused = runtime.run(PUT % "'***'", record=tmp_path / "run.jsonl")
+        assert paused.status == "paused"
+        resumed = runtime.resume(tmp_path / "run.jsonl", approve=True, script=PUT % "secrets.token")
+        assert resumed.status == "paused"
+
+
 SERVICE = "srv-cabc12345678"
 SET = f"""local r = app.integrations.render2
 for key, value in pairs({{ DATABASE_URL = "postgres://user:canary@host/db", LOG_LEVEL = "debug" }}) do
@@ -369,7 +400,7 @@ def test_no_trace_of_a_secret_is_left(service: Service, tmp_path: Path) -> None:
     left = "\n".join([journal.read_text(), recording.read_text(), repr(asked), repr(events), repr(outcome)])
     assert "canary-" not in left
     assert (again.output, again.result) == (outcome.output, outcome.result)
-    assert asked[0].arguments["value"] == ["***", "***"]
+    assert asked[0].arguments["value"] == ["*** (token)", "*** (vault.open_door#1)"]
 
 
 def test_a_short_secret_of_a_result_is_hidden_too(service: Service) -> None:

@@ -395,7 +395,7 @@ class Broker:
         is_done, value = self._read_back(call, target, arguments, redacted) if write.is_doubtful else (False, None)
         if not is_done:
             value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
-        answer = self._encode(target, value)
+        answer = self._encode(call, target, value)
         returned = call.returned(target.function, given, value, answer)
         self.facts.returned.append(returned)
         if self._guards:
@@ -513,12 +513,12 @@ class Broker:
             self._watch(CallEnded(record))
         return error
 
-    def _encode(self, target: Target, value: object) -> str:
+    def _encode(self, call: Call, target: Target, value: object) -> str:
         """Return the value of a call as JSON with secrets masked, or raise an error if the value is too large."""
         places: Sequence[Any] = ()
         truncated = isinstance(value, protocol.Truncated)
         if target.function.returns_secrets:
-            value, places = self.handles.hide(target.function.returns, value)
+            value, places = self.handles.hide(target.function.returns, value, f"{call.path}#{call.number}")
         try:
             text = protocol.encode(value)
         except NotJson as error:

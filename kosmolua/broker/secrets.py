@@ -121,6 +121,7 @@ class Handles:
         self._prefix = os.urandom(4).hex()
         self._lock = RLock()
         self._obtained: dict[str, Secret] = {}
+        self._origins: dict[str, str] = {}
 
     def fill(self, path: str, given: Sequence[Any], places: Sequence[Any], until: float = inf) -> Sequence[Any]:
         """Return a copy of the arguments with the text of a secret in place of each ``***`` that stands for one.
@@ -144,18 +145,19 @@ class Handles:
             except LookupError:
                 what = f"{path}: the request lists a secret at a place where its arguments have none"
                 raise BadArguments(what) from None
-            holder[key] = SecretText(self._secret(name, until).reveal())
+            holder[key] = SecretText(self._secret(name, until).reveal(), self._origins.get(name, name))
         if len(places) > MAX_PLACES:
             what = f"{path}: the arguments contain more than {MAX_PLACES:,} secrets"
             raise BadArguments(what, hint="pass fewer secrets in one call")
         return filled
 
-    def hide(self, kind: Type | None, value: Any) -> tuple[Any, list[tuple[Place, str]]]:
+    def hide(self, kind: Type | None, value: Any, origin: str) -> tuple[Any, list[tuple[Place, str]]]:
         """Return a copy of a result with its secrets masked, and the place and name of a new handle for each secret.
 
         Args:
             kind: The type that the function declares for its result.
             value: The result of the function.
+            origin: The call that returned it, for people who approve what the script does with its secrets.
         """
         found = list(_secrets_in(kind, value, (), hides_variables=self._hides_variables)) if kind else []
         if not found:
@@ -165,7 +167,7 @@ class Handles:
             self._redactor.learn(secret)
             with self._lock:
                 name = f"{self._prefix}.{len(self._obtained) + 1}"
-                self._obtained[name] = secret
+                self._obtained[name], self._origins[name] = secret, origin
             holder, key = reach(hidden, (1, *place))
             holder[key] = MASK
             places.append((place, name))

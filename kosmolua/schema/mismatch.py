@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kosmolua.secret import SecretText, Unshown
+from kosmolua.secret import MASK, SecretText, Unshown
 
 MAX_QUOTED = 60
 """The most characters of a value that a message quotes."""
@@ -33,7 +33,7 @@ def must_be(words: str, value: object) -> Mismatch:
 def quoted(value: object) -> str:
     """Return a value as text for a message, such as ``"5" (a string)``. Long strings are cut."""
     if isinstance(value, Unshown):
-        return f"{value.shown} (a secret)" if isinstance(value, SecretText) else value.shown
+        return f"{MASK} (a secret)" if isinstance(value, SecretText) else value.shown
     if isinstance(value, str):
         text = value if len(value) <= MAX_QUOTED else value[:MAX_QUOTED] + "..."
         return f"{json.dumps(text, ensure_ascii=False)} (a string)"
