@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kosmolua.protocol import Json
@@ -62,32 +62,28 @@ class _Rewriting:
         item = self._resolved(given)
         if not item:
             return given
-        shared = item.get("parameters")
-        return {
+        shared = self._parameters(item)
+        made = {
             key: self._operation(value, shared) if key in METHODS and isinstance(value, dict) else value
             for key, value in item.items()
-            if key != "parameters"
         }
+        return made | {"parameters": [*map(self._parameter, _outside(shared))]}
 
-    def _operation(self, given: dict[str, Any], shared: Json) -> Json:
-        parameters = [*self._parameters(shared, given.get("parameters"))]
-        made = {key: value for key, value in given.items() if key not in ("consumes", "produces", "parameters")}
-        made["parameters"] = [self._parameter(each) for each in parameters if each["in"] not in ("body", "formData")]
-        if body := self._body(given, parameters):
+    def _operation(self, given: dict[str, Any], shared: list[dict[str, Any]]) -> Json:
+        own = self._parameters(given)
+        made = {key: value for key, value in given.items() if key not in ("consumes", "produces")}
+        made["parameters"] = [*map(self._parameter, _outside(own))]
+        if body := self._body(given, [*shared, *own]):
             made["requestBody"] = body
         if isinstance(responses := given.get("responses"), dict):
             produces = given.get("produces", self._root.get("produces")) or ["application/json"]
             made["responses"] = {key: self._response(each, produces) for key, each in responses.items()}
         return made
 
-    def _parameters(self, *lists: Json) -> Iterator[dict[str, Any]]:
-        """Yield the parameters of an operation, which replace those of its path."""
-        found: dict[tuple[str, str], dict[str, Any]] = {}
-        for parameters in lists:
-            for each in parameters if isinstance(parameters, list) else ():
-                parameter = self._resolved(each)
-                found[_text(parameter.get("name")), _text(parameter.get("in"))] = parameter
-        return iter([each for (name, place), each in found.items() if name and place])
+    def _parameters(self, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+        listed = given.get("parameters")
+        found = [self._resolved(each) for each in (listed if isinstance(listed, list) else ())]
+        return [each for each in found if _text(each.get("name")) and _text(each.get("in"))]
 
     def _parameter(self, given: Mapping[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in given.items() if key not in _SCHEMA_KEYS and key != "collectionFormat"}
@@ -99,13 +95,12 @@ class _Rewriting:
     def _body(self, given: Mapping[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any] | None:
         consumes = given.get("consumes", self._root.get("consumes"))
         media = [each for each in consumes if isinstance(each, str)] if isinstance(consumes, list) else []
-        for each in parameters:
-            if each["in"] == "body":
-                schema = self._schema(each.get("schema", {}))
-                told: dict[str, Any] = {key: each[key] for key in ("required", "description") if key in each}
-                return {"content": {kind: {"schema": schema} for kind in media or ["application/json"]}, **told}
-        forms = [each for each in parameters if each["in"] == "formData"]
-        return self._form(forms, media) if forms else None
+        if bodies := [each for each in parameters if each["in"] == "body"]:
+            contents = {"schema": self._schema(bodies[-1].get("schema", {}))}
+            told: dict[str, Any] = {key: bodies[-1][key] for key in ("required", "description") if key in bodies[-1]}
+            return {"content": dict.fromkeys(media or ["application/json"], contents), **told}
+        forms = {each["name"]: each for each in parameters if each["in"] == "formData"}
+        return self._form([*forms.values()], media) if forms else None
 
     def _form(self, fields: list[dict[str, Any]], media: list[str]) -> dict[str, Any]:
         has_file = any(each.get("type") == "file" for each in fields)
@@ -173,6 +168,11 @@ class _Rewriting:
             return target(self._root, pointer)
         except LookupError:
             return {}
+
+
+def _outside(parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the parameters that are not in the body."""
+    return [each for each in parameters if each["in"] not in ("body", "formData")]
 
 
 def _style(parameter: Mapping[str, Any]) -> dict[str, Any]:
