@@ -455,6 +455,7 @@ def test_nothing_that_is_shown_moves_the_cursor_or_turns_the_text_around(ask: Op
         assert '  text = "a\\u001b[2Jb\\u202ec"' in terminal.screen()
 
 
+@pytest.mark.slow
 def test_nothing_that_is_shown_is_out_of_sight(ask: Open) -> None:
     """Characters that show nothing have their codes, and many blanks are counted."""
     with ask("{ text = 'a\\u{200b}\\u{3164}' .. (' '):rep(300) .. 'b' }") as terminal:

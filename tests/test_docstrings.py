@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 FILES = [path for top in ("kosmolua", "integrations") for path in sorted((ROOT / top).rglob("*.py"))]
 FILES = [path for path in FILES if not {"_bundled", "templates"} & set(path.parts)]
 PACKAGE = [path for path in FILES if path.is_relative_to(ROOT / "kosmolua")]
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def described(tree: ast.Module) -> Iterator[tuple[str, str, list[str]]]:
@@ -32,13 +36,21 @@ def is_taker(function: ast.AST, node: ast.AST) -> bool:
     return function is node or getattr(function, "name", "") == "__init__"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_a_list_of_parameters_is_whole(file: Path) -> None:
+def lacking(docstring: str, parameters: list[str]) -> set[str]:
+    """Return the parameters that a docstring with a list of them leaves out."""
+    if not re.search(r"^Args:", docstring, re.MULTILINE):
+        return set()
+    return {*parameters} - {"self", "cls", *re.findall(r"^ +(\w+):", docstring, re.MULTILINE)}
+
+
+def test_a_list_of_parameters_is_whole() -> None:
     """A reader takes what is not there for something that needs no word."""
-    for name, docstring, parameters in described(ast.parse(file.read_text(encoding="utf-8"))):
-        if re.search(r"^Args:", docstring, re.MULTILINE):
-            listed = set(re.findall(r"^ +(\w+):", docstring, re.MULTILINE))
-            assert set(parameters) - {"self", "cls"} <= listed, name
+    assert {
+        f"{file.relative_to(ROOT)}: {name}": left_out
+        for file in FILES
+        for name, docstring, parameters in described(tree_of(file))
+        if (left_out := lacking(docstring, parameters))
+    } == {}
 
 
 SHARE = 0.18
@@ -52,7 +64,7 @@ def docstrings(tree: ast.Module) -> Iterator[ast.stmt]:
             yield node.body[0]
 
 
-def private_functions(tree: ast.AST, *, within: bool = False) -> Iterator[ast.AST]:
+def private_functions(tree: ast.AST, *, within: bool = False) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Yield functions with a leading underscore, and those inside other functions."""
     for node in ast.iter_child_nodes(tree):
         is_function = isinstance(node, FUNCTIONS)
@@ -61,11 +73,14 @@ def private_functions(tree: ast.AST, *, within: bool = False) -> Iterator[ast.AS
         yield from private_functions(node, within=within or is_function)
 
 
-@pytest.mark.parametrize("file", PACKAGE, ids=lambda file: str(file.relative_to(ROOT)))
-def test_a_private_function_lists_no_parameters(file: Path) -> None:
+def test_a_private_function_lists_no_parameters() -> None:
     """Its reader has the code before the eyes: one sentence is enough."""
-    for node in private_functions(ast.parse(file.read_text(encoding="utf-8"))):
-        assert not re.search(r"^(Args|Returns|Raises|Yields):", ast.get_docstring(node) or "", re.MULTILINE), node.name
+    assert [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in PACKAGE
+        for node in private_functions(tree_of(file))
+        if re.search(r"^(Args|Returns|Raises|Yields):", ast.get_docstring(node) or "", re.MULTILINE)
+    ] == []
 
 
 def test_docstrings_are_a_small_part_of_the_package() -> None:
@@ -74,5 +89,13 @@ def test_docstrings_are_a_small_part_of_the_package() -> None:
     for file in PACKAGE:
         text = file.read_text(encoding="utf-8")
         lines += len(text.splitlines())
-        spoken += sum(docstring.end_lineno - docstring.lineno + 1 for docstring in docstrings(ast.parse(text)))
+        spoken += sum(docstring.end_lineno - docstring.lineno + 1 for docstring in docstrings(tree_of(file)))
     assert spoken <= SHARE * lines
+
+
+def test_the_index_of_what_tests_share_is_whole() -> None:
+    """Whoever looks for a helper finds it by a line of the package."""
+    support = ROOT / "tests" / "support"
+    lines = re.findall(r"^    ([\w, ]+): ", ast.get_docstring(tree_of(support / "__init__.py")) or "", re.MULTILINE)
+    named = sorted(name for line in lines for name in line.split(", "))
+    assert named == sorted(file.stem for file in support.glob("*.py") if file.stem != "__init__")

@@ -116,7 +116,7 @@ def port() -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "runs", "calls", "seconds"),
-    [("/text", 1, 32, 30), ("/text/as/chunks", 1, 16, 30), ("/rows", 4, 8, 2), ("/small", 1, 8, 30)],
+    [("/text", 1, 16, 30), ("/text/as/chunks", 1, 16, 30), ("/rows", 3, 4, 2), ("/small", 1, 5, 30)],
 )
 def test_the_host_grows_little(
     environment: dict[str, str], tmp_path: Path, port: str, path: str, runs: int, calls: int, seconds: int

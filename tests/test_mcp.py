@@ -81,6 +81,7 @@ def test_docs_are_listed_searched_and_read(agent: Agent) -> None:
     agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_a_wrong_page_is_a_result_with_suggestions(web_agent: Agent) -> None:
     """A page that is not there is an error that the model sees, with the pages that it may have meant."""
 
@@ -92,6 +93,7 @@ def test_a_wrong_page_is_a_result_with_suggestions(web_agent: Agent) -> None:
     web_agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_a_page_keeps_to_its_budget(web_agent: Agent) -> None:
     """A budget gives the richest detail that fits; without one a page is no longer than the usual budget."""
 
@@ -123,6 +125,7 @@ def test_pages_are_resources(agent: Agent) -> None:
     agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_the_prompt_has_what_a_model_needs(web_agent: Agent) -> None:
     """write_script carries the task, the overview and the signatures of the integration that it is about."""
 
@@ -217,6 +220,7 @@ def test_a_limit_ends_the_script_and_says_how_to_go_on(agent: Agent) -> None:
     agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_no_argument_raises_a_limit(web_agent: Agent) -> None:
     """A limit above the host's, or one that is no number above 0, is refused before anything runs."""
 
@@ -229,6 +233,7 @@ def test_no_argument_raises_a_limit(web_agent: Agent) -> None:
     web_agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_wrong_arguments_are_results_with_suggestions(web_agent: Agent) -> None:
     """An argument that is unknown, missing or of another type is an error result; an unknown tool is none."""
 
@@ -325,6 +330,7 @@ def test_what_was_cut_can_be_read_on(any_agent: Agent) -> None:
     any_agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_one_client_does_not_read_what_another_was_told(url: str) -> None:
     """run:last is a client's own, and the page of one is not there for another."""
 
@@ -460,6 +466,7 @@ def test_without_elicitation_a_refusal_says_what_to_change(any_agent: Agent) -> 
     any_agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_yes_to_every_call_is_asked_once(web_agent: Agent) -> None:
     """A person can allow a function for the rest of the script, but not beyond it."""
 
@@ -473,6 +480,7 @@ def test_yes_to_every_call_is_asked_once(web_agent: Agent) -> None:
     web_agent.talk(conversation, person)
 
 
+@pytest.mark.slow
 def test_a_dismissed_question_ends_the_asking(web_agent: Agent) -> None:
     """Who closes the form without an answer is not asked again by this script."""
 
@@ -484,6 +492,7 @@ def test_a_dismissed_question_ends_the_asking(web_agent: Agent) -> None:
     assert len(person.asked) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("allow", "questions"), [(THESE, 1), (EACH, 4), ("", 1)])
 def test_branches_ask_together(web_agent: Agent, allow: str, questions: int) -> None:
     """Writes in parallel branches are one question with a list; the person may have each asked about instead."""
@@ -507,6 +516,7 @@ def test_branches_ask_together(web_agent: Agent, allow: str, questions: int) -> 
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["decline", "cancel"])
 def test_branches_that_are_declined_together(web_agent: Agent, action: str) -> None:
     """One no is a no to all that wait."""
@@ -528,6 +538,7 @@ def test_branches_that_are_declined_together(web_agent: Agent, action: str) -> N
     assert "destroy with render2.delete_service, account default, WHICH CANNOT BE UNDONE: Delete a service" in message
 
 
+@pytest.mark.slow
 def test_read_only_denies_without_asking(web_agent: Agent) -> None:
     """Mode read_only denies a write whatever a person would say, and the answer names the mode."""
 

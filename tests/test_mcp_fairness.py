@@ -81,19 +81,17 @@ def test_scripts_that_hang(server: tuple[Any, str], era: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
-def test_approvals_that_nobody_answers(server: tuple[Any, str], era: str) -> None:
+def test_approvals_that_nobody_answers(server: tuple[Any, str]) -> None:
     """32 scripts that wait for a person, and 32 more, hold no place."""
     process, url = server
-    hold_talk(url, era, SUSPEND, 2 * WORKERS, 2 * WORKERS, process.pid)
+    hold_talk(url, HANDSHAKE, SUSPEND, 2 * WORKERS, 2 * WORKERS, process.pid)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
-def test_scripts_that_wait_in_a_queue(server: tuple[Any, str], era: str) -> None:
+def test_scripts_that_wait_in_a_queue(server: tuple[Any, str]) -> None:
     """320 scripts at once wait in the queue of their own client, none is refused, and the other's come between."""
     process, url = server
-    said = hold_talk(url, era, IDLE % 0.3, 10 * WORKERS, WORKERS - 4, process.pid)
+    said = hold_talk(url, DISCOVERY, IDLE % 0.2, 10 * WORKERS, WORKERS - 4, process.pid)
     assert not [text for text in said if "busy" in text]
 
 

@@ -144,6 +144,7 @@ def test_a_token_gets_in_under_the_servers_own_names_alone(host: str, status: in
     assert status_of(TOKEN, names=("agents.example",), host=host, authorization=f"Bearer {TOKEN}") == status
 
 
+@pytest.mark.slow
 def test_the_name_to_listen_on_is_a_name_of_the_server(tmp_path: Path) -> None:
     """A client may use the name that --http was given, an address, or localhost, and no other name."""
     with http_server() as (_, url):

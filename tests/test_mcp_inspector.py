@@ -31,6 +31,7 @@ def over_stdio(*arguments: str) -> Any:
     return inspect(*SERVER, *arguments)
 
 
+@pytest.mark.slow
 def test_it_lists_the_tools() -> None:
     """The four tools, with their annotations."""
     tools = {tool["name"]: tool for tool in over_stdio("--method", "tools/list")["tools"]}
@@ -38,6 +39,7 @@ def test_it_lists_the_tools() -> None:
     assert tools["execute_lua"]["annotations"]["destructiveHint"] is True
 
 
+@pytest.mark.slow
 def test_it_reads_a_page() -> None:
     """A call whose result is text."""
     page = ["--tool-name", "lua_read_doc", "--tool-arg", "page=render2.list_services"]
@@ -55,6 +57,7 @@ def test_it_runs_a_script_over_http() -> None:
     assert result["structuredContent"]["result"] == [2]
 
 
+@pytest.mark.slow
 def test_it_reads_a_resource() -> None:
     """A page by its URI."""
     result = over_stdio("--method", "resources/read", "--uri", "kosmolua://docs/overview")

@@ -210,6 +210,7 @@ def test_long_arguments_are_cut_in_the_list_and_whole_on_a_page(tmp_path: Path) 
         assert Person(pages.url, "acme").open(f"/approvals/{run}-2").status_code == 404
 
 
+@pytest.mark.slow
 def test_the_list_of_waiting_calls_has_pages(tmp_path: Path) -> None:
     """A page has a bounded number of calls, and all that wait are on one of the pages."""
     source = """

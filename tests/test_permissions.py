@@ -376,6 +376,7 @@ def test_an_answer_that_does_not_match_its_calls_is_no(answers: list[object]) ->
     assert None not in decide_at_once(judge, 3)
 
 
+@pytest.mark.slow
 def test_an_approver_that_fails_lets_nothing_through() -> None:
     """The calls that waited with it are not allowed, and none waits for ever."""
 

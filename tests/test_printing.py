@@ -103,6 +103,7 @@ def test_json_on_a_terminal_shows_every_character(open_terminal: Open, after: st
     assert (r"\u009b2J\u202e\u200b\udb40\udc41ü" in printed) == (not after)
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_the_repl_answers_in_visible_json_too(open_terminal: Open) -> None:
     """One line for each chunk, in which nothing hides."""
@@ -131,6 +132,7 @@ def test_a_table_on_a_terminal_hides_nothing(open_terminal: Open, write: Write) 
 # Terminals of other encodings
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_documentation_on_a_terminal_that_is_not_utf_8(open_terminal: Open) -> None:
     """What the encoding lacks is shown by its code."""

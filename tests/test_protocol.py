@@ -84,6 +84,7 @@ def test_nonsense_is_refused(line: bytes) -> None:
         protocol.decode_from_child(line)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_bytes_do_anything_else_than_be_refused(line: bytes) -> None:
     """Whatever comes, the answer is a frame or BadFrame."""

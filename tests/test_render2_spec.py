@@ -141,6 +141,7 @@ def _plain(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arguments"), CALLS, ids=[f"{number}-{row[0]}" for number, row in enumerate(CALLS)])
 def test_prism_accepts_the_request_of_every_function(prism: str, name: str, arguments: dict[str, Any]) -> None:
     """What a function sends fits Render's own document, and what the document answers fits the function."""

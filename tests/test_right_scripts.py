@@ -48,6 +48,7 @@ def test_the_scripts_are_right(runtime: Runtime) -> None:
     assert {name: outcome.error for name in SCRIPTS if not (outcome := runtime.run(SCRIPTS[name], check=True)).ok} == {}
 
 
+@pytest.mark.slow
 def test_few_right_scripts_are_warned_about(runtime: Runtime) -> None:
     """A warning that is wrong costs a reader time, and hides those that are right."""
     checker = Checker(runtime.catalog)

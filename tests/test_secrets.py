@@ -584,6 +584,7 @@ def test_the_accounts_file_has_secrets_too(kosmolua: Program, write: Write) -> N
         assert "[kosmolua.secrets] 'token'" in done.stderr
 
 
+@pytest.mark.slow
 def test_connection_strings_of_render_reach_a_variable_unseen(kosmolua: Program) -> None:
     """The whole way: from a database into a service's environment, seen by nobody."""
     script = """

@@ -15,9 +15,11 @@ from support.agents import ENVIRON, execute, text_of
 from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, serving
 
 from kosmolua import ConfigError
+from kosmolua.serve import settings
 from kosmolua.serve.held import Held
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tenant_runtime import Common, TenantRuntime
+from kosmolua.serve.tenants import Tenants
 from kosmolua.stores.opening import open_stores
 
 
@@ -35,12 +37,14 @@ def refused(folder: Path, text: str, *options: str) -> tuple[int, str]:
     return ended.returncode, ended.stderr
 
 
+@pytest.mark.slow
 def test_probes_are_open(server: Serving) -> None:
     """A probe needs no token."""
     for path in ("/healthz", "/readyz"):
         assert requests.get(server.base + path, timeout=10).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("token", [ACME, GLOBEX])
 def test_a_tenant_runs_scripts(server: Serving, token: str) -> None:
     """Each token leads to a tenant, whose scripts are recorded in a folder of its own."""
@@ -164,6 +168,7 @@ def test_a_tenants_file_cannot_ask_for_what_the_server_lacks(tmp_path: Path) -> 
     TenantRuntime(right, Common(), Settings(None, {"right": right}), stores, Held.within(None)).close()
 
 
+@pytest.mark.slow
 def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
     """It says what to add to the accounts file; only simulators on loopback need no tenant."""
     for options in ((), ("--simulate", "--listen", "0.0.0.0:0")):
@@ -173,7 +178,6 @@ def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
         assert "[tenants.NAME]" in said
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -196,8 +200,18 @@ def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
     ids=lambda text: text[:40],
 )
 def test_a_mistake_in_the_file_is_told(tmp_path: Path, text: str, said: str) -> None:
-    """A key that is unknown or does not fit keeps the server from starting: a typo must not let anybody in."""
-    status, complaint = refused(tmp_path, text)
+    """A key that is unknown or does not fit is refused: a typo must not let anybody in."""
+    file = tmp_path / "accounts.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        Tenants(settings.read(str(file)), Common(environ={}))
+    assert said in f"{caught.value} ({caught.value.hint})"
+
+
+@pytest.mark.slow
+def test_a_mistake_in_the_file_keeps_the_server_from_starting(tmp_path: Path) -> None:
+    """The complaint names the place in the file."""
+    status, complaint = refused(tmp_path, '[tenants.acme]\ntokn = "x"')
 
     assert status == 3
-    assert said in complaint
+    assert "accounts.toml:2: unknown key 'tokn' in [tenants.acme]" in complaint

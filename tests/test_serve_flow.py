@@ -17,7 +17,7 @@ import anyio
 import pytest
 import requests
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from support.agents import ENVIRON
+from support.agents import ENVIRON, with_constants
 from support.servers import wait_for
 from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 
@@ -27,12 +27,15 @@ from kosmolua.serve.flow import Draining, Heartbeat, HostCheck, Newcomers, Pace,
 from kosmolua.serve.siblings import Family, Siblings
 
 EVENTS = b"text/event-stream"
+FIRST_BYTES = 0.5
+"""Seconds after which an answer of the server begins."""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     text = f'{TWO_TENANTS}[serve]\nhosts = ["agents.example"]\nmax_request = "64KiB"\nmax_headers = "8KiB"\n'
-    with serving(tmp_path_factory.mktemp("serve"), text, "--simulate") as server:
+    soon = with_constants("kosmolua.serve.flow", FIRST_BYTES=FIRST_BYTES, MAX_DELAY=2 * FIRST_BYTES)
+    with serving(tmp_path_factory.mktemp("serve"), text, "--simulate", before=soon) as server:
         yield server
 
 
@@ -87,6 +90,7 @@ def test_the_check_of_the_host(headers: list[tuple[str, str]], status: int) -> N
     assert sent[0]["status"] == status
 
 
+@pytest.mark.slow
 def test_names_of_the_accounts_file(server: Serving) -> None:
     """Names beyond the address stand in the file."""
     for host, status in (("agents.example", 200), ("evil.example", 421)):
@@ -207,11 +211,12 @@ def test_a_stream_begins_at_once_and_is_never_silent_for_long(monkeypatch: pytes
     assert sent[-1]["more_body"] is False
 
 
+@pytest.mark.slow
 def test_a_refusal_is_one_however_late(server: Serving) -> None:
     """A client whose token is wrong gets 401 even after the time at which slow answers begin as streams."""
     headers = {**bearing("a-wrong-token"), "Accept": "application/json, text/event-stream"}
     took, statuses = 0.0, set()
-    while took < flow.MAX_DELAY:
+    while took < 2 * FIRST_BYTES:
         answer = requests.post(server.url, json={}, headers=headers, timeout=20)
         statuses.add((answer.status_code, answer.headers["content-type"]))
         took = answer.elapsed.total_seconds()
@@ -219,6 +224,7 @@ def test_a_refusal_is_one_however_late(server: Serving) -> None:
     assert statuses == {(401, "text/plain; charset=utf-8")}
 
 
+@pytest.mark.slow
 def test_what_is_no_request_leaves_no_line(server: Serving) -> None:
     """Anybody can send rubbish and requests for other protocols, so the log has nothing of them."""
     host, _, port = server.base.removeprefix("http://").partition(":")
@@ -288,6 +294,7 @@ def test_an_answer_that_comes_soon_stays_as_it_is(monkeypatch: pytest.MonkeyPatc
     assert [message.get("body") for message in sent] == [None, b"{}", b""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "body", "status"),
     [
@@ -303,6 +310,7 @@ def test_large_requests_are_refused(server: Serving, headers: dict[str, str], bo
     assert answer.status_code == status
 
 
+@pytest.mark.slow
 def test_a_connection_is_watched(server: Serving) -> None:
     """The system asks after clients that are silent, so that one whose machine is gone holds nothing for long."""
     host, _, port = server.base.removeprefix("http://").partition(":")

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import pytest
 import requests
-from support.agents import DISCOVERY, HANDSHAKE, Person, execute, text_of
+from support.agents import DISCOVERY, HANDSHAKE, Person, execute, text_of, with_constants
 from support.page import Person as Visitor
 from support.servers import wait_for
 from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, serving
@@ -179,7 +179,8 @@ permissions = {{ write = "allow" }}
             return list(threads.map(lambda _: run(server), range(6)))
 
     notebook = tmp_path / "notebook"
-    with serving(tmp_path, text, "--processes", "3", "--plugin", PLUGIN) as server:
+    lease = with_constants("kosmolua.stores.database", SLOT_LEASE=2.0, RENEWAL=0.5)
+    with serving(tmp_path, text, "--processes", "3", "--plugin", PLUGIN, before=lease) as server:
         wait_for(lambda: is_ready(server), 60)
         run_six(server)
         assert notebook.read_text().split() == ["begin", "end"] * 6

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import anyio
 import pytest
 import requests
-from support.agents import execute
+from support.agents import execute, with_constants
 from support.page import RESTART, Person, first_call, served
 from support.postgres import Postgres, reason_to_skip
 from support.servers import wait_for
@@ -19,10 +19,11 @@ from support.serving import ACME, Serving, agent, bearing, serving
 
 from kosmolua.errors import Unavailable
 from kosmolua.serve.grants import FRESHNESS
-from kosmolua.stores.database import SLOT_LEASE
 from kosmolua.stores.opening import open_stores
 
 TENANT = "acme"
+SLOT_LEASE = 2.0
+SHORT_LEASE = with_constants("kosmolua.stores.database", SLOT_LEASE=SLOT_LEASE, RENEWAL=0.5)
 PLUGIN = str(Path(__file__).parent / "plugins" / "notebook.py")
 OVERLAP = """
 local notebook = app.integrations.notebook
@@ -41,11 +42,21 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+def server_at(folder: Path, text: str, *options: str) -> AbstractContextManager[Serving]:
+    """Start a server which soon takes another that says nothing for dead."""
+    return serving(folder, text, *options, before=SHORT_LEASE)
+
+
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     """Return a folder for each of two hosts."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     return tmp_path / "one", tmp_path / "two"
+
+
+def is_ready(server: Serving) -> bool:
+    """Say whether a server has its store."""
+    return requests.get(f"{server.base}/readyz", timeout=20).status_code == 200
 
 
 def status_of(postgres: Postgres, run: str) -> str:
@@ -185,12 +196,13 @@ permissions = {{ write = "allow" }}
                 group.start_soon(work, server)
 
     here, there = folders(tmp_path)
-    with serving(here, text, "--plugin", PLUGIN) as one, serving(there, text, "--plugin", PLUGIN) as two:
+    with server_at(here, text, "--plugin", PLUGIN) as one, server_at(there, text, "--plugin", PLUGIN) as two:
         anyio.run(work_at, one, two, one, two)
         assert notebook.read_text().split() == ["begin", "end"] * 4
         if kind == "postgres":
             request.getfixturevalue("postgres").stop()
             request.getfixturevalue("postgres").start()
+            wait_for(lambda: all(is_ready(each) for each in (one, two)), 60)
         notebook.write_text("")
         lost = threading.Thread(target=lambda: suppressed(anyio.run, work, one), daemon=True)
         lost.start()
@@ -256,7 +268,7 @@ def test_the_queue_of_a_tenant_is_that_of_all_replicas(
             threading.Thread(target=start, args=(server,), daemon=True).start()
 
     here, there = folders(tmp_path)
-    with serving(here, text, *limits) as one, serving(there, text, *limits) as two:
+    with server_at(here, text, *limits) as one, server_at(there, text, *limits) as two:
         start_at(one)
         wait_for(lambda: len(refused) == 7, 60)  # one runs, and 12 of this client wait
         start_at(two)

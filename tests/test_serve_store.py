@@ -89,7 +89,7 @@ def metrics(server: Serving) -> bytes:
     return requests.get(f"{server.base}/metrics", timeout=30).content
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     if reason := reason_to_skip():
         pytest.skip(reason)
@@ -148,6 +148,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         endure(server, lost, [str(tmp_path)])
 
 
+@pytest.mark.slow
 def test_a_try_that_does_not_end_counts_as_failed() -> None:
     """Whoever waits for the store is told once, and the store is used again as soon as a try succeeds."""
     from threading import Event

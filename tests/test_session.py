@@ -373,6 +373,7 @@ def test_no_process_of_a_session_is_left_to_others(simulated: Runtime) -> None:
         assert group == {process.pid} | children(process.pid)
 
 
+@pytest.mark.slow
 @linux_only
 def test_sessions_at_once_do_not_use_up_each_others_processes(simulated: Runtime) -> None:
     """The bound on the processes of a session counts its own only, also where root starts many sessions."""

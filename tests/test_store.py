@@ -347,6 +347,7 @@ def test_each_tenant_has_a_key_of_its_own(open_some: Callable[[], Stores]) -> No
     assert open_some().of("umbrella").key(create=True) not in keys
 
 
+@pytest.mark.slow
 def test_a_damaged_key_is_told(tmp_path: Path) -> None:
     """With what to do about it."""
     (tmp_path / ".key").write_bytes(b"half of it")
@@ -767,6 +768,7 @@ def test_a_run_without_room_for_its_recording_is_refused(tmp_path: Path, monkeyp
         assert runtime.run("return 1", record=tmp_path / "own.file").ok
 
 
+@pytest.mark.slow
 def test_a_size_that_is_none_is_told(tmp_path: Path) -> None:
     """With the key, as for other settings."""
     with pytest.raises(ConfigError, match=r'max_size must be a size such as "10G", not "much"'):

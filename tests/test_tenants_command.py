@@ -121,6 +121,7 @@ def test_a_tenants_permissions_hold(
     assert kosmolua("resume", allowed, *of, asking, "--yes").returncode == 0
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_told(kosmolua: Program, tmp_path: Path, accounts: Callable[..., Path]) -> None:
     """In a sentence, before anything is done."""
     path = accounts(str(tmp_path / "runs"))

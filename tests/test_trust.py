@@ -17,6 +17,7 @@ from conftest import ROOT, Program, Write
 from support.library import KEY, Account, library
 from support.loopback import Loopback
 from support.recordings import events_in, forged
+from support.rounds import rounds
 from support.shelf import Shelf
 
 from kosmolua import ConfigError, Runtime, UnderWay
@@ -178,6 +179,7 @@ def test_a_foreign_recording_raises_no_limit(
     assert reader.resume(file, max_output=4000).status == "failed"
 
 
+@pytest.mark.slow
 def test_a_damaged_key_is_told(open_runtime: Callable[..., Runtime], file: Path, tmp_path: Path) -> None:
     """In a sentence that names the file, and nothing is run."""
     open_runtime().run(ASKING, record=file)
@@ -277,6 +279,7 @@ def evil(write: Write, tmp_path: Path) -> Path:
     return write("evil.py", f'open({str(tmp_path / "TRACE")!r}, "w").close()\nraise SystemExit\n')
 
 
+@pytest.mark.slow
 def test_the_plugins_accounts_and_scripts_of_a_foreign_recording_are_not_used(
     user: Program, home: Path, evil: Path, tmp_path: Path
 ) -> None:
@@ -301,6 +304,7 @@ def test_the_plugins_accounts_and_scripts_of_a_foreign_recording_are_not_used(
     assert not (tmp_path / "TRACE").exists()
 
 
+@pytest.mark.slow
 def test_the_settings_of_ones_own_recording_are_used(user: Program, home: Path, write: Write) -> None:
     """Without a question, since the recording is signed; and those of a foreign one where the options name them."""
     accounts = write("home/my.toml", "[render2.mine]\napi_key = 'rnd_1234567890'\n")
@@ -315,6 +319,7 @@ def test_the_settings_of_ones_own_recording_are_used(user: Program, home: Path, 
     assert user("resume", "f.jsonl", "--approve", "--accounts", str(accounts)).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_plan_that_was_changed_is_not_applied(user: Program, home: Path, evil: Path, tmp_path: Path) -> None:
     """Neither with other plugins nor with other writes, unless the person says that it is accepted."""
     assert user("run", "s.lua", "--simulate", "--plan=p.json").returncode == 0
@@ -425,7 +430,7 @@ def hostile(events: list[dict[str, Any]], file: Path, evil: Path, chance: random
 def test_hostile_files_run_and_send_nothing(
     user: Program, environment: dict[str, str], home: Path, write: Write, evil: Path, tmp_path: Path
 ) -> None:
-    """2,000 recordings and plans with values of other types, cut, forged: no plugin, no write, no traceback."""
+    """Recordings and plans with values of other types, cut, forged: no plugin, no write, no traceback."""
     chance = random.Random(25)
     shelf = Shelf()
     with Loopback(shelf) as server:
@@ -446,7 +451,7 @@ def test_hostile_files_run_and_send_nothing(
         assert user("run", "lend.lua", "--plan=p.json", variables=variables).returncode == 0
         events, plan = approved(home / "r.jsonl"), json.loads((home / "p.json").read_text())
         commands: list[str] = []
-        for number in range(1000):
+        for number in range(rounds(60, 1000)):
             hostile(events, tmp_path / f"{number}.jsonl", evil, chance)
             verb = chance.choice(["resume", "resume --until-damage", "replay", "runs show"])
             commands.append(f"{verb} {tmp_path / f'{number}.jsonl'}")
@@ -469,7 +474,7 @@ def test_hostile_files_run_and_send_nothing(
         )
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
-    assert len(done.stderr.splitlines()) >= len(commands) > 1900
+    assert len(done.stderr.splitlines()) >= len(commands) > 0
     assert shelf.lent == {}
     assert not (tmp_path / "TRACE").exists()
 

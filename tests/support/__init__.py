@@ -1,1 +1,39 @@
-"""What several tests share: servers, terminals, processes, and sample integrations."""
+"""What several tests share.
+
+Programs and processes:
+    forked: the program, forked from a process that has imported it; the fixture ``kosmolua`` runs it so
+    terminal: a pseudo-terminal with a program in it, and what a person would see
+    processes: the processes of this machine, and patience
+    cgroups: a control group with a memory limit
+    postgres: a PostgreSQL server
+    rounds: how often a test repeats what it tries
+
+Servers of KosmoLua and their clients:
+    serving: servers of many, their accounts files, and clients with tokens
+    agents: MCP clients, the server they talk to, and the person who answers for them
+    page: the pages for people over simulators, and a browser's visits
+    otlp: a collector of OpenTelemetry
+
+Services that KosmoLua calls:
+    loopback: a web server in front of any ``send``
+    rawserver: a server on a raw socket, which can do all that a web server must not
+    shelf: a service that counts what it was asked to write
+    oauth_server, oidc_server: strict providers of OAuth 2 and of OpenID Connect
+    servers: sections and runtimes with MCP servers
+    mcp_tools, raw_mcp_server: MCP servers made with the SDK, and without it
+
+Integrations and what they are called with:
+    library: a small integration with functions that fail in every way
+    books: handlers and types of which a signature speaks
+    catalogs: integrations in memory, and folders of plugins that are made up
+    documents: documents of OpenAPI, and a service that answers by them
+    github_account, render2_account: one account, called as Lua calls it
+    render2_bodies, render2_calls, render2_lua, render2_settings: what its functions get and send
+
+Runs and questions:
+    recordings: recordings of long ago, or of another version
+    records: records of calls
+    random_scripts: scripts made by hypothesis
+    questions: questions of everyday, with the pages that answer them
+    identifiers: identifiers of parametrized tests
+"""

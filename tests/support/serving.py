@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,7 @@ def serving(
     text: str = TWO_TENANTS,
     *options: str,
     start: Callable[[], None] | None = None,
+    before: Sequence[str] = (),
     **variables: str,
 ) -> Iterator[Serving]:
     """Start a server on a free port, and yield it.
@@ -66,6 +67,7 @@ def serving(
         text: Its accounts file; empty for none.
         options: What its command line has besides.
         start: Called in its process before it begins, such as to put it into a control group.
+        before: A command that runs the server's, which follows it.
         variables: What its environment has besides.
     """
     named = []
@@ -73,7 +75,7 @@ def serving(
         (folder / "accounts.toml").write_text(text, encoding="utf-8")
         (folder / "accounts.toml").chmod(0o600)
         named = ["--accounts", str(folder / "accounts.toml")]
-    command = [sys.executable, "-m", "kosmolua", "serve", "--listen", "127.0.0.1:0", *named, *options]
+    command = [*before, sys.executable, "-m", "kosmolua", "serve", "--listen", "127.0.0.1:0", *named, *options]
     environ = {**ENVIRON, "XDG_STATE_HOME": str(folder / "state"), **variables}
     log, out = folder / "stderr", folder / "stdout"
     with log.open("wb") as errors, out.open("wb") as output:
