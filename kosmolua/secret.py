@@ -147,6 +147,8 @@ class Redactor:
         self._few: tuple[bytes, ...] | None = ()
         self._has_numbers = False
         self._lock = Lock()
+        self.learned = 0
+        """How many secrets have been learned so far. What was masked since is free of those that are known."""
 
     def learn(self, secret: Secret, owner: Hashable = None) -> None:
         """Mask a secret, or those from which it was built, from now on.
@@ -164,6 +166,7 @@ class Redactor:
                     kept[value] = spellings  # moved to the end, as the newest one
                     continue
                 kept[value] = spellings = _spellings_of(value)
+                self.learned += 1
                 self._has_numbers = self._has_numbers or bool(_NUMBER.fullmatch(value))
                 self._add(spellings)
                 if owner is not None and len(kept) > MAX_PER_OWNER:

@@ -41,7 +41,6 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, cast
@@ -237,6 +236,7 @@ class Writer:
         self.header = header or {}
         self._redactor = redactor
         self._signer = signer
+        self._learned = -1 if after else redactor.learned
         self._identity = identity(after.header) if after else ""
         self._count = len(after.events) if after else 0
         self._check = after.check if after else 0
@@ -294,9 +294,6 @@ class Writer:
 
     def close(self) -> None:
         """Mask the secrets that were written before they were known, and unlock the recording for other runs."""
-        if self._synced:  # the answers of the last writes must be on the disk, like their intents
-            with suppress(KosmoError):
-                self._sheet.sync()
         try:
             self._scrub()
         finally:
@@ -304,6 +301,8 @@ class Writer:
 
     def _scrub(self) -> None:
         """Mask secrets that were written before they were known, such as a secret in the script's text."""
+        if self._learned == self._redactor.learned:
+            return
         if not any(self._redactor.knows(line.decode("utf-8", "replace")) for line in self._sheet.lines()):
             return
         check, lines = 0, []

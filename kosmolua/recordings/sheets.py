@@ -51,7 +51,11 @@ class Sheet(Protocol):
         """Replace all lines of the recording in one step."""
 
     def close(self) -> None:
-        """Unlock the recording, so that other runs can write it."""
+        """Unlock the recording, so that other runs can write it. If lines were synced, sync those that follow too.
+
+        Raises:
+            KosmoError: A line cannot be written.
+        """
 
 
 class Place(Protocol):
@@ -180,6 +184,7 @@ class FileSheet:
         self._path = path
         self._file = file
         self._size = size
+        self._is_synced = False
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
         """Append a line to the file. If that fails, leave the file as it was, and raise a KosmoError."""
@@ -195,6 +200,7 @@ class FileSheet:
 
     def sync(self) -> None:
         """Make the appended lines reach the disk."""
+        self._is_synced = True
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -210,7 +216,10 @@ class FileSheet:
         replace_file(self._path, b"".join(lines))
 
     def close(self) -> None:
-        """Close the file, which releases its lock."""
+        """Close the file, which releases its lock. The answers to writes reach the disk, as their intents have."""
+        if self._is_synced:
+            with suppress(OSError):
+                os.fsync(self._file.fileno())
         self._file.close()
 
     def _unwritable(self, error: OSError) -> KosmoError:

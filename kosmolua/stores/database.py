@@ -9,6 +9,7 @@ within a minute.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
@@ -23,6 +24,7 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
+    InvalidatePoolError,
     NotSupportedError,
     ProgrammingError,
     SQLAlchemyError,
@@ -40,6 +42,9 @@ SLOT_LEASE = 20.0
 RENEWAL = 5.0
 """Seconds between two renewals of a lease."""
 RETRY_PAUSE = 0.25
+MAX_IDLE = 1.0
+"""Seconds after which an unused connection is tried before it is used again."""
+_USED = "kosmolua-used"
 _LASTING = (DataError, NotSupportedError, ProgrammingError)
 """Errors that would occur again if the statement were repeated, such as a missing permission for a table."""
 CONNECT_TIMEOUT = 2
@@ -199,7 +204,7 @@ class Database:
             if dialect not in _SETTINGS:
                 hint = "use PostgreSQL or SQLite"
                 raise ConfigError(f"Recordings cannot be kept in a database of the kind {dialect}", hint=hint)
-            self._engine = sql.create_engine(url, pool_pre_ping=True, connect_args=_SETTINGS[dialect])
+            self._engine = sql.create_engine(url, connect_args=_SETTINGS[dialect])
         except ImportError as error:
             hint = "pip install 'kosmolua[postgres]'"
             raise ConfigError(f"Recordings in a database need the package {error.name}", hint=hint) from None
@@ -211,6 +216,8 @@ class Database:
         self._making = Lock()
         if dialect == "sqlite":
             sql.event.listen(self._engine, "connect", _write_ahead)
+        sql.event.listen(self._engine, "checkin", _note_use)
+        sql.event.listen(self._engine, "checkout", self._try_if_idle)
         self._connections: set[Any] = set()
         sql.event.listen(self._engine, "connect", lambda connection, _: self._connections.add(connection))
         sql.event.listen(self._engine, "close", lambda connection, _: self._connections.discard(connection))
@@ -244,6 +251,8 @@ class Database:
     def do(self, work: Callable[[sql.Connection], _T], patience: float = 0.0) -> _T:
         """Call a function in a transaction and return its result. If the connection is lost, repeat the transaction.
 
+        A connection that the database has closed since its last use is replaced even without patience.
+
         Args:
             work: The function, which takes the connection. It can be called several times.
             patience: How many seconds to keep trying if the database cannot be reached.
@@ -251,18 +260,35 @@ class Database:
         Raises:
             ConfigError: The database cannot be reached, or refuses a statement.
         """
-        deadline = time.monotonic() + patience
+        began = time.monotonic()
+        is_first = True
         while True:
+            is_ending = False
             try:
                 self._make_tables()
                 with self._engine.begin() as connection:
-                    return work(connection)
+                    result = work(connection)
+                    is_ending = True
+                return result
             except IntegrityError:
                 raise
             except DBAPIError as error:
-                if isinstance(error, _LASTING) or time.monotonic() >= deadline:
+                passed = time.monotonic() - began
+                is_stale = is_first and error.connection_invalidated and not is_ending and passed < RETRY_PAUSE
+                if not is_stale and (isinstance(error, _LASTING) or passed >= patience):
                     raise self._unreachable(error) from None
-            time.sleep(RETRY_PAUSE)
+            if not is_stale:
+                time.sleep(RETRY_PAUSE)
+            is_first = False
+
+    def _try_if_idle(self, connection: Any, record: Any, _: object) -> None:
+        """Before a connection is used that was idle for long, see whether the database still has it."""
+        if time.monotonic() - record.info.get(_USED, math.inf) < MAX_IDLE:
+            return
+        try:
+            self._engine.dialect.do_ping(connection)
+        except self._engine.dialect.loaded_dbapi.Error:
+            raise InvalidatePoolError from None
 
     def _make_tables(self) -> None:
         with self._making:
@@ -322,6 +348,10 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "sqlite": {"timeout": 2.0},
 }
 """The connection arguments for each kind of database. They set timeouts, so that no wait is endless."""
+
+
+def _note_use(_: object, record: Any) -> None:
+    record.info[_USED] = time.monotonic()
 
 
 def _write_ahead(connection: Any, _: object) -> None:

@@ -10,7 +10,6 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -66,15 +65,8 @@ class Row:
         return b"".join(lines)
 
     def begin(self) -> RowSheet:
-        """Create the recording, and return the object that writes its lines."""
-        holder = os.urandom(16).hex()
-        given = {**self._key, "status": "running", "holder": holder}
-        new = sql.insert(RECORDINGS).values(**given, written=Now(), held_until=Now() + LEASE)
-        try:
-            self._database.do(lambda at: at.execute(new))
-        except IntegrityError:
-            raise ConfigError(f"The recording {self.name} already exists") from None
-        return RowSheet(self._database, self._key, holder, 0)
+        """Return the object that creates the recording with its first line, and writes its further lines."""
+        return RowSheet(self._database, self._key, os.urandom(16).hex(), 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> RowSheet:
         """Return the object that appends lines to the existing recording, which was read before.
@@ -110,7 +102,8 @@ class RowSheet:
 
     Lines that can be obtained again, such as answers to reads, are collected. They are written when many have been
     collected, or together with the next line that cannot be obtained again. A crash therefore never loses the line of a
-    call that writes, nor any line before it.
+    call that writes, nor any line before it. The row of a new recording is written with the first line, and the last
+    lines give up the lease, since a transaction costs more than a line.
 
     Args:
         database: The database.
@@ -128,7 +121,8 @@ class RowSheet:
         # The first lock guards the lines that are not written yet, the second the current transaction.
         self._lock = Lock()
         self._writing = Lock()
-        database.leases.add(holder)
+        if count:
+            database.leases.add(holder)
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
         """Append a line. If the database cannot be reached, keep trying for up to :data:`PATIENCE` seconds.
@@ -145,7 +139,7 @@ class RowSheet:
             self._pending.append(_Line(self._count, line, event, time.monotonic()))
             first = self._pending[0]
             is_due = len(self._pending) >= MAX_PENDING or time.monotonic() - first.time > MAX_DELAY
-        if is_due or _is_urgent(event):
+        if event["event"] != "end" and (is_due or _is_urgent(event)):  # the end is written by close()
             self.sync()
 
     def sync(self) -> None:
@@ -158,29 +152,38 @@ class RowSheet:
             with self._lock:
                 del self._pending[: len(lines)]
 
-    def _write(self, lines: Sequence[_Line]) -> None:
+    def _write(self, lines: Sequence[_Line], *, is_last: bool = False) -> None:
         new = [{**self._key, "number": each.number, "line": each.line} for each in lines]
-        changes: dict[str, object] = {}
+        lease = {"holder": None, "held_until": None} if is_last else {"held_until": Now() + LEASE}
+        changes: dict[str, object] = {"written": Now(), **lease}
         for each in lines:
             changes |= _changes_of(each.event)
+        is_new = bool(lines) and lines[0].number == 1
         held = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
-        held = held.values(**changes, written=Now(), held_until=Now() + LEASE)
+        begun = {**self._key, "status": "running", "holder": self._holder, **changes}
+        row = sql.insert(RECORDINGS).values(begun) if is_new else held.values(changes)
 
         def append(at: sql.Connection) -> bool:
-            if not at.execute(held).rowcount:
+            if not at.execute(row).rowcount:
                 return False
-            at.execute(sql.insert(LINES), new)
+            if new:
+                at.execute(sql.insert(LINES), new)
             return True
 
         try:
-            if not self._database.do(append, PATIENCE):
-                raise self._unwritable(*TAKEN_OVER)
+            is_done = self._database.do(append, PATIENCE if not is_new else 0.0)
         except IntegrityError:
-            if self._line(lines[-1].number) != lines[-1].line:  # else it was appended already
-                raise self._unwritable(*TAKEN_OVER) from None
+            is_done = False
         except ConfigError as error:
+            if is_new:
+                raise
             what = f"{error.what[:1].lower()}{error.what[1:]}"
             raise self._unwritable(what, detail=error.detail, kind=Unavailable) from None
+        if not is_done and lines and self._line(lines[-1].number) != lines[-1].line:  # else it was appended already
+            exists = ConfigError(f"The recording {self._key['run']} already exists")
+            raise exists if is_new else self._unwritable(*TAKEN_OVER)
+        if is_new:
+            self._database.leases.add(self._holder)
 
     def lines(self) -> Iterator[bytes]:
         """Write the collected lines to the database, and yield all lines of the recording."""
@@ -213,14 +216,20 @@ class RowSheet:
         self._database.do(replace, PATIENCE)
 
     def close(self) -> None:
-        """Write the collected lines, and give up the lease. If the database cannot be reached, the lease expires."""
-        with suppress(KosmoError):
-            self.sync()
-        self._database.leases.drop(self._holder)
-        mine = (*_rows_with(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
-        with suppress(ConfigError):
-            free = sql.update(RECORDINGS).where(*mine).values(holder=None, held_until=None)
-            self._database.do(lambda at: at.execute(free))
+        """Write the collected lines, and give up the lease. If the database cannot be reached, the lease expires.
+
+        Raises:
+            KosmoError: A line cannot be written.
+        """
+        with self._writing, self._lock:
+            lines, self._pending = self._pending, []
+        try:
+            self._write(lines, is_last=True)
+        except KosmoError:
+            if lines:
+                raise
+        finally:
+            self._database.leases.drop(self._holder)
 
     def _line(self, number: int) -> bytes | None:
         query = sql.select(LINES.c.line).where(*_rows_with(LINES, self._key), LINES.c.number == number)

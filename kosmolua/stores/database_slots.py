@@ -9,7 +9,7 @@ from contextlib import suppress
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.stores.database import SLOT_LEASE, SLOTS, Database, Now
 
 NUMBER_TRIES, NUMBER_PAUSE = 100, 0.01
@@ -67,4 +67,5 @@ class DatabaseSlot:
             with suppress(IntegrityError):  # another process has taken this number meanwhile
                 return self._database.do(join)
             time.sleep(NUMBER_PAUSE * (1 + secrets.randbelow(5)))
-        raise ConfigError(f"The database {self._database.name} is too busy for another script")
+        busy = "The database is too busy for another script"
+        raise Unavailable(busy, hint="nothing was run; try again in a moment", detail=self._database.name)

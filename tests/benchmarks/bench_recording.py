@@ -1,4 +1,4 @@
-"""Recordings: a run that is recorded against one that is not, and a replay against the live run."""
+"""Recordings: a run that is recorded against one that is not, a replay against the live run, and stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from bench_calls import CALLS, Loopback, answer, bench_runtime
 from ratio import Ratio, compare
 
 from kosmolua import Outcome, Runtime
+from kosmolua.recordings.stores import open_stores
 
+RUNS = 50
 SCRIPT = f"for i = 1, {CALLS} do app.integrations.bench.rows() end"
 
 
@@ -38,6 +40,27 @@ def ratios() -> Iterator[Ratio]:
         yield compare(
             f"replay of {CALLS} calls", "live", lambda: _timed(lambda: bare.replay(kept)), live, goal=1 / 3, rounds=5
         )
+        yield from _ratios_of_stores(folder)
+
+
+def _ratios_of_stores(folder: str) -> Iterator[Ratio]:
+    """Yield what a recording in a database costs the processor of the host, against one in a folder."""
+
+    def processor(runtime: Runtime) -> float:
+        started = time.process_time()
+        for _ in range(RUNS):
+            assert runtime.run("return 1", record=True).ok
+        return time.process_time() - started
+
+    places = f"sqlite:///{folder}/runs.db", f"{folder}/runs"
+    stores = [open_stores(place) for place in places]
+    one, other = (Runtime({}, environ={}, store=each.of("bench")) for each in stores)
+    with one, other:
+        yield compare(
+            "a run recorded in SQLite", "in a folder", lambda: processor(one), lambda: processor(other), goal=3.5
+        )
+    for each in stores:
+        each.close()
 
 
 def _timed(work: Callable[[], Outcome]) -> float:
