@@ -12,7 +12,7 @@ from bench_calls import CALLS, Loopback, answer, bench_runtime
 from ratio import Ratio, compare
 
 from kosmolua import Outcome, Runtime
-from kosmolua.recordings.stores import open_stores
+from kosmolua.stores.opening import open_stores
 
 RUNS = 50
 SCRIPT = f"for i = 1, {CALLS} do app.integrations.bench.rows() end"

@@ -18,6 +18,8 @@ SCENARIOS = {
     "resumes": 2,
     "damage": 2,
     "full_disk": 2,
+    "clock": 2,
+    "waiting": 1,
     "rolling": 1,
     "databases": 1,
     "restore": 1,
