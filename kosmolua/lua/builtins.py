@@ -201,7 +201,11 @@ def _sorts(check: Evaluator, call: Call) -> None:
         hint = f"write {operator[0]}: the function must return false for equal items"
         check.findings.warn(call.given[1], f"a sort with {operator} is invalid", hint)
     with check.findings.at_least(Mode.POSSIBLE):
-        check.enter(order, [item_in(call.values[0])] * 2)
+        check.enter(order, [item] * 2)
+    for each in values_of(returned)[:1]:
+        if kind_of(check.value(each)) == "number":
+            message = "the function has to say whether a comes first, and any number is true"
+            check.findings.mistake(each, message, "return a.NAME < b.NAME")
 
 
 def _unpacks(check: Evaluator, call: Call) -> None:

@@ -11,6 +11,7 @@ from kosmolua.lua.evaluator import Evaluator
 from kosmolua.lua.findings import Mode
 from kosmolua.lua.syntax import Node, arguments_of, key_of, keys_of
 from kosmolua.lua.values import (
+    ARGUMENT,
     UNKNOWN,
     Absent,
     Branch,
@@ -353,7 +354,10 @@ def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value
         hint = f"{text}.{field}" if field else ""
         if kind == "number":
             hint = f"time.format({text})" if "T12:00:00Z" in wanted.words else f"tostring({text})"
-        yield _Misuse(node, f"{callee.path}: {name} must be {wanted.words}, not a {kind}", hint)
+        message = f"{callee.path}: {name} must be {wanted.words}, not a {kind}"
+        yield _Misuse(node, message, hint or "tonumber(text)" * (kind == "string"), is_likely=value is ARGUMENT)
+    elif isinstance(value, Result) and value.part_of and name == "number" and value.part_of[1] == "id":
+        yield _Misuse(node, "number takes the number of an issue or pull request, not an id", is_accepted=True)
     elif isinstance(value, Result) and (said := choices_of(value.type)) and _never_fits(said, wanted):
         hint = f"it is one of {listed(choices_of(wanted))}"
         yield _Misuse(node, f"{callee.path}: {name} is never one of the values of {value.source}", hint)

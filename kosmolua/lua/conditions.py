@@ -11,6 +11,7 @@ from kosmolua.lua.fields import CODE
 from kosmolua.lua.syntax import LEAVING, Node, arguments_of, key_of, operator_of
 from kosmolua.lua.tables import check_holes, check_window
 from kosmolua.lua.values import (
+    ARGUMENT,
     Builtin,
     Callee,
     Closure,
@@ -99,7 +100,7 @@ def _check_operand(check: Evaluator, node: Node, value: Value, operator: str) ->
         findings.fail_on_nil(node, value, "compute with")
     elif operator in ARITHMETIC and isinstance(value, Literal) and _is_no_number(value):
         findings.fail(node, f"a text cannot be used with {operator}", _INSTEAD.get(operator, ""))
-    elif operator in ARITHMETIC and isinstance(value, Result) and is_text(value.type):
+    elif operator in ARITHMETIC and isinstance(value, Result) and is_text(value.type) and value is not ARGUMENT:
         note = findings.doubt if is_time(node, value) else findings.warn
         note(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator) or _number_of(node, value))
     elif operator in ("==", "~=") and isinstance(value, Undefined):
@@ -230,6 +231,10 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
         hint = "err.status is the HTTP status, a number" if value.source == CODE else ""
         message = f"{value.source} is a {NOUN[kind]}, so it never equals a {NOUN[other.kind]}"
         note(node, message, hint or _instead_of_kind(text, kind, other))
+    elif hint := check.fields.other_case(value, other.value):
+        findings.mistake(node, f"{value.source} is never {other.value!r}", hint)
+    elif other.value == "" and value.is_optional and value.part_of and text and node.source.count(text.encode()) == 1:
+        findings.mistake(node, f"{value.source} is nil where there is none, and never an empty text", f"{text} == nil")
     elif operator_of(node) == "~=" and other.value is False and kind == "boolean" and value.is_optional:
         hint = f"{text} == true, or {text} ~= nil and {text}"
         findings.suspect(node, f"{value.source} may be nil, and nil ~= false is true", hint)

@@ -26,6 +26,7 @@ from kosmolua.lua.syntax import (
     values_of,
 )
 from kosmolua.lua.values import (
+    ARGUMENT,
     UNKNOWN,
     Branch,
     Builtin,
@@ -382,6 +383,8 @@ class Evaluator:
         if isinstance(index, Literal) and index.kind == "number":
             self._note_single_items(node.get("table"))
         value = self.value(node.get("table"))
+        if value == Builtin("arg") and kind_of(index) == "number":
+            return ARGUMENT
         if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
             return self.fields.at(node, value, index.value)
         key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
@@ -652,7 +655,7 @@ class Evaluator:
         for index, name in enumerate(names):
             absent = self._without_expression(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
             value = values[index] if index < len(values) else absent
-            if not nodes:
+            if not nodes or (index < len(nodes) and nodes[index].kind == "nil"):
                 self.gathered.declare(name)
             self._flow.assign(name, value)
             self._set(name, value)
@@ -699,6 +702,9 @@ class Evaluator:
                 self.findings.fail_on_nil(table, value, "index")
             elif isinstance(value, Branch):
                 self.findings.fail(target, f"{table.text if table else 'app'} is read-only")
+            elif isinstance(value, Callee):
+                hint = f"pass it in the call: {value.function.name}({{ {key_of(target) or 'NAME'} = ... }})"
+                self.findings.fail(target, f"{value.path} is a function and has no fields", hint)
             key = self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
             self.gathered.assign(target, key, nodes[index] if index < len(nodes) else None)
 

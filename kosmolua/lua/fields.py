@@ -246,6 +246,14 @@ class Fields:
                     return choices_of(parameter.type) if parameter else ()
         return ()
 
+    def other_case(self, value: Result, text: object) -> str:
+        """Return a hint if a field is never a text, but has or takes it in another case; else an empty string."""
+        if value.part_of is None or not isinstance(text, str) or text == text.lower() == text.upper():
+            return ""
+        record, key = value.part_of
+        words = re.findall(r"\w+", record.about.get(key, "").partition("such as")[2])
+        return next((f"did you mean {each!r}?" for each in words if each != text and each.lower() == text.lower()), "")
+
     def siblings(self, callee: Callee) -> Mapping[str, Function]:
         """Return the functions that an integration's plugin declares beside a function, by name."""
         return self._catalog.listed(callee.path.rpartition(".")[0]).functions.own

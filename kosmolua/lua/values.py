@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeGuard
 from kosmolua.lua.syntax import Node, string_of
 from kosmolua.schema.function import Function
 from kosmolua.schema.luacats import label
-from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
+from kosmolua.schema.types import ANY, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
 MIN_LIKENESS = 0.75
 """How similar a name must be to be suggested, from 0 to 1. Many short names are slightly similar to each other."""
@@ -149,6 +149,8 @@ Value = (
 Nil = Missing | Undefined | Absent
 """A value that is nil, or probably nil."""
 UNKNOWN = Unknown()
+ARGUMENT = Result(STRING, "an argument of the script", may_be_absent=True)
+"""An item of the list ``arg``."""
 
 
 def record_keys(kind: Type) -> list[str] | None:
