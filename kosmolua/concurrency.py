@@ -162,7 +162,7 @@ class Helpers:
             TimeoutError: The function did not return before the deadline. It is left behind in its thread.
             WorkerLost: The system allows no further thread.
         """
-        question = _OwnerTask(work)
+        question = _AwaitedTask(work)
         try:
             tasks = self._idle.pop()
         except IndexError:
@@ -195,7 +195,7 @@ class Mailbox:
     def __init__(self) -> None:
         self._owner = get_ident()
         self._work: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._questions: set[_OwnerTask[Any]] = set()
+        self._questions: set[_AwaitedTask[Any]] = set()
         self._is_closed = False
         self._lock = Lock()
         self.put = self._work.put
@@ -210,7 +210,7 @@ class Mailbox:
         """
         if get_ident() == self._owner:
             return work()
-        question = _OwnerTask(work)
+        question = _AwaitedTask(work)
         with self._lock:
             if self._is_closed:
                 raise Interrupted("The run is over")
@@ -238,7 +238,7 @@ class Mailbox:
             question.fail(Interrupted("The run is over"))
 
 
-class _OwnerTask(Generic[_Value]):
+class _AwaitedTask(Generic[_Value]):
     """A function that the owner calls for a waiting thread. (Importing ``concurrent.futures`` would take 15 ms.)"""
 
     def __init__(self, work: Callable[[], _Value]) -> None:

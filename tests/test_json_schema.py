@@ -19,7 +19,7 @@ from kosmolua.plugin import between, matching, non_empty
 from kosmolua.schema import luacats
 from kosmolua.schema.annotations import type_of
 from kosmolua.schema.bounds import MAX_MATCHED, Length, Pattern, Range
-from kosmolua.schema.json_schema import NOTHING, Reader
+from kosmolua.schema.json_schema import NOTHING, SchemaReader
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.pointers import target
 from kosmolua.schema.tree import SchemaTree
@@ -31,7 +31,7 @@ PET = {"type": "object", "required": ["name"], "properties": {"name": {"type": "
 
 def read(schema: Any, document: Any = None) -> Type:
     """Return the type of a schema that leaves no note."""
-    reader = Reader(schema if document is None else document)
+    reader = SchemaReader(schema if document is None else document)
     kind = reader.read(schema, "thing")
     assert reader.notes == []
     return kind
@@ -262,7 +262,7 @@ def test_a_record_may_contain_itself() -> None:
 )
 def test_a_circle_without_a_record_ends(schemas: Any) -> None:
     """At its second turn anything fits."""
-    kind = Reader({"$defs": schemas}).read({"$ref": "#/$defs/A"})
+    kind = SchemaReader({"$defs": schemas}).read({"$ref": "#/$defs/A"})
     assert isinstance(kind.lua, str)
     assert kind.json_schema() is not None
 
@@ -281,7 +281,7 @@ def test_alternatives_do_not_multiply_without_end() -> None:
     document = {"$defs": level | diamond | {"L60": {"type": "object"}, "D60": PET, "It": itself}}
     started = time.process_time()
     for name in ("L0", "D0", "It"):
-        kind = Reader(document).read({"$ref": f"#/$defs/{name}"})
+        kind = SchemaReader(document).read({"$ref": f"#/$defs/{name}"})
         luacats.records_in([kind])
     assert time.process_time() - started < 5
 
@@ -325,7 +325,7 @@ def test_integers_beyond_64_bits() -> None:
 
 def test_bounds_beyond_64_bits_are_dropped_with_a_note() -> None:
     """OpenAI's document has such a pair, rounded by JavaScript."""
-    reader = Reader()
+    reader = SchemaReader()
     kind = reader.read({"type": "integer", "minimum": -9223372036854776000, "maximum": 9223372036854776000}, "seed")
     assert kind == INTEGER
     assert len(reader.notes) == 2
@@ -351,7 +351,7 @@ def test_bounds_beyond_64_bits_are_dropped_with_a_note() -> None:
 )
 def test_what_cannot_be_read_is_wide_and_noted(schema: Any, note: str) -> None:
     """A sloppy document is used as far as it goes, and the import tells what was left out."""
-    reader = Reader()
+    reader = SchemaReader()
     kind = reader.read(schema, "thing")
     assert reader.notes == [note]
     assert kind in (ANY, STRING, INTEGER)
@@ -380,7 +380,7 @@ def test_what_cannot_be_read_is_wide_and_noted(schema: Any, note: str) -> None:
 )
 def test_keywords_of_a_wrong_type_harm_nobody(schema: Any) -> None:
     """None of them raises, and the type can be used."""
-    kind = Reader().read(schema)
+    kind = SchemaReader().read(schema)
     luacats.records_in([kind])
     assert kind.accept({}) in ({}, [])
 
@@ -406,11 +406,11 @@ SLOPPY = hypothesis.strategies.recursive(
 @hypothesis.given(SLOPPY, SLOPPY)
 def test_no_schema_breaks_the_reader(schema: Any, value: Any) -> None:
     """Whatever stands in a document, it becomes a type that can be used and spelled, and refuses in its own words."""
-    kind = Reader(schema).read(schema)
+    kind = SchemaReader(schema).read(schema)
     luacats.records_in([kind])
     assert isinstance(kind.lua + kind.words + luacats.label(kind) + repr(luacats.bounds_in(kind)), str)
     assert (kind, hash(kind)) == (kind, hash(kind))
-    read_back = Reader().read(json.loads(json.dumps(kind.json_schema())))
+    read_back = SchemaReader().read(json.loads(json.dumps(kind.json_schema())))
     assert isinstance(read_back, Type)
     fits(kind, value)
     fits(kind, None)
@@ -421,14 +421,14 @@ def test_very_deep_schemas_end() -> None:
     schema: Any = {"type": "string"}
     for _ in range(5000):
         schema = {"type": "array", "items": schema}
-    reader = Reader()
+    reader = SchemaReader()
     assert isinstance(reader.read(schema), List)
     assert "nested too deeply" in reader.notes[0]
     for _ in range(5000):
         schema = {"allOf": [schema, {"nullable": True}]}
     assert reader.read(schema, "whole") == ANY
     chain = {f"L{number}": {"$ref": f"#/$defs/L{number + 1}", "title": "x", "type": "string"} for number in range(900)}
-    assert Reader({"$defs": chain}).read({"$ref": "#/$defs/L0"}).accept("a") == "a"
+    assert SchemaReader({"$defs": chain}).read({"$ref": "#/$defs/L0"}).accept("a") == "a"
 
 
 def test_a_pattern_is_not_tried_on_a_long_string() -> None:
@@ -444,7 +444,7 @@ def test_what_only_the_service_writes_is_left_out_of_what_is_sent() -> None:
         "required": ["id", "name"],
         "properties": {"id": {"type": "integer", "readOnly": True}, "name": {"type": "string"}},
     }
-    sent, came = Reader(without="readOnly").read(schema), Reader(without="writeOnly").read(schema)
+    sent, came = SchemaReader(without="readOnly").read(schema), SchemaReader(without="writeOnly").read(schema)
     assert isinstance(sent, Record)
     assert isinstance(came, Record)
     assert (list(sent.fields), list(came.fields)) == (["name"], ["id", "name"])
@@ -459,7 +459,7 @@ def test_a_required_key_that_may_be_null_is_filled_with_null() -> None:
 
 def test_records_have_names() -> None:
     """That of the definition, or the path to it, or a title that is a name; two records never share one."""
-    reader = Reader({"$defs": {"a-pet": PET, "a.pet": PET | {"required": []}}})
+    reader = SchemaReader({"$defs": {"a-pet": PET, "a.pet": PET | {"required": []}}})
     user = {"type": "object", "properties": {"plan": {"title": "Plan", "properties": {"x": {}}}, "it": PET}}
     kinds = [reader.read({"$ref": f"#/$defs/{name}"}) for name in ("a-pet", "a.pet")] + [reader.read(user, "User")]
     assert [record.name for record in luacats.records_in(kinds)] == ["a_pet", "a_pet_2", "User", "Plan", "User.it"]
@@ -585,7 +585,7 @@ def test_all_schemas_of_a_document_are_read(name: str) -> None:
     """Soon, without recursing too deeply, and with few notes; each can be spelled in every way."""
     document = loaded(DOCUMENTS / name)
     started = time.process_time()
-    reader = Reader(document)
+    reader = SchemaReader(document)
     kinds = [reader.read(schema, name) for name, schema in schemas_in(document)]
     records = luacats.records_in(kinds)
     assert time.process_time() - started < SOON
@@ -606,7 +606,7 @@ def test_one_schema_costs_little(name: str) -> None:
     pointers = [f"#/components/schemas/{key}" for key in [*document["components"]["schemas"]][:20]]
     started = time.process_time()
     for pointer in pointers:
-        Reader(document).read({"$ref": pointer})
+        SchemaReader(document).read({"$ref": pointer})
     assert time.process_time() - started < 0.5
 
 
@@ -624,7 +624,7 @@ def in_draft_2020(schema: Any) -> Any:
 def test_what_a_validator_takes_is_accepted() -> None:
     """Of GitHub's own examples none is refused that fits its schema, so that no right call is refused either."""
     document = loaded(DOCUMENTS / "github.json")
-    reader = Reader(document)
+    reader = SchemaReader(document)
     tree = SchemaTree(partial(target, document))
     components = in_draft_2020(document["components"])
     answers = [

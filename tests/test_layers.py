@@ -145,3 +145,14 @@ def test_there_is_no_circle() -> None:
     """No module imports itself by way of others, inside a package or across packages, lazy imports counted."""
     graph = {module: own_imports(module) for module in MODULES}
     assert {*TopologicalSorter(graph).static_order()} == {*MODULES}
+
+
+def test_no_class_name_stands_for_two_things() -> None:
+    """Whoever reads a name need not look which of several classes it is."""
+    names = [
+        node.name
+        for path in FILES.values()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert {name for name in names if names.count(name) > 1} == set()

@@ -16,7 +16,7 @@ from kosmolua import Runtime
 from kosmolua.errors import ConfigError, NotConfigured, UsageError
 from kosmolua.openapi import importing
 from kosmolua.openapi.importing import Wishes
-from kosmolua.openapi.store import Home, Store
+from kosmolua.openapi.store import DocumentStore, Home
 
 Program = Callable[..., Any]
 
@@ -98,7 +98,7 @@ def test_options_say_what_the_document_does_not(tmp_path: Path) -> None:
     files = ready.write(tmp_path)
     assert {each.name for each in files} == {"openapi.json", "openapi.toml", "names.lock", "__init__.py"}
     assert [each.name for each in ready.result.functions] == ["list_pets", "get_pet"]
-    store = Store(Home.of_folder(tmp_path / "shop"))
+    store = DocumentStore(Home.of_folder(tmp_path / "shop"))
     access = store.meta("access")
     assert access["base_url"] == "https://shop.example/api"
     assert access["alternatives"][0][0]["name"] == "X-Shop-Key"

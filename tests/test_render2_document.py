@@ -17,7 +17,7 @@ from test_render2_spec import CALLS
 
 from kosmolua import CallError, Runtime
 from kosmolua.openapi.samples import Samples
-from kosmolua.openapi.store import Home, Store
+from kosmolua.openapi.store import DocumentStore, Home
 from kosmolua.plugin import Request, Response
 
 ROOT = Path(__file__).parent.parent
@@ -85,7 +85,7 @@ def test_registered_functions_come_first_and_nothing_is_there_twice() -> None:
 def test_all_of_render_can_be_sent() -> None:
     """Each of the 196 operations goes out through app.integrations.render2, over a real connection."""
     known = operations()
-    store = Store(Home(shared("../render/openapi.json")))
+    store = DocumentStore(Home(shared("../render/openapi.json")))
     replies = Samples(store.schema, "default")
     results = {row.key: store.detail(row.name)[1]["result"] for row in store.rows()}  # type: ignore[index]
 

@@ -21,7 +21,7 @@ from kosmolua.openapi.prose import MAX_SUMMARY, cleaned
 from kosmolua.openapi.samples import Samples
 from kosmolua.protocol import Json
 from kosmolua.schema.bounds import Range
-from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 from kosmolua.suggestions import did_you_mean
@@ -184,10 +184,10 @@ class Curated:
         result = self.operation.result
         if self.operation.method == "HEAD" or not result.media:
             return None
-        return Reader(without="writeOnly", look_up=self._document.look_up).read(result.schema or {}, self.name)
+        return SchemaReader(without="writeOnly", look_up=self._document.look_up).read(result.schema or {}, self.name)
 
     def _read_parameters(self) -> Iterator[_Parameter]:
-        reader, taken = Reader(without="readOnly", look_up=self._document.look_up), set[str]()
+        reader, taken = SchemaReader(without="readOnly", look_up=self._document.look_up), set[str]()
         for each in self._fields():
             name = each.name
             while self._is_reserved(each, name) or name in taken:

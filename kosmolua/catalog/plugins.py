@@ -306,10 +306,10 @@ def onto_folder(parent: Path, name: str) -> Path:
 def _compile_document(folder: Path, label: str) -> None:
     """Compile the document in a plugin's folder first: it can take longer than loading may."""
     if label == "user" and (folder / "openapi.json").is_file():
-        from kosmolua.openapi.store import Home, Store
+        from kosmolua.openapi.store import DocumentStore, Home
 
         try:
-            Store(Home.of_folder(folder)).database.close()
+            DocumentStore(Home.of_folder(folder)).database.close()
         except ConfigError as error:
             raise PluginError(error.what, origin=str(folder), hint=error.hint) from None
 

@@ -30,7 +30,7 @@ _MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
-class Script:
+class UserScript:
     """A Lua script; ``name`` is that of its function, ``header`` what its first comment says."""
 
     name: str
@@ -82,7 +82,7 @@ class Scripts:
         """Return the one name, or none without scripts."""
         return [SCRIPTS] if self._files else []
 
-    def script(self, name: str) -> Script:
+    def script(self, name: str) -> UserScript:
         """Read a script.
 
         Raises:
@@ -100,7 +100,7 @@ class Scripts:
             raise CallError("plugin_error", what, hint=f"rename all but one of the scripts called {name}")
         source = _read(name, path, self._max_source())
         try:
-            return Script(name, path, source, read_header(source, os.path.basename(path)))
+            return UserScript(name, path, source, read_header(source, os.path.basename(path)))
         except KosmoError as error:
             raise CallError("plugin_error", error.what) from error
 
@@ -177,14 +177,14 @@ def _read(name: str, path: str, limit: int) -> bytes:
     return source
 
 
-def _effect(checker: Checker, script: Script) -> Effect:
+def _effect(checker: Checker, script: UserScript) -> Effect:
     report = checker.check(script.chunk)
     if report.is_read_only:
         return "read"
     return [each for each in EFFECTS if each == "write" or any(charge.effect == each for charge in report.bill)][-1]
 
 
-def _function(script: Script, effect: Effect) -> Function:
+def _function(script: UserScript, effect: Effect) -> Function:
     """Return the function for a script; its handler refuses calls, because scripts run in the sandbox."""
 
     def refuse(opened: object, /, **given: object) -> NoReturn:

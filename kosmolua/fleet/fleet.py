@@ -15,7 +15,7 @@ from kosmolua.fleet.tasks import (
     MARGIN,
     MAX_BATCH_SECONDS,
     FleetScript,
-    Runner,
+    ScriptRunner,
     Task,
     may_repeat,
     pack,
@@ -59,7 +59,7 @@ class Fleet:
 
     def __init__(
         self,
-        runtime: Runner,
+        runtime: ScriptRunner,
         script: FleetScript,
         executor: Executor,
         limit: int,

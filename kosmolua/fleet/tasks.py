@@ -30,7 +30,7 @@ PLUGINS = "kosmolua_integrations_"
 """The prefix of the names of plugins' modules. The catalog imports these modules."""
 
 
-class Runner(Protocol):
+class ScriptRunner(Protocol):
     """The part of :class:`kosmolua.runtime.Runtime` that a fleet uses. Pickling a runtime stores only its options."""
 
     @property
@@ -114,7 +114,7 @@ def tasks_of(
                 yield Task(key, value, account, recordings.of(key, account), recordings.fleet)
 
 
-def perform(runtime: Runner, script: FleetScript, task: Task) -> Outcome:
+def perform(runtime: ScriptRunner, script: FleetScript, task: Task) -> Outcome:
     """Run a task in this process. Return its outcome, with the key and account of the task."""
     try:
         outcome = _run(runtime, script, task)
@@ -128,7 +128,9 @@ class NotPortable(UsageError, TypeError):
     """A runtime, script or input cannot be pickled, so it cannot be sent to another process."""
 
 
-def pack(runtime: Runner, script: FleetScript, tasks: Sequence[Task], trace: Mapping[str, str] | None = None) -> bytes:
+def pack(
+    runtime: ScriptRunner, script: FleetScript, tasks: Sequence[Task], trace: Mapping[str, str] | None = None
+) -> bytes:
     """Encode tasks as bytes for :func:`perform_apart`, which runs them in another process.
 
     Args:
@@ -178,7 +180,7 @@ def _picklable(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def unpack(packed: bytes, runtime: Runner) -> list[Outcome]:
+def unpack(packed: bytes, runtime: ScriptRunner) -> list[Outcome]:
     """Decode the outcomes that :func:`perform_apart` returned in another process.
 
     Args:
@@ -190,7 +192,7 @@ def unpack(packed: bytes, runtime: Runner) -> list[Outcome]:
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, stream: BytesIO, runtime: Runner) -> None:
+    def __init__(self, stream: BytesIO, runtime: ScriptRunner) -> None:
         super().__init__(stream)
         self._runtime = runtime
 
@@ -210,7 +212,7 @@ def may_repeat(outcome: Outcome) -> bool:
     return isinstance(outcome.error, (Busy, WorkerLost)) or getattr(outcome.error, "retryable", None) is True
 
 
-def _run(runtime: Runner, script: FleetScript, task: Task) -> Outcome:
+def _run(runtime: ScriptRunner, script: FleetScript, task: Task) -> Outcome:
     options: dict[str, Any] = {**script.options, "input": task.input}
     if task.account:
         options["account"] = task.account
@@ -229,7 +231,7 @@ def _run(runtime: Runner, script: FleetScript, task: Task) -> Outcome:
 
 
 def _resume(
-    runtime: Runner, script: FleetScript, task: Task, earlier: Recording, options: Mapping[str, Any]
+    runtime: ScriptRunner, script: FleetScript, task: Task, earlier: Recording, options: Mapping[str, Any]
 ) -> Outcome:
     decided: dict[str, Any] = {}
     if task.settle == "done":

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from kosmolua.lua.conditions import check_shown, is_time
-from kosmolua.lua.evaluator import Call, Evaluator
+from kosmolua.lua.evaluator import CallSite, Evaluator
 from kosmolua.lua.findings import Mode
 from kosmolua.lua.syntax import Node, key_of, operator_of, values_of
 from kosmolua.lua.tables import check_holes
@@ -48,7 +48,7 @@ def check_string(check: Evaluator, node: Node) -> None:
         check.findings.warn(node, "a text cannot contain variables", 'join it with .., as in "name: " .. name')
 
 
-def _goes_through(check: Evaluator, call: Call) -> None:
+def _goes_through(check: Evaluator, call: CallSite) -> None:
     name, node, value = call.name, call.given[0], call.values[0]
     if isinstance(value, Nil):
         check.findings.fail_on_nil(node, value, "go through")
@@ -65,18 +65,18 @@ def _goes_through(check: Evaluator, call: Call) -> None:
         check.fields.is_no_list(node, value, "ipairs")
 
 
-def _has_no_holes(check: Evaluator, call: Call) -> None:
+def _has_no_holes(check: Evaluator, call: CallSite) -> None:
     check_holes(check, call.given[0], call.name)
 
 
-def _prints_placeholders(check: Evaluator, call: Call) -> None:
+def _prints_placeholders(check: Evaluator, call: CallSite) -> None:
     first, node = call.values[0], call.given[0]
     if len(call.given) > 1 and isinstance(first, Literal) and _FORMAT.search(str(first.value)):
         hint = f"{call.name}(string.format({node.text}, ...))"
         check.findings.warn(node, f"{call.name} does not replace placeholders", hint)
 
 
-def _interpolates(check: Evaluator, call: Call) -> None:
+def _interpolates(check: Evaluator, call: CallSite) -> None:
     """Look for a local variable in ``${...}`` or ``#{...}``."""
     for node in call.given:
         names = _PLACEHOLDER.findall(node.text) if node.kind == "string" else []
@@ -85,13 +85,13 @@ def _interpolates(check: Evaluator, call: Call) -> None:
             check.findings.warn(node, "Lua does not insert values into a text", hint)
 
 
-def _takes_seconds(check: Evaluator, call: Call) -> None:
+def _takes_seconds(check: Evaluator, call: CallSite) -> None:
     wrong = next((each for each, value in zip(call.given, call.values, strict=True) if is_time(each, value)), None)
     if wrong:
         check.findings.doubt(wrong, f"{call.name} takes seconds, not a text", f"time.parse({wrong.text[:40]})")
 
 
-def _has_percent(check: Evaluator, call: Call) -> None:
+def _has_percent(check: Evaluator, call: CallSite) -> None:
     place = 0 if call.name == "os.date" else 1
     value = call.values[place] if len(call.values) > place else UNKNOWN
     text = value.value if isinstance(value, Literal) else None
@@ -99,19 +99,19 @@ def _has_percent(check: Evaluator, call: Call) -> None:
         check.findings.warn(call.given[place], f"{call.name} needs % before each letter", '"%Y-%m-%d %H:%M:%S"')
 
 
-def _takes_table(check: Evaluator, call: Call) -> None:
+def _takes_table(check: Evaluator, call: CallSite) -> None:
     if isinstance(call.values[0], Literal) and call.values[0].kind == "string":
         check.findings.fail(call.given[0], "os.time takes a table, not a text", "time.parse reads a text")
 
 
-def _decodes(check: Evaluator, call: Call) -> None:
+def _decodes(check: Evaluator, call: CallSite) -> None:
     value = call.values[0]
     if check.fields.is_plain_table(value):
         hint = "the results of functions under app are decoded already" if isinstance(value, Result) else "json.encode"
         check.findings.fail(call.given[0], "json.decode takes a text, not a table", hint)
 
 
-def _encodes(check: Evaluator, call: Call) -> None:
+def _encodes(check: Evaluator, call: CallSite) -> None:
     value, options = call.given[0], call.given[1] if len(call.given) > 1 else None
     fields = value.children if value.kind == "table_constructor" else []
     certain = {bool(field.get("name")) for field in fields if _kind_of(field) in _NEVER_NIL}
@@ -124,7 +124,7 @@ def _encodes(check: Evaluator, call: Call) -> None:
             check.findings.warn(field, f"json.encode has no option '{key_of(field)}'", "{ pretty = true }")
 
 
-def _runs_all(check: Evaluator, call: Call) -> None:
+def _runs_all(check: Evaluator, call: CallSite) -> None:
     node, value = call.given[0], call.values[0]
     if isinstance(value, Closure) or (isinstance(value, Result) and record_keys(value.type) is not None):
         check.findings.fail(node, "parallel.all takes one list of functions", "parallel.all({ f, g })")
@@ -143,7 +143,7 @@ def _runs_all(check: Evaluator, call: Call) -> None:
             check.findings.fail(called, "parallel.all takes functions, but this calls the function first", hint)
 
 
-def _maps(check: Evaluator, call: Call) -> None:
+def _maps(check: Evaluator, call: CallSite) -> None:
     node, first = call.given[0], call.values[0]
     item, second = item_in(first), call.values[1] if len(call.values) > 1 else UNKNOWN
     if isinstance(first, Result) and record_keys(first.type) is not None:
@@ -174,20 +174,20 @@ def _check_passed(check: Evaluator, node: Node, callee: Callee, item: Result) ->
         check.findings.fail(node, f"{callee.function.name} would get {item.source} as its arguments", hint)
 
 
-def _joins(check: Evaluator, call: Call) -> None:
+def _joins(check: Evaluator, call: CallSite) -> None:
     value = call.values[0]
     if isinstance(value, Result) and is_table(item_of(value.type) or value.type):
         hint = "collect the texts in a loop first"
         check.findings.doubt(call.given[0], "table.concat joins texts and numbers, not tables", hint)
 
 
-def _inserts(check: Evaluator, call: Call) -> None:
+def _inserts(check: Evaluator, call: CallSite) -> None:
     if len(call.given) == 3 and kind_of(call.values[1]) == "string":
         hint = f"{call.given[0].text[:40]}[{call.given[1].text[:40]}] = {call.given[2].text[:40]}"
         check.findings.fail(call.given[1], "table.insert takes a place in a list, not a key", hint)
 
 
-def _sorts(check: Evaluator, call: Call) -> None:
+def _sorts(check: Evaluator, call: CallSite) -> None:
     item, order = item_in(call.values[0]), call.values[1] if len(call.values) > 1 else UNKNOWN
     if len(call.values) == 1 and isinstance(item, Result) and is_table(item.type):
         hint = f"table.sort({call.given[0].text[:40]}, function(a, b) return a.NAME < b.NAME end)"
@@ -208,13 +208,13 @@ def _sorts(check: Evaluator, call: Call) -> None:
             check.findings.mistake(each, message, "return a.NAME < b.NAME")
 
 
-def _unpacks(check: Evaluator, call: Call) -> None:
+def _unpacks(check: Evaluator, call: CallSite) -> None:
     node = call.given[0]
     if node.kind == "function_call" and check.value(node.get("name")) == Builtin("pcall"):
         check.findings.fail(node, "pcall returns several values, not a list", "local ok, result = pcall(f)")
 
 
-def _formats(check: Evaluator, call: Call) -> None:
+def _formats(check: Evaluator, call: CallSite) -> None:
     """Look for arguments of ``string.format`` that do not fit their placeholders, as text for ``%d``."""
     template, findings = call.given[0], check.findings
     if template.kind == "parenthesized_expression" and template.children:
@@ -247,11 +247,11 @@ def _verbs_in(text: str) -> list[str]:
     return [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
 
 
-def _shows(check: Evaluator, call: Call) -> None:
+def _shows(check: Evaluator, call: CallSite) -> None:
     check_shown(check, call.given[0])
 
 
-def _raises(check: Evaluator, call: Call) -> None:
+def _raises(check: Evaluator, call: CallSite) -> None:
     """Look for a message of ``error`` or ``assert`` with placeholders such as ``%s``, which stay so."""
     place = 0 if call.name == "error" else 1
     message = call.values[place] if len(call.values) > place + 1 else None
@@ -263,19 +263,19 @@ def _raises(check: Evaluator, call: Call) -> None:
         check.findings.warn(node, f"{call.name} does not replace placeholders", hint)
 
 
-def _sleeps(check: Evaluator, call: Call) -> None:
+def _sleeps(check: Evaluator, call: CallSite) -> None:
     seconds = call.values[0].value if isinstance(call.values[0], Literal) else None
     if isinstance(seconds, (int, float)) and seconds >= MILLISECONDS and seconds % 500 == 0:
         check.findings.warn(call.given[0], "sleep takes seconds, not milliseconds", f"sleep({seconds / 1000:g})")
 
 
-def _reads_page(check: Evaluator, call: Call) -> None:
+def _reads_page(check: Evaluator, call: CallSite) -> None:
     if len(call.given) > 1 and call.given[1].kind == "string":
         hint = '{ detail = "signatures" }'
         check.findings.fail(call.given[1], "lua_read_doc takes a page, then a table", hint)
 
 
-def _matches(check: Evaluator, call: Call) -> None:
+def _matches(check: Evaluator, call: CallSite) -> None:
     """Look for a Lua pattern that does not mean what it says elsewhere, such as ``a|b``, or ``-`` in a name."""
     node = call.given[1] if len(call.given) > 1 else None
     if node is None or node.kind != "string":
@@ -305,7 +305,7 @@ def _kind_of(field: Node) -> str:
     return value.kind if value else ""
 
 
-CALLS: Mapping[str, Sequence[Callable[[Evaluator, Call], None]]] = {
+CALLS: Mapping[str, Sequence[Callable[[Evaluator, CallSite], None]]] = {
     "ipairs": (_goes_through, _has_no_holes),
     "pairs": (_goes_through,),
     **dict.fromkeys(("print", "write"), (_prints_placeholders, _interpolates)),

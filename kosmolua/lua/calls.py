@@ -17,11 +17,11 @@ from kosmolua.lua.values import (
     Branch,
     Builtin,
     Callee,
-    Library,
     Literal,
     Missing,
     Nil,
     Result,
+    StdLib,
     Undefined,
     Value,
     choices_of,
@@ -100,7 +100,7 @@ def _check_called(check: Evaluator, name: Node, called: Value, given: Sequence[N
         first = given[0].text.strip("\"'") if given and given[0].kind == "string" else "ACCOUNT"
         hint = f"an account is part of the path: {name.text}.{first}.FUNCTION(...)"
         findings.fail(name, f"{name.text} is a table of functions, not a function", hint)
-    elif isinstance(called, Library) and not may_bend:
+    elif isinstance(called, StdLib) and not may_bend:
         functions = ", ".join(f"{called.name}.{each}" for each in sorted(LIBRARIES[called.name])[:3])
         findings.fail(name, f"{called.name} is a library, not a function", f"it has {functions} and so on")
 

@@ -12,8 +12,8 @@ from kosmolua.lua import idioms
 from kosmolua.lua.builtins import CALLS, check_string
 from kosmolua.lua.calls import check_call
 from kosmolua.lua.conditions import check_binary, check_branches, check_choice, check_end, check_length
-from kosmolua.lua.evaluator import Evaluator, Rules
-from kosmolua.lua.fields import Catalog, Charge
+from kosmolua.lua.evaluator import CheckRules, Evaluator
+from kosmolua.lua.fields import CatalogView, Charge
 from kosmolua.lua.findings import Finding
 from kosmolua.lua.header import read_header
 from kosmolua.lua.sites import Site
@@ -34,7 +34,7 @@ MAX_FINDINGS = 50
 MAX_LINE = 1_000
 """Only this many characters of a line are searched for syntax of another language."""
 
-_RULES = Rules(
+_RULES = CheckRules(
     nodes={
         "assignment_statement": (check_changes,),
         "binary_expression": (check_choice, check_binary),
@@ -148,7 +148,7 @@ class Checker:
         secrets: The secrets that scripts can use, or None if these are not known.
     """
 
-    def __init__(self, catalog: Catalog, secrets: Secrets | None = None) -> None:
+    def __init__(self, catalog: CatalogView, secrets: Secrets | None = None) -> None:
         self._catalog = catalog
         self._secrets = secrets
 

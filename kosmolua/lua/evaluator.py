@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kosmolua.lua import idioms
 from kosmolua.lua.dependence import Dependence, leads_to_known_functions
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
-from kosmolua.lua.fields import Catalog, Fields
+from kosmolua.lua.fields import CatalogView, Fields
 from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.sites import Site, sites_of
@@ -32,12 +32,12 @@ from kosmolua.lua.values import (
     Builtin,
     Callee,
     Closure,
-    Library,
     Literal,
     Missing,
     Nil,
     Result,
     Secrets,
+    StdLib,
     Undefined,
     Value,
     decoded,
@@ -72,7 +72,7 @@ _KINDS = {
 """Functions whose result is never nil and always has the same Lua type, each with that type."""
 
 
-class Call(NamedTuple):
+class CallSite(NamedTuple):
     """A call of a built-in function, or of a method, with at least one argument."""
 
     node: Node
@@ -81,11 +81,11 @@ class Call(NamedTuple):
     values: Sequence[Value]
 
 
-class Rules(NamedTuple):
+class CheckRules(NamedTuple):
     """What is looked for while a script is evaluated. Each rule is a function that adds findings."""
 
     nodes: Mapping[str, Sequence[Callable[[Evaluator, Node], None]]]
-    calls: Mapping[str, Sequence[Callable[[Evaluator, Call], None]]]
+    calls: Mapping[str, Sequence[Callable[[Evaluator, CallSite], None]]]
     whole: Sequence[Callable[[Evaluator], None]]
 
 
@@ -99,9 +99,9 @@ class Evaluator:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: CatalogView,
         root: Node,
-        rules: Rules,
+        rules: CheckRules,
         params: Type | None = None,
         known: Mapping[str, Value] | None = None,
         secrets: Secrets | None = None,
@@ -355,7 +355,7 @@ class Evaluator:
         if name == "secrets" and self._secrets:
             return self._secrets
         if name in LIBRARIES:
-            return Library(name)
+            return StdLib(name)
         return Builtin(name) if name in GLOBALS else Undefined(name, self._meant_by(node) or "")
 
     def _meant_by(self, name: Node) -> str | None:
@@ -455,7 +455,7 @@ class Evaluator:
             if isinstance(value, Undefined) and called != Builtin("type"):
                 self.findings.undefined(each, value)
         if isinstance(called, Builtin):
-            return self._call_builtin(Call(node, called.name, given, values))
+            return self._call_builtin(CallSite(node, called.name, given, values))
         if not isinstance(called, Closure):
             return UNKNOWN
         self.enter(called, values)
@@ -463,7 +463,7 @@ class Evaluator:
             return Missing(f"value that {name.text[:40]} returns", "write return before its last value")
         return self.returned(called)
 
-    def _call_builtin(self, call: Call) -> Value:
+    def _call_builtin(self, call: CallSite) -> Value:
         self.gathered.call(call.name, call.given)
         for rule in self._rules.calls.get(call.name, ()) if call.given else ():
             rule(self, call)
@@ -494,8 +494,8 @@ class Evaluator:
             self.findings.fail(name, f"a colon passes {table.text} as an argument", hint)
         elif isinstance(found, Missing):
             self.findings.fail_on_nil(name, found, "call")
-        elif given and not isinstance(value, Library):
-            call = Call(node, f"string.{key}", [table, *given], [value, *values])
+        elif given and not isinstance(value, StdLib):
+            call = CallSite(node, f"string.{key}", [table, *given], [value, *values])
             for rule in self._rules.calls.get(f"text:{key}", ()):
                 rule(self, call)
         return Literal(_KINDS[f"string.{key}"]) if f"string.{key}" in _KINDS and kind_of(value) == "string" else UNKNOWN

@@ -21,12 +21,12 @@ from kosmolua.lua.values import (
     Branch,
     Builtin,
     Callee,
-    Library,
     Literal,
     Missing,
     Nil,
     Result,
     Secrets,
+    StdLib,
     Value,
     choices_of,
     depends,
@@ -73,7 +73,7 @@ class Charge(NamedTuple):
     account: str
 
 
-class Target(Protocol):
+class TargetView(Protocol):
     """What a path such as ``render2.production.list_services`` leads to."""
 
     @property
@@ -81,7 +81,7 @@ class Target(Protocol):
         """The name of the account that the path leads to."""
 
 
-class Catalog(Protocol):
+class CatalogView(Protocol):
     """The installed integrations and their accounts, with the methods that the check of a script needs."""
 
     def names(self) -> Sequence[str]:
@@ -96,7 +96,7 @@ class Catalog(Protocol):
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
 
-    def resolve(self, path: str) -> Target:
+    def resolve(self, path: str) -> TargetView:
         """Return what a path such as ``render2.production.list_services`` leads to, or raise ``KosmoError``."""
 
 
@@ -108,7 +108,7 @@ class Fields:
     integration that cannot be loaded.
     """
 
-    def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
+    def __init__(self, catalog: CatalogView, scopes: Scopes, findings: Findings) -> None:
         self.bill: dict[Charge, None] = {}
         self.unconfigured: dict[str, ConfigError | NotConfigured | PluginFault] = {}
         self._told: set[tuple[str, ...]] = set()
@@ -129,7 +129,7 @@ class Fields:
             self._findings.fail(node, f"{value.path} is a function, but is not called here", hint)
         elif key is None or key in self._scopes.fields:
             return UNKNOWN
-        elif isinstance(value, Library):
+        elif isinstance(value, StdLib):
             if key in LIBRARIES[value.name]:
                 return Builtin(f"{value.name}.{key}")
             if value.name in self._scopes.escaping:

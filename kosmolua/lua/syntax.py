@@ -407,7 +407,7 @@ def _path(node: Node, variables: Mapping[str, list[str]]) -> list[str] | None:
 _OPENING_OF = {")": "(", "]": "[", "}": "{"}
 
 
-class Place(NamedTuple):
+class OpenBrackets(NamedTuple):
     """The bracket and the string that are open at the end of incomplete Lua code, for completion.
 
     Args:
@@ -425,7 +425,7 @@ class Place(NamedTuple):
         return self.bracket is not None and text[self.bracket] == "{"
 
 
-def place_of(text: str) -> Place:
+def place_of(text: str) -> OpenBrackets:
     """Return which bracket and string are open at the end of Lua code. If the code is too long, nothing is found."""
     raw = text.encode("utf-8", "surrogatepass")
     tree = _tree(raw) if len(raw) <= MAX_PARSED else None
@@ -443,7 +443,7 @@ def place_of(text: str) -> Place:
             comma = brackets.pop()[1]
         elif kind in (",", ";"):
             comma = start + 1
-    return Place(brackets[-1][0] if brackets else None, comma, quote)
+    return OpenBrackets(brackets[-1][0] if brackets else None, comma, quote)
 
 
 def _tokens(root: TreeNode) -> Iterator[tuple[str, int]]:

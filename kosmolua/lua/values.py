@@ -112,7 +112,7 @@ class Secrets(NamedTuple):
     is_complete: bool = True
 
 
-class Library(NamedTuple):
+class StdLib(NamedTuple):
     """The table of a library that every script has, such as ``string`` or ``json``."""
 
     name: str
@@ -144,7 +144,7 @@ class Literal(NamedTuple):
 
 
 Value = (
-    Unknown | Missing | Undefined | Absent | Branch | Callee | Result | Secrets | Library | Builtin | Closure | Literal
+    Unknown | Missing | Undefined | Absent | Branch | Callee | Result | Secrets | StdLib | Builtin | Closure | Literal
 )
 Nil = Missing | Undefined | Absent
 """A value that is nil, or probably nil."""

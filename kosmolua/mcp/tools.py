@@ -19,7 +19,7 @@ from kosmolua.runs import RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.effects import is_final
-from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.types import Record, Scalar, Type
 from kosmolua.suggestions import did_you_mean
@@ -127,7 +127,7 @@ def _types_of(tool: Tool) -> dict[str, Type]:
 @lru_cache(MAX_READ)
 def _types_in(properties: str) -> dict[str, Type]:
     """Return the types of a schema's properties."""
-    reader = Reader()
+    reader = SchemaReader()
     return {name: reader.read(schema, name) for name, schema in json.loads(properties).items()}
 
 

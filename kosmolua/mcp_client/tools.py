@@ -16,7 +16,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.effects import Effect
 from kosmolua.schema.function import Function
-from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.types import ANY, STRING, List, Map, Record, Type, Union
 
@@ -85,7 +85,7 @@ class _Tool:
         self._tool = tool
         self._digest = digest(tool)
         self._effect = effect_of(tool)
-        self._reader = Reader(tool.get("inputSchema"))
+        self._reader = SchemaReader(tool.get("inputSchema"))
         self._filled: tuple[str, ...] = ()
         self._wire: dict[str, str] = {}
         self._takes_extra = False
@@ -207,7 +207,7 @@ def _result_of(tool: Mapping[str, Any], name: str) -> tuple[Type, bool]:
         return ANY, False
     properties = schema.get("properties")
     wrapped = isinstance(properties, dict) and properties.keys() == {"result"}
-    kind = Reader(schema).read(schema, f"{name}Result")
+    kind = SchemaReader(schema).read(schema, f"{name}Result")
     return (kind.fields["result"], True) if wrapped and isinstance(kind, Record) else (kind, False)
 
 

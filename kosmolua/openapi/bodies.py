@@ -27,7 +27,7 @@ NOTHING: Any = object()
 """Stands for an argument that a call does not pass, since None is a JSON value."""
 
 
-class Content(NamedTuple):
+class EncodedBody(NamedTuple):
     """The body of a request: a form, or bytes with their media type; none if both are None."""
 
     form: list[tuple[str, str]] | None = None
@@ -43,21 +43,21 @@ class Member(NamedTuple):
     style: str = "repeated"
 
 
-def object_of(members: Sequence[Member], media: str, encode: str = "") -> Content:
+def object_of(members: Sequence[Member], media: str, encode: str = "") -> EncodedBody:
     """Encode a body that is an object; of members with one name, JSON has the last.
 
     ``encode``, from the overlay, overrides ``media`` if it is ``form`` or ``multipart``.
     """
     media = {"form": FORM, "multipart": MULTIPART}.get(encode, media)
     if media.startswith(FORM):
-        return Content(form=[pair for each in members for pair in pairs_of(*each)])
+        return EncodedBody(form=[pair for each in members for pair in pairs_of(*each)])
     if media.startswith("multipart/"):
         form = multipart([(each.name, each.value) for each in members])
-        return Content(body=form.encode(), media=f"{media}; boundary={form.boundary}")
-    return Content(body=encoded({each.name: each.value for each in members}), media=media)
+        return EncodedBody(body=form.encode(), media=f"{media}; boundary={form.boundary}")
+    return EncodedBody(body=encoded({each.name: each.value for each in members}), media=media)
 
 
-def content_of(value: Any, media: str, encode: str = "") -> Content:
+def content_of(value: Any, media: str, encode: str = "") -> EncodedBody:
     """Encode a body that is one value: any for JSON, else text, or a table with ``base64``.
 
     ``encode``, from the overlay, overrides ``media`` if it is ``ndjson``.
@@ -67,15 +67,15 @@ def content_of(value: Any, media: str, encode: str = "") -> Content:
     """
     if encode == "ndjson":
         lines = (encoded(each) + b"\n" for each in (value if isinstance(value, list) else [value]))
-        return Content(body=b"".join(lines), media=_NDJSON)
+        return EncodedBody(body=b"".join(lines), media=_NDJSON)
     if is_json(media):
-        return Content(body=encoded(value), media=media)
+        return EncodedBody(body=encoded(value), media=media)
     if isinstance(value, list) or (isinstance(value, Mapping) and "base64" not in value):
         raise BadArguments(
             f"the body is sent as {media}, so pass a string, or a table with the key base64", param="body"
         )
     content, kind, _ = file_of(value, "body")
-    return Content(body=content, media=kind or media)
+    return EncodedBody(body=content, media=kind or media)
 
 
 def is_override(name: str) -> bool:
@@ -83,7 +83,7 @@ def is_override(name: str) -> bool:
     return bool(_OVERRIDING.fullmatch(name))
 
 
-def overriding(content: Content, media: str) -> bool:
+def overriding(content: EncodedBody, media: str) -> bool:
     """Return True if a body sent with this media type has such a field at its top level."""
     if content.form is not None:
         return any(is_override(name) for name, _ in content.form)

@@ -16,7 +16,7 @@ from kosmolua.http.messages import Response
 from kosmolua.openapi.bodies import (
     NOTHING,
     OVERRIDE,
-    Content,
+    EncodedBody,
     Member,
     content_of,
     is_override,
@@ -30,13 +30,13 @@ from kosmolua.openapi.bodies import (
 )
 from kosmolua.openapi.naming import Route
 from kosmolua.openapi.operations import Body, Field, is_json
-from kosmolua.openapi.paging import Page, Recipe, walk
+from kosmolua.openapi.paging import Recipe, ResultPage, walk
 from kosmolua.protocol import Json
 
 _NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
 
 
-class Client(Protocol):
+class ApiClient(Protocol):
     """The client of an opened account."""
 
     def api(self, server: str) -> Api:
@@ -47,7 +47,7 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True)
-class Call:
+class OperationCall:
     """Sends the request of one operation, as the document describes it.
 
     Args:
@@ -91,7 +91,7 @@ class Call:
             return self.spelled("extra"), "body"
         return (self.spelled("extra"), "body", each.wire) if each.place == "body" else ()
 
-    def make(self, client: Client, arguments: Mapping[str, Any]) -> Json:
+    def make(self, client: ApiClient, arguments: Mapping[str, Any]) -> Json:
         """Send the request, or those for all pages if the argument ``all`` is true, and return the value for the
         script.
 
@@ -105,30 +105,30 @@ class Call:
         extra = given.pop(self.spelled("extra"), None) or {}
         api = client.api(self.server)
 
-        def fetch(changed: Mapping[str, Json]) -> Page:
+        def fetch(changed: Mapping[str, Json]) -> ResultPage:
             response = client.checked(self._send(api, {**given, **self._by_name(changed)}, extra))
-            return Page(value_of(response, self.method), response)
+            return ResultPage(value_of(response, self.method), response)
 
         if not wants_all or self.recipe is None:
             return fetch({}).value
 
-        def follow(url: str) -> Page:
+        def follow(url: str) -> ResultPage:
             response = client.checked(api.follow(url))
-            return Page(value_of(response, "GET"), response)
+            return ResultPage(value_of(response, "GET"), response)
 
         wires = {each.wire: given[each.name] for each in self.fields if each.name in given}
         return walk(self.recipe, wires, fetch, follow, most)
 
-    def _content(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> Content:
+    def _content(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> EncodedBody:
         """Encode the body of the request."""
         added = extra.get("body", NOTHING)
         body = self.body
         if body is None:
-            return Content() if added is NOTHING else content_of(added, "application/json")
+            return EncodedBody() if added is NOTHING else content_of(added, "application/json")
         media = given.get(self.spelled("content_type"), body.media[0]) if body.choose else body.media[0]
         if body.whole:
             whole = joined(given.get(body.name, NOTHING), added, body.name, media)
-            return Content() if whole is NOTHING else content_of(whole, media, self.encode)
+            return EncodedBody() if whole is NOTHING else content_of(whole, media, self.encode)
         keys = [each for each in self.fields if each.place == "body" and each.name in given]
         filled = [each for each in self.fields if each.fills]
         media = next((each.only for each in keys if each.only), media)
@@ -137,7 +137,7 @@ class Call:
                 raise whole_beside(each.name for each in keys)
             return content_of(added, media, self.encode)
         if not keys and not filled and added is NOTHING and not body.required:
-            return Content()
+            return EncodedBody()
         others = {} if added is NOTHING else added
         members = [Member(each.wire, given[each.name], each.style) for each in keys if each.wire not in others]
         members += [Member(each.fills, given[each.name]) for each in filled if each.fills not in others]

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import lazy
 from kosmolua.http.headers import IDEMPOTENCY, plain
-from kosmolua.openapi.calls import Call
+from kosmolua.openapi.calls import OperationCall
 from kosmolua.openapi.extra import EXTRA, checked_extra
 from kosmolua.openapi.operations import Body, Field, is_json
 from kosmolua.openapi.paging import Recipe
 from kosmolua.openapi.security import access_of
-from kosmolua.openapi.store import Row, Store, load
+from kosmolua.openapi.store import DocumentStore, FunctionRow, load
 from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.bounds import Pattern, Range
 from kosmolua.schema.formats import formats
 from kosmolua.schema.function import Function
-from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.luacats import records_by_depth
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
@@ -74,17 +74,17 @@ class DocumentFunctions:
         store: The compiled document.
         owner: The name of the integration.
         prefix: The prefix of full names.
-        bind: Makes the Python function, of the opened account and the arguments, from a :class:`Call`.
+        bind: Makes the Python function, of the opened account and the arguments, from a :class:`OperationCall`.
         without: The functions that the plugin defines.
         supplied: The arguments that the account supplies.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: DocumentStore,
         owner: str,
         prefix: str,
-        bind: Callable[[Call], Callable[..., Any]],
+        bind: Callable[[OperationCall], Callable[..., Any]],
         *,
         without: Collection[str] = (),
         supplied: Collection[str] = (),
@@ -115,7 +115,7 @@ class DocumentFunctions:
         found = self._store.detail(name) if name not in self._without else None
         return self._read(*found) if found else None
 
-    def call(self, name: str) -> Call | None:
+    def call(self, name: str) -> OperationCall | None:
         """Return what sends a function's requests, or None."""
         found = self._store.detail(name)
         return call_of(found[1]) if found else None
@@ -143,21 +143,21 @@ class DocumentFunctions:
         return findings(*load(self._store.home), self._without)
 
     @property
-    def store(self) -> Store:
+    def store(self) -> DocumentStore:
         return self._store
 
     def _full_name(self, name: str) -> str:
         return f"{self._prefix}_{name}" if self._prefix else name
 
-    def _sketch(self, row: Row) -> Sketch:
+    def _sketch(self, row: FunctionRow) -> Sketch:
         from kosmolua.docs.outline import Sketch
 
         return Sketch(self._full_name(row.name), row.effect, row.summary, row.words, row.parameters, row.section)
 
-    def _read(self, row: Row, detail: Mapping[str, Any]) -> Function:
+    def _read(self, row: FunctionRow, detail: Mapping[str, Any]) -> Function:
         call = call_of(detail)
         extra = checked_extra(reads=row.effect == "read", named=detail.get("headers", ()), keys=self._keys)
-        sent = Reader(without="readOnly", look_up=self._store.schema)
+        sent = SchemaReader(without="readOnly", look_up=self._store.schema)
         key = next((each for each in call.fields if each.place == "header" and plain(each.wire) == IDEMPOTENCY), None)
         filled = key.name if key and row.effect != "read" else None
         idempotency = detail.get("idempotency") or (key.wire if key else None)
@@ -193,7 +193,7 @@ class DocumentFunctions:
         if detail["method"] == "HEAD" or not media:
             return EMPTY if detail["method"] == "HEAD" or "schema" not in result else None
         if result.get("schema") is not None:
-            return Reader(without="writeOnly", look_up=self._store.schema).read(result["schema"], name)
+            return SchemaReader(without="writeOnly", look_up=self._store.schema).read(result["schema"], name)
         if any(is_json(each) for each in media):
             return ANY
         return STRING if all(each.startswith("text/") or each.endswith("xml") for each in media) else BINARY
@@ -202,8 +202,8 @@ class DocumentFunctions:
 class _Records(Mapping[str, Record]):
     """The named types of the document that are tables with fixed keys, read when accessed."""
 
-    def __init__(self, store: Store) -> None:
-        self._reader = Reader(look_up=store.schema)
+    def __init__(self, store: DocumentStore) -> None:
+        self._reader = SchemaReader(look_up=store.schema)
         named = (pointer for pointer in store.pointers() if "/paths/" not in pointer)
         self._pointers = {pointer.rpartition("/")[2]: pointer for pointer in named}
 
@@ -221,10 +221,10 @@ class _Records(Mapping[str, Record]):
         return len(self._pointers)
 
 
-def call_of(detail: Mapping[str, Any]) -> Call:
+def call_of(detail: Mapping[str, Any]) -> OperationCall:
     """Restore a call from an operation's details in the compiled document."""
     body = detail["body"]
-    return Call(
+    return OperationCall(
         method=detail["method"],
         path=detail["path"],
         fields=[Field(**each) for each in detail["fields"]],
@@ -237,7 +237,7 @@ def call_of(detail: Mapping[str, Any]) -> Call:
     )
 
 
-def parameters_of(call: Call, reader: Reader, function: str, extra: Type) -> Iterator[Parameter]:
+def parameters_of(call: OperationCall, reader: SchemaReader, function: str, extra: Type) -> Iterator[Parameter]:
     """Yield a function's parameters: the document's, then those that KosmoLua adds, with ``extra`` of this type.
 
     The names of nested types begin with the function's.
@@ -268,7 +268,7 @@ def parameters_of(call: Call, reader: Reader, function: str, extra: Type) -> Ite
 
 
 def _parameter(
-    each: Field, reader: Reader, names: Collection[str], function: str, inside: tuple[str, ...] = ()
+    each: Field, reader: SchemaReader, names: Collection[str], function: str, inside: tuple[str, ...] = ()
 ) -> Parameter:
     kind = _with_files(reader.read(each.schema, f"{function}.{each.name}"))
     default = REQUIRED if each.required else each.schema.get("default") if isinstance(each.schema, dict) else None
@@ -294,7 +294,7 @@ def _fits(kind: Type, default: object) -> bool:
     return True
 
 
-def _whole_body(body: Body, reader: Reader, function: str, inside: tuple[str, ...]) -> Parameter:
+def _whole_body(body: Body, reader: SchemaReader, function: str, inside: tuple[str, ...]) -> Parameter:
     media = body.media[0]
     if is_json(media):
         kind = reader.read(body.schema, f"{function}.{body.name}")

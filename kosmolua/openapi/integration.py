@@ -11,10 +11,10 @@ from kosmolua.errors import ConfigError, PluginError
 from kosmolua.http.client import Api
 from kosmolua.http.messages import Response, Send
 from kosmolua.openapi.accounts import ClientTokens, DocumentAccount, DocumentClient, fields_of, refusal_of
-from kosmolua.openapi.calls import Call
+from kosmolua.openapi.calls import OperationCall
 from kosmolua.openapi.functions import DocumentFunctions
 from kosmolua.openapi.security import Access, access_of
-from kosmolua.openapi.store import Home, Store
+from kosmolua.openapi.store import DocumentStore, Home
 from kosmolua.schema.integration import Extension, Integration
 
 
@@ -44,7 +44,7 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
     Raises:
         PluginError: The document or the overlay cannot be read.
     """
-    store = Store(home)
+    store = DocumentStore(home)
     try:
         access, title = access_of(store.meta("access")), store.meta("title")
         refusal = refusal_of(store.meta("errors") or {})
@@ -66,7 +66,7 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
 
 
 def functions_of(extension: Extension, integration: Integration) -> DocumentFunctions:
-    store = Store(Home.of_folder(Path(extension.file).parent))
+    store = DocumentStore(Home.of_folder(Path(extension.file).parent))
     return DocumentFunctions(
         store,
         integration.name,
@@ -77,14 +77,14 @@ def functions_of(extension: Extension, integration: Integration) -> DocumentFunc
     )
 
 
-def _handler(call: Call) -> Callable[..., Any]:
+def _handler(call: OperationCall) -> Callable[..., Any]:
     def handle(client: DocumentClient, /, **arguments: Any) -> Any:
         return call.make(client, arguments)
 
     return handle
 
 
-def _extending(extension: Extension, store: Store, call: Call) -> Callable[..., Any]:
+def _extending(extension: Extension, store: DocumentStore, call: OperationCall) -> Callable[..., Any]:
     access = access_of(store.meta("access"))
     lacking = [each.name for each in call.fields if each.required and each.name in extension.supplies]
 

@@ -72,7 +72,7 @@ class Body:
 
 
 @dataclass
-class Result:
+class OperationResult:
     """What an operation returns; no schema if that is not JSON. ``links``: the document declares a header ``Link``."""
 
     schema: Json = None
@@ -109,7 +109,7 @@ class Operation:
     deprecated: bool = False
     fields: list[Field] = field(default_factory=list)
     body: Body | None = None
-    result: Result = field(default_factory=Result)
+    result: OperationResult = field(default_factory=OperationResult)
     statuses: dict[str, str] = field(default_factory=dict)
     servers: list[Any] = field(default_factory=list)
     hints: dict[str, Any] = field(default_factory=dict)
@@ -311,7 +311,7 @@ class _Reading:
             return {"type": "array", "items": {"type": "string", "format": "binary"}}
         return {"type": "string", "format": "binary"} if is_file(self._document, schema) else schema
 
-    def _result(self) -> Result:
+    def _result(self) -> OperationResult:
         responses = self._given.get("responses")
         good = [
             self._document.resolve(answer)
@@ -320,7 +320,7 @@ class _Reading:
         ]
         if not good and isinstance(responses, dict) and "default" in responses:
             good = [self._document.resolve(responses["default"])]
-        result = Result()
+        result = OperationResult()
         for answer in good:
             headers = answer.get("headers")
             result.links = result.links or (isinstance(headers, dict) and "link" in map(str.lower, headers))

@@ -48,7 +48,7 @@ _NEXT_URLS, _NEXT_TOKENS, _WRAPPERS, _LISTS = map(_named, ("next_urls", "next_to
 _LINK = re.compile(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
 
 
-class Page(NamedTuple):
+class ResultPage(NamedTuple):
     """One page: the decoded body, and the response, whose headers may lead to the next."""
 
     value: Json
@@ -272,8 +272,8 @@ class _Shape:
         return "string" in kinds and (is_told or plain.get("format") in ("uri", "url", "uri-reference"))
 
 
-Fetch = Callable[[Mapping[str, Json]], Page]
-Follow = Callable[[str], Page]
+Fetch = Callable[[Mapping[str, Json]], ResultPage]
+Follow = Callable[[str], ResultPage]
 
 
 def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow, most: int) -> Json:
@@ -314,7 +314,7 @@ def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow
     return _merged(first.value, recipe, items[:most], truncated=len(items) > most)
 
 
-def _items(page: Page, recipe: Recipe) -> list[Json]:
+def _items(page: ResultPage, recipe: Recipe) -> list[Json]:
     found = at(page.value, recipe.items)
     if found is None:
         return []
@@ -325,7 +325,7 @@ def _items(page: Page, recipe: Recipe) -> list[Json]:
     return found
 
 
-def _next(recipe: Recipe, page: Page, sized: Mapping[str, Json], number: int, count: int) -> Any:
+def _next(recipe: Recipe, page: ResultPage, sized: Mapping[str, Json], number: int, count: int) -> Any:
     """Return what leads to the next page: a token, a URL or a number, or None."""
     items = _items(page, recipe)
     if recipe.kind == "link":

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from kosmolua.protocol import Json
-from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.merging import normal
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.tree import SchemaTree
@@ -33,7 +33,7 @@ class Samples(SchemaTree):
     def __init__(self, look_up: Callable[[str], Json], account: str) -> None:
         super().__init__(look_up)
         self._account = account
-        self._reader = Reader(without="writeOnly", look_up=look_up)
+        self._reader = SchemaReader(without="writeOnly", look_up=look_up)
         self._types: dict[str, Type] = {}
 
     def of(self, schema: Json, seed: str) -> Json:

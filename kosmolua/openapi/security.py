@@ -74,7 +74,7 @@ class Setting:
 
 
 @dataclass
-class Variable:
+class UrlVariable:
     """A variable in the base URL, which an account field holds; no choices: any value."""
 
     wire: str
@@ -98,7 +98,7 @@ class Access:
     """
 
     base_url: str = ""
-    variables: list[Variable] = made_by(default_factory=list)
+    variables: list[UrlVariable] = made_by(default_factory=list)
     alternatives: list[list[Credential]] = made_by(default_factory=list)
     settings: list[Setting] = made_by(default_factory=list)
     origins: list[str] = made_by(default_factory=list)
@@ -152,7 +152,7 @@ class Access:
 def access_of(given: Mapping[str, Any]) -> Access:
     return Access(
         given["base_url"],
-        [Variable(**each) for each in given["variables"]],
+        [UrlVariable(**each) for each in given["variables"]],
         [[Credential(**each) for each in credentials] for credentials in given["alternatives"]],
         [Setting(**each) for each in given["settings"]],
         given["origins"],
@@ -350,7 +350,7 @@ def _setting(given: Field, *, has_credential: bool) -> Setting:
     return Setting(given.wire, name, None if default is None else str(default), given.required, secret, given.about)
 
 
-def variables_in(server: Mapping[str, Any]) -> Iterator[Variable]:
+def variables_in(server: Mapping[str, Any]) -> Iterator[UrlVariable]:
     """Yield the variables of one of ``servers``."""
     declared = server.get("variables")
     declared = declared if isinstance(declared, dict) else {}
@@ -360,4 +360,4 @@ def variables_in(server: Mapping[str, Any]) -> Iterator[Variable]:
         choices = [str(each) for each in given.get("enum") or ()]
         secret = bool(CREDENTIALS.fullmatch(wire))
         default = "" if secret else str(given.get("default", ""))
-        yield Variable(wire, usable(snake(wire)), default, choices, secret, text(given.get("description")))
+        yield UrlVariable(wire, usable(snake(wire)), default, choices, secret, text(given.get("description")))

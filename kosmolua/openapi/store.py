@@ -29,7 +29,7 @@ DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 """The names of the files of an imported document."""
 
 
-class Row(NamedTuple):
+class FunctionRow(NamedTuple):
     """A function in lists and search results."""
 
     name: str
@@ -72,7 +72,7 @@ class Home:
         return Path(cache_folder()) / "openapi" / f"{digest.hexdigest()[:32]}.sqlite"
 
 
-class Store:
+class DocumentStore:
     """One compiled document, opened on first use. Any thread may use it."""
 
     def __init__(self, home: Home) -> None:
@@ -104,12 +104,12 @@ class Store:
         (value,) = self._one("select value from meta where key = ?", key) or ("null",)
         return json.loads(value)
 
-    def detail(self, name: str) -> tuple[Row, dict[str, Any]] | None:
+    def detail(self, name: str) -> tuple[FunctionRow, dict[str, Any]] | None:
         """Return a function's row and its other details, or None."""
         found = self._one(
             "select name, key, effect, section, summary, words, parameters, detail from functions where name = ?", name
         )
-        return (Row(*found[:-1]), json.loads(found[-1])) if found else None
+        return (FunctionRow(*found[:-1]), json.loads(found[-1])) if found else None
 
     def named(self, key: str) -> str | None:
         """Return the function for a key or id, or None."""
@@ -125,12 +125,12 @@ class Store:
     def has(self, name: str) -> bool:
         return self._one("select 1 from functions where name = ?", name) is not None
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[FunctionRow]:
         """Yield the rows in the order of the document."""
         statement = "select name, key, effect, section, summary, words, parameters from functions order by place"
         with self._lock:
             found = self.database.execute(statement).fetchall()
-        return (Row(*each) for each in found)
+        return (FunctionRow(*each) for each in found)
 
     def names(self) -> list[str]:
         with self._lock:

@@ -76,7 +76,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Fault:
+class ArgumentFault:
     """One thing that is wrong with the arguments of a call.
 
     Args:
@@ -175,7 +175,7 @@ class Binder:
         more = f"; and {count - MAX_FAULTS} more" if count > MAX_FAULTS else ""
         return BadArguments("; ".join(clauses) + more, param=first.param, hint=self._usage)
 
-    def _missing(self, named: Mapping[str, Json], likely: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
+    def _missing(self, named: Mapping[str, Json], likely: Mapping[str, Sequence[str]]) -> Iterator[ArgumentFault]:
         """Yield a fault for each missing required parameter, unless it was probably passed under a wrong name."""
         there = named.keys() | {names[0] for names in likely.values() if names}
         for parameter in self._parameters:
@@ -183,22 +183,22 @@ class Binder:
             if parameter.required and not is_given:
                 instead = f", or {parameter.unless}" if parameter.unless else ""
                 problem = f"needs {parameter.name}, {parameter.type.words}{instead}"
-                yield Fault(parameter.name, problem, hint=self._usage)
+                yield ArgumentFault(parameter.name, problem, hint=self._usage)
 
-    def _unknown(self, likely: Mapping[str, Sequence[str]], known: Sequence[str]) -> Iterator[Fault]:
+    def _unknown(self, likely: Mapping[str, Sequence[str]], known: Sequence[str]) -> Iterator[ArgumentFault]:
         for name, names in likely.items():
             hint = as_hint(names) or (f"its parameters are {listed(known, 40)}" if known else "it takes no arguments")
-            yield Fault(name[:MAX_NAME], f"has no parameter {name[:MAX_NAME]!r}", hint=hint)
+            yield ArgumentFault(name[:MAX_NAME], f"has no parameter {name[:MAX_NAME]!r}", hint=hint)
 
-    def _misfits(self, named: Mapping[str, Json]) -> Iterator[Fault]:
+    def _misfits(self, named: Mapping[str, Json]) -> Iterator[ArgumentFault]:
         for name, accept in self._accepts:
             try:
                 if name in named:
                     accept(named[name])
             except Mismatch as mismatch:
-                yield Fault(name, mismatch.problem, subject=f"{name}{mismatch.where}")
+                yield ArgumentFault(name, mismatch.problem, subject=f"{name}{mismatch.where}")
             except RecursionError:
-                yield Fault(name, "is nested too deeply", subject=name)
+                yield ArgumentFault(name, "is nested too deeply", subject=name)
 
 
 def unsendable(subject: str, fault: Mapping[str, str]) -> BadArguments:

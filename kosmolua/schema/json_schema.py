@@ -56,7 +56,7 @@ _UNCLEAR = re.compile(r"\[\[|--|&&|~~|\|\||\\[1-9]")
 """Matches syntax that Python's ``re`` warns about, and references to groups."""
 
 
-class Reader:
+class SchemaReader:
     """Converts the JSON Schemas of one document to types. Thread-safe.
 
     Args:
@@ -274,7 +274,7 @@ class Reader:
 class _Fields(Mapping[str, Type]):
     """The types of a record's keys, each read on first use."""
 
-    def __init__(self, reader: Reader, name: str, properties: Mapping[str, Json]) -> None:
+    def __init__(self, reader: SchemaReader, name: str, properties: Mapping[str, Json]) -> None:
         self._reader = reader
         self._name = name
         self._properties = properties

@@ -47,12 +47,12 @@ def read_type(text: str, name: str) -> Spelled:
     Raises:
         NoType: The text does not begin with a type.
     """
-    reader = _Reader(text, name)
+    reader = _SpelledReader(text, name)
     kind, is_optional = reader.union()
     return Spelled(kind, is_optional, text[reader.place :])
 
 
-class _Reader:
+class _SpelledReader:
     """Reads a LuaCATS type token by token. ``place`` is behind the last one."""
 
     def __init__(self, text: str, name: str) -> None:

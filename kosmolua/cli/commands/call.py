@@ -35,7 +35,7 @@ from kosmolua.secret import Redactor
 _PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
 
 
-class _Call(Command):
+class CallCommand(Command):
     """The command ``call``. It handles ``--help`` itself, since the help depends on the function that PATH names."""
 
     _help_wanted = click.Option(
@@ -49,7 +49,7 @@ class _Call(Command):
 
 @click.command(
     "call",
-    cls=_Call,
+    cls=CallCommand,
     advice="An argument of the function is written {name}=VALUE.",
     epilog=examples(
         "kosmolua call render2.list_services limit=5",

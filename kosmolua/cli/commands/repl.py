@@ -15,7 +15,7 @@ from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.repl.conversation import Conversation
-from kosmolua.cli.repl.readers import ChunkReader, Lines, TypedLines, open_readline, piped_line
+from kosmolua.cli.repl.readers import ChunkReader, LineReader, TypedLines, open_readline, piped_line
 from kosmolua.cli.scripts import input_of, open_runtime
 from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
@@ -62,7 +62,7 @@ def command(options: Options) -> int:
 def _reader(conversation: Conversation) -> Iterator[ChunkReader]:
     """Yield the best reader of chunks that the terminal and the installed packages allow, for the ``with`` block."""
     if not (standard.is_typed and standard.is_shown):
-        yield Lines(piped_line, conversation.is_whole)
+        yield LineReader(piped_line, conversation.is_whole)
         return
     history = Path(state_folder())
     if console.on_terminal() and find_spec("prompt_toolkit") and find_spec("pygments"):

@@ -10,7 +10,7 @@ from kosmolua.catalog.catalog import Catalog
 from kosmolua.cli import completion
 from kosmolua.cli.repl.commands import is_command
 from kosmolua.errors import KosmoError
-from kosmolua.lua.syntax import Place, place_of
+from kosmolua.lua.syntax import OpenBrackets, place_of
 from kosmolua.runs.session import Names
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
@@ -143,7 +143,7 @@ class Candidates:
 
     # Arguments
 
-    def _function_at(self, text: str, place: Place) -> Function | None:
+    def _function_at(self, text: str, place: OpenBrackets) -> Function | None:
         if place.bracket is None or text[place.bracket] not in "{(":
             return None
         callee = _CALLEE.search(text[: place.bracket])
@@ -151,12 +151,12 @@ class Candidates:
         path = self._path(base) if base else None
         return self._catalog.find(f"{path}.{name}") if path and path.count(".") in (2, 3) else None
 
-    def _argument_names(self, function: Function, text: str, place: Place) -> Iterator[Candidate]:
+    def _argument_names(self, function: Function, text: str, place: OpenBrackets) -> Iterator[Candidate]:
         given = set(re.findall(r"(\w+)\s*=", text[place.bracket :]))
         wanted = {f"{each.name} = ": _about(each) for each in function.parameters if each.name not in given}
         return _matching(wanted, text[place.comma :].lstrip())
 
-    def _in_string(self, text: str, place: Place) -> Iterator[Candidate]:
+    def _in_string(self, text: str, place: OpenBrackets) -> Iterator[Candidate]:
         assert place.quote is not None
         before, word = text[: place.quote], text[place.quote + 1 :]
         if _READS_PAGE.search(before):

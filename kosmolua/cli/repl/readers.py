@@ -31,7 +31,7 @@ class ChunkReader(Protocol):
         """Return the next chunk, or None at the end of input. A chunk can be empty."""
 
 
-class Lines:
+class LineReader:
     """Reads lines and joins them to complete chunks.
 
     Args:
@@ -58,7 +58,7 @@ class Lines:
         return chunk or None
 
 
-class TypedLines(Lines):
+class TypedLines(LineReader):
     """Reads lines at a terminal and joins them to complete chunks. Ctrl-C discards the chunk that is being typed."""
 
     is_typed = True

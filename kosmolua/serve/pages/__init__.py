@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from kosmolua.serve.pages.site import Site
+from kosmolua.serve.pages.site import Website
 from kosmolua.serve.tenants import Tenants
 
 
@@ -20,4 +20,4 @@ def routes(tenants: Tenants) -> list[BaseRoute]:
     Args:
         tenants: The tenants of the server.
     """
-    return Site(tenants).routes()
+    return Website(tenants).routes()

@@ -41,7 +41,7 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
 )
 
 
-class Site:
+class Website:
     """The website for the people of all tenants: checks the session of each request, and finds the view to answer it.
 
     Args:
