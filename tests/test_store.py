@@ -26,9 +26,9 @@ from support.shelf import Shelf
 from kosmolua import ConfigError, KosmoError, Outcome, Runtime
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import Unavailable
-from kosmolua.recordings import database
 from kosmolua.recordings.recording import Writer, read
 from kosmolua.secret import Redactor, Secret
+from kosmolua.stores import database
 from kosmolua.stores.database import Step
 from kosmolua.stores.folder_store import Folder
 from kosmolua.stores.opening import open_stores
