@@ -54,7 +54,8 @@ SUSPEND_ALL = "for _, s in ipairs(found.services) do r.suspend_service({ service
         "local function find(name) return r.list_services({ name = name, all = true }) end\n"
         "local first = find('api') for _, s in ipairs(first.services) do r.get_service({ service_id = s.id }) end\n"
         f"local found = find(arg[1]) {SUSPEND_ALL}",
-        f"local names = {{}} local found = r.list_services({{ name = names.api, all = true }}) {SUSPEND_ALL}",
+        "local names = json.decode('{}')\n"
+        f"local found = r.list_services({{ name = names.api, all = true }}) {SUSPEND_ALL}",
     ],
 )
 def test_a_nil_key_of_a_read_that_decides_about_writes(runtime: Runtime, source: str) -> None:

@@ -14,6 +14,7 @@ Key = tuple["str | int", ...]
 """The place of a value inside a table, such as ``("env_vars", 1, "value")``."""
 
 _FUNCTIONS = frozenset({"function_definition", "function_declaration"})
+_PATHS = frozenset({"dot_index_expression", "bracket_index_expression"})
 _LOOPS = frozenset({"for_statement", "while_statement", "repeat_statement"})
 _CALLERS = {"pcall": 1, "xpcall": 2}
 """The functions that call another one, each with how many of its arguments come before those of the other."""
@@ -80,11 +81,33 @@ class _Sites:
         self._root = root
         self._scopes = scopes
         self._known = known
-        self._nodes = list(root.walk())
-        self._around = {id(child): node for node in self._nodes for child in node.children}
+        self._around: dict[int, Node] = {}
+        self._called: list[Node] = []
+        self._over: list[Node] = []
+        self._of_app: list[tuple[Node, Callee | Branch]] = []
+        self._named: list[tuple[Node, Closure]] = []
+        self._reads_next_page = False
+        for node in root.walk():
+            self._enter(node)
+
+    def _enter(self, node: Node) -> None:
+        """Note what a node is: a call, a loop, a part of ``app``, the name of a function, or a look at a cursor."""
+        for child in node.children:
+            self._around[id(child)] = node
+        if node.kind == "function_call":
+            self._called.append(node)
+        elif node.kind in ("for_statement", "while_statement"):
+            self._over.append(node)
+        elif node.kind in _PATHS and not self._reads_next_page:
+            self._reads_next_page = key_of(node) in _NEXT
+        value = self._known(node)
+        if isinstance(value, (Callee, Branch)):
+            self._of_app.append((node, value))
+        elif isinstance(value, Closure) and node.kind != "function_definition":
+            self._named.append((node, value))
 
     def found(self) -> Iterator[Site]:
-        calls = [call for node in self._nodes if (call := self._call(node))]
+        calls = [call for node in self._called if (call := self._call(node))]
         maps = list(self._maps())
         functions = [call.function for call in calls] + [each.function for each in maps]
         escaped = self._escaped()
@@ -92,25 +115,25 @@ class _Sites:
         if escaped or any(each and each.function.effect != "read" for each in functions):
             changes = Dependence(self._root, self._scopes, self._known)
         loops = [each for each in (*self._loops(), *maps) if changes and self._changes(each, changes)]
-        if self._reads_next_page():
+        if self._reads_next_page:
             loops = []
         inside = {loop.start: list(self._run_by(loop)) for loop in loops}
+        sources = [(loop.start, self._source(loop.items)) for loop in loops]
         for call in calls:
             path = call.function.path if call.function else ""
             is_tail = self._is_tail(call.node)
             if not escaped.isdisjoint((path, "")) if is_tail else not (path or escaped):
                 continue  # a call from elsewhere could not be told from this one; or this calls no integration
             reads = call.function is not None and call.function.function.effect == "read"
+            around = (start for start, parts in inside.items() if any(_contains(part, call.node) for part in parts))
             yield Site(
                 call.node.line,
                 path,
                 is_tail,
                 tuple(self._keys(call.arguments[0])) if len(call.arguments) == 1 else (),
                 reads and changes is not None and changes.decides(call.node),
-                frozenset(loop.start for loop in loops if self._source(loop.items) is call.node),
-                frozenset(
-                    start for start, parts in inside.items() if any(_contains(part, call.node) for part in parts)
-                ),
+                frozenset(start for start, source in sources if source is call.node),
+                frozenset(() if reads else around),
             )
         for loop in maps:
             if loop.function:
@@ -149,12 +172,9 @@ class _Sites:
         The empty path is among them if the script may do so with any function.
         """
         found: set[str] = {""} if self._scopes.is_dynamic else set()
-        for node in self._nodes:
-            value = self._known(node)
-            if isinstance(value, Callee) and not self._is_followed(node):
-                found.add(value.path)
-            elif isinstance(value, Branch) and not self._is_followed(node):
-                found.add("")
+        for node, value in self._of_app:
+            if not self._is_followed(node):
+                found.add(value.path if isinstance(value, Callee) else "")
         return found
 
     def _is_followed(self, node: Node) -> bool:
@@ -214,24 +234,18 @@ class _Sites:
 
     # Loops over lists
 
-    def _reads_next_page(self) -> bool:
-        paths = ("dot_index_expression", "bracket_index_expression")
-        return any(node.kind in paths and key_of(node) in _NEXT for node in self._nodes)
-
     def _loops(self) -> Iterator[_Loop]:
         """Yield the loops that go through whole lists."""
-        for node in self._nodes:
-            if node.kind in ("for_statement", "while_statement"):
-                items, body = self._items(node), node.get("body")
-                if items and body and not _leaves_early(body):
-                    yield _Loop(node.start, items, body)
+        for node in self._over:
+            items, body = self._items(node), node.get("body")
+            if items and body and not _leaves_early(body):
+                yield _Loop(node.start, items, body)
 
     def _maps(self) -> Iterator[_Loop]:
         """Yield the calls of ``parallel.map``."""
-        for node in self._nodes:
-            name = node.get("name") if node.kind == "function_call" else None
-            given = _arguments(node)
-            if name and len(given) > 1 and self._known(name) == Builtin("parallel.map"):
+        for node in self._called:
+            name = node.get("name")
+            if name and self._known(name) == Builtin("parallel.map") and len(given := _arguments(node)) > 1:
                 function = self._known(given[1])
                 callee = function if isinstance(function, Callee) else None
                 yield _Loop(node.start, given[0], function.node if isinstance(function, Closure) else node, callee)
@@ -262,11 +276,10 @@ class _Sites:
         while waiting:
             part = waiting.pop()
             yield part
-            for node in part.walk():
-                value = self._known(node) if node.kind != "function_definition" else None
-                if isinstance(value, Closure) and id(value.node) not in seen:
-                    seen.add(id(value.node))
-                    waiting.append(value.node)
+            for name, function in self._named:
+                if _contains(part, name) and id(function.node) not in seen:
+                    seen.add(id(function.node))
+                    waiting.append(function.node)
 
     def _source(self, node: Node) -> Node | None:
         """Return the call of an integration's function that a list comes from, or None."""
