@@ -330,6 +330,17 @@ def test_a_misspelt_key_in_a_table_is_warned_of(checker: Checker) -> None:
     assert "did you mean 'headers'?" in "; ".join(finding.advice for finding in report.findings)
 
 
+def test_a_table_that_its_document_does_not_allow_is_warned_of(checker: Checker) -> None:
+    """The service might know more than its document."""
+    call = (
+        'app.integrations.github.checks_create({ owner = "a", repo = "b", name = "n", head_sha = "x", output = OUT })'
+    )
+    report = checker.check(call.replace("OUT", "{ title = 5, summary = 's' }"))
+    assert "by its document, output.title must be a string" in "; ".join(map(str, report.findings))
+    assert report.errors == []
+    assert checker.check(call.replace("OUT", '{ title = "t", summary = "s" }')).findings == []
+
+
 def test_the_fields_of_a_result_are_listed_once(checker: Checker) -> None:
     """Each further field that is missing has only what is meant."""
     report = checker.check(in_loop("print(s.created_at, s.updated_at)"))

@@ -284,7 +284,10 @@ def _is_sequence(node: Node) -> bool:
 def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:
     parameter = next(each for each in callee.function.parameters if each.name == name)
     try:
-        parameter.accept(_json(value, evaluate))
+        written = _json(value, evaluate)
+        parameter.accept(written)
+        if isinstance(written, (dict, list)):
+            yield from _undocumented(callee, parameter, node, written)
     except Mismatch as mismatch:
         yield _Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
     except _NotWritten:
@@ -313,6 +316,15 @@ def _misspelt(kind: Type, value: Value, evaluate: _Evaluate) -> Iterator[_Misuse
                 yield _Misuse(field, f"this table has no key '{key}'", f"did you mean '{near}'?", is_likely=True)
         elif inner and (part := field_of(kind, key) if key is not None else item):
             yield from _misspelt(part, evaluate(inner), evaluate)
+
+
+def _undocumented(callee: Callee, parameter: Parameter, node: Node, written: object) -> Iterator[_Misuse]:
+    """Yield the problem with a table that a call takes, but that does not fit the type which a document says."""
+    try:
+        parameter.type.accept(written)
+    except Mismatch as mismatch:
+        message = f"{callee.path}: by its document, {parameter.name}{mismatch.where} {mismatch.problem}"
+        yield _Misuse(node, message, is_likely=True)
 
 
 def _misfits_inside(place: str, kind: Type, table: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:

@@ -267,6 +267,10 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
         return ""
     if is_table(value.type):
         return "table"
+    if isinstance(value.type, Union):  # a secret is not compared or joined either
+        members = [each for each in value.type.members if not (isinstance(each, Scalar) and each.kind == "secret")]
+        kinds = {kind_of(value._replace(type=each), or_nil=or_nil) for each in members}
+        return kinds.pop() if len(kinds) == 1 else ""
     if (
         isinstance(value.type, Choice)
         and value.type.values
