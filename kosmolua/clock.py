@@ -36,6 +36,11 @@ class Clock:
             now = monotonic()
             return max(self._ends - (now if self._paused_at is None else self._paused_at), 0.0)
 
+    def skip(self, seconds: float) -> None:
+        """Let seconds pass that are only simulated."""
+        with self._lock:
+            self._ends -= seconds
+
     def run_out(self) -> None:
         """Move the deadline to now."""
         with self._lock:

@@ -119,6 +119,28 @@ def test_pull_requests_are_left_out_unless_asked_for(play: Playground) -> None:
     assert len(both) - len(own) == sum(issue["is_pull_request"] for issue in both) > 0
 
 
+@pytest.mark.parametrize("limit", [1, 7, 100])
+def test_a_page_of_issues_is_full_while_there_are_more(play: Playground, limit: int) -> None:
+    """Pull requests take no place on it, and the pages together have each issue once."""
+    every = play.call("github.list_issues", {"repo": "acme/rocket", "all": True})["issues"]
+    found, sizes, page = [], [], 1
+    while page and len(sizes) < 3:
+        part = play.call("github.list_issues", {"repo": "acme/rocket", "limit": limit, "page": page})
+        found += part["issues"]
+        sizes.append(len(part["issues"]))
+        page = part["next_page"]
+
+    assert found == every[: 3 * limit]
+    assert all(size == limit for size in sizes[:-1])
+
+
+def test_the_repositories_of_the_simulated_render_exist(play: Playground) -> None:
+    """A script can compare what a service runs with the newest commit."""
+    commits = play.call("github.list_commits", {"repo": "acme/checkout-api"})["commits"]
+
+    assert commits[0]["sha"]
+
+
 # Pages
 
 
@@ -246,8 +268,7 @@ def test_filters_are_sent_under_githubs_names(github: responses.RequestsMock) ->
         "creator": "hopper",
         "sort": "created",
         "direction": "desc",
-        "per_page": "30",
-        "page": "1",
+        "per_page": "100",
     }
     github.get(f"{API}/repos/a/b/issues", json=[], match=[responses.matchers.query_param_matcher(query)])
 

@@ -81,6 +81,18 @@ def test_a_list_has_25_items_behind_its_pages(pets: Runtime) -> None:
     assert pets.call("pets.production.list_pets", {"per_page": 10}) != first
 
 
+def test_a_list_has_the_times_that_it_is_asked_for() -> None:
+    """A range without any item is an empty list, and a wide one leaves nothing out."""
+    with Runtime(None, simulate=True, environ={}) as runtime:
+
+        def logs(**times: str) -> Any:
+            return runtime.call("render2.list_owner_audit_logs", {"owner_id": "tea-1", "all": True, **times})
+
+        assert logs(start_time="2030-01-01T00:00:00Z") == []
+        assert logs(end_time="2001-01-01T00:00:00Z") == []
+        assert logs(start_time="2001-01-01T00:00:00Z", end_time="2030-01-01T00:00:00Z") == logs() != []
+
+
 def test_the_state_is_kept_in_a_file(tmp_path: Path) -> None:
     """A second runtime finds what the first one made."""
     path, state = small(tmp_path, shop()), tmp_path / "state.json"

@@ -342,10 +342,18 @@ def test_a_void_answer_becomes_a_table() -> None:
 
 
 def test_a_deploy_that_is_queued_has_no_id_yet() -> None:
-    """Render answers 202 without a body when another deploy is under way."""
-    deploy = account(Canned(NONE))("trigger_deploy", service_id="srv-1")["deploy"]
+    """Render answers 202 without a body when another deploy is under way, and may not list it at once."""
+    earlier = page("deploy", [{"id": "dep-1", "trigger": "api", "finishedAt": "2026-03-01T00:00:00Z"}])
+    deploy = account(Canned(NONE, earlier))("trigger_deploy", service_id="srv-1")["deploy"]
 
     assert (deploy["id"], deploy["status"], deploy["commit"]["message"]) == ("", "queued", "")
+
+
+def test_a_deploy_is_accepted_even_if_it_cannot_be_looked_up() -> None:
+    """A request that only reads makes no error of a write that was made."""
+    deploy = account(Canned(NONE, answer(500)))("trigger_deploy", service_id="srv-1")["deploy"]
+
+    assert deploy["status"] == "queued"
 
 
 @pytest.mark.parametrize(
@@ -400,6 +408,15 @@ def test_a_deploy_can_be_cancelled_once() -> None:
     assert call("cancel_deploy", deploy_id=deploy["id"])["deploy"]["status"] == "canceled"
     with pytest.raises(ApiError, match="400"):
         call("cancel_deploy", deploy_id=deploy["id"])
+
+
+def test_a_deploy_that_was_never_live_cannot_be_rolled_back_to() -> None:
+    """Render has no build of it."""
+    call = simulated()
+    failed = call("list_deploys", service_id=SERVICE, status="build_failed", all=True)["deploys"][0]
+
+    with pytest.raises(ApiError, match="build_failed"):
+        call("rollback_deploy", deploy_id=failed["id"], service_id=SERVICE)
 
 
 def test_a_rollback_ships_the_old_commit_again() -> None:
@@ -675,15 +692,15 @@ def test_events_without_times_are_those_of_the_last_hour() -> None:
     assert event["timestamp"].startswith("2026-03-02T09:00:0")
 
 
-def test_a_deploy_of_a_private_service_has_no_id_at_first() -> None:
+def test_a_deploy_of_a_private_service_is_looked_up() -> None:
     """Render answers without a body; the list of deploys knows what was started."""
     call = simulated()
     service_id = call("list_services", type="private_service", limit=1)["services"][0]["id"]
 
     deploy = call("trigger_deploy", service_id=service_id)["deploy"]
 
-    assert (deploy["id"], deploy["status"], deploy["service_id"]) == ("", "queued", service_id)
-    assert call("list_deploys", service_id=service_id, limit=1)["deploys"][0]["trigger"] == "api"
+    assert deploy["id"] == call("list_deploys", service_id=service_id, limit=1)["deploys"][0]["id"]
+    assert deploy["trigger"] == "api"
 
 
 def test_a_deploy_of_a_cron_job_has_an_id() -> None:

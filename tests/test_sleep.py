@@ -101,9 +101,8 @@ def test_an_age_is_as_long_as_a_year() -> None:
     source = "sleep(1e300) return #app.integrations.render2.list_deploys({ service_id = ... }).deploys > 0"
     with Runtime({}, simulate=True, yes=True, environ={}) as runtime:
         service = runtime.run("return app.integrations.render2.list_services().services[1].id").result[0]
-        outcome = runtime.run(
-            f"app.integrations.render2.trigger_deploy({{ service_id = ... }}) {source}", args=[service]
-        )
+        trigger = "app.integrations.render2.trigger_deploy({ service_id = ... })"
+        outcome = runtime.run(f"{trigger} {source}", args=[service], timeout=40_000_000)
     assert outcome.ok, outcome.error
     assert outcome.result == [True]
 
@@ -130,6 +129,23 @@ def test_what_is_no_time_is_refused(runtime: Runtime, argument: str, says: str) 
     assert error.message.startswith(f"script.lua:2: {says}")
 
 
+@pytest.mark.parametrize("source", ["sleep(60)", "sleep(4) sleep(4)", "parallel.all({ function() sleep(60) end })"])
+def test_simulated_sleep_counts_against_the_time_limit(source: str) -> None:
+    """A script that would be stopped in reality is stopped at once in simulation."""
+    with Runtime({}, simulate=True, environ={}) as runtime:
+        outcome = runtime.run(source, timeout=5)
+
+    assert isinstance(outcome.error, LimitExceeded)
+    assert outcome.error.limit == "wall"
+
+
+def test_simulated_branches_sleep_at_the_same_time() -> None:
+    """A hundred seconds in a hundred branches are one second."""
+    source = "local t = {} for i = 1, 100 do t[i] = i end parallel.map(t, function() sleep(1) end) return 1"
+    with Runtime({}, simulate=True, environ={}) as runtime:
+        assert runtime.run(source, timeout=60).result == [1]
+
+
 def test_simulated_time_moves_on() -> None:
     """An hour takes no time, and what is under way in the simulator goes on meanwhile."""
     source = """
@@ -141,7 +157,7 @@ def test_simulated_time_moves_on() -> None:
     return before, render.get_deploy({ service_id = service.id, deploy_id = deploy.id }).deploy.status
     """
     with Runtime({}, simulate=True, yes=True, environ={}) as runtime:
-        outcome, seconds = timed(runtime, source)
+        outcome, seconds = timed(runtime, source, timeout=4000)
     before, after = outcome.result
     assert before != "live"
     assert after == "live"

@@ -64,8 +64,8 @@ def list_issues(
 ) -> IssuePage:
     """List the issues of a repository, by default the newest first.
 
-    Unless ``pull_requests`` is true, pull requests are removed from each page that GitHub returns. So a page can have
-    fewer items than ``limit``, or none, without being the last page.
+    Unless ``pull_requests`` is true, GitHub's pages are fetched until this page is full. A later page takes a request
+    for each hundred items before it; ``all = true`` fetches each of GitHub's pages once.
     """
     filters = {
         "state": state,
@@ -77,9 +77,16 @@ def list_issues(
         "direction": direction,
     }
     owner, name = parts_of(repo)
-    found, after = Page(limit, page, all).listed(hub.api, _PATH, filters, owner=owner, repo=name)
-    issues = [shaped(issue) for issue in found]
-    return {"issues": [each for each in issues if pull_requests or not each["is_pull_request"]], "next_page": after}
+    part = Page(limit, page, all)
+    if pull_requests:
+        found, after = part.listed(hub.api, _PATH, filters, owner=owner, repo=name)
+    else:
+        found, after = part.chosen(hub.api, _PATH, filters, _is_own, owner=owner, repo=name)
+    return {"issues": list(map(shaped, found)), "next_page": after}
+
+
+def _is_own(issue: Thing) -> bool:
+    return "pull_request" not in issue
 
 
 @integration.reads

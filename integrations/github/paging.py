@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
 from kosmolua.plugin import Api, between, by_link, decode, next_link
@@ -78,6 +79,23 @@ class Page:
         body = decode(answer)
         items = body if self.items is None else thing_of(body).get(self.items)
         return things_of(items), self.number + 1 if next_link(answer) else None
+
+    def chosen(
+        self,
+        api: Api,
+        template: str,
+        filters: Mapping[str, Any],
+        is_wanted: Callable[[Thing], bool],
+        /,
+        **segments: str | int,
+    ) -> tuple[list[Thing], int | None]:
+        """Fetch this part of those items of a list that are wanted. GitHub's pages are fetched from the first one."""
+        pages = by_link(api, template, query={**filters, "per_page": LARGEST_PAGE}, items=self.items, **segments)
+        wanted = (each for each in map(thing_of, pages) if is_wanted(each))
+        if self.all:
+            return list(wanted), None
+        found = list(islice(wanted, (self.number - 1) * self.limit, self.number * self.limit + 1))
+        return found[: self.limit], self.number + 1 if len(found) > self.limit else None
 
     def found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
         """Fetch this part of the results of a search. Each page states the total number of matches."""

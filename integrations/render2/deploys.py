@@ -154,15 +154,25 @@ def trigger_deploy(
     """Start a deploy of a service.
 
     For private services, and if another deploy is active, Render accepts the request without returning the deploy. The
-    result then has the status ``queued`` and an empty id; use ``list_deploys`` to find the deploy.
+    deploy is then looked up. If it is not there yet, the result has the status ``queued`` and an empty id.
     """
     body: dict[str, str] = {"clearCache": "clear"} if clear_cache else {}
     body |= {"commitId": commit_id} if commit_id else {}
     body |= {"imageUrl": image_url} if image_url else {}
     _refuse_misfit(body, deploy_only=deploy_only)
     body |= {"deployMode": "deploy_only"} if deploy_only else {}
-    reply = render.api.post(_DEPLOYS, json=body, service_id=service_id)
-    return {"deploy": _shaped(render, thing_of(reply or {"status": "queued"}), service_id)}
+    reply = render.api.post(_DEPLOYS, json=body, service_id=service_id) or _newest(render, service_id)
+    return {"deploy": _shaped(render, thing_of(reply), service_id)}
+
+
+def _newest(render: Render, service_id: str) -> Thing:
+    """Return the newest deploy of a service if it was requested and has not ended, else a deploy without an id."""
+    try:
+        deploys, _ = Page(1).of(render.api, _DEPLOYS, "deploy", service_id=service_id)
+    except CallError:  # the deploy is accepted, whatever becomes of this request
+        deploys = []
+    found = [each for each in deploys if each.get("trigger") == "api" and not each.get("finishedAt")]
+    return next(iter(found), {"status": "queued"})
 
 
 @integration.writes

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice
-from math import inf
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kosmolua.docs import markdown, pages, search
+from kosmolua.concurrency import lazy
+from kosmolua.docs import markdown, pages
 from kosmolua.docs.lookup import Directory
 from kosmolua.docs.outline import Integrations, Outlines
 from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET, Address, GuidePage, Page, SeveralPages
 from kosmolua.docs.reference import FunctionsPage, IntegrationPage
-from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS, Hit, Index, entries_of, meanings_of
+from kosmolua.docs.search import (
+    DEFAULT_HITS,
+    MAX_HITS,
+    Hit,
+    Index,
+    Owner,
+    Search,
+    entries_of,
+    entries_of_guides,
+    meanings_of,
+)
 from kosmolua.docs.sections import RecordPage, SectionPage, SectionsPage, has_page_of_sections, in_sections, sections_of
-from kosmolua.docs.vocabulary import content_words, words_of
+from kosmolua.docs.vocabulary import words_in, words_of
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.names import ROOT, integration_in, parts_of, root_and_name
+from kosmolua.schema.names import ROOT, SCRIPTS, integration_in, parts_of, root_and_name
 from kosmolua.schema.types import STRING, Choice, Scalar, Type
+
+if TYPE_CHECKING:
+    from kosmolua.schema.functions import More
 
 MAX_SIGNATURES = 3
 """How many hits of a search are shown with their signature."""
-BESIDE_WEIGHT = 0.6
-"""The weight of a function from an OpenAPI document in a search, if the integration has functions in Python too."""
-EXACT_WEIGHT = 10.0
-"""The weight of a function from an OpenAPI document whose summary consists of the words of the query."""
 MAX_PAGES = 20
 """The most pages that can be read at once."""
 
@@ -45,8 +52,6 @@ class Library:
         self._catalog = catalog
         self._outlines = Outlines(catalog)
         self._directory = Directory(catalog, self._outlines)
-        self._lock = threading.Lock()
-        self._built: Sequence[tuple[str, Index]] | None = None
 
     def list(self, namespace: str | None = None) -> str:
         """Return a Markdown list of pages, with a line for each guide and each integration.
@@ -95,7 +100,7 @@ class Library:
         """
         query, limit = _search_arguments(query, limit)
         shown, remark = " ".join(query.split())[:80], ""
-        corrected = search.corrected(query, [index for _, index in self._indexes()])
+        corrected = self._search.corrected(query)
         if corrected and corrected != query:
             is_partly_known = not set(words_of(query)).isdisjoint(corrected.split())
             remark = f"Some words of {shown!r} match no page. " if is_partly_known else f"No page matches {shown!r}. "
@@ -125,50 +130,41 @@ class Library:
         """
         query, limit = _search_arguments(query, limit)
         without = pages.FOR_PEOPLE if for_scripts else ()
-        found = [self._found_in(name, index, query, limit, without) for name, index in self._indexes()]
-        ranked = sorted((each for hits in found for each in hits), key=lambda each: -each[0])
-        first = {hit.page: hit for _, hit in reversed(ranked)}  # a function that the service knows by another name
-        return [*dict.fromkeys(first[hit.page] for _, hit in ranked)][:limit]
+        hits = [*self._operations(query.strip()), *self._search.find(query, limit, without)]
+        return [*{hit.page: hit for hit in reversed(hits)}.values()][::-1][:limit]
 
-    def _found_in(
-        self, name: str, index: Index, query: str, limit: int, without: Collection[str]
-    ) -> Sequence[tuple[float, Hit]]:
-        """Return the best hits of one search index, each with its score."""
-        if not name:
-            return [*islice(index.scored(query, without), limit)]
-        functions = self._catalog.integration(name).functions
-        named = functions.more.named(query.strip()) if functions.more else None
-        asked = {*content_words(query)}
+    def _operations(self, key: str) -> Iterator[Hit]:
+        """Yield the functions for an operation, such as ``GET /pets``."""
+        for name, more in self._documents():
+            if named := more.named(key):
+                yield Hit(str(Address(name, named)), self._outlines.of(name).functions[named].summary, "")
 
-        def weight(hit: Hit) -> float:
-            if asked == {*content_words(hit.summary)}:
-                return EXACT_WEIGHT
-            return BESIDE_WEIGHT if functions.own else 1.0
+    @lazy
+    def _search(self) -> Search:
+        """The search in guides and Python functions, and in the functions of each OpenAPI document."""
+        own = Index.of(entries_of(self._catalog, self._outlines))
+        others = [more.index for _, more in self._documents()]
+        owners = {str(Address(name)): owner for name in self._catalog.names() if (owner := self._owner(name))}
+        meanings = meanings_of(self._catalog, self._outlines)
+        return Search([own, *others], meanings, owners, Index.of(entries_of_guides()))
 
-        hits = ((score * weight(hit), hit) for score, hit in index.scored(query) if hit.page not in functions.own)
-        found = [(score, hit._replace(page=str(Address(name, hit.page)))) for score, hit in islice(hits, limit)]
-        if named is None:
-            return found
-        exact = Hit(str(Address(name, named)), self._outlines.of(name).functions[named].summary, "")
-        return [(inf, exact), *(each for each in found if each[1].page != exact.page)]
+    def _owner(self, name: str) -> Owner | None:
+        """Return an integration's names, the prefix of its functions too."""
+        try:
+            prefix = self._outlines.of(name).prefix
+        except PluginError:
+            return None
+        names = [frozenset(words_in(each)) for each in (name.rpartition(".")[2], prefix) if each]
+        return Owner(names, root_and_name(name)[0] == SCRIPTS or bool(self._catalog.accounts(name)))
 
-    def _indexes(self) -> Sequence[tuple[str, Index]]:
-        """Return the index of guides and Python functions, with an empty name, and one for each OpenAPI document."""
-        with self._lock:
-            if self._built is None:
-                entries = entries_of(self._catalog, self._outlines)
-                own = Index(entries, meanings_of(self._catalog, self._outlines))
-                self._built = [("", own), *self._others()]
-            return self._built
-
-    def _others(self) -> Iterator[tuple[str, Index]]:
+    def _documents(self) -> Iterator[tuple[str, More]]:
         for name in self._catalog.names():
             try:
                 more = self._catalog.integration(name).functions.more if self._outlines.has_sections(name) else None
             except PluginError:
                 continue
             if more:
-                yield name, more.index
+                yield name, more
 
     def read(
         self, page: str, *, detail: str = DEFAULT_DETAIL, budget: int | None = None, for_scripts: bool = False

@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from kosmolua.docs.outline import Sketch, outline_of
-from kosmolua.docs.search import Index, entries_for
+from kosmolua.docs.search import Index, Search, entries_for
 from kosmolua.docs.vocabulary import CHANGES, MEANINGS, singular, words_in
 from kosmolua.errors import DocNotFound
 from kosmolua.schema.effects import is_final
@@ -96,10 +96,10 @@ def functions_meant(integration: Integration, name: str) -> list[str]:
     own = {short: sketch for short, sketch in functions.items() if not sketch.section}
     for prefix in {sketch.full_name.removesuffix(short) for short, sketch in own.items()}:
         name = name.removeprefix(prefix) or name
-    index, meanings = _index_of(integration)
+    search, meanings = _search_of(integration)
     guess = Guess(name, meanings)
     spelled = closest(name, own)
-    found = index.find(" ".join(guess.words), MAX_CANDIDATES) if index and guess.words else []
+    found = search.find(" ".join(guess.words), MAX_CANDIDATES) if search and guess.words else []
     likely = [*spelled[:1], *(hit.page for hit in found), *spelled[1:]]
     fitting = [each for each in dict.fromkeys(likely) if _is_safe(guess, each, own)]
     meant = sorted(fitting, key=lambda each: (not guess.is_about(each), not guess.has_verb_of(each)))[:MAX_MEANT]
@@ -130,8 +130,8 @@ def _is_safe(guess: Guess, name: str, functions: Mapping[str, Sketch]) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _index_of(integration: Integration) -> tuple[Index | None, Mapping[str, set[str]]]:
-    """Return a search index, None without FTS5, and the synonyms of each word."""
+def _search_of(integration: Integration) -> tuple[Search | None, Mapping[str, set[str]]]:
+    """Return a search, None without FTS5, and the synonyms of each word."""
     said = [(words, said) for said, words in integration.words.items()]
     meanings: defaultdict[str, set[str]] = defaultdict(set)
     for words, others in [*MEANINGS, *((" ".join(words_in(word)), other) for word, other in said)]:
@@ -142,7 +142,7 @@ def _index_of(integration: Integration) -> tuple[Index | None, Mapping[str, set[
     for word, others_said in _VERBS.items():
         meanings[word].update(others_said)
     try:
-        index = Index(entries_for(outline_of(integration)), [*MEANINGS, *said])
+        search = Search([Index.of(entries_for(outline_of(integration)))], [*MEANINGS, *said])
     except DocNotFound:
-        index = None
-    return index, meanings
+        search = None
+    return search, meanings

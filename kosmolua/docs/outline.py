@@ -88,11 +88,13 @@ class Outline:
         about: One sentence about the integration.
         functions: The sketches, by short name.
         words: Synonyms for searches, each with the word that the integration uses instead.
+        prefix: The prefix of full names.
     """
 
     about: str
     functions: Mapping[str, Sketch]
     words: Mapping[str, str]
+    prefix: str
 
     def find(self, name: str) -> str | None:
         """Return the short name for a short or full name, or None if there is no such function."""
@@ -157,6 +159,7 @@ def outline_of(integration: Integration) -> Outline:
         integration.about,
         functions | {key: each for key, each in more.items() if key not in functions},
         integration.words,
+        integration.prefix,
     )
 
 
@@ -179,7 +182,7 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
     registrations = sum(source.count(f".{effect}s") for source in sources for effect in EFFECTS)
     if len(functions) != registrations:
         return None
-    return Outline(construction.get("about", ""), functions, construction.get("words", {}))
+    return Outline(construction.get("about", ""), functions, construction.get("words", {}), prefix)
 
 
 def _construction(sources: Sequence[str]) -> dict[str, Any] | None:

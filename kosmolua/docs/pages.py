@@ -134,24 +134,11 @@ class SeveralPages(Page):
         return "\n\n".join(page.brief() for page in self.pages)
 
 
-_FOR_SCRIPTS = ("overview", "accounts", "errors", "sandbox", "examples")
-_OTHERS = (
-    "cli",
-    "repl",
-    "python",
-    "journal",
-    "recordings",
-    "plugins",
-    "openapi",
-    "mcp",
-    "servers",
-    "serving",
-    "fleets",
-)
-NAMES = (*_FOR_SCRIPTS, *_OTHERS, "telemetry")
+_FOR_AGENTS = ("overview", "accounts", "errors", "sandbox", "examples", "recordings", "mcp", "fleets")
+FOR_PEOPLE = ("cli", "repl", "python", "journal", "plugins", "openapi", "servers", "serving", "telemetry")
+"""The guides that neither a script nor an agent needs."""
+NAMES = (*_FOR_AGENTS, *FOR_PEOPLE)
 """The guides, in the order in which to read them."""
-FOR_PEOPLE = frozenset(NAMES) - frozenset(_FOR_SCRIPTS)
-"""The guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {
     "accounts": ("In a script",),
     "sandbox": ("What there is", "Calls at the same time", "What is missing"),

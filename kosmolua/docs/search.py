@@ -1,19 +1,38 @@
-"""The search: finds the pages that match a query, the best first, with SQLite's full-text search (FTS5)."""
+"""The search: finds the pages that match a query, the best first.
+
+SQLite's full-text search, https://sqlite.org/fts5.html, finds the candidates. Their rank has two parts: how much of the
+query is found in an entry, and how much of the entry's name or summary is asked for.
+"""
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 from math import log
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.docs import markdown, pages
 from kosmolua.docs.outline import Integrations, Outline, Outlines, Sketch
 from kosmolua.docs.pages import Address, GuidePage
-from kosmolua.docs.vocabulary import CHANGES, MEANINGS, PHRASES, content_words, number_in, only_asks, words_in, words_of
+from kosmolua.docs.vocabulary import (
+    CHANGES,
+    COMMON_WORDS,
+    DESTROYING,
+    MEANINGS,
+    PHRASES,
+    READING,
+    is_order,
+    number_in,
+    only_asks,
+    stem,
+    words_in,
+    words_of,
+)
 from kosmolua.errors import DocNotFound, PluginError
 from kosmolua.suggestions import closest
 
@@ -23,55 +42,68 @@ if TYPE_CHECKING:
 DEFAULT_HITS, MAX_HITS = 10, 100
 """How many pages a search returns by default, and at most."""
 MAX_CANDIDATES = 100
-"""The most entries that are ranked: those that FTS5's own ranking function, bm25, puts first."""
+"""The most entries of an index that are ranked: those that FTS5's own ranking function, bm25, puts first."""
 MAX_REMEMBERED = 256
 """How many searches are cached, for scripts that repeat a search."""
+MAX_READ = 4096
+"""How many entries of an index are cached."""
 MIN_PREFIX = 4
 """The fewest letters of a word that also matches longer words with this beginning."""
+MIN_LIKENESS = 0.8
+"""How similar a word must be to an unknown one to replace it, from 0 to 1."""
 SNIPPET_WORDS = 14
+GUIDE = "guide"
+"""What stands for the effect in an entry of a guide."""
 
-COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.7, "parts": 0.6, "text": 0.2, "code": 0.2}
-"""The weight of a word, by the column in which it is found."""
-MEANING_WEIGHTS = {"names": 0.9, "summary": 0.55, "parts": 0.35, "text": 0.1}
-"""The weight of a word that is found through a synonym, by column."""
+COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.9, "parts": 0.6, "text": 0.3}
+"""The weight of a word, by the best column in which it is found."""
+MEANING_WEIGHTS = {"names": 0.9, "summary": 0.6, "parts": 0.35, "text": 0.1}
+"""The weight of a word that is found through a synonym."""
 PREFIX_WEIGHT = 0.8
-"""The weight of a longer word on a page that begins with a word of the query, relative to the word itself."""
+"""The weight of a longer word that begins with a word of the query, relative to the word itself."""
+MIN_RARITY = 0.2
+"""The weight of a word that is in nearly every entry, relative to a rare word."""
+MIN_SHARE = 0.2
+"""How much of a query must be found in an entry."""
+PRECISION_WEIGHT = 0.75
+"""The bonus for an entry whose name or summary has only words of the query."""
+NAMED_WEIGHT = 0.5
+"""The bonus for the entries of an integration that the query names."""
+UNCONFIGURED_WEIGHT = 0.8
+"""The weight of the entries of an integration without an account, if others have one."""
 STATE_WEIGHT = 0.8
 """The weight of a word in the query that states a condition, such as ``suspended``, relative to other words."""
-SAID_WEIGHT = 1.5
-"""The bonus for a function from an OpenAPI document whose summary contains only words of the query."""
-PAIR_WEIGHT = 0.4
-"""The bonus for a summary that begins like the query, and for each pair of adjacent words that it shares with it."""
-COVERAGE_WEIGHT = 0.4
-"""The bonus for a name that contains only words of the query."""
-MIN_RARITY = 0.3
-"""The weight of a word that is in nearly every entry, relative to a rare word."""
-GUIDE_WEIGHT = 0.8
-"""The weight of a page that is not about one function."""
+INTEGRATION_WEIGHT = 0.7
+"""The weight of the page of an integration."""
+DOCUMENT_WEIGHT = 0.9
+"""The weight of a function from an OpenAPI document."""
+GUIDE_WEIGHT, PROGRAM_POWER, MIN_PROGRAM, MAX_PROGRAM = 0.6, 0.15, 0.6, 1.4
+"""How much words that are frequent in the guides, and rare elsewhere, speak for a guide."""
 UNLIKELY_WEIGHT = 0.7
 """The weight of a function that changes something if the query asks for no change, and of one that changes
 nothing if the query begins with a verb of change.
 """
-NUMBER_WEIGHT = 0.2
+DESTROY_WEIGHT = 0.8
+"""The weight of a function that destroys if the query has no verb for it."""
+NUMBER_WEIGHT = 0.15
 """The bonus for a function that lists if the query is in the plural, and for one that gets if it is in the singular."""
 
-_TABLES = f"""
+_TABLES = """
 create virtual table entries using fts5(
-    page unindexed, {", ".join(COLUMN_WEIGHTS)}, effect unindexed, tokenize='porter unicode61'
+    page unindexed, names, summary, parts, text, code, effect unindexed, tokenize='porter unicode61'
 );
-create virtual table meanings using fts5(words unindexed, said, tokenize='porter unicode61');
 """
 
 
 class IndexEntry(NamedTuple):
-    """An entry of the search index: one page.
+    """An entry of the search index: one page, or a section of it.
 
     Args:
         page: The name of the page.
         names: The words that name its subject, such as the names of an integration and a function.
         summary: One sentence about the subject.
-        parts: The names of a function's parameters, or the headings of a guide.
-        text: Everything else on the page, in Markdown.
+        parts: The names of a function's parameters, or the heading of a section.
+        text: Everything else, in Markdown.
         effect: The effect of a function; empty for other pages.
     """
 
@@ -91,198 +123,270 @@ class Hit(NamedTuple):
     snippet: str
 
 
+class Owner(NamedTuple):
+    """An integration: the words of each of its names, and whether it has an account."""
+
+    names: Sequence[frozenset[str]]
+    is_configured: bool = True
+
+    def said(self, words: frozenset[str]) -> frozenset[str]:
+        """Return the words of its names that are all among some words."""
+        return frozenset().union(*(name for name in self.names if name <= words))
+
+
+NOBODY = Owner(())
+
+
+class _Read(NamedTuple):
+    """An entry, as the ranking needs it: the stems of the words in each column."""
+
+    page: str
+    summary: str
+    effect: str
+    is_document: bool
+    stems: Mapping[str, frozenset[str]]
+
+
+class _Term(NamedTuple):
+    """A word of a query: its stem, its rarity, that of its synonyms together, and the stems of each of these."""
+
+    word: str
+    stem: str
+    rarity: float
+    vagueness: float
+    meanings: Sequence[tuple[Sequence[str], frozenset[str]]]
+
+    @property
+    def expression(self) -> str:
+        """The word, longer ones that begin with it, or a synonym, in the language of FTS5."""
+        meant = [f"({' AND '.join(map(_literal, words))})" for words, _ in self.meanings]
+        return f"({' OR '.join([_prefix(self.word), *meant])})"
+
+    @property
+    def stems(self) -> frozenset[str]:
+        return frozenset({self.stem}).union(*(stems for _, stems in self.meanings))
+
+    def weight(self, stems: Mapping[str, frozenset[str]]) -> float:
+        """Return how much the word counts for an entry."""
+        best = 0.0
+        for column, words in stems.items():
+            if self.stem in words:
+                best = max(best, self.rarity * COLUMN_WEIGHTS[column])
+            elif len(self.word) >= MIN_PREFIX and column != "text" and any(w.startswith(self.stem) for w in words):
+                best = max(best, self.rarity * COLUMN_WEIGHTS[column] * PREFIX_WEIGHT)
+            if any(meant <= words for _, meant in self.meanings):
+                best = max(best, self.vagueness * MEANING_WEIGHTS[column])
+        return best
+
+
 class Index:
-    """A full-text index in SQLite, see https://sqlite.org/fts5.html. Several threads can use one index.
+    """The entries of one database. Several threads can use one index.
 
     Args:
-        entries: The entries. Hits with equal scores are returned in this order.
-        meanings: Pairs: words in the entries, and their synonyms in queries, separated by spaces.
-
-    Raises:
-        DocNotFound: This Python has no SQLite with FTS5.
+        database: A database with the table that :func:`make_tables` creates.
+        owner: The page of the integration to which all entries belong, if these have short names.
     """
 
-    def __init__(self, entries: Iterable[IndexEntry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
-        self._open(_connect())
-        self._database.execute("begin")
-        fill(self._database, entries, meanings)
-        self._database.execute("commit")
+    def __init__(self, database: Connection, owner: str = "") -> None:
+        self._database = database
+        self._owner = f"{owner}." if owner else ""
+        self._lock = threading.Lock()
+        self.read = lru_cache(MAX_READ)(self._read)
+        self.count = lru_cache(MAX_READ)(self._count)
 
     @classmethod
-    def over(cls, database: Connection, owner: str) -> Index:
-        """Return an index over a database that has the tables and entries of one integration.
+    def of(cls, entries: Iterable[IndexEntry]) -> Index:
+        """Return an index of these entries, in memory.
 
-        ``owner``, its name, counts among the names of each entry, although the database does not store it there.
+        Raises:
+            DocNotFound: This Python has no SQLite with FTS5.
         """
-        index = cls.__new__(cls)
-        index._open(database, owner)
-        return index
+        database = _connect()
+        database.execute("begin")
+        fill(database, entries)
+        database.execute("commit")
+        return cls(database)
 
-    def _open(self, database: Connection, owner: str = "") -> None:
-        self._database = database
-        self._owner = words_in(owner)
-        self._lock = threading.RLock()
-        self._rank = lru_cache(MAX_REMEMBERED)(self._ranked)
-        self.corrected = lru_cache(MAX_REMEMBERED)(self._corrected)
-
-    def find(self, query: str, limit: int, without: Collection[str] = ()) -> list[Hit]:
-        """Return the best hits, the best first. A hit contains a word of the query, or a synonym; its page is not in
-        ``without``.
-        """
-        return [hit for _, hit in islice(self.scored(query, without), limit)]
-
-    def scored(self, query: str, without: Collection[str] = ()) -> Iterator[tuple[float, Hit]]:
-        """Yield score and hit, the best first. Scores of different indexes can be compared."""
-        with self._lock:
-            rows, expression = self._rank(query)
-        for row, score in rows:
-            with self._lock:
-                hit = self._hit(row, expression)
-            if hit.page not in without:
-                yield score, hit
-
-    def _ranked(self, query: str) -> tuple[list[tuple[int, float]], str]:
-        """Rank the entries that match a query."""
-        terms = [(word, self._meant_by(word)) for word in words_of(query)]
-        groups = [" OR ".join([_prefix(word), *meant]) for word, meant in terms]
-        expression = " OR ".join(groups)
-        effects, scores = self._candidates(expression, " AND ".join(f"({group})" for group in groups))
-        for word, meant in terms:
-            for row, weight in self._ranked_by(word, meant, scores).items():
-                scores[row] += weight
-        if number := number_in(query):
-            for row in self._weights(number, (), scores):
-                scores[row] += NUMBER_WEIGHT
-        likelihood = _likelihood(query, terms)
-        for row, effect in effects.items():
-            scores[row] *= likelihood.get(effect, likelihood["write"])
-        ranked = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
-        return (self._of_owner(query, ranked) if self._owner else ranked), expression
-
-    def _of_owner(self, query: str, ranked: list[tuple[int, float]]) -> list[tuple[int, float]]:
-        """Rank the entries of one integration again, by how similar their summaries are to the query.
-
-        A thousand entries can contain the same words of the query. The scores stay the same, so that they can be
-        compared with those of other indexes: the best score goes to the entry that is now first, and so on.
-        """
-        asked = [word for word in content_words(query) if word not in self._owner]
-        likely = {row: score + self._likeness(row, asked) for row, score in ranked}
-        order = sorted(likely, key=lambda row: (-likely[row], row))
-        return [(row, score) for row, (_, score) in zip(order, ranked, strict=True)]
-
-    def _likeness(self, row: int, asked: Sequence[str]) -> float:
-        """Return how similar the summary of an entry is to a query: words, first words and pairs of words in common."""
-        (summary,) = self._database.execute("select summary from entries where rowid = ?", (row,)).fetchone()
-        said = content_words(summary)
-        share = sum(word in asked for word in said) / len(said) if said else 0
-        pairs = {*pairwise(said)} & {*pairwise(asked)}
-        return SAID_WEIGHT * share + PAIR_WEIGHT * ((said[:1] == asked[:1]) + len(pairs))
-
-    def _ranked_by(self, word: str, meant: Sequence[str], candidates: Collection[int]) -> dict[int, float]:
-        """Return how much a word adds to the score of each entry, by row number: the rarer, the more."""
-        if word in self._owner:
-            return dict.fromkeys(candidates, COLUMN_WEIGHTS["names"] * MIN_RARITY)
-        weights = self._weights(word, meant, candidates)
-        rarity = _rarity(sum(weight >= COLUMN_WEIGHTS["parts"] for weight in weights.values()), self._size)
-        return {row: weight * rarity for row, weight in weights.items()}
-
-    def _corrected(self, query: str) -> str:
-        """Replace each word that no entry contains by the most similar one of an entry."""
-        return corrected(query, [self])
-
-    def _meant_by(self, word: str) -> list[str]:
-        """Return an FTS5 expression for each meaning of a word; of several words, all must be found."""
-        rows = self._database.execute("select words from meanings where meanings match ?", (_literal(word),))
-        meant = [" AND ".join(map(_literal, words.split())) for (words,) in rows if words != word]
-        return [f"({each})" for each in dict.fromkeys(meant)]
-
-    def _candidates(self, any_word: str, every_word: str) -> tuple[dict[int, str], dict[int, float]]:
-        """Return the entries to rank: if many contain every word, only these, for speed."""
-        rows: list[tuple[int, str, str]] = []
-        for expression in filter(None, (every_word, any_word)):
+    def candidates(self, terms: Sequence[_Term]) -> Iterator[tuple[int, _Read]]:
+        """Yield the entries to rank, with their numbers: if many have every word, only these, for speed."""
+        rows: dict[int, None] = {}
+        literal, all_ways = [_prefix(term.word) for term in terms], [term.expression for term in terms]
+        for expression in (" AND ".join(literal), " AND ".join(all_ways), " OR ".join(all_ways)):
             if len(rows) < MAX_CANDIDATES:
-                rows = self._database.execute(_CANDIDATES, (expression,)).fetchall()
-        effects = {row: effect for row, _, effect in rows}
-        return effects, {row: COVERAGE_WEIGHT * self._coverage(names, any_word) for row, names, _ in rows}
+                rows |= dict.fromkeys(row for (row,) in self._select(_CANDIDATES, expression))
+        return ((row, self.read(row)) for row in sorted(rows))
 
-    def _coverage(self, marked: str, query: str) -> float:
-        """Return which share of an entry's names, the owner counted twice, is in a query, from 0 to 1."""
-        owned = 2 * sum(_literal(word) in query for word in self._owner)
-        return (marked.count(_MARK) + owned) / max(1, len(words_in(marked)) + 2 * len(self._owner))
+    def hit(self, row: int, terms: Sequence[_Term]) -> Hit:
+        expression = " OR ".join(term.expression for term in terms)
+        [(page, summary, snippet)] = self._select(_HIT, expression, row)
+        shown = " ".join(snippet.replace(_MARK, "").split()) if _MARK in snippet else ""
+        return Hit(self._owner + page, summary, shown)
 
-    def _weights(self, word: str, meant: Sequence[str], candidates: Iterable[int]) -> dict[int, float]:
-        """Return the weight of a word in each entry, by row number: that of the best column in which it or a synonym
-        stands.
-        """
-        found: dict[int, float] = {}
-        ways = [(_literal(word), COLUMN_WEIGHTS, STATE_WEIGHT if word.endswith("ed") else 1.0)]
-        if len(word) >= MIN_PREFIX:
-            ways.append((_prefix(word), COLUMN_WEIGHTS, PREFIX_WEIGHT))
-        if meant:
-            ways.append((" OR ".join(meant), MEANING_WEIGHTS, 1.0))
-        for expression, weights, factor in ways:
-            for column, weight in weights.items():
-                statement = f"select rowid from entries where entries match ? and +rowid in ({_numbers(candidates)})"
-                for (row,) in self._database.execute(statement, (f"{column}: ({expression})",)):
-                    found[row] = max(found.get(row, 0.0), weight * factor)
-        return found
+    def _read(self, row: int) -> _Read:
+        [(page, summary, effect, *texts)] = self._select(_ENTRY, row)
+        stems = {column: _stems(text) for column, text in zip(COLUMN_WEIGHTS, texts, strict=True)}
+        return _Read(self._owner + page, summary, effect, bool(self._owner), stems)
 
-    def _hit(self, row: int, expression: str) -> Hit:
-        page, summary, snippet = self._database.execute(_HIT, (expression, row)).fetchone()
-        return Hit(page, summary, " ".join(snippet.replace(_MARK, "").split()) if _MARK in snippet else "")
+    def _count(self, word: str, columns: str = "{names summary} :") -> int:
+        """Return how many entries have a word in these columns."""
+        [(count,)] = self._select(_COUNT, f"{columns} {_literal(word)}")
+        return int(count)
 
-    def knows(self, word: str) -> bool:
+    def has(self, word: str) -> bool:
+        return bool(self._select("select 1 from entries where entries match ? limit 1", _prefix(word)))
+
+    def _select(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock:
-            return word in self._owner or self._finds(word)
-
-    def _finds(self, word: str) -> bool:
-        matches = "select 1 from entries where entries match ? limit 1"
-        return bool(self._meant_by(word) or self._database.execute(matches, (_prefix(word),)).fetchone())
+            return self._database.execute(statement, values).fetchall()
 
     @cached_property
-    def _size(self) -> int:
-        size: int = self._database.execute("select count(*) from entries").fetchone()[0]
-        return size
+    def size(self) -> int:
+        return int(self._select("select count(*) from entries")[0][0])
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """All words in names and summaries, and all synonyms."""
-        with self._lock:
-            statement = "select names || ' ' || summary from entries union select said from meanings"
-            texts = self._database.execute(statement).fetchall()
+        """All words in names and summaries."""
+        texts = self._select("select names || ' ' || summary from entries")
         return frozenset(word for (text,) in texts for word in words_in(text))
 
 
-def corrected(query: str, indexes: Sequence[Index]) -> str:
-    """Replace each word that no index contains by the most similar known word, or remove it if there is none."""
-    unknown = [word for word in words_of(query) if not any(index.knows(word) for index in indexes)]
-    for word in unknown:
-        near = closest(word, _all_words(indexes), 1)
-        query = re.sub(rf"(?i)\b{word}\b ?", f"{near[0]} " if near else "", query)
-    return query.strip() if unknown else query
+class Search:
+    """A search in several indexes. Several threads can use it.
 
+    Args:
+        indexes: The indexes. Hits with equal scores are returned in this order.
+        meanings: Pairs: words in the entries, and their synonyms in queries, separated by spaces.
+        owners: The integrations to which the entries belong, by page.
+        guides: The index of the guides.
+    """
 
-def _all_words(indexes: Sequence[Index]) -> frozenset[str]:
-    said = (word for phrase in PHRASES for word in words_in(phrase))
-    return frozenset(said).union(*(index.words for index in indexes))
+    def __init__(
+        self,
+        indexes: Sequence[Index],
+        meanings: Iterable[tuple[str, str]] = MEANINGS,
+        owners: Mapping[str, Owner] | None = None,
+        guides: Index | None = None,
+    ) -> None:
+        self._indexes = [guides, *indexes] if guides else indexes
+        self._guides = guides
+        self._owners = owners or {}
+        self._said: set[str] = set()
+        self._meanings: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
+        for words, said in meanings:
+            for each in said.split():
+                self._meanings[stem(each)].append(tuple(words.split()))
+                self._said.add(each)
+        self._best = lru_cache(MAX_REMEMBERED)(self._ranked)
+
+    def find(self, query: str, limit: int, without: Collection[str] = ()) -> list[Hit]:
+        """Return the best hits, the best first: pages that have a good part of the query's words, or their synonyms.
+
+        Pages ``without`` are left out.
+        """
+        terms, ranked = self._best(query)
+        wanted = (each for each in ranked if each[0].read(each[1]).page not in without)
+        return [index.hit(row, terms) for index, row in islice(wanted, limit)]
+
+    def _ranked(self, query: str) -> tuple[Sequence[_Term], list[tuple[Index, int]]]:
+        words = words_of(query)
+        asked = frozenset(map(stem, words))
+        terms = [self._term(word, asked) for word in words]
+        if not terms:
+            return [], []
+        weights = _weights_of_effects(query, terms) | {GUIDE: self._weight_of_guides(words)}
+        meant = asked.union(*(term.stems for term in terms))
+        said = frozenset(words_in(query))
+        named = {page for page, owner in self._owners.items() if owner.said(said)}
+        number = number_in(query)
+        best: dict[str, tuple[float, Index, int]] = {}
+        for index in self._indexes:
+            for row, entry in index.candidates(terms):
+                owner = self._owners.get(self._owner_of(entry.page), NOBODY)
+                score = _score(entry, terms, meant, owner, owner.said(said))
+                if number and number in entry.stems["names"] | entry.stems["summary"]:
+                    score += NUMBER_WEIGHT
+                score *= weights.get(entry.effect, 1.0)
+                score *= (DOCUMENT_WEIGHT if entry.is_document else 1.0) * (
+                    1.0 if owner.is_configured else UNCONFIGURED_WEIGHT
+                )
+                if score > best.get(entry.page, (0.0,))[0]:
+                    best[entry.page] = score, index, row
+        ranked = sorted(best, key=lambda page: -best[page][0])
+        if ranked and self._owner_of(ranked[0]) in named:
+            ranked = [page for page in ranked if self._owner_of(page) in named]
+        return terms, [best[page][1:] for page in ranked]
+
+    def _owner_of(self, page: str) -> str:
+        return page if page in self._owners else page.rpartition(".")[0]
+
+    def _term(self, word: str, asked: frozenset[str]) -> _Term:
+        """Return a word of a query with its synonyms, but those that the query has itself."""
+        meant = {words: frozenset(map(stem, words)) for words in self._meanings.get(stem(word), ())}
+        meanings = [(words, stems) for words, stems in meant.items() if not stems <= asked]
+        literal = self._found(word)
+        vague = self._rarity(literal + sum(min(map(self._found, words)) for words, _ in meanings))
+        own = (self._rarity(literal) + vague) / 2 if literal else vague
+        state = STATE_WEIGHT if word.endswith("ed") else 1.0
+        return _Term(word, stem(word), own * state, vague * state, meanings)
+
+    def _weight_of_guides(self, words: Sequence[str]) -> float:
+        """Return a factor for guides: words of the program, such as ``script``, are rare in other entries."""
+        if not self._guides:
+            return 1.0
+        others = [index for index in self._indexes if index is not self._guides]
+        size = sum(index.size for index in others)
+        factor = GUIDE_WEIGHT
+        for word in words:
+            here = (self._guides.count(word, "") + 0.5) / (self._guides.size + 1)
+            there = (sum(index.count(word, "") for index in others) + 0.5) / (size + 1)
+            factor *= (here / there) ** PROGRAM_POWER
+        return min(max(factor, MIN_PROGRAM), MAX_PROGRAM)
+
+    def _found(self, word: str) -> int:
+        return sum(index.count(word) for index in self._indexes)
+
+    def _rarity(self, found: int) -> float:
+        """Return the weight of a word that is in so many entries; at most 1."""
+        total = sum(index.size for index in self._indexes)
+        return max(MIN_RARITY, log((total + 1) / (found + 1)) / log(total + 1)) if total else 1.0
+
+    def corrected(self, query: str) -> str:
+        """Replace each unknown word by the most similar known word, or remove it if there is none."""
+        unknown = [word for word in words_of(query) if not self._knows(word)]
+        for word in unknown:
+            near = [each for each in closest(word, self._words, 1) if _likeness(word, each) >= MIN_LIKENESS]
+            query = re.sub(rf"(?i)\b{word}\b ?", f"{near[0]} " if near else "", query)
+        return query.strip() if unknown else query
+
+    def _knows(self, word: str) -> bool:
+        owned = (words for owner in self._owners.values() for words in owner.names)
+        return (
+            stem(word) in self._meanings
+            or word in frozenset().union(*owned)
+            or any(index.has(word) for index in self._indexes)
+        )
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        said = (word for phrase in PHRASES for word in words_in(phrase))
+        return frozenset(said).union(self._said, *(index.words for index in self._indexes))
 
 
 _HOW_TO_LIST = "lua_list_docs() and `kosmolua docs` list the pages"
 _MARK = "\x01"
-_WORD = re.compile(r'"(\w+)"')
 _MARKUP = re.compile(r"[`*|#[]")
 _CANDIDATES = f"""
-select rowid, highlight(entries, 1, '{_MARK}', ''), effect from entries where rowid in (
-    select rowid from entries where entries match ?1 and rank match 'bm25(0, 10, 9, 4, 1, 0, 0)'
-    order by rank limit {MAX_CANDIDATES}
-) and entries match ?1"""
+select rowid from entries where entries match ? and rank match 'bm25(0, 10, 9, 4, 1, 0, 0)'
+order by rank limit {MAX_CANDIDATES}"""
+_ENTRY = "select page, summary, effect, names, summary, parts, text || ' ' || code from entries where rowid = ?"
+_COUNT = "select count(*) from entries where entries match ?"
 _HIT = f"""
 select page, summary, snippet(entries, 4, '{_MARK}', '', '...', {SNIPPET_WORDS})
 from entries where entries match ? and rowid = ?"""
 
 
 def _connect() -> Connection:
-    """Open a database in memory, with the empty tables of a search index."""
+    """Open a database in memory, with the empty table of a search index."""
     try:
         import sqlite3
     except ImportError:
@@ -294,7 +398,7 @@ def _connect() -> Connection:
 
 
 def make_tables(database: Connection) -> None:
-    """Create the empty tables of a search index.
+    """Create the empty table of a search index.
 
     Raises:
         DocNotFound: This SQLite has no FTS5.
@@ -308,10 +412,9 @@ def make_tables(database: Connection) -> None:
         raise DocNotFound(problem, hint=_HOW_TO_LIST) from None
 
 
-def fill(database: Connection, entries: Iterable[IndexEntry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
-    """Write entries and pairs of words and synonyms into the tables of a search index."""
+def fill(database: Connection, entries: Iterable[IndexEntry]) -> None:
+    """Write entries into the table of a search index."""
     database.executemany("insert into entries values (?, ?, ?, ?, ?, ?, ?)", map(_row, entries))
-    database.executemany("insert into meanings values (?, ?)", meanings)
 
 
 def _row(entry: IndexEntry) -> tuple[str, ...]:
@@ -330,27 +433,52 @@ def _prefix(word: str) -> str:
     return _literal(word) + ("*" if len(word) >= MIN_PREFIX else "")
 
 
-def _numbers(rows: Iterable[int]) -> str:
-    return ",".join(map(str, rows))
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(map(stem, words_in(text)))
 
 
-def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[str, float]:
+def _precision(words: frozenset[str], meant: frozenset[str]) -> float:
+    """Return which share of some words, common ones aside, a query means."""
+    told = words - COMMON_WORDS
+    return len(told & meant) / len(told) if told else 0.0
+
+
+def _score(entry: _Read, terms: Sequence[_Term], meant: frozenset[str], owner: Owner, own: frozenset[str]) -> float:
+    """Return how well an entry fits a query that means the words ``meant``, and names its owner by the words ``own``.
+
+    Two parts count: how much of the query is in the entry, and how much of its name or summary is asked for.
+    """
+    wanted = [term for term in terms if term.word not in own]
+    total = sum(term.rarity for term in wanted)
+    share = sum(term.weight(entry.stems) for term in wanted) / total if total else 0.0
+    if share < MIN_SHARE and not own:
+        return 0.0
+    names = entry.stems["names"].difference(*(map(stem, name) for name in owner.names))
+    precision = _precision(names, meant)
+    if entry.is_document:  # a service's names are often no words, so that its sentence counts as well
+        precision = max(precision, _precision(entry.stems["summary"], meant))
+    return share + (PRECISION_WEIGHT * precision) + (NAMED_WEIGHT if own else 0)
+
+
+def _likeness(word: str, other: str) -> float:
+    return SequenceMatcher(None, word, other).ratio()
+
+
+def _weights_of_effects(query: str, terms: Sequence[_Term]) -> dict[str, float]:
     """Return a factor for the scores of each effect: a question seldom means a function that writes, a verb of change
     often.
     """
-    said = [[[word], *(_WORD.findall(each) for each in meant)] for word, meant in terms]
-    is_asked = only_asks(query) or not any(named[0] in CHANGES for meanings in said for named in meanings)
-    begins_with_change = bool(said) and any(len(named) == 1 and named[0] in CHANGES for named in said[0])
+    said = [{term.word, *(words[0] for words, _ in term.meanings if len(words) == 1)} for term in terms]
+    begins_with_change = bool(said[0] & CHANGES) or (is_order(query, terms[0].word) and not said[0] & READING)
+    verbs = {verb for term in terms for verb in (term.word, *(words[0] for words, _ in term.meanings))}
+    is_asked = only_asks(query) or not (begins_with_change or verbs & CHANGES)
+    write = UNLIKELY_WEIGHT if is_asked else 1.0
     return {
-        "": GUIDE_WEIGHT,
+        "": INTEGRATION_WEIGHT,
         "read": UNLIKELY_WEIGHT if begins_with_change and not is_asked else 1.0,
-        "write": UNLIKELY_WEIGHT if is_asked else 1.0,
+        "write": write,
+        "destroy": write * (1.0 if any(words & DESTROYING for words in said) else DESTROY_WEIGHT),
     }
-
-
-def _rarity(found: int, total: int) -> float:
-    """Return the weight of a word that is in ``found`` of ``total`` entries, at most 1."""
-    return max(MIN_RARITY, log((total + 1) / (found + 1)) / log(total + 1)) if total else 1.0
 
 
 def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str, str]]:
@@ -365,13 +493,18 @@ def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str
             yield " ".join(words_in(word)), said
 
 
-def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[IndexEntry]:
-    """Yield an entry for each guide, integration and Python function, without integrations that cannot be loaded."""
+def entries_of_guides() -> Iterator[IndexEntry]:
+    """Yield an entry for each guide and for each of its sections."""
     for name in pages.NAMES:
         page = GuidePage(name)
-        sections = markdown.read(page.full()).sections
-        text = "\n\n".join(f"{heading}.\n{body}" for heading, body in sections.items())
-        yield IndexEntry(name, name, page.summary, " ".join(sections), text)
+        document = markdown.read(page.full())
+        yield IndexEntry(name, name, page.summary, " ".join(document.sections), document.introduction, GUIDE)
+        for heading, body in document.sections.items():
+            yield IndexEntry(name, f"{name} {heading}", page.summary, "", body, GUIDE)
+
+
+def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[IndexEntry]:
+    """Yield an entry for each integration and Python function, without integrations that cannot be loaded."""
     for name in catalog.names():
         try:
             outline, prose = outlines.of(name), catalog.prose(name)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kosmolua.docs import markdown
 from kosmolua.docs.outline import Outline, Sketch, outline_of
 from kosmolua.docs.pages import Page
-from kosmolua.docs.signatures import typed
+from kosmolua.docs.signatures import named, typed
 from kosmolua.schema import luacats
+from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SERVERS, lua_path, page_of
 from kosmolua.schema.types import Record
@@ -133,7 +134,7 @@ class SectionsPage(Page):
 class SectionPage(Page):
     """The page of a section: of an OpenAPI document, or of tools of an MCP server."""
 
-    poorer = ("brief",)
+    poorer = ("signatures", "brief")
 
     integration: Integration
     section: str
@@ -162,10 +163,23 @@ class SectionPage(Page):
         how = f"lua_search_docs finds functions of {page_of(self.integration.name)}"
         return fitting[0] if fitting else _shortened(texts[-1], how)
 
-    full = brief
+    def full(self) -> str:
+        """Return the signatures with the summaries; if that is too long, without types, else as :meth:`brief`."""
+        if len(whole := self._listed(typed, summarized=True)) <= MAX_PAGE:
+            return whole
+        how = f"read {self.name} with detail signatures"
+        shorter = f"{self._listed(named, summarized=True)}\n\n(Types are left out: {how}.)"
+        return shorter if len(shorter) <= MAX_PAGE else f"{self.brief()}\n\n(Parameters are left out: {how}.)"
 
     def signatures(self) -> str:
-        lines = [f"- `{typed(self.integration.functions[name])}`" for name in self.functions]
+        return self._listed(typed, summarized=False)
+
+    def _listed(self, signature: Callable[[Function], str], *, summarized: bool) -> str:
+        lines = [
+            f"- `{signature(self.integration.functions[name])}`"
+            + (f" ({sketch.effect}): {sketch.summary}" if summarized else "")
+            for name, sketch in self.functions.items()
+        ]
         return f"{self._head}\n\n" + "\n".join(lines)
 
     def types(self) -> str:

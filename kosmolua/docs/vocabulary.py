@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MAX_QUERY = 300
 """The most characters of a query that are read."""
@@ -25,6 +26,11 @@ COMMON_WORDS = frozenset(_COMMON.split()) - {"who"}
 _MEANINGS = """
 cancel: abort kill stop terminate interrupt halt
 create: add make new launch provision register attach connect host install setup introduce
+message: sms text
+retrieve: get list
+fetch: get list
+patch: update change edit modify set append
+create: send post submit generate buy purchase
 create issue: open file report raise submit
 add: attach create insert append mount include
 put: upload write save store commit
@@ -147,9 +153,11 @@ branch: git
 command: entrypoint dockerfile
 """
 _CHANGING = """
-cancel close create delete link merge remove replace rerun restart resume rollback scale set suspend trigger unlink
+add cancel close create delete link merge remove replace rerun restart resume rollback scale set suspend trigger unlink
 update
 """
+READING = frozenset({"find", "get", "grep", "list", "log", "read", "search", "tail"})
+DESTROYING = frozenset({"cancel", "delete", "overwrite", "remove", "replace"})
 CHANGES = frozenset(_CHANGING.split())
 """Verbs with which the names of functions that change something begin. A synonym of one counts like the verb."""
 PHRASES = {
@@ -291,6 +299,7 @@ _ASKING = re.compile(
 )
 
 
+_ORDER = re.compile(r"\W*(\w+)\s+(?:an?|the|my|our|this|all|every|each)\b", re.IGNORECASE)
 _EMPTY_IN_QUESTIONS = frozenset({"run", "runs", "running", "set", "start", "open", "who"})
 """Words with little meaning in a query that is a question, and so requests no action."""
 
@@ -312,6 +321,24 @@ def words_in(text: str) -> list[str]:
 def singular(word: str) -> str:
     """Return an English noun without its plural ending, to compare words: ``status`` gives ``statu``."""
     return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
+
+
+@lru_cache(4096)
+def stem(word: str) -> str:
+    """Return an English word without its ending, to compare words: ``cancelling`` gives ``cancel``."""
+    if word.endswith("ies") and len(word) > 4:
+        word = f"{word[:-3]}y"
+    elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    for ending in ("ment", "ing", "ed"):
+        if word.endswith(ending) and _SYLLABLE.search(word.removesuffix(ending)):
+            word = word.removesuffix(ending)
+            break
+    word = word.removesuffix("e") if len(word) > 3 else word
+    return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
+
+
+_SYLLABLE = re.compile(r"[aeiouy].*[^aeiou]$")
 
 
 def content_words(sentence: str) -> list[str]:
@@ -344,6 +371,12 @@ def number_in(query: str) -> str | None:
     if _SINGLE.intersection(words) and not only_asks(query):
         return "get"
     return "list" if any(len(word) > MIN_PLURAL and _PLURAL.search(word) for word in words) else None
+
+
+def is_order(query: str, verb: str) -> bool:
+    """Return True if a query begins like an order, such as ``star a repository`` with the verb ``star``."""
+    found = _ORDER.match(query)
+    return found is not None and found[1].lower() == verb
 
 
 def only_asks(query: str) -> bool:

@@ -381,9 +381,8 @@ def _server(operation: Operation) -> Json:
 
 def _entry(each: Built) -> IndexEntry:
     operation = each.operation
-    parameters = " ".join(field.name for field in operation.fields)
-    words = " ".join(filter(None, [operation.id, operation.key, operation.tag, cleaned(operation.about)]))
-    return IndexEntry(each.name, each.name, each.summary, parameters, words, each.effect)
+    parts = [operation.tag, *naming.fixed_segments(operation.path), *(field.name for field in operation.fields)]
+    return IndexEntry(each.name, each.name, each.summary, " ".join(parts), cleaned(operation.about), each.effect)
 
 
 def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,7 @@ from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.luacats import records_by_depth
 from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.names import page_of
 from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class DocumentFunctions:
     def index(self) -> Index:
         from kosmolua.docs.search import Index
 
-        return Index.over(self._store.database, self._owner)
+        return Index(self._store.database, page_of(self._owner))
 
     @property
     def document(self) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -29,6 +30,9 @@ _SLOT = re.compile(r"\{\+?([^{}]+)\}")
 _ENDS_IN_SLOT = re.compile(r"/\{\+?([^{}/]+)\}$")
 _SUFFIX = re.compile(r"\.(json|xml)$")
 """Matches the suffix of path templates such as ``/calls/{id}.json``."""
+_ENDS = ("before", "until", "end", "to")
+_RANGE = re.compile(rf"(?:(\w+)_)?(after|since|start|from|{'|'.join(_ENDS)})(?:_(?:time|date|at))?")
+"""Matches the names of query parameters for the beginning or the end of a range of times."""
 _IDS = ("id", "uuid", "sid", "gid", "number", "slug", "key", "name", "login")
 
 
@@ -84,7 +88,7 @@ class Simulator:
         reply = kept if kept is not None else self._samples.of(detail["result"]["schema"], seed)
         reply = _with_known(reply, slots, item)
         if request.method == "GET":
-            return _answer(200, self._listed(path, detail, reply) if not is_item else reply)
+            return _answer(200, reply if is_item else self._listed(path, reply, _query(request)))
         reply = _echoed(reply, body, self._samples.fits, detail["result"]["schema"])
         reply = self._store(request, detail, body, reply)
         return _answer(200, reply)
@@ -130,14 +134,14 @@ class Simulator:
     def _kept(self, path: str) -> Json:
         return self._collections.get(path.rpartition("/")[0], {}).get(unquote(path.rpartition("/")[2]))
 
-    def _listed(self, path: str, detail: Mapping[str, Any], reply: Json) -> Json:
-        """Return the reply with created items in front and without deleted ones."""
+    def _listed(self, path: str, reply: Json, asked: Mapping[str, str]) -> Json:
+        """Return the reply with created items in front, and without deleted ones and those that a query leaves out."""
         made = [*self._collections.get(path, {}).values()]
         place = _place_of_list(reply)
         if place is None:
             return reply
         items: Any = reply if place == "" else reply[place]  # type: ignore[index,call-overload]
-        whole = [*self._own_items(made, items), *self._left(path, items)]
+        whole = _within([*self._own_items(made, items), *self._left(path, items)], asked)
         return whole if place == "" else {**reply, place: whole}  # type: ignore[dict-item]
 
     def _own_items(self, made: list[Json], items: list[Json]) -> list[Json]:
@@ -163,9 +167,8 @@ class Simulator:
         first = _with_known(self._samples.of(schema, path), _slots(request, detail["path"]))
         items = self._samples.items(schema, recipe.items, path, ITEMS)
         made = [*self._collections.get(path, {}).values()]
-        items = [*self._own_items(made, items), *self._left(path, items)]
-        asked = {name: value for name, value in request.query if isinstance(value, str)}
-        asked |= dict(parse_qsl(urlsplit(request.url).query))
+        asked = _query(request)
+        items = _within([*self._own_items(made, items), *self._left(path, items)], asked)
         size = _number(asked.get(recipe.size, ""), recipe.usual or PAGE)
         start = self._start(recipe, asked, items, size)
         shown, rest = items[start : start + size], items[start + size :]
@@ -200,6 +203,45 @@ class Simulator:
             place for place, each in enumerate(items) if isinstance(each, dict) and str(each.get(recipe.field)) == given
         ]
         return places[0] + 1 if places else len(items)
+
+
+def _query(request: Request) -> dict[str, str]:
+    asked = {name: value for name, value in request.query if isinstance(value, str)}
+    return asked | dict(parse_qsl(urlsplit(request.url).query))
+
+
+def _within(items: list[Json], asked: Mapping[str, str]) -> list[Json]:
+    """Return the items whose times are in the ranges of a query, such as ``createdAfter`` and ``endTime``."""
+    for name, value in asked.items():
+        found, limit = _RANGE.fullmatch(snake(name)), _moment(value)
+        if found and limit:
+            is_end = found[2] in _ENDS
+            times = [_time_of(each, found[1] or "") for each in items]
+            items = [
+                each
+                for each, time in zip(items, times, strict=True)
+                if time is None or (time <= limit if is_end else time >= limit)
+            ]
+    return items
+
+
+def _time_of(item: Json, event: str) -> datetime | None:
+    """Return the time of an event, such as ``created``, in an item, which can be wrapped: the first whose name fits."""
+    if not isinstance(item, dict):
+        return None
+    inner = [each for value in item.values() if isinstance(value, dict) for each in value.items()]
+    times = ((snake(name), _moment(value)) for name, value in [*item.items(), *inner])
+    return next((time for name, time in times if time and name.startswith(event)), None)
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str) or value[4:5] != "-":
+        return None
+    try:
+        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _counted_on(text: str, more: int) -> str:

@@ -1,7 +1,7 @@
 """Questions as agents word them, each with the pages that answer it. They were written before the ranking was changed.
 
 ``CURATED`` asks for functions written in Python, ``DOCUMENTED`` for operations of OpenAPI documents, and ``GUIDES`` for
-guides. Several right pages have a space between them; operations are ``INTEGRATION METHOD /path``, with ``|`` between them.
+guides. Several right pages have a space between them; operations are ``INTEGRATION METHOD /path``, with a bar between.
 """
 
 from __future__ import annotations

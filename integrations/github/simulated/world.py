@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -19,6 +20,9 @@ _LABELS = ("bug", "help wanted", "docs")
 _PEOPLE = ("octocat", "lovelace", "hopper")
 _PARTS = ("issues", "comments", "pulls", "runs", "files")
 """The kinds of data that requests can change. Each is stored by repository, and comments by repository and issue."""
+
+_OF_A_SERVICE = re.compile(r"acme/[a-z]+-(?:api|site|worker|nightly|internal)(?:-[a-z0-9]+)*")
+"""The names of the repositories that the services of the simulated Render run. Lists leave them out."""
 
 T = TypeVar("T")
 
@@ -55,6 +59,8 @@ class World:
     def visible(self, full_name: str, *, signed_in: bool) -> Thing | None:
         """Return the repository with this name, ignoring case, or None if the request cannot read such a repository."""
         wanted = full_name.lower()
+        if _OF_A_SERVICE.fullmatch(wanted):
+            return _repo("acme", wanted.partition("/")[2], 2, "Runs on Render", "Python", stars=0)
         repo = next((each for name, each in self.repos.items() if name.lower() == wanted), None)
         return repo if repo and (signed_in or not repo["private"]) else None
 

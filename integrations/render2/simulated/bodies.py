@@ -11,20 +11,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from .demands import FLAG, NUMBER, TEXT, Demand, a, anything, at_least_one, between, either, listing, or_null, record
+from .demands import (
+    FLAG,
+    MOUNT_PATH,
+    NUMBER,
+    REPO,
+    SCHEDULE,
+    TEXT,
+    Demand,
+    a,
+    anything,
+    at_least_one,
+    between,
+    either,
+    listing,
+    or_null,
+    record,
+)
 from .seeds.services import TYPES
 
 RUNTIMES = ("docker", "elixir", "go", "node", "python", "ruby", "rust", "image")
 
 
-def a_paid_plan(value: object, where: str) -> str | None:
-    """Return what is wrong with a plan that must be a paid one, or None if nothing is wrong.
-
-    Every name except ``free`` is accepted, since Render's names of plans change.
-    """
-    return f"{where} must not be free" if value == "free" else TEXT(value, where)
-
-
+_PAID_PLANS = ("starter", "standard", "pro", "pro_plus", "pro_max", "pro_ultra")
+PAID_PLAN = a(str, *_PAID_PLANS)
+_PLAN = a(str, *_PAID_PLANS, "starter_plus", "standard_plus", "free", "custom")
 _SWITCH = a(str, "yes", "no")
 _IMAGE = record({"imagePath": TEXT, "ownerId": TEXT}, {"registryCredentialId": TEXT})
 _COMMANDS: dict[str, Demand] = {"buildCommand": TEXT, "startCommand": TEXT}
@@ -38,7 +49,7 @@ _CRITERION = record({"enabled": FLAG, "percentage": NUMBER})
 AUTOSCALING = record(
     {"enabled": FLAG, "min": NUMBER, "max": NUMBER, "criteria": record({"cpu": _CRITERION, "memory": _CRITERION})}
 )
-_DISK = record({"name": TEXT, "mountPath": TEXT}, {"sizeGB": at_least_one})
+_DISK = record({"name": TEXT, "mountPath": MOUNT_PATH}, {"sizeGB": at_least_one})
 HEADER = record({"path": TEXT, "name": TEXT, "value": TEXT})
 ROUTE = record({"type": a(str, "redirect", "rewrite"), "source": TEXT, "destination": TEXT}, {"priority": NUMBER})
 
@@ -56,7 +67,7 @@ _ACCESS: dict[str, Demand] = {
 _SITE = _PREVIEWS | _ACCESS | {"buildCommand": TEXT, "publishPath": TEXT}
 _SCALED = _PREVIEWS | {"preDeployCommand": TEXT, "maxShutdownDelaySeconds": between(1, 300)}
 _WEB = _ACCESS | {
-    "plan": TEXT,
+    "plan": _PLAN,
     "healthCheckPath": TEXT,
     "maintenanceMode": record({"enabled": FLAG, "uri": TEXT}),
 }
@@ -64,7 +75,7 @@ _RUNTIME: dict[str, Demand] = {"runtime": a(str, *RUNTIMES), "env": a(str, *RUNT
 _NEW = _RUNTIME | {
     "envSpecificDetails": either(record(_COMMANDS), record({}, _DOCKER)),
     "region": REGION,
-    "plan": a_paid_plan,
+    "plan": PAID_PLAN,
 }
 _NEW_SCALED = _NEW | _SCALED | {"numInstances": at_least_one, "autoscaling": AUTOSCALING, "disk": _DISK}
 _NEW_DETAILS = {
@@ -72,11 +83,11 @@ _NEW_DETAILS = {
     "web_service": record({}, _NEW_SCALED | _WEB),
     "private_service": record({}, _NEW_SCALED),
     "background_worker": record({}, _NEW_SCALED),
-    "cron_job": record({"schedule": TEXT}, _NEW),
+    "cron_job": record({"schedule": SCHEDULE}, _NEW),
 }
 _CHANGED = _RUNTIME | {
     "envSpecificDetails": either(record({}, _COMMANDS), record({}, _DOCKER)),
-    "plan": a_paid_plan,
+    "plan": PAID_PLAN,
 }
 _CACHE = record({"profile": a(str, "no-cache", "origin-controlled", "origin-controlled-all")})
 _CHANGED_DETAILS = {
@@ -84,10 +95,10 @@ _CHANGED_DETAILS = {
     "web_service": record({}, _CHANGED | _SCALED | _WEB | {"cache": _CACHE}),
     "private_service": record({}, _CHANGED | _SCALED),
     "background_worker": record({}, _CHANGED | _SCALED),
-    "cron_job": record({}, _CHANGED | {"schedule": TEXT}),
+    "cron_job": record({}, _CHANGED | {"schedule": SCHEDULE}),
 }
 _TOP: dict[str, Demand] = {
-    "repo": TEXT,
+    "repo": REPO,
     "branch": TEXT,
     "image": _IMAGE,
     "rootDir": TEXT,

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from kosmolua.plugin import AbsolutePath, Schedule, Url
+
 Demand: TypeAlias = Callable[[object, str], "str | None"]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
@@ -91,6 +93,15 @@ def or_null(demand: Demand) -> Demand:
     return lambda value, where: None if value is None else demand(value, where)
 
 
+def written(form: AbsolutePath | Schedule | Url) -> Demand:
+    """Return a check that accepts texts in a notation, such as that of schedules."""
+
+    def demand(value: object, where: str) -> str | None:
+        return None if isinstance(value, str) and form.holds(value) else f"{where} must be like {form.like}"
+
+    return demand
+
+
 def anything(value: object, where: str) -> str | None:
     """Accept any value: return None, which means that nothing is wrong."""
     return None
@@ -114,3 +125,4 @@ def a_time(value: object, where: str) -> str | None:
 
 
 TEXT, FLAG, NUMBER = a(str), a(bool), a(int)
+MOUNT_PATH, REPO, SCHEDULE = written(AbsolutePath()), written(Url()), written(Schedule())

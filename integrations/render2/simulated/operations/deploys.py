@@ -75,6 +75,8 @@ def rollback_deploy(world: World, call: Call) -> Reply:
     """Simulate Render's endpoint ``POST /services/{service_id}/rollback``."""
     body = demanded(_ROLLBACK, call.body)
     service, earlier = _deploy(world, call, body["deployId"])
+    if earlier["status"] not in ("live", "deactivated"):
+        raise Refusal(400, f"the deploy is {earlier['status']}, and only one that was live can be rolled back to")
     source: Thing = {name: earlier[name] for name in ("commit", "image") if name in earlier}
     return Reply(201, world.add_deploy(service, "rollback", source, call.ending)[0])
 
