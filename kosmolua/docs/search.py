@@ -137,7 +137,7 @@ class Owner(NamedTuple):
 NOBODY = Owner(())
 
 
-class _Read(NamedTuple):
+class _IndexedEntry(NamedTuple):
     """An entry, as the ranking needs it: the stems of the words in each column."""
 
     page: str
@@ -207,7 +207,7 @@ class Index:
         database.execute("commit")
         return cls(database)
 
-    def candidates(self, terms: Sequence[_Term]) -> Iterator[tuple[int, _Read]]:
+    def candidates(self, terms: Sequence[_Term]) -> Iterator[tuple[int, _IndexedEntry]]:
         """Yield the entries to rank, with their numbers: if many have every word, only these, for speed."""
         rows: dict[int, None] = {}
         literal, all_ways = [_prefix(term.word) for term in terms], [term.expression for term in terms]
@@ -222,10 +222,10 @@ class Index:
         shown = " ".join(snippet.replace(_MARK, "").split()) if _MARK in snippet else ""
         return Hit(self._owner + page, summary, shown)
 
-    def _read(self, row: int) -> _Read:
+    def _read(self, row: int) -> _IndexedEntry:
         [(page, summary, effect, *texts)] = self._select(_ENTRY, row)
         stems = {column: _stems(text) for column, text in zip(COLUMN_WEIGHTS, texts, strict=True)}
-        return _Read(self._owner + page, summary, effect, bool(self._owner), stems)
+        return _IndexedEntry(self._owner + page, summary, effect, bool(self._owner), stems)
 
     def _count(self, word: str, columns: str = "{names summary} :") -> int:
         """Return how many entries have a word in these columns."""
@@ -443,7 +443,9 @@ def _precision(words: frozenset[str], meant: frozenset[str]) -> float:
     return len(told & meant) / len(told) if told else 0.0
 
 
-def _score(entry: _Read, terms: Sequence[_Term], meant: frozenset[str], owner: Owner, own: frozenset[str]) -> float:
+def _score(
+    entry: _IndexedEntry, terms: Sequence[_Term], meant: frozenset[str], owner: Owner, own: frozenset[str]
+) -> float:
     """Return how well an entry fits a query that means the words ``meant``, and names its owner by the words ``own``.
 
     Two parts count: how much of the query is in the entry, and how much of its name or summary is asked for.

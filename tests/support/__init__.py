@@ -34,6 +34,7 @@ Runs and questions:
     recordings: recordings of long ago, or of another version
     records: records of calls
     random_scripts: scripts made by hypothesis
+    agent_questions: questions as agents word them, with the pages that answer them
     questions: questions of everyday, with the pages that answer them
     identifiers: identifiers of parametrized tests
 """
