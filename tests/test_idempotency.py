@@ -175,6 +175,8 @@ def test_each_write_has_a_key_of_its_own(write: Write, tmp_path: Path, *, is_rec
     assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", key) for key in till.keys)
 
 
+SERVICE = {"service_id": "srv-cabc12345678"}
+ISSUE = {"repo": "ann/notes", "number": 7}
 CURATED: list[tuple[str, dict[str, Any], tuple[int, Any], tuple[int, Any]]] = [
     ("render2.delete_service", {"service_id": "srv-cabc12345678"}, (404, {}), (200, {"id": "srv-cabc12345678"})),
     ("render2.delete_disk", {"disk_id": "dsk-cabc12345678"}, (404, {}), (200, {"id": "dsk-cabc12345678"})),
@@ -186,6 +188,20 @@ CURATED: list[tuple[str, dict[str, Any], tuple[int, Any], tuple[int, Any]]] = [
         (200, {"merged": True, "merge_commit_sha": "abc"}),
         (200, {"merged": False}),
     ),
+    ("render2.delete_postgres", {"postgres_id": "dpg-cabc12345678-a"}, (404, {}), (200, {"id": "dpg-cabc12345678-a"})),
+    ("render2.delete_env_var", {**SERVICE, "key": "MODE"}, (404, {}), (200, {"key": "MODE", "value": "off"})),
+    ("render2.delete_secret_file", {**SERVICE, "name": "a.pem"}, (404, {}), (200, {"name": "a.pem"})),
+    ("render2.suspend_service", SERVICE, (200, {"suspended": "suspended"}), (200, {"suspended": "not_suspended"})),
+    (
+        "github.close_issue",
+        {**ISSUE, "reason": "not_planned"},
+        (200, {"state": "closed", "state_reason": "not_planned"}),
+        (200, {"state": "closed", "state_reason": "completed"}),
+    ),
+    ("github.close_issue", ISSUE, (200, {"state": "closed", "pull_request": {}}), (200, {"state": "open"})),
+    ("github.reopen_issue", ISSUE, (200, {"state": "open"}), (200, {"state": "closed"})),
+    ("github.add_labels", {**ISSUE, "labels": ["Bug"]}, (200, {"labels": [{"name": "bug"}]}), (200, {"labels": []})),
+    ("github.remove_label", {**ISSUE, "label": "Bug"}, (200, {"labels": []}), (200, {"labels": [{"name": "bug"}]})),
 ]
 """Writes of the curated integrations that can be read back: arguments, the answer if they were done, and if not."""
 

@@ -72,7 +72,14 @@ def create_comment(
     return _comment(thing_of(reply))
 
 
-@integration.writes
+def _closed(hub: Hub, /, *, repo: RepoName, number: IssueNumber, reason: str = "completed") -> Issue | None:
+    """Return the issue if it is closed for this reason."""
+    issue = _found(hub, repo, number)
+    is_done = issue["state"] == "closed" and (issue["is_pull_request"] or issue["state_reason"] == reason)
+    return issue if is_done else None
+
+
+@integration.writes(was_done=_closed)
 def close_issue(
     hub: Hub,
     /,
@@ -87,13 +94,26 @@ def close_issue(
     return _changed(hub, repo, number, {"state": "closed", "state_reason": reason})
 
 
-@integration.writes
+def _open(hub: Hub, /, *, repo: RepoName, number: IssueNumber) -> Issue | None:
+    """Return the issue if it is open."""
+    issue = _found(hub, repo, number)
+    return issue if issue["state"] == "open" else None
+
+
+@integration.writes(was_done=_open)
 def reopen_issue(hub: Hub, /, *, repo: RepoName, number: IssueNumber) -> Issue:
     """Open a closed issue or pull request again."""
     return _changed(hub, repo, number, {"state": "open"})
 
 
-@integration.writes
+def _labelled(hub: Hub, /, *, repo: RepoName, number: IssueNumber, labels: list[str]) -> Labels | None:
+    """Return the labels if all of these are among them. GitHub does not distinguish upper and lower case."""
+    found = _found(hub, repo, number)["labels"]
+    is_done = {each.lower() for each in labels} <= {each.lower() for each in found}
+    return {"labels": found} if is_done else None
+
+
+@integration.writes(was_done=_labelled)
 def add_labels(
     hub: Hub,
     /,
@@ -108,7 +128,13 @@ def add_labels(
     return {"labels": [text(each, "name") for each in things_of(reply)]}
 
 
-@integration.destroys
+def _unlabelled(hub: Hub, /, *, repo: RepoName, number: IssueNumber, label: str) -> Labels | None:
+    """Return the labels if this one is not among them."""
+    found = _found(hub, repo, number)["labels"]
+    return {"labels": found} if label.lower() not in (each.lower() for each in found) else None
+
+
+@integration.destroys(was_done=_unlabelled)
 def remove_label(
     hub: Hub, /, *, repo: RepoName, number: IssueNumber, label: Annotated[str, "The label's name.", non_empty()]
 ) -> Labels:
@@ -116,6 +142,11 @@ def remove_label(
     owner, name = parts_of(repo)
     reply = hub.api.delete(_ISSUE + "/labels/{label}", owner=owner, repo=name, number=number, label=label)
     return {"labels": [text(each, "name") for each in things_of(reply)]}
+
+
+def _found(hub: Hub, repo: str, issue: int) -> Issue:
+    owner, name = parts_of(repo)
+    return shaped(thing_of(hub.api.get(_ISSUE, owner=owner, repo=name, number=issue)))
 
 
 def _changed(hub: Hub, repo: str, issue: int, changes: Thing) -> Issue:

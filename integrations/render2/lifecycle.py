@@ -7,7 +7,7 @@ from kosmolua.plugin import between
 from .account import integration
 from .parameters import ServiceId
 from .render import Render
-from .wire import Thing
+from .wire import Thing, thing_of
 
 
 class Accepted(TypedDict):
@@ -37,7 +37,13 @@ def delete_service(render: Render, /, *, service_id: ServiceId) -> DeletedServic
     return {"service_id": service_id, "deleted": True}
 
 
-@integration.writes
+def _suspended(render: Render, /, *, service_id: ServiceId) -> Accepted | None:
+    """Return the result of the order if the service is suspended."""
+    is_done = thing_of(render.api.get("/services/{service_id}", service_id=service_id)).get("suspended") == "suspended"
+    return {"service_id": service_id, "accepted": True} if is_done else None
+
+
+@integration.writes(was_done=_suspended)
 def suspend_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
     """Stop a service without deleting it; it answers no requests until it is resumed."""
     return _ordered(render, service_id, "suspend")

@@ -175,7 +175,13 @@ def update_postgres(
     return _one(render.api.patch(_DATABASE, json=body, postgres_id=postgres_id))
 
 
-@integration.destroys
+def _deleted(render: Render, /, *, postgres_id: PostgresId) -> DeletedPostgres | None:
+    """Return the result of the deletion if it was done."""
+    is_gone = render.is_gone(_DATABASE, postgres_id=postgres_id)
+    return {"postgres_id": postgres_id, "deleted": True} if is_gone else None
+
+
+@integration.destroys(was_done=_deleted)
 def delete_postgres(render: Render, /, *, postgres_id: PostgresId) -> DeletedPostgres:
     """Delete a Postgres database permanently, with its data, its replicas and its backups."""
     render.api.delete(_DATABASE, postgres_id=postgres_id)

@@ -61,7 +61,7 @@ class Render:
         return self._workspaces[service_id]
 
     def is_gone(self, path: str, **ids: Any) -> bool:
-        """Return True if Render has nothing with an id that it has had: it was deleted, since no id is given twice."""
+        """Return True if Render has nothing with an id or a name that it has had: it was deleted."""
         try:
             self.api.get(path, **ids)
         except ApiError as error:

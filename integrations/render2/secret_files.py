@@ -68,7 +68,12 @@ def set_secret_file(
     return {"secret_file": _shaped(reply)}
 
 
-@integration.destroys
+def _deleted(render: Render, /, *, service_id: ServiceId, name: FileName) -> DeletedSecretFile | None:
+    """Return the result of the deletion if it was done."""
+    return {"name": name, "deleted": True} if render.is_gone(_FILE, service_id=service_id, name=name) else None
+
+
+@integration.destroys(was_done=_deleted)
 def delete_secret_file(render: Render, /, *, service_id: ServiceId, name: FileName) -> DeletedSecretFile:
     """Delete one secret file of a service."""
     render.api.delete(_FILE, service_id=service_id, name=name)

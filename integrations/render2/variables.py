@@ -94,7 +94,12 @@ def set_env_var(
     return {"env_var": cast(Variable, thing_of(render.api.put(_VARIABLE, json=body, service_id=service_id, key=key)))}
 
 
-@integration.destroys
+def _deleted(render: Render, /, *, service_id: ServiceId, key: VariableKey) -> DeletedVariable | None:
+    """Return the result of the deletion if it was done."""
+    return {"key": key, "deleted": True} if render.is_gone(_VARIABLE, service_id=service_id, key=key) else None
+
+
+@integration.destroys(was_done=_deleted)
 def delete_env_var(render: Render, /, *, service_id: ServiceId, key: VariableKey) -> DeletedVariable:
     """Delete one environment variable of a service."""
     render.api.delete(_VARIABLE, service_id=service_id, key=key)
