@@ -535,8 +535,9 @@ class Line:
     def enter(self) -> Place:
         if self.is_away:
             raise ConfigError("the store is away")
-        self.places.append(Place(self))
-        return self.places[-1]
+        place = Place(self)
+        self.places.append(place)
+        return place
 
 
 class Place:
