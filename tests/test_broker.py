@@ -90,7 +90,8 @@ def test_a_call_reaches_the_service_with_the_key(open_library: Open, sent: list[
     """The function's own request, with the account's credential, which only the transport would reveal."""
     assert open_library().call("library.list_books", {"limit": 3}) == {"ok": True}
     (request,) = sent
-    assert (request.line, request.query) == ("GET https://library.example/v1/books", (("limit", "3"),))
+    assert request.line == "GET https://library.example/v1/books"
+    assert request.query == (("limit", "3"),)
     assert request.headers["Authorization"].reveal() == f"Bearer {KEY}"
     assert KEY not in repr(request)
 
@@ -99,8 +100,13 @@ def test_a_call_is_noted(open_library: Open, journal: Journal) -> None:
     """The journal says who did what with which arguments, and the service's own name for it."""
     open_library().call("library.work.lib_lend", {"book": "b-1", "note": f"for {KEY}"})
     (line,) = journal()
-    assert (line["path"], line["account"], line["effect"]) == ("library.lend", "work", "write")
-    assert (line["status"], line["error"], line["attempts"], line["request_id"]) == ("ok", None, [200], "req-7")
+    assert line["path"] == "library.lend"
+    assert line["account"] == "work"
+    assert line["effect"] == "write"
+    assert line["status"] == "ok"
+    assert line["error"] is None
+    assert line["attempts"] == [200]
+    assert line["request_id"] == "req-7"
     assert line["arguments"] == {"book": "b-1", "note": "for ***"}
 
 
@@ -132,7 +138,8 @@ def test_policy_is_asked_before_arguments_are_looked_at(open_library: Open, sent
     runtime = open_library(approve=asked.append)
     assert refusal_of(runtime, "library.locked.list_books", {"nonsense": 1}).code == "denied"
     assert refusal_of(runtime, "library.home.lend", {"nonsense": 1}).code == "bad_arguments"
-    assert (asked, sent) == ([], [])
+    assert asked == []
+    assert sent == []
 
 
 def test_a_person_is_asked_about_bound_arguments(open_library: Open, sent: list[Request]) -> None:
@@ -142,7 +149,8 @@ def test_a_person_is_asked_about_bound_arguments(open_library: Open, sent: list[
     runtime = open_library(accounts=accounts, approve=lambda approval: asked.append(approval) or approval.path == "")
     runtime.call("library.list_books")
     refused = refusal_of(runtime, "library.lend", {"book": "b-1", "note": KEY})
-    assert (refused.code, len(sent)) == ("denied", 1)
+    assert refused.code == "denied"
+    assert len(sent) == 1
     assert asked == [
         Approval("library.lend", "home", "write", {"book": "b-1", "note": "***"}, "Lend a book.", number=1)
     ]
@@ -165,7 +173,9 @@ def test_the_budget_comes_first(open_library: Open, journal: Journal, sent: list
         end"""
     outcome = runtime.run(script)
     assert isinstance(outcome.error, LimitExceeded)
-    assert (outcome.error.limit, outcome.error.value, outcome.output) == ("calls", 3, "1\n2\n3\n")
+    assert outcome.error.limit == "calls"
+    assert outcome.error.value == 3
+    assert outcome.output == "1\n2\n3\n"
     assert [line["error"] for line in journal()] == ["bad_arguments", None, None, "limit_exceeded"]
     assert len(sent) == 2
 
@@ -174,7 +184,8 @@ def test_arguments_that_lua_could_not_send(open_library: Open, journal: Journal)
     """A function, a cycle or a NaN is refused by the same sentence as any wrong argument, and noted."""
     outcome = open_library().run("app.integrations.library.lend({ book = 'b', note = print })")
     assert isinstance(outcome.error, CallError)
-    assert (outcome.error.code, outcome.error.param) == ("bad_arguments", "note")
+    assert outcome.error.code == "bad_arguments"
+    assert outcome.error.param == "note"
     assert outcome.error.message.startswith("library.lend: note ")
     assert outcome.error.message.endswith(". Nothing was sent.")
     assert [(line["status"], line["error"]) for line in journal()] == [("refused", "bad_arguments")]
@@ -305,7 +316,9 @@ def test_an_integration_may_have_threads_of_its_own(open_library: Open, sent: li
 def test_a_plugin_may_have_codes_of_its_own(open_library: Open) -> None:
     """A CallError that a plugin raises reaches the script as it is, but for secrets."""
     error = refusal_of(open_library(), "library.fails", {"how": "own"})
-    assert (error.code, error.param, error.hint) == ("no_such_book", "book", "look again")
+    assert error.code == "no_such_book"
+    assert error.param == "book"
+    assert error.hint == "look again"
     assert error.message == "There is no such book for *** (look again)"
 
 
@@ -360,7 +373,8 @@ def test_a_result_that_is_too_large(open_library: Open, journal: Journal) -> Non
     runtime = open_library(limits=Limits(max_result=1000))
     outcome = runtime.run("return #app.integrations.library.returns({ what = 'big' })")
     assert isinstance(outcome.error, LimitExceeded)
-    assert (outcome.error.limit, outcome.error.value) == ("result", 1000)
+    assert outcome.error.limit == "result"
+    assert outcome.error.value == 1000
     assert [line["error"] for line in journal()] == ["limit_exceeded"]
 
 

@@ -71,7 +71,9 @@ def test_a_call_that_takes_too_long_can_be_caught(runtime: Runtime, tmp_path: Pa
     outcome = runtime.run(script, call_timeout=0.3, timeout=60)
     assert outcome.error is None
     ok, code, retryable, message = outcome.result
-    assert (ok, code, retryable) == (False, "timeout", True)
+    assert ok is False
+    assert code == "timeout"
+    assert retryable is True
     assert message.startswith("library.list_books took longer than 0.3 s")
     assert "raise it with --call-timeout" in message
     assert statuses(tmp_path) == [("failed", "timeout")]
@@ -149,7 +151,9 @@ def test_python_code_that_does_not_return_is_left_behind(lazy: Runtime) -> None:
     outcome = lazy.run(source, call_timeout=0.3)
     assert outcome.error is None
     ok, code, message, is_awake = outcome.result
-    assert (ok, code, is_awake) == (False, "timeout", True)
+    assert ok is False
+    assert code == "timeout"
+    assert is_awake is True
     assert message.startswith("lazy.read took longer than 0.3 s")
     assert outcome.warnings == ["lazy.read (call 1) did not end in time: its Python code still runs"]
     assert [call["status"] for call in outcome.calls] == ["failed", "ok"]

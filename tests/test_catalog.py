@@ -40,7 +40,9 @@ def catalog_of(*accounts: str, places: list[PluginFolder] | None = None, **more:
 def test_a_path_means_an_integration_an_account_and_a_function(path: str, account: str) -> None:
     """By short or full name, with or without an account, as Lua or the command line writes it."""
     target = catalog_of("work", "home", default="work").resolve(path)
-    assert (target.integration.name, target.account, target.function.name) == ("library", account, "lend")
+    assert target.integration.name == "library"
+    assert target.account == account
+    assert target.function.name == "lend"
     assert target.path == "library.lend"
 
 

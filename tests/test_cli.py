@@ -60,7 +60,9 @@ def test_a_simulated_call_in_lua_and_without(kosmolua: Program) -> None:
     script = "print(json.encode(app.integrations.render2.staging.get_current_user()))"
     by_lua = kosmolua("run", "--simulate", "-e", script)
     by_call = kosmolua("call", "render2.staging.get_current_user", "--simulate")
-    assert (by_lua.returncode, by_call.returncode, by_lua.stderr + by_call.stderr) == (0, 0, "")
+    assert by_lua.stderr + by_call.stderr == ""
+    assert by_lua.returncode == 0
+    assert by_call.returncode == 0
     assert json.loads(by_lua.stdout) == json.loads(by_call.stdout)
 
 
@@ -493,7 +495,8 @@ def test_json_of_a_success(kosmolua: Program) -> None:
     script = "print('hi') app.integrations.render2.list_owners() return 1, { a = 'b' }, nil, 2.5"
     printed = as_json(kosmolua("run", "--json", "--simulate", "-e", script), 0)
     assert printed["result"] == [1, {"a": "b"}, None, 2.5]
-    assert (printed["output"], printed["error"]) == ("hi\n", None)
+    assert printed["output"] == "hi\n"
+    assert printed["error"] is None
     (call,) = printed["calls"]
     assert call.pop("duration_ms") >= 0
     assert call == {
@@ -504,7 +507,8 @@ def test_json_of_a_success(kosmolua: Program) -> None:
         "error": None,
     }
     assert {"wall_ms", "cpu_ms", "memory_bytes", "calls", "output_bytes"} <= printed["usage"].keys()
-    assert (printed["usage"]["calls"], printed["usage"]["output_bytes"]) == (1, 3)
+    assert printed["usage"]["calls"] == 1
+    assert printed["usage"]["output_bytes"] == 3
 
 
 @pytest.mark.slow
@@ -520,13 +524,18 @@ def test_json_of_failures(kosmolua: Program, write: Write) -> None:
     }
     assert "job.lua:3: in main chunk" in failed["error"]["traceback"]
     limited = as_json(kosmolua("run", "--json", "-e", "print(1) while true do end", "--timeout", "0.3"), 124)
-    assert (limited["error"]["code"], limited["error"]["limit"], limited["output"]) == ("limit_exceeded", "wall", "1\n")
+    assert limited["error"]["code"] == "limit_exceeded"
+    assert limited["error"]["limit"] == "wall"
+    assert limited["output"] == "1\n"
     wrong_call = ("--no-check", "-e", "app.integrations.render2.get_service({})")
     called = as_json(kosmolua("run", "--json", "--simulate", *wrong_call), 1)
-    assert (called["error"]["code"], called["error"]["param"]) == ("bad_arguments", "service_id")
+    assert called["error"]["code"] == "bad_arguments"
+    assert called["error"]["param"] == "service_id"
     assert called["calls"][0]["status"] == "refused"
     wrong = as_json(kosmolua("run", "--json", "-e", "", "--accounts", write("a.toml", "[x")), 3)
-    assert (wrong["error"]["code"], wrong["calls"], wrong["usage"]) == ("config_error", [], {})
+    assert wrong["error"]["code"] == "config_error"
+    assert wrong["calls"] == []
+    assert wrong["usage"] == {}
     for words in (("nowhere.lua",), (), ("-e", "x", "--timeout", "0")):
         assert as_json(kosmolua("run", "--json", *words), 2)["error"]["code"] == "usage"
 
@@ -570,8 +579,11 @@ def test_json_of_what_is_ended_by_a_signal(environment: dict[str, str], tmp_path
         process.send_signal(number)
         output, errors = process.communicate(timeout=50)
     outcome = json.loads(output)
-    assert (process.returncode, errors) == (-number, b"")
-    assert (outcome["error"]["code"], outcome["output"], len(outcome["calls"])) == ("interrupted", "begun\n", 1)
+    assert errors == b""
+    assert process.returncode == -number
+    assert outcome["error"]["code"] == "interrupted"
+    assert outcome["output"] == "begun\n"
+    assert len(outcome["calls"]) == 1
 
 
 def test_json_that_was_not_asked_for(kosmolua: Program) -> None:
@@ -587,9 +599,12 @@ def test_json_of_a_call(kosmolua: Program, write: Write) -> None:
     assert len(done["result"][0]["services"]) == 1
     assert done["calls"][0]["path"] == "render2.list_services"
     refused = as_json(kosmolua(*words, "limit=x"), 1)
-    assert (refused["result"], refused["error"]["code"], len(refused["calls"])) == ([], "bad_arguments", 1)
+    assert refused["result"] == []
+    assert refused["error"]["code"] == "bad_arguments"
+    assert len(refused["calls"]) == 1
     unknown = as_json(kosmolua("call", "render2.nothing", "x=1", "--simulate", "--json"), 1)
-    assert (unknown["error"]["code"], unknown["calls"][0]["error"]) == ("unknown_path", "unknown_path")
+    assert unknown["error"]["code"] == "unknown_path"
+    assert unknown["calls"][0]["error"] == "unknown_path"
     wrong = as_json(kosmolua(*words, "--accounts", write("a.toml", "[x")), 3)
     assert wrong["error"]["code"] == "config_error"
     assert as_json(kosmolua("call", "--json", "--simulate", "render2.list_services", "--args", "{"), 2)["result"] == []
@@ -689,7 +704,8 @@ def test_arguments_are_utf_8(kosmolua: Program, write: Write) -> None:
     words = ("call", "echo.echo", "--simulate", "--plugin", write("echo.py", ECHO))
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     done = kosmolua(*words, "name=日本", "--args", '{"tags": ["é"]}', variables=plain)
-    assert (done.returncode, json.loads(done.stdout)) == (0, {"tags": ["é"], "name": "日本"})
+    assert json.loads(done.stdout) == {"tags": ["é"], "name": "日本"}
+    assert done.returncode == 0
     for pair, where in (("name=\udcff", "name"), ("tags=\udcff", "tags[1]")):
         done = kosmolua(*words, pair)
         said(done, status=1, error=f"echo.echo: {where} is a string that is not UTF-8. Nothing was sent.")
@@ -800,10 +816,8 @@ def test_docs(kosmolua: Program) -> None:
     assert "list_services" in kosmolua("docs", "--search", "services of the account").stdout
     assert json.loads(kosmolua("docs", "overview", "--json").stdout)["page"] == "overview"
     found = json.loads(kosmolua("docs", "--search", "rollback", "--limit", "1", "--json").stdout)
-    assert (found["query"], [hit["page"] for hit in found["results"]]) == (
-        "rollback",
-        ["integrations.render2.rollback_deploy"],
-    )
+    assert found["query"] == "rollback"
+    assert [hit["page"] for hit in found["results"]] == ["integrations.render2.rollback_deploy"]
     said(kosmolua("docs", "render2.list_service"), status=1, error="did you mean")
 
 
@@ -837,7 +851,8 @@ def test_accounts_example(kosmolua: Program, write: Write) -> None:
     one = kosmolua("accounts", "example", "render2")
     assert one.stdout.startswith('[render2.default]\napi_key = { env = "RENDER_API_KEY" }')
     whole = kosmolua("accounts", "example", "--plugin", write("broken.py", "x = 1\nx.y\n"))
-    assert (whole.returncode, whole.stderr.count("\n")) == (0, 1)
+    assert whole.stderr.count("\n") == 1
+    assert whole.returncode == 0
     assert "the integration broken cannot be loaded" in whole.stderr
     path = write("accounts.toml", whole.stdout)
     listed = kosmolua("accounts", "--accounts", path, variables={"RENDER_API_KEY": KEY})

@@ -64,7 +64,9 @@ def test_template_segments_are_quoted() -> None:
 def test_a_segment_comes_back_as_it_was(value: str) -> None:
     """What a server unquotes is what the script gave, in one segment."""
     before, segment, after = fill("/a/{b}/c", {"b": value}).rsplit("/", 2)
-    assert (before, unquote(segment), after) == ("/a", value, "c")
+    assert before == "/a"
+    assert unquote(segment) == value
+    assert after == "c"
 
 
 @pytest.mark.parametrize("value", ["", ".", "..", "a\nb", "a\x00", "\x7f", "\x85", "\ud800"])
@@ -128,7 +130,8 @@ def test_json_body() -> None:
     wire = Wire()
     api = Api(wire, BASE)
     api.put("/x", json=[])
-    assert (wire.last.body, wire.last.headers["Content-Type"]) == (b"[]", "application/json")
+    assert wire.last.body == b"[]"
+    assert wire.last.headers["Content-Type"] == "application/json"
     api.post("/x", json={"name": "Zoë", "n": 2**53})
     assert json.loads(wire.last.body or b"") == {"name": "Zoë", "n": 2**53}
     api.post("/x")
@@ -234,8 +237,11 @@ def test_a_download(said: str | None, kind: str) -> None:
     scan = bytes(range(256))
     with Loopback(lambda request: Response(200, {"Content-Type": said} if said else {}, scan)) as service:
         got = Api(Transport().send, service.url).download("/scans/{id}", id="s-1", query={"size": 2})
-    assert (got["content_type"], base64.b64decode(got["base64"]), got["bytes"]) == (kind, scan, 256)
-    assert (service.requests[0].headers["Accept"], service.requests[0].query) == ("*/*", (("size", "2"),))
+    assert got["content_type"] == kind
+    assert base64.b64decode(got["base64"]) == scan
+    assert got["bytes"] == 256
+    assert service.requests[0].headers["Accept"] == "*/*"
+    assert service.requests[0].query == (("size", "2"),)
 
 
 def test_a_download_that_fails_or_is_empty() -> None:
@@ -360,7 +366,8 @@ def test_verbs(method: str) -> None:
     wire = Wire(Response(200, {}, b'[{"id": 1}]'))
     call: Callable[..., object] = getattr(Api(wire, BASE), method)
     assert call("/x/{id}", query={"a": 1}, id=7) == [{"id": 1}]
-    assert (wire.last.method, wire.last.url) == (method.upper(), BASE + "/x/7")
+    assert wire.last.method == method.upper()
+    assert wire.last.url == BASE + "/x/7"
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n"])
@@ -500,7 +507,9 @@ def test_statuses(status: int, method: str, code: str, retryable: bool, hint: st
     """The code, whether trying again may help, and a hint where there is something to do."""
     error = failure(Response(status, {}, b'{"message":"m"}'), method)
     assert isinstance(error, ApiError)
-    assert (error.code, error.status, error.retryable) == (code, status, retryable)
+    assert error.code == code
+    assert error.status == status
+    assert error.retryable == retryable
     assert (hint or "") in (error.hint or "")
     assert bool(error.hint) == bool(hint)
 
@@ -570,8 +579,10 @@ def test_a_write_that_is_answered_elsewhere(target: str) -> None:
     api = Api(wire, BASE, headers={"X-Key": key}, query={"api_key": key})
     assert api.post("/things/{id}", json={"a": 1}, headers={"Idempotency-Key": "i"}, id=1) == {"id": 7}
     assert [request.method for request in wire.requests] == ["POST", "GET"]
-    assert (wire.last.url, wire.last.query) == (f"{BASE}/jobs/7", (("api_key", key), ("view", "full")))
-    assert (wire.last.content, wire.last.headers) == (b"", {"Accept": "application/json", "X-Key": key})
+    assert wire.last.url == f"{BASE}/jobs/7"
+    assert wire.last.query == (("api_key", key), ("view", "full"))
+    assert wire.last.content == b""
+    assert wire.last.headers == {"Accept": "application/json", "X-Key": key}
 
 
 @pytest.mark.parametrize("answer", [Response(503), Response(429, {"Retry-After": "9"}), Response(404)])

@@ -102,7 +102,9 @@ def test_what_is_broken_offers_nothing(kosmolua: Program, write: Write) -> None:
     accounts = write("accounts.toml", "this is no TOML")
     words = {"COMP_WORDS": f"kosmolua call --accounts {accounts} re", "COMP_CWORD": "4"}
     done = kosmolua(variables={"_KOSMOLUA_COMPLETE": "bash_complete", **words})
-    assert (done.stdout.strip(), done.stderr, done.returncode) == ("", "", 0)
+    assert done.stdout.strip() == ""
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -90,10 +90,12 @@ def test_an_extra_is_there_or_not(kosmolua: Program, write: Write) -> None:
     hidden = "import sys\nfor name in ('jwt', 'sqlalchemy', 'psycopg'): sys.modules[name] = None\n"
     folder = Path(write("sitecustomize.py", hidden)).parent
     found, _ = examined(kosmolua, variables={"PYTHONPATH": str(folder)})
-    assert (found["extra mcp"]["state"], found["extra mcp"]["words"]) == ("ok", "installed")
+    assert found["extra mcp"]["state"] == "ok"
+    assert found["extra mcp"]["words"] == "installed"
     assert found["extra serve"]["words"] == "not complete: without jwt"
     assert found["extra serve"]["command"] == "pip install 'kosmolua[serve]'"
-    assert (found["extra postgres"]["state"], found["extra postgres"]["words"]) == ("note", "not installed")
+    assert found["extra postgres"]["state"] == "note"
+    assert found["extra postgres"]["words"] == "not installed"
     assert "spans" not in found
 
 

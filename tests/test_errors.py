@@ -32,12 +32,10 @@ from kosmolua.testing import Playground, answer
 def test_a_message_joins_the_parts() -> None:
     """What happened, what to do, whether anything was sent; the detail is for the user only."""
     error = Denied("lib.lend writes", hint="pass --yes", detail="accounts.toml")
-    assert (error.what, error.hint, error.sent, error.detail) == (
-        "lib.lend writes",
-        "pass --yes",
-        "Nothing was sent.",
-        "accounts.toml",
-    )
+    assert error.what == "lib.lend writes"
+    assert error.hint == "pass --yes"
+    assert error.sent == "Nothing was sent."
+    assert error.detail == "accounts.toml"
     assert error.message == "lib.lend writes (pass --yes). Nothing was sent."
     assert str(error) == f"{error.message} [accounts.toml]"
     assert "accounts.toml" not in json.dumps(error.fields())
@@ -96,13 +94,16 @@ def test_only_a_refused_call_says_that_nothing_was_sent() -> None:
 def test_an_error_survives_pickling(error: KosmoError) -> None:
     """An error crosses to another process with all of its parts."""
     copy = pickle.loads(pickle.dumps(error))
-    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
 
 
 def test_a_timeout_of_a_call_can_be_caught() -> None:
     """It is a call's error like any other, and says if a retry makes sense."""
     fields = CallTimeout("lib.lend", 30, hint="ask for less", retryable=False).fields()
-    assert (fields["code"], fields["retryable"]) == ("timeout", False)
+    assert fields["code"] == "timeout"
+    assert fields["retryable"] is False
     assert fields["message"] == "lib.lend took longer than 30 s (ask for less)"
 
 

@@ -53,7 +53,10 @@ def test_nothing_keeps_a_script_from_exiting(runtime: Runtime, source: str) -> N
     """Wherever it is called, the script ends there with the status, and what was printed before stays."""
     outcome = runtime.run(f"print('before') {source} print('after')")
     assert isinstance(outcome.error, Exited)
-    assert (outcome.ok, outcome.exit, outcome.error.exit, outcome.output) == (False, 7, 7, "before\n")
+    assert outcome.ok is False
+    assert outcome.exit == 7
+    assert outcome.error.exit == 7
+    assert outcome.output == "before\n"
     assert outcome.result == []
 
 
@@ -61,16 +64,23 @@ def test_nothing_keeps_a_script_from_exiting(runtime: Runtime, source: str) -> N
 def test_a_chunk_of_a_session_exits_as_well(session: Session, source: str) -> None:
     """Its state is kept, and the next chunk runs as ever."""
     outcome = session.evaluate(f"kept = 5 print('before') {source} print('after')").outcome
-    assert (outcome.exit, outcome.output) == (7, "before\n")
+    assert outcome.exit == 7
+    assert outcome.output == "before\n"
     after = session.evaluate("local ok = pcall(error, 'x') print(kept, ok)").outcome
-    assert (after.ok, after.exit, after.output) == (True, None, "5\tfalse\n")
+    assert after.ok is True
+    assert after.exit is None
+    assert after.output == "5\tfalse\n"
 
 
 @pytest.mark.parametrize("call", ["exit()", "exit(0)", "exit(0.0)", "pcall(exit)"])
 def test_a_status_of_0_is_success(runtime: Runtime, call: str) -> None:
     """It is 0 if none is given."""
     outcome = runtime.run(f"print(1) {call} error('not reached')")
-    assert (outcome.ok, outcome.exit, outcome.error, outcome.result, outcome.output) == (True, 0, None, [], "1\n")
+    assert outcome.ok is True
+    assert outcome.exit == 0
+    assert outcome.error is None
+    assert outcome.result == []
+    assert outcome.output == "1\n"
 
 
 @pytest.mark.parametrize("status", ["-1", "64", "1.5", "'1'", "true", "{}", "2^53", "math.huge", "0/0"])
@@ -95,10 +105,14 @@ def test_the_command_line_exits_with_the_status(kosmolua: Program) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (status, "x\n", "")
     done = kosmolua("run", "--json", "-e", "print('x') exit(5)")
     told = json.loads(done.stdout)
-    assert (done.returncode, told["ok"], told["output"]) == (5, False, "x\n")
+    assert told["ok"] is False
+    assert told["output"] == "x\n"
+    assert done.returncode == 5
     assert told["error"] == {"code": "exit", "message": "The script ended with the exit status 5", "exit": 5}
     done = kosmolua("run", "--json", "-e", "exit()")
-    assert (done.returncode, json.loads(done.stdout)["ok"], json.loads(done.stdout)["error"]) == (0, True, None)
+    assert json.loads(done.stdout)["ok"] is True
+    assert json.loads(done.stdout)["error"] is None
+    assert done.returncode == 0
 
 
 def test_exit_leaves_the_repl(kosmolua: Program) -> None:
@@ -126,7 +140,9 @@ def test_an_error_of_the_scripts_own_keeps_its_code(runtime: Runtime, raised: st
     """Its code and message are the outcome's, but for codes that only the program gives."""
     error = runtime.run(f"\nerror({raised})").error
     assert isinstance(error, ScriptError)
-    assert (error.code, error.message, error.line) == (code, message, 2)
+    assert error.code == code
+    assert error.message == message
+    assert error.line == 2
 
 
 def test_an_error_of_the_scripts_own_keeps_its_code_through_parallel(kosmolua: Program) -> None:
@@ -134,4 +150,6 @@ def test_an_error_of_the_scripts_own_keeps_its_code_through_parallel(kosmolua: P
     source = "parallel.all({ function() error({ code = 'drift', message = 'it differs' }) end })"
     done = kosmolua("run", "--json", "-e", source)
     error = json.loads(done.stdout)["error"]
-    assert (done.returncode, error["code"], error["message"]) == (1, "drift", "it differs")
+    assert error["code"] == "drift"
+    assert error["message"] == "it differs"
+    assert done.returncode == 1

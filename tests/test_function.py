@@ -22,11 +22,20 @@ PACKAGE = ROOT / "kosmolua"
 def test_a_function_says_what_its_signature_says() -> None:
     """Name, parameters, sentences, defaults, docstring and line come from the handler alone."""
     book, days, tags = LEND.parameters
-    assert (LEND.name, LEND.full_name, LEND.effect) == ("lend", "lib_lend", "read")
-    assert (book.name, book.about, book.required, book.default) == ("book", "Which book.", True, REQUIRED)
-    assert (days.about, days.default, days.required) == ("For how long.", 14, False)
-    assert (tags.type.lua, tags.default) == ("string[]", None)
-    assert (LEND.summary, LEND.doc.endswith("It has to be there.")) == ("Lend a book.", True)
+    assert LEND.name == "lend"
+    assert LEND.full_name == "lib_lend"
+    assert LEND.effect == "read"
+    assert book.name == "book"
+    assert book.about == "Which book."
+    assert book.required is True
+    assert book.default == REQUIRED
+    assert days.about == "For how long."
+    assert days.default == 14
+    assert days.required is False
+    assert tags.type.lua == "string[]"
+    assert tags.default is None
+    assert LEND.summary == "Lend a book."
+    assert LEND.doc.endswith("It has to be there.")
     assert LEND.signature == "lend({ book, days?, tags? })"
     assert HOURS.signature == "hours()"
     assert LEND.origin == f"{books.__file__}:{lend.__code__.co_firstlineno}"

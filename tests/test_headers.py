@@ -87,7 +87,8 @@ def test_a_mistake_in_a_header_is_told_with_its_line(simulated: Runtime, line: s
     assert outcome.error.line == line.count("\n") + 2
     assert outcome.output == ""
     (finding,) = Checker(simulated.catalog).check(script).findings
-    assert (finding.line, finding.severity) == (outcome.error.line, "error")
+    assert finding.line == outcome.error.line
+    assert finding.severity == "error"
 
 
 def test_a_script_gets_its_parameters_and_defaults(simulated: Runtime) -> None:

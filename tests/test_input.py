@@ -238,4 +238,5 @@ def test_a_recording_holds_it(runtime: Runtime, tmp_path: Path) -> None:
         first = runtime.run("print(input) return type(input)", input=value, record=path)
         again = runtime.replay(path)
         assert first.ok, first.error
-        assert (again.output, again.result) == (first.output, first.result)
+        assert again.output == first.output
+        assert again.result == first.result

@@ -34,16 +34,23 @@ def test_the_name_is_the_prefix_where_none_is_given() -> None:
     plain, bare = Integration("lib", Account, about=""), Integration("lib", Account, about="", prefix="")
     for integration in (plain, bare):
         integration.reads(lend)
-    assert (plain.aliases, bare.aliases) == ({"lib_lend": "lend"}, {})
+    assert plain.aliases == {"lib_lend": "lend"}
+    assert bare.aliases == {}
     assert bare.variable(bare.account_fields[0]) == "LIB_API_KEY"
 
 
 def test_account_fields_are_read() -> None:
     """Each field of the account class is a key, with its sentence, its default, and whether it is a secret."""
     key, url, spare = fresh().account_fields
-    assert (key.name, key.about, key.secret, key.required) == ("api_key", "From the settings.", True, True)
-    assert (url.secret, url.default, label(url.type)) == (False, "https://example.com", "string")
-    assert (spare.secret, spare.required) == (True, False)
+    assert key.name == "api_key"
+    assert key.about == "From the settings."
+    assert key.secret is True
+    assert key.required is True
+    assert url.secret is False
+    assert url.default == "https://example.com"
+    assert label(url.type) == "string"
+    assert spare.secret is True
+    assert spare.required is False
     assert isinstance(key, AccountField)
     assert fresh().variable(key) == "BOOK_API_KEY"
 
@@ -57,7 +64,9 @@ def test_what_is_made_for_each_account_is_a_default() -> None:
         cache: dict[str, str] = field(init=False, default_factory=dict)
 
     *_, tags = Integration("lib", Shop, about="").account_fields
-    assert (tags.name, tags.required, tags.default) == ("tags", False, ["new"])
+    assert tags.name == "tags"
+    assert tags.required is False
+    assert tags.default == ["new"]
 
 
 @pytest.mark.slow

@@ -182,7 +182,11 @@ def test_the_default_journal_is_kept_and_shown(kosmolua: Program, home: Path) ->
     assert kosmolua("run", "report.lua").returncode == 0
     kosmolua("run", "report.lua", "--simulate")
     (run,) = json.loads(kosmolua("runs", "--json").stdout)
-    assert (run["script"], run["mode"], run["calls"], run["refused"], run["writes"]) == ("report.lua", "live", 1, 1, 0)
+    assert run["script"] == "report.lua"
+    assert run["mode"] == "live"
+    assert run["calls"] == 1
+    assert run["refused"] == 1
+    assert run["writes"] == 0
     assert rows(kosmolua("runs").stdout)[0][2:5] == ["report.lua", "live", "1"]
     shown = kosmolua("journal", "-v", "--run", run["run"]).stdout
     assert f"  script: report.lua (sha256 {run['sha256'][:12]}), live" in shown

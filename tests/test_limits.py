@@ -12,9 +12,14 @@ from kosmolua.limits import ADJUSTABLE, LIMITS, NAMES, REPORTED, parse_duration,
 def test_defaults_are_those_of_the_contract() -> None:
     """Nothing said means 120 s, 30 s of processor, 96 MiB, 1,000 calls and 10 MiB of output."""
     limits = Limits()
-    assert (limits.timeout, limits.cpu, limits.memory) == (120, 30, 96 * 1024**2)
-    assert (limits.max_calls, limits.max_output, limits.max_depth) == (1000, 10 * 1024**2, 100)
-    assert (limits.max_result, limits.max_arguments) == (16 * 1024**2, 1024**2)
+    assert limits.timeout == 120
+    assert limits.cpu == 30
+    assert limits.memory == 96 * 1024**2
+    assert limits.max_calls == 1000
+    assert limits.max_output == 10 * 1024**2
+    assert limits.max_depth == 100
+    assert limits.max_result == 16 * 1024**2
+    assert limits.max_arguments == 1024**2
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,7 +53,9 @@ def test_an_unknown_limit_is_refused() -> None:
 def test_but_changes_only_what_is_given() -> None:
     """None stands for what was not said."""
     limits = Limits(cpu=1).but(timeout=2, memory=None)
-    assert (limits.timeout, limits.cpu, limits.memory) == (2, 1, Limits().memory)
+    assert limits.timeout == 2
+    assert limits.cpu == 1
+    assert limits.memory == Limits().memory
     assert limits == Limits(cpu=1, timeout=2)
     assert repr(limits).startswith("Limits(timeout=2, call_timeout=30.0, cpu=1, ")
 
@@ -58,7 +65,8 @@ def test_each_limit_says_its_value_and_what_raises_it(name: str) -> None:
     """The error names the limit, its value in the unit of people, and the option or key that raises it."""
     attribute = REPORTED[name][0]
     error = Limits().exceeded(name)
-    assert (error.limit, error.value) == (name, getattr(Limits(), attribute))
+    assert error.limit == name
+    assert error.value == getattr(Limits(), attribute)
     assert error.message.startswith("The script was stopped: ")
     assert attribute in error.message.replace("--", "").replace("-", "_")
     assert error.fields()["limit"] == name

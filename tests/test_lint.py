@@ -484,11 +484,9 @@ def test_the_command_as_json(kosmolua: Program, write: Write, tmp_path: Path) ->
     (note,) = json.loads(checked.stdout)
 
     assert checked.returncode == 0
-    assert (note["place"], note["problem"], note["note"]) == (
-        "notes.py:19",
-        "there is no simulator for --simulate",
-        True,
-    )
+    assert note["place"] == "notes.py:19"
+    assert note["problem"] == "there is no simulator for --simulate"
+    assert note["note"] is True
 
 
 @pytest.mark.slow

@@ -22,7 +22,8 @@ def test_questions_have_a_limit(source: str) -> None:
     with Runtime(simulate=True, environ={}, limits=Limits(max_lookups=20)) as runtime:
         error = runtime.run(source).error
     assert isinstance(error, LimitExceeded)
-    assert (error.limit, error.value) == ("lookups", 20)
+    assert error.limit == "lookups"
+    assert error.value == 20
     assert error.message == (
         "The script was stopped: it looked up names and documentation more than 20 times "
         "(keep the answers in variables, or raise max_lookups in [kosmolua.limits])"

@@ -183,7 +183,8 @@ def test_an_answer_has_text_and_structure(agent: Agent) -> None:
         outcome = result.structured_content
         assert outcome.keys() == {"ok", "result", "error", "calls"}
         assert outcome["calls"] == {"total": 1, "ok": 1}
-        assert (outcome["ok"], outcome["result"][0]) == (True, 3)
+        assert outcome["ok"] is True
+        assert outcome["result"][0] == 3
 
     agent.talk(conversation)
 

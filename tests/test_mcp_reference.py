@@ -105,7 +105,8 @@ def test_files_are_read_and_written_as_permitted(runtime: Runtime, files: Path, 
     assert [(each.path, each.effect) for each in asked] == [("mcp.files.write_file", "destroy")]
     outcome = runtime.run("app.mcp.files.read_text_file('/etc/passwd')")
     assert outcome.error is not None
-    assert (outcome.error.code, "Access denied" in outcome.error.message) == ("api_error", True)
+    assert outcome.error.code == "api_error"
+    assert "Access denied" in outcome.error.message
 
 
 def test_a_question_of_the_server_goes_to_the_person(runtime: Runtime, asked: list[Approval]) -> None:

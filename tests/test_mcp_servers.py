@@ -110,7 +110,8 @@ def test_results_arrive_as_values(tools: Runtime, call: str, expected: object) -
 def test_a_failed_tool_raises(tools: Runtime) -> None:
     """`isError` is an `api_error` with the server's words."""
     error = failed(tools, "tools.fail({ why = 'because' })")
-    assert (error["code"], error["path"]) == ("api_error", "mcp.tools.fail")
+    assert error["code"] == "api_error"
+    assert error["path"] == "mcp.tools.fail"
     assert "Error executing tool fail" in error["message"]
 
 
@@ -237,7 +238,9 @@ def test_an_approval_is_asked_with_the_arguments(tmp_path: Path) -> None:
         ("mcp.tools.write_note", "write", {"text": "a word"}, "Write a note.")
     ]
     (line,) = map(json.loads, journal.read_text().splitlines())
-    assert (line["path"], line["status"], line["allowed_by"]) == ("mcp.tools.write_note", "ok", "approved by a person")
+    assert line["path"] == "mcp.tools.write_note"
+    assert line["status"] == "ok"
+    assert line["allowed_by"] == "approved by a person"
 
 
 @pytest.mark.parametrize(("yes", "expected"), [(True, "accept True"), (False, "decline None")])
@@ -301,7 +304,8 @@ def test_a_tool_that_changed_since_is_not_called_by_the_old_rules(cache: Path) -
     card.write_text(json.dumps(text))
     with Runtime(accounts) as runtime:
         error = failed(runtime, "tools.erase()")
-        assert (error["code"], error["retryable"]) == ("network", True)
+        assert error["code"] == "network"
+        assert error["retryable"] is True
         assert "mcp.tools has changed its tool erase" in error["message"]
         assert failed(runtime, "tools.erase()")["code"] == "denied"
 
@@ -358,7 +362,8 @@ def test_a_server_that_dies_is_started_once_more(tmp_path: Path) -> None:
     with Runtime(section(stdio(DIED=str(tmp_path / "died"))), yes=True) as runtime:
         assert returned(runtime, "return tools.die()") == ["alive"]
         error = failed(runtime, "tools.die_writing()")
-        assert (error["code"], error["retryable"]) == ("network", False)
+        assert error["code"] == "network"
+        assert error["retryable"] is False
         assert "mcp.tools was lost: it ended with status 3" in error["message"]
         assert "ended twice and is not started again for" in failed(runtime, "tools.greet('x')")["message"]
 
@@ -379,7 +384,8 @@ def test_a_server_that_does_not_start_is_a_network_error(server: dict[str, Any],
     with Runtime(section(server)) as runtime:
         outcome = runtime.run("app.mcp.tools.greet('x')", call_timeout=4)
     assert outcome.error is not None
-    assert (outcome.error.code, message in outcome.error.message) == ("network", True), outcome.error
+    assert outcome.error.code == "network"
+    assert message in outcome.error.message
     assert "oops" in str(outcome.error.detail) or "oops" not in str(server)
 
 

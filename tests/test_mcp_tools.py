@@ -51,7 +51,8 @@ def test_annotations_say_what_may_change() -> None:
     for name in ("lua_list_docs", "lua_search_docs", "lua_read_doc"):
         annotations = TOOLS[name].annotations
         assert annotations
-        assert (annotations.read_only_hint, annotations.open_world_hint) == (True, False)
+        assert annotations.read_only_hint is True
+        assert annotations.open_world_hint is False
     assert annotations_of_execute_lua(read_only=False) == (False, True, True)
     assert annotations_of_execute_lua(read_only=True) == (True, False, True)
 

@@ -67,7 +67,9 @@ def test_large_items_share_the_room() -> None:
 def test_a_map_keeps_its_small_members() -> None:
     """What is large is cut; a cursor beside it is not."""
     kept, notes = truncate({"a": 1, "services": ["x" * 50] * 1000, "cursor": "next"}, 1000)
-    assert (kept["a"], kept["cursor"], len(compact(kept)) > 900) == (1, "next", True)
+    assert kept["a"] == 1
+    assert kept["cursor"] == "next"
+    assert len(compact(kept)) > 900
     assert notes == [f"services: {1000 - len(kept['services'])} of 1,000 items"]
 
 

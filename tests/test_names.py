@@ -81,9 +81,11 @@ def test_a_person_sees_the_name(shelf: Callable[..., Shelf]) -> None:
     """Of the parameters that hold ids, with the function's sentence and effect; the read is no call of the script."""
     books = shelf()
     outcome = books.runtime.run(DELETE, max_calls=1)
-    assert (outcome.result, len(outcome.calls)) == ([True], 1)
+    assert outcome.result == [True]
+    assert len(outcome.calls) == 1
     (approval,) = books.asked
-    assert (approval.effect, approval.about) == ("destroy", "Delete a book for good.")
+    assert approval.effect == "destroy"
+    assert approval.about == "Delete a book for good."
     assert approval.names == {"book_id": "B-1"}
 
 
@@ -92,7 +94,8 @@ def test_each_name_is_looked_up_once(shelf: Callable[..., Shelf]) -> None:
     books = shelf()
     script = "local d = app.integrations.shelf.delete_book parallel.map({ 1, 2, 3, 4, 5, 6 }, function() d('b-1') end)"
     assert books.runtime.run(script).ok
-    assert (len(books.asked), books.looked_up) == (6, ["b-1"])
+    assert len(books.asked) == 6
+    assert books.looked_up == ["b-1"]
 
 
 def failing(error: BaseException) -> Callable[[str], str]:

@@ -51,7 +51,8 @@ def test_click_and_the_quick_reader_agree(option: Option[Any]) -> None:
     plain = read_plainly(["script.lua", *words_for(option)])
     assert plain
     script, options = plain
-    assert (script.file, script.arguments) == ("script.lua", ())
+    assert script.file == "script.lua"
+    assert script.arguments == ()
     assert list(options.given) == [option.attribute]
     by_click = reader.main(words_for(option), standalone_mode=False)
     assert by_click.given == options.given
@@ -110,7 +111,9 @@ def test_an_option_given_later_goes_before_one_given_earlier() -> None:
     """``kosmolua accounts --accounts a check --accounts b`` reads b, and has the other options of both places."""
     earlier, later = Options(accounts="a", simulate=True), Options(accounts="b", simulate=False)
     merged = later.over(earlier)
-    assert (merged.accounts, merged.simulate, merged.plugin) == ("b", True, ())
+    assert merged.accounts == "b"
+    assert merged.simulate is True
+    assert merged.plugin == ()
 
 
 @pytest.mark.parametrize("words", [("--accounts", "FILE", "example"), ("example", "--accounts", "FILE")], ids=" ".join)
@@ -180,7 +183,9 @@ def test_what_is_typed_goes_before_a_variable_and_that_before_the_file(write: Wr
     accounts = str(write("accounts.toml", "[kosmolua.options]\ntimeout = 1\ntrace = true\nread_only = true\n"))
     defaults = user_defaults(accounts, {"KOSMOLUA_TIMEOUT": "2", "KOSMOLUA_TRACE": "0"})
     options = Options(defaults)
-    assert (options.limits["timeout"], options.trace, options.read_only) == (2.0, False, True)
+    assert options.limits["timeout"] == 2.0
+    assert options.trace is False
+    assert options.read_only is True
     assert Options(defaults, timeout=3.0).limits["timeout"] == 3.0
 
 

@@ -283,7 +283,8 @@ def test_an_ordinary_script_runs(runtime: Runtime, name: str) -> None:
     script, expected = SCRIPTS[name]
     outcome = runtime.run(script, check=True)
     assert outcome.ok, outcome.error
-    assert (outcome.warnings, outcome.result) == ([], expected)
+    assert outcome.warnings == []
+    assert outcome.result == expected
 
 
 def test_answers_that_can_be_counted(runtime: Runtime) -> None:

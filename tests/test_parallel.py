@@ -310,7 +310,9 @@ def test_an_uncaught_error_of_a_branch_keeps_its_code(runtime: Runtime) -> None:
     """The script's error is the call's own, with its code and path."""
     error = run(runtime, "parallel.map({ 1 }, function() slow.fail({ name = 'x' }) end)").error
     assert isinstance(error, CallError)
-    assert (error.code, error.path, error.account) == ("slow_failure", "slow.fail", "default")
+    assert error.code == "slow_failure"
+    assert error.path == "slow.fail"
+    assert error.account == "default"
 
 
 @pytest.mark.parametrize(

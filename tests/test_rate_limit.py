@@ -135,7 +135,9 @@ def test_nothing_left_and_no_time_to_wait() -> None:
     desk = Desk()
     desk.ask(get("/services"), **SPENT)
     error = desk.refusal(get("/services"))
-    assert (error.code, error.retry_after, error.retryable) == ("rate_limited", 50, True)
+    assert error.code == "rate_limited"
+    assert error.retry_after == 50
+    assert error.retryable is True
     assert "GET https://api.example.com/v1/services was not sent" in error.message
     assert "50 s" in error.message
 

@@ -128,7 +128,9 @@ def test_the_seeds_example_creates_a_service_as_render_wants_it() -> None:
             "envSpecificDetails": {"buildCommand": "npm run build", "startCommand": "npm start"},
         },
     }
-    assert (result["service"]["id"], result["deploy_id"], result["runtime"]) == ("srv-1", "dep-1", "node")
+    assert result["service"]["id"] == "srv-1"
+    assert result["deploy_id"] == "dep-1"
+    assert result["runtime"] == "node"
 
 
 def test_base_url_is_the_accounts_own() -> None:
@@ -147,8 +149,11 @@ def test_services_have_status_and_url_whatever_their_type() -> None:
     """The wire has no status, and a worker no url: scripts get both, and every field that Render sent."""
     web, worker = account(Canned(page("service", [WEB, WORKER])))("list_services")["services"]
 
-    assert (web["status"], web["url"], web["novelty"]) == ("active", "https://web.onrender.com", {"kept": True})
-    assert (worker["status"], worker["url"]) == ("suspended", "")
+    assert web["status"] == "active"
+    assert web["url"] == "https://web.onrender.com"
+    assert web["novelty"] == {"kept": True}
+    assert worker["status"] == "suspended"
+    assert worker["url"] == ""
 
 
 @pytest.mark.parametrize("thin", [{"id": "srv-1"}, {"id": "srv-1", "name": None, "type": None, "serviceDetails": None}])
@@ -168,8 +173,11 @@ def test_a_deploy_always_has_a_commit(commit: dict[str, Any] | None) -> None:
 
     deploy = account(Canned(wire))("get_deploy", service_id="srv-1", deploy_id="dep-1")["deploy"]
 
-    assert (deploy["commit"]["id"], deploy["commit"]["message"]) == ("", "")
-    assert (deploy["status"], deploy["service_id"], deploy["image"]) == ("unknown", "srv-1", {"ref": "nginx"})
+    assert deploy["commit"]["id"] == ""
+    assert deploy["commit"]["message"] == ""
+    assert deploy["status"] == "unknown"
+    assert deploy["service_id"] == "srv-1"
+    assert deploy["image"] == {"ref": "nginx"}
 
 
 def test_jobs_have_a_status_and_keep_the_wires_spelling() -> None:
@@ -241,7 +249,9 @@ def test_cursors_lead_through_every_service_once() -> None:
         seen += names_of(result)
         cursor, pages = result["cursor"], pages + 1
 
-    assert (len(seen), len(set(seen)), pages) == (134, 134, 3)
+    assert len(seen) == 134
+    assert len(set(seen)) == 134
+    assert pages == 3
 
 
 @pytest.mark.parametrize(
@@ -253,7 +263,8 @@ def test_all_returns_every_page_at_once(name: str, key: str, count: int) -> None
     arguments = {} if name == "list_services" else {"service_id": SERVICE}
     result = simulated()(name, all=True, **arguments)
 
-    assert (len(result[key]), result["cursor"]) == (count, None)
+    assert len(result[key]) == count
+    assert result["cursor"] is None
 
 
 def test_all_asks_for_the_largest_pages_and_keeps_the_filters() -> None:
@@ -347,7 +358,9 @@ def test_a_search_ends_at_the_rate_limit(refusal: object) -> None:
     with pytest.raises(ApiError, match="reached Render's rate limit") as caught:
         account(send)("get_deploy", deploy_id="dep-1")
 
-    assert (caught.value.code, caught.value.retry_after, len(send.requests)) == ("rate_limited", 30, 2)
+    assert caught.value.code == "rate_limited"
+    assert caught.value.retry_after == 30
+    assert len(send.requests) == 2
 
 
 def test_a_search_asks_no_more_than_two_hundred_services() -> None:
@@ -456,7 +469,8 @@ def test_an_unclear_workspace_is_never_guessed(owners: list[dict[str, Any]], cod
     with pytest.raises(CallError, match=said) as caught:
         account(send)("create_service", **NATIVE)
 
-    assert (caught.value.code, len(send.requests)) == (code, 1)
+    assert caught.value.code == code
+    assert len(send.requests) == 1
 
 
 # The runtime of a new service
@@ -609,7 +623,8 @@ def test_settings_that_do_not_go_together_are_refused(param: str, arguments: dic
     with pytest.raises(BadArguments) as caught:
         account(send)("create_service", **arguments)
 
-    assert (caught.value.param, send.requests) == (param, [])
+    assert caught.value.param == param
+    assert send.requests == []
     assert caught.value.message.endswith("Nothing was sent.")
 
 
@@ -707,7 +722,8 @@ def test_the_seeds_parameters_are_all_there(seed: dict[str, list[list[str]]]) ->
     for name, (parameter_name, kind, required, about) in rows:
         function = integration.functions[name]
         parameter = next(each for each in function.parameters if each.name == parameter_name)
-        assert (label(parameter.type), parameter.required) == (kind, required == "yes")
+        assert label(parameter.type) == kind
+        assert parameter.required == (required == "yes")
         for promised in ("default: 20", "max: 100", 'default: "main"'):
             if promised in about:
                 assert promised.removeprefix("max: ") in description(parameter)

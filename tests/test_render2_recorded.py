@@ -109,7 +109,8 @@ def test_null_clears_the_environment() -> None:
         "PUT", f"{BASE}/services/{SERVICE}/env-vars", (), HEADERS | {"Content-Type": "application/json"}, b"null"
     )
 
-    assert (send(request).status, send(request).json()) == (200, [])
+    assert send(request).status == 200
+    assert send(request).json() == []
 
 
 def test_a_short_image_gets_its_whole_name() -> None:
@@ -129,14 +130,17 @@ def test_a_source_is_switched_both_ways() -> None:
     """Repository and image replace each other, and the commands are those of the new runtime."""
     call = simulated()
     image = call("update_service", service_id=SERVICE, image="docker.io/acme/api:2", start_command="serve")["service"]
-    assert (image["imagePath"], image.get("repo"), image.get("branch")) == ("docker.io/acme/api:2", None, None)
+    assert image["imagePath"] == "docker.io/acme/api:2"
+    assert image.get("repo") is None
+    assert image.get("branch") is None
     assert image["serviceDetails"]["runtime"] == image["serviceDetails"]["env"] == "image"
     assert image["serviceDetails"]["envSpecificDetails"]["dockerCommand"] == "serve"
 
     built = call("update_service", service_id=SERVICE, repo="https://github.com/a/b", branch="main", runtime="python")[
         "service"
     ]
-    assert (built["repo"], built.get("imagePath")) == ("https://github.com/a/b", None)
+    assert built["repo"] == "https://github.com/a/b"
+    assert built.get("imagePath") is None
     assert built["serviceDetails"]["envSpecificDetails"].keys() == {"buildCommand", "startCommand"}
 
 

@@ -309,7 +309,8 @@ def test_half_a_switch_is_refused(runtime: str, arguments: dict[str, Any], param
     with pytest.raises(CallError, match="nothing was changed") as caught:
         account(send)("update_service", service_id="srv-1", **arguments)
 
-    assert (caught.value.code, caught.value.param) == ("bad_arguments", param)
+    assert caught.value.code == "bad_arguments"
+    assert caught.value.param == param
     assert caught.value.hint
     assert len(send.requests) == 1
 
@@ -586,7 +587,8 @@ def test_what_is_null_on_the_wire_is_nil_and_what_is_always_there_is_text() -> N
 
     assert call("get_postgres", postgres_id="dpg-1")["postgres"]["ipAllowList"] is None
     thin = call("get_service", service_id="srv-1")["service"]
-    assert (thin["slug"], thin["notifyOnFail"]) == ("", "default")
+    assert thin["slug"] == ""
+    assert thin["notifyOnFail"] == "default"
 
 
 def test_new_settings_are_read_back() -> None:
@@ -600,7 +602,8 @@ def test_new_settings_are_read_back() -> None:
 
     found = call("get_service", service_id=made["service"]["id"])["service"]
     details = found["serviceDetails"]
-    assert (found["autoDeployTrigger"], found["autoDeploy"]) == ("checksPass", "yes")
+    assert found["autoDeployTrigger"] == "checksPass"
+    assert found["autoDeploy"] == "yes"
     assert found["buildFilter"] == {"paths": ["src/**"], "ignoredPaths": ["docs/**"]}
     assert details["cache"] == {"profile": "origin-controlled"}
     assert details["maxShutdownDelaySeconds"] == 5

@@ -30,10 +30,14 @@ def test_a_store_lives_from_its_creation_to_its_end(kind: str, settings: dict[st
         return str(do("get")[kind]["status"])
 
     store = call(f"create_{kind}", **settings)[kind]
-    assert (store["status"], store["name"], store["plan"]) == ("creating", settings["name"], settings["plan"])
+    assert store["status"] == "creating"
+    assert store["name"] == settings["name"]
+    assert store["plan"] == settings["plan"]
     assert status() == "available"
     assert do("update", plan="pro")[kind]["status"] == "updating_instance"
-    assert (status(), do("get")[kind]["plan"], do("get")[kind]["name"]) == ("available", "pro", settings["name"])
+    assert status() == "available"
+    assert do("get")[kind]["plan"] == "pro"
+    assert do("get")[kind]["name"] == settings["name"]
     assert do("suspend") == {f"{kind}_id": store["id"], "accepted": True}
     assert status() == "suspended"
     do("update", name="renamed", plan="starter" if kind == "key_value" else "pro_4gb")

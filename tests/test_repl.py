@@ -471,7 +471,8 @@ def test_json_answers_commands_too(kosmolua: Program, write: Write) -> None:
     assert (done.returncode, done.stderr) == (2, "")
     done = kosmolua("repl", "--json", "--accounts", write("accounts.toml", "[x"), input="1\n")
     assert json.loads(done.stdout)["error"]["code"] == "config_error"
-    assert (done.stdout.count("\n"), done.returncode) == (1, 3)
+    assert done.stdout.count("\n") == 1
+    assert done.returncode == 3
 
 
 @pytest.mark.slow

@@ -87,7 +87,8 @@ def file(tmp_path: Path) -> Path:
 def test_a_run_goes_on_after_a_limit(runtime: Runtime, shelf: Shelf, file: Path) -> None:
     """What was done is not done again, the output and the calls are those of the whole run, and it can be replayed."""
     first = runtime.run(LENDING, record=file, max_calls=7)
-    assert (first.status, shelf.lent.total()) == ("limit", 7)
+    assert first.status == "limit"
+    assert shelf.lent.total() == 7
 
     outcome = runtime.resume(file, max_calls=100)
     assert outcome.ok, outcome.error
@@ -98,14 +99,18 @@ def test_a_run_goes_on_after_a_limit(runtime: Runtime, shelf: Shelf, file: Path)
     assert Counter(call["status"] for call in outcome.calls) == {"ok": 21, "refused": 1}
 
     again = runtime.replay(file)
-    assert (again.output, again.result, again.calls) == (outcome.output, outcome.result, outcome.calls)
+    assert again.output == outcome.output
+    assert again.result == outcome.result
+    assert again.calls == outcome.calls
 
 
 def test_a_finished_run_is_shown_again(runtime: Runtime, shelf: Shelf, file: Path) -> None:
     """With a sentence, and nothing is sent."""
     first = runtime.run(LENDING, record=file)
     outcome = runtime.resume(file)
-    assert (outcome.output, outcome.result, outcome.calls) == (first.output, first.result, first.calls)
+    assert outcome.output == first.output
+    assert outcome.result == first.result
+    assert outcome.calls == first.calls
     assert outcome.warnings == [f"the run in {file} is already finished; this is its outcome"]
     assert shelf.lent.total() == WRITES
 
@@ -589,7 +594,8 @@ def test_the_command_line_names_what_was_under_way(
     assert "kosmolua: call 1: write slow.put [default] at = 7" in refused.stderr
     assert "--done 1 if it was done, or --again 1" in refused.stderr
     as_json = json.loads(kosmolua("resume", "r.jsonl", "--json").stdout)
-    assert (as_json["error"]["code"], as_json["error"]["calls"][0]["number"]) == ("under_way", 1)
+    assert as_json["error"]["code"] == "under_way"
+    assert as_json["error"]["calls"][0]["number"] == 1
     ended = kosmolua("resume", "r.jsonl", "--done", '1="put before"')
     assert (ended.returncode, ended.stdout) == (0, "put before\n")
 

@@ -399,7 +399,8 @@ def test_no_trace_of_a_secret_is_left(service: Service, tmp_path: Path) -> None:
     assert len(service.bodies) == 3
     left = "\n".join([journal.read_text(), recording.read_text(), repr(asked), repr(events), repr(outcome)])
     assert "canary-" not in left
-    assert (again.output, again.result) == (outcome.output, outcome.result)
+    assert again.output == outcome.output
+    assert again.result == outcome.result
     assert asked[0].arguments["value"] == ["*** (token)", "*** (vault.open_door#1)"]
 
 

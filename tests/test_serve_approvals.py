@@ -67,7 +67,9 @@ def test_a_person_decides(store: Folder, approved: bool) -> None:
     wait_for(store.waiting)
     (waiting,) = store.waiting()
 
-    assert (waiting.run, waiting.script, waiting.is_live) == ("0123456789ab", "script.lua", True)
+    assert waiting.run == "0123456789ab"
+    assert waiting.script == "script.lua"
+    assert waiting.is_live is True
     assert waiting.call["path"] == "render2.restart_service"
     assert store.decide(waiting.id, Decision(approved, "Ada"))
     assert answer() == ([approved], "Ada" if approved else "a person")

@@ -71,9 +71,11 @@ def test_nothing_is_added_where_nobody_can_be_asked(kosmolua: Program, accounts:
     """Without a terminal `add` needs --yes, and a server that does not start is not added."""
     named = ("--accounts", str(accounts))
     asked = kosmolua("servers", "add", "tools", *named, "--", sys.executable, SCRIPT)
-    assert (asked.returncode, "pass --yes" in asked.stderr) == (2, True)
+    assert "pass --yes" in asked.stderr
+    assert asked.returncode == 2
     broken = kosmolua("servers", "add", "broken", "--yes", *named, "--", "no-such-program")
-    assert (broken.returncode, "the program no-such-program was not found" in broken.stderr) == (1, True)
+    assert "the program no-such-program was not found" in broken.stderr
+    assert broken.returncode == 1
     assert accounts.read_text() == FILE
 
 
@@ -107,7 +109,8 @@ def test_a_person_is_asked_after_the_tools_are_shown(
 def test_a_wrong_command_line_is_refused(kosmolua: Program, words: tuple[str, ...], message: str) -> None:
     """It is told what is wrong, and nothing is started."""
     done = kosmolua("servers", *words)
-    assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+    assert message in done.stderr
+    assert done.returncode == 2, done.stderr
     assert "0123456789abcdef" not in done.stderr
 
 
@@ -120,7 +123,8 @@ def test_an_option_names_a_server_for_one_run(kosmolua: Program) -> None:
         done = kosmolua("run", "-e", "print(app.mcp.tools.greet('Bob'))", "--server", f"tools={url}")
         assert (done.stdout, done.returncode) == ("hello Bob\n", 0), done.stderr
     done = kosmolua("run", "-e", "print(1)", "--server", "Tools")
-    assert (done.returncode, "must look like notes=https://" in done.stderr) == (2, True)
+    assert "must look like notes=https://" in done.stderr
+    assert done.returncode == 2
 
 
 def test_the_servers_of_other_clients_are_taken_over(kosmolua: Program, accounts: Path, write: Write) -> None:
@@ -162,7 +166,8 @@ def test_files_of_the_current_folder_start_nothing(kosmolua: Program, tmp_path: 
         (tmp_path / name).write_text(json.dumps({"mcpServers": {"evil": server}, "servers": {"evil": server}}))
     (tmp_path / "accounts.toml").write_text(f'[mcp.evil]\ncommand = "sh"\nargs = ["-c", "touch {mark}"]\n')
     done = kosmolua("run", "-e", "return app.mcp.evil.x()", cwd=tmp_path)
-    assert (done.returncode, "app.mcp has no 'evil'" in done.stderr) == (1, True), done.stderr
+    assert "app.mcp has no 'evil'" in done.stderr
+    assert done.returncode == 1, done.stderr
     assert kosmolua("servers", cwd=tmp_path).stdout == ""
     assert not mark.exists()
 

@@ -133,7 +133,8 @@ def test_errors_name_the_chunk_and_the_line(session: Session) -> None:
     """A script error has its line and a traceback of the chunk's own frames; the state before it is kept."""
     error = session.evaluate("x = 1\nlocal function f() error('no') end\nf()").outcome.error
     assert error
-    assert (error.message, error.line) == ("repl:2: no", 2)
+    assert error.message == "repl:2: no"
+    assert error.line == 2
     assert error.traceback
     assert error.traceback.splitlines()[1:] == [
         "\t[C]: in function 'error'",
@@ -237,7 +238,8 @@ def test_a_limit_ends_a_chunk_and_not_the_session(
     assert answer.outcome.error.limit == name
     assert answer.state == "restored"
     again = session.evaluate("x", **limits)
-    assert (again.text, again.state) == ("1", "kept")
+    assert again.text == "1"
+    assert again.state == "kept"
 
 
 def test_a_source_that_is_too_large_is_not_run(session: Session) -> None:
@@ -562,7 +564,8 @@ def test_a_session_near_its_memory_limit_ends_a_chunk_as_any_script(session: Ses
     for _ in range(2):
         answer = session.evaluate(large)
         assert isinstance(answer.outcome.error, LimitExceeded)
-        assert (answer.outcome.error.limit, answer.state) == ("memory", "restored")
+        assert answer.outcome.error.limit == "memory"
+        assert answer.state == "restored"
         assert session.evaluate("#T").text == "93"
     assert session.evaluate("T = nil").state == "kept"
     assert session.evaluate(large).text == "1"

@@ -185,7 +185,8 @@ def test_a_source_of_the_wrong_type(source: str, value: object) -> None:
     kind = 'a list of strings, such as ["PROGRAM", "ARGUMENT"]' if source == "command" else 'a string, such as "NAME"'
     with pytest.raises(Mismatch) as refused:
         check_secret({source: value})
-    assert (refused.value.problem, refused.value.where) == (f"must be {kind}", f".{source}")
+    assert refused.value.problem == f"must be {kind}"
+    assert refused.value.where == f".{source}"
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ def test_the_error_of_a_script_is_raised() -> None:
 
     with pytest.raises(ApiError, match="no such note") as failed:
         play.run("print('before') return app.integrations.notes.get_note('n-9').text")
-    assert (failed.value.status, failed.value.request_id) == (404, "7")
+    assert failed.value.status == 404
+    assert failed.value.request_id == "7"
     assert play.outcome.output == "before\n"
     with pytest.raises(ScriptError, match=r"script\.lua:1: oops"):
         play.run("error('oops')")

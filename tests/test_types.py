@@ -226,7 +226,8 @@ ANNOTATIONS = [
 def test_types_can_be_compared_and_pickled(annotation: object) -> None:
     """Two of the same annotation are equal, hash alike and survive pickling, also if they contain themselves."""
     kind, again = type_of(annotation), type_of(annotation)
-    assert (kind, hash(kind)) == (again, hash(again))
+    assert kind == again
+    assert hash(kind) == hash(again)
     assert pickle.loads(pickle.dumps(kind)) == kind
     assert sum(kind == type_of(other) for other in ANNOTATIONS) == 1
 
@@ -280,7 +281,8 @@ def test_a_type_has_words_and_a_lua_spelling(kind: Type, words: str | None, lua:
     if words is None:
         assert kind.words.endswith("'c39' and 60 more")
         return
-    assert (kind.words, kind.lua) == (words, lua)
+    assert kind.words == words
+    assert kind.lua == lua
 
 
 @pytest.mark.parametrize(
