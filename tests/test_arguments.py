@@ -114,7 +114,7 @@ def test_very_many_wrong_names_cost_little() -> None:
     started = time.process_time()
     with pytest.raises(BadArguments, match="and 49996 more") as refused:
         LEND.bind("lib.lend", [given])
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 10
     assert len(refused.value.message) < 1000
 
 

@@ -283,11 +283,11 @@ def test_a_busy_tenant_keeps_no_other_waiting(acme: Acme, era: str) -> None:
             anyio.create_task_group() as group,
         ):
             for _ in range(3):
-                group.start_soon(execute, busy, "return app.integrations.notebook.wait({ seconds = 2 })")
+                group.start_soon(execute, busy, "return app.integrations.notebook.wait({ seconds = 5 })")
             await anyio.sleep(0.3)
             started = time.monotonic()
             assert "Result:\n1" in text_of(await execute(other, "return 1"))
-            assert time.monotonic() - started < 1.8
+            assert time.monotonic() - started < 4
             group.cancel_scope.cancel()
 
     anyio.run(talk)

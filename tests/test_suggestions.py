@@ -73,7 +73,7 @@ def test_of_very_many_names_the_closest_is_found_soon() -> None:
     ]
     started = time.process_time()
     assert closest("list_user_1234", names)[0] == "list_users_1234"
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 5
 
 
 def test_very_long_names_are_not_compared() -> None:
