@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ import pytest
 import requests
 from support.agents import DISCOVERY, HANDSHAKE, Person, execute, text_of, with_constants
 from support.page import Person as Visitor
+from support.processes import eventually, is_running, linux_only
 from support.servers import wait_for
 from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, serving
 
@@ -219,3 +222,18 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
         assert {post(server, ACME, "tools/list", session).status_code for session in sessions} <= {200, 404}
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 0
+
+
+@linux_only
+def test_no_process_outlives_the_one_that_started_it() -> None:
+    """If that is killed, the others stop as well: nothing goes on at the address without it."""
+    source = """
+import os, time
+from kosmolua.serve.processes import ProcessGroup
+ProcessGroup(2).run(lambda _: print(os.getpid(), flush=True) or time.sleep(600), print)
+"""
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        processes = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+    assert eventually(lambda: not any(map(is_running, processes)))

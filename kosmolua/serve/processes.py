@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
+from kosmolua.mcp_client.keeper import signal_if_parent_ends
 from kosmolua.runs.telemetry import flush_spans
 
 RESTART_DELAY = 1.0
@@ -29,6 +30,7 @@ class ProcessGroup:
         """Start the processes, and return once a signal to stop has arrived and all processes have ended.
 
         A process that ends before such a signal is replaced. SIGTERM, SIGINT and SIGHUP are forwarded to all processes.
+        On Linux, the processes also get SIGTERM if their parent process is killed.
 
         Args:
             work: A function that is called in each new process with the number of the process. The first process has
@@ -65,6 +67,7 @@ def _start(work: Callable[[int], None], number: int) -> int:
     try:
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(each, signal.SIG_DFL)
+        signal_if_parent_ends(signal.SIGTERM)
         work(number)
         status = 0
     except BaseException:  # noqa: BLE001 - this process ends here after any error
