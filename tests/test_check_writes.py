@@ -99,7 +99,7 @@ MISTAKES = {
     "empty table": (in_loop(f"if list == {{}} then {SUSPEND} end"), "new table"),
     "table and text": (in_loop(f'if list ~= "" then {SUSPEND} end'), "never equals a text"),
     "length and text": (in_loop(f'if #list ~= "0" then {SUSPEND} end'), "never equals a text"),
-    "json.null": (in_loop(f"if s.branch ~= json.null then {SUSPEND} end"), "never json.null"),
+    "json.null": (in_loop(f"if s.branch ~= json.null then {SUSPEND} end"), "(s.branch ~= nil)"),
     "nil of a text": (in_loop(f"if s.url ~= nil then {SUSPEND} end"), "never nil"),
     "not before ==": (in_loop(f'if not s.name == "a" then {SUSPEND} end'), "not is applied before =="),
     "optional and false": (

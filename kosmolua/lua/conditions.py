@@ -213,7 +213,9 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
     """Look at a part of a result that is compared with a literal or ``json.null``."""
     findings = check.findings
     if other == _NULL and value.part_of is not None and value.type is not ANY and not value.may_be_null:
-        findings.mistake(node, f"{value.source} is never json.null: a field that is null is nil", f"{text} == nil")
+        findings.mistake(
+            node, f"{value.source} is never json.null: a field that is null is nil", f"{text} {operator_of(node)} nil"
+        )
     if not isinstance(other, Literal):
         return
     if value.may_be_call_error and other.kind != "table":
@@ -234,7 +236,11 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
     elif hint := check.fields.other_case(value, other.value):
         findings.mistake(node, f"{value.source} is never {other.value!r}", hint)
     elif other.value == "" and value.is_optional and value.part_of and text and node.source.count(text.encode()) == 1:
-        findings.mistake(node, f"{value.source} is nil where there is none, and never an empty text", f"{text} == nil")
+        findings.mistake(
+            node,
+            f"{value.source} is nil where there is none, and never an empty text",
+            f"{text} {operator_of(node)} nil",
+        )
     elif operator_of(node) == "~=" and other.value is False and kind == "boolean" and value.is_optional:
         hint = f"{text} == true, or {text} ~= nil and {text}"
         findings.suspect(node, f"{value.source} may be nil, and nil ~= false is true", hint)
