@@ -279,6 +279,12 @@ def test_operations_are_found_among_those_of_twelve_services(documents: Runtime)
     assert share(found, asked, 3) >= 0.85
 
 
+@pytest.mark.parametrize("page", ["render2", "github", "github.pulls"])
+def test_pages_say_what_shape_results_have(runtime: Runtime, page: str) -> None:
+    """Functions from a document return other shapes than those of the integration."""
+    assert "the service's own JSON" in runtime.docs.read(page)
+
+
 @pytest.mark.parametrize("word", ["xyzzy plugh", "quagga zebra", "flumph"])
 def test_nonsense_finds_nothing(runtime: Runtime, word: str) -> None:
     """Nothing is better than what merely looks like it."""
