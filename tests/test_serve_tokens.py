@@ -195,7 +195,7 @@ jwt = {{ {both}, claims = {{ org = "globex" }} }}
         ('token = { env = "BLANK" }', "an environment variable that is not set"),
         ('token = "       "', "is empty"),
         ("token = []", "one secret, or a list of two"),
-        ('jwt = { issuer = "x", audience = "y" }', "jwt.jwks must be a string"),
+        ('jwt = { issuer = "x", audience = "y" }', "jwt must have the key jwks"),
         ('jwt = { issuer = "x", audience = "y", jwks = "z", claim = 1 }', "did you mean 'claims'"),
     ],
 )
