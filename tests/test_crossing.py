@@ -40,7 +40,7 @@ class Box:
             return '{"names":["integrations"]}'
         return '{"functions":["give","take"],"accounts":[],"aliases":{}}'
 
-    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, secrets: Sequence[Any] = ()) -> str:
+    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, **_: object) -> str:
         """Note what comes, and give the value."""
         self.given = fault or list(given)
         return protocol.encode(self._value)
