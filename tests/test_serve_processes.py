@@ -183,7 +183,7 @@ permissions = {{ write = "allow" }}
             return list(threads.map(lambda _: run(server), range(6)))
 
     notebook = tmp_path / "notebook"
-    lease = with_constants("kosmolua.stores.database", SLOT_LEASE=2.0, RENEWAL=0.5)
+    lease = with_constants("kosmolua.stores.database", SLOT_LEASE=6.0, RENEWAL=1)
     with serving(tmp_path, text, "--processes", "3", "--plugin", PLUGIN, before=lease) as server:
         wait_for(lambda: is_ready(server), 60)
         run_six(server)

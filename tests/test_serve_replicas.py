@@ -22,8 +22,8 @@ from kosmolua.serve.grants import FRESHNESS
 from kosmolua.stores.opening import open_stores
 
 TENANT = "acme"
-SLOT_LEASE = 2.0
-SHORT_LEASE = with_constants("kosmolua.stores.database", SLOT_LEASE=SLOT_LEASE, RENEWAL=0.5)
+SLOT_LEASE = 6.0
+SHORT_LEASE = with_constants("kosmolua.stores.database", SLOT_LEASE=SLOT_LEASE, RENEWAL=1)
 PLUGIN = str(Path(__file__).parent / "plugins" / "notebook.py")
 OVERLAP = """
 local notebook = app.integrations.notebook
