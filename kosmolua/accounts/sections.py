@@ -236,7 +236,7 @@ _KEYS: dict[str, Check] = {
 }
 """The keys of ``[kosmolua]``."""
 _RECORDINGS: dict[str, Check] = {
-    "keep": measure(DURATION, 'an age such as "30d"'),
+    "keep": measure(DURATION, 'an age such as "30d"', bare=False),
     "mcp": flag,
     "max_size": measure(SIZE, 'a size such as "10G"'),
 }

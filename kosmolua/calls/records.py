@@ -270,7 +270,7 @@ class Call:
             len(lists[0]),
             bool(goes_on_at) or isinstance(value, Truncated) or any(map(result.get, NEXT)),
             " and ".join([name for name in arguments if arguments[name] is not None and name not in OF_PARTS]),
-            "limit" in arguments,
+            not arguments.keys().isdisjoint(("limit", "max_items")),
             "" if begins_at is None else str(begins_at),
             str(goes_on_at or ""),
         )

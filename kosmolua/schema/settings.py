@@ -134,12 +134,13 @@ def choice(choices: Collection[str]) -> Check:
     return check
 
 
-def measure(unit: Unit[Any], words: str) -> Check:
-    """Return a check for a number in a unit, or the text of one such as ``90s``; ``words`` describe it."""
+def measure(unit: Unit[Any], words: str, *, bare: bool = True) -> Check:
+    """Return a check for the text of a measure such as ``90s``, or a ``bare`` number; ``words`` describe it."""
+    allowed = (str, *(() if not bare else (int,) if unit.is_whole else (int, float)))
 
     def check(value: object) -> Any:
         try:
-            if isinstance(value, bool) or not isinstance(value, (str, int) if unit.is_whole else (str, int, float)):
+            if isinstance(value, bool) or not isinstance(value, allowed):
                 raise ValueError
             return unit.parse(str(value))
         except ValueError:
