@@ -15,7 +15,7 @@ from kosmolua.broker.host import Host
 from kosmolua.broker.options import RunContext, RuntimeOptions, taking
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
-from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
+from kosmolua.errors import Busy, ConfigError, Interrupted, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Load, Turn, WorkerPool
 from kosmolua.runs import Outcome, RunOptions
@@ -603,23 +603,14 @@ class Runtime:
         if isinstance(args, (str, bytes)):
             raise TypeError(f"the arguments of a call are a mapping or a list, not {args!r}: write [{args!r}]")
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
-        clock = Clock(self._host.limits.timeout)
         if "opentelemetry.trace" in sys.modules:
             from kosmolua.runs import spans
 
             watch = spans.watching(watch)
-        broker = self._broker(clock, watch)
-        try:
-            with self._active.one_more():
-                answer = broker.call(path, revealed(given))
-                return broker.handed_out(answer)
-        except NetworkError as error:
-            if clock.left:
-                raise
-            limit = self.limits.exceeded("wall", "call")
-            if error.hint:
-                limit.advise(error.hint)
-            raise limit from error
+        broker = self._broker(Clock(self._host.limits.timeout), watch)
+        with self._active.one_more():
+            answer = broker.call(path, revealed(given))
+            return broker.handed_out(answer)
 
     def redact(self, text: str) -> str:
         """Return a copy of a text in which each secret that the runtime uses is replaced by a mask."""

@@ -476,7 +476,7 @@ def test_everything_closed(environment: dict[str, str]) -> None:
 # --json
 
 
-SHAPE = ["ok", "status", "result", "output", "error", "warnings", "calls", "usage"]
+SHAPE = ["ok", "status", "result", "output", "error", "warnings", "facts", "calls", "usage"]
 
 
 def as_json(done: Any, status: int) -> dict[str, Any]:

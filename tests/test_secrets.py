@@ -582,7 +582,7 @@ def test_the_accounts_file_has_secrets_too(kosmolua: Program, write: Write) -> N
         write("accounts.toml", f"[kosmolua.secrets]\n{wrong}\n")
         done = kosmolua(*words, "-e", "print(1)")
         assert (done.returncode, done.stdout) == (3, "")
-        assert "[kosmolua.secrets] 'token'" in done.stderr
+        assert "accounts.toml:2: [kosmolua.secrets] token" in done.stderr
 
 
 @pytest.mark.slow

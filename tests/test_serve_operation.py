@@ -91,11 +91,11 @@ def test_sigterm_lets_runs_end(tmp_path: Path) -> None:
             await anyio.sleep(0.2)
             assert requests.get(server.base + "/readyz", timeout=10).status_code == 503
             assert requests.get(server.base + "/healthz", timeout=10).status_code == 200
-            refused = (await execute(late, "return 1")).structured_content
-            assert refused
-            assert refused["error"]["code"] == "unavailable"
-            assert refused["error"]["retryable"] is True
-            assert "The server is about to stop" in refused["error"]["message"]
+            refused = await execute(late, "return 1")
+            assert refused.structured_content
+            assert refused.structured_content["error"]["code"] == "unavailable"
+            assert refused.structured_content["error"]["retryable"] is True
+            assert "The server is about to stop" in text_of(refused)
             with pytest.raises(MCPError) as told:
                 await execute(stranger, "return 1")
             assert told.value.data["code"] == "unavailable"

@@ -73,8 +73,8 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_function_fails_as_it_is_told_to() -> None:
     """A deploy that would have gone live ends otherwise."""
     with runtime() as usual, runtime(failures={"render2.trigger_deploy": "build_failed"}) as failing:
-        assert usual.run(DEPLOY).result == ["live"]
-        assert failing.run(DEPLOY).result == ["build_failed"]
+        assert usual.run(DEPLOY, timeout=3600).result == ["live"]
+        assert failing.run(DEPLOY, timeout=3600).result == ["build_failed"]
 
 
 @pytest.mark.parametrize("path", ["render2.trigger_deploy", "render2.nothing"])
@@ -96,8 +96,8 @@ def test_the_command_line_takes_a_file_and_failures(kosmolua: Program, tmp_path:
     look = LOOK.replace("return", "print(2) return").replace("...", f"'{service}'")
     assert kosmolua("run", f"--simulate={file}", "-e", look).stdout.startswith("2\n")
     failing = "--simulate-fail=render2.trigger_deploy=build_failed"
-    script = DEPLOY.replace("return render", "print(render") + ")"
-    done = kosmolua("run", "--simulate", failing, "--yes", "-e", script.replace(".status\n)", ".status)"))
+    script = (DEPLOY.replace("return render", "print(render") + ")").replace(".status\n)", ".status)")
+    done = kosmolua("run", "--simulate", failing, "--yes", "--timeout", "1h", "-e", script)
     assert done.stdout == "build_failed\n"
 
 

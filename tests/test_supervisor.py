@@ -56,7 +56,6 @@ SPENT = {
     "result": ("return ('x'):rep(20000)", {}),
     "arguments": ("app.integrations.library.lend({ book = ('x'):rep(2000) })", {}),
     "source": ("--" + "x" * 2000, {}),
-    "depth": ("local t = {} for _ = 1, 200 do t = { t } end return t", {}),
 }
 UNCATCHABLE = ("wall", "cpu", "memory", "output", "calls", "arguments")
 """The others are met before the script begins, or after its end."""

@@ -484,7 +484,10 @@ class Broker:
             raise self._left_behind(call) if self._clock.left else self._limits.exceeded("wall", "call") from None
         except NetworkError as error:
             if not self._clock.left:
-                raise self._limits.exceeded("wall", "call") from error
+                exceeded = self._limits.exceeded("wall", "call")
+                if error.hint:
+                    exceeded.advise(error.hint)
+                raise exceeded from error
             if monotonic() < until():
                 raise
             raise self._timeout(call, error.hint) from error

@@ -27,7 +27,7 @@ from kosmolua.docs.vocabulary import words_in, words_of
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.names import ROOT, SCRIPTS, integration_in, parts_of, root_and_name
+from kosmolua.schema.names import FLAT, ROOT, integration_in, parts_of, root_and_name
 from kosmolua.schema.types import STRING, Choice, Scalar, Type
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Library:
         query, limit = _search_arguments(query, limit)
         without = pages.FOR_PEOPLE if for_scripts else ()
         hits = [*self._operations(query.strip()), *self._search.find(query, limit, without)]
-        return [*{hit.page: hit for hit in reversed(hits)}.values()][::-1][:limit]
+        return [*{hit.page: hit for hit in hits}.values()][:limit]
 
     def _operations(self, key: str) -> Iterator[Hit]:
         """Yield the functions for an operation, such as ``GET /pets``."""
@@ -155,7 +155,7 @@ class Library:
         except PluginError:
             return None
         names = [frozenset(words_in(each)) for each in (name.rpartition(".")[2], prefix) if each]
-        return Owner(names, root_and_name(name)[0] == SCRIPTS or bool(self._catalog.accounts(name)))
+        return Owner(names, root_and_name(name)[0] in FLAT or bool(self._catalog.accounts(name)))
 
     def _documents(self) -> Iterator[tuple[str, More]]:
         for name in self._catalog.names():

@@ -22,7 +22,6 @@ from kosmolua.docs.pages import Address, GuidePage
 from kosmolua.docs.vocabulary import (
     CHANGES,
     COMMON_WORDS,
-    DESTROYING,
     MEANINGS,
     PHRASES,
     READING,
@@ -34,6 +33,7 @@ from kosmolua.docs.vocabulary import (
     words_of,
 )
 from kosmolua.errors import DocNotFound, PluginError
+from kosmolua.schema.effects import EFFECTS
 from kosmolua.suggestions import closest
 
 if TYPE_CHECKING:
@@ -83,8 +83,6 @@ UNLIKELY_WEIGHT = 0.7
 """The weight of a function that changes something if the query asks for no change, and of one that changes
 nothing if the query begins with a verb of change.
 """
-DESTROY_WEIGHT = 0.8
-"""The weight of a function that destroys if the query has no verb for it."""
 NUMBER_WEIGHT = 0.15
 """The bonus for a function that lists if the query is in the plural, and for one that gets if it is in the singular."""
 
@@ -470,16 +468,15 @@ def _weights_of_effects(query: str, terms: Sequence[_Term]) -> dict[str, float]:
     """Return a factor for the scores of each effect: a question seldom means a function that writes, a verb of change
     often.
     """
-    said = [{term.word, *(words[0] for words, _ in term.meanings if len(words) == 1)} for term in terms]
-    begins_with_change = bool(said[0] & CHANGES) or (is_order(query, terms[0].word) and not said[0] & READING)
+    first = {terms[0].word, *(words[0] for words, _ in terms[0].meanings if len(words) == 1)}
+    begins_with_change = bool(first & CHANGES) or (is_order(query, terms[0].word) and not first & READING)
     verbs = {verb for term in terms for verb in (term.word, *(words[0] for words, _ in term.meanings))}
     is_asked = only_asks(query) or not (begins_with_change or verbs & CHANGES)
     write = UNLIKELY_WEIGHT if is_asked else 1.0
     return {
         "": INTEGRATION_WEIGHT,
         "read": UNLIKELY_WEIGHT if begins_with_change and not is_asked else 1.0,
-        "write": write,
-        "destroy": write * (1.0 if any(words & DESTROYING for words in said) else DESTROY_WEIGHT),
+        **dict.fromkeys(EFFECTS[1:], write),
     }
 
 

@@ -157,7 +157,6 @@ add cancel close create delete link merge remove replace rerun restart resume ro
 update
 """
 READING = frozenset({"find", "get", "grep", "list", "log", "read", "search", "tail"})
-DESTROYING = frozenset({"cancel", "delete", "overwrite", "remove", "replace"})
 CHANGES = frozenset(_CHANGING.split())
 """Verbs with which the names of functions that change something begin. A synonym of one counts like the verb."""
 PHRASES = {
