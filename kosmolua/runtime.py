@@ -717,6 +717,7 @@ class Runtime:
             return self._prepare(source, given, replay, limits)  # type: ignore[arg-type]
         given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
         given["deny"] = [*header["options"]["deny"], *patterns_among(decided.get("deny"))]
+        given.setdefault("check", header["options"].get("check", False))
         if callable(decided.get("approve")):
             given["approve"] = decided["approve"]
         run = self._prepare(source, given, limits=limits)  # type: ignore[arg-type]

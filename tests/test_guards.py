@@ -195,6 +195,25 @@ def test_a_replay_needs_no_guards(runtime: Runtime, tmp_path: Path) -> None:
     assert again.status == outcome.status
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (f"local found = r.list_services()\n{SUSPEND_ALL}", "20 items"),
+        ("r.list_services({ limit = 1 })\nr.update_service({ service_id = 'srv-cabc12345678', name = 'x', "
+         "auto_deploy = arg[1] })", "auto_deploy is nil"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("calls", [1, 1000])
+def test_a_resumed_run_is_guarded(runtime: Runtime, tmp_path: Path, source: str, said: str, calls: int) -> None:
+    """What a guard refused, or what a limit ended before, is not written when the run is resumed."""
+    ended = runtime.run(R + source, check=True, record=tmp_path / "run.jsonl", max_calls=calls)
+    assert not ended.ok
+    resumed = runtime.resume(tmp_path / "run.jsonl", max_calls=1000)
+    assert said in refused(resumed)
+    assert resumed.facts[-1].line == 2
+    assert "there are more" in resumed.facts[-1].text
+
+
 def test_a_plan_is_guarded(runtime: Runtime) -> None:
     """A plan refuses what the run would refuse."""
     plan = runtime.plan(R + f"local found = r.list_services({{ name = arg[1], all = true }}) {SUSPEND_ALL}", check=True)

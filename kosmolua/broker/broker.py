@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from threading import Condition, RLock
 from time import monotonic
@@ -218,6 +219,37 @@ class Broker:
             if record and self._watch:
                 self._watch(CallEnded(record))
 
+    def recall(
+        self,
+        path: str,
+        given: Sequence[Json],
+        answer: str,
+        *,
+        line: int = 0,
+        through: tuple[str, ...] = (),
+        hidden: str = "",
+        **_: object,
+    ) -> None:
+        """Note a call whose answer is in the recording, for the facts and for the guards of the calls that follow.
+
+        Args:
+            path: The path of the function, as the script wrote it.
+            given: The arguments that the script passed.
+            answer: The recorded answer.
+            line: The line of the script.
+            through: The scripts that were called by one another and led to the call.
+            hidden: See :meth:`call`.
+        """
+        call = Call(self.run, 0, path)
+        call.line, call.through, call.hidden = line, through, hidden
+        with suppress(KosmoError):  # the integration has changed since
+            target = self._catalog.resolve(path)
+            call.path, call.arguments = target.path, target.function.bind(target.path, given)
+            value = json.loads(answer)
+            if isinstance(answer, protocol.Answer) and answer.truncated:
+                value = protocol.Truncated(value)
+            self._note(call, target, given, value, answer)
+
     def content(self, name: str) -> str:
         """Return the bytes that a handle stands for, as a JSON string with their base64.
 
@@ -396,11 +428,14 @@ class Broker:
         if not is_done:
             value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
         answer = self._encode(call, target, value)
+        self._note(call, target, given, value, answer)
+        return answer
+
+    def _note(self, call: Call, target: Target, given: Sequence[Json], value: object, answer: str) -> None:
         returned = call.returned(target.function, given, value, answer)
         self.facts.returned.append(returned)
         if self._guards:
             self._guards.note(call, returned)
-        return answer
 
     def _read_back(
         self, call: Call, target: Target, arguments: Mapping[str, object], redacted: Mapping[str, object]

@@ -240,7 +240,7 @@ EVENTS: Mapping[str, Shape] = {
             "params": _is("an object", dict),
             "secrets": _TEXTS,
             "limits": _limits,
-            "options": _object({"read_only": _FLAG, "deny": _TEXTS}),
+            "options": _object({"read_only": _FLAG, "deny": _TEXTS}, {"check": _FLAG}),
             "account": _TEXT_OR_NULL,
             "client": _TEXT_OR_NULL,
             "host": _object(_HOST),

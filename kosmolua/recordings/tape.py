@@ -138,6 +138,7 @@ class Tape:
         send: Callable[[bytes], None],
         fail: Callable[[int, CallError], None],
         stop: Callable[[KosmoError], None],
+        recall: Callable[[Mapping[str, Any], str], None],
     ) -> None:
         """Connect the tape to the supervisor of a run, before the run begins.
 
@@ -146,8 +147,9 @@ class Tape:
             fail: A function that is called before an error is sent to the script, with the number of the request and
                 the error.
             stop: A function that ends the run with an error.
+            recall: A function that is called with each call of a resumed run that the recording answers, and its value.
         """
-        self._send, self._fail, self._stop = send, fail, stop
+        self._send, self._fail, self._stop, self._recall = send, fail, stop, recall
 
     # Called by the supervisor
 
@@ -170,6 +172,8 @@ class Tape:
             if frame.get("waits") is True:
                 self._waits = True
             self._advance()
+        if self._writer and answer and answer.value is not None and frame["kind"] == "call":
+            self._recall(frame, answer.value)
         return is_known
 
     def wait(self) -> None:

@@ -172,6 +172,7 @@ def begin(
     run: str | None = None,
     read_only: bool = False,
     deny: Sequence[str] = (),
+    check: bool = False,
     **more: Any,
 ) -> Writer:
     """Begin the recording of a run or a session: write its first line, and return its writer.
@@ -185,6 +186,7 @@ def begin(
         run: The id of the run; by default a new one.
         read_only: Whether every write is denied, even after the run is resumed.
         deny: Patterns of functions that are denied, even after the run is resumed.
+        check: Whether the script was checked, so that the guards hold it, even after the run is resumed.
         more: Further fields of the first line: ``account``, ``client``, and for a session ``session``.
 
     Raises:
@@ -213,7 +215,7 @@ def begin(
         "limits": limits.as_dict(),
         "host": host.places(),
         "seed": os.urandom(16).hex(),
-        "options": {"read_only": read_only or host.read_only, "deny": [*denied, *_list(deny)]},
+        "options": {"read_only": read_only or host.read_only, "deny": [*denied, *_list(deny)], "check": check},
         **more,
     }
     return Writer(place, host.redactor, None, host.signer, host.make_room if in_store else None, header)

@@ -214,7 +214,7 @@ class Run:
             return
         if not report.is_lua:
             return  # Lua reports the syntax error
-        if refusal := report.refusal():
+        if not self.recording and (refusal := report.refusal()):  # a run that goes on has begun already
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
         self._dropped, self._sites = report.dropped, report.sites
@@ -318,7 +318,7 @@ class Run:
         from kosmolua.recordings.answers import Answers
         from kosmolua.runs.recorded import RunRecording, begin
 
-        path, names = self._options["record"], ("run", "read_only", "deny", "account", "client")
+        path, names = self._options["record"], ("run", "read_only", "deny", "check", "account", "client")
         kept = {name: self._options[name] for name in names}  # type: ignore[literal-required]
         path = None if isinstance(path, bool) else path
         writer = begin(self._host, path, self._given, self.job, self._limits, **kept)

@@ -38,7 +38,7 @@ Which thread changes what:
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from heapq import heappop, heappush
 from queue import SimpleQueue
@@ -175,7 +175,7 @@ class Supervisor:
         self._isolated = context.require_isolation
         self._tape = tape
         if tape:
-            tape.attach(child.send, self._keep, lambda error: self._mail.put(partial(self._stop, error)))
+            tape.attach(child.send, self._keep, lambda error: self._mail.put(partial(self._stop, error)), self._recall)
         self._usual = limits.max_arguments + FRAME_OVERHEAD
         self._longest = max(self._usual, limits.max_result + FRAME_OVERHEAD)
         self._mail = Mailbox()
@@ -698,6 +698,10 @@ class Supervisor:
             self._keep(number, error)
             self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
 
+    def _recall(self, frame: Mapping[str, Any], value: str) -> None:
+        given = frame["args"] if isinstance(frame.get("args"), list) else []
+        self._broker().recall(frame["path"], given, value, **_more_of(frame))
+
     def _keep(self, number: int, error: KosmoError) -> None:
         self._mail.put(partial(self._keep_error, number, error))
 
@@ -736,7 +740,7 @@ def _too_many_pending() -> LimitExceeded:
     )
 
 
-def _more_of(call: dict[str, Any]) -> dict[str, Any]:
+def _more_of(call: Mapping[str, Any]) -> dict[str, Any]:
     """Return the valid optional fields of a request: line, calling scripts, and secret or binary arguments."""
     if MORE_OF_CALL.keys().isdisjoint(call):
         return {}
