@@ -25,6 +25,7 @@ from support.serving import ACME, TWO_TENANTS, Serving, agent, bearing, serving
 
 from kosmolua import Runtime
 from kosmolua.broker.journal import Journal
+from kosmolua.errors import ConfigError
 from kosmolua.plugin import Request, Response
 from kosmolua.runs import Outcome
 from kosmolua.secret import Redactor
@@ -355,6 +356,42 @@ def test_the_audit_goes_to_a_collector(tmp_path: Path) -> None:
     assert attributes["writes"] == {"intValue": "0"}
     assert json.loads(record["body"]["stringValue"])["run"] == "0123456789ab"
     assert int(record["timeUnixNano"]) == pytest.approx(time.time_ns(), abs=600e9)
+
+
+def test_a_collector_that_answers_no_http_is_told_and_gets_later_lines() -> None:
+    """Its answer ends neither the thread nor the sending."""
+    told: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        collector = Collector(f"http://127.0.0.1:{listener.getsockname()[1]}/v1/logs", {}, told.append)
+        listener.settimeout(20)
+        for answers in ([b"nonsense\r\n\r\n"] * 2, [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]):
+            collector.send(b"{}\n")
+            for answer in answers:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(answer)
+        collector.close()
+
+    assert "BadStatusLine" in told[0]
+    assert told[1] == "the audit reaches the collector of OpenTelemetry again"
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "said"),
+    [
+        ("http://[::1/v1/logs", "", "cannot be 'http://[::1/v1/logs'"),
+        ("http://c:port/v1/logs", "", "cannot be 'http://c:port/v1/logs'"),
+        ("http:///v1/logs", "", "cannot be 'http:///v1/logs'"),
+        ("http://c/v1/logs", "api-key=x%0Ay", "The header 'api-key' for the collector"),
+        ("http://c/v1/logs", "api-key=%E2%82%AC", "The header 'api-key' for the collector"),
+    ],
+)
+def test_a_collector_that_cannot_be_reached_at_all_is_refused(url: str, headers: str, said: str) -> None:
+    """When the server starts, and without the value of a header, which could be a secret."""
+    with pytest.raises(ConfigError) as caught:
+        Collector(url, {"OTEL_EXPORTER_OTLP_HEADERS": headers}, print)
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ its names still change.
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
 from urllib.parse import unquote, urlsplit
 
 from kosmolua import __version__
@@ -22,6 +24,7 @@ EVENT = "kosmolua.run"
 """The name of the event that each record is about."""
 MAX_RECORDS = 512
 _INFO = 9
+_PRINTABLE = re.compile("[ -~]*")
 
 
 def logs_endpoint(environ: Mapping[str, str]) -> str | None:
@@ -51,16 +54,18 @@ class Collector:
         warn: A function that is called with a sentence when records cannot be sent, and when it works again.
 
     Raises:
-        ConfigError: The URL is not one of HTTP.
+        ConfigError: The URL is not one of HTTP, or a header cannot be sent.
     """
 
     def __init__(self, url: str, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
-        if urlsplit(url).scheme not in ("http", "https"):
+        if not _is_of_http(url):
             hint = f"set {LOGS_ENDPOINT} to a URL such as http://127.0.0.1:4318/v1/logs"
             raise ConfigError(f"The collector of OpenTelemetry for logs cannot be {url[:100]!r}", hint=hint)
         given = environ.get("OTEL_EXPORTER_OTLP_LOGS_HEADERS") or environ.get("OTEL_EXPORTER_OTLP_HEADERS") or ""
         pairs = [pair.partition("=") for pair in given.split(",") if "=" in pair]
         self._headers = {name.strip(): unquote(value.strip()) for name, _, value in pairs}
+        if wrong := [name for name, value in self._headers.items() if not _PRINTABLE.fullmatch(name + value)]:
+            raise ConfigError(f"The header {wrong[0]!r} for the collector of OpenTelemetry must be one line of ASCII")
         self._url = url
         self._resource = {"attributes": _attributes({"service.name": environ.get("OTEL_SERVICE_NAME") or SERVICE})}
         self._forwarder = Forwarder("collector of OpenTelemetry", self._deliver, MAX_RECORDS, warn)
@@ -87,8 +92,19 @@ class Collector:
         body = {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}
         headers = {**self._headers, "Content-Type": "application/json"}
         request = urllib.request.Request(self._url, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            answer.read()
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+                answer.read()
+        except HTTPException as error:  # such as an answer that is not one of HTTP
+            raise OSError(f"{type(error).__name__}: {error}") from None
+
+
+def _is_of_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _attributes(fields: Mapping[str, object]) -> list[dict[str, object]]:
