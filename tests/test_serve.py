@@ -11,10 +11,12 @@ from pathlib import Path
 import anyio
 import pytest
 import requests
+from starlette.datastructures import Headers
 from support.agents import ENVIRON, execute, text_of
 from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, serving
 
 from kosmolua import ConfigError
+from kosmolua.mcp.http import is_own_host
 from kosmolua.serve import settings
 from kosmolua.serve.held import Held
 from kosmolua.serve.settings import Settings, TenantSettings
@@ -187,14 +189,16 @@ def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
         ('[tenants.acme]\ntoken = ["a", "b", "c"]', "one secret, or a list of two"),
         ('[tenants.acme]\ntoken = "short"', "fewer than 8 characters"),
         ('[tenants.acme]\ntoken = { env = "NOWHERE" }', "an environment variable that is not set"),
-        ('[tenants.acme]\ntoken = "long-enough"\npermissions = { wirte = "deny" }', "did you mean 'write'?"),
+        ('[tenants.acme]\ntoken = "long-enough"\npermissions = { wirte = "deny" }', "(did you mean 'write'?)"),
         ('[tenants.acme]\ntoken = "long-enough"\npermissions = { "render2.x" = "deny" }', "matches no function"),
         ('[tenants.a]\ntoken = "long-enough"\n[tenants.b]\ntoken = "long-enough"', "a and b have the same token"),
-        ('[tenant.acme]\ntoken = "x"', "unknown section [tenant] (did you mean 'tenants'?)"),
+        ('[tenant.acme]\ntoken = "x"', "accounts.toml:1: unknown section [tenant] (did you mean 'tenants'?)"),
         ("[serv]\nhosts = []", "unknown section [serv] (did you mean 'serve'?)"),
         ('[schedule.nightly]\ncron = "0 3 * * *"', "unknown section [schedule] (the server has no schedules"),
         ('[hooks.push]\nscript = "x"', "unknown section [hooks] (the server has no schedules"),
         ('[serve]\nhost = "x"', "unknown key 'host' in [serve] (did you mean 'hosts'?)"),
+        ('[serve]\nhosts = "https://agents.example"', "accounts.toml:2: [serve] hosts must have names such as"),
+        ('[serve]\nhosts = ["a.example", "b.example:8080"]', "without scheme and port, not 'b.example:8080'"),
         ("[serve]\napproval_wait = -1", "approval_wait must be a duration"),
         ("[serve]\nmax_request = 1.5", 'accounts.toml:2: [serve] max_request must be a size such as "4MiB", not 1.5'),
     ],
@@ -207,6 +211,14 @@ def test_a_mistake_in_the_file_is_told(tmp_path: Path, text: str, said: str) -> 
     with pytest.raises(ConfigError) as caught:
         Tenants(settings.read(str(file)), Common(environ={}))
     assert said in f"{caught.value} ({caught.value.hint})"
+
+
+def test_names_of_hosts_are_compared_without_case(tmp_path: Path) -> None:
+    """As those in the header Host are."""
+    file = tmp_path / "accounts.toml"
+    file.write_text('[serve]\nhosts = "Agents.Example"', encoding="utf-8")
+    headers = Headers({"host": "AGENTS.example:8080"})
+    assert is_own_host(headers, settings.read(str(file)).hosts)
 
 
 @pytest.mark.slow

@@ -248,11 +248,11 @@ def _integration_with_two_defaults(text: str, line: int) -> str | None:
 
 
 def line_of(path: Path, *keys: str) -> int | None:
-    """Return the line that defines a nested key, else that of the innermost table around it, or None."""
+    """Return the first line of a nested key, else that of the innermost table around it, or None."""
     text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
-    lines = dict(reversed(list(_lines(text))))
+    lines = list(_lines(text))
     wanted = (_bare(".".join(keys[:depth])) for depth in range(len(keys), 0, -1))
-    return next((lines[key] for key in wanted if key in lines), None)
+    return next((number for each in wanted for key, number in lines if f"{key}.".startswith(f"{each}.")), None)
 
 
 def _lines(text: str) -> Iterator[tuple[str, int]]:

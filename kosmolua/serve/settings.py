@@ -44,6 +44,7 @@ MISSPELT = 0.8
 MAX_TOKENS = 2
 """How many tokens of a tenant can be valid at the same time. Two allow a change from an old token to a new one."""
 DEFAULT_WORKERS = 32
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 STANZA = """\
 [tenants.NAME]
@@ -254,6 +255,14 @@ def _secret(value: object) -> Given:
     return value  # type: ignore[return-value]
 
 
+def _hosts(value: object) -> tuple[str, ...]:
+    names = texts(value)
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise Mismatch(f'must have names such as "agents.example", without scheme and port, not {name[:80]!r}')
+    return tuple(map(str.lower, names))
+
+
 def _tokens(value: object) -> tuple[Given, ...]:
     given = value if isinstance(value, list) else [value]
     if not 0 < len(given) <= MAX_TOKENS:
@@ -268,8 +277,8 @@ def _permissions(value: object) -> dict[str, Permission]:
         raise Mismatch('must be a table, such as { write = "ask" }')
     for key, permission in value.items():
         if key not in EFFECTS and "." not in key and not is_pattern(key):
-            hint = did_you_mean(key, EFFECTS) or f"its keys are {', '.join(EFFECTS)}, and functions such as"
-            raise Mismatch(f'has the unknown key {key[:80]!r} ({hint} "render2.delete_service" or "github.*")')
+            known = f'its keys are {", ".join(EFFECTS)}, and functions such as "render2.delete_service" or "github.*"'
+            raise Mismatch(f"has the unknown key {key[:80]!r} ({did_you_mean(key, EFFECTS) or known})")
         if permission not in PERMISSIONS:
             raise must_be('"allow", "ask" or "deny"', permission).inside(f".{key[:80]}")
     return dict(value)
@@ -301,7 +310,7 @@ _LIMITS = table_of('a table, such as { timeout = "60s" }', LIMIT_CHECKS)
 _SECONDS = measure(DURATION, 'a duration such as 30 or "30s"')
 _BYTES = measure(SIZE, 'a size such as "4MiB"')
 _SERVER: dict[str, Check] = {
-    "hosts": texts,
+    "hosts": _hosts,
     "metrics_token": _secret,
     "operator_token": _secret,
     "approval_wait": _SECONDS,
