@@ -103,6 +103,22 @@ def test_the_server_is_that_of_host_and_path(pets: Compiled) -> None:
     assert pets.access.base_url == "https://pets.example/v1"
 
 
+def test_a_path_without_a_slash_does_not_lengthen_the_host() -> None:
+    """Requests go to the host that the document names."""
+    root = read(json.dumps(DOCUMENT | {"basePath": "v1"}).encode(), "pets")
+
+    assert root["servers"] == [{"url": "https://pets.example/v1"}]
+
+
+def test_media_types_that_are_no_list_are_left_out() -> None:
+    """A response is then JSON, as without them."""
+    answer = {"description": "A pet.", "schema": PET}
+    paths = {"/pet": {"get": {"produces": "text/plain", "responses": {"200": answer}}}}
+    root = read(json.dumps(DOCUMENT | {"paths": paths}).encode(), "pets")
+
+    assert root["paths"]["/pet"]["get"]["responses"]["200"]["content"].keys() == {"application/json"}
+
+
 def test_a_login_has_its_addresses(pets: Compiled) -> None:
     """They stand in a flow now."""
     ((credential,),) = pets.access.alternatives

@@ -56,7 +56,9 @@ class _Rewriting:
         if not isinstance(host, str) or not host:
             return []
         scheme = "https" if "https" in schemes else schemes[0]
-        return [{"url": f"{scheme}://{host}{_text(self._root.get('basePath'))}"}]
+        base = _text(self._root.get("basePath"))
+        slash = "/" if base and base[0] != "/" else ""
+        return [{"url": f"{scheme}://{host}{slash}{base}"}]
 
     def _item(self, given: Json) -> Json:
         item = self._resolved(given)
@@ -76,7 +78,7 @@ class _Rewriting:
         if body := self._body(given, [*shared, *own]):
             made["requestBody"] = body
         if isinstance(responses := given.get("responses"), dict):
-            produces = given.get("produces", self._root.get("produces")) or ["application/json"]
+            produces = self._media(given, "produces") or ["application/json"]
             made["responses"] = {key: self._response(each, produces) for key, each in responses.items()}
         return made
 
@@ -93,14 +95,18 @@ class _Rewriting:
         return self._schema({key: value for key, value in parameter.items() if key in _SCHEMA_KEYS})
 
     def _body(self, given: Mapping[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any] | None:
-        consumes = given.get("consumes", self._root.get("consumes"))
-        media = [each for each in consumes if isinstance(each, str)] if isinstance(consumes, list) else []
+        media = self._media(given, "consumes")
         if bodies := [each for each in parameters if each["in"] == "body"]:
             contents = {"schema": self._schema(bodies[-1].get("schema", {}))}
             told: dict[str, Any] = {key: bodies[-1][key] for key in ("required", "description") if key in bodies[-1]}
             return {"content": dict.fromkeys(media or ["application/json"], contents), **told}
         forms = {each["name"]: each for each in parameters if each["in"] == "formData"}
         return self._form([*forms.values()], media) if forms else None
+
+    def _media(self, operation: Mapping[str, Any], key: str) -> list[str]:
+        """Return the media types that an operation ``consumes`` or ``produces``."""
+        listed = operation.get(key, self._root.get(key))
+        return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
 
     def _form(self, fields: list[dict[str, Any]], media: list[str]) -> dict[str, Any]:
         has_file = any(each.get("type") == "file" for each in fields)
@@ -123,12 +129,12 @@ class _Rewriting:
             schema = {**schema, "description": given["description"]}
         return schema
 
-    def _response(self, given: Json, produces: list[Any]) -> Json:
+    def _response(self, given: Json, produces: list[str]) -> Json:
         answer = self._resolved(given)
         made = {key: value for key, value in answer.items() if key not in ("schema", "examples")}
         if "schema" in answer:
             schema = self._schema(answer["schema"])
-            made["content"] = {str(media): {"schema": schema} for media in produces}
+            made["content"] = {media: {"schema": schema} for media in produces}
         return made
 
     def _schema(self, given: Json) -> Json:
