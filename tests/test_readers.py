@@ -18,7 +18,7 @@ from support.processes import eventually, is_running
 
 from kosmolua import Runtime, WorkerLost
 from kosmolua.errors import KosmoError
-from kosmolua.processes.readers import Readers
+from kosmolua.processes.readers import IDLE, Readers
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the processes are started as on POSIX")
 LONG = f"""\
@@ -205,4 +205,11 @@ def test_a_process_that_ended_meanwhile_is_replaced(readers: Readers) -> None:
     process = readers.call(None, os.getpid)
     os.kill(process, signal.SIGKILL)
     assert eventually(lambda: not is_running(process))
+    assert readers.call(None, os.getpid) != process
+
+
+def test_a_process_that_is_about_to_end_gets_no_call(readers: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could miss it: a client that asks once a minute is served like others."""
+    process = readers.call(None, os.getpid)
+    monkeypatch.setattr("kosmolua.processes.readers.monotonic", lambda: time.monotonic() + IDLE - 1)
     assert readers.call(None, os.getpid) != process

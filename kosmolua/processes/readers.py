@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe
 from threading import Lock
+from time import monotonic
 from typing import Any, TypeVar
 
 from kosmolua.errors import Interrupted, KosmoError, WorkerLost
@@ -25,8 +26,8 @@ START_TIMEOUT = 30.0
 """Seconds that a process may take to start."""
 MEMORY = 512 * MIB
 """How many bytes one process may use."""
-IDLE = 60.0
-"""Seconds after which a process ends that has nothing to do."""
+IDLE, SPARE = 60.0, 5.0
+"""Seconds after which a process ends that has nothing to do; for the last of them it gets no call that it may miss."""
 BOOT = "import sys; sys.path[:] = sys.argv[1:]; from kosmolua.processes.readers import main; main()"
 VARIABLES = ("HOME", "LANG", "PATH", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 """The environment variables that a process gets. Others could contain secrets."""
@@ -144,10 +145,11 @@ class _Reader:
                 self._connection.close()
                 raise WorkerLost.unstartable(error) from None
         self._is_started = False
+        self._asked = monotonic()
 
     @property
     def is_there(self) -> bool:
-        return self._process.poll() is None
+        return self._process.poll() is None and monotonic() - self._asked < IDLE - SPARE
 
     def ask(self, question: tuple[Callable[..., Any], tuple[Any, ...]], seconds: float) -> tuple[Any, Exception | None]:
         """Return what a function returned, and the error that it raised or None."""
@@ -155,6 +157,7 @@ class _Reader:
             if not self._is_started:
                 self._receive(START_TIMEOUT)
                 self._is_started = True
+            self._asked = monotonic()
             self._connection.send(question)
             answer: tuple[Any, Exception | None] = self._receive(seconds)
         except (EOFError, OSError):
