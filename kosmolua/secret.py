@@ -206,8 +206,13 @@ class Redactor:
             end = stop
         return b"".join([*pieces, data[end:]]).decode("utf-8", "surrogatepass")
 
-    def value(self, value: object) -> object:
-        """Return a copy of a JSON value with ``***`` for each known secret in strings and keys."""
+    def value(self, value: object, *, is_given: bool = False) -> object:
+        """Return a copy of a JSON value with ``***`` for each known secret in strings and keys.
+
+        Args:
+            value: The value.
+            is_given: Whether a script passes it, so that a text which only looks like the name of a secret is marked.
+        """
         whole = [value]
         unseen: list[Any] = [whole]
         while unseen:
@@ -216,7 +221,8 @@ class Redactor:
                 if isinstance(item, Unshown):
                     copy[place] = item.shown_to(self)
                 elif isinstance(item, str):
-                    copy[place] = "\\" * item.startswith(_NAMED) + self.text(item)  # is no secret, and looks like none
+                    mark = "\\" if is_given and item.startswith(_NAMED) else ""  # is no secret, and looks like none
+                    copy[place] = mark + self.text(item)
                 elif isinstance(item, (dict, list, tuple)):
                     part: Any
                     if isinstance(item, dict):

@@ -246,6 +246,19 @@ def test_an_approval_of_a_text_is_none_of_a_secret(service: Service, tmp_path: P
         assert resumed.status == "paused"
 
 
+@pytest.mark.parametrize(("passed", "shown"), [("secrets.token", "*** (token)"), ("'*** (token)'", "\\*** (token)")])
+def test_a_paused_run_goes_on_with_its_secret(service: Service, tmp_path: Path, passed: str, shown: str) -> None:
+    """The approval is about the call as it was shown, in the recording and the journal too."""
+    journal = tmp_path / "journal.jsonl"
+    with opened(service, yes=False, journal=journal) as runtime:
+        paused = runtime.run(PUT % passed, record=tmp_path / "run.jsonl")
+        assert paused.status == "paused"
+        outcome = runtime.resume(tmp_path / "run.jsonl", approve=True)
+    assert outcome.ok, outcome.error
+    assert len(service.bodies) == 1
+    assert {json.loads(line)["arguments"]["value"] for line in journal.read_text().splitlines()} == {shown}
+
+
 SERVICE = "srv-cabc12345678"
 SET = f"""local r = app.integrations.render2
 for key, value in pairs({{ DATABASE_URL = "postgres://user:canary@host/db", LOG_LEVEL = "debug" }}) do

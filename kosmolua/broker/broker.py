@@ -396,7 +396,7 @@ class Broker:
             self.facts.absent.extend((call.line, call.path, key) for key in absent)
         if call.effect != "read":
             self._host.journal.require()
-        redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
+        redacted = {name: self._host.redactor.value(value, is_given=True) for name, value in arguments.items()}
         return self._carry_out(call, target, given, arguments, redacted)
 
     def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:

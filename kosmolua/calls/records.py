@@ -294,7 +294,8 @@ class Call:
             path=self.path,
             account=self.account,
             effect=self.effect,
-            arguments=self.arguments and {name: redactor.value(value) for name, value in self.arguments.items()},
+            arguments=self.arguments
+            and {name: redactor.value(value, is_given=True) for name, value in self.arguments.items()},
             status=self._status(error, is_over=is_over),
             error=error.code if error else None,
             allowed_by=self.allowed_by,
