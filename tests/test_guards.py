@@ -133,6 +133,7 @@ ALL_CRON = "r.list_services({ type = 'cron_job' })"
         "return r.suspend_service({ service_id = s.id }) end)",
         f"local page = {ALL_CRON}\nlocal function stop(s)\n r.suspend_service({{ service_id = s.id }})\n end\n"
         "for _, s in ipairs(page.services) do stop(s) end",
+        f"for _, s in ipairs({ALL_CRON}.services) do if s.name == '' then goto continue end {RENAME} ::continue:: end",
         f"local page = {ALL_CRON}\nfor _, s in ipairs(page.services) do\n"
         "local ok, problem = pcall(r.suspend_service, { service_id = s.id }) if not ok then error(problem) end end",
     ],
@@ -150,6 +151,7 @@ def test_a_loop_that_writes_over_a_part_of_a_list(runtime: Runtime, source: str)
         "for _, s in ipairs(r.list_services({ limit = 2 }).services) do r.get_service({ service_id = s.id }) end",
         f"for _, s in ipairs(r.list_services({{ limit = 1 }}).services) do {RENAME} end",
         f"for _, s in ipairs(r.list_services().services) do {RENAME} break end",
+        f"for _, s in ipairs(r.list_services().services) do {RENAME} goto done end ::done::",
         "local page = r.list_services()\nlocal some = {} for _, s in ipairs(page.services) do some[#some + 1] = s end\n"
         "for i = 1, 1 do r.update_service({ service_id = some[i].id, name = 'x' }) end",
         "local page = r.list_services()\nif page.cursor then print('more') end\n"

@@ -315,10 +315,13 @@ def _contains(part: Node, node: Node) -> bool:
 
 def _leaves_early(body: Node) -> bool:
     """Return True if a loop can end before it has gone through its list: by ``break``, ``return`` or ``goto``."""
+    labels = {each.children[0].text for each in body.walk() if each.kind == "label_statement"}
     waiting = [(each, False) for each in body.children]
     while waiting:
         node, is_inner = waiting.pop()
-        if node.kind in ("return_statement", "goto_statement") or (node.kind == "break_statement" and not is_inner):
+        if node.kind == "return_statement" or (node.kind == "break_statement" and not is_inner):
+            return True
+        if node.kind == "goto_statement" and node.children[0].text not in labels:
             return True
         if node.kind not in _FUNCTIONS:
             waiting += [(each, is_inner or node.kind in _LOOPS) for each in node.children]
