@@ -70,6 +70,12 @@ def test_a_nil_key_of_a_read_that_decides_about_writes(runtime: Runtime, source:
         ("parallel.map({ 1 }, function() return " + UPDATE + "name = arg[1] }) end)", "name"),
         ("r.create_service({ type = 'web_service', name = 'a', repo = 'https://github.com/acme/x', branch = arg[1],\n"
          " build_command = 'x', start_command = 'y' })", "branch"),
+        ("local rows = { { name = 'a' }, { name = 'b' } }\n"
+         "for _, row in ipairs(rows) do " + UPDATE + "name = row.nmae }) end", "name"),
+        ("local function edit(name)\n" + UPDATE + "name = name })\nend if arg[2] then edit('') end\n"
+         "edit(arg[1])", "name"),
+        ("local name = nil for _, s in ipairs(r.list_services({ all = true, name = 'none' }).services) do\n"
+         "name = s.name end " + UPDATE + "name = name })", "name"),
     ],
 )  # fmt: skip
 def test_a_nil_key_of_a_write(runtime: Runtime, source: str, key: str) -> None:
@@ -96,10 +102,18 @@ def test_keys_inside_lists_and_tables(runtime: Runtime) -> None:
         "for _, s in ipairs(page.services) do "
         "if s.name == 'no' then r.suspend_service({ service_id = s.id }) end end until not page.cursor",
         "local found = r.list_services({ all = true, name = arg[1] or 'no-such-name' }) " + SUSPEND_ALL,
+        "local function edit(name, plan)\n" + UPDATE + "name = name, plan = plan })\nend edit('x') edit('y', 'pro')",
+        "local function edit(name, plan)\n" + UPDATE + "name = name, plan = plan })\nend edit('x', nil)",
+        "local M = {} function M:change(o)\no = o or {} " + UPDATE + "name = 'x', plan = o.plan })\nend\n"
+        "M:change() M:change({ plan = 'pro' })",
+        "for _, o in ipairs({ { name = 'x' }, { plan = 'pro' } }) do\n"
+        + UPDATE
+        + "name = o.name, plan = o.plan }) end",
+        "parallel.map({ { 'x' }, { 'y', 'pro' } }, function(row)\n" + UPDATE + "name = row[1], plan = row[2] }) end)",
     ],
 )
 def test_a_key_that_is_left_out_on_purpose(runtime: Runtime, source: str) -> None:
-    """``json.null`` or ``nil`` in the source says so, and the cursor of a first page is nil."""
+    """The source says so by ``json.null``, ``nil``, or by a call or table that lacks what another one has."""
     outcome = runtime.run(R + source, check=True)
     assert outcome.ok, outcome.error
 

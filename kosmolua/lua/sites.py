@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from kosmolua.lua.dependence import Dependence
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node, base_of, key_of, operator_of
 from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Result, Unknown, Value, is_optional
+from kosmolua.lua.written import CALLERS, Written
 
 Key = tuple["str | int", ...]
 """The place of a value inside a table, such as ``("env_vars", 1, "value")``."""
@@ -16,8 +18,6 @@ Key = tuple["str | int", ...]
 _FUNCTIONS = frozenset({"function_definition", "function_declaration"})
 _PATHS = frozenset({"dot_index_expression", "bracket_index_expression"})
 _LOOPS = frozenset({"for_statement", "while_statement", "repeat_statement"})
-_CALLERS = {"pcall": 1, "xpcall": 2}
-"""The functions that call another one, each with how many of its arguments come before those of the other."""
 _FOLLOWED = {"pcall": 0, "xpcall": 0, "parallel.map": 1, "type": 0, "tostring": 0}
 """The functions that do nothing with another function but to call it, each with the place of that argument."""
 _CURSORS = frozenset({"cursor", "page", "page_token", "next_token", "offset", "after", "marker", "start", "skip"})
@@ -90,6 +90,10 @@ class _Sites:
         for node in root.walk():
             self._enter(node)
 
+    @cached_property
+    def _written(self) -> Written:
+        return Written(self._scopes, self._known)
+
     def _enter(self, node: Node) -> None:
         """Note what a node is: a call, a loop, a part of ``app``, the name of a function, or a look at a cursor."""
         for child in node.children:
@@ -146,8 +150,8 @@ class _Sites:
         if name is None or name.kind == "method_index_expression":
             return None
         given, called = _arguments(node), self._known(name)
-        if isinstance(called, Builtin) and called.name in _CALLERS and given:
-            given, called = given[_CALLERS[called.name] :], self._known(given[0])
+        if isinstance(called, Builtin) and called.name in CALLERS and given:
+            given, called = given[CALLERS[called.name] :], self._known(given[0])
         if isinstance(called, Callee):
             return _Call(node, called, given)
         return _Call(node, None, given) if called is None or isinstance(called, Unknown) else None
@@ -220,7 +224,7 @@ class _Sites:
             return False
         if node.kind in _NEVER_NIL or node.kind == "nil":
             return False
-        return not self._is_optional_parameter(self._known(node))
+        return not (self._is_optional_parameter(self._known(node)) or self._written.is_left_out(node))
 
     def _is_optional_parameter(self, value: Value | None) -> bool:
         """Return True for ``params.NAME`` if the header of the script says that NAME is optional."""

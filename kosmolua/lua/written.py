@@ -1,0 +1,106 @@
+"""The expressions that a script itself writes for a value: arguments of its own functions, and items of its tables."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+from kosmolua.lua.scopes import Scopes
+from kosmolua.lua.syntax import FUNCTIONS, Node, arguments_of, key_of, operator_of, parameters_of
+from kosmolua.lua.values import Builtin, Callee, Closure, Value
+
+CALLERS = {"pcall": 1, "xpcall": 2}
+"""The functions that call another one, each with how many of their arguments come before those of the other."""
+_METHODS = frozenset({"dot_index_expression", "method_index_expression"})
+_OPEN = frozenset({"function_call", "vararg_expression"})
+_MAX_STEPS = 8
+"""How many variables and fields are followed to the expression that their value comes from."""
+
+
+class Written:
+    """What a script writes for its parameters, variables and fields.
+
+    Args:
+        scopes: The variables of the script.
+        known: Returns what the check has found out about an expression, or None if it was not checked.
+    """
+
+    def __init__(self, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
+        self._scopes = scopes
+        self._known = known
+        self._given: defaultdict[int, list[Node | None]] = defaultdict(list)
+        self._items: dict[int, Node] = {}
+        fields: defaultdict[tuple[str, str | None], list[Node]] = defaultdict(list)
+        for node in scopes.nodes:
+            name = node.get("name") if node.kind in FUNCTIONS else None
+            if name and name.kind in _METHODS:
+                fields[name.kind, key_of(name)].append(node)
+        for node in scopes.nodes:
+            if node.kind == "function_call" and (name := node.get("name")):
+                self._call(name, arguments_of(node), fields[name.kind, key_of(name)] if name.kind in _METHODS else [])
+
+    def is_left_out(self, node: Node) -> bool:
+        """Return True if the script writes nil for a value, or writes it in one call or table and not in another.
+
+        A variable that changes is not left out: it can be nil because the script has looked for its value in vain.
+        """
+        variable = self._scopes.variable(node) if node.kind == "identifier" else None
+        if variable and variable.changes:
+            return False
+        kinds = {value.kind if value else "" for value in self._values(node)}
+        return "nil" in kinds or {""} < kinds
+
+    def _call(self, name: Node, given: Sequence[Node], fields: Sequence[Node]) -> None:
+        """Note what a call passes to each parameter of a function of the script."""
+        called = self._known(name)
+        if isinstance(called, Builtin) and called.name in CALLERS and given:
+            given, called = given[CALLERS[called.name] :], self._known(given[0])
+        elif called == Builtin("parallel.map") and len(given) > 1:
+            mapped = self._known(given[1])
+            names = parameters_of(mapped.node)[:1] if isinstance(mapped, Closure) else []
+            self._items.update((name.start, given[0]) for name in names)
+        functions = [called.node] if isinstance(called, Closure) else [] if isinstance(called, Callee) else fields
+        is_open = bool(given) and given[-1].kind in _OPEN
+        for function in functions:
+            for index, parameter in enumerate(parameters_of(function)):
+                if index < len(given) - is_open:
+                    self._given[parameter.start].append(given[index])
+                elif not is_open:
+                    self._given[parameter.start].append(None)
+
+    def _values(self, node: Node | None, steps: int = _MAX_STEPS) -> Iterator[Node | None]:
+        """Yield the expressions that a value comes from, and None for each place that leaves it out."""
+        if node is None or not steps:
+            yield from () if node else (None,)
+            return
+        variable = self._scopes.variable(node) if node.kind == "identifier" else None
+        items = variable and (variable.items or self._items.get(variable.start))
+        if operator_of(node) == "or":
+            sources = [node.get("left"), node.get("right")]
+        elif node.get("table"):
+            sources = [item for table in self._values(node.get("table"), steps - 1) for item in _items(table, node)]
+        elif items:
+            sources = [item for table in self._values(items, steps - 1) for item in _items(table)]
+        elif variable and variable.start in self._given:
+            sources = self._given[variable.start]
+        elif variable and variable.value and not variable.changes:
+            sources = [variable.value]
+        else:
+            yield node
+            return
+        for source in sources:
+            yield from self._values(source, steps - 1)
+
+
+def _items(table: Node | None, index: Node | None = None) -> list[Node | None]:
+    """Return the values in a table constructor: those that an index expression can mean, or all. No table has none."""
+    if table and table.kind != "table_constructor":
+        return []
+    fields = table.children if table else []
+    key, place = (key_of(index), index.get("field")) if index else (None, None)
+    if key is not None:
+        return [next((each.get("value") for each in fields if key_of(each) == key), None)]
+    if place and place.text.isdigit():
+        unnamed = [each.get("value") for each in fields if each.get("name") is None]
+        return [dict(enumerate(unnamed, start=1)).get(int(place.text))]
+    return [each.get("value") for each in fields]
