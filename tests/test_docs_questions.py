@@ -25,6 +25,7 @@ QUESTIONS = {
         "how long may a script run",
         "how much memory does a script have",
         "make several calls at the same time",
+        "string.format",
     ],
     "examples": ["go through all the pages of a list", "use two accounts in one script"],
     "plugins": ["write my own integration", "test a plugin without the network", "paging in a plugin"],

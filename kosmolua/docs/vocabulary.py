@@ -137,7 +137,7 @@ token: credential credentials password secret authenticate authentication login 
 parallel: concurrent simultaneously concurrently async threads batch
 overview: script begin introduction rules basics tutorial intro
 sandbox: limit limits timeout memory filesystem files network internet require import modules allowed parallel
-sandbox: concurrent simultaneously concurrently killed minutes seconds
+sandbox: concurrent simultaneously concurrently killed minutes seconds string strings substring
 errors: catch exception handle pcall retry failed fails raise
 accounts: token credential credentials apikey login secret
 examples: sample samples snippet recipe page pages paging paginate pagination loop
