@@ -340,11 +340,6 @@ def stem(word: str) -> str:
 _SYLLABLE = re.compile(r"[aeiouy].*[^aeiou]$")
 
 
-def content_words(sentence: str) -> list[str]:
-    """Return the words of a sentence in the singular, without common words such as ``the``."""
-    return [singular(word) for word in words_in(sentence) if word not in COMMON_WORDS]
-
-
 def words_of(query: str) -> list[str]:
     """Return the words to search for, each once: phrases become words, common words go if there are others."""
     query = query[:MAX_QUERY]
