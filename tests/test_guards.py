@@ -230,6 +230,18 @@ def test_a_resumed_run_is_guarded(runtime: Runtime, tmp_path: Path, source: str,
     assert "there are more" in resumed.facts[-1].text
 
 
+def test_a_resumed_run_has_the_facts_of_the_whole(runtime: Runtime, tmp_path: Path) -> None:
+    """Calls that the recording answers are told with their lines, and the keys that were nil."""
+    few = "local function few()\n  return r.list_services({ limit = 1, name = arg[1] })\nend\nfew()\n"
+    runtime.run(R + few + "r.list_owners()", check=True, record=tmp_path / "run.jsonl", max_calls=1)
+    resumed = runtime.resume(tmp_path / "run.jsonl", max_calls=1000)
+    assert [str(fact) for fact in resumed.facts] == [
+        "line 3: render2.list_services: name was nil",
+        "line 3: render2.list_services: 1 item, and there are more",
+        "line 6: render2.list_owners: 1 item",
+    ]
+
+
 def test_a_plan_is_guarded(runtime: Runtime) -> None:
     """A plan refuses what the run would refuse."""
     plan = runtime.plan(R + f"local found = r.list_services({{ name = arg[1], all = true }}) {SUSPEND_ALL}", check=True)

@@ -78,7 +78,7 @@ class Broker:
         self._write = context.write
         self._contents = context.contents
         self._accounts = OpenAccounts(host, lambda: clock.ends)
-        self._guards = Guards(context.sites) if context.sites else None
+        self._guards = Guards(context.sites, self.facts) if context.sites else None
         # Guarded by the lock.
         self._lock = RLock()
         self._is_idle = Condition(self._lock)
@@ -244,7 +244,10 @@ class Broker:
         call.line, call.through, call.hidden = line, through, hidden
         with suppress(KosmoError):  # the integration has changed since
             target = self._catalog.resolve(path)
-            call.path, call.arguments = target.path, target.function.bind(target.path, given)
+            call.path, call.effect = target.path, target.function.effect
+            call.arguments = target.function.bind(target.path, given)
+            if self._guards:
+                self._guards.check(call, given)
             value = json.loads(answer)
             if isinstance(answer, protocol.Answer) and answer.truncated:
                 value = protocol.Truncated(value)
@@ -392,8 +395,8 @@ class Broker:
         except BaseException as error:
             raise blamed(target.path, target.integration.origin, error, self._host.redactor) from error
         call.arguments, call.credentials = arguments, target.function.credentials
-        if self._guards and (absent := self._guards.check(call, given)):
-            self.facts.absent.extend((call.line, call.path, key) for key in absent)
+        if self._guards:
+            self._guards.check(call, given)
         if call.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value, is_given=True) for name, value in arguments.items()}

@@ -10,6 +10,7 @@ from kosmolua.errors import BadArguments
 from kosmolua.schema.function import OF_PARTS
 
 if TYPE_CHECKING:
+    from kosmolua.calls.facts import Facts
     from kosmolua.calls.records import Call, Returned
     from kosmolua.lua.sites import Key, Site
 
@@ -22,17 +23,19 @@ class Guards:
 
     Args:
         sites: The places where the script calls functions of integrations.
+        facts: Receives the keys that are nil.
     """
 
-    def __init__(self, sites: Iterable[Site]) -> None:
+    def __init__(self, sites: Iterable[Site], facts: Facts) -> None:
+        self._facts = facts
         self._sites: dict[tuple[int, str], list[Site]] = {}
         for site in sites:
             self._sites.setdefault((0 if site.is_tail else site.line, site.path), []).append(site)
         self._lock = Lock()
         self._parts: dict[int, Returned] = {}
 
-    def check(self, call: Call, given: Sequence[object]) -> list[str]:
-        """Return the keys of a call's arguments that are nil although the script gives them a value.
+    def check(self, call: Call, given: Sequence[object]) -> None:
+        """Note as facts the keys of a call's arguments that are nil although the script gives them a value.
 
         Raises:
             BadArguments: The call writes, or a write depends on its result, and a key is nil. Or the call writes in a
@@ -40,7 +43,7 @@ class Guards:
         """
         sites = self._at(call)
         if not sites:
-            return []
+            return
         if len(sites) == 1 and call.hidden:
             call.line = sites[0].line
         if call.effect != "read":
@@ -51,7 +54,8 @@ class Guards:
         elif absent and all(site.decides for site in sites):
             what = f"{call.path}: {absent[0]} is nil, so nothing limits the result, on which a write depends"
         else:
-            return absent
+            self._facts.absent.extend((call.line, call.path, key) for key in absent)
+            return
         hint = f"give {absent[0]} a value; json.null says that it is left out on purpose"
         raise BadArguments(what, param=absent[0], hint=hint)
 
