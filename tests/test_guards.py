@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from kosmolua import Outcome, Runtime
 from kosmolua.calls.facts import Fact
+from kosmolua.catalog.plugins import Plugins
+from kosmolua.plugin import Integration, Send
 
 R = "local r = app.integrations.render2\n"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Needs nothing."""
+
+    def open(self, send: Send) -> None:
+        """Return nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +187,27 @@ def test_a_part_of_a_list_that_is_meant(runtime: Runtime, source: str) -> None:
     """A limit, a loop that leaves early, a list of the script's own, or a look at the cursor says so."""
     outcome = runtime.run(R + source, check=True)
     assert outcome.ok, outcome.error
+
+
+def test_a_plain_list_is_whole() -> None:
+    """A function that takes a limit, and returns a list that says nothing of a next part, has returned all."""
+    books = Integration("books", Account, about="Books.")
+
+    @books.reads
+    def list_books(opened: None, /, *, limit: int | None = None) -> list[str]:
+        """List books."""
+        return ["a", "b"]
+
+    @books.writes
+    def lend(opened: None, /, *, book: str) -> None:
+        """Lend a book."""
+
+    plugins = Plugins([books], places=(), entry_points=dict)
+    lend_all = "local b = app.integrations.books for _, book in ipairs(b.list_books()) do b.lend({ book = book }) end"
+    with Runtime({"books": {"default": {}}}, plugins=plugins, yes=True) as opened:
+        outcome = opened.run(lend_all, check=True)
+    assert outcome.ok, outcome.error
+    assert [str(fact) for fact in outcome.facts] == ["line 1: books.list_books: 2 items"]
 
 
 def test_guards_are_not_set_without_a_check(runtime: Runtime) -> None:

@@ -256,8 +256,8 @@ class Call:
             answer: The result as JSON.
         """
         digest, paging = hash((repr(given), answer)), function.paging
-        result = value if isinstance(value, Mapping) else {"": value}
-        lists = [each for each in result.values() if isinstance(each, list)] if paging else []
+        result = value if isinstance(value, Mapping) else {}
+        lists = [each for each in (result.values() if result else [value]) if isinstance(each, list)] if paging else []
         if paging is None or len(lists) != 1:
             return Returned(self.line, self.path, digest)
         arguments = self.arguments or {}
