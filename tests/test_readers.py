@@ -213,3 +213,15 @@ def test_a_process_that_is_about_to_end_gets_no_call(readers: Readers, monkeypat
     process = readers.call(None, os.getpid)
     monkeypatch.setattr("kosmolua.processes.readers.monotonic", lambda: time.monotonic() + IDLE - 1)
     assert readers.call(None, os.getpid) != process
+
+
+def test_a_file_that_is_wrong_now_stops_no_check_and_no_search(tmp_path: Path) -> None:
+    """The server still has what it was, until it reads the file again."""
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text('[render2.work]\napi_key = "rnd_0123456789"\n', encoding="utf-8")
+    with Runtime(str(accounts), simulate=True, environ={}, apart=Here()) as runtime:
+        assert runtime.run("return app.integrations.render2.work ~= nil").ok
+        accounts.write_text("[render2.work", encoding="utf-8")
+        assert runtime.checker().check(LONG).errors
+        assert "list_services" in runtime.docs.search("list services")
+        assert "list_services" in runtime.docs.read("integrations.render2")

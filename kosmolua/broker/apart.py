@@ -12,6 +12,7 @@ from kosmolua.catalog.catalog import Catalog
 from kosmolua.docs.library import Library
 from kosmolua.docs.pages import DEFAULT_DETAIL
 from kosmolua.docs.search import DEFAULT_HITS, Hit
+from kosmolua.errors import ConfigError
 from kosmolua.lua.check import Checker, Report
 from kosmolua.lua.values import Secrets, Value
 
@@ -74,7 +75,10 @@ class ApartChecker(Checker):
     def check(self, source: str | bytes, known: Mapping[str, Value] | None = None) -> Report:
         if known is not None or len(source) <= SMALL:
             return super().check(source, known)
-        return self._apart.check(self._account, self._secrets, source)
+        try:
+            return self._apart.check(self._account, self._secrets, source)
+        except ConfigError:  # the accounts file is wrong now; this process has read what it was
+            return super().check(source)
 
 
 class ApartLibrary(Library):
@@ -85,19 +89,25 @@ class ApartLibrary(Library):
         self._apart = apart
 
     def list(self, namespace: str | None = None) -> str:
-        return str(self._apart.read("list", namespace))
+        return str(self._ask("list", namespace))
 
     def search(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> str:
-        return str(self._apart.read("search", query, limit=limit, for_scripts=for_scripts))
+        return str(self._ask("search", query, limit=limit, for_scripts=for_scripts))
 
     def find(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> Sequence[Hit]:
-        found: Sequence[Hit] = self._apart.read("find", query, limit=limit, for_scripts=for_scripts)
+        found: Sequence[Hit] = self._ask("find", query, limit=limit, for_scripts=for_scripts)
         return found
 
     def read(
         self, page: str, *, detail: str = DEFAULT_DETAIL, budget: int | None = None, for_scripts: bool = False
     ) -> str:
-        return str(self._apart.read("read", page, detail=detail, budget=budget, for_scripts=for_scripts))
+        return str(self._ask("read", page, detail=detail, budget=budget, for_scripts=for_scripts))
+
+    def _ask(self, way: str, *given: Any, **options: Any) -> Any:
+        try:
+            return self._apart.read(way, *given, **options)
+        except ConfigError:
+            return getattr(super(), way)(*given, **options)
 
 
 # In the other process
