@@ -87,6 +87,8 @@ def test_a_nil_key_of_a_read_that_decides_about_writes(runtime: Runtime, source:
          "edit(arg[1])", "name"),
         ("local name = nil for _, s in ipairs(r.list_services({ all = true, name = 'none' }).services) do\n"
          "name = s.name end " + UPDATE + "name = name })", "name"),
+        ("local function edit(name)\nif name == 'x' then name = 'y' end\n" + UPDATE + "name = name })\nend\n"
+         "edit(arg[1])", "name"),
     ],
 )  # fmt: skip
 def test_a_nil_key_of_a_write(runtime: Runtime, source: str, key: str) -> None:
@@ -120,6 +122,8 @@ def test_keys_inside_lists_and_tables(runtime: Runtime) -> None:
         "for _, o in ipairs({ { name = 'x' }, { plan = 'pro' } }) do\n"
         + UPDATE
         + "name = o.name, plan = o.plan }) end",
+        "local plan if arg[1] then plan = 'pro' end " + UPDATE + "name = 'x', plan = plan })",
+        "local plan = nil if arg[1] then plan = 'pro' end " + UPDATE + "name = 'x', plan = plan })",
         "parallel.map({ { 'x' }, { 'y', 'pro' } }, function(row)\n" + UPDATE + "name = row[1], plan = row[2] }) end)",
     ],
 )

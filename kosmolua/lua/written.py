@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import FUNCTIONS, Node, arguments_of, key_of, operator_of, parameters_of
+from kosmolua.lua.scopes import Scopes, Variable
+from kosmolua.lua.syntax import (
+    FUNCTIONS,
+    Node,
+    arguments_of,
+    assigned,
+    key_of,
+    operator_of,
+    parameters_of,
+    values_of,
+)
 from kosmolua.lua.values import Builtin, Callee, Closure, Value
 
 CALLERS = {"pcall": 1, "xpcall": 2}
 """The functions that call another one, each with how many of their arguments come before those of the other."""
 _METHODS = frozenset({"dot_index_expression", "method_index_expression"})
 _OPEN = frozenset({"function_call", "vararg_expression"})
+_CONSTANT = frozenset({"nil", "string", "number", "true", "false", "table_constructor"})
 _MAX_STEPS = 8
 """How many variables and fields are followed to the expression that their value comes from."""
 
@@ -29,6 +39,7 @@ class Written:
         self._scopes = scopes
         self._known = known
         self._given: defaultdict[int, list[Node | None]] = defaultdict(list)
+        self._assigned: defaultdict[int, list[Node | None]] = defaultdict(list)
         self._items: dict[int, Node] = {}
         fields: defaultdict[tuple[str, str | None], list[Node]] = defaultdict(list)
         for node in scopes.nodes:
@@ -38,17 +49,30 @@ class Written:
         for node in scopes.nodes:
             if node.kind == "function_call" and (name := node.get("name")):
                 self._call(name, arguments_of(node), fields[name.kind, key_of(name)] if name.kind in _METHODS else [])
+            elif node.kind == "assignment_statement":
+                for target, value in assigned(node):
+                    if variable := scopes.variable(target):
+                        self._assigned[variable.start].append(value)
 
     def is_left_out(self, node: Node) -> bool:
         """Return True if the script writes nil for a value, or writes it in one call or table and not in another.
 
-        A variable that changes is not left out: it can be nil because the script has looked for its value in vain.
+        A variable that gets its value later is left out only if the script writes each of its values as a constant.
+        Otherwise it can be nil because the script has looked for its value in vain.
         """
         variable = self._scopes.variable(node) if node.kind == "identifier" else None
         if variable and variable.changes:
-            return False
+            return self._begins_as_nil(variable) and all(
+                value is not None and value.kind in _CONSTANT for value in self._assigned[variable.start]
+            )
         kinds = {value.kind if value else "" for value in self._values(node)}
         return "nil" in kinds or {""} < kinds
+
+    def _begins_as_nil(self, variable: Variable) -> bool:
+        """Return True for a local that is declared without a value, or as nil."""
+        names = self._scopes.around[id(variable.node)]
+        values = values_of(self._scopes.around[id(names)])
+        return names.kind == "variable_list" and all(value.kind == "nil" for value in values)
 
     def _call(self, name: Node, given: Sequence[Node], fields: Sequence[Node]) -> None:
         """Note what a call passes to each parameter of a function of the script."""
