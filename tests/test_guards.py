@@ -266,6 +266,15 @@ def test_a_resumed_run_is_guarded(runtime: Runtime, tmp_path: Path, source: str,
     assert "there are more" in resumed.facts[-1].text
 
 
+def test_a_corrected_script_is_refused_like_a_new_one(runtime: Runtime, tmp_path: Path) -> None:
+    """The check of a resumed run refuses a script that is certain to fail, unless it is the one that has begun."""
+    source = R + "r.list_owners()\nr.update_service({ service_id = 'srv-cabc12345678', nme = 'x' })"
+    runtime.run(R + "r.list_owners()\nr.list_owners()", check=True, record=tmp_path / "run.jsonl", max_calls=1)
+    resumed = runtime.resume(tmp_path / "run.jsonl", script=source, max_calls=1000)
+    assert resumed.error is not None
+    assert resumed.error.code == "check"
+
+
 def test_a_resumed_run_has_the_facts_of_the_whole(runtime: Runtime, tmp_path: Path) -> None:
     """Calls that the recording answers are told with their lines, and the keys that were nil."""
     few = "local function few()\n  return r.list_services({ limit = 1, name = arg[1] })\nend\nfew()\n"

@@ -214,7 +214,8 @@ class Run:
             return
         if not report.is_lua:
             return  # Lua reports the syntax error
-        if not self.recording and (refusal := report.refusal()):  # a run that goes on has begun already
+        goes_on = self.recording and not self.recording.answers.is_changed  # it was checked when it began
+        if not goes_on and (refusal := report.refusal()):
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
         self._dropped, self._sites = report.dropped, report.sites

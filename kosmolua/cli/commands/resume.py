@@ -115,7 +115,9 @@ def _resume(
     given: dict[str, Any] = {**options.limits_given, **decided}
     if changed := recordings.changed_script(script):
         name, given["script"] = changed
-        given |= {"name": name, "check": not options.no_check}
+        given |= {"name": name, "check": True}
+    if options.no_check:
+        given["check"] = False
 
     def run(**callbacks: Any) -> Outcome:
         # A person at the terminal is asked about calls whose numbers were not given.
