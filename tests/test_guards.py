@@ -133,6 +133,12 @@ def test_a_key_that_is_left_out_on_purpose(runtime: Runtime, source: str) -> Non
     assert outcome.ok, outcome.error
 
 
+def test_a_function_that_calls_itself_in_many_places(runtime: Runtime) -> None:
+    """What its calls pass is followed once, so that the check comes to an end."""
+    source = "local function edit(name)\n" + "edit(name)\n" * 40 + UPDATE + "name = name })\nend edit(arg[1])"
+    assert [site.keys for site in runtime.checker().check(R + source).sites] == [(("name",),)]
+
+
 def test_an_optional_parameter_of_the_header(runtime: Runtime) -> None:
     """A key whose value is a parameter that the header calls optional may be nil."""
     header = "---@param name? string\n"

@@ -23,8 +23,8 @@ CALLERS = {"pcall": 1, "xpcall": 2}
 _METHODS = frozenset({"dot_index_expression", "method_index_expression"})
 _OPEN = frozenset({"function_call", "vararg_expression"})
 _CONSTANT = frozenset({"nil", "string", "number", "true", "false", "table_constructor"})
-_MAX_STEPS = 8
-"""How many variables and fields are followed to the expression that their value comes from."""
+_MAX_STEPS = 100
+"""How many expressions are followed, and how many fields of a table are read, to find those that a value comes from."""
 
 
 class Written:
@@ -65,7 +65,7 @@ class Written:
             return self._begins_as_nil(variable) and all(
                 value is not None and value.kind in _CONSTANT for value in self._assigned[variable.start]
             )
-        kinds = {value.kind if value else "" for value in self._values(node)}
+        kinds = {value.kind if value else "" for value in self._values(node, set())}
         return "nil" in kinds or {""} < kinds
 
     def _begins_as_nil(self, variable: Variable) -> bool:
@@ -83,7 +83,9 @@ class Written:
             mapped = self._known(given[1])
             names = parameters_of(mapped.node)[:1] if isinstance(mapped, Closure) else []
             self._items.update((name.start, given[0]) for name in names)
-        functions = [called.node] if isinstance(called, Closure) else [] if isinstance(called, Callee) else fields
+        if isinstance(called, Callee) or len(fields) > 1:
+            fields = []
+        functions = [called.node] if isinstance(called, Closure) else fields
         is_open = bool(given) and given[-1].kind in _OPEN
         for function in functions:
             for index, parameter in enumerate(parameters_of(function)):
@@ -92,19 +94,23 @@ class Written:
                 elif not is_open:
                     self._given[parameter.start].append(None)
 
-    def _values(self, node: Node | None, steps: int = _MAX_STEPS) -> Iterator[Node | None]:
-        """Yield the expressions that a value comes from, and None for each place that leaves it out."""
-        if node is None or not steps:
+    def _values(self, node: Node | None, followed: set[int]) -> Iterator[Node | None]:
+        """Yield the expressions that a value comes from, and None for each place that leaves it out.
+
+        Nodes that were ``followed`` already are not followed again, so that the work is bounded.
+        """
+        if node is None or id(node) in followed or len(followed) > _MAX_STEPS:
             yield from () if node else (None,)
             return
+        followed.add(id(node))
         variable = self._scopes.variable(node) if node.kind == "identifier" else None
         items = variable and (variable.items or self._items.get(variable.start))
         if operator_of(node) == "or":
             sources = [node.get("left"), node.get("right")]
         elif node.get("table"):
-            sources = [item for table in self._values(node.get("table"), steps - 1) for item in _items(table, node)]
+            sources = [item for table in self._values(node.get("table"), followed) for item in _items(table, node)]
         elif items:
-            sources = [item for table in self._values(items, steps - 1) for item in _items(table)]
+            sources = [item for table in self._values(items, followed) for item in _items(table)]
         elif variable and variable.start in self._given:
             sources = self._given[variable.start]
         elif variable and variable.value and not variable.changes:
@@ -112,15 +118,15 @@ class Written:
         else:
             yield node
             return
-        for source in sources:
-            yield from self._values(source, steps - 1)
+        for source in sources[:_MAX_STEPS]:
+            yield from self._values(source, followed)
 
 
 def _items(table: Node | None, index: Node | None = None) -> list[Node | None]:
     """Return the values in a table constructor: those that an index expression can mean, or all. No table has none."""
     if table and table.kind != "table_constructor":
         return []
-    fields = table.children if table else []
+    fields = table.children[:_MAX_STEPS] if table else []
     key, place = (key_of(index), index.get("field")) if index else (None, None)
     if key is not None:
         return [next((each.get("value") for each in fields if key_of(each) == key), None)]
