@@ -220,11 +220,16 @@ class _Messages(_Stream):
 
 
 def _copy_of_pipe(transport: asyncio.WriteTransport) -> int | None:
-    """Return a new descriptor of the pipe of a transport, or None: before Python 3.11, asyncio uses a socket."""
+    """Return a new descriptor of the pipe of a transport, or None: before Python 3.11, asyncio uses a socket.
+
+    It is None too if the server has already closed its end.
+    """
     if sys.platform == "win32":
         return None
     pipe = transport.get_extra_info("pipe")  # None with other event loops than asyncio's own
-    return os.dup(pipe.fileno()) if pipe and stat.S_ISFIFO(os.fstat(pipe.fileno()).st_mode) else None
+    if not pipe or pipe.closed or not stat.S_ISFIFO(os.fstat(pipe.fileno()).st_mode):
+        return None
+    return os.dup(pipe.fileno())
 
 
 async def _why_silent(process: Process, otherwise: str) -> str:
