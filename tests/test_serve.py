@@ -166,7 +166,7 @@ def test_a_tenants_file_cannot_ask_for_what_the_server_lacks(tmp_path: Path) -> 
         file.chmod(0o600)
     wrong, right = (TenantSettings(name, accounts=str(tmp_path / f"{name}.toml")) for name in ("wrong", "right"))
     stores = open_stores(str(tmp_path / "store"))
-    with pytest.raises(ConfigError, match=r"wrong\.toml: unknown section \[schedules\]"):
+    with pytest.raises(ConfigError, match=r"wrong\.toml:1: unknown section \[schedules\]"):
         TenantRuntime(wrong, Common(), Settings(None, {}), stores, Held.within(None))
     TenantRuntime(right, Common(), Settings(None, {"right": right}), stores, Held.within(None)).close()
 
