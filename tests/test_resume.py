@@ -23,6 +23,7 @@ from support.library import KEY, library
 from support.loopback import Loopback
 from support.processes import eventually
 from support.recordings import aged, resumed_later, rewritten
+from support.rounds import rounds
 from support.shelf import Shelf
 
 from kosmolua import ConfigError, Outcome, Paused, Runtime, UnderWay, __version__
@@ -266,7 +267,7 @@ def test_an_interrupted_run_says_what_was_under_way(
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("moment", ["arrived", "done", "answered"])
-@pytest.mark.parametrize("number", range(1, WRITES + 1))
+@pytest.mark.parametrize("number", range(1, WRITES + 1, rounds(4, 1)))
 def test_kill_9_at_any_moment(
     open_runtime: Callable[..., Runtime], server: Loopback, shelf: Shelf, file: Path, moment: str, number: int
 ) -> None:
