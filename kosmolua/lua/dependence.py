@@ -32,7 +32,7 @@ class Dependence:
     that decides whether the call is made.
     """
 
-    def __init__(self, root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
+    def __init__(self, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
         self._scopes = scopes
         self._known = known
         self._around = scopes.around
@@ -193,7 +193,7 @@ class Dependence:
             yield from map(_Effect, self._uses[self._scopes.variable(name) or name.text])
 
 
-def leads_to_known_functions(root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
+def leads_to_known_functions(scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
     """Return True if a script uses ``app`` only in paths that lead to functions, as ``app.integrations.NAME.FUNCTION``.
 
     These functions have to be known.

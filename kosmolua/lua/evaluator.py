@@ -134,6 +134,7 @@ class Evaluator:
         self._tested: set[int] = set()
         self._tests: list[str] | None = None
         self._ends: list[int] = []
+        self._dependence: Dependence | None = None
         self._knows_null = b".null" in root.source
         self._evaluate()
 
@@ -171,24 +172,29 @@ class Evaluator:
         """Turn each mistake on which a change depends into an error."""
         if not self.findings.mistakes:
             return
-        changes = Dependence(self.root, self.scopes, self.known)
+        changes = self.dependence()
         for mistake in self.findings.mistakes.values():
             if changes.writes_between(*mistake.within) if mistake.within else changes.decides(mistake.node):
                 self.findings.refuse(mistake)
+
+    def dependence(self) -> Dependence:
+        """Return what the changes of the script depend on."""
+        self._dependence = self._dependence or Dependence(self.scopes, self.known)
+        return self._dependence
 
     @property
     def is_read_only(self) -> bool:
         """True if the script certainly changes nothing: each function that it uses from ``app`` only reads."""
         if any(charge.effect != "read" for charge in self.fields.bill):
             return False
-        return leads_to_known_functions(self.root, self.scopes, self.known)
+        return leads_to_known_functions(self.scopes, self.known)
 
     def sites(self) -> list[Site]:
         """Return the places where the script calls functions of integrations; none for a chunk of a session.
 
         Functions of earlier chunks have the lines of their own chunks.
         """
-        return [] if self.is_chunk_of_session else sites_of(self.root, self.scopes, self.known)
+        return [] if self.is_chunk_of_session else sites_of(self.scopes, self.known, self.dependence)
 
     def session(self) -> dict[str, Value]:
         """Return what is known about globals after this chunk of a session, for the check of the next chunk."""

@@ -8,16 +8,14 @@ from typing import NamedTuple
 
 from kosmolua.lua.dependence import Dependence
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import Node, base_of, key_of, operator_of
+from kosmolua.lua.syntax import FUNCTIONS, LOOPS, Node, arguments_of, base_of, first_argument, key_of, operator_of
 from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Result, Unknown, Value, is_optional
 from kosmolua.lua.written import CALLERS, Written
 
 Key = tuple["str | int", ...]
 """The place of a value inside a table, such as ``("env_vars", 1, "value")``."""
 
-_FUNCTIONS = frozenset({"function_definition", "function_declaration"})
 _PATHS = frozenset({"dot_index_expression", "bracket_index_expression"})
-_LOOPS = frozenset({"for_statement", "while_statement", "repeat_statement"})
 _FOLLOWED = {"pcall": 0, "xpcall": 0, "parallel.map": 1, "type": 0, "tostring": 0}
 """The functions that do nothing with another function but to call it, each with the place of that argument."""
 _CURSORS = frozenset({"cursor", "page", "page_token", "next_token", "offset", "after", "marker", "start", "skip"})
@@ -55,7 +53,7 @@ class Site(NamedTuple):
 class _Call(NamedTuple):
     node: Node
     function: Callee | None
-    arguments: tuple[Node, ...]
+    arguments: list[Node]
 
 
 class _Loop(NamedTuple):
@@ -65,29 +63,31 @@ class _Loop(NamedTuple):
     function: Callee | None = None
 
 
-def sites_of(root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> list[Site]:
-    """Return the places where a script calls functions of integrations.
+def sites_of(scopes: Scopes, known: Callable[[Node], Value | None], dependence: Callable[[], Dependence]) -> list[Site]:
+    """Return the places where a script, which has been checked already, calls functions of integrations.
 
     Args:
-        root: The node of the whole script, which has been checked already.
         scopes: The variables of the script.
         known: Returns what the check has found out about an expression, or None if it was not checked.
+        dependence: Returns what changes depend on. It is called only if the script may change something.
     """
-    return list(_Sites(root, scopes, known).found())
+    return list(_Sites(scopes, known, dependence).found())
 
 
 class _Sites:
-    def __init__(self, root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
-        self._root = root
+    def __init__(
+        self, scopes: Scopes, known: Callable[[Node], Value | None], dependence: Callable[[], Dependence]
+    ) -> None:
         self._scopes = scopes
         self._known = known
-        self._around: dict[int, Node] = {}
+        self._dependence = dependence
+        self._around = scopes.around
         self._called: list[Node] = []
         self._over: list[Node] = []
         self._of_app: list[tuple[Node, Callee | Branch]] = []
         self._named: list[tuple[Node, Closure]] = []
         self._reads_next_page = False
-        for node in root.walk():
+        for node in scopes.nodes:
             self._enter(node)
 
     @cached_property
@@ -96,8 +96,6 @@ class _Sites:
 
     def _enter(self, node: Node) -> None:
         """Note what a node is: a call, a loop, a part of ``app``, the name of a function, or a look at a cursor."""
-        for child in node.children:
-            self._around[id(child)] = node
         if node.kind == "function_call":
             self._called.append(node)
         elif node.kind in ("for_statement", "while_statement"):
@@ -117,7 +115,7 @@ class _Sites:
         escaped = self._escaped()
         changes = None
         if escaped or any(each and each.function.effect != "read" for each in functions):
-            changes = Dependence(self._root, self._scopes, self._known)
+            changes = self._dependence()
         loops = [each for each in (*self._loops(), *maps) if changes and self._changes(each, changes)]
         if self._reads_next_page:
             loops = []
@@ -149,7 +147,7 @@ class _Sites:
         name = node.get("name") if node.kind == "function_call" else None
         if name is None or name.kind == "method_index_expression":
             return None
-        given, called = _arguments(node), self._known(name)
+        given, called = arguments_of(node), self._known(name)
         if isinstance(called, Builtin) and called.name in CALLERS and given:
             given, called = given[CALLERS[called.name] :], self._known(given[0])
         if isinstance(called, Callee):
@@ -166,7 +164,7 @@ class _Sites:
 
     def _is_in_function(self, node: Node) -> bool:
         outer = self._around.get(id(node))
-        while outer and outer.kind not in _FUNCTIONS:
+        while outer and outer.kind not in FUNCTIONS:
             outer = self._around.get(id(outer))
         return outer is not None
 
@@ -194,7 +192,7 @@ class _Sites:
         if around.kind != "arguments" or outer is None or (name := outer.get("name")) is None:
             return False
         called = self._known(name)
-        place = list(_arguments(outer)).index(node)
+        place = arguments_of(outer).index(node)
         return isinstance(called, Builtin) and _FOLLOWED.get(called.name) == place
 
     # Keys of tables
@@ -249,7 +247,7 @@ class _Sites:
         """Yield the calls of ``parallel.map``."""
         for node in self._called:
             name = node.get("name")
-            if name and self._known(name) == Builtin("parallel.map") and len(given := _arguments(node)) > 1:
+            if name and self._known(name) == Builtin("parallel.map") and len(given := arguments_of(node)) > 1:
                 function = self._known(given[1])
                 callee = function if isinstance(function, Callee) else None
                 yield _Loop(node.start, given[0], function.node if isinstance(function, Closure) else node, callee)
@@ -262,7 +260,7 @@ class _Sites:
             call = given.children[0] if given and given.children else None
             name = call.get("name") if call and call.kind == "function_call" else None
             is_whole = name is not None and self._known(name) in (Builtin("ipairs"), Builtin("pairs"))
-            return next(iter(_arguments(call)), None) if call and is_whole else None
+            return first_argument(call) if call and is_whole else None
         bound = clause.get("end") if clause else None
         condition = loop.get("condition")
         if condition and operator_of(condition) in ("<=", "<"):
@@ -308,11 +306,6 @@ class _Sites:
         return given.children[0]
 
 
-def _arguments(call: Node) -> tuple[Node, ...]:
-    around = call.get("arguments")
-    return tuple(each for each in (around.children if around else ()) if each.field == "")
-
-
 def _contains(part: Node, node: Node) -> bool:
     return part.start <= node.start < part.end
 
@@ -327,6 +320,6 @@ def _leaves_early(body: Node) -> bool:
             return True
         if node.kind == "goto_statement" and node.children[0].text not in labels:
             return True
-        if node.kind not in _FUNCTIONS:
-            waiting += [(each, is_inner or node.kind in _LOOPS) for each in node.children]
+        if node.kind not in FUNCTIONS:
+            waiting += [(each, is_inner or node.kind in LOOPS) for each in node.children]
     return False
