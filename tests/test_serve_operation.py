@@ -377,6 +377,26 @@ def test_a_collector_that_answers_no_http_is_told_and_gets_later_lines() -> None
     assert told[1] == "the audit reaches the collector of OpenTelemetry again"
 
 
+def test_a_collector_that_redirects_sends_the_headers_nowhere_else() -> None:
+    """They can hold a key; the records count as not delivered."""
+    told: list[str] = []
+
+    def redirect(_: Request) -> Response:
+        return Response(302, {"Location": f"{elsewhere.url}/v1/logs"})
+
+    def take(_: Request) -> Response:
+        return Response(200)
+
+    with Loopback(take) as elsewhere, Loopback(redirect) as service:
+        environ = {"OTEL_EXPORTER_OTLP_HEADERS": "api-key=a-key-of-the-collector"}
+        collector = Collector(f"{service.url}/v1/logs", environ, told.append)
+        collector.send(b"{}\n")
+        collector.close()
+        assert len(service.requests) == 2
+        assert not elsewhere.requests
+    assert "the audit does not reach the collector of OpenTelemetry" in told[0]
+
+
 @pytest.mark.parametrize(
     ("url", "headers", "said"),
     [

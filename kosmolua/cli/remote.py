@@ -12,17 +12,11 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 
 from kosmolua.errors import KosmoError, Unavailable, UsageError
+from kosmolua.http.redirects import NoRedirects
 from kosmolua.secret import Secret
 
 TIMEOUT = 30.0
 MAX_ANSWER = 64 * 1024 * 1024
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirects, so that the token goes nowhere else."""
-
-    def redirect_request(self, *_: object, **__: object) -> None:
-        return None
 
 
 @dataclass(frozen=True)
@@ -74,7 +68,7 @@ class Remote:
             headers={"Authorization": f"Bearer {self.token.reveal()}", "Content-Type": "application/json"},
         )
         try:
-            with urllib.request.build_opener(_NoRedirects).open(request, timeout=TIMEOUT) as answer:
+            with urllib.request.build_opener(NoRedirects).open(request, timeout=TIMEOUT) as answer:
                 return json.loads(answer.read(MAX_ANSWER))
         except HTTPError as error:
             raise self._refusal(error) from None

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from kosmolua import __version__
 from kosmolua.errors import ConfigError
+from kosmolua.http.redirects import NoRedirects
 from kosmolua.runs.telemetry import SERVICE
 from kosmolua.serve.forwarding import TIMEOUT, Forwarder
 
@@ -93,7 +94,7 @@ class Collector:
         headers = {**self._headers, "Content-Type": "application/json"}
         request = urllib.request.Request(self._url, json.dumps(body).encode(), headers)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            with urllib.request.build_opener(NoRedirects).open(request, timeout=TIMEOUT) as answer:
                 answer.read()
         except HTTPException as error:  # such as an answer that is not one of HTTP
             raise OSError(f"{type(error).__name__}: {error}") from None
