@@ -54,12 +54,7 @@ class ApiResponse(JSONResponse):
 
 
 class RequestRefused(Exception):
-    """A request that is refused, with the status of the answer.
-
-    Args:
-        status: The HTTP status.
-        message: A sentence that says why.
-    """
+    """A request that is refused, with the HTTP status of the answer, and a sentence that says why."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -311,12 +306,7 @@ def _parameters(each: Endpoint) -> list[dict[str, Any]]:
 
 
 def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
-    """Return the routes of the API.
-
-    Args:
-        tenants: The tenants of the server.
-        refusals: The application that answers requests without a valid token of a tenant.
-    """
+    """Return the routes of the API; ``refusals`` answers requests without a valid token of a tenant."""
 
     async def describe(request: Request) -> Response:
         return ApiResponse(document())

@@ -30,16 +30,10 @@ _OWN = {ALIVE, READY, METRICS, PATH}
 
 
 class ServerState:
-    """The objects that the parts of the server's ASGI application share: tenants, metrics and log.
+    """What the parts of the server's ASGI application share: tenants, metrics and log.
 
-    Args:
-        tenants: The tenants of the server.
-        metrics: The metrics of the server.
-        log: The log of the server.
-        hosts: Host names of the server, in addition to those in the accounts file.
-
-    While ``is_ready`` is True, requests for ``/readyz`` get the answer that the server is ready. ``is_draining`` is
-    True once the server is about to stop.
+    ``hosts`` are host names of the server, in addition to those in the accounts file. While ``is_ready`` is True,
+    ``/readyz`` says so. ``is_draining`` is True once the server is about to stop.
     """
 
     def __init__(self, tenants: Tenants, metrics: Metrics, log: Log, hosts: tuple[str, ...] = ()) -> None:
@@ -57,14 +51,7 @@ class ServerState:
         return (*self._hosts, *self.tenants.settings.hosts)
 
     def note_request(self, scope: Scope, status: int, size: int, seconds: float) -> None:
-        """Count a request that was answered. Log it too, unless it asks for ``/healthz`` or ``/readyz``.
-
-        Args:
-            scope: The ASGI scope of the request.
-            status: The status of the answer.
-            size: The size of the answer's body in bytes.
-            seconds: The duration of the request.
-        """
+        """Count a request that was answered, with the answer's ``size`` in bytes. Log it too, unless it is a probe."""
         if PASSED_ON in scope:
             return
         path = scope["path"]
@@ -73,21 +60,12 @@ class ServerState:
             self.log.note("request", **request_fields(scope, status, size, seconds))
 
     def note_refusal(self, address: str) -> None:
-        """Count and log a request that was refused because it had no valid token of a tenant.
-
-        Args:
-            address: The address of the client.
-        """
+        """Count and log a request without a valid token of a tenant, from this address."""
         self.metrics.refused()
         self.log.note("unauthorized", address=address)
 
     def note_store(self, seconds: float, error: KosmoError | None) -> None:
-        """Count a try of the store. Log when the store is lost, with the reason, and when it is back.
-
-        Args:
-            seconds: The duration of the try.
-            error: The error with which it failed; None if it succeeded.
-        """
+        """Count a try of the store. Log when the store is lost, with the reason, and when it is back."""
         self.metrics.store_tried(seconds, error)
         said = str(error) if error else ""
         if said != self._said_of_store:
@@ -95,11 +73,7 @@ class ServerState:
             self.log.note("store lost" if said else "store back", error=said or None)
 
     async def may_read_metrics(self, request: Request) -> bool:
-        """Return True if a request is allowed to read the metrics.
-
-        If the settings contain a token for the metrics, the request must have this token. Otherwise the request must
-        come from this machine.
-        """
+        """Return True if a request has the token for the metrics or, without such a token, comes from this machine."""
         if self.tenants.metrics_token is not None:
             return hmac.compare_digest(bearer(request.headers), self.tenants.metrics_token.reveal().encode())
         return _is_of_this_machine(request)
@@ -109,12 +83,6 @@ class McpEndpoint:
     """The ASGI application at the path of MCP: passes each request to the tenant whose token is in the request.
 
     Only the answers of tenants have a heartbeat: it would turn a late refusal into an answer with status 200.
-
-    Args:
-        tenants: The tenants of the server.
-        refusals: The application that answers requests without a valid token of a tenant.
-        siblings: Passes requests to the server's other processes; None if there are none.
-        is_draining: A function that returns True once the server is about to stop.
     """
 
     def __init__(
@@ -126,7 +94,6 @@ class McpEndpoint:
         self._siblings = siblings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as an ASGI application."""
         tenant = await self._tenants.authenticate(bearer(Headers(scope=scope)))
         if tenant is None:
             await self._refusals(scope, receive, send)
@@ -142,12 +109,7 @@ class McpEndpoint:
 
 
 def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp:
-    """Return the ASGI application of the server.
-
-    Args:
-        state: The objects that the parts of the application share.
-        siblings: Passes requests to the server's other processes; None if there are none.
-    """
+    """Return the ASGI application; ``siblings`` passes requests to the server's other processes, if there are some."""
     tenants = state.tenants
 
     async def is_alive(request: Request) -> Response:

@@ -28,12 +28,7 @@ SOMEBODY = "a person"
 
 
 class PersonAnswer(NamedTuple):
-    """A person's answer to the question whether a call is approved.
-
-    Args:
-        reply: The reply, or ``UNANSWERED`` if nobody replied.
-        by: A phrase for the journal that says who replied.
-    """
+    """A person's reply about a call, or ``UNANSWERED``; ``by`` is a phrase for the journal that says who replied."""
 
     reply: Reply
     by: str = SOMEBODY
@@ -43,10 +38,7 @@ class Approvals:
     """The calls of a tenant's scripts in this process that wait for a person. Any thread may use this object.
 
     If nobody decides about a call in time, the run is paused. A person can still approve the call later. The run is
-    then resumed from its recording.
-
-    Args:
-        store: A function that returns the tenant's store, in which the questions are kept.
+    then resumed from its recording. ``store`` returns the tenant's store, in which the questions are kept.
     """
 
     def __init__(self, store: Callable[[], Store]) -> None:
@@ -63,14 +55,7 @@ class Approvals:
             return len(self._open.keys() - self._answers.keys())
 
     def release(self, run: str | None = None) -> bool:
-        """Stop waiting for a person's decisions about the calls of a run, so that the run pauses now.
-
-        Args:
-            run: The id of the run; None for all runs that are waiting.
-
-        Returns:
-            True if a run was waiting for a person. False if there was no such run.
-        """
+        """Stop waiting for decisions about a run, or about all, so that it pauses. Return True if one waited."""
         with self._changed:
             runs = {each for each in self._open.values() if run in (None, each)}
             self._released |= runs
@@ -87,16 +72,10 @@ class Approvals:
         *,
         is_resumed: bool = False,
     ) -> list[PersonAnswer]:
-        """Ask people about calls, wait for their decisions, and return a list with the answer for each call.
+        """Ask people about the calls of a run, wait at most ``seconds``, and return the answer for each call.
 
-        Args:
-            run: The id of the run that makes the calls.
-            script: The name of the run's script.
-            approvals: The calls to decide about.
-            seconds: How long to wait at most, in seconds.
-            client: A function that asks the person at the MCP client, in addition to the people on the website; None to
-                ask only the people on the website. The first answer counts.
-            is_resumed: Whether people may have answered already, before the process died in which the run executed.
+        ``client`` asks the person at the MCP client too; the first answer counts. If ``is_resumed``, people may have
+        answered already, before the process died in which the run executed.
         """
         store, now = self._store(), time.time()
         if is_resumed and (earlier := _decided_earlier(store, run, approvals)):
@@ -190,15 +169,9 @@ def _is_same(question: WaitingCall, approval: Approval) -> bool:
 
 
 class WebApprover:
-    """The option ``approve`` of one run: asks people on the website and at the MCP client about the run's calls.
+    """The option ``approve`` of one run: asks people on the website and, with ``client``, at the MCP client.
 
-    Args:
-        approvals: The waiting calls of the tenant.
-        run: The id of the run.
-        script: The name of the run's script.
-        seconds: A function that returns how many seconds a call waits at most.
-        client: A function that asks the person at the MCP client; None to ask only the people on the website.
-        is_resumed: Whether people may have answered already, before the process died in which the run executed.
+    ``seconds`` returns how long a call waits at most. ``is_resumed`` is that of :meth:`Approvals.ask`.
     """
 
     def __init__(

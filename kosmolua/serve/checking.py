@@ -19,13 +19,7 @@ from kosmolua.stores.store import Stores
 
 
 class SettingsCheck(NamedTuple):
-    """The result of one check.
-
-    Args:
-        subject: What was checked, such as ``tenant acme``.
-        words: The result, in one sentence.
-        error: Why the server would not start or calls of a tenant would fail; None if nothing is wrong.
-    """
+    """The result of one check: a ``subject`` such as ``tenant acme``, a sentence, and what is wrong, if anything."""
 
     subject: str
     words: str
@@ -36,10 +30,6 @@ def examine(accounts: str | None, common: Common) -> Iterator[SettingsCheck]:
     """Check whether a server could start with an accounts file and serve its tenants. Yield what was found.
 
     The store is read, and secrets are fetched from their sources. Nothing is sent to the services of integrations.
-
-    Args:
-        accounts: The path of the accounts file; None if there is none.
-        common: The options from the command line.
     """
     try:
         settings = files.read(accounts)

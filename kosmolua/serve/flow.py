@@ -75,7 +75,6 @@ class HostCheck:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as an ASGI application."""
         refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
         await (refusal or self._app)(scope, receive, send)
 
@@ -94,12 +93,7 @@ class HostCheck:
 class Draining:
     """An ASGI layer that sends clients to another server while this one is about to stop.
 
-    Each answer closes its connection. Only the given paths are still answered; for others the status is 503.
-
-    Args:
-        app: The application that answers the requests.
-        is_draining: A function that returns True once the server is about to stop.
-        paths: The paths that are answered to the end.
+    Each answer closes its connection. Only ``paths`` are still answered; for others the status is 503.
     """
 
     def __init__(self, app: ASGIApp, is_draining: Callable[[], bool], paths: Collection[str]) -> None:
@@ -108,7 +102,6 @@ class Draining:
         self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as an ASGI application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -127,10 +120,6 @@ class Newcomers:
 
     The refusal is a JSON-RPC error with status 503, so that proxies and clients alike can go to another server. The
     requests of a session, and those that go on with a run, are answered.
-
-    Args:
-        app: The application that answers the other requests.
-        max_request: The maximum size of a request's body, in bytes.
     """
 
     def __init__(self, app: ASGIApp, max_request: int) -> None:
@@ -138,7 +127,6 @@ class Newcomers:
         self._max_request = max_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as an ASGI application."""
         if SESSION in Headers(scope=scope):
             await self._app(scope, receive, send)
             return
@@ -170,12 +158,9 @@ def read_again(body: bytes, receive: Receive, *, has_more: bool) -> Receive:
 
 
 class Refusals:
-    """The ASGI application that answers requests without a valid token with status 401.
+    """The ASGI application that answers requests without a valid token, and tells ``note`` the address of the client.
 
     The answer is delayed, so that tokens cannot be guessed quickly. The delay grows with each refusal for an address.
-
-    Args:
-        note: A function that is called with the client's address for each request that is refused.
     """
 
     def __init__(self, note: Callable[[str], None]) -> None:
@@ -183,7 +168,6 @@ class Refusals:
         self._counts: dict[str, tuple[int, float]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as an ASGI application."""
         address = scope["client"][0] if scope.get("client") else ""
         self._note(address)
         await asyncio.sleep(self._delay(address))
@@ -219,11 +203,7 @@ class Pace:
 class Weighing:
     """An ASGI layer for requests with large bodies: they begin one after another, and reserve memory until the answer.
 
-    Args:
-        app: The application that answers the requests.
-        room: A function that returns what reserves memory for one request.
-        pace: The pace of the tenant's large requests.
-        most: The largest size of a body, in bytes.
+    ``room`` returns what reserves memory for one request. ``most`` is the largest size of a body, in bytes.
     """
 
     def __init__(self, app: ASGIApp, room: Callable[[], Passage], pace: Pace, most: int) -> None:
@@ -233,7 +213,6 @@ class Weighing:
         self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as an ASGI application."""
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
         told = int(length) if length.isdecimal() else self._most if "transfer-encoding" in headers else 0
@@ -268,16 +247,12 @@ class Heartbeat:
     If the client accepts server-sent events, the answer begins as a stream of events after :data:`FIRST_BYTES` seconds,
     even if the script has not ended. While there is no data, comments are sent, which clients ignore. If the
     application then answers in JSON, its JSON is sent as an event of the stream.
-
-    Args:
-        app: The application that answers the requests.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as an ASGI application."""
         takes_events = _EVENTS.decode() in Headers(scope=scope).get("accept", "")
         if not takes_events:
             await self._app(scope, receive, send)

@@ -30,9 +30,6 @@ class Grants:
     Nobody is asked about a call of such a function. Calls that the permissions deny stay denied. A function that
     destroys something cannot be granted; only the accounts file can allow it. Every method that uses the store raises a
     ConfigError if the store cannot be reached.
-
-    Args:
-        store: A function that returns the tenant's store, in which the grants are kept.
     """
 
     def __init__(self, store: Callable[[], Store]) -> None:
@@ -44,22 +41,12 @@ class Grants:
         return iter(self._store().grants())
 
     def add(self, path: str, account: str) -> None:
-        """Store a grant, so that calls of a function with an account need no approval from now on.
-
-        Args:
-            path: The path of the function.
-            account: The name of the account.
-        """
+        """Store a grant: calls of a function with an account need no approval from now on."""
         self._store().grant(Grant(path, account, datetime.now(timezone.utc).isoformat(timespec="seconds")))
         self._changed = monotonic()
 
     def revoke(self, path: str, account: str) -> None:
-        """Remove a grant, so that calls of the function with the account need approval again.
-
-        Args:
-            path: The path of the function.
-            account: The name of the account.
-        """
+        """Remove a grant: calls of the function with the account need approval again."""
         self._store().revoke(path, account)
         self._changed = monotonic()
 
@@ -67,9 +54,6 @@ class Grants:
         """Return the grants as patterns for the option ``allow`` of a run.
 
         A grant is left out if its function no longer exists, or if the function now destroys something.
-
-        Args:
-            catalog: The integrations and accounts of the tenant.
         """
         began = monotonic()
         patterns = [grant.pattern for grant in self if _is_there(grant, catalog)]
@@ -79,12 +63,8 @@ class Grants:
     def recent_patterns(self, catalog: Catalog) -> list[str] | None:
         """Return the last result of :meth:`patterns` without reading the store, or None if this result is outdated.
 
-        The result has the grants as patterns for the option ``allow`` of a run. It is outdated after ``FRESHNESS``
-        seconds, after this process has changed a grant, and if it was made with another catalog. A change by another
-        process goes unnoticed for up to ``FRESHNESS`` seconds.
-
-        Args:
-            catalog: The integrations and accounts of the tenant.
+        It is outdated after ``FRESHNESS`` seconds, after this process has changed a grant, and if it was made with
+        another catalog. A change by another process goes unnoticed for up to ``FRESHNESS`` seconds.
         """
         read = self._read
         if read is None or read.catalog is not catalog or read.time <= self._changed:

@@ -23,9 +23,8 @@ def _ignore(_: float, __: KosmoError | None) -> None:
 class Health:
     """Says whether the store of a server can be used now. Any thread may use this.
 
-    Args:
-        probe: Tries a write, and raises a KosmoError if it fails.
-        lost: Called when a try takes too long, to end whatever else waits for the store.
+    ``probe`` tries a write, and raises a KosmoError if it fails. ``lost`` is called when a try takes too long, to end
+    whatever else waits for the store.
     """
 
     def __init__(self, probe: Callable[[], None], lost: Callable[[], None]) -> None:

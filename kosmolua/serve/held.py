@@ -29,13 +29,7 @@ class Held:
 
     @classmethod
     def within(cls, bytes_: int | None, processes: int = 1) -> Held:
-        """Return what bounds one process.
-
-        Args:
-            bytes_: How many bytes large texts can take in this process; None for a part of the memory of the container
-                or the machine.
-            processes: How many processes the server has.
-        """
+        """Return what bounds one of a server's processes; without ``bytes_``, a part of the memory that there is."""
         memory = Memory(bytes_, most=bytes_) if bytes_ else memory_of_server(processes)
         total = memory.total
         sources = Budget(max(total // 2, MIN_SOURCES), max(total // 4, MIN_SOURCES), MIN_SOURCES // 8)

@@ -42,9 +42,7 @@ TENANT = "kosmolua.tenant"
 class Log:
     """Logs events as lines of JSON. A separate thread writes them, so that a slow disk or pipe does not delay requests.
 
-    Args:
-        path: The file to append to; None to call ``write`` instead.
-        write: A function that writes bytes with one or more lines, for instance to standard output.
+    The lines are appended to the file at ``path``. For None, ``write`` gets bytes with one or more lines.
 
     Raises:
         ConfigError: The file cannot be opened.
@@ -61,11 +59,9 @@ class Log:
         self._thread.start()
 
     def note(self, kind: str, **fields: object) -> None:
-        """Log an event with the current time. If too many lines wait to be written, drop the event.
+        """Log an event of a kind such as ``request``, with the time. If too many lines wait to be written, drop it.
 
-        Args:
-            kind: The kind of event, such as ``request``.
-            fields: Further fields of the line. Fields with the value None are left out.
+        Fields with the value None are left out.
         """
         known = {name: value for name, value in fields.items() if value is not None}
         line = _line({"time": _now(), "kind": kind, **known})
@@ -117,11 +113,7 @@ class Log:
 class RunLog:
     """An observer of runs: writes a line to the log at the start and the end of a run, and to the audit log at its end.
 
-    Args:
-        log: The log of the server.
-        audit: The audit log of the server.
-        mode: ``simulated`` if simulators answer the calls; otherwise ``live``.
-        send: Functions that are called with each line of the audit log, such as to send it to a syslog server.
+    ``mode`` is ``simulated`` or ``live``. ``send`` are functions that get each line of the audit log too.
     """
 
     def __init__(self, log: Log, audit: Journal, mode: str, send: Iterable[Callable[[bytes], None]] = ()) -> None:
@@ -154,11 +146,7 @@ class RunLog:
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """A line of the audit log.
-
-    Args:
-        fields: The fields of the line, without the time.
-    """
+    """A line of the audit log, from its fields without the time."""
 
     fields: dict[str, object]
 
@@ -168,10 +156,7 @@ class AuditEntry:
 
 
 def open_audit(warn: Callable[[str], None]) -> Journal:
-    """Open the audit log in the user's state folder and return it.
-
-    Args:
-        warn: A function that is called with a sentence when writing the audit log fails, and when it works again.
+    """Open and return the audit log in the user's state folder; ``warn`` is told if it cannot be written.
 
     Raises:
         ConfigError: The audit log cannot be opened. Without it the server does not start.
@@ -187,11 +172,8 @@ def open_audit(warn: Callable[[str], None]) -> Journal:
 class AccessLog:
     """An ASGI layer that reports each request after it has been answered.
 
-    Args:
-        app: The application that answers the requests.
-        note: A function that is called for each request. Its arguments are the ASGI scope of the request, the status of
-            the answer, the size of the answer in bytes, and the duration in seconds. The status is 0 if the client
-            disconnected before the answer.
+    ``note`` gets the ASGI scope of the request, the status of the answer (0 if the client disconnected before), its
+    size in bytes, and the duration in seconds.
     """
 
     def __init__(self, app: ASGIApp, note: Callable[[Scope, int, int, float], None]) -> None:
@@ -199,7 +181,6 @@ class AccessLog:
         self._note = note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as an ASGI application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -219,14 +200,7 @@ class AccessLog:
 
 
 def request_fields(scope: Scope, status: int, size: int, seconds: float) -> dict[str, Any]:
-    """Return the fields of the log line for a request.
-
-    Args:
-        scope: The ASGI scope of the request.
-        status: The status of the answer; 0 if the client disconnected before the answer.
-        size: The size of the answer's body in bytes.
-        seconds: The duration of the request.
-    """
+    """Return the fields of the log line for a request, from what :class:`AccessLog` reports."""
     headers = Headers(scope=scope)
     return {
         "tenant": scope.get(TENANT),

@@ -44,9 +44,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 class Metrics:
     """The metrics of a server, for all tenants. This is an observer of runs, and also counts requests.
 
-    Args:
-        tenants: A function that returns the tenants of the server. It is called when the metrics are read.
-        memory: The memory for the large texts of all tenants.
+    ``tenants`` returns the tenants when the metrics are read. ``memory`` is that for the large texts of all tenants.
     """
 
     def __init__(self, tenants: Callable[[], Iterable[Tenant]], memory: Memory) -> None:
@@ -94,14 +92,7 @@ class Metrics:
             self._errors.labels(run.tenant, _code_of(outcome)).inc()
 
     def requested(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count an HTTP request and its duration.
-
-        Args:
-            route: The route that answered the request, such as ``/mcp``.
-            method: The HTTP method, such as ``POST``.
-            status: The status of the answer; 0 if the client disconnected before the answer.
-            seconds: The duration of the request.
-        """
+        """Count an HTTP request and its duration. ``status`` is 0 if the client disconnected before the answer."""
         self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
@@ -117,11 +108,7 @@ class Metrics:
             self._store_errors.inc()
 
     def refresh(self) -> None:
-        """Set the gauges of each tenant.
-
-        They are the numbers of workers, of busy workers, of scripts that wait for a worker, and of calls that wait for
-        a person's approval.
-        """
+        """Set the gauges of memory and of each tenant, as :data:`_LOAD` describes them."""
         self._held.set(self._memory.taken)
         self._most.set(self._memory.total)
         for tenant in self._tenants():
@@ -131,11 +118,7 @@ class Metrics:
                 gauge.labels(tenant.name).set(value)
 
     def page(self, *, names_tenants: bool) -> bytes:
-        """Return the metrics of all processes of the server in the text format of Prometheus.
-
-        Args:
-            names_tenants: Whether there is a series for each tenant. Otherwise the series of all tenants are added up.
-        """
+        """Return the metrics of all processes of the server in the text format of Prometheus, in total or by tenant."""
         self.refresh()
         registry = self._registry
         if self._is_shared:

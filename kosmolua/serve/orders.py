@@ -19,9 +19,6 @@ class Orders:
     """The orders for a tenant, which are in the tenant's store, so that they reach all servers with the store.
 
     All methods block, and raise a ConfigError if the store cannot be used.
-
-    Args:
-        store: A function that returns the tenant's store.
     """
 
     def __init__(self, store: Callable[[], Store]) -> None:

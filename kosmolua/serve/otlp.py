@@ -29,13 +29,10 @@ _PRINTABLE = re.compile("[ -~]*")
 
 
 def logs_endpoint(environ: Mapping[str, str]) -> str | None:
-    """Return the URL of the collector that is to get log records, or None.
+    """Return the URL of the collector that is to get log records, from the environment variables, or None.
 
     A collector for spans alone is not meant: the records need a variable of their own, ``OTEL_LOGS_EXPORTER=otlp`` or
     ``OTEL_EXPORTER_OTLP_LOGS_ENDPOINT``.
-
-    Args:
-        environ: The environment variables.
     """
     exporter = environ.get("OTEL_LOGS_EXPORTER", "")
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none":
@@ -47,15 +44,10 @@ def logs_endpoint(environ: Mapping[str, str]) -> str | None:
 
 
 class Collector:
-    """A collector, to which a thread sends records.
-
-    Args:
-        url: Where it takes log records.
-        environ: The environment variables, with the headers of requests and the name of this service.
-        warn: A function that is called with a sentence when records cannot be sent, and when it works again.
+    """A collector, to which a thread sends records; ``warn`` is told when it cannot be reached, and when it can again.
 
     Raises:
-        ConfigError: The URL is not one of HTTP, or a header cannot be sent.
+        ConfigError: The URL is not one of HTTP, or a header from the environment cannot be sent.
     """
 
     def __init__(self, url: str, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:

@@ -25,11 +25,7 @@ class Quotas:
     """Counts what a tenant's runs do, in the tenant's store, and refuses runs beyond the tenant's quotas.
 
     All servers with the store share the counts. Any thread may call the methods. Those that use the store block.
-
-    Args:
-        settings: A function that returns the tenant's settings, which have the quotas.
-        store: A function that returns the tenant's store.
-        clock: A function that returns the time in seconds since 1970.
+    ``settings`` and ``store`` return those of the tenant; ``clock`` returns the time in seconds since 1970.
     """
 
     def __init__(

@@ -18,16 +18,10 @@ def _ignore() -> None:
 
 @dataclass
 class Running:
-    """A run of a script that is active on the server.
+    """A run of a script that is active on the server. ``id`` is that of its recording too.
 
-    Args:
-        tenant: The name of the tenant that the run belongs to.
-        id: The id of the run, and of its recording.
-        client: The name of the client that started the run, by which the server distinguishes clients.
-        script: The name of the script.
-        sha256: The SHA-256 of the script's text, in hex; None if the text is not known.
-        interrupt: A function that ends the run.
-        started: The time when the run started, in UTC.
+    ``client`` is a name by which the server distinguishes clients; ``sha256`` that of the script's text in hex, None if
+    it is not known. ``interrupt`` ends the run.
     """
 
     tenant: str

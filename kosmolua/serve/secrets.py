@@ -23,11 +23,6 @@ class ServerSecrets:
     """Opens the stores and reads the secrets that ``[serve]`` in the accounts file names.
 
     Every method raises a ConfigError if a secret is missing at its source, such as an environment variable.
-
-    Args:
-        settings: The settings of the server.
-        environ: The environment variables from which secrets can be read.
-        warn: A function that is called with a sentence about each setting that works but is unwise.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
@@ -36,21 +31,14 @@ class ServerSecrets:
         self._sources = Sources(self._folder, environ, warn)
 
     def stores(self) -> Stores:
-        """Open and return the stores of all tenants at the place in ``[serve] store``, or else in the state folder.
-
-        The stores keep recordings, questions to people and grants.
-        """
+        """Open and return the stores of all tenants at the place in ``[serve] store``, or else in the state folder."""
         if self._settings.store is None:
             return default_stores()
         where = self.secret("serve.store", self._settings.store).reveal()
         return open_stores(where if "://" in where else str(self._folder / expanded(where)))
 
     def cookie_key(self, stores: Stores) -> bytes:
-        """Return the key that signs the website's cookies: the key in the settings, or else the key in the stores.
-
-        Args:
-            stores: The stores of the tenants, which all replicas of the server share.
-        """
+        """Return the key that signs the website's cookies, from the settings, or else from the stores."""
         if self._settings.cookie_key is not None:
             return sha256(self.secret("serve.cookie_key", self._settings.cookie_key).reveal().encode()).digest()
         return stores.key()
@@ -71,12 +59,7 @@ class ServerSecrets:
         return None if given is None else self.secret("serve.oidc.client_secret", given)
 
     def secret(self, where: str, given: Given) -> Secret:
-        """Read a secret of the accounts file from its source, and return it.
-
-        Args:
-            where: The key of the secret in the accounts file, for messages.
-            given: The value of the key: the secret itself, or its source, such as ``{"env": "NAME"}``.
-        """
+        """Read the secret at a key of the accounts file, ``where``: the value itself, or what its source provides."""
         try:
             return self._sources.read(where, given)
         except NotConfigured as error:

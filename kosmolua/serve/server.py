@@ -73,9 +73,6 @@ def serve(plan: ServerOptions) -> None:
     On SIGTERM the server lets active runs end and then stops. On a second SIGTERM it stops at once. On SIGHUP it reads
     the accounts file again, and reopens the log, the audit log and the journals.
 
-    Args:
-        plan: The options from the command line.
-
     Raises:
         ConfigError: There is no tenant, a tenant cannot be opened, or the server cannot listen on the address.
     """
@@ -151,14 +148,7 @@ def _announcement(tenants: Tenants, plan: ServerOptions, url: str) -> str:
 
 
 class HttpServer(uvicorn.Server):
-    """The HTTP server of this process, which serves the application and handles signals.
-
-    Args:
-        state: The objects that the parts of the application share: tenants, metrics and log.
-        plan: The options from the command line.
-        audit: The audit log. It is reopened when the settings are reloaded.
-        siblings: Passes requests to the other processes of the server; None if this is the only process.
-    """
+    """The HTTP server of this process, which serves the application and handles signals."""
 
     def __init__(self, state: ServerState, plan: ServerOptions, audit: Journal, siblings: Siblings | None) -> None:
         self._state = state

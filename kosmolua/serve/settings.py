@@ -174,15 +174,12 @@ class Settings:
     oidc: OidcProvider | None = None
 
     def workers_of(self, tenant: TenantSettings) -> int:
-        """Return how many scripts of a tenant can run at once: the tenant's setting, or else an equal share."""
+        """Return how many scripts of a tenant can run at once: its own setting, or else an equal share."""
         return tenant.workers or max(1, self.workers // len(self.tenants))
 
 
 def read(path: str | None) -> Settings:
-    """Read and check the settings of the server in an accounts file.
-
-    Args:
-        path: The path of the accounts file. If it is None, there are no tenants, and all values are the defaults.
+    """Read and check the settings of the server in an accounts file; without a file, all are the defaults.
 
     Raises:
         ConfigError: The file cannot be read, a key is unknown, or a value is invalid.
@@ -204,10 +201,7 @@ def read(path: str | None) -> Settings:
 def refuse_unknown(file: SettingsFile, sections: Iterable[str], integrations: Callable[[], Collection[str]]) -> None:
     """Refuse a section that seems to be meant for the server, which would ignore it.
 
-    Args:
-        file: The accounts file of the server or of a tenant.
-        sections: The names of its sections.
-        integrations: A function that returns the names of the integrations, whose sections may have any name.
+    ``integrations`` returns the names of the integrations, whose sections may have any name.
 
     Raises:
         ConfigError: A name is almost that of a section of the server, or of one that servers do not have.

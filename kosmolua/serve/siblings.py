@@ -36,12 +36,7 @@ _GONE = PlainTextResponse("The process of this session is starting again; try ag
 
 
 class Family(NamedTuple):
-    """The processes of a server.
-
-    Args:
-        sockets: For each process, the path of the Unix socket at which it answers requests of the others.
-        secret: A text that only these processes know.
-    """
+    """The processes of a server: the Unix sockets at which each answers the others, and a secret that all know."""
 
     sockets: Sequence[str]
     secret: str
@@ -53,26 +48,16 @@ def id_prefix(number: int) -> str:
 
 
 class Siblings:
-    """Passes an MCP request to the process that knows the session or the id in it.
-
-    Args:
-        number: The number of this process.
-        family: The processes of the server.
-    """
+    """Passes an MCP request to the process that knows the session or the id in it."""
 
     def __init__(self, number: int, family: Family) -> None:
         self._number = number
         self._family = family
 
     async def answer(self, app: ASGIApp, max_request: int, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request of a client whose token is valid.
+        """Answer the request of a client whose token is valid, with ``app`` in this process, or by passing it on.
 
-        Args:
-            app: The ASGI application that answers requests in this process.
-            max_request: The maximum size of a request's body, in bytes. A larger one is not passed on.
-            scope: The ASGI scope of the request. If the request is passed on, its key ``PASSED_ON`` is True then.
-            receive: The ASGI function that returns the next part of the request.
-            send: The ASGI function that sends the answer.
+        If it is passed on, the key ``PASSED_ON`` of its scope is True then. A body over ``max_request`` bytes is not.
         """
         headers = Headers(scope=scope)
         secret, _, client = headers.get(FROM, "").partition(" ")

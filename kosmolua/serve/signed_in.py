@@ -15,11 +15,8 @@ PREFIX = "session-"
 class SignedIn:
     """The sessions of a tenant that have begun and not ended, as the tenant's store knows them.
 
-    All methods block, and raise a ConfigError if the store cannot be used.
-
-    Args:
-        store: A function that returns the tenant's store.
-        stores: A function that returns the stores of all tenants, which know the sessions that have ended.
+    All methods block, and raise a ConfigError if the store cannot be used. ``stores`` returns the stores of all
+    tenants, which know the sessions that have ended.
     """
 
     def __init__(self, store: Callable[[], Store], stores: Callable[[], Stores]) -> None:
@@ -27,12 +24,7 @@ class SignedIn:
         self._stores = stores
 
     def begin(self, session: str, seconds: float) -> None:
-        """Record that a person has signed in.
-
-        Args:
-            session: The id of the session.
-            seconds: How long the session can last.
-        """
+        """Record that a person has signed in, for at most so many seconds."""
         self._store().mark(PREFIX + session, seconds)
 
     def all(self) -> dict[str, float]:

@@ -18,11 +18,7 @@ HINT = 'write it as in "udp://logs.example:514", "tcp://logs.example:601" or "un
 
 
 class Syslog:
-    """A syslog server, to which a thread sends messages.
-
-    Args:
-        address: The server, as ``udp://HOST:PORT``, ``tcp://HOST:PORT`` or ``unix://PATH``.
-        warn: A function that is called with a sentence when a message cannot be sent, and when it works again.
+    """A syslog server at ``udp://HOST:PORT``, ``tcp://HOST:PORT`` or ``unix://PATH``, to which a thread sends messages.
 
     Raises:
         ConfigError: The address is not valid.

@@ -67,13 +67,7 @@ class Common:
 class TenantRuntime:
     """What is made from a tenant's settings: the tenant's tokens, and a runtime with the tenant's accounts.
 
-    Args:
-        settings: The settings of the tenant.
-        common: The options from the command line that apply to all tenants.
-        server: The settings of the server.
-        stores: The stores of all tenants.
-        held: What bounds the bytes that the runs of all tenants hold.
-        readers: The processes that check the scripts of all tenants and search their documentation.
+    ``held`` bounds the bytes that the runs of all tenants hold; ``readers`` check scripts and search documentation.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or a token is missing or too short.
@@ -157,16 +151,9 @@ def open_runtime(
     simulate: bool,
     **given: Any,
 ) -> Runtime:
-    """Return a new runtime with the accounts and integrations of a tenant.
+    """Return a new runtime with the accounts and integrations of a tenant, whose recordings are in ``store``.
 
-    Args:
-        settings: The settings of the tenant.
-        common: The options from the command line that apply to all tenants.
-        server: The settings of the server.
-        store: The store of the tenant.
-        held: What bounds the bytes that the runs of all tenants hold; None if no other tenant has runs.
-        simulate: Whether simulators answer the calls.
-        given: Further arguments of :class:`~kosmolua.runtime.Runtime`.
+    Without ``held``, no other tenant has runs. ``given`` are further arguments of :class:`~kosmolua.runtime.Runtime`.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value.

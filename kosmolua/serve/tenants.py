@@ -62,16 +62,10 @@ _SOON = "nothing was run; try again in a moment"
 class Tenant:
     """A tenant of the server: runs the tenant's scripts, and answers the MCP requests of the tenant's clients.
 
-    Args:
-        opened: The runtime and the tokens that were made from the tenant's settings.
-        common: The options from the command line that apply to all tenants.
-        health: Says whether the store can be used. While it cannot, runs are refused.
-        observers: Objects that are told when a run of the tenant starts, makes a call and ends.
-
-    ``name`` is the tenant's name. ``approvals`` holds the calls of the tenant's running scripts that wait for a person.
-    ``grants`` holds the functions that people of the tenant have permanently allowed. ``orders`` holds what people ask
-    of all servers of the tenant. ``signed_in`` holds the tenant's sessions of the website. ``pace`` is
-    that of the tenant's large requests.
+    While ``health`` says that the store cannot be used, runs are refused. ``approvals`` holds the calls of running
+    scripts that wait for a person, ``grants`` the functions that people have permanently allowed, ``orders`` what
+    people ask of all servers of the tenant, ``signed_in`` the sessions of the website, and ``pace`` that of large
+    requests.
     """
 
     def __init__(
@@ -147,11 +141,7 @@ class Tenant:
         return self._opened.simulated
 
     async def bears_signed(self, token: bytes) -> bool:
-        """Return True if a token was signed for this tenant by the tenant's issuer, and is valid now.
-
-        Args:
-            token: The token of a request.
-        """
+        """Return True if a token was signed for this tenant by the tenant's issuer, and is valid now."""
         return self._opened.signed is not None and await self._opened.signed.accept(token)
 
     # Runs
@@ -173,10 +163,6 @@ class Tenant:
         The observers are told about the run. A call that needs approval waits for a person on the website or at the
         client. If nobody answers in time, the run is paused. If the task is cancelled, the script ends, or is paused if
         it waits for a person.
-
-        Args:
-            source: The text of the script.
-            options: The options of the run.
         """
         run = options["run"] = options.get("run") or os.urandom(6).hex()
         if not options.get("planning"):
@@ -227,11 +213,7 @@ class Tenant:
     async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
         """Resume a recorded run of this tenant, whichever client started it, and return its outcome.
 
-        Args:
-            run: The id of the run.
-            options: The options of the run.
-            decided: A person's decisions about the run's calls: the arguments ``approve``, ``deny``, ``done`` and
-                ``again`` of :meth:`kosmolua.Runtime.resume`.
+        ``decided`` are the arguments ``approve``, ``deny``, ``done`` and ``again`` of :meth:`kosmolua.Runtime.resume`.
 
         Raises:
             ConfigError: There is no recorded run with this id.
@@ -344,11 +326,7 @@ class Tenant:
             self._serving.result()
 
     def adopt(self, opened: TenantRuntime) -> None:
-        """Use new settings from now on. Scripts that are running keep the settings with which they started.
-
-        Args:
-            opened: The runtime and the tokens that were made from the new settings.
-        """
+        """Use new settings from now on. Scripts that are running keep the settings with which they started."""
         former, self._opened = self._opened, opened
         self._handlers.adopt(opened.runtime, read_only=self._common.read_only, simulated=self._common.simulate)
         task = asyncio.create_task(_retire(former))
@@ -363,10 +341,7 @@ class Tenant:
             await asyncio.sleep(POLL_INTERVAL)
 
     async def stop(self) -> None:
-        """End the tenant's scripts and sessions. Runs that wait for a person are paused.
-
-        Every recorded run that has not finished can be resumed later.
-        """
+        """End the tenant's scripts and sessions. Runs that wait for a person are paused; all can be resumed."""
         self._is_draining = True
         if self.approvals.release():
             await self.drain(1.0)
@@ -407,16 +382,9 @@ async def _dismiss(tenant: Tenant) -> None:
 class Tenants:
     """All tenants of the server.
 
-    Args:
-        settings: The settings in the accounts file.
-        common: The options from the command line that apply to all tenants.
-        observers: Objects that are told when a run of any tenant starts, makes a call and ends.
-
-    ``settings`` holds the settings that were read last. ``metrics_token`` is the token for the metrics, or None,
-    and ``operator_token`` the token of those who operate the server.
-    ``client_secret`` is the server's client secret at the OpenID Connect provider, or None. ``stores`` are the stores
-    of all tenants. ``key`` is the key that signs the website's cookies. ``held`` bounds the bytes that all
-    runs hold. ``health`` says whether the store can be used.
+    ``settings`` holds the settings that were read last, and ``metrics_token``, ``operator_token`` and
+    ``client_secret`` the secrets in them, or None. ``stores`` are the stores of all tenants. ``key`` signs the
+    website's cookies. ``held`` bounds the bytes that all runs hold. ``health`` says whether the store can be used.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
@@ -454,9 +422,6 @@ class Tenants:
 
         If there is a tenant that needs no token, return this tenant for any token that belongs to no other tenant. The
         duration of the search does not reveal which tenant's token was sent.
-
-        Args:
-            token: The token of a request.
         """
         found = [tenant for tenant in self if tenant.tokens.accept(token)]
         if not found and may_be_signed(token):

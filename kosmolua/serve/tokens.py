@@ -33,23 +33,13 @@ MAX_TOKEN = 16_384
 
 
 class TenantTokens:
-    """The tokens in a tenant's section of the accounts file. Only hashes of the tokens are kept in memory.
-
-    Args:
-        tokens: The tokens.
-    """
+    """The tokens in a tenant's section of the accounts file. Only hashes of the tokens are kept in memory."""
 
     def __init__(self, tokens: Iterable[Secret]) -> None:
         self._digests = [sha256(token.reveal().encode()).digest() for token in tokens]
 
     def accept(self, given: bytes) -> bool:
-        """Return True if a request's token is one of the tenant's tokens.
-
-        The comparison takes the same time for every token. So its duration reveals nothing about the tenant's tokens.
-
-        Args:
-            given: The token of the request.
-        """
+        """Return True if a request's token is one of the tenant's. The duration reveals nothing about those."""
         digest = sha256(given).digest()
         matches = [hmac.compare_digest(digest, each) for each in self._digests]
         return any(matches)
@@ -58,28 +48,16 @@ class TenantTokens:
         """Return a keyed hash of each token. A session of the website stores the hash of the token that began it.
 
         The hash shows whether this token is still configured, and does not reveal the token.
-
-        Args:
-            key: The key of the hashes.
         """
         return [hmac.new(key, digest, sha256).hexdigest() for digest in self._digests]
 
     def overlap(self, other: TenantTokens) -> bool:
-        """Return True if two tenants have a token in common.
-
-        Args:
-            other: The tokens of the other tenant.
-        """
+        """Return True if two tenants have a token in common."""
         return not {*self._digests}.isdisjoint(other._digests)
 
 
 class SignedTokens:
     """Verifies signed tokens (JWT) for one tenant, with the public keys of their issuer.
-
-    Args:
-        issuer: The settings of the issuer, with the claims that a token must have.
-        folder: The folder to which the path of the key file is relative, if the keys are in a file.
-        warn: A function that is called with a sentence if the keys cannot be read.
 
     Raises:
         ConfigError: The URL of the keys neither begins with ``https`` nor is on this machine.
@@ -99,13 +77,7 @@ class SignedTokens:
         self._file = folder / issuer.jwks if url.scheme not in ("http", "https") else None
 
     async def accept(self, given: bytes) -> bool:
-        """Return True if a token authenticates a request of the tenant.
-
-        The token must be signed by the issuer for the right audience, be valid now, and have the required claims.
-
-        Args:
-            given: The token.
-        """
+        """Return True if a token was signed by the issuer for the audience, is valid now, and has the claims."""
         try:
             header = jwt.get_unverified_header(given)
             if not self._may_fit(claims_of(given)):

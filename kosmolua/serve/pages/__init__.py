@@ -13,11 +13,5 @@ from kosmolua.serve.tenants import Tenants
 
 
 def routes(tenants: Tenants) -> list[BaseRoute]:
-    """Return the routes of the website, which have to come after all other routes of the application.
-
-    The last of them answers every path that no other route answers.
-
-    Args:
-        tenants: The tenants of the server.
-    """
+    """Return the routes of the website, of which the last answers every path that no other route answers."""
     return Website(tenants).routes()

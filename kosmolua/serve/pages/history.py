@@ -22,11 +22,7 @@ MAX_RUNS = 2000
 
 
 class CallSummary:
-    """A summary of one call of a recorded run.
-
-    Args:
-        call: The fields of the call in the recording.
-    """
+    """A summary of one call of a recorded run, from the fields of the call in the recording."""
 
     __slots__ = ("account", "effect", "error", "path", "started", "status")
 
@@ -52,13 +48,7 @@ class CallSummary:
 
 @dataclass(frozen=True)
 class Details:
-    """The details of a run, which are read from its recording.
-
-    Args:
-        seconds: How long the run took, not counting pauses.
-        calls: The calls of the run.
-        error: The error that ended the run; None if it ended without one.
-    """
+    """What a recording says: how many seconds the run took without pauses, its calls, and the error that ended it."""
 
     seconds: float = 0.0
     calls: tuple[CallSummary, ...] = ()
@@ -66,12 +56,7 @@ class Details:
 
 
 class RunEntry:
-    """A recorded run, as the website shows it. Its details are read from the recording when they are first needed.
-
-    Args:
-        summary: The summary of the run in the store.
-        look: A function that is called with the summary and returns the details of the run.
-    """
+    """A recorded run, as the website shows it. ``look`` reads its details when they are first needed."""
 
     def __init__(self, summary: Summary, look: Callable[[Summary], Details]) -> None:
         self.id = summary.run
@@ -110,13 +95,10 @@ class RunEntry:
         return self.status not in (RUNNING, DAMAGED, "done")
 
     def fits(self, words: str, status: str = "", mode: str = "") -> bool:
-        """Return True if the run matches the filter of the list of runs.
+        """Return True if the run matches the filter of the list of runs; empty texts fit any run.
 
-        Args:
-            words: Words, separated by spaces. Each must occur in the id of the run, the name of its script or client,
-                its error message or the path of a function that it called.
-            status: The status that the run must have; empty for any status.
-            mode: The mode that the run must have, such as ``simulated``; empty for any mode.
+        Each of the ``words``, separated by spaces, must occur in the id of the run, the name of its script or client,
+        its error message or the path of a function that it called.
         """
         if (status and status != self.status) or (mode and mode != self.mode):
             return False
@@ -139,12 +121,7 @@ class History:
         return [self._run(summary, store) for summary in store.runs(limit=MAX_RUNS)]
 
     def run(self, name: str, store: Store) -> RunEntry | None:
-        """Return the run whose id begins with a text, or None if the store has no such run.
-
-        Args:
-            name: The id of the run, or the beginning of its id.
-            store: The store.
-        """
+        """Return the run whose id is, or begins with, ``name``, or None if the store has no such run."""
         found = store.runs(beginning=name, limit=1) if RUN_ID.fullmatch(name) else []
         return self._run(found[0], store) if found else None
 
@@ -177,14 +154,10 @@ def _details_of(recording: Recording) -> Details:
 
 
 def counts(call: Mapping[str, Any], error: KosmoError | None) -> bool:
-    """Return True if the website shows this call of a run.
+    """Return True if the website shows this call of a run that ended with ``error``, if with any.
 
     When a paused run is resumed, the calls that waited for approval are made again with new numbers. So a call that
     waited is shown only if the run is still paused and ``error`` lists the call; otherwise the later call is shown.
-
-    Args:
-        call: The fields of the call in the recording.
-        error: The error with which the run ended most recently; None if it ended without one.
     """
     waiting = [each["number"] for each in error.calls] if isinstance(error, Paused) else []
     return call.get("error") != Paused.code or call.get("number") in waiting

@@ -28,16 +28,10 @@ _NO_LETTERS = re.compile(r"[^a-z0-9]+")
 
 
 class Prose:
-    """A Markdown text, rendered as HTML.
+    """A Markdown text, rendered as HTML. HTML in it is shown as text.
 
-    Args:
-        text: The Markdown. HTML in it is shown as text.
-        resolve: A function that returns the URL of the page about a name in code, or None if there is no such page.
-            Names that have a page become links.
-        playground: The URL of the playground. Blocks of Lua code get a link that opens them in the playground.
-
-    ``html`` is the HTML, which is safe to insert into a page. ``headings`` lists the anchor and the text of each
-    heading of level two.
+    A name in code for which ``resolve`` returns a URL becomes a link. Blocks of Lua get a link to the ``playground``.
+    ``html`` is safe to insert into a page. ``headings`` lists the anchor and the text of each heading of level two.
     """
 
     def __init__(self, text: str, resolve: Resolve, playground: str) -> None:

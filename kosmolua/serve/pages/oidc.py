@@ -33,11 +33,8 @@ TIMEOUT = 5.0
 class Begun(NamedTuple):
     """A sign-in that has begun. While the person is at the provider, the browser keeps it in a signed cookie.
 
-    Args:
-        state: A random text that the provider must send back.
-        verifier: The PKCE verifier, which proves that this server has requested the authorization code.
-        nonce: A random text that the token must contain.
-        following: The path of the page to show after the sign-in.
+    The provider must send ``state`` back, and ``nonce`` in the token. The PKCE ``verifier`` proves that this server has
+    requested the authorization code. ``following`` is the path of the page to show then.
     """
 
     state: str
@@ -47,12 +44,7 @@ class Begun(NamedTuple):
 
 
 class OidcLogin:
-    """Signs people in at an OpenID Connect provider. Any thread may use this object.
-
-    Args:
-        provider: The settings of the provider.
-        secret: The client secret of this server at the provider; None if it has none.
-    """
+    """Signs people in at an OpenID Connect provider. Any thread may use this object."""
 
     def __init__(self, provider: OidcProvider, secret: Secret | None) -> None:
         self.provider = provider
@@ -63,9 +55,7 @@ class OidcLogin:
     def begin(self, back: str, following: str) -> tuple[Begun, str]:
         """Begin a sign-in. Return what the browser has to keep, and the URL of the provider's sign-in page.
 
-        Args:
-            back: The URL to which the provider sends the person back.
-            following: The path of the page to show after the sign-in.
+        The provider sends the person back to the URL ``back``.
 
         Raises:
             KosmoError: The provider cannot be reached, or its configuration cannot be used.
@@ -82,12 +72,8 @@ class OidcLogin:
     def finish(self, begun: Begun, back: str, answer: Mapping[str, str]) -> bytes:
         """Complete a sign-in: exchange the authorization code for the person's signed token, and return the token.
 
-        The caller has to verify the token.
-
-        Args:
-            begun: The sign-in that :meth:`begin` returned, which the browser has kept.
-            back: The URL that was passed to :meth:`begin`.
-            answer: The query parameters of the URL to which the provider has sent the person back.
+        The caller has to verify the token. ``back`` is that of :meth:`begin`, and ``answer`` the query with which the
+        provider has sent the person there.
 
         Raises:
             KosmoError: The person or the provider refused the sign-in, the provider cannot be reached or redirects, or
@@ -114,12 +100,7 @@ class OidcLogin:
         return str(given.get("id_token", "")).encode()
 
     def is_answer(self, begun: Begun, claims: Mapping[str, Any]) -> bool:
-        """Return True if the provider made a token for this server and for this sign-in.
-
-        Args:
-            begun: The sign-in.
-            claims: The claims of the token. The signature of the token must have been verified.
-        """
+        """Return True if the provider made a token with these claims for this server and for this sign-in."""
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         nonce = str(claims.get("nonce", "")).encode()

@@ -35,14 +35,8 @@ PART_HEADER = "x-part"
 class PageRequest:
     """A person's request to the website, with everything that is needed to answer it.
 
-    Args:
-        request: The request.
-        sessions: Turns sessions into cookies, and makes form tokens.
-        session: The session of the person.
-        form: The fields of the form that was sent, with the last value of each field.
-        lists: The fields of the form that was sent, with a list of all values of each field.
-        workspace: The data of the person's tenant, and the actions that people can take; None if the person is not
-            signed in.
+    ``form`` has the last value of each field of the form, and ``lists`` all values. ``workspace`` is None if the person
+    is not signed in.
     """
 
     request: Request
@@ -80,12 +74,8 @@ class PageRequest:
     ) -> Response:
         """Render a page, or only the block that the browser requests, and return the answer.
 
-        Args:
-            template: The file name of the template.
-            section: The section of the website that the page belongs to. The navigation highlights it.
-            parts: The names of the blocks that a browser can request. Any other request gets the whole page.
-            status: The HTTP status of the answer.
-            shown: The variables of the template.
+        The navigation highlights ``section``. A browser can request the blocks ``parts``; any other request gets the
+        whole page. ``shown`` are the variables of the template.
         """
         part = self.part if self.part in parts else None
         return render(template, {**self._frame(section, is_whole=part is None), **shown}, part=part, status=status)
@@ -100,15 +90,9 @@ class PageRequest:
         back: str = "/approvals",
         links: tuple[str, ...] = (),
     ) -> Response:
-        """Return a page about an error.
+        """Return a page that says what happened, and what the person can do.
 
-        Args:
-            title: What happened, in a few words.
-            message: A sentence that describes the error.
-            status: The HTTP status of the answer.
-            hint: A sentence that says what the person can do; empty for none.
-            back: The path that the button "Back" leads to.
-            links: The names of pages of the documentation that the person may have meant.
+        The button "Back" leads to the path ``back``. ``links`` are pages of the documentation that may have been meant.
         """
         told: dict[str, Any] = {
             "title": title,
@@ -132,12 +116,7 @@ class PageRequest:
         )
 
     def redirect(self, path: str, **query: str) -> Response:
-        """Return an answer that redirects to another page of the website.
-
-        Args:
-            path: The path of the page, relative to the root of the website.
-            query: The parameters of the URL's query.
-        """
+        """Return an answer that redirects to a page of the website, at a path relative to its root."""
         address = f"{self.root}{path}{'?' if query else ''}{urlencode(query)}"
         return RedirectResponse(address, 303, {**HEADERS, "Cache-Control": "no-store"})
 
@@ -170,12 +149,7 @@ View = Callable[[PageRequest], Response]
 
 
 def telling(endpoint: Callable[[Request], Awaitable[Response]], sessions: Sessions) -> Callable[..., Any]:
-    """Return an endpoint that answers with a page about the error if the store of the sessions cannot be reached.
-
-    Args:
-        endpoint: The function that answers a request otherwise.
-        sessions: Turns sessions into cookies.
-    """
+    """Return an endpoint that answers with a page about the error if the store of the sessions cannot be reached."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -206,11 +180,7 @@ def is_same_origin(request: Request) -> bool:
 
 
 async def form_of(request: Request) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return the fields of the form in a request. Files in the form are ignored.
-
-    Returns:
-        A dict with the last value of each field, and a dict with all values of each field.
-    """
+    """Return the last value of each field of a form, and all its values. Files in the form are ignored."""
     if request.method != "POST":
         return {}, {}
     async with request.form(max_files=0, max_part_size=MAX_FORM) as form:

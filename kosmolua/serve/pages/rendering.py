@@ -41,14 +41,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def render(template: str, context: Mapping[str, Any], *, part: str | None = None, status: int = 200) -> Response:
-    """Render a template, or only one block of it, and return the HTTP answer with the HTML.
-
-    Args:
-        template: The file name of the template.
-        context: The variables of the template.
-        part: The name of the block to render; None for the whole template.
-        status: The HTTP status of the answer.
-    """
+    """Render a template, or only its block ``part``, and return the HTTP answer with the HTML."""
     found = environment().get_template(template)
     blocks = found.blocks[part](found.new_context(dict(context))) if part else found.generate(context)
     text = "".join(blocks)
@@ -121,12 +114,7 @@ def duration(seconds: float) -> str:
 
 
 def when(moment: datetime | None, now: datetime | None = None) -> Markup:
-    """Return a point in time as HTML text such as ``5 min ago``, with the exact time as its tooltip.
-
-    Args:
-        moment: The point in time; if it is None, the text is empty.
-        now: The current time; by default the time of the system clock.
-    """
+    """Return a point in time as HTML text such as ``5 min ago``, with the exact time as its tooltip; empty for None."""
     if moment is None:
         return Markup("")
     seconds = ((now or datetime.now(timezone.utc)) - moment).total_seconds()

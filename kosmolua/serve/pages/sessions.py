@@ -24,10 +24,10 @@ class WebSession(NamedTuple):
 
     Args:
         id: The random id of the session.
-        tenant: The name of the tenant whose pages the person sees; empty before the sign-in.
+        tenant: The tenant whose pages the person sees; empty before the sign-in.
         mark: A keyed hash of the token with which the person signed in, or a word for a different way of signing in.
             The session ends when the tenant no longer accepts this token or this way.
-        until: The time when the session ends, in seconds since 1970; 0 if the session ends only because of its age.
+        until: When the session ends, in seconds since 1970; 0 if it ends only because of its age.
     """
 
     id: str
@@ -39,12 +39,8 @@ class WebSession(NamedTuple):
 class Sessions:
     """Turns sessions into signed cookies, and reads sessions from cookies. Any thread may use this object.
 
-    When a person signs out, this process refuses the session from then on, and other processes with the same stores
-    refuse it within :data:`~kosmolua.serve.grants.FRESHNESS` seconds.
-
-    Args:
-        key: The key that signs the cookies. Processes that serve the same people need the same key.
-        stores: The stores that keep which sessions have ended.
+    When a person signs out, this process refuses the session from then on, and other processes with the same key and
+    stores refuse it within :data:`~kosmolua.serve.grants.FRESHNESS` seconds.
     """
 
     def __init__(self, key: bytes, stores: Stores) -> None:
@@ -58,7 +54,7 @@ class Sessions:
         self._lock = Lock()
 
     def begin(self, tenant: str = "", mark: str = "", until: float = 0.0) -> tuple[WebSession, str]:
-        """Return a new session and its cookie. The parameters are the fields of :class:`WebSession`."""
+        """Return a new session and its cookie."""
         session = WebSession(secrets.token_urlsafe(16), tenant, mark, until)
         return session, str(self._signer.dumps(session))
 
@@ -102,10 +98,5 @@ class Sessions:
         return hmac.new(self._key, f"form {session.id}".encode(), sha256).hexdigest()
 
     def is_own_form(self, session: WebSession, form: Mapping[str, str]) -> bool:
-        """Return True if a form contains the token that :meth:`form_token` returns for the session.
-
-        Args:
-            session: The session.
-            form: The fields of the form.
-        """
+        """Return True if a form contains the token that :meth:`form_token` returns for the session."""
         return hmac.compare_digest(form.get("token_of_form", "").encode(), self.form_token(session).encode())

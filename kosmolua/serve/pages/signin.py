@@ -34,12 +34,7 @@ WRONG_TOKEN_SECONDS = 0.5
 
 
 class SignIn:
-    """Signs people in to the website and out of it, and finds out who is signed in.
-
-    Args:
-        tenants: The tenants of the server.
-        sessions: Turns sessions into cookies, and reads sessions from cookies.
-    """
+    """Signs people in to the website and out of it, and finds out who is signed in."""
 
     def __init__(self, tenants: Tenants, sessions: Sessions) -> None:
         self._tenants = tenants

@@ -42,11 +42,7 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
 
 
 class Website:
-    """The website for the people of all tenants: checks the session of each request, and finds the view to answer it.
-
-    Args:
-        tenants: The tenants of the server.
-    """
+    """The website for the people of all tenants: checks the session of each request, and finds the view for it."""
 
     def __init__(self, tenants: Tenants) -> None:
         self._sessions = Sessions(tenants.key, tenants.stores)

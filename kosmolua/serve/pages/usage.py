@@ -18,13 +18,9 @@ CHOICES = ("7", "30", "90")
 
 @dataclass
 class Count:
-    """The number of calls in a group, such as all calls with one account.
+    """How many calls of a group, such as all with one account, there were, failed, and changed something.
 
-    Args:
-        name: The name of the group, such as the name of the account.
-        calls: The number of calls.
-        errors: The number of calls that failed, were refused, or have an unknown result.
-        writes: The number of calls that wrote or destroyed something, including those whose result is unknown.
+    Calls that were refused or have an unknown result are ``errors``; the latter may have changed something.
     """
 
     name: str
@@ -41,15 +37,7 @@ class Count:
 
 @dataclass
 class Usage(Count):
-    """The numbers of calls in a period, in total and by groups.
-
-    Args:
-        runs: The number of runs.
-        days: The numbers for each day, beginning with the oldest day.
-        integrations: The numbers for each integration, beginning with the one with the most calls.
-        accounts: The numbers for each account, beginning with the one with the most calls.
-        clients: The numbers for each client that started runs, beginning with the one with the most calls.
-    """
+    """The numbers of calls in a period: in total, by day from the oldest, and by groups, the largest first."""
 
     runs: int = 0
     days: list[Count] = field(default_factory=list)
@@ -72,13 +60,7 @@ def shown(request: PageRequest) -> Response:
 
 
 def usage_of(runs: Iterable[RunEntry], today: date, days: int) -> Usage:
-    """Count the calls that runs made in a period.
-
-    Args:
-        runs: The runs.
-        today: The last day of the period, in UTC.
-        days: The number of days in the period.
-    """
+    """Count the calls that runs made in so many days, of which ``today``, in UTC, is the last."""
     dates = [today - timedelta(days=back) for back in reversed(range(days))]
     by_day = {day: Count(f"{day:%b} {day.day}") for day in dates}
     groups: list[dict[str, Count]] = [{}, {}, {}]

@@ -36,13 +36,7 @@ FOLLOW_INTERVAL, FOLLOWING = 2.0, 120.0
 
 @dataclass(frozen=True)
 class Asking:
-    """A run with calls that wait for a person's approval.
-
-    Args:
-        run: The id of the run; empty if the run is not recorded.
-        script: The name of the run's script.
-        calls: The calls that wait for approval.
-    """
+    """A run with calls that wait for a person's approval; ``run`` is empty if it is not recorded."""
 
     run: str
     script: str
@@ -50,10 +44,7 @@ class Asking:
 
     @property
     def is_live(self) -> bool:
-        """True if the run is active, and continues after a person has decided about its calls.
-
-        False if the run is paused and has to be resumed.
-        """
+        """True if the run is active, and goes on after a decision; False if it is paused and has to be resumed."""
         return any(call.is_live for call in self.calls)
 
 
@@ -61,10 +52,6 @@ class Workspace:
     """The data that the website shows for one tenant, and the actions that people of the tenant can take.
 
     Any thread may use this object, except the thread of the event loop, which would be blocked.
-
-    Args:
-        tenant: The tenant.
-        loop: The event loop in which the tenant's runs are started.
     """
 
     def __init__(self, tenant: Tenant, loop: asyncio.AbstractEventLoop) -> None:
@@ -100,9 +87,6 @@ class Workspace:
     def recording(self, run: str) -> Recording:
         """Return the recording of a run.
 
-        Args:
-            run: The id of the run.
-
         Raises:
             ConfigError: There is no recording of a run with this id, or it is damaged.
         """
@@ -117,12 +101,7 @@ class Workspace:
         return next(iter(by_run([call for call in self.waiting() if call.run == run])), None)
 
     def resume(self, run: str, **decided: Any) -> None:
-        """Resume a recorded run in the background.
-
-        Args:
-            run: The id of the run.
-            decided: A person's decisions about the run's calls: the arguments ``approve``, ``deny``, ``done`` and
-                ``again`` of :meth:`kosmolua.Runtime.resume`.
+        """Resume a recorded run in the background, with the decisions that :meth:`kosmolua.Runtime.resume` takes.
 
         Raises:
             KosmoError: The run cannot be resumed, or too many runs that were started on the website are active.
@@ -168,9 +147,6 @@ class Workspace:
 
     def replay(self, run: str) -> Outcome:
         """Replay a recorded run, and return the outcome of the replay. Nothing is sent to any service.
-
-        Args:
-            run: The id of the run.
 
         Raises:
             ConfigError: The recording cannot be read.
