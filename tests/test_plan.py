@@ -149,6 +149,11 @@ def shelf_of(id: str) -> Shelf:
     }
 
 
+def app_service(runtime: Runtime) -> Any:
+    """Return the first service of a simulation."""
+    return runtime.call("render2.list_services", {"limit": 1})["services"][0]
+
+
 @pytest.fixture
 def store() -> Store:
     """The shop's store."""
@@ -190,6 +195,16 @@ def test_a_plan_says_where_a_script_decides_on_what_is_planned(runtime: Runtime)
     found = [(seen["line"], seen["path"], seen["key"]) for seen in plan.decisions]
     assert found == [(9, "shop.add_shelf", "state")]
     assert runtime.plan("local s = app.integrations.shop.add_shelf({ name = 'x' }) return s.id").decisions == []
+
+
+def test_a_plan_names_what_is_behind_ids(simulated: Runtime) -> None:
+    """As an approval does, and the plan has an id of its own."""
+    source = 'app.integrations.render2.restart_service({ service_id = "srv-cabc12345678" })'
+    service = app_service(simulated)
+    plan = simulated.plan(source.replace("srv-cabc12345678", service["id"]))
+    assert plan.calls[0].names == {"service_id": service["name"]}
+    assert re.fullmatch("p-[0-9a-f]{8}", plan.id)
+    assert plan.id != simulated.plan(source).id
 
 
 def test_a_placeholder_is_a_table_like_any_other(runtime: Runtime) -> None:

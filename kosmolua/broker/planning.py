@@ -9,7 +9,7 @@ from kosmolua.broker.broker import Broker
 from kosmolua.broker.permissions import Permissions
 from kosmolua.errors import BadArguments
 from kosmolua.protocol import Json
-from kosmolua.recordings.plans import PLANNED, Application, Planner, marks_in
+from kosmolua.recordings.plans import PLANNED, Application, PlannedCall, Planner, marks_in
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
@@ -58,7 +58,13 @@ class _PlanningBroker(Broker):
         if call.effect == "read" and not depends_on:
             return super()._carry_out(call, target, given, arguments, redacted)
         call.allowed_by, call.is_planned = PLANNED, True
-        return self._planner.note(call, target, redacted, depends_on)
+        function = target.function
+        planned = PlannedCall(call.number, call.line, target.path, target.account, function.effect, dict(redacted))
+        planned.depends_on = depends_on
+        planned.names = self._names_behind(
+            target, {name: each for name, each in arguments.items() if not marks_in(each)}
+        )
+        return self._planner.note(planned, function.returns)
 
 
 class _ApplyingBroker(Broker):

@@ -18,8 +18,8 @@ MAX_ARGUMENTS, HEAD, TAIL = 160, 110, 40
 EFFECT_WIDTH = len("destroys")
 
 
-def default_file() -> str:
-    """Return a path for a new plan in the plans folder of the user, with a random name. Create the folder if needed.
+def kept_file(id: str) -> str:
+    """Return the path of the plan with an id in the plans folder of the user. Create the folder if needed.
 
     Raises:
         ConfigError: The folder cannot be created.
@@ -30,7 +30,7 @@ def default_file() -> str:
     except OSError as error:
         hint = "name another file with --plan=FILE"
         raise ConfigError(f"The folder for plans, {folder}, cannot be created: {error.strerror}", hint=hint) from None
-    return os.path.join(folder, f"{os.urandom(3).hex()}.json")
+    return os.path.join(folder, f"{id}.json")
 
 
 def find(named: str) -> str:

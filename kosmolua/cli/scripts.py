@@ -342,12 +342,11 @@ def _planned(plan: Plan, options: Options) -> Outcome:
     """Save and show the plan of a script, and return the outcome of the run that made the plan."""
     from kosmolua.cli import plans
 
-    file = options.plan_file or plans.default_file()
+    file = options.plan_file or plans.kept_file(plan.id)
     plan.save(file)
     if not options.json:
         plans.show(plan)
-        name = file if options.plan_file else os.path.splitext(os.path.basename(file))[0]
-        console.complain(f"nothing was sent; kosmolua apply {name} makes these writes")
+        console.complain(f"nothing was sent; kosmolua apply {options.plan_file or plan.id} makes these writes")
     outcome: Outcome = plan.outcome
     outcome.plan = plan.to_json()
     return outcome

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -17,6 +18,7 @@ from kosmolua.limits import NAMES, Limits
 
 Shape: TypeAlias = Callable[[Any], str]
 MAX_WHOLE = 2**53
+PLAN_ID = re.compile(r"p-[0-9a-f]{8}")
 
 
 def fault_of(event: Mapping[str, Any]) -> str:
@@ -304,6 +306,7 @@ EVENTS: Mapping[str, Shape] = {
 _PLAN = _object(
     {
         "kosmolua": _TEXT,
+        "id": _that(_TEXT, "the id of a plan", lambda text: PLAN_ID.fullmatch(text) is not None),
         "script": _object(_SCRIPT),
         "run": _object(
             {
@@ -324,6 +327,10 @@ _PLAN = _object(
                     "effect": _TEXT,
                     "arguments": _is("an object", dict),
                     "depends_on": _list(_WHOLE),
+                    "names": _map(_TEXT),
+                    "before": _is("an object", dict),
+                    "undoable": _FLAG,
+                    "lost": _TEXT,
                 }
             )
         ),

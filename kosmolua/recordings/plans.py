@@ -27,12 +27,11 @@ from kosmolua.recordings.signing import SIGNATURE
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 
 if TYPE_CHECKING:
-    from kosmolua.calls.records import Call
     from kosmolua.catalog.catalog import Target
     from kosmolua.recordings.answers import RecordedAnswer
     from kosmolua.recordings.signing import Signer
 
-FORMAT = 2
+FORMAT = 3
 PLAN = "plan"
 """What the signature of a plan is bound to, so that it is not that of a line of a recording."""
 MAX_DECISIONS = 1000
@@ -59,6 +58,10 @@ class PlannedCall:
             result of a planned call.
         arguments: The arguments by name, with secrets redacted.
         depends_on: The numbers of the planned calls whose results are in the arguments.
+        names: The names of the objects whose ids are in the arguments, by parameter.
+        before: The values that the call replaces, by parameter, as far as a read told them.
+        undoable: Whether the call can be undone.
+        lost: A sentence that says what cannot be brought back once the call was made; empty if nothing is known.
     """
 
     number: int
@@ -68,6 +71,15 @@ class PlannedCall:
     effect: str
     arguments: dict[str, Any]
     depends_on: list[int] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    before: dict[str, Any] = field(default_factory=dict)
+    undoable: bool = False
+    lost: str = ""
+
+
+def new_id() -> str:
+    """Return an id for a plan: ``p-`` and eight hexadecimal digits."""
+    return f"p-{os.urandom(4).hex()}"
 
 
 @dataclass
@@ -83,6 +95,7 @@ class Plan:
             script, the ``number`` and ``path`` of the call, and the field's name as ``key``. What the script does after
             such a place can depend on the real result, and so differ from the plan.
         time: The time when the plan was made.
+        id: ``p-`` and eight hexadecimal digits.
         applied: The ``time`` when the plan was applied, and the ``recording`` of the run that applied it: its file, or
             the run's id in the store, or None; None if the plan has not been applied.
         signature: Shows that the plan was written with the key of a store, see :mod:`kosmolua.recordings.signing`.
@@ -95,6 +108,7 @@ class Plan:
     calls: list[PlannedCall]
     decisions: list[dict[str, Any]]
     time: str
+    id: str = field(default_factory=new_id)
     applied: dict[str, Any] | None = None
     signature: str | None = None
     kosmolua: str = __version__
@@ -229,22 +243,11 @@ class Planner:
         self.decisions: list[dict[str, Any]] = []
         self._lock = Lock()
 
-    def note(self, call: Call, target: Target, arguments: Mapping[str, object], depends_on: list[int]) -> str:
-        """Note a call, and return the placeholder for its result as JSON.
-
-        Args:
-            call: The call.
-            target: The function that is called, with its account.
-            arguments: The arguments by name, with secrets redacted.
-            depends_on: The numbers of the planned calls whose results are in the arguments.
-        """
-        function = target.function
-        noted = PlannedCall(
-            call.number, call.line, target.path, target.account, function.effect, dict(arguments), depends_on
-        )
+    def note(self, call: PlannedCall, returns: Type | None) -> str:
+        """Note a call, and return the placeholder for its result, which is of the type ``returns``, as JSON."""
         with self._lock:
-            self.calls.append(noted)
-        value = _placeholder(function.returns, f"{target.path}#{call.number}", "", 0)
+            self.calls.append(call)
+        value = _placeholder(returns, f"{call.path}#{call.number}", "", 0)
         return protocol.encode({"$planned": call.number, "value": value})
 
     def peek(self, number: int, key: str, line: int) -> None:

@@ -35,7 +35,9 @@ def _with_whole(words: Sequence[str]) -> Iterator[str]:
 @click.command(
     "apply",
     cls=Apply,
-    epilog=examples("kosmolua apply plan.json", "kosmolua apply 3f2a41", "kosmolua apply 3f2a41 --done 12 --again 13"),
+    epilog=examples(
+        "kosmolua apply plan.json", "kosmolua apply p-3f2a41c0", "kosmolua apply p-3f2a41c0 --done 12 --again 13"
+    ),
 )
 @click.argument("file", metavar="PLAN", type=click.Path())
 @click.option(
