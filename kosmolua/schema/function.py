@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeAlias, get_args, get_origin
 
 from kosmolua.errors import PluginError
 from kosmolua.protocol import Json
@@ -23,6 +23,11 @@ POINTERS = {"cursor": "cursor", "next_page": "page"}
 """The keys of a result whose values lead to the next part of a list, each with the parameter that takes its value."""
 OF_PARTS = frozenset({"all", "cursor", "limit", "page", "per_page", "most"})
 """The usual parameters that say which part of a list is meant. The other arguments of a call are filters."""
+
+Step: TypeAlias = "tuple[str, Mapping[str, Any]]"
+"""A call of the same integration and account: the name of the function, and its arguments."""
+Before: TypeAlias = "Callable[[Mapping[str, Any]], Step | None]"
+Undo: TypeAlias = "Callable[[Mapping[str, Any], Any, Any], Sequence[Step] | str]"
 
 
 class Paging(NamedTuple):
@@ -57,6 +62,9 @@ class Function:
             once. None if it takes none.
         was_done: Called like ``handler``; reads whether this write was done, and returns its result, or None if it was
             not. None if this cannot be read.
+        before: Returns the read that shows what a write with these arguments is about to change.
+        undo: Returns the calls that take a write back, or a sentence that says what is lost; or this sentence itself.
+            None if nothing is known.
     """
 
     name: str
@@ -70,6 +78,8 @@ class Function:
     is_foreign: bool = False
     idempotency: str | None = None
     was_done: Callable[..., Any] | None = None
+    before: Before | None = None
+    undo: Undo | str | None = None
 
     @property
     def summary(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin, overload
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypedDict, TypeVar, get_args, get_origin, overload
 
 from kosmolua.errors import PluginError
 from kosmolua.http.auth import OAuth2
@@ -18,11 +18,14 @@ from kosmolua.http.messages import Send
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.effects import Effect
-from kosmolua.schema.function import Function, read_function
+from kosmolua.schema.function import Before, Function, Undo, read_function
 from kosmolua.schema.functions import Functions, More
 from kosmolua.schema.names import FLAT, ROOT, objection_to_integration, qualified
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
 from kosmolua.secret import Secret
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _Simulator = TypeVar("_Simulator", bound=Callable[[str], Send])
@@ -84,6 +87,32 @@ class Extension:
     file: str
     api: Callable[[Any], Any]
     supplies: Mapping[str, Callable[[Any], Any]] = dataclasses.field(default_factory=dict)
+
+
+class Declared(TypedDict, total=False):
+    """What the author of a plugin declares about a write.
+
+    When a run is resumed that was killed during a write, nobody knows whether the write was done. With one of the first
+    two keys, no person has to find out. The others show what the write changes, and take it back.
+
+    ``idempotency`` is the header in which the service takes a key, such as ``Idempotency-Key``. The service must carry
+    out requests with equal keys only once. The write is then sent again, with the same key.
+
+    ``was_done`` is a function with the same signature that only reads. It returns the result of the write, or None if
+    the write was not done. For a write without a result, it returns True if the write was done.
+
+    ``before`` is a function of the arguments, which are a mapping by name. It returns the read whose answer shows what
+    the write is about to change, as the name of a function and its arguments, or None if nothing is to be read.
+
+    ``undo`` is a function of the arguments, of the answer to ``before``, and of the result. The answer is None if there
+    was nothing yet (status 404) or nothing to read. It returns the calls that take the write back, in order, as a list
+    of names and arguments; or a sentence that says what is lost. If it is always lost, ``undo`` is that sentence.
+    """
+
+    idempotency: str | None
+    was_done: Callable[..., Any] | None
+    before: Before | None
+    undo: Undo | str | None
 
 
 class Integration:
@@ -165,51 +194,33 @@ class Integration:
     def writes(self, handler: _Handler) -> _Handler: ...
 
     @overload
-    def writes(
-        self, *, idempotency: str | None = None, was_done: Callable[..., Any] | None = None
-    ) -> Callable[[_Handler], _Handler]: ...
+    def writes(self, **declared: Unpack[Declared]) -> Callable[[_Handler], _Handler]: ...
 
     def writes(
-        self,
-        handler: _Handler | None = None,
-        *,
-        idempotency: str | None = None,
-        was_done: Callable[..., Any] | None = None,
+        self, handler: _Handler | None = None, **declared: Unpack[Declared]
     ) -> _Handler | Callable[[_Handler], _Handler]:
         """Decorate a Python function that creates or changes something, so that scripts can call it.
 
-        When a run is resumed that was killed during a write, nobody knows whether the write was done. With one of the
-        parameters, no person has to find out.
-
         Args:
             handler: The function, if the decorator has no parameters.
-            idempotency: The header in which the service takes a key, such as ``Idempotency-Key``. It must carry out
-                requests with equal keys only once. The write is then sent again, with the same key.
-            was_done: A function with the same signature that only reads. It returns the result of the write, or None if
-                the write was not done. For a write without a result, it returns True if the write was done.
+            declared: What is known about the write, see :class:`Declared`.
         """
-        return self._writing("write", handler, idempotency, was_done)
+        return self._writing("write", handler, declared)
 
     @overload
     def destroys(self, handler: _Handler) -> _Handler: ...
 
     @overload
-    def destroys(
-        self, *, idempotency: str | None = None, was_done: Callable[..., Any] | None = None
-    ) -> Callable[[_Handler], _Handler]: ...
+    def destroys(self, **declared: Unpack[Declared]) -> Callable[[_Handler], _Handler]: ...
 
     def destroys(
-        self,
-        handler: _Handler | None = None,
-        *,
-        idempotency: str | None = None,
-        was_done: Callable[..., Any] | None = None,
+        self, handler: _Handler | None = None, **declared: Unpack[Declared]
     ) -> _Handler | Callable[[_Handler], _Handler]:
         """Decorate a Python function that does something irreversible, so that scripts can call it.
 
         Examples are functions that delete something, or replace all of it. The parameters are those of :meth:`writes`.
         """
-        return self._writing("destroy", handler, idempotency, was_done)
+        return self._writing("destroy", handler, declared)
 
     def simulator(self, simulate: _Simulator) -> _Simulator:
         """Decorate the function that makes simulators, which answer requests in place of the service.
@@ -290,14 +301,10 @@ class Integration:
         return f"{self.prefix or self.name}_{field.name}".replace(".", "_").upper()
 
     def _writing(
-        self,
-        effect: Effect,
-        handler: _Handler | None,
-        idempotency: str | None,
-        was_done: Callable[..., Any] | None,
+        self, effect: Effect, handler: _Handler | None, declared: Declared
     ) -> _Handler | Callable[[_Handler], _Handler]:
         def register(handler: _Handler) -> _Handler:
-            return self._register(handler, effect, idempotency=idempotency, was_done=was_done)
+            return self._register(handler, effect, **declared)
 
         return register(handler) if handler else register
 
