@@ -57,7 +57,7 @@ HOMES = {
     "markdown_it": ["serve.pages"],
     "itsdangerous": ["serve.pages"],
     "jwt": ["serve"],
-    "typing_extensions": ["broker.options", "runtime", "runs", "testing"],
+    "typing_extensions": ["broker.options", "runtime", "runs", "schema.integration", "testing"],
     "opentelemetry": ["runs.spans", "runs.telemetry", "mcp.clients", "mcp_client.direct"],
     "pytest": ["testing"],
     "_typeshed": ["http"],  # exists for type checkers only
