@@ -10,7 +10,7 @@ import pytest
 from conftest import Program, Write
 
 from kosmolua.cli.defaults import user_defaults
-from kosmolua.cli.options import OPTIONS, Option, Options, read_plainly
+from kosmolua.cli.options import FOR_FLEETS, OPTIONS, Option, Options, read_plainly
 from kosmolua.cli.parsing import running_options
 from kosmolua.errors import ConfigError
 
@@ -44,7 +44,7 @@ def words_for(option: Option[Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "option", [each for each in OPTIONS if not each.for_fleets], ids=lambda option: option.attribute
+    "option", [each for each in OPTIONS if each.attribute not in FOR_FLEETS], ids=lambda option: option.attribute
 )
 def test_click_and_the_quick_reader_agree(option: Option[Any]) -> None:
     """Whether a command line is plain or not, an option means the same."""

@@ -53,7 +53,7 @@ class Done(click.ParamType):  # type: ignore[type-arg]
         return {int(each): given for each in numbers.split(",")}
 
 
-def accepted(option: bool) -> bool | Callable[[str], bool]:  # noqa: FBT001 - the value of an option
+def accepted(option: bool) -> bool | Callable[[str], bool]:
     """Return whether changed accounts are accepted: True with the option, else a function that asks at the terminal."""
 
     def ask(said: str) -> bool:

@@ -120,39 +120,28 @@ class Option(Generic[Value]):
     :class:`Options`, the attribute is the option's value.
 
     Args:
-        default: The value if neither the command line nor the user's defaults set the option.
+        default: The value if neither the command line nor the user's defaults set the option. If it is a tuple, the
+            option can occur more than once.
         section: The heading under which the help lists the option.
+        metavar: The placeholder for the value in the help; None for a flag, which has no value.
         help: The sentence about the option in the help, with the default in brackets.
+        read: A function that converts a text to a value, or raises ValueError.
         name: The name of the limit that the option sets; empty for an option that is declared in :class:`Options`.
         short: The short name of the option, such as ``-y``.
-        metavar: The placeholder for the value in the help; None for a flag, which has no value.
-        read: A function that converts a text to a value, or raises ValueError.
-        is_repeatable: Whether the option can occur more than once. Its value is then a tuple.
         separator: The text between several values in the environment variable of the option.
-        for_listing: Whether commands that only list integrations and accounts accept the option.
-        for_calls: Whether commands that make calls without a script accept the option.
-        for_servers: Whether commands that run scripts from clients or over many inputs accept the option.
-        for_sessions: Whether commands that can run several scripts accept the option.
-        for_fleets: Whether only ``kosmolua fleet``, which runs one script many times, accepts the option.
     """
 
     def __init__(
         self,
-        *,
         default: Value,
         section: str,
+        metavar: str | None,
         help: str,
+        read: Callable[[str], Any] = str,
+        *,
         name: str = "",
         short: str | None = None,
-        metavar: str | None = None,
-        read: Callable[[str], Any] = str,
-        is_repeatable: bool = False,
         separator: str = os.pathsep,
-        for_listing: bool = False,
-        for_calls: bool = True,
-        for_servers: bool = True,
-        for_sessions: bool = True,
-        for_fleets: bool = False,
     ) -> None:
         self.default = default
         self.section = section
@@ -160,13 +149,8 @@ class Option(Generic[Value]):
         self.attribute = name
         self.metavar = metavar
         self.read = read
-        self.is_repeatable = is_repeatable
+        self.is_repeatable = isinstance(default, tuple)
         self.separator = separator
-        self.for_listing = for_listing
-        self.for_calls = for_calls
-        self.for_servers = for_servers
-        self.for_sessions = for_sessions
-        self.for_fleets = for_fleets
         self._short = short
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -191,6 +175,20 @@ class Option(Generic[Value]):
         return (long, self._short) if self._short else (long,)
 
 
+def _flag(section: str, help: str, short: str | None = None) -> Option[bool]:
+    return Option(False, section, None, help, short=short)  # noqa: FBT003 - the default
+
+
+def _text(section: str, metavar: str, help: str, read: Callable[[str], str] = path) -> Option[str | None]:
+    return Option[str | None](None, section, metavar, help, read)
+
+
+def _texts(
+    section: str, metavar: str, help: str, read: Callable[[str], str] = path, separator: str = os.pathsep
+) -> Option[tuple[str, ...]]:
+    return Option[tuple[str, ...]]((), section, metavar, help, read, separator=separator)
+
+
 class Options:
     """The values of the options that commands share.
 
@@ -199,171 +197,47 @@ class Options:
         given: The values on the command line, by attribute. All other options have their defaults.
     """
 
-    accounts = Option[str | None](
-        default=None, section=PLACES, metavar="FILE", read=path, for_listing=True, help="The accounts file."
+    accounts = _text(PLACES, "FILE", "The accounts file.")
+    plugin = _texts(PLACES, "PATH", "Load this integration too; repeatable.")
+    server = _texts(PLACES, "NAME=COMMAND|URL", "Use this MCP server too; repeatable.")
+    scripts = _text(PLACES, "DIR", "The folder of the scripts that other scripts find in app.scripts.")
+    simulate = _flag(PLACES, "Use simulators: no network, no credentials, the same data each time.")
+    simulate_state = _text(PLACES, "FILE", "Keep the simulators' state in a file; short: --simulate=FILE.")
+    simulate_fail = _texts(
+        PLACES,
+        "FUNCTION=OUTCOME",
+        "Let a simulated function fail, as in render2.trigger_deploy=build_failed; repeatable.",
+        failure,
     )
-    plugin = Option[tuple[str, ...]](
-        default=(),
-        section=PLACES,
-        metavar="PATH",
-        read=path,
-        is_repeatable=True,
-        for_listing=True,
-        help="Load this integration too; repeatable.",
-    )
-    server = Option[tuple[str, ...]](
-        default=(),
-        section=PLACES,
-        metavar="NAME=COMMAND|URL",
-        read=path,
-        is_repeatable=True,
-        for_listing=True,
-        help="Use this MCP server too; repeatable.",
-    )
-    scripts = Option[str | None](
-        default=None,
-        section=PLACES,
-        metavar="DIR",
-        read=path,
-        for_listing=True,
-        for_calls=False,
-        help="The folder of the scripts that other scripts find in app.scripts.",
-    )
-    simulate = Option(
-        default=False,
-        section=PLACES,
-        for_listing=True,
-        help="Use simulators: no network, no credentials, the same data each time.",
-    )
-    simulate_state = Option[str | None](
-        default=None,
-        section=PLACES,
-        metavar="FILE",
-        read=path,
-        help="Keep the simulators' state in a file; short: --simulate=FILE.",
-    )
-    simulate_fail = Option[tuple[str, ...]](
-        default=(),
-        section=PLACES,
-        metavar="FUNCTION=OUTCOME",
-        read=failure,
-        is_repeatable=True,
-        help="Let a simulated function fail, as in render2.trigger_deploy=build_failed; repeatable.",
-    )
-    secret = Option[tuple[str, ...]](
-        default=(),
-        section=PLACES,
-        metavar="NAME=SOURCE",
-        read=secret,
-        is_repeatable=True,
+    secret = _texts(
+        PLACES,
+        "NAME=SOURCE",
+        "A secret that scripts use, from env:VAR, file:PATH, command:PROGRAM, keyring:NAME or ask; repeatable.",
+        secret,
         separator="\n",
-        for_calls=False,
-        help="A secret that scripts use, from env:VAR, file:PATH, command:PROGRAM, keyring:NAME or ask; repeatable.",
     )
-    input = Option[str | None](
-        default=None,
-        section=PLACES,
-        metavar="FILE",
-        read=path,
-        for_calls=False,
-        for_servers=False,
-        help="The file for the script's input: JSON, CSV, TOML or text; - is standard input.",
+    input = _text(PLACES, "FILE", "The file for the script's input: JSON, CSV, TOML or text; - is standard input.")
+    input_format = _text(
+        PLACES,
+        "FORMAT",
+        "Read the input as json, jsonl, csv, toml or text, whatever its name or content says.",
+        input_format,
     )
-    input_format = Option[str | None](
-        default=None,
-        section=PLACES,
-        metavar="FORMAT",
-        read=input_format,
-        for_calls=False,
-        for_servers=False,
-        help="Read the input as json, jsonl, csv, toml or text, whatever its name or content says.",
-    )
-    read_only = Option(default=False, section=PERMISSIONS, help="Deny every write.")
-    yes = Option(
-        default=False,
-        section=PERMISSIONS,
-        short="-y",
-        help="Allow calls that need an approval, unless they destroy.",
-    )
-    allow = Option[tuple[str, ...]](
-        default=(),
-        section=PERMISSIONS,
-        metavar="PATTERN",
-        read=path,
-        is_repeatable=True,
-        help="Allow these functions, such as render2.delete_service; repeatable.",
-    )
-    deny = Option[tuple[str, ...]](
-        default=(),
-        section=PERMISSIONS,
-        metavar="PATTERN",
-        read=path,
-        is_repeatable=True,
-        help="Deny these functions, whatever else allows them; repeatable.",
-    )
-    plan = Option(
-        default=False,
-        section=PERMISSIONS,
-        for_calls=False,
-        for_sessions=False,
-        help="Note the script's writes instead of sending them.",
-    )
-    plan_file = Option[str | None](
-        default=None,
-        section=PERMISSIONS,
-        metavar="FILE",
-        read=path,
-        for_calls=False,
-        for_sessions=False,
-        help="Write the plan to this file, for kosmolua apply; short: --plan=FILE.",
-    )
-    require_isolation = Option(
-        default=False,
-        section=LIMITATIONS,
-        help="Run no script if the system lacks an isolation layer.",
-    )
-    reuse = Option(
-        default=1,
-        section=LIMITATIONS,
-        metavar="N",
-        read=number_of_runs,
-        for_calls=False,
-        for_fleets=True,
-        help="Runs that one process serves, each in a fresh VM [1].",
-    )
-    no_check = Option(
-        default=False,
-        section=LIMITATIONS,
-        for_calls=False,
-        help="Run a script even if the check finds that it will fail.",
-    )
-    journal = Option[str | None](
-        default=None, section=OUTPUT, metavar="FILE", read=appendable, help="Append a JSON line for each call."
-    )
-    record = Option(
-        default=False,
-        section=OUTPUT,
-        for_calls=False,
-        for_sessions=False,
-        help="Keep a recording of the run, for replay and resume.",
-    )
-    record_file = Option[str | None](
-        default=None,
-        section=OUTPUT,
-        metavar="FILE",
-        read=path,
-        for_calls=False,
-        for_sessions=False,
-        help="Keep the recording in this file; short: --record=FILE.",
-    )
-    trace = Option(default=False, section=OUTPUT, help="Show each call on standard error.")
-    debug = Option(
-        default=False,
-        section=OUTPUT,
-        for_listing=True,
-        help="Show the Python traceback of an integration that fails.",
-    )
-    json = Option(default=False, section=OUTPUT, for_listing=True, help="Print JSON, even on failure.")
+    read_only = _flag(PERMISSIONS, "Deny every write.")
+    yes = _flag(PERMISSIONS, "Allow calls that need an approval, unless they destroy.", "-y")
+    allow = _texts(PERMISSIONS, "PATTERN", "Allow these functions, such as render2.delete_service; repeatable.")
+    deny = _texts(PERMISSIONS, "PATTERN", "Deny these functions, whatever else allows them; repeatable.")
+    plan = _flag(PERMISSIONS, "Note the script's writes instead of sending them.")
+    plan_file = _text(PERMISSIONS, "FILE", "Write the plan to this file, for kosmolua apply; short: --plan=FILE.")
+    require_isolation = _flag(LIMITATIONS, "Run no script if the system lacks an isolation layer.")
+    reuse = Option(1, LIMITATIONS, "N", "Runs that one process serves, each in a fresh VM [1].", number_of_runs)
+    no_check = _flag(LIMITATIONS, "Run a script even if the check finds that it will fail.")
+    journal = _text(OUTPUT, "FILE", "Append a JSON line for each call.", appendable)
+    record = _flag(OUTPUT, "Keep a recording of the run, for replay and resume.")
+    record_file = _text(OUTPUT, "FILE", "Keep the recording in this file; short: --record=FILE.")
+    trace = _flag(OUTPUT, "Show each call on standard error.")
+    debug = _flag(OUTPUT, "Show the Python traceback of an integration that fails.")
+    json = _flag(OUTPUT, "Print JSON, even on failure.")
 
     def __init__(self, defaults: dict[str, Any] | None = None, **given: Any) -> None:
         self.defaults = defaults or {}
@@ -401,14 +275,7 @@ def _option_for(name: str) -> Option[Any]:
     """Return the option that sets the limit with this name."""
     limit = LIMITS[name]
     default = limit.unit.spell(limit.default).replace(" ", "").replace(",", "")
-    return Option(
-        default=None,
-        section=LIMITATIONS,
-        name=name,
-        metavar=limit.unit.metavar,
-        read=limit.unit.parse,
-        help=f"{limit.option} [{default}].",
-    )
+    return Option(None, LIMITATIONS, limit.unit.metavar, f"{limit.option} [{default}].", limit.unit.parse, name=name)
 
 
 _DECLARED = [each for each in vars(Options).values() if isinstance(each, Option)]
@@ -429,11 +296,7 @@ class ScriptArgument:
     """
 
     def __init__(
-        self,
-        file: str | None,
-        code: str | None,
-        arguments: Sequence[str],
-        params: dict[str, Any] | None = None,
+        self, file: str | None, code: str | None, arguments: Sequence[str], params: dict[str, Any] | None = None
     ) -> None:
         self.file = file if code is None else None
         self.code = code
@@ -441,8 +304,10 @@ class ScriptArgument:
         self.arguments = tuple(arguments if code is None or file is None else (file, *arguments))
 
 
-_CODE = Option[str | None](default=None, section="", name="e", metavar="CODE", help="")
-_BY_NAME = {name: option for option in OPTIONS if not option.for_fleets for name in option.names} | {"-e": _CODE}
+FOR_FLEETS = ("reuse",)
+"""The options that only ``kosmolua fleet`` has, which runs one script many times."""
+_CODE = Option[str | None](None, "", "CODE", "", name="e")
+_BY_NAME = {name: each for each in OPTIONS if each.attribute not in FOR_FLEETS for name in each.names} | {"-e": _CODE}
 
 
 def read_plainly(typed: Sequence[str]) -> tuple[ScriptArgument, Options] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from kosmolua.cli.defaults import user_defaults
-from kosmolua.cli.options import OPTIONS, Option, Options, spelled_out
+from kosmolua.cli.options import FOR_FLEETS, OPTIONS, Option, Options, spelled_out
 from kosmolua.limits import ADJUSTABLE
 from kosmolua.suggestions import closest
 
@@ -132,72 +132,71 @@ def examples(*lines: str) -> str:
     return "\n".join(lines)
 
 
-_SHARED = [option for option in OPTIONS if not option.for_fleets]
+def _sharing(names: Collection[str]) -> Callable[[_Command], _Command]:
+    """Return a decorator: a command gets the shared options with these names, as its argument ``options``.
+
+    Those of a subcommand are combined with those of its group, which are typed before its name.
+    """
+    options = [option for option in OPTIONS if option.attribute in names]
+
+    def decorate(command: _Command) -> _Command:
+        @wraps(command)
+        def gather(*args: Any, **given: Any) -> Any:
+            context = click.get_current_context()
+            typed = {option.attribute: given.pop(option.attribute) for option in options}
+            shared = Options(_defaults(context, typed["accounts"]), **typed)
+            if isinstance(context.obj, Options):
+                shared = shared.over(context.obj)
+            if isinstance(context.command, click.Group):
+                context.obj = shared
+            return command(*args, options=shared, **given)
+
+        decorated: Any = gather
+        for option in reversed(options):
+            decorated = _declare(option)(decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate
 
 
-def running_options(command: _Command) -> _Command:
-    """Decorate a command that runs one script: it gets all shared options, as its argument ``options``."""
-    return _with_options(command, _SHARED)
+_PLAN, _RECORDING, _INPUT = {"plan", "plan_file"}, {"record", "record_file"}, {"input", "input_format"}
+_RUN = {option.attribute for option in OPTIONS} - {*FOR_FLEETS}
+_SESSION = _RUN - _PLAN - _RECORDING
+_SERVE = _SESSION - _INPUT
+running_options = _sharing(_RUN)
+"""Decorates a command that runs one script: it gets all shared options."""
+applying_options = _sharing(_RUN - _PLAN)
+"""Decorates a command that applies a plan."""
+session_options = _sharing(_SESSION)
+"""Decorates a command that can run several scripts."""
+serving_options = _sharing(_SERVE)
+"""Decorates a command that runs scripts from clients."""
+fleet_options = _sharing(_SERVE | {*FOR_FLEETS})
+"""Decorates the command that runs a script over many inputs."""
+calling_options = _sharing(_SERVE - {"scripts", "secret", "no_check"})
+"""Decorates a command that calls a function without a script."""
+hosting_options = _sharing(
+    {
+        "accounts",
+        "plugin",
+        "simulate",
+        "simulate_fail",
+        "read_only",
+        "deny",
+        "require_isolation",
+        "no_check",
+        *ADJUSTABLE,
+    }
+)
+"""Decorates a command that serves tenants: it gets the options that apply to all tenants."""
+listing_options = _sharing({"accounts", "plugin", "server", "scripts", "simulate", "debug", "json"})
+"""Decorates a command that only lists or reads things."""
+reading_options = _sharing({"accounts", "json"})
+"""Decorates a command that reads recordings."""
 
 
-def session_options(command: _Command) -> _Command:
-    """Decorate a command that can run several scripts: it gets the options for that, as its argument ``options``."""
-    return _with_options(command, [option for option in _SHARED if option.for_sessions])
-
-
-def applying_options(command: _Command) -> _Command:
-    """Decorate a command that applies a plan: it gets all shared options except those of plans, as ``options``."""
-    return _with_options(command, [option for option in _SHARED if option.attribute not in ("plan", "plan_file")])
-
-
-def calling_options(command: _Command) -> _Command:
-    """Decorate a command that calls a function without a script: it gets the options for that, as ``options``."""
-    return _with_options(command, [option for option in _SHARED if option.for_calls])
-
-
-def serving_options(command: _Command) -> _Command:
-    """Decorate a command that runs scripts from clients: it gets the options for such scripts, as ``options``."""
-    return _with_options(command, [option for option in _SHARED if option.for_sessions and option.for_servers])
-
-
-def fleet_options(command: _Command) -> _Command:
-    """Decorate the command that runs a script over many inputs: it gets the options for that, as ``options``."""
-    return _with_options(command, [each for each in OPTIONS if each.for_sessions and each.for_servers])
-
-
-def hosting_options(command: _Command) -> _Command:
-    """Decorate a command that serves tenants: it gets the options that apply to all tenants, as ``options``."""
-    shared = ("accounts", "plugin", "simulate", "simulate_fail", "read_only", "deny", "require_isolation", "no_check")
-    return _with_options(command, [option for option in _SHARED if option.attribute in (*shared, *ADJUSTABLE)])
-
-
-def listing_options(command: _Command) -> _Command:
-    """Decorate a command that only lists or reads things: it gets the options for that, as ``options``."""
-    return _with_options(command, [option for option in _SHARED if option.for_listing])
-
-
-def reading_options(command: _Command) -> _Command:
-    """Decorate a command that reads recordings: it gets ``--accounts`` and ``--json``, as its argument ``options``."""
-    return _with_options(command, [option for option in _SHARED if option.attribute in ("accounts", "json")])
-
-
-def _with_options(command: _Command, options: Sequence[Option[Any]]) -> _Command:
-    names = [option.attribute for option in options]
-
-    @wraps(command)
-    def gather(*args: Any, **given: Any) -> Any:
-        typed = {name: given.pop(name) for name in names}
-        return command(*args, options=Options(_defaults(typed["accounts"]), **typed), **given)
-
-    decorated: Any = gather
-    for option in reversed(options):
-        decorated = _declare(option)(decorated)
-    return decorated  # type: ignore[no-any-return]
-
-
-def _defaults(accounts: str | None) -> dict[str, Any]:
+def _defaults(context: click.Context, accounts: str | None) -> dict[str, Any]:
     """Return the user's defaults for the current command; none for a group, whose subcommand reads them."""
-    context = click.get_current_context()
     if context.invoked_subcommand:
         return {}
     earlier = context.obj.accounts if isinstance(context.obj, Options) else None

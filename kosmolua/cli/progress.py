@@ -238,7 +238,7 @@ class Trace:
 
 
 @contextmanager
-def tracer(wanted: bool) -> Iterator[Watch]:  # noqa: FBT001 - the value of an option
+def tracer(wanted: bool) -> Iterator[Watch]:
     """Yield a callback that writes a trace of the events of runs. When the ``with`` block ends, write totals.
 
     Args:

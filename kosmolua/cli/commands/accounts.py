@@ -38,7 +38,6 @@ def command(context: click.Context, options: Options) -> None:
     The accounts file is the one that --accounts names, or else the one that the variable KOSMOLUA_ACCOUNTS names, or
     else accounts.toml in your config folder. On a terminal, its path follows the list.
     """
-    context.obj = options
     if context.invoked_subcommand:
         return
     runtime = open_to_list(options)
@@ -90,13 +89,11 @@ def _warn_of(name: str, error: PluginError) -> None:
 @command.command("example")
 @click.argument("names", nargs=-1, metavar="[INTEGRATION]...", shell_complete=completes(integrations))
 @listing_options
-@click.pass_obj
-def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
+def example(names: tuple[str, ...], options: Options) -> None:
     """Print example settings for an account of each INTEGRATION, to paste into accounts.toml.
 
     Without an INTEGRATION, print a whole accounts file to start from.
     """
-    options = options.over(earlier)
     catalog = open_to_list(options).catalog
     stanzas = [stanza(catalog.integration(name)) for name in names]
     text = "\n".join(stanzas) if names else example_file(catalog.loadable(_warn_of)).rstrip()
@@ -109,10 +106,8 @@ def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
 @command.command("check")
 @click.argument("names", nargs=-1, metavar="[INTEGRATION[.ACCOUNT]]...", shell_complete=completes(accounts))
 @listing_options
-@click.pass_obj
-def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
+def check(names: tuple[str, ...], options: Options) -> int:
     """Make one cheap call with each account, and show who the account belongs to, if the integration supports that."""
-    options = options.over(earlier)
     with open_to_list(options) as runtime:
         entries = [_identify(runtime, *each) for each in runtime.catalog.matching(names)]
     errors = [error for entry in entries if isinstance(error := entry["error"], KosmoError)]
@@ -128,8 +123,7 @@ def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
 @command.command("add")
 @click.argument("name", metavar="INTEGRATION[.ACCOUNT]", shell_complete=completes(integrations))
 @listing_options
-@click.pass_obj
-def add(earlier: Options, name: str, options: Options) -> None:
+def add(name: str, options: Options) -> None:
     """Ask for the fields of a new account, try the account, and write it into the accounts file.
 
     Secrets are typed without echo. You choose where each is kept: in the keyring, in a file of its own, or in an
@@ -137,7 +131,7 @@ def add(earlier: Options, name: str, options: Options) -> None:
     """
     from kosmolua.cli import adding
 
-    with open_to_list(options.over(earlier)) as runtime:
+    with open_to_list(options) as runtime:
         section, file = adding.add(runtime, name)
     console.complain(f"added [{section}] to {file}")
 
@@ -147,14 +141,7 @@ def add(earlier: Options, name: str, options: Options) -> None:
 @click.option("--device", is_flag=True, help="Show a code to type on another device, and open no browser.")
 @click.option("--client", is_flag=True, help="Log in as the client itself, by its client_id and client_secret.")
 @listing_options
-@click.pass_obj
-def login(
-    earlier: Options,
-    name: str,
-    device: bool,  # noqa: FBT001 - the value of an option
-    client: bool,  # noqa: FBT001 - the value of an option
-    options: Options,
-) -> None:
+def login(name: str, device: bool, client: bool, options: Options) -> None:
     """Log an account in to its service, in the browser or with a code, and keep the token that the service returns.
 
     The token goes into the keyring if there is one, else into a file that only you can read. The token is renewed
@@ -162,7 +149,6 @@ def login(
     """
     from kosmolua.cli import logins
 
-    options = options.over(earlier)
     with open_to_list(options) as runtime:
         section, kept = logins.log_in(runtime, name, by_device=device, as_client=client)
         state = runtime.accounts.login_state(*logins.find(runtime, name))
@@ -175,12 +161,10 @@ def login(
 @command.command("logout")
 @click.argument("name", metavar="INTEGRATION[.ACCOUNT]", shell_complete=completes(accounts))
 @listing_options
-@click.pass_obj
-def logout(earlier: Options, name: str, options: Options) -> None:
+def logout(name: str, options: Options) -> None:
     """Remove the token of an account's login, and revoke the token if the service supports that."""
     from kosmolua.cli import logins
 
-    options = options.over(earlier)
     with open_to_list(options) as runtime:
         section, is_revoked = logins.log_out(runtime, name)
     if options.json:

@@ -53,10 +53,10 @@ def _with_whole(words: Sequence[str]) -> Iterator[str]:
 def command(
     file: str,
     again: tuple[Any, ...],
-    again_whole: bool,  # noqa: FBT001 - the value of an option
+    again_whole: bool,
     done: tuple[dict[int, Any], ...],
-    accept_accounts: bool,  # noqa: FBT001 - the value of an option
-    accept_plan: bool,  # noqa: FBT001 - the value of an option
+    accept_accounts: bool,
+    accept_plan: bool,
     options: Options,
 ) -> int:
     """Run the script of a plan. Exactly the planned writes are allowed, each once.

@@ -73,7 +73,7 @@ def command(
     path: str | None,
     words: tuple[str, ...],
     text: str | None,
-    wants_help: bool,  # noqa: FBT001 - the value of an option
+    wants_help: bool,
     options: Options,
 ) -> int:
     """Call one function and print its result as JSON.

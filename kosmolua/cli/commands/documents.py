@@ -33,9 +33,7 @@ from kosmolua.openapi.store import DOCUMENT, OVERLAY
 @click.option("--only", multiple=True, metavar="TAG", help="Import only a tag, '/pets/*' or 'GET /pets'; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written.")
 @listing_options
-@click.pass_obj
 def import_(
-    earlier: Options,
     source: str,
     name: str,
     onto: str,
@@ -43,7 +41,7 @@ def import_(
     base_url: str,
     origins: tuple[str, ...],
     only: tuple[str, ...],
-    dry_run: bool,  # noqa: FBT001
+    dry_run: bool,
     options: Options,
 ) -> None:
     """Make an integration from an OpenAPI document: 3.0, 3.1 or Swagger 2.0, in JSON or YAML.
@@ -51,7 +49,6 @@ def import_(
     The integration is written into your folder of integrations. In its file openapi.toml, you can correct the document
     and add to it.
     """
-    options = options.over(earlier)
     runtime = open_to_list(options)
     taken = runtime.catalog.names()
     base = _overlay_to_start_from(onto, taken, options) if onto else ""
@@ -101,13 +98,11 @@ def _show(ready: Import, files: list[Path], options: Options) -> None:
 @click.argument("source", metavar="[FILE|URL|-]", default="")
 @click.option("--yes", "-y", is_flag=True, help="Write the changes without asking.")
 @listing_options
-@click.pass_obj
-def update(earlier: Options, name: str, source: str, yes: bool, options: Options) -> int:  # noqa: FBT001
+def update(name: str, source: str, yes: bool, options: Options) -> int:
     """Fetch the document of an integration again, show the changes, and write them if you agree.
 
     A function keeps its name, even if the new document gives its operation another name.
     """
-    options = options.over(earlier)
     changes = importing.update(_folder_of(name), standard_document, source)
     if options.json:
         console.as_json({"added": changes.added, "gone": changes.gone, "changed": changes.changed})

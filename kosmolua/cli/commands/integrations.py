@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(context: click.Context, options: Options) -> None:
     """List the integrations: where each comes from, how many functions it has, its accounts, and errors."""
-    context.obj = options
     if context.invoked_subcommand:
         return
     with open_to_list(options) as runtime:
@@ -125,9 +124,7 @@ def _origin(entry: dict[str, object]) -> str:
     help="With --from: the operations to write as functions; repeatable.",
 )
 @listing_options
-@click.pass_obj
 def new(
-    earlier: Options,
     name: str,
     parent: Path,
     base_url: str | None,
@@ -144,7 +141,6 @@ def new(
     plugin extends an OpenAPI document: --functions names operations that are written as functions in Python, each by
     its function's name, its operationId or 'GET /path'. All other operations come from the document.
     """
-    options = options.over(earlier)
     check_name(name, open_to_list(options).catalog.names())
     if source:
         plan, start = _from_document(name, source, functions, base_url, auth, header, parameter)
@@ -229,14 +225,12 @@ def _next_steps(plan: Draft, folder: Path, script: str) -> list[str]:
 @command.command("check")
 @click.argument("target", metavar="PATH|NAME")
 @listing_options
-@click.pass_obj
-def check(earlier: Options, target: str, options: Options) -> int:
+def check(target: str, options: Options) -> int:
     """Check a plugin: its docstrings, types, names, effects, page and examples.
 
     Each finding is a line of the form FILE:LINE: what is wrong (what to do). The exit status is 1 if there are findings
     that are not just notes, and 3 if the plugin cannot be loaded.
     """
-    options = options.over(earlier)
     plugin = _load(target, options)
     written = lint.check(plugin) if plugin.integration.functions.own else []
     found = [*written, *_in_document(plugin)]

@@ -61,9 +61,9 @@ def command(
     status: str | None,
     run: str | None,
     last: int | None,
-    totals: bool,  # noqa: FBT001 - the value of an option
-    verbose: bool,  # noqa: FBT001 - the value of an option
-    as_json: bool,  # noqa: FBT001 - the value of an option
+    totals: bool,
+    verbose: bool,
+    as_json: bool,
 ) -> None:
     """Show the calls in a journal, the oldest first.
 

@@ -82,8 +82,8 @@ def command(
     deny_calls: tuple[Any, ...],
     done: tuple[dict[int, Any], ...],
     again: tuple[Any, ...],
-    accept_accounts: bool,  # noqa: FBT001 - the value of an option
-    until_damage: bool,  # noqa: FBT001 - the value of an option
+    accept_accounts: bool,
+    until_damage: bool,
     kept: Kept,
     options: Options,
 ) -> int:

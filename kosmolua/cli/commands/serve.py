@@ -74,13 +74,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     "--check", "only_checks", is_flag=True, help="Check the settings, accounts, secrets and store; do not serve."
 )
 @hosting_options
-def command(
-    address: str,
-    drain: float,
-    processes: int,
-    only_checks: bool,  # noqa: FBT001 - the value of an option
-    options: Options,
-) -> int:
+def command(address: str, drain: float, processes: int, only_checks: bool, options: Options) -> int:
     """Serve several tenants over HTTP: agents at /mcp, people on web pages.
 
     A tenant is a user or a team with accounts of its own. Each section [tenants.NAME] of the accounts file describes

@@ -41,7 +41,6 @@ def command(context: click.Context, options: Options) -> int:
 
     Each section [mcp.NAME] of the accounts file describes a server. This command starts none of them.
     """
-    context.obj = options
     if context.invoked_subcommand:
         return 0
     errors: list[KosmoError] = []
@@ -90,19 +89,16 @@ def _summary(entry: dict[str, Any]) -> str:
 @click.option("--header", "headers", multiple=True, metavar="NAME=SOURCE", help="A header, in the same form.")
 @click.option("--yes", "-y", is_flag=True, help="Add the server without asking.")
 @listing_options
-@click.pass_obj
 def add(
-    earlier: Options,
     name: str,
     words: tuple[str, ...],
     url: str | None,
     env: tuple[str, ...],
     headers: tuple[str, ...],
-    yes: bool,  # noqa: FBT001 - the value of an option
+    yes: bool,
     options: Options,
 ) -> None:
     """Start an MCP server, show its tools with their effects, and write its settings into the accounts file."""
-    options = options.over(earlier)
     if objection := objection_to_integration(name):
         raise UsageError(f"A server cannot be called {name!r} ({objection})")
     if bool(url) == bool(words):
@@ -127,10 +123,8 @@ def add(
 @command.command("check")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @listing_options
-@click.pass_obj
-def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
+def check(names: tuple[str, ...], options: Options) -> int:
     """Start the servers with these NAMEs, or all servers without a NAME, and show their current tools."""
-    options = options.over(earlier)
     status = 0
     entries = []
     with open_to_list(options) as runtime:
@@ -155,10 +149,8 @@ def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
 @command.command("remove")
 @click.argument("name")
 @listing_options
-@click.pass_obj
-def remove(earlier: Options, name: str, options: Options) -> None:
+def remove(name: str, options: Options) -> None:
     """Remove the MCP server with this NAME from the accounts file."""
-    options = options.over(earlier)
     from kosmolua.accounts.editing import remove_section
 
     with open_to_list(options) as runtime:
@@ -176,20 +168,12 @@ def remove(earlier: Options, name: str, options: Options) -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--yes", "-y", is_flag=True, help="Add the servers without asking.")
 @listing_options
-@click.pass_obj
-def import_(
-    earlier: Options,
-    client: str,
-    file: Path,
-    yes: bool,  # noqa: FBT001 - the value of an option
-    options: Options,
-) -> None:
+def import_(client: str, file: Path, yes: bool, options: Options) -> None:
     """Copy the MCP servers of another program, CLIENT, from its FILE of settings into the accounts file.
 
     The commands of the servers are shown first. No server is started. A server is left out if the accounts file already
     has one of its name.
     """
-    options = options.over(earlier)
     with open_to_list(options) as runtime:
         accounts, taken = runtime.catalog.accounts_path, runtime.servers.names()
     usable: dict[str, Table] = {}
