@@ -18,11 +18,7 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command that a command line names, and end this process with the command's exit status.
-
-    Args:
-        arguments: The words after the program's name; by default the arguments of this process.
-    """
+    """Run the command that a command line names, by default this process's, and end the process with its status."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     replace_closed_streams()
     try:
@@ -42,7 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(typed: list[str]) -> int:
-    """Run a command and return its exit status. For ``run``, a sandbox boots while the command line is parsed."""
     worker = _launch() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
     if typed[:1] == ["mcp"]:
         gc.disable()  # off until it serves: collecting would take a tenth of the start

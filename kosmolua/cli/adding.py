@@ -28,8 +28,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def add(runtime: Runtime, name: str) -> tuple[str, Path]:
     """Ask for the fields of an account, try the account, and write it into the accounts file.
 
-    Returns:
-        The name of the account's section, such as ``render2.default``, and the accounts file.
+    Return the name of the account's section, such as ``render2.default``, and the accounts file.
 
     Raises:
         UsageError: The account already exists, or there is no terminal to ask on.
@@ -80,7 +79,8 @@ def _try(integration: Integration, account: str, table: Table) -> None:
         console.complain(error.message)
     except KosmoError as error:
         console.complain_of(error)
-        console.confirm("Keep the account anyway?")
+        if not console.agrees("Keep the account anyway?"):
+            raise click.Abort from None
 
 
 def _store_secret(integration: Integration, account: str, field: AccountField, secret: str) -> dict[str, str]:

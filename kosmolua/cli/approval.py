@@ -31,10 +31,8 @@ class TerminalApprover:
     """Asks a person whether calls of a run are allowed, and remembers answers such as "all such calls".
 
     Questions go to standard error, and answers are read from the terminal. The end of input counts as no. Ctrl-C ends
-    the run: its later calls raise KeyboardInterrupt without a question.
-
-    Args:
-        is_single: Whether the person typed a single call, so that answers which cover other calls are not offered.
+    the run: its later calls raise KeyboardInterrupt without a question. If ``is_single``, the person typed a single
+    call, so answers which cover other calls are not offered.
     """
 
     def __init__(self, *, is_single: bool = False) -> None:
@@ -54,15 +52,10 @@ class TerminalApprover:
             return "the person at the terminal"
 
     def __call__(self, approval: Approval) -> bool:
-        """Ask about a call, unless an earlier answer applies, and return True if the person allows the call.
-
-        Raises:
-            KeyboardInterrupt: The person pressed Ctrl-C, at this question or at an earlier one.
-        """
         return self.approve_many([approval])[0]
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
-        """Ask one question about several waiting calls, and return for each call whether it is allowed.
+        """Ask one question about calls, unless earlier answers apply, and return for each whether it is allowed.
 
         Raises:
             KeyboardInterrupt: The person pressed Ctrl-C, at this question or at an earlier one.
@@ -124,12 +117,7 @@ class TerminalApprover:
 
 
 def described(call: Mapping[str, Any], *, in_full: bool = False) -> str:
-    """Return one line about a recorded call: its number, effect, function, account and arguments.
-
-    Args:
-        call: The call's record, with the keys ``number``, ``effect``, ``path``, ``account`` and ``arguments``.
-        in_full: Whether long arguments are shown to their end.
-    """
+    """Return one line about a recorded call: number, effect, function, account, and arguments, short or in full."""
     arguments = call.get("arguments") or {}
     shown = ", ".join(f"{exposed(name)} = {exposed(luacats.literal(value))}" for name, value in arguments.items())
     shown = shown if in_full else _shorten_row(shown)

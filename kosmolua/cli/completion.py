@@ -35,22 +35,9 @@ def offered_pages(catalog: Catalog, typed: str) -> Offers:
 
 
 def offered_values(kind: Type) -> list[str]:
-    """Return the values that a type allows, as typed on a command line; empty if they cannot be listed.
-
-    Only the values of a boolean, and of a type that declares its choices, can be listed.
-    """
+    """Return the values of a boolean, or of a type that declares its choices, as typed on a command line."""
     choices: tuple[Json, ...] = luacats.choices_in(kind) or ((True, False) if luacats.label(kind) == "boolean" else ())
     return [each if isinstance(each, str) else json.dumps(each) for each in choices]
-
-
-def offered_integrations(catalog: Catalog) -> Offers:
-    """Return the names of all integrations."""
-    return dict.fromkeys(catalog.names(), "integration")
-
-
-def offered_accounts(catalog: Catalog, integration: str) -> Offers:
-    """Return the names of an integration's accounts."""
-    return dict.fromkeys(catalog.accounts(integration), "account")
 
 
 def offered_functions(catalog: Catalog, integration: str) -> Offers:
@@ -65,12 +52,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def completes(find: Callable[[Catalog, str], Offers]) -> Complete:
-    """Return a callback for click that completes an argument with what the function ``find`` returns.
-
-    Args:
-        find: A function that gets the catalog and the text that is typed so far, and returns possible completions.
-            Completions that do not begin with the text are removed afterwards.
-    """
+    """Return a callback for click: it completes an argument with what ``find`` returns for the typed text."""
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
@@ -93,23 +75,19 @@ def _catalog(context: click.Context) -> Catalog:
 
 def integrations(catalog: Catalog, _: str) -> Offers:
     """Return the names of all integrations. The typed text is not used."""
-    return offered_integrations(catalog)
+    return dict.fromkeys(catalog.names(), "integration")
 
 
 def accounts(catalog: Catalog, typed: str) -> Offers:
     """Return all integrations, and, after an integration and a dot, its accounts as ``INTEGRATION.ACCOUNT``."""
-    found = offered_integrations(catalog)
-    for name in [*found]:
-        if typed.startswith(f"{name}."):
-            found |= _within(f"{name}.", offered_accounts(catalog, name))
+    found = integrations(catalog, typed)
+    for name in filter(lambda each: typed.startswith(f"{each}."), catalog.names()):
+        found |= {f"{name}.{account}": "account" for account in catalog.accounts(name)}
     return found
 
 
 def paths(catalog: Catalog, typed: str) -> Offers:
-    """Return the paths that may complete a text, such as ``render2.list_services``.
-
-    These are the integrations that match the text, or, if only one matches, the functions of this integration.
-    """
+    """Return the integrations that match a text or, if only one matches, the functions of this integration."""
     name, dot, rest = _BEFORE_NAMES.sub("", typed, count=1).partition(".")
     before = typed.removesuffix(f"{name}{dot}{rest}")
     matches = [each for each in catalog.names() if (each == name if dot else each.startswith(name))]
@@ -117,18 +95,12 @@ def paths(catalog: Catalog, typed: str) -> Offers:
         return dict.fromkeys((f"{before}{each}." for each in matches), "integration")
     account, dot, _ = rest.partition(".")
     between = f"{account}." if dot and account in [*catalog.accounts(matches[0]), "default"] else ""
-    return _within(f"{before}{matches[0]}.{between}", offered_functions(catalog, matches[0]))
-
-
-def _within(prefix: str, found: Offers) -> Offers:
-    return {f"{prefix}{name}": about for name, about in found.items()}
+    prefix = f"{before}{matches[0]}.{between}"
+    return {f"{prefix}{name}": about for name, about in offered_functions(catalog, matches[0]).items()}
 
 
 def arguments_of(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the completions of an argument of ``kosmolua call``: KEY= for each parameter, or values for a typed key.
-
-    The parameters are those of the function that the command line names.
-    """
+    """Return completions of an argument of ``kosmolua call``: KEY= for parameters, or values for a typed key."""
     try:
         with standard.apart():
             function = _catalog(context).find(str(context.params.get("path")))
@@ -149,8 +121,7 @@ def _key_apart(words: list[str]) -> str | None:
     """Return the key whose value Bash passes as a word of its own, or None if a key is being typed.
 
     Bash splits KEY=VALUE into three words, and omits an equals sign that comes last. Both ``limit=`` and ``limit=2``
-    therefore have the key ``limit``; the words before the typed one are ``limit``, or ``limit`` and ``=``. After the
-    three words ``limit``, ``=`` and ``2``, a new key is being typed.
+    therefore have the key ``limit``. After the three words ``limit``, ``=`` and ``2``, a new key is being typed.
     """
     if words[-1:] == ["="]:
         words = words[:-1]

@@ -54,12 +54,7 @@ def warn(sentence: str) -> None:
 
 
 def complain_of(error: KosmoError, script: str | None = None) -> None:
-    """Write an error to standard error, with its place, message, traceback and hint.
-
-    Args:
-        error: The error.
-        script: The name of the script that the error ended; None if no script was running.
-    """
+    """Write an error that ended ``script``, if any, to standard error, with its place, message, traceback and hint."""
     if isinstance(error, CheckFailed):
         _list_findings(error, script or "script")
         return
@@ -91,12 +86,7 @@ def line(text: str) -> None:
 
 
 def as_json(value: object, indent: int | None = 2) -> None:
-    """Write a value to standard output as JSON. If that is a terminal, invisible characters are escaped.
-
-    Args:
-        value: The value.
-        indent: How many spaces indent a level of the JSON; None to write everything on one line.
-    """
+    """Write a value as JSON, on one line if ``indent`` is None. A terminal gets no invisible characters."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     if standard.is_shown:
         from kosmolua.escaping import visible
@@ -105,11 +95,18 @@ def as_json(value: object, indent: int | None = 2) -> None:
     line(text)
 
 
+def answer(value: object, show: Callable[[], object], *, in_json: bool) -> None:
+    """Answer a command: write a value as JSON, or call a function that shows it to a person."""
+    if in_json:
+        as_json(value)
+    else:
+        show()
+
+
 def _harmless(text: str) -> str:
     """Return text with terminal control characters escaped.
 
-    The module for this is imported only if the text contains such characters, since most texts do not, and an import
-    fails if the process cannot open more files.
+    The module for this is imported only for a text with such characters: an import fails if no file can be opened.
     """
     if text.isprintable():
         return text
@@ -149,24 +146,13 @@ def draws_on(stream: TextIO) -> bool:
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
-    """Return text with the escape codes of a style, or unchanged if the stream is no terminal or NO_COLOR is set.
-
-    Args:
-        text: The text.
-        style: One of :data:`STYLES`.
-        stream: The stream to which the text will be written.
-    """
+    """Return text in one of :data:`STYLES`, or unchanged if the stream is no terminal or NO_COLOR is set."""
     plain = os.environ.get("NO_COLOR") or not draws_on(stream)
     return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
 
 
 def markdown(text: str, *, paged: bool = False) -> None:
-    """Write a page of Markdown to standard output: formatted if that is a terminal, unchanged if it is a pipe.
-
-    Args:
-        text: The page.
-        paged: Whether to show a page that is longer than the screen in the user's pager.
-    """
+    """Write a page of Markdown: formatted on a terminal, and in the user's pager if it is long and ``paged``."""
     if not on_terminal():
         line(text.rstrip("\n"))
         return
@@ -184,24 +170,11 @@ def trace(text: str) -> None:
 
 
 def ask(question: str, **options: Any) -> str:
-    """Ask the person at the terminal a question, and return the answer.
-
-    Args:
-        question: The question.
-        options: Other arguments for ``click.prompt``.
-    """
+    """Ask the person at the terminal a question, and return the answer; ``options`` are those of ``click.prompt``."""
     import click
 
     with standard.asking():
         return str(click.prompt(question, err=True, **options))
-
-
-def confirm(question: str) -> None:
-    """Ask the person at the terminal a question; end the command with ``click.Abort`` unless the answer is yes."""
-    import click
-
-    if not agrees(question):
-        raise click.Abort
 
 
 def agrees(question: str) -> bool:

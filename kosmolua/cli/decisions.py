@@ -22,7 +22,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
     name = "N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a list of the numbers, or True for ``all``. End the command with a message if the value is neither."""
+        """Return a list of the numbers, or True for ``all``."""
         if value == ALL:
             return True
         if not isinstance(value, str) or not NUMBERS.fullmatch(value):
@@ -39,10 +39,7 @@ class Done(click.ParamType):  # type: ignore[type-arg]
     name = "N[=JSON]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a dict from the number of each call to its result, which is None without ``=JSON``.
-
-        End the command with a message if the value is invalid.
-        """
+        """Return a dict from the number of each call to its result, which is None without ``=JSON``."""
         numbers, equals, text = str(value).partition("=")
         if not NUMBERS.fullmatch(numbers):
             self.fail(f"{value!r} does not begin with the number of a call.", param, ctx)

@@ -30,9 +30,7 @@ OTHER_VARIABLES = {f"{PREFIX}{name}" for name in ("ACCOUNTS", "COMPLETE", "MCP_T
 def user_defaults(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the defaults that the user has set, by the attribute of :class:`kosmolua.cli.options.Options`.
 
-    Args:
-        accounts: The accounts file that the command line names, or None for the usual one.
-        environ: The environment variables.
+    ``accounts`` is the accounts file that the command line names, or None for the usual one.
 
     Raises:
         ConfigError: ``[kosmolua.options]`` has an unknown key, or a value is not valid.
@@ -99,11 +97,7 @@ def _check_of(option: Option[Any]) -> Check:
 
 
 def _value(option: Option[Any], given: object) -> Any:
-    """Return the value of an option, converted from what the accounts file or a variable contains.
-
-    If an option accepts several values, they are separated in its environment variable like the folders in ``PATH``.
-    Secrets are separated by line breaks instead.
-    """
+    """Return the value of an option; several are separated in a variable by the option's separator."""
     if option.metavar is None:
         return _switch(given)
     if option.is_repeatable:

@@ -28,10 +28,7 @@ _HEADER, _FILE = "kosmolua.header", "kosmolua.file"
 
 
 class HeaderCommand(Command):
-    """A command that runs the script in its argument ``file``, and accepts the parameters of the script as options.
-
-    A script declares parameters in its header. :func:`params_of` returns their values.
-    """
+    """A command that runs the script in its argument ``file``, and whose options are also those of the script."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the script's header, and then parse the command line with the options that the header declares."""
@@ -84,11 +81,7 @@ class HeaderCommand(Command):
 
 
 def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
-    """Return the values of a script's parameters, by name, and remove them from the values of all options.
-
-    Args:
-        ctx: The context of the command.
-        given: The values of all options that click parsed, by the name that click gives to the option.
+    """Return the values of a script's parameters, by name, and remove them from ``given``, those of all options.
 
     Raises:
         UsageError: An option occurs several times, but its parameter takes only one value.
@@ -121,24 +114,16 @@ def _option_of(parameter: Parameter, taken: set[str]) -> click.Option:
     plain = f"--{parameter.name.replace('_', '-')}"
     name = f"{PREFIX}{plain[2:]}" if plain in taken else plain
     about = luacats.description(parameter) + ("" if parameter.may_be_absent else " [needed]")
-    given: dict[str, Any] = {"cls": Sectioned, "section": TITLE, "help": about, "default": None}
-    if luacats.label(parameter.type) == "boolean":
-        return Sectioned([_attribute(parameter), f"{name}/--no-{name[2:]}"], section=TITLE, help=about, default=None)
-    del given["cls"]
-    return Sectioned(
-        [_attribute(parameter), name],
-        **given,
-        multiple=True,
-        type=_Value(parameter.type),
-        metavar=luacats.label(parameter.type).upper().replace(" OR ", "|"),
-    )
+    kind = luacats.label(parameter.type)
+    given: dict[str, Any] = {"section": TITLE, "help": about, "default": None}
+    if kind == "boolean":
+        return Sectioned([_attribute(parameter), f"{name}/--no-{name[2:]}"], **given)
+    given |= {"multiple": True, "type": _Value(parameter.type), "metavar": kind.upper().replace(" OR ", "|")}
+    return Sectioned([_attribute(parameter), name], **given)
 
 
 class _Value(click.ParamType):  # type: ignore[type-arg]
-    """The click type of an option that stands for a script's parameter.
-
-    click passes the text on unchanged; :func:`params_of` converts the texts of all parameters.
-    """
+    """The click type of an option that stands for a script's parameter, whose text :func:`params_of` converts."""
 
     name = "value"
 

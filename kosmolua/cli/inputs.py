@@ -21,15 +21,10 @@ if TYPE_CHECKING:
 
 
 def read_input(path: str, limit: int, format: str | None = None) -> object:
-    """Return the value of the global ``input`` of a script, read from a file.
+    """Return the value of the global ``input`` of a script, read from a file of at most ``limit`` bytes.
 
-    Without ``format``, the ending of the file's name says how the file is read. Standard input and pipes have no such
-    name: they are read as JSON, JSON lines, CSV or TOML if their content clearly is that, else as text.
-
-    Args:
-        path: The file, or ``-`` for standard input.
-        limit: The most bytes that the input may have.
-        format: One of :data:`FORMATS`, or None.
+    Without ``format``, the ending of the file's name says how the file is read. Standard input (``-``) and pipes have
+    no such name: they are read as JSON, JSON lines, CSV or TOML if their content clearly is that, else as text.
 
     Raises:
         UsageError: The file or standard input cannot be read, is too large, or does not have the stated format.
@@ -50,10 +45,7 @@ def read_input(path: str, limit: int, format: str | None = None) -> object:
 
 
 def read_lines(limit: int) -> list[Any]:
-    """Return the values of the JSON lines on standard input. Empty lines are left out.
-
-    Args:
-        limit: The most bytes that standard input may have.
+    """Return the values of the JSON lines on standard input, of at most ``limit`` bytes. Empty lines are left out.
 
     Raises:
         UsageError: Standard input cannot be read, is too large, or is not JSON lines.
@@ -67,12 +59,7 @@ def read_lines(limit: int) -> list[Any]:
 
 
 def read_secrets(given: Sequence[str]) -> dict[str, Secret | str]:
-    """Return the secrets that ``--secret`` names, by name.
-
-    If the source of a secret is ``ask``, a person types the secret now. For any other secret, the source is returned.
-
-    Args:
-        given: The values of the option, each ``NAME=SOURCE``.
+    """Return what ``--secret NAME=SOURCE`` names, by name: the source, or, for ``ask``, what a person types now.
 
     Raises:
         UsageError: There is no terminal to ask on, or the typed secret is too short.

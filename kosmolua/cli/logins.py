@@ -42,16 +42,10 @@ def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
 
 
 def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> tuple[str, str]:
-    """Log an account in to its service, and store the token.
+    """Log an account in to its service, and store the token. Return the account's section, and where the token is.
 
-    Args:
-        runtime: The runtime that has the account.
-        name: The name of the account, as in :func:`find`.
-        by_device: Whether the person logs in with a code on another device, and not in a browser on this machine.
-        as_client: Whether to log in with the account's client_id and client_secret, without a person.
-
-    Returns:
-        The account's section of the accounts file, and the place where the token is stored.
+    With ``by_device``, the person types a code on another device. With ``as_client``, the account's client_id and
+    client_secret are enough, without a person.
 
     Raises:
         NotConfigured: The account lacks a setting for the login, or the service does not support device codes.
@@ -71,10 +65,7 @@ def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> 
 
 
 def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
-    """Remove the token of an account's login, and ask the service to revoke the token.
-
-    Returns:
-        The account's section of the accounts file, and True if the service revoked the token.
+    """Remove the token of an account's login. Return the account's section, and whether the service revoked the token.
 
     Raises:
         ConfigError: The account is not logged in.
@@ -92,13 +83,7 @@ def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
 
 
 def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
-    """Let a person log in to a service, and return the service and its tokens.
-
-    If the service has no ``client_id``, this program is registered there, and the returned service has the new id.
-
-    The login page is opened in a browser. If that is not possible, or if the person asked for it, the person types a
-    device code (a short code) on another device instead.
-    """
+    """Let a person log in, if possible in a browser. The returned service has the id that was registered for it."""
     login = service.login
     if login.authorize and not by_device:
         try:

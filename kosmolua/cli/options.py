@@ -43,11 +43,7 @@ def appendable(text: str) -> str:
 
 
 def failure(text: str) -> str:
-    """Check a value of ``--simulate-fail``, FUNCTION=OUTCOME, and return it unchanged.
-
-    Raises:
-        ValueError: The text does not have this form.
-    """
+    """Check a value of ``--simulate-fail``, FUNCTION=OUTCOME, and return it. Raise ValueError if it is none."""
     function, equals, outcome = text.partition("=")
     if not (equals and outcome and "." in function):
         raise ValueError(f"{text!r} is not FUNCTION=OUTCOME, such as render2.trigger_deploy=build_failed")
@@ -62,11 +58,7 @@ def input_format(text: str) -> str:
 
 
 def secret(text: str) -> str:
-    """Check a value of ``--secret``, NAME=SOURCE, and return it unchanged.
-
-    Raises:
-        ValueError: The text does not have this form, or there is no such kind of source.
-    """
+    """Check a value of ``--secret``, NAME=SOURCE, and return it. Raise ValueError if it is none."""
     name, equals, source = text.partition("=")
     if not (equals and _NAME.fullmatch(name)):
         raise ValueError("give NAME=SOURCE, such as token=env:API_TOKEN")
@@ -81,25 +73,16 @@ def secret(text: str) -> str:
 
 
 def number_of_runs(text: str) -> int:
-    """Return the number of runs that a text such as ``20`` states.
-
-    Raises:
-        ValueError: The text is not a whole number, or is less than 1.
-    """
+    """Return the number in a text such as ``20``. Raise ValueError unless it is a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
 def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> list[str]:
-    """Return a command line in which ``--simulate=FILE`` is replaced by ``--simulate --simulate-state FILE``.
+    """Return a command line with ``--simulate --simulate-state FILE`` for ``--simulate=FILE``, and the like.
 
-    The other options in :data:`SHORT_FOR` are replaced in the same way.
-
-    Args:
-        typed: The words of the command line.
-        takes_value: A function that returns True if a word is an option and the next word is its value. That value is
-            never replaced.
+    The value of an option, before which ``takes_value`` is true, is never replaced.
     """
     words: list[str] = []
     is_value = False
@@ -254,20 +237,11 @@ class Options:
 
     @property
     def limits_given(self) -> dict[str, Any]:
-        """The limits on the command line, by name.
-
-        When a recorded run is resumed or replayed, only these replace the limits in its recording.
-        """
+        """The limits on the command line, which alone replace those of a recorded run that goes on."""
         return {name: self.given[name] for name in ADJUSTABLE if name in self.given}
 
     def over(self, others: Options) -> Options:
-        """Return these options combined with others. If both set an option, the value in these options is used.
-
-        The defaults are those of these options.
-
-        Args:
-            others: The options that were typed earlier on the same command line, or those of an earlier run.
-        """
+        """Return these options combined with earlier ones, which these override. The defaults are these."""
         return Options(self.defaults, **others.given | self.given)
 
 
@@ -311,10 +285,9 @@ _BY_NAME = {name: each for each in OPTIONS if each.attribute not in FOR_FLEETS f
 
 
 def read_plainly(typed: Sequence[str]) -> tuple[ScriptArgument, Options] | None:
-    """Parse the words after ``run`` if they are simple, or return None if click has to parse them.
+    """Parse the words after ``run``, or return None if click has to parse them.
 
-    The words are simple if each option is written with its full name, its value is the next word, and all values are
-    valid.
+    That is so unless each option is written with its full name, its value is the next word, and all values are valid.
     """
     values: dict[str, Any] = {}
     operands: list[str] = []

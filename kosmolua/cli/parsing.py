@@ -68,9 +68,8 @@ class Group(Examples, click.Group):
 class Command(Examples, click.Command):
     """A command whose help lists first the command's own options, and then the shared options under headings.
 
-    Args:
-        advice: A sentence that is added to the message about an unknown option, with ``{name}`` for the option's name.
-        meant: The options that are meant by names which other programs use.
+    ``advice`` is added to the message about an unknown option, with ``{name}`` for its name. ``meant`` has the options
+    that are meant by names which other programs use.
     """
 
     def __init__(self, *args: Any, advice: str = "", meant: Mapping[str, str] | None = None, **given: Any) -> None:

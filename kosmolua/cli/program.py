@@ -145,12 +145,7 @@ def program() -> None:
 
 
 def run_program(arguments: Sequence[str], worker: WorkerProcess | None) -> int:
-    """Parse a command line with click, run its command, and return the exit status.
-
-    Args:
-        arguments: The words after the program's name.
-        worker: A sandbox that was started already for the command ``run``, or None.
-    """
+    """Run a command line with click, in ``worker`` if it runs a script, and return the exit status."""
     in_json = "--json" in itertools.takewhile(lambda word: word != "--", arguments)
 
     def work() -> int:

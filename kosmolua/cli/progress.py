@@ -58,10 +58,7 @@ class OutputPrinter:
         self.mid_line = not shown.endswith("\n") if shown else self.mid_line
 
     def settle(self) -> None:
-        """Write an incomplete end that :meth:`write` has kept, reset colours, and end the line.
-
-        Call this before something else is written to the same terminal.
-        """
+        """Write what :meth:`write` has kept, reset colours, and end the line, before something else is written."""
         rest = self._incomplete + self._decoder.decode(b"", final=True)
         end = PLAIN * self._is_coloured + "\n" * (self.mid_line or bool(rest))
         standard.write((harmless(rest) + end).encode())
@@ -71,12 +68,7 @@ class OutputPrinter:
 class StatusLine:
     """A status line at the bottom of the terminal, which shows the progress of a run until the ``with`` block ends.
 
-    Args:
-        terminal: The stream on which the line is drawn.
-        printed: The object that writes the script's output above the line.
-        after: How many seconds after its beginning a run gets the line.
-        every: How many seconds there are between two drawings of the line.
-        clock: A function that returns the current time in seconds.
+    A run gets it ``after`` so many seconds, drawn again ``every`` few. ``printed`` writes the script's output above.
     """
 
     def __init__(
@@ -239,11 +231,7 @@ class Trace:
 
 @contextmanager
 def tracer(wanted: bool) -> Iterator[Watch]:
-    """Yield a callback that writes a trace of the events of runs. When the ``with`` block ends, write totals.
-
-    Args:
-        wanted: Whether to write anything; False to yield a callback that does nothing.
-    """
+    """Yield a callback that writes a trace of the events of runs, if that is wanted, and totals at the end."""
     if not wanted:
         yield lambda event: None
         return
@@ -261,12 +249,7 @@ class Watching:
     """The callbacks that show one run at a terminal: ``approve``, ``write`` and ``watch``.
 
     ``approve`` asks a person about calls, ``write`` gets the script's output, and ``watch`` gets the events of the run.
-
-    Args:
-        approver: The object that asks a person about calls; None if nobody can be asked.
-        trace: The object that writes a line for each call; None for no trace.
-        printed: The object that writes the script's output.
-        live: The status line; None if standard error is not a terminal.
+    Without an approver, nobody can be asked; without ``live``, there is no status line.
     """
 
     def __init__(
@@ -308,9 +291,7 @@ class Watching:
 def watching(*, trace: bool, approver: TerminalApprover | None = None) -> Iterator[Watching]:
     """Yield the callbacks that show one run at a terminal. When the ``with`` block ends, the status line disappears.
 
-    Args:
-        trace: Whether to write a line for each call.
-        approver: The object that asks about calls; by default a new one, if there is a terminal to ask at.
+    By default a new approver asks about calls, if there is a terminal to ask at.
     """
     if approver is None and console.can_ask():
         approver = TerminalApprover()

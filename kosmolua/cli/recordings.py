@@ -24,12 +24,9 @@ from kosmolua.stores.store import Store
 
 
 def find(named: str, store: Store, *, until_damage: bool = False) -> Recording:
-    """Return the recording that the user named.
+    """Return the recording that the user named: by its path, or by the id of its run in the store, or its beginning.
 
-    Args:
-        named: The path of a recording, or the id of a recorded run, or the beginning of an id.
-        store: The store to search for the id.
-        until_damage: Whether to cut a damaged recording at its damage, see :mod:`kosmolua.recordings.repair`.
+    With ``until_damage``, a damaged recording is cut at its damage, see :mod:`kosmolua.recordings.repair`.
 
     Raises:
         ConfigError: The recording cannot be read.
@@ -63,15 +60,9 @@ def changed_script(file: str | None) -> tuple[str, bytes] | None:
 def options_again(options: Options, host: Mapping[str, Any], subject: str, *, is_own: bool) -> Options:
     """Return the options of a command that continues an earlier run, or applies the plan of one.
 
-    For a run of the user's own, the accounts file, plugins, scripts and simulators are those of that run, unless the
-    options name others. Of a file that was made elsewhere, they are a hint: the user is asked before it is followed.
-    The user's defaults come from ``[kosmolua.options]`` of the accounts file that is used.
-
-    Args:
-        options: The options of the command.
-        host: The ``host`` of the earlier run's recording or plan, which describes these settings.
-        subject: The recording or plan, as the beginning of a sentence.
-        is_own: Whether the recording or plan was made with the key of the user's store.
+    For a run of the user's own, the accounts file, plugins, scripts and simulators are those in ``host`` of its
+    recording or plan, unless the options name others. Of a file that was made elsewhere, they are a hint: the user is
+    asked before it is followed. The user's defaults come from ``[kosmolua.options]`` of the accounts file that is used.
 
     Raises:
         ConfigError: The file names other settings than the user's, and the user does not agree to use them. Or
@@ -117,12 +108,7 @@ def _agree(subject: str, named: Sequence[str]) -> None:
 
 
 def agree(said: str, question: str, *, hint: str) -> None:
-    """Ask the person at the terminal whether to go on in spite of something.
-
-    Args:
-        said: A sentence that says what stands in the way.
-        question: The question.
-        hint: What to do where nobody can be asked, or the answer is no.
+    """Ask the person at the terminal whether to go on in spite of something; ``hint`` says what to do if not.
 
     Raises:
         ConfigError: Nobody can be asked, or the answer is no.

@@ -21,12 +21,7 @@ MAX_ANSWER = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Remote:
-    """A server that is asked with a token.
-
-    Args:
-        url: The URL of the server.
-        token: The token of a tenant, or that of those who operate the server.
-        tenant: The name of the tenant that a request is about; None for the tenant of the token, or for all.
+    """A server that is asked with a token; a request is about ``tenant``, or the tenant of the token, or all.
 
     Raises:
         UsageError: The URL is not valid, or the token would travel unencrypted.
@@ -47,13 +42,7 @@ class Remote:
             raise UsageError(what, hint="name the server with https")
 
     def ask(self, method: str, *path: str, body: object = None, **query: str) -> Any:
-        """Send a request, and return the JSON of the answer.
-
-        Args:
-            method: The HTTP method.
-            path: The parts of the path below ``/api``.
-            body: The JSON of the request; None for none.
-            query: The parameters of the query.
+        """Send a request for a path below ``/api``, given in parts, and return the JSON of the answer.
 
         Raises:
             Unavailable: The server does not answer.

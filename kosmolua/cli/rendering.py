@@ -34,12 +34,7 @@ class _Page(Markdown):
 
 
 def draw_page(text: str, *, paged: bool) -> None:
-    """Draw a page of Markdown on the terminal.
-
-    Args:
-        text: The page.
-        paged: Whether to show the page in the user's pager if it is longer than the screen.
-    """
+    """Draw a page of Markdown on the terminal, or in the user's pager if it is ``paged`` and longer than the screen."""
     with standard.given_back():
         console = Console()
         console.width = min(console.width, MAX_PAGE_WIDTH)

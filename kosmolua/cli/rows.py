@@ -17,14 +17,10 @@ MAX_INPUTS = 1024**3
 
 
 def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any]]:
-    """Return the key and the content of each row of a file.
+    """Return key and content of each row of a ``.jsonl``, ``.csv`` or ``.json`` file, or of JSON lines for ``-``.
 
-    Args:
-        path: A ``.jsonl`` or ``.csv`` file, or a ``.json`` file with a list; ``-`` for JSON lines on standard input.
-        key: The name of the field that contains the key of a row. With None, the key is the row's number, counted
-            from 1.
-        header: The header of the script. The cells of a ``.csv`` file are converted to the types of the parameters
-            that the header declares, and empty cells are left out.
+    ``key`` names the field that contains the key of a row; None counts rows from 1. The cells of a ``.csv`` file get
+    the types of the parameters that the script's header declares, and empty cells are left out.
 
     Raises:
         UsageError: The file cannot be read or contains no list of rows, a row has no key, or two rows have the same

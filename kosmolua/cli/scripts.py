@@ -42,13 +42,7 @@ _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 
 
 def open_runtime(options: Options, approve: Approve | None = None, **given: Any) -> Runtime:
-    """Return a runtime for a command that runs scripts or makes calls.
-
-    Args:
-        options: The shared options of the command line.
-        approve: A function that asks a person about a call. It is used for runs that have no such function of their
-            own.
-        given: Other arguments for :class:`kosmolua.Runtime`.
+    """Return a runtime for a command that runs scripts or makes calls; ``approve`` asks a person about calls.
 
     Raises:
         ConfigError: A file cannot be read, or has an invalid key or value.
@@ -70,12 +64,7 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
 
 
 def open_to_list(options: Options, **given: Any) -> Runtime:
-    """Return a runtime for a command that only lists or checks integrations and accounts.
-
-    Args:
-        options: The shared options of the command line.
-        given: Other arguments for :class:`kosmolua.Runtime`.
-    """
+    """Return a runtime for a command that only lists or checks integrations and accounts."""
     return _open(options, journal=True, **given)
 
 
@@ -185,10 +174,6 @@ def _files_in(folder: str) -> list[str]:
 def read_file(path: str | Path, limit: int) -> bytes:
     """Return the script in a file. If it is too long, return only its beginning, a few bytes more than the limit.
 
-    Args:
-        path: The file, or ``-`` for standard input.
-        limit: The most bytes that a script may have.
-
     Raises:
         UsageError: The file cannot be read, or is not text.
     """
@@ -212,12 +197,7 @@ def _read(stream: BinaryIO, subject: str, limit: int) -> bytes:
 
 
 def run_script(script: ScriptArgument, options: Options, worker: WorkerProcess | None) -> int:
-    """Run the script of a ``run`` command line, show the outcome, and return the exit status.
-
-    Args:
-        script: The script.
-        options: The shared options of the command line.
-        worker: A sandbox that has already been started, or None to start one.
+    """Run the script of a ``run`` command line, in ``worker`` if there is one, and return the exit status.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -240,13 +220,8 @@ def perform(
 ) -> int:
     """Call a function that runs a script, show the outcome, and return the exit status.
 
-    Args:
-        work: A function that runs the script and returns the outcome.
-        options: The shared options of the command line.
-        name: The script's name in messages.
-        where: A function that returns a sentence about the recording of an outcome, or None to say nothing; by default
-            :func:`where_it_is` says where it is.
-        in_full: Whether all of the arguments is shown of calls about which a person has to decide.
+    ``name`` is the script's in messages. ``where`` returns a sentence about the recording of an outcome, or None; by
+    default it is :func:`where_it_is`. With ``in_full``, all arguments of calls are shown that a person decides about.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -286,13 +261,7 @@ def _list_calls(error: KosmoError, *, in_full: bool) -> None:
 
 
 def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
-    """Run a script and return its outcome. While the script runs, show its output and calls, and ask for approvals.
-
-    Args:
-        run: A function that runs the script. It gets callbacks as keyword arguments, see
-            :class:`kosmolua.runs.RunOptions`.
-        options: The shared options of the command line.
-    """
+    """Run a script with callbacks that show its output and calls and ask for approvals, and return its outcome."""
     write = {} if options.json else {"on_output": standard.write}
     if not (options.trace or standard.is_shown or sys.stderr.isatty()):
         return run(**write)
@@ -353,12 +322,7 @@ def _planned(plan: Plan, options: Options) -> Outcome:
 
 
 def input_of(options: Options, runtime: Runtime, script: ScriptArgument | None = None) -> object:
-    """Return the value of the global ``input`` of a script or of the REPL; None without the option ``--input``.
-
-    Args:
-        options: The shared options of the command line.
-        runtime: The runtime, which limits the size of the input.
-        script: The script; None for the REPL.
+    """Return the global ``input`` of a script or, without a script, of the REPL; None without ``--input``.
 
     Raises:
         UsageError: The input cannot be read, or standard input is both the script and its input.
@@ -376,13 +340,7 @@ def input_of(options: Options, runtime: Runtime, script: ScriptArgument | None =
 
 
 def where_it_is(path: str, *, can_go_on: bool, tenant: str | None = None) -> str:
-    """Return a sentence for the user with the commands that resume and replay a recorded run.
-
-    Args:
-        path: The file of the recording.
-        can_go_on: Whether the run can be resumed.
-        tenant: The tenant of ``kosmolua serve`` that the run belongs to; None if it belongs to the user.
-    """
+    """Return a sentence with the commands that resume, if that can be, and replay a recorded run."""
     folder, file = os.path.split(path)
     name = os.path.splitext(file)[0] if tenant or folder == recordings_folder() else path
     name += f" --tenant {tenant}" if tenant else ""

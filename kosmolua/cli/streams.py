@@ -54,10 +54,7 @@ class Standard:
 
     @property
     def answers(self) -> int | None:
-        """The file descriptor from which a person's answers are read, or None if there is no terminal.
-
-        This is standard input, or the controlling terminal of the program if standard input is a pipe or a file.
-        """
+        """The descriptor of the terminal where a person answers, even if standard input is a pipe, or None."""
         if self.is_typed:
             return self.input
         if self._terminal is None and _is_data(self.input):
@@ -93,10 +90,7 @@ class Standard:
 
     @contextmanager
     def reading(self, if_closed: str) -> Iterator[BinaryIO]:
-        """Return standard input as a binary stream, for a ``with`` block that reads it.
-
-        Args:
-            if_closed: What it means if standard input is closed, such as "there is no script to read".
+        """Yield standard input as a binary stream; ``if_closed`` is such as "there is no script to read".
 
         Raises:
             UsageError: Standard input is closed, or cannot be read.
@@ -110,12 +104,7 @@ class Standard:
 
     @contextmanager
     def opened(self, path: str | Path, subject: str, if_closed: str) -> Iterator[BinaryIO]:
-        """Open a file that the user named, for a ``with`` block that reads it. The name can stand for standard input.
-
-        Args:
-            path: The file. ``-`` is standard input, and so is ``/dev/stdin``, even after :meth:`set_apart`.
-            subject: What is read, for messages, such as ``The script a.lua``.
-            if_closed: What it means if standard input is closed, such as "there is no script to read".
+        """Yield a file that the user named, or standard input, as a binary stream; ``subject`` names it in messages.
 
         Raises:
             UsageError: The file cannot be read.

@@ -34,12 +34,7 @@ STORE, TENANT = "KOSMOLUA_STORE", "KOSMOLUA_TENANT"
 
 
 def granted(store: Store, runtime: Runtime) -> list[str]:
-    """Return patterns of the functions that a tenant's users have allowed permanently, on the server's web pages.
-
-    Args:
-        store: The tenant's store, which contains these permissions.
-        runtime: The runtime that knows the functions.
-    """
+    """Return patterns of the functions that a tenant's users have allowed permanently, on the server's web pages."""
     from kosmolua.serve.grants import Grants
 
     return Grants(lambda: store).patterns(runtime.catalog)
@@ -47,12 +42,9 @@ def granted(store: Store, runtime: Runtime) -> list[str]:
 
 @dataclass(frozen=True)
 class Kept:
-    """Says whose recordings a command uses, and where they are kept.
+    """Says whose recordings a command uses, and where they are kept: the tenant's, or the user's if there is none.
 
-    Args:
-        tenant: The tenant of ``kosmolua serve`` whose recordings are used; None for those of the user.
-        where: The folder or database where the server keeps the recordings; None for the one that the accounts file
-            names.
+    ``where`` is the folder or database of the server; None for the one that the accounts file names.
     """
 
     tenant: str | None = None
@@ -61,9 +53,6 @@ class Kept:
     @contextmanager
     def opened(self, accounts: str | None) -> Iterator[Store]:
         """Open, for the ``with`` block, the store with the recordings of the tenant or, without a tenant, of the user.
-
-        Args:
-            accounts: The accounts file that the command line names, or None.
 
         Raises:
             ConfigError: The store cannot be used, the accounts file cannot be read, or the tenant's name is invalid.
@@ -82,13 +71,7 @@ class Kept:
     def runtime(
         self, options: Options, store: Store, *, simulate: bool = False, approve: Approve | None = None
     ) -> Runtime:
-        """Return a runtime with the accounts, plugins, permissions and limits of the tenant.
-
-        Args:
-            options: The shared options of the command line. Limits and denied functions in them apply too.
-            store: The store of the tenant.
-            simulate: Whether calls are answered by simulators.
-            approve: A function that asks a person about a call that needs an approval, if nobody has decided yet.
+        """Return a runtime with the accounts, plugins, permissions and limits of the tenant, and those of the options.
 
         Raises:
             ConfigError: A file cannot be read, or has an invalid key or value.

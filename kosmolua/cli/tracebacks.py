@@ -12,8 +12,7 @@ from kosmolua.escaping import harmless
 class Tracebacks(logging.Handler):
     """A logging handler that writes the tracebacks that :func:`kosmolua.errors.log_traceback` logs.
 
-    It registers itself when it is created. The attribute ``redact`` is a function that masks secrets in a text. Set it
-    as soon as there is a runtime, since the runtime knows the secrets.
+    It registers itself. ``redact`` masks secrets in a text: set it as soon as there is a runtime, which knows them.
     """
 
     def __init__(self) -> None:

@@ -9,14 +9,10 @@ from kosmolua.schema.types import List, Type, Union
 
 
 def value_of(name: str, kind: Type, texts: Sequence[str]) -> object:
-    """Return the value of an argument that occurs once or more on the command line.
+    """Return the value of an argument that occurs once or more, converted to its declared type.
 
-    If the type is a list, each text is an item of the list, except for a single text that is a whole list in JSON.
-
-    Args:
-        name: The name of the argument, for messages.
-        kind: The declared type. A text that cannot be converted stays a text: the call or the run refuses it later.
-        texts: The text of each occurrence of the argument, without the name and the equals sign.
+    If the type is a list, each text is an item of it, except for a single text that is a whole list in JSON. A text
+    that cannot be converted stays a text: the call or the run refuses it later.
 
     Raises:
         UsageError: The argument occurs several times, but is not a list.

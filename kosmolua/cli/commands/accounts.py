@@ -54,11 +54,7 @@ def command(context: click.Context, options: Options) -> None:
 
 
 def show_permissions(entries: list[dict[str, object]]) -> None:
-    """Show accounts and their permissions as a table. On a terminal, at most :data:`MAX_SHOWN` accounts are shown.
-
-    Args:
-        entries: The accounts, as :func:`permissions_of` returns them.
-    """
+    """Show what :func:`permissions_of` returns as a table, on a terminal at most :data:`MAX_SHOWN` accounts."""
     shown = entries[:MAX_SHOWN] if console.on_terminal() else entries
     console.table(
         "Accounts", [*COLUMNS], [[_cell(entry[name]) for name in COLUMNS] for entry in shown], has_header=True
@@ -68,11 +64,9 @@ def show_permissions(entries: list[dict[str, object]]) -> None:
 
 
 def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
-    """Return a dict for each account, with its integration, its name and its permissions.
+    """Return integration, name and permissions of each account, by effect and, in ``functions``, for single functions.
 
-    The keys are ``integration`` and ``account``; ``read``, ``write`` and ``destroy`` with the permission for each
-    effect; and ``functions`` with the permissions for single functions. If an integration cannot be loaded, a warning
-    is written and its accounts are left out.
+    If an integration cannot be loaded, a warning is written and its accounts are left out.
     """
     catalog = runtime.catalog
     return [entry for each in catalog.loadable(_warn_of) for entry in catalog.permissions(each.name)]
@@ -97,10 +91,7 @@ def example(names: tuple[str, ...], options: Options) -> None:
     catalog = open_to_list(options).catalog
     stanzas = [stanza(catalog.integration(name)) for name in names]
     text = "\n".join(stanzas) if names else example_file(catalog.loadable(_warn_of)).rstrip()
-    if options.json:
-        console.as_json({"text": text})
-    else:
-        console.line(text)
+    console.answer({"text": text}, lambda: console.line(text), in_json=options.json)
 
 
 @command.command("check")
@@ -152,10 +143,8 @@ def login(name: str, device: bool, client: bool, options: Options) -> None:
     with open_to_list(options) as runtime:
         section, kept = logins.log_in(runtime, name, by_device=device, as_client=client)
         state = runtime.accounts.login_state(*logins.find(runtime, name))
-    if options.json:
-        console.as_json({"account": section, "state": state})
-    else:
-        console.complain(f"{section} is {state}; the token is in {kept}")
+    said = f"{section} is {state}; the token is in {kept}"
+    console.answer({"account": section, "state": state}, lambda: console.complain(said), in_json=options.json)
 
 
 @command.command("logout")
@@ -167,11 +156,9 @@ def logout(name: str, options: Options) -> None:
 
     with open_to_list(options) as runtime:
         section, is_revoked = logins.log_out(runtime, name)
-    if options.json:
-        console.as_json({"account": section, "revoked": is_revoked})
-    else:
-        more = "" if is_revoked else "; the service has no way to revoke its token, or did not answer"
-        console.complain(f"{section} is logged out{more}")
+    more = "" if is_revoked else "; the service has no way to revoke its token, or did not answer"
+    said = f"{section} is logged out{more}"
+    console.answer({"account": section, "revoked": is_revoked}, lambda: console.complain(said), in_json=options.json)
 
 
 def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any]:

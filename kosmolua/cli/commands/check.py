@@ -43,10 +43,7 @@ def command(files: tuple[str, ...], options: Options) -> int:
     with open_to_list(options) as runtime:
         checker = runtime.checker(is_complete=False)
         reports = {_shown(file): _report_on(_source_of(file, runtime), checker, runtime) for file in files}
-    if options.json:
-        console.as_json(_as_json(reports))
-    else:
-        _show(reports)
+    console.answer(_as_json(reports), lambda: _show(reports), in_json=options.json)
     return 1 if any(report.errors for report in reports.values()) else 0
 
 

@@ -54,10 +54,7 @@ def command(
 
 def _read(docs: Library, page: str | None, detail: str, budget: int | None, options: Options) -> None:
     text = docs.list() if page is None else docs.read(page, detail=detail, budget=budget)
-    if options.json:
-        console.as_json({"page": page, "text": text})
-    else:
-        console.markdown(text, paged=True)
+    console.answer({"page": page, "text": text}, lambda: console.markdown(text, paged=True), in_json=options.json)
 
 
 def _search(docs: Library, query: str, limit: int, options: Options) -> None:

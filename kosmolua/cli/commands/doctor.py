@@ -79,13 +79,7 @@ class Diagnosis(NamedTuple):
 
     @classmethod
     def of(cls, subject: str, error: KosmoError, command: str) -> Diagnosis:
-        """Return the finding for a check that ended with an error.
-
-        Args:
-            subject: What was checked.
-            error: The error.
-            command: The command that corrects the problem, or another remedy.
-        """
+        """Return the finding for a check that ended with an error, with the command that corrects it."""
         return cls(subject, "error", str(error), command, status_of(error))
 
 

@@ -104,10 +104,8 @@ def update(name: str, source: str, yes: bool, options: Options) -> int:
     A function keeps its name, even if the new document gives its operation another name.
     """
     changes = importing.update(_folder_of(name), standard_document, source)
-    if options.json:
-        console.as_json({"added": changes.added, "gone": changes.gone, "changed": changes.changed})
-    else:
-        console.line("\n".join(changes.lines()))
+    told = {"added": changes.added, "gone": changes.gone, "changed": changes.changed}
+    console.answer(told, lambda: console.line("\n".join(changes.lines())), in_json=options.json)
     if not yes and changes and not (console.can_ask() and console.agrees("Write it?")):
         console.complain("nothing was written (--yes writes it)")
         return 1
@@ -131,7 +129,7 @@ def integrations_folder() -> Path:
 
 
 def standard_document() -> bytes:
-    """Return the OpenAPI document on standard input. If it is too large, return only one byte more than the limit.
+    """Return the OpenAPI document on standard input, or only one byte more than the limit of a larger one.
 
     Raises:
         UsageError: Standard input is closed, or cannot be read.

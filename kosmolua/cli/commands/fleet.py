@@ -102,13 +102,7 @@ def command(options: Options, **given: Any) -> int:
 
 
 class _Report:
-    """Runs a script over the inputs of one ``kosmolua fleet`` command, and reports progress and results.
-
-    Args:
-        script: The script.
-        runtime: The runtime that runs the script.
-        given: The values of the options that only this command has, and of the shared option ``no_check``.
-    """
+    """Runs a script over the inputs of one ``kosmolua fleet`` command, and reports progress and results."""
 
     def __init__(self, script: FleetScript, runtime: Runtime, given: dict[str, Any]) -> None:
         self._script = script

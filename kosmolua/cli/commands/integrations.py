@@ -62,9 +62,10 @@ def command(context: click.Context, options: Options) -> None:
         return
     with open_to_list(options) as runtime:
         entries = [_describe(runtime, name) for name in runtime.catalog.names() if name not in FLAT]
-    if options.json:
-        console.as_json(entries)
-        return
+    console.answer(entries, lambda: _list(entries), in_json=options.json)
+
+
+def _list(entries: list[dict[str, object]]) -> None:
     rows = [[str(entry["name"]), str(entry["place"]), _summary(entry), _origin(entry)] for entry in entries]
     console.table("Integrations", ["name", "from", "what", "origin"], rows)
 
@@ -169,11 +170,7 @@ def _from_document(
     header: str | None,
     parameter: str | None,
 ) -> tuple[Draft, Start]:
-    """Return what to write into a new plugin that extends an OpenAPI document.
-
-    This is the plan (the plugin's name, the service's URL, the credentials), and the start: the document with the
-    functions to write in Python.
-    """
+    """Return the plan of a plugin that extends an OpenAPI document, and what it starts with."""
     from kosmolua.authoring.curated import curate
     from kosmolua.openapi import importing
 
@@ -190,10 +187,9 @@ def _from_document(
 
 
 def _say_what_was_written(plan: Draft, files: Sequence[Path], script: str, options: Options) -> None:
-    if options.json:
-        console.as_json([str(file) for file in files])
-    else:
-        console.line("\n".join([*map(str, files), "", *_next_steps(plan, files[0].parent, script)]))
+    written = [str(file) for file in files]
+    text = "\n".join([*written, "", *_next_steps(plan, files[0].parent, script)])
+    console.answer(written, lambda: console.line(text), in_json=options.json)
 
 
 def _ask(question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
@@ -235,12 +231,8 @@ def check(target: str, options: Options) -> int:
     written = lint.check(plugin) if plugin.integration.functions.own else []
     found = [*written, *_in_document(plugin)]
     findings = [replace(finding, place=_relative(finding.place)) for finding in found]
-    if options.json:
-        console.as_json([asdict(finding) for finding in findings])
-    elif findings:
-        console.line("\n".join(map(str, findings)))
-    else:
-        console.line(f"{plugin.integration.name}: nothing to correct")
+    said = "\n".join(map(str, findings)) or f"{plugin.integration.name}: nothing to correct"
+    console.answer([asdict(finding) for finding in findings], lambda: console.line(said), in_json=options.json)
     return 0 if all(finding.note for finding in findings) else 1
 
 

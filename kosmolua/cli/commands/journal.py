@@ -90,10 +90,7 @@ def command(
 
 
 def read_journal(file: str | None) -> list[Entry]:
-    """Return the records of a journal, the oldest first.
-
-    Args:
-        file: The path of the journal, ``-`` for standard input, or None for the journal in the user's state folder.
+    """Return the records of a journal, the oldest first; for None, of that in the user's state folder.
 
     Raises:
         UsageError: The journal does not exist yet or cannot be read.
@@ -214,9 +211,5 @@ def _total(path: str, account: str, entries: list[Entry]) -> Entry:
 
 
 def _show_totals(totals: list[Entry], *, as_json: bool) -> None:
-    if as_json:
-        console.as_json(totals)
-    else:
-        console.table(
-            "Totals", [*TOTALS], [[_cell(total[name]) for name in TOTALS] for total in totals], has_header=True
-        )
+    rows = [[_cell(total[name]) for name in TOTALS] for total in totals]
+    console.answer(totals, lambda: console.table("Totals", [*TOTALS], rows, has_header=True), in_json=as_json)

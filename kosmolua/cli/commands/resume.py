@@ -23,11 +23,7 @@ from kosmolua.stores.store import Store
 
 
 class Resume(Command):
-    """The command ``resume``.
-
-    ``--approve`` and ``--deny`` apply to all waiting calls if no numbers of calls follow them. ``--deny PATTERN`` is a
-    different option: see :func:`_with_numbers`.
-    """
+    """The command ``resume``. ``--approve`` and ``--deny`` apply to all waiting calls if no numbers follow them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line, after :func:`_with_numbers` has added ``all`` where numbers of calls are left out."""

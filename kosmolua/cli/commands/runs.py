@@ -150,10 +150,8 @@ def prune(keep: str | None, kept: Kept, options: Options) -> None:
             with kept.runtime(options, store) if kept.tenant else open_to_list(options) as runtime:
                 seconds = runtime.recordings.keep
         removed = store.prune(seconds)
-    if options.json:
-        console.as_json({"removed": removed})
-    else:
-        console.line(f"removed {removed} {'recording' if removed == 1 else 'recordings'}")
+    said = f"removed {removed} {'recording' if removed == 1 else 'recordings'}"
+    console.answer({"removed": removed}, lambda: console.line(said), in_json=options.json)
 
 
 def _newest(store: Store) -> str:

@@ -114,8 +114,7 @@ def _check(accounts: str | None, common: Common) -> int:
 def _accounts(options: Options) -> str | None:
     """Return the path of the accounts file; None if there is none.
 
-    A server that only simulates uses a file that the user has named, but not the one in the config folder: that file's
-    tenants are real ones, with tokens.
+    A server that only simulates does not use the one in the config folder, whose tenants are real ones, with tokens.
     """
     if options.simulate and not (options.accounts or os.environ.get(ACCOUNTS_VARIABLE)):
         return None

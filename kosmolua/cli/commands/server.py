@@ -98,10 +98,7 @@ def runs(remote: Remote, *, in_json: bool, status: str | None, limit: int | None
 def cancel(remote: Remote, *, in_json: bool, run: str) -> None:
     """End the script of a RUN within seconds, at whichever server it runs. Its client is told."""
     answer = remote.ask("POST", "runs", run, "cancel")
-    if in_json:
-        console.as_json(answer)
-    else:
-        console.complain(f"the run {run} is being cancelled")
+    console.answer(answer, lambda: console.complain(f"the run {run} is being cancelled"), in_json=in_json)
 
 
 @command.command("drain")

@@ -114,10 +114,9 @@ def add(
         tools = len(_card(runtime, name)["tools"])
     _ask(f"Add {name} to {file}?", yes=yes)
     _keep(file, name, table)
-    if options.json:
-        console.as_json({"name": name, "tools": tools, "file": str(file)})
-    else:
-        console.complain(f"added [{SERVERS}.{name}] to {file}; a script calls app.{SERVERS}.{name}")
+    said = f"added [{SERVERS}.{name}] to {file}; a script calls app.{SERVERS}.{name}"
+    told = {"name": name, "tools": tools, "file": str(file)}
+    console.answer(told, lambda: console.complain(said), in_json=options.json)
 
 
 @command.command("check")
@@ -157,10 +156,8 @@ def remove(name: str, options: Options) -> None:
         file = runtime.catalog.accounts_path
     if not remove_section(file, (SERVERS, name)):
         raise UsageError(f"{file} has no section [{SERVERS}.{name}]", hint="kosmolua servers lists the servers")
-    if options.json:
-        console.as_json({"name": name, "file": str(file)})
-    else:
-        console.complain(f"removed [{SERVERS}.{name}] from {file}")
+    said = f"removed [{SERVERS}.{name}] from {file}"
+    console.answer({"name": name, "file": str(file)}, lambda: console.complain(said), in_json=options.json)
 
 
 @command.command("import")
@@ -194,10 +191,9 @@ def import_(client: str, file: Path, yes: bool, options: Options) -> None:
         _ask(f"Add {len(usable)} to {accounts}?", yes=yes)
     for name, table in usable.items():
         _keep(accounts, name, table)
-    if options.json:
-        console.as_json([{"name": name, "reached": reached(table)} for name, table in usable.items()])
-    else:
-        console.complain(f"added {len(usable)} to {accounts}; 'kosmolua servers check' starts them")
+    told = [{"name": name, "reached": reached(table)} for name, table in usable.items()]
+    said = f"added {len(usable)} to {accounts}; 'kosmolua servers check' starts them"
+    console.answer(told, lambda: console.complain(said), in_json=options.json)
 
 
 def _card(runtime: Runtime, name: str) -> dict[str, Any]:
@@ -218,7 +214,8 @@ def _ask(question: str, *, yes: bool) -> None:
         return
     if not console.can_ask():
         raise UsageError(f"{question} There is no terminal to ask on: pass --yes to confirm")
-    console.confirm(question)
+    if not console.agrees(question):
+        raise click.Abort
 
 
 def _keep(file: Path, name: str, table: Table) -> None:

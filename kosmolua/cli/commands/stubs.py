@@ -25,7 +25,4 @@ def command(folder: Path, options: Options) -> None:
     from kosmolua.authoring.stubs import write_stubs
 
     written = [str(path) for path in write_stubs(open_to_list(options).catalog, folder)]
-    if options.json:
-        console.as_json(written)
-    else:
-        console.line("\n".join(written))
+    console.answer(written, lambda: console.line("\n".join(written)), in_json=options.json)

@@ -27,13 +27,9 @@ class Quit(Exception):
 
 
 class ReplCommand(NamedTuple):
-    """A command of the REPL.
+    """A command of the REPL: what its help says, and the function that runs it with its argument, or an empty string.
 
-    Args:
-        argument: The placeholder of the command's argument in the help; empty if the command takes none.
-        about: What the command does, for the help.
-        work: A function that runs the command. It gets the argument, or an empty string if there is none.
-        shows: Whether the command shows text for people. Such a command is refused with ``--json``.
+    One that ``shows`` text for people is refused with ``--json``.
     """
 
     argument: str
@@ -45,14 +41,9 @@ class ReplCommand(NamedTuple):
 class Commands:
     """Finds and runs the commands of a REPL.
 
-    Args:
-        runtime: The runtime of the session.
-        load: A function that runs the file at a path as a chunk of the session.
-        record: A function that begins to record the session, in a file or, for None, in a new one. If the session is
-            being recorded and the argument is None, it ends the recording instead.
-        reset: A function that begins a new session.
-        calls: A function that returns the calls of the session, in the form of :attr:`kosmolua.runs.Outcome.calls`.
-        for_people: Whether commands can show text for people; False with ``--json``.
+    ``load`` runs a file as a chunk. ``record`` begins to record the session in a file, or, for None, in a new one, or
+    ends that. ``reset`` begins a new session, and ``calls`` returns the calls of it. Without ``for_people``, commands
+    cannot show text.
     """
 
     def __init__(
@@ -158,10 +149,7 @@ def _cell(value: object) -> str:
 
 
 def files_that_begin_with(text: str) -> Iterator[str]:
-    """Yield paths that may complete a text: those of all files and folders in the folder that the text names.
-
-    The path of a folder ends with a slash. The caller selects the paths that begin with the text.
-    """
+    """Yield the paths in the folder that a text names, those of folders with a slash at the end. The caller selects."""
     folder = text[: text.rfind("/") + 1]
     try:
         entries = sorted(Path(expanded(folder or ".")).iterdir())

@@ -27,13 +27,7 @@ _ASSIGNS = re.compile(r"\s*(\w+)\s*=\s*(.*)$", re.DOTALL)
 
 
 class Candidate(NamedTuple):
-    """A completion that is offered for the text before the cursor.
-
-    Args:
-        text: The text to insert.
-        start: Where the replaced text begins, relative to the cursor: -3 to replace the last three characters.
-        about: A short description of the completion.
-    """
+    """A completion for the text before the cursor. ``start`` is -3 if it replaces the last three characters."""
 
     text: str
     start: int
@@ -43,12 +37,8 @@ class Candidate(NamedTuple):
 class Candidates:
     """Finds completions for the text before the cursor.
 
-    Args:
-        catalog: The integrations under ``app``.
-        names: A function that gets a Lua expression for a table of the session and returns the names in the table. The
-            result is kept until :meth:`forget` is called.
-        commands: The commands of the REPL, such as ``:help``, each with a description.
-        files: A function that gets a text and returns paths that may complete it.
+    ``names`` returns the names in the table that a Lua expression means, kept until :meth:`forget`. ``files`` returns
+    paths that may complete a text.
     """
 
     def __init__(
@@ -139,7 +129,7 @@ class Candidates:
         functions = completion.offered_functions(self._catalog, integration)
         if len(parts) == 3:
             return functions
-        return functions | {"default": "account"} | completion.offered_accounts(self._catalog, integration)
+        return functions | dict.fromkeys(["default", *self._catalog.accounts(integration)], "account")
 
     # Arguments
 

@@ -44,12 +44,7 @@ REMARKS = {
 
 
 def show_answer(answer: ChunkResult, name: str = CHUNK) -> None:
-    """Show the result of a chunk: values on standard output, and errors and remarks on standard error.
-
-    Args:
-        answer: The result.
-        name: The chunk's name in messages.
-    """
+    """Show the result of a chunk: values on standard output, and errors and remarks on standard error."""
     error = answer.outcome.error
     if error and answer.outcome.exit is None:
         console.complain_of(error, name.removeprefix("="))
@@ -84,13 +79,7 @@ UNDER_APP = re.compile(rf"{APP}(\.\w+)*")
 
 
 class Conversation:
-    """The read-eval-print loop of one session.
-
-    Args:
-        runtime: The runtime of the session.
-        session: The session, which runs the chunks one after another with the same globals.
-        options: The shared options of the command line.
-    """
+    """The read-eval-print loop of one session, which runs the chunks one after another with the same globals."""
 
     def __init__(self, runtime: Runtime, session: Session, options: Options) -> None:
         self._runtime = runtime
@@ -151,11 +140,7 @@ class Conversation:
         try:
             self._commands.do(line)
         except KosmoError as error:
-            self._note(error)
-            if self._options.json:
-                self._show_json(Outcome([], "", error, []), "kept")
-            else:
-                console.complain_of(error)
+            self._refuse(error)
 
     def _show_json(self, outcome: Outcome, state: State) -> None:
         console.as_json({**outcome.to_json(), "state": state}, indent=None)
@@ -166,7 +151,7 @@ class Conversation:
     def _evaluate(self, source: str, name: str | None = None) -> None:
         report = self._checked(source)
         if report and (refusal := report.refusal()):
-            self._refuse(refusal, name or CHUNK)
+            self._refuse(refusal, (name or CHUNK).removeprefix("="))
             return
         answer = self._run(source, name, [f"{each.place}: {each.advice}" for each in report.findings] if report else [])
         after = report.session if report else {}
@@ -192,12 +177,12 @@ class Conversation:
             return None  # the first call will report it
         return report if report.is_lua else None  # Lua itself reports other mistakes
 
-    def _refuse(self, error: KosmoError, name: str) -> None:
+    def _refuse(self, error: KosmoError, script: str | None = None) -> None:
         self._note(error)
         if self._options.json:
             self._show_json(Outcome([], "", error, []), "kept")
         else:
-            console.complain_of(error, name.removeprefix("="))
+            console.complain_of(error, script)
 
     def _run(self, source: str, name: str | None, warnings: Sequence[str]) -> ChunkResult:
         with watching(trace=self._options.trace, approver=self._approver) as watched:

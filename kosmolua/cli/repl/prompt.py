@@ -31,13 +31,7 @@ _OPENS = re.compile(r"(\b(then|do|else|repeat|function\b.*\))|[{(])\s*$")
 
 
 class Prompt:
-    """Reads chunks of Lua at a terminal.
-
-    Args:
-        candidates: Finds completions.
-        is_whole: A function that returns True if a chunk is complete, and False if more lines must follow.
-        history: The file that keeps the chunks of this and earlier sessions.
-    """
+    """Reads chunks of Lua at a terminal, and keeps them in the file ``history``."""
 
     is_typed = True
 
@@ -120,11 +114,7 @@ def indent_after(line: str) -> str:
 
 
 def surplus_indent(lines: Sequence[str]) -> int:
-    """Return how many spaces to remove from the beginning of the last line.
-
-    If the line closes a block, as ``end`` does, but is still indented like the inside of the block, this is one level
-    of indentation. Otherwise it is 0.
-    """
+    """Return how many spaces to remove from the last line: it closes a block, and is indented like its inside."""
     if len(lines) < 2 or not _CLOSES.match(lines[-1]):
         return 0
     begun = indent_after(lines[-2])

@@ -20,10 +20,7 @@ DELIMITERS = " \t\n`~!@#$%^&*()-=+[{]}\\|;'\",<>/?"
 
 
 class ChunkReader(Protocol):
-    """A source of chunks for the REPL.
-
-    ``is_typed`` is True if a person types the chunks at a terminal. Ctrl-C then ends only the current chunk.
-    """
+    """A source of chunks for the REPL. If a person types them (``is_typed``), Ctrl-C ends only the current chunk."""
 
     is_typed: bool
 
@@ -32,13 +29,7 @@ class ChunkReader(Protocol):
 
 
 class LineReader:
-    """Reads lines and joins them to complete chunks.
-
-    Args:
-        next_line: A function that gets the prompt to show, and returns the next line with its newline, or an empty
-            string at the end of input.
-        is_whole: A function that returns True if a chunk is complete, and False if more lines must follow.
-    """
+    """Reads lines and joins them to complete chunks; ``next_line`` gets the prompt, and returns "" at the end."""
 
     is_typed = False
 
@@ -92,12 +83,7 @@ def _typed_line(prompt: str) -> str:
 def open_readline(candidates: Candidates, history: Path) -> Callable[[], None]:
     """Turn on completion and history for :class:`TypedLines`, if Python has the module readline.
 
-    Args:
-        candidates: Finds completions.
-        history: The file from which the history is read.
-
-    Returns:
-        A function that writes the history to the file. Call it when the REPL ends.
+    Return a function that writes the history to its file. Call it when the REPL ends.
     """
     try:
         import readline
@@ -131,9 +117,5 @@ def _complete_with(readline: ModuleType, candidates: Candidates) -> None:
 
 
 def _replacements(candidates: Candidates, text: str, word: str) -> list[str]:
-    """Return the texts that can replace a word at the end of a text.
-
-    readline replaces whole words, but a candidate may replace only the last part of a word. The first part of the word
-    is then put before the candidate.
-    """
+    """Return the texts that can replace a word; a candidate may replace only the last part of it."""
     return [word[: len(word) + each.start] + each.text for each in candidates.of(text)]
