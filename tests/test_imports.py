@@ -85,3 +85,14 @@ def test_accounts_are_read_by_tomli_alone(environment: dict[str, str], hello: Pa
 def test_commands_in_a_pipe_need_no_terminal(environment: dict[str, str], words: tuple[str, ...]) -> None:
     """What is not printed on a terminal is not drawn by rich."""
     assert imported(environment, *words) & {"rich", "requests", "prompt_toolkit", "mcp", "asyncio"} == set()
+
+
+def test_a_server_refuses_wrong_settings_before_it_imports_what_it_serves_with(
+    environment: dict[str, str], write: Write
+) -> None:
+    """The libraries of the protocol alone take a second."""
+    wrong = write("accounts.toml", '[tenants.acme]\ntokn = "x"')
+    command = [sys.executable, "-X", "importtime", "-m", "kosmolua", "serve", "--accounts", str(wrong)]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stderr
+    assert "unknown key 'tokn'" in said
+    assert not any(line.rpartition("|")[2].strip() in {"mcp", "pydantic"} for line in said.splitlines())

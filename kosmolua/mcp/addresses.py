@@ -8,6 +8,7 @@ import socket
 import stat
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from kosmolua.errors import ConfigError, UsageError
@@ -52,6 +53,11 @@ class SocketAddress:
         """The URL that clients connect to."""
         return f"http://{self}{PATH}"
 
+    @property
+    def is_loopback(self) -> bool:
+        """True if only this host can connect."""
+        return ip_address(self.ip).is_loopback
+
     def listen(self) -> tuple[Listener, SocketAddress]:
         """Return a listening socket, and the address with its actual port.
 
@@ -78,6 +84,7 @@ class UnixAddress:
     """A Unix socket, at the path of its file. Only programs of the same user can connect to it."""
 
     path: str
+    is_loopback = True
 
     def __post_init__(self) -> None:
         if not self.path:

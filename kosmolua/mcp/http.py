@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import re
 import signal
 import socket
 from collections.abc import Callable, Collection, Mapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
@@ -19,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kosmolua.mcp.addresses import PATH, SocketAddress, UnixAddress
 from kosmolua.mcp.clients import Clients, find_token
 from kosmolua.mcp.connections import Connection
+from kosmolua.mcp.hosts import is_loopback_name, is_own_host
 from kosmolua.mcp.server import Handlers
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ SHUTDOWN_TIMEOUT = 2
 SESSION_TIMEOUT = 600.0
 """Seconds after which the session of a client ends if the client has no connection."""
 MAX_SESSIONS = 500
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{0,5})?", re.ASCII)
 
 
 class Guard:
@@ -74,43 +71,6 @@ def bearer(headers: Headers) -> bytes:
     """Return the bearer token of a request, or empty bytes."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
-
-
-def is_loopback_name(host: str) -> bool:
-    """Return True if a Host header is ``localhost`` or a loopback address."""
-    try:
-        name = _name_in(host)
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def is_own_host(headers: Headers, names: Collection[str]) -> bool:
-    """Return True if the only Host header is an IP address, ``localhost`` or one of ``names`` (in lower case)."""
-    try:
-        (host,) = headers.getlist("host")
-        name = _name_in(host)
-        if name == "localhost" or name in names:
-            return True
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _name_in(host: str) -> str:
-    """Return the name or address in a Host header, in lower case; empty if the header is malformed (RFC 9110, 7.2)."""
-    found = _HOST.fullmatch(host)
-    return (found[1] or found[2]).lower() if found else ""
-
-
-def host_names(listen: str) -> tuple[str, ...]:
-    """Return the host of an address as a tuple, empty for an IP address."""
-    try:
-        host = urlsplit(f"//{listen}").hostname
-    except ValueError:
-        host = None
-    return (host,) if host else ()
 
 
 def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:

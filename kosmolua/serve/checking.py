@@ -13,8 +13,7 @@ from kosmolua.serve import settings as files
 from kosmolua.serve.held import Held
 from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import STANZA, Settings
-from kosmolua.serve.tenant_runtime import Common, TenantRuntime
-from kosmolua.serve.tenants import refuse_same_tokens
+from kosmolua.serve.tenant_runtime import Common, TenantRuntime, refuse_same_tokens
 from kosmolua.stores.store import Stores
 
 

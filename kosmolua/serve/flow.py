@@ -16,7 +16,7 @@ from kosmolua.concurrency import Passage
 from kosmolua.errors import Busy, Unavailable
 from kosmolua.limits import MIB
 from kosmolua.mcp.clients import SESSION
-from kosmolua.mcp.http import is_own_host
+from kosmolua.mcp.hosts import is_own_host
 from kosmolua.memory import COPIES, SMALL
 
 FIRST_BYTES = 5.0

@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from tempfile import TemporaryDirectory
 from types import FrameType
 
@@ -21,7 +20,8 @@ from kosmolua.broker.journal import Journal
 from kosmolua.errors import ConfigError
 from kosmolua.mcp.addresses import SocketAddress, UnixAddress
 from kosmolua.mcp.connections import Listener
-from kosmolua.mcp.http import configured, host_names
+from kosmolua.mcp.hosts import host_names
+from kosmolua.mcp.http import configured
 from kosmolua.memory import bound_arenas
 from kosmolua.serve import settings as files
 from kosmolua.serve.app import ServerState, application
@@ -29,7 +29,7 @@ from kosmolua.serve.log import Log, RunLog, open_audit
 from kosmolua.serve.metrics import Metrics
 from kosmolua.serve.otlp import Collector, logs_endpoint
 from kosmolua.serve.processes import ProcessGroup
-from kosmolua.serve.settings import STANZA, Settings
+from kosmolua.serve.settings import Settings
 from kosmolua.serve.siblings import Family, Siblings, id_prefix
 from kosmolua.serve.syslog import Syslog
 from kosmolua.serve.tenant_runtime import Common
@@ -74,14 +74,12 @@ def serve(plan: ServerOptions) -> None:
     the accounts file again, and reopens the log, the audit log and the journals.
 
     Raises:
-        ConfigError: There is no tenant, a tenant cannot be opened, or the server cannot listen on the address.
+        ConfigError: A tenant cannot be opened, or the server cannot listen on the address.
     """
     bound_arenas()
     sys.setswitchinterval(SWITCH_INTERVAL)
     address = SocketAddress.read(plan.listen)
     settings = files.read(plan.accounts)
-    if not settings.tenants and not (plan.common.simulate and _is_loopback(address)):
-        raise ConfigError("No tenant is served", hint=STANZA)
     listener, bound = address.listen()
     with listener:
         if plan.processes == 1:
@@ -215,7 +213,3 @@ class HttpServer(uvicorn.Server):
             self._state.log.note("reload failed", error=str(error))
             return
         self._state.log.note("reloaded", tenants=[tenant.name for tenant in tenants])
-
-
-def _is_loopback(address: SocketAddress | UnixAddress) -> bool:
-    return isinstance(address, UnixAddress) or ip_address(address.ip).is_loopback

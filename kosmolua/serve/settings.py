@@ -16,7 +16,7 @@ from kosmolua.accounts.sources import check_secret
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.folders import expanded
 from kosmolua.limits import DURATION, MIB, SIZE
-from kosmolua.mcp.http import is_loopback_name
+from kosmolua.mcp.hosts import is_loopback_name
 from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, must_be
 from kosmolua.schema.names import SERVERS

@@ -11,6 +11,7 @@ from typing import Any
 from kosmolua.broker.tenancy import Tenancy
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.concurrency import lazy
+from kosmolua.errors import ConfigError
 from kosmolua.folders import tenant_folder
 from kosmolua.processes.pool import MAX_QUEUE
 from kosmolua.processes.readers import Readers
@@ -139,6 +140,17 @@ class TenantRuntime:
 
     def _warn(self, sentence: str) -> None:
         self._common.warn(f"{self.settings.name}: {sentence}")
+
+
+def refuse_same_tokens(opened: Sequence[TenantRuntime]) -> None:
+    """Raise a ConfigError if two tenants have the same token."""
+    for place, one in enumerate(opened):
+        for other in opened[place + 1 :]:
+            if one.tokens.overlap(other.tokens):
+                raise ConfigError(
+                    f"The tenants {one.settings.name} and {other.settings.name} have the same token",
+                    hint="give each tenant a different token",
+                )
 
 
 def open_runtime(

@@ -38,7 +38,7 @@ from kosmolua.serve.runs import Observer, Running
 from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.signed_in import SignedIn
-from kosmolua.serve.tenant_runtime import Common, TenantRuntime
+from kosmolua.serve.tenant_runtime import Common, TenantRuntime, refuse_same_tokens
 from kosmolua.serve.tokens import TenantTokens, may_be_signed
 
 OPEN_TENANT = "simulated"
@@ -513,17 +513,6 @@ class Tenants:
             raise
         _warn_of_shared_accounts(opened, self._common.warn)
         return settings, opened
-
-
-def refuse_same_tokens(opened: Sequence[TenantRuntime]) -> None:
-    """Raise a ConfigError if two tenants have the same token."""
-    for place, one in enumerate(opened):
-        for other in opened[place + 1 :]:
-            if one.tokens.overlap(other.tokens):
-                raise ConfigError(
-                    f"The tenants {one.settings.name} and {other.settings.name} have the same token",
-                    hint="give each tenant a different token",
-                )
 
 
 def _warn_of_shared_accounts(opened: Sequence[TenantRuntime], warn: Callable[[str], None]) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import jwt
 
 from kosmolua.errors import ConfigError
-from kosmolua.mcp.http import is_loopback_name
+from kosmolua.mcp.hosts import is_loopback_name
 from kosmolua.secret import Secret
 from kosmolua.serve.settings import Issuer
 

@@ -77,9 +77,10 @@ def command(address: str | None, workers: int, options: Options) -> None:
         else:
             from kosmolua.mcp import http
             from kosmolua.mcp.addresses import SocketAddress
+            from kosmolua.mcp.hosts import host_names
 
             _collect_from_here()
-            names, where = http.host_names(address), SocketAddress.read(address)
+            names, where = host_names(address), SocketAddress.read(address)
             http.serve(handlers, where, environ=os.environ, announce=console.complain, names=names)
 
 

@@ -88,17 +88,28 @@ def command(address: str, drain: float, processes: int, only_checks: bool, optio
     if processes > 1 and not hasattr(os, "fork"):
         raise UsageError("On this system, several processes cannot serve one address", hint="leave out --processes")
     standard.set_apart()
+    common = replace(common_options(options), processes=processes)
+    accounts = _accounts(options)
+    if only_checks:
+        return _check(accounts, common)
+    _refuse_mistakes(accounts, address, common)
     with _counting_together(processes):
         from kosmolua.mcp.log import log_in_sentences
         from kosmolua.serve.server import ServerOptions, serve
 
         log_in_sentences(console.warn)
-        common = replace(common_options(options), processes=processes)
-        accounts = _accounts(options)
-        if only_checks:
-            return _check(accounts, common)
         serve(ServerOptions(address, accounts, common, drain, processes, standard.write, console.complain))
     return 0
+
+
+def _refuse_mistakes(accounts: str | None, address: str, common: Common) -> None:
+    """Refuse wrong settings before the libraries of the server are imported, which takes a second."""
+    from kosmolua.mcp.addresses import SocketAddress
+    from kosmolua.serve import settings as files
+
+    settings, where = files.read(accounts), SocketAddress.read(address)
+    if not settings.tenants and not (common.simulate and where.is_loopback):
+        raise ConfigError("No tenant is served", hint=files.STANZA)
 
 
 def _check(accounts: str | None, common: Common) -> int:

@@ -19,7 +19,7 @@ from authlib.integrations.requests_client import OAuth2Session
 
 from kosmolua.errors import ConfigError, KosmoError, NetworkError
 from kosmolua.http.oauth_services import reaching
-from kosmolua.mcp.http import is_loopback_name
+from kosmolua.mcp.hosts import is_loopback_name
 from kosmolua.secret import Secret
 from kosmolua.serve.settings import OidcProvider
 
