@@ -26,20 +26,9 @@ class Recorder(Protocol):
 
     path: str
 
-    def take(self, source: bytes, name: str, verb: str) -> RunRecording:
-        """Record that the next chunk begins, and return the recording of the chunk's execution.
-
-        Args:
-            source: The text of the chunk.
-            name: The chunk's name in messages.
-            verb: How the session returns the chunk's values: as text (``evaluate``) or as they are (``value``).
-        """
-
-    def reset(self) -> None:
-        """Record that the session loses its state, so that a replay also loses it."""
-
-    def close(self) -> None:
-        """End the recording and close its file."""
+    def take(self, source: bytes, name: str, verb: str) -> RunRecording: ...
+    def reset(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class RunOptions(LimitOptions, total=False):

@@ -50,12 +50,11 @@ class Job(NamedTuple):
     Args:
         source: The text of the script.
         name: The script's name in messages.
-        arguments: The values of the script's variables ``arg`` and ``...``.
-        input: The value of the script's variable ``input`` as a JSON value; None for nil. Bytes that are not UTF-8 are
-            lone surrogates in it.
-        params: The value of the script's variable ``params``.
-        secrets: The names of the secrets in the script's variable ``secrets``.
-        asks_time: Whether the sandbox process asks the host for the time whenever the script reads a clock.
+        arguments: The values of ``arg`` and ``...``.
+        input: The value of ``input`` as JSON; None for nil. Bytes that are not UTF-8 are lone surrogates in it.
+        params: The value of ``params``.
+        secrets: The names in ``secrets``.
+        asks_time: Whether the process asks the host for the time whenever the script reads a clock.
         seed: The seed of the random numbers, in hex; None for numbers that differ in each run.
         is_planned: Whether writes are only listed in a plan and not sent.
     """
@@ -71,12 +70,7 @@ class Job(NamedTuple):
     is_planned: bool = False
 
     def frame(self, limits: Limits, *, isolated: bool) -> bytes:
-        """Return the message (frame) with which a sandbox process is told to run the script.
-
-        Args:
-            limits: The limits of the run.
-            isolated: Whether the script must not run if an isolation layer of the sandbox is missing.
-        """
+        """Return the frame that tells a process to run the script, if ``isolated`` only with all isolation layers."""
         chunk = self.name if self.name.startswith("=") else f"@{self.name}"
         name, *arguments = (each.encode("utf-8", "surrogateescape") for each in (chunk, *self.arguments))
         return protocol.frame(
@@ -113,15 +107,10 @@ def chunk_of(source: bytes) -> bytes:
 
 
 class Ending:
-    """How a script ended.
+    """How a script ended: its result, the error that ended it, and the exit status that it requested, if any.
 
-    Args:
-        result: The values that the script returned; None for no values.
-        error: The error that ended the script; None if it ended without one.
-        usage: What the script used: ``cpu_ms``, ``memory_bytes`` and ``isolation``. Values that are not known are
-            missing.
-        exit: The exit status that the script requested; None if it requested none.
-        losses: A sentence about each part of the result that JSON cannot represent.
+    ``usage`` has what is known of ``cpu_ms``, ``memory_bytes`` and ``isolation``; ``losses`` a sentence about each part
+    of the result that JSON cannot represent.
     """
 
     def __init__(
@@ -228,13 +217,10 @@ class Outcome:
 
 
 def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:
-    """Return how a script ended, according to the last message of its process.
+    """Return how a script ended, according to the last frame of its process.
 
-    Args:
-        frame: The last message (frame) of the sandbox process.
-        limits: The limits of the run.
-        refused: A function from the number of a request to the error that was its answer. If such an error ended the
-            script, the message has only the number of the request.
+    If an error that was the answer to a request ended the script, the frame has only the request's number; ``refused``
+    returns the error.
     """
     usage = {name: frame["usage"].get(name) for name in ("cpu_ms", "memory_bytes")}
     usage = {name: value for name, value in usage.items() if _is_number(value)}
@@ -253,9 +239,7 @@ def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending
 def ending_of_process(status: int, limits: Limits) -> Ending:
     """Return how a script ended, for a process that died before it sent a last message.
 
-    Args:
-        status: The exit status of the process. If a signal ended the process, the negative of the signal's number.
-        limits: The limits of the run. The kernel ends the process at the limit of CPU time.
+    If a signal ended the process, ``status`` is the negative of the signal's number.
     """
     if -status in _CPU_SIGNALS:
         return Ending(error=limits.exceeded("cpu"))

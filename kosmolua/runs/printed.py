@@ -18,11 +18,7 @@ COPIES = 4
 
 
 class Printed:
-    """Collects what a run prints.
-
-    Args:
-        room: The memory that is reserved for the run's outcome, which limits how much of the output is in memory.
-    """
+    """Collects what a run prints; ``room`` limits how much of it is in memory."""
 
     def __init__(self, room: Passage) -> None:
         self._room = room

@@ -90,15 +90,9 @@ class RunRecording(Tape):
         return Contents(recorded) if recorded else None
 
     def decided(self, approval: Approval) -> bool | None:
-        """Return what a person decided about a call before this execution, or None if nobody decided about it.
+        """Return whether a person approved a call before this execution, or None if nobody decided about it.
 
         Each decision applies to one call only, so it is forgotten once it has been returned.
-
-        Args:
-            approval: The call, which needs approval.
-
-        Returns:
-            True if the call was approved, False if it was denied.
         """
         with self._deciding:
             for decision in self._decided:
@@ -175,19 +169,11 @@ def begin(
     check: bool = False,
     **more: Any,
 ) -> Writer:
-    """Begin the recording of a run or a session: write its first line, and return its writer.
+    """Begin the recording of a run, or of a session without ``source``: write its first line, and return its writer.
 
-    Args:
-        host: Makes the calls of the run.
-        path: The path of the recording, which must not exist yet; None to keep the recording in the store.
-        source: The text of the script, unchanged; empty for a session.
-        job: What the script's process has to run.
-        limits: The limits of the run, or of each chunk of a session.
-        run: The id of the run; by default a new one.
-        read_only: Whether every write is denied, even after the run is resumed.
-        deny: Patterns of functions that are denied, even after the run is resumed.
-        check: Whether the script was checked, so that the guards hold it, even after the run is resumed.
-        more: Further fields of the first line: ``account``, ``client``, and for a session ``session``.
+    Without ``path``, where there must be no file yet, the recording is kept in the store. ``read_only``, ``deny`` and
+    ``check`` hold even after the run is resumed. ``more`` are fields of the first line: ``account``, ``client``, and
+    for a session ``session``.
 
     Raises:
         ConfigError: The recording cannot be written.
@@ -222,12 +208,7 @@ def begin(
 
 
 def replaying(recording: Recording, *, is_changed: bool) -> RunRecording:
-    """Return the recording that replays what was recorded.
-
-    Args:
-        recording: The recording.
-        is_changed: Whether the script that is run differs from the recorded one.
-    """
+    """Return the recording that replays what was recorded, for the same script or a changed one."""
     answers, cut = Answers(recording, is_changed=is_changed), None if is_changed else _what_cut(recording)
     return RunRecording(recording.header, recording.path, answers, recording=recording, cut=cut)
 
@@ -317,11 +298,7 @@ def script_fields(name: str, source: bytes) -> Event:
 
 
 def source_of(script: Mapping[str, Any]) -> bytes:
-    """Return the text of a script that is stored in a recording.
-
-    Args:
-        script: The fields that :func:`script_fields` returned.
-    """
+    """Return the text of a script from the fields that :func:`script_fields` returned."""
     return protocol.to_bytes(script["source"])
 
 

@@ -42,11 +42,7 @@ class Decisions:
 def resuming(host: Host, recording: Recording, decisions: Decisions, script: Event | None) -> RunRecording:
     """Add the decisions to the recording of a run, and return the recording that resumes the run.
 
-    Args:
-        host: Makes the calls of the run.
-        recording: The recording.
-        decisions: What a person decided about calls of the run.
-        script: A changed script, as :func:`script_fields` returns it; None for the script that ran last.
+    ``script`` are the fields of a changed script, None for the script that ran last.
 
     Raises:
         ConfigError: The recording cannot be written, or another run is writing to it. Or only one of the two runs is
@@ -300,10 +296,7 @@ def _numbers_of(calls: Mapping[int, object]) -> str:
 
 
 def patterns_among(deny: object) -> list[str]:
-    """Return the patterns of functions that are in the argument ``deny`` of :meth:`kosmolua.Runtime.resume`.
-
-    The argument can also contain numbers of calls, or be True for all calls that wait. Both are ignored here.
-    """
+    """Return the patterns of functions in the argument ``deny`` of :meth:`kosmolua.Runtime.resume`, without numbers."""
     if isinstance(deny, str):
         return [deny]
     return [each for each in deny if isinstance(each, str)] if isinstance(deny, (list, tuple)) else []

@@ -62,16 +62,8 @@ _PATH = re.compile(rb"[\w./\\:~ -]+\.lua")
 class Run:
     """A script with its options, which can be executed once.
 
-    Args:
-        host: The object that holds the accounts and integrations for the script's calls.
-        source: The text of the script.
-        options: The options of the run.
-        limits: The limits that apply where the options have no value.
-        memory: The memory budget for calls that wait for an answer, shared by all runs of a runtime.
-        in_flight: A function that returns the memory budget for large answers of services, shared by all runs of a
-            runtime.
-        recording: For a run that is replayed or resumed: the recording that does this. Otherwise None. If the option
-            ``record`` is set, :meth:`execute` begins one.
+    ``limits`` apply where the options have no value. The runs of a runtime share ``memory``, for calls that wait for an
+    answer, and ``in_flight``, for large answers of services. ``recording`` replays or resumes a run.
 
     Raises:
         ConfigError: A limit is out of bounds, or a pattern matches no function.
@@ -129,12 +121,9 @@ class Run:
             self._turn = turn
 
     def execute(self, pool: WorkerPool, turn: Turn | None = None) -> Outcome:
-        """Run the script in this thread and return its outcome.
+        """Run the script in this thread, in a process of the pool unless the options have one, and return its outcome.
 
-        Args:
-            pool: Provides the sandbox process, unless the options have one.
-            turn: The run's place in the pool's queue, if the run was queued earlier; by default it is queued now. The
-                place is given up at the end of the run.
+        ``turn`` is the run's place in the pool's queue if it was queued earlier. It is given up at the end of the run.
         """
         if self._is_stopped:
             if turn:

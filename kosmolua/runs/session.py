@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, RLock, Timer
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from kosmolua import protocol
 from kosmolua.errors import Interrupted
@@ -36,13 +36,9 @@ variables of the session with it.
 
 
 class Chunk:
-    """Gives one run access to a session's process, to run one chunk of Lua in it.
+    """Gives one run access to a session's process, to run the chunk with this number, of which the first is 1.
 
     It has the methods of a process for a single script, so the code of a run need not know about the session.
-
-    Args:
-        process: The session's process.
-        number: The number of the chunk in the session; the first chunk has the number 1.
     """
 
     def __init__(self, process: SessionProcess, number: int) -> None:
@@ -64,12 +60,9 @@ class Chunk:
                 self._process.send(line)
 
     def read(self, limit: int) -> bytes | None:
-        """Wait for the next message of the process and return its line; None if the chunk or the process has ended.
+        """Wait for the next frame of the process, of at most ``limit`` bytes; None if chunk or process has ended.
 
         After the end of the chunk nothing more is read, since further messages belong to the next chunk.
-
-        Args:
-            limit: The maximum length of a line, in bytes.
         """
         with self._reading:
             if not self.has_begun or self._has_ended or self._status is not None:
@@ -100,10 +93,7 @@ class Chunk:
         """Do nothing, since the session's next chunk uses the process again."""
 
     def settle(self) -> None:
-        """End the chunk, wait until the process is ready for the next chunk, and set the attribute ``state``.
-
-        ``state`` says what became of the session's state. If the process is not ready in time, it is killed.
-        """
+        """End the chunk, wait until the process is ready for the next one or else kill it, and set ``state``."""
         self.kill()
         timer = Timer(STOP_TIMEOUT, self._process.kill)
         timer.daemon = True
@@ -133,13 +123,9 @@ class Chunk:
 class ChunkResult:
     """What :meth:`Session.evaluate` and :meth:`Session.value` return for a chunk.
 
-    Args:
-        outcome: The outcome of the chunk.
-        state: What became of the session's state: ``kept``, ``restored`` or ``lost``.
-
     ``text`` shows the values of the chunk; it is None if there are no values. Bytes that are not UTF-8 are lone
-    surrogates in it, as with Python's ``surrogateescape``. ``size`` is the length in bytes that the text had before it
-    was truncated. ``is_page`` is True if the text is a page of the documentation.
+    surrogates in it. ``size`` is its length in bytes before it was truncated. ``is_page`` is True for a page of the
+    documentation.
     """
 
     def __init__(self, outcome: Outcome, state: State) -> None:
@@ -152,12 +138,9 @@ class ChunkResult:
 
 
 class Names:
-    """The names in a Lua table of a session, which a prompt can offer for completion.
+    """The names in a Lua table of a session, which a prompt can offer for completion, with the Lua types of the values.
 
-    Args:
-        types: For each name in the table, the Lua type of its value. Empty for a table inside ``app``.
-        path: The path of the table, if the table is inside ``app``, through which scripts reach integrations. Look the
-            names up in the catalog of integrations and accounts instead. None for any other table.
+    A table inside ``app`` has only a ``path``: its names are those in the catalog.
     """
 
     def __init__(self, types: dict[str, str], path: str | None) -> None:
@@ -183,13 +166,6 @@ EVALUATE, VALUE = "evaluate", "value"
 """How a session returns the values of a chunk: as text, or as they are."""
 
 
-class RunsChunk(Protocol):
-    """A function that runs a script, such as :meth:`kosmolua.runtime.Runtime.run`."""
-
-    def __call__(self, source: str, **options: Unpack[RunOptions]) -> Outcome:
-        """Run a script and return its outcome."""
-
-
 class Session:
     """Runs chunks of Lua in one process, so that each chunk can use the variables of earlier chunks.
 
@@ -201,11 +177,11 @@ class Session:
         start: A function that starts the session's process and returns it.
         input: The value of the variable ``input``, until a chunk assigns to it.
 
-    The attribute ``recorder`` is the :class:`kosmolua.runs.Recorder` that records the chunks, or None.
+    The attribute ``recorder`` records the chunks, or is None.
     """
 
     def __init__(
-        self, run: RunsChunk, start: Callable[[], SessionProcess] = SessionProcess, *, input: object = None
+        self, run: Callable[..., Outcome], start: Callable[[], SessionProcess] = SessionProcess, *, input: object = None
     ) -> None:
         self._run = run
         self._start = start
@@ -245,11 +221,7 @@ class Session:
         return first_of(self._ask("check", source), bool) is not False
 
     def names(self, path: str = "") -> Names:
-        """Return the names in a Lua table, which a prompt can offer for completion.
-
-        Args:
-            path: The path of the table, such as ``inventory.books``; empty for the global variables.
-        """
+        """Return the names in the Lua table at a path such as ``inventory.books``; by default the globals."""
         found: dict[str, Any] = first_of(self._ask("names", path), dict) or {}
         pairs, under_app = found.get("names") or [], found.get("path")
         types = {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
@@ -323,11 +295,7 @@ def _contents() -> Contents:
 
 
 def _typed(source: str, verb: str) -> str:
-    """Return the source to run for a chunk that a person has typed.
-
-    It differs from the text in two ways: local variables at the top level are kept for the next chunk, and a ``#`` at
-    the start is Lua's operator instead of the start of a comment.
-    """
+    """Return what to run for a typed chunk: it keeps top-level locals, and a ``#`` at its start is an operator."""
     if verb in (EVALUATE, VALUE) and "local" in source:
         from kosmolua.lua.session import with_session_variables
 

@@ -20,15 +20,7 @@ if TYPE_CHECKING:
 
 
 class SessionRecorder:
-    """Records the chunks of a session in one file.
-
-    Args:
-        host: Makes the calls of the chunks.
-        path: The path of the recording, which must not exist yet; None to keep the recording in the store.
-        limits: The limits of each chunk.
-        input: The value of the variable ``input`` in the first chunk.
-
-    ``path`` is the path of the recording.
+    """Records the chunks of a session in one file, at ``path``, or in the store if that is None.
 
     Raises:
         ConfigError: The recording cannot be written.
@@ -44,10 +36,7 @@ class SessionRecorder:
     def take(self, source: bytes, name: str, verb: str) -> RunRecording:
         """Record that the next chunk begins, and return the recording of the chunk's execution.
 
-        Args:
-            source: The text of the chunk.
-            name: The chunk's name in messages.
-            verb: How the session returns the chunk's values: as text (``evaluate``) or as they are (``value``).
+        ``verb`` says how the session returns the chunk's values: as text (``evaluate``) or as they are (``value``).
         """
         header = {**self._writer.header, "seed": os.urandom(16).hex()}
         chunk = {"event": "chunk", **script_fields(name, source), "verb": verb, "seed": header["seed"]}
@@ -103,17 +92,11 @@ def chapters(recording: Recording) -> Iterator[Chapter | None]:
 def repeat(
     recording: Recording, run: Callable[[str, Any, RunRecording], Outcome], options: Mapping[str, Any]
 ) -> Outcome:
-    """Replay a recorded session chunk by chunk, and return one outcome for all chunks.
+    """Replay a recorded session chunk by chunk, with a function that runs a chunk, and return one outcome for all.
 
     The output of this outcome contains what the chunks printed, and their values as text. The result is the result of
     the last chunk. The error is that of the last chunk that failed. If a chunk makes a request that was not recorded,
     the replay ends with this chunk.
-
-    Args:
-        recording: The recording.
-        run: A function that runs a chunk. Its arguments are the text of the chunk, the options, and the recording
-            that replays the chunk's events.
-        options: The options of the run for each chunk.
     """
     chapter: Chapter | None = None
     outcomes: list[Outcome] = []

@@ -48,12 +48,7 @@ def tracer() -> Tracer | None:
 
 
 class CallSpans:
-    """Records a span for each call of a function. Any thread may use this object.
-
-    Args:
-        tracer: Makes the spans.
-        parent: The OpenTelemetry context whose current span is the parent of the new spans.
-    """
+    """Records a span for each call of a function, within the context ``parent``. Any thread may use this object."""
 
     def __init__(self, tracer: Tracer, parent: Context) -> None:
         self._tracer = tracer
@@ -100,15 +95,7 @@ class CallSpans:
 
 
 class RunSpan:
-    """Records the span of one run.
-
-    Args:
-        tracer: Makes spans.
-        script: The script's name.
-        mode: How calls are answered: ``live``, ``simulated`` or ``replayed``.
-
-    The parent of the run's span is the span that is current when this object is made.
-    """
+    """Records the span of one run, within the span that is current when this object is made."""
 
     def __init__(self, tracer: Tracer, script: str, mode: str) -> None:
         self._tracer = tracer

@@ -134,20 +134,11 @@ class _Limited(NamedTuple):
 
 
 class Supervisor:
-    """Supervises one run: answers the messages of the sandbox process (the child), and decides how the run ends.
+    """Supervises one run: answers the frames of the child, a new process, and decides how the run ends.
 
-    Create it in the thread that calls :meth:`run`. This thread is called the owner.
-
-    Args:
-        child: A new sandbox process, which has not run the script yet.
-        context: The context of the run.
-        broker: A function that returns the broker, which answers the script's requests. It is called for each request.
-        output: A function that is called in the owner's thread with each piece of output.
-        memory: The memory budget for calls that wait for an answer, shared by all runs of a runtime.
-        in_flight: A function that returns the memory budget for large answers of services, shared by all runs of a
-            runtime.
-        tape: Records or replays the answers that the script gets. None if the run is neither recorded nor replayed.
-        room: The memory that is reserved for the script's large frames, and for its result; None to reserve none.
+    Create it in the owner's thread, which calls ``output`` with each piece of output. ``broker`` returns the broker at
+    each request. ``memory``, for calls that wait, and ``in_flight``, for large answers, are shared by all runs of a
+    runtime. ``tape`` records or replays the answers, and ``room`` is the memory for large frames and the result.
     """
 
     def __init__(
@@ -264,11 +255,7 @@ class Supervisor:
                 self._fail(error)
 
     def _read_here(self, pipes: PolledPipes, seconds: float) -> None:
-        """Read the child's frames in the owner, the thread that called :meth:`run`.
-
-        Wait at most ``seconds`` for the first of them. When the script makes its first request, start the reader
-        thread, which reads the frames from then on.
-        """
+        """Read the child's frames in the owner's thread, until the first request starts the reader thread."""
         taken: Request | Callable[[], Ending] | None = None
         try:
             for _ in range(MAX_READ_AT_ONCE):
@@ -317,11 +304,7 @@ class Supervisor:
         heappush(self._sleepers, (monotonic() + real, number, size))
 
     def _wake(self) -> None:
-        """Pass the requests of sleeps that are over to call threads, which answer them.
-
-        Call threads are those that answer calls. The owner, the thread that called :meth:`run`, does not answer the
-        requests itself, since sending an answer blocks if the child does not read.
-        """
+        """Pass the requests of sleeps that are over to call threads, since sending an answer may block."""
         while self._sleepers and self._sleepers[0][0] <= monotonic():
             _, number, size = heappop(self._sleepers)
             with self._lock:
@@ -331,11 +314,10 @@ class Supervisor:
             self._answer_in_call_thread({"kind": "sleep", "id": number}, size)
 
     def _next_wait(self) -> float:
-        """Return how many seconds the owner, the thread that called :meth:`run`, can wait for new work in the mailbox.
+        """Return how many seconds the owner can wait for new work in the mailbox.
 
-        The mailbox has the work that other threads leave to the owner. If the limit of wall-clock time is reached,
-        first do the work that is already there, since the script may have ended in time. If this work does not end the
-        run, end the run with the error of the limit.
+        At the limit of wall-clock time, first do the work that is already there, since the script may have ended in
+        time.
         """
         left = self._clock.left
         if not self._is_ending and not left:
@@ -366,10 +348,7 @@ class Supervisor:
         return self._looks_at - now
 
     def _is_late(self) -> bool:
-        """Return True if the run has to end without waiting any longer for unfinished calls.
-
-        If the child was killed ``KILL_TIMEOUT`` seconds ago and still runs, also kill the zygote, which forked it.
-        """
+        """Return True if the run has to end now; if the killed child still runs for long, kill the zygote too."""
         if not self._grace_ends or monotonic() < self._grace_ends:
             return False
         if self._ending is None and monotonic() > self._grace_ends + KILL_TIMEOUT:
@@ -413,12 +392,7 @@ class Supervisor:
             self._halt()
 
     def _end(self, read: Callable[[], Ending]) -> None:
-        """Record how the script ended.
-
-        The owner, the thread that called :meth:`run`, does this as work from its mailbox. By then, the errors of all
-        calls of the script that were answered have been recorded: the other threads put each error into the mailbox
-        before they send the answer. The end of the script is put there last.
-        """
+        """Record how the script ended. This comes last into the mailbox, after the errors of all calls."""
         try:
             self._ending = read()
         except BaseException as error:  # noqa: BLE001 - raised when the run is over
@@ -707,12 +681,7 @@ class Supervisor:
 
 
 def call_memory(total: int = MAX_CALLS, free: int = FREE_CALLS) -> Budget:
-    """Return a new memory budget for calls that wait for an answer. All runs of a runtime share one budget.
-
-    Args:
-        total: The bytes that all runs can use together.
-        free: The bytes that each run can always use.
-    """
+    """Return a new budget for calls that wait: bytes for all runs together, and those that each can always use."""
     return Budget(total, min(total, MAX_CALLS_OF_RUN), free)
 
 

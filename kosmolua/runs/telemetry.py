@@ -33,13 +33,8 @@ def asks_for_spans(environ: Mapping[str, str]) -> bool:
 def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str] | None = None) -> None:
     """Set up OpenTelemetry to send spans to a collector, with the protocol OTLP over HTTP.
 
-    This does nothing if the program has already set a tracer provider. The collector's address is read from the
-    environment variables of the process.
-
-    Args:
-        warn: Called with a sentence if a Python package that sends spans is missing.
-        environ: The environment variables, by default those of the process. ``OTEL_SERVICE_NAME`` among them names this
-            service; by default its name is ``kosmolua``.
+    This does nothing if the program has already set a tracer provider. The environment variables of the process name
+    the collector; ``warn`` is told if a Python package is missing.
     """
     if _has_provider():
         return  # set up by opentelemetry-instrument, or by the process that this one was forked from
@@ -63,10 +58,7 @@ def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str]
 
 
 def flush_spans() -> None:
-    """Send the remaining spans before the process ends.
-
-    If the collector does not answer, stop waiting after ``FLUSH_TIMEOUT`` seconds.
-    """
+    """Send the remaining spans before the process ends, in at most ``FLUSH_TIMEOUT`` seconds."""
     api = sys.modules.get("opentelemetry.trace")
     flush = getattr(api.get_tracer_provider(), "force_flush", None) if api else None
     if flush:
@@ -90,12 +82,9 @@ def carried() -> dict[str, str] | None:
 
 @contextmanager
 def going_on(carrier: Mapping[str, str] | None) -> Iterator[None]:
-    """Continue the trace of another process in a ``with`` block, and send the block's spans when it ends.
+    """Continue the trace that :func:`carried` returned in another process, and send the block's spans when it ends.
 
     If this process has no tracer provider, the spans are sent to the collector in the process's environment variables.
-
-    Args:
-        carrier: What :func:`carried` returned in the other process. If it is None, only the block is run.
     """
     if carrier is not None and asks_for_spans(os.environ):
         send_spans()
