@@ -17,7 +17,7 @@ from support.processes import children, eventually, linux_only
 from kosmolua import ApiError, BadArguments, CallError, Runtime, ScriptError
 from kosmolua.errors import Denied
 from kosmolua.plugin import Api, Integration, NetworkError, Request, Response, Secret, Send, between, by_link
-from kosmolua.testing import Playground, answer, in_turn
+from kosmolua.testing import Playground, Routes, SimulatedAccount, SimulatedService, answer, in_turn, json_response
 
 
 @dataclass(frozen=True)
@@ -396,6 +396,54 @@ def test_neither_accounts_nor_variables_of_the_user_are_read(tmp_path: Path, mon
     play.call("notes.list_notes")
 
     assert play.requests[0].headers["Authorization"].reveal() == "Bearer made-up-api_key"
+
+
+def test_a_path_leads_to_the_operations_of_its_route() -> None:
+    """The values of the names are decoded, and a star stands for several parts."""
+    routes = Routes()
+    get = routes.on("GET", "/shelves/{shelf}/notes/{*path}")(lambda: "got")
+    put = routes.on("PUT", "/shelves/{shelf}/notes/{*path}")(lambda: "put")
+    found = routes.find("/shelves/a%20b/notes/x/y.md")
+    assert found is not None
+    assert found.path == "/shelves/{shelf}/notes/{*path}"
+    assert found.segments == {"shelf": "a b", "path": "x/y.md"}
+    assert found.operations == {"GET": get, "PUT": put}
+
+
+@pytest.mark.parametrize("path", ["/notes", "/notes/1/more", "/v2/notes/1", ""])
+def test_a_path_must_match_a_route_as_a_whole(path: str) -> None:
+    """A longer or shorter one leads nowhere."""
+    routes = Routes()
+    routes.on("GET", "/notes/{note_id}")(lambda: None)
+    assert routes.find(path) is None
+
+
+class Shelf(SimulatedService):
+    """Counts the requests of an account."""
+
+    def respond(self, request: Request) -> Response:
+        counts = self._account.kept("counts", request.method, lambda: [0])
+        counts[0] += 1
+        return json_response(200, counts, {"X-Own": "1"})
+
+
+def test_a_simulated_account_goes_on_from_its_dump() -> None:
+    """A dump is a copy, so that later requests do not change it."""
+    first = Shelf(SimulatedAccount("Shelf", "work", {"counts": {}}))
+    first(Request("GET", "https://x.example/"))
+    state = first.dump()
+    assert first(Request("GET", "https://x.example/")).json() == [2]
+    again = Shelf(SimulatedAccount("Shelf", "work", {"counts": {}}, state))
+    response = again(Request("GET", "https://x.example/"))
+    assert response.json() == [2]
+    assert response.headers == {"X-Own": "1", "Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("state", [{}, {"account": "home", "counts": {}}, {"account": "work", "counts": []}])
+def test_the_state_of_another_account_is_refused(state: dict[str, Any]) -> None:
+    """The message names service and account."""
+    with pytest.raises(ValueError, match="not the state of a simulated Shelf account work"):
+        SimulatedAccount("Shelf", "work", {"counts": {}}, state)
 
 
 @pytest.mark.slow

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Mapping
-from threading import Lock
 from typing import Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from kosmolua.plugin import Request, Response
+from kosmolua.testing import SimulatedService, json_response
 
 from .paging import LARGEST_PAGE
-from .simulated.call import Answer, Call, Listed, Refusal
-from .simulated.routes import OPERATIONS
+from .simulated.call import Answer, Call, Listed, Refusal, routes
 from .simulated.world import World
 from .wire import Thing
 
 _USUAL_PAGE = 30
 _HOUR = 3600
 _ENTERPRISE = "/api/v3"
-_SLOT = re.compile(r"{(\w+)}")
-_PATTERNS = {
-    route: re.compile(_SLOT.sub(lambda slot: f"(?P<{slot[1]}>{'.+' if slot[1] == 'path' else '[^/]+'})", route[1]))
-    for route in OPERATIONS
-}
 
 
-class Simulator:
+class Simulator(SimulatedService):
     """Simulates GitHub for one account. A simulator is a ``Send``: called with a request, it returns a response.
 
     Every simulator starts with the same data, and keeps the changes that requests make. Any token counts as a token of
@@ -56,43 +49,39 @@ class Simulator:
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self._world = World(account, state)
+        super().__init__(self._world)
         self._allowance = allowance
         self._clock = clock
         self._used = 0
         self._resets = clock() + _HOUR
-        self._lock = Lock()
 
-    def dump(self) -> dict[str, Any]:
-        """Return all data that requests have read or changed, as JSON values."""
-        with self._lock:
-            return self._world.dump()
-
-    def __call__(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         """Return the simulated response to a request."""
-        with self._lock:
-            path = urlsplit(request.url).path.removeprefix(_ENTERPRISE)
-            signed_in = any(name.lower() == "authorization" for name in request.headers)
-            if path == "/rate_limit":
-                return _response(200, {"resources": {"core": self._core(signed_in=signed_in)}}, {})
-            self._spend()
-            core = self._core(signed_in=signed_in)
-            headers = {f"X-RateLimit-{name.capitalize()}": str(value) for name, value in core.items()}
-            try:
-                self._refuse_beyond_allowance()
-                return self._answer(request, path, headers, signed_in=signed_in)
-            except Refusal as refusal:
-                return _response(refusal.status, refusal.body, headers)
+        path = urlsplit(request.url).path.removeprefix(_ENTERPRISE)
+        signed_in = any(name.lower() == "authorization" for name in request.headers)
+        if path == "/rate_limit":
+            return json_response(200, {"resources": {"core": self._core(signed_in=signed_in)}}, {})
+        self._spend()
+        core = self._core(signed_in=signed_in)
+        headers = {f"X-RateLimit-{name.capitalize()}": str(value) for name, value in core.items()}
+        try:
+            self._refuse_beyond_allowance()
+            return self._answer(request, path, headers, signed_in=signed_in)
+        except Refusal as refusal:
+            return json_response(refusal.status, refusal.body, headers)
 
     def _answer(self, request: Request, path: str, headers: dict[str, str], *, signed_in: bool) -> Response:
-        route, segments = _route(request.method, path)
+        route = routes.find(path)
+        if route is None or request.method not in route.operations:
+            raise Refusal(404, "Not Found")
         query = {name: str(value) for name, value in request.query}
-        call = Call(path, segments, query, json.loads(request.content or b"null"), signed_in)
-        answer = OPERATIONS[route](self._world, call)
+        call = Call(path, route.segments, query, json.loads(request.content or b"null"), signed_in)
+        answer = route.operations[request.method](self._world, call)
         if isinstance(answer, Listed):
             return _page(answer, request, query, headers)
         if isinstance(answer, Answer):
-            return _response(answer.status, answer.body, headers)
-        return _response(201 if request.method == "POST" else 200, answer, headers)
+            return json_response(answer.status, answer.body, headers)
+        return json_response(201 if request.method == "POST" else 200, answer, headers)
 
     # https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 
@@ -111,14 +100,6 @@ class Simulator:
             raise Refusal(403, "API rate limit exceeded for 127.0.0.1.")
 
 
-def _route(method: str, path: str) -> tuple[tuple[str, str], dict[str, str]]:
-    for route, pattern in _PATTERNS.items():
-        match = pattern.fullmatch(path)
-        if match and route[0] == method:
-            return route, {name: unquote(value) for name, value in match.groupdict().items()}
-    raise Refusal(404, "Not Found")
-
-
 def _page(listed: Listed, request: Request, query: dict[str, str], headers: dict[str, str]) -> Response:
     size = min(int(query.get("per_page", _USUAL_PAGE)), LARGEST_PAGE)
     number = int(query.get("page", 1))
@@ -131,7 +112,7 @@ def _page(listed: Listed, request: Request, query: dict[str, str], headers: dict
     if listed.key is not None:
         searched = {} if listed.most == math.inf else {"incomplete_results": False}
         body = {"total_count": len(listed.items), **searched, listed.key: items}
-    return _response(200, body, headers | ({"Link": links} if links else {}))
+    return json_response(200, body, headers | ({"Link": links} if links else {}))
 
 
 def _links(path: str, request: Request, query: dict[str, str], number: int, last: int) -> str:
@@ -145,8 +126,3 @@ def _links(path: str, request: Request, query: dict[str, str], number: int, last
     on = {"next": number + 1, "last": last} if number < last else {}
     pages = (back | on).items()
     return ", ".join(f'<{base}?{urlencode({**query, "page": page})}>; rel="{rel}"' for rel, page in pages)
-
-
-def _response(status: int, body: object, headers: dict[str, str]) -> Response:
-    kind = {"Content-Type": "application/json; charset=utf-8"}
-    return Response(status, headers | kind, json.dumps(body, ensure_ascii=False).encode())

@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from threading import Lock
 from time import time
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
 from kosmolua.plugin import Request, Response, Secret
+from kosmolua.testing import RouteMatch, SimulatedService, json_response
 
+from .simulated import operations  # noqa: F401 - registers the operations
 from .simulated.allowance import Allowance, rule_of
-from .simulated.call import Call, Operation, Refusal, Reply
+from .simulated.call import Call, Refusal, Reply, routes
 from .simulated.failures import Failures
-from .simulated.operations import NAMES, OPERATIONS
 from .simulated.queries import complaint_about_query
 from .simulated.world import World
 
 _BASE = "/v1"
-_SLOT = re.compile(r"\\{(\w+)\\}")
-_PATHS = {path: re.compile(_SLOT.sub(r"(?P<\1>[^/]+)", re.escape(path))) for path in OPERATIONS}
+_NOWHERE: RouteMatch = RouteMatch("", {}, {})
 
 
-class Simulator:
+class Simulator(SimulatedService):
     """Simulates Render for one account. A simulator is a ``Send``: called with a request, it returns a response.
 
     Every simulator starts with the same data, keeps the changes that requests make, and is as strict as Render: a
@@ -53,61 +52,46 @@ class Simulator:
         failures: Mapping[str, str] | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
-        self._account = account
         self._world = World(account, clock, state)
+        super().__init__(self._world)
         self._allowance = Allowance((clock or time) if rate_limited else None)
-        self._failures = Failures(failures or {}, NAMES)
-        self._lock = Lock()
+        names = {each.__name__ for methods in routes.operations.values() for each in methods.values()}
+        self._failures = Failures(failures or {}, names)
 
-    def dump(self) -> dict[str, Any]:
-        """Return all data of the account as JSON values."""
-        with self._lock:
-            return self._world.dump()
-
-    def __call__(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         """Return the simulated response to a request."""
-        with self._lock:
-            number = self._world.tick()
-            path, segments = _route(request)
-            allowed, headers = self._allowance.take(rule_of(request.method, path), segments.get("service_id", ""))
-            headers["Render-Request-Id"] = str(uuid5(NAMESPACE_URL, f"{self._account}/{number}"))
-            if not allowed:
-                return _response(Reply(429, {"message": "rate limit exceeded"}), headers)
-            return _response(self._answer(request, path, segments), headers)
+        number = self._world.tick()
+        path = urlsplit(request.url).path
+        route = (path.startswith(_BASE) and routes.find(path.removeprefix(_BASE))) or _NOWHERE
+        rule = rule_of(request.method, route.path)
+        allowed, headers = self._allowance.take(rule, route.segments.get("service_id", ""))
+        headers["Render-Request-Id"] = str(uuid5(NAMESPACE_URL, f"{self._world.profile.account}/{number}"))
+        reply = self._answer(request, route) if allowed else Reply(429, {"message": "rate limit exceeded"})
+        return Response(reply.status, headers) if reply.body is None else json_response(*reply, headers)
 
-    def _answer(self, request: Request, path: str, segments: dict[str, str]) -> Reply:
+    def _answer(self, request: Request, route: RouteMatch) -> Reply:
         try:
-            operation = _operation(request, path)
+            operation = _operation(request, route)
             status = self._failures.status(operation.__name__)
             if status:
                 raise Refusal(status, "simulated failure")
             ending = self._failures.ending(operation.__name__)
-            return operation(self._world, Call(segments, _query(request, path), _body(request), ending))
+            return operation(self._world, Call(route.segments, _query(request, route.path), _body(request), ending))
         except Refusal as refusal:
             return Reply(refusal.status, {"message": refusal.message})
 
 
-def _route(request: Request) -> tuple[str, dict[str, str]]:
-    """Return the path template that a request matches, and the values of its names. Without a match both are empty."""
-    whole = urlsplit(request.url).path
-    for path, pattern in _PATHS.items():
-        match = pattern.fullmatch(whole.removeprefix(_BASE))
-        if match and whole.startswith(_BASE):
-            return path, {name: unquote(value) for name, value in match.groupdict().items()}
-    return "", {}
-
-
-def _operation(request: Request, path: str) -> Operation:
+def _operation(request: Request, route: RouteMatch) -> Callable[[World, Call], Reply]:
     headers = {name.lower(): value for name, value in request.headers.items()}
     if not _is_bearer(headers.get("authorization", "")):
         raise Refusal(401, "Unauthorized")
     if not re.search(r"application/json|application/\*|\*/\*", str(headers.get("accept", "*/*"))):
         raise Refusal(406, "only application/json is served")
-    if not path:
+    if not route.operations:
         raise Refusal(404, "not found")
-    if request.method not in OPERATIONS[path]:
+    if request.method not in route.operations:
         raise Refusal(405, "method not allowed")
-    return OPERATIONS[path][request.method]
+    return route.operations[request.method]
 
 
 def _is_bearer(header: str | Secret) -> bool:
@@ -134,10 +118,3 @@ def _body(request: Request) -> object:
         return json.loads(request.content)
     except ValueError as error:
         raise Refusal(400, f"invalid JSON: {error}") from None
-
-
-def _response(reply: Reply, headers: dict[str, str]) -> Response:
-    if reply.body is None:
-        return Response(reply.status, headers)
-    body = json.dumps(reply.body, ensure_ascii=False).encode()
-    return Response(reply.status, headers | {"Content-Type": "application/json"}, body)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from ..wire import Thing
-from .call import Answer, Call, Listed, Refusal, demand_token, found
+from .call import Answer, Call, Listed, Refusal, demand_token, found, routes
 from .operations import repo
 from .world import World, stamp
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/actions/runs")
 def runs(world: World, call: Call) -> Listed:
     """Answer with the workflow runs of a repository that match the query, the newest first."""
     wanted = [each for each in world.runs_of(repo(world, call)) if _is_wanted(each, call.query)]
     return Listed(wanted, call.path, key="workflow_runs")
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/actions/runs/{run_id}")
 def run(world: World, call: Call) -> Thing:
     """Answer with one workflow run."""
     known = world.runs_of(repo(world, call))
     return found(next((each for each in known if str(each["id"]) == call.segments["run_id"]), None))
 
 
+@routes.on("POST", "/repos/{owner}/{repo}/actions/runs/{run_id}/rerun")
+@routes.on("POST", "/repos/{owner}/{repo}/actions/runs/{run_id}/rerun-failed-jobs")
 def rerun(world: World, call: Call) -> Answer:
     """Queue a completed workflow run again: all its jobs, or only the failed ones."""
     demand_token(call)
@@ -33,6 +37,7 @@ def rerun(world: World, call: Call) -> Answer:
     return Answer(201, {})
 
 
+@routes.on("POST", "/repos/{owner}/{repo}/actions/runs/{run_id}/cancel")
 def cancel(world: World, call: Call) -> Answer:
     """Cancel a workflow run that is not completed."""
     demand_token(call)

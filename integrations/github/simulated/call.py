@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+
+from kosmolua.testing import Routes
 
 from ..wire import Thing
-from .world import World
 
 
 class Refusal(Exception):
@@ -39,7 +39,7 @@ class Call:
     """
 
     path: str
-    segments: dict[str, str]
+    segments: Mapping[str, str]
     query: dict[str, str]
     body: object
     signed_in: bool
@@ -70,7 +70,10 @@ class Answer:
     body: object
 
 
-Operation: TypeAlias = "Callable[[World, Call], Thing | Listed | Answer]"
+routes = Routes()
+"""The operations of https://docs.github.com/en/rest: functions of a world and a call, which return what is found, a
+:class:`Listed` or an :class:`Answer`.
+"""
 
 
 def demand_token(call: Call) -> None:

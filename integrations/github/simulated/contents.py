@@ -5,11 +5,12 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 
 from ..wire import Thing
-from .call import Answer, Call, Refusal, body_of, demand_token
+from .call import Answer, Call, Refusal, body_of, demand_token, routes
 from .operations import refuse_archived, repo
 from .world import World, blob_sha
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/contents/{*path}")
 def file(world: World, call: Call) -> Thing | Answer:
     """Answer with a file, or with the names and paths of what is in a folder."""
     home, path = repo(world, call), call.segments["path"].strip("/")
@@ -23,6 +24,7 @@ def file(world: World, call: Call) -> Thing | Answer:
     return Answer(200, [{"name": name, "path": f"{path}/{name}"} for name in inside])
 
 
+@routes.on("PUT", "/repos/{owner}/{repo}/contents/{*path}")
 def write(world: World, call: Call) -> Answer:
     """Create a file, or replace a file if the body contains the file's sha."""
     home, files, body = _writable(world, call, "message", "content")
@@ -33,6 +35,7 @@ def write(world: World, call: Call) -> Answer:
     return Answer(200 if there else 201, {"content": _file(home, path, files[path]), "commit": commit})
 
 
+@routes.on("DELETE", "/repos/{owner}/{repo}/contents/{*path}")
 def delete(world: World, call: Call) -> Thing:
     """Delete a file if the body contains the file's sha."""
     home, files, body = _writable(world, call, "message", "sha")

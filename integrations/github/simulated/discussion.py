@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..wire import Thing
-from .call import Answer, Call, Listed, Refusal, body_of, demand_token, found
+from .call import Answer, Call, Listed, Refusal, body_of, demand_token, found, routes
 from .operations import issue, refuse_archived, with_issues
 from .world import World, label, person, stamp
 
 
+@routes.on("PATCH", "/repos/{owner}/{repo}/issues/{number}")
 def change_issue(world: World, call: Call) -> Thing:
     """Change the state, title or body of an issue or a pull request, and answer with the changed object."""
     changed, body = _writable(world, call), body_of(call, "Issue")
@@ -21,12 +22,14 @@ def change_issue(world: World, call: Call) -> Thing:
     return changed
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/issues/{number}/comments")
 def comments(world: World, call: Call) -> Listed:
     """Answer with the comments on an issue, the oldest first."""
     known = world.comments_of(with_issues(world, call), issue(world, call))
     return Listed([each for each in known if each["updated_at"] >= call.query.get("since", "")], call.path)
 
 
+@routes.on("POST", "/repos/{owner}/{repo}/issues/{number}/comments")
 def comment(world: World, call: Call) -> Thing:
     """Add a comment to an issue or a pull request, and answer with the comment."""
     commented = _writable(world, call)
@@ -45,6 +48,7 @@ def comment(world: World, call: Call) -> Thing:
     return made
 
 
+@routes.on("POST", "/repos/{owner}/{repo}/issues/{number}/labels")
 def add_labels(world: World, call: Call) -> Answer:
     """Add labels to an issue or a pull request, and answer with all its labels."""
     changed, body = _writable(world, call), body_of(call, "Label")
@@ -53,6 +57,7 @@ def add_labels(world: World, call: Call) -> Answer:
     return Answer(200, changed["labels"])
 
 
+@routes.on("DELETE", "/repos/{owner}/{repo}/issues/{number}/labels/{label}")
 def remove_label(world: World, call: Call) -> Answer:
     """Remove a label from an issue or a pull request, and answer with the remaining labels."""
     changed = _writable(world, call)

@@ -6,38 +6,44 @@ from dataclasses import replace
 
 from ..paging import MOST_FOUND
 from ..wire import Thing, inner
-from .call import Call, Listed, Refusal, body_of, demand_token, found
+from .call import Call, Listed, Refusal, body_of, demand_token, found, routes
 from .world import World, person
 
 
+@routes.on("GET", "/user")
 def viewer(world: World, call: Call) -> Thing:
     """Answer with the user of the token."""
     demand_token(call)
     return person(world.login)
 
 
+@routes.on("GET", "/users/{login}")
 def user(world: World, call: Call) -> Thing:
     """Answer with the user or the organisation that the path names."""
     return found(world.user(call.segments["login"]))
 
 
+@routes.on("GET", "/user/repos")
 def own_repos(world: World, call: Call) -> Listed:
     """Answer with the repositories of the token's user."""
     demand_token(call)
     return _repos(world, call, world.login)
 
 
+@routes.on("GET", "/users/{login}/repos")
 def repos_of_user(world: World, call: Call) -> Listed:
     """Answer with the public repositories of a user. The path also works for an organisation."""
     return _repos(world, replace(call, signed_in=False), user(world, call)["login"])
 
 
+@routes.on("GET", "/orgs/{login}/repos")
 def repos_of_organisation(world: World, call: Call) -> Listed:
     """Answer with the repositories of an organisation. Refuse with 404 if the name is that of a user."""
     owner = user(world, call)
     return _repos(world, call, found(owner if owner["type"] == "Organization" else None)["login"])
 
 
+@routes.on("GET", "/search/repositories")
 def search(world: World, call: Call) -> Listed:
     """Answer with the public repositories that match a search. Only a few kinds of qualifiers are supported."""
     words = call.query.get("q", "").lower().split()
@@ -51,12 +57,14 @@ def search(world: World, call: Call) -> Listed:
     return Listed(found_repos, call.path, MOST_FOUND, "items")
 
 
+@routes.on("GET", "/repos/{owner}/{repo}")
 def repo(world: World, call: Call) -> Thing:
     """Answer with a repository. Refuse with 404 if it does not exist, or if it is private and the call has no token."""
     name = f"{call.segments['owner']}/{call.segments['repo']}"
     return found(world.visible(name, signed_in=call.signed_in))
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/issues")
 def issues(world: World, call: Call) -> Listed:
     """Answer with the issues of a repository that match the query."""
     home = with_issues(world, call)
@@ -66,12 +74,14 @@ def issues(world: World, call: Call) -> Listed:
     return Listed(wanted, f"/repositories/{home['id']}/issues")
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/issues/{number}")
 def issue(world: World, call: Call) -> Thing:
     """Answer with one issue."""
     known = world.issues_of(with_issues(world, call))
     return found(next((each for each in known if str(each["number"]) == call.segments["number"]), None))
 
 
+@routes.on("POST", "/repos/{owner}/{repo}/issues")
 def open_issue(world: World, call: Call) -> Thing:
     """Open an issue and answer with the new issue."""
     demand_token(call)
@@ -86,6 +96,7 @@ def refuse_archived(repo: Thing) -> None:
         raise Refusal(403, "Repository was archived so is read-only.")
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/commits")
 def commits(world: World, call: Call) -> Listed:
     """Answer with the commits of a repository that match the query. Refuse with 409 if the repository is empty."""
     home = repo(world, call)
@@ -98,12 +109,14 @@ def commits(world: World, call: Call) -> Listed:
     return Listed(wanted, f"/repositories/{home['id']}/commits")
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/releases")
 def releases(world: World, call: Call) -> Listed:
     """Answer with the releases of a repository."""
     home = repo(world, call)
     return Listed(world.releases_of(home, signed_in=call.signed_in), f"/repositories/{home['id']}/releases")
 
 
+@routes.on("GET", "/repositories/{id}/{list}")
 def by_id(world: World, call: Call) -> Listed:
     """Answer with the issues, commits or releases of a repository that the path names by its id.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..wire import Thing
-from .call import Call, Listed, Refusal, body_of, demand_token, found
+from .call import Call, Listed, Refusal, body_of, demand_token, found, routes
 from .operations import refuse_archived, repo
 from .world import World, blob_sha, person, stamp
 
@@ -12,6 +12,7 @@ _MORE = ("mergeable", "commits", "changed_files", "additions", "deletions")
 _FILES = (("src/main.lua", "modified", 10, 2), ("README.md", "modified", 1, 0), ("src/new.lua", "added", 40, 0))
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/pulls")
 def pulls(world: World, call: Call) -> Listed:
     """Answer with the pull requests of a repository that match the query."""
     home, query = repo(world, call), call.query
@@ -27,12 +28,14 @@ def pulls(world: World, call: Call) -> Listed:
     return Listed(wanted, call.path)
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/pulls/{number}")
 def pull(world: World, call: Call) -> Thing:
     """Answer with one pull request."""
     known = world.pulls_of(repo(world, call))
     return found(next((each for each in known if str(each["number"]) == call.segments["number"]), None))
 
 
+@routes.on("POST", "/repos/{owner}/{repo}/pulls")
 def open_pull(world: World, call: Call) -> Thing:
     """Open a pull request and answer with the new pull request."""
     demand_token(call)
@@ -43,6 +46,7 @@ def open_pull(world: World, call: Call) -> Thing:
     return world.add_pull(home, body)
 
 
+@routes.on("PUT", "/repos/{owner}/{repo}/pulls/{number}/merge")
 def merge(world: World, call: Call) -> Thing:
     """Merge a pull request and answer with the sha of the merge. Refuse with 405 or 409 if it cannot be merged."""
     demand_token(call)
@@ -56,6 +60,7 @@ def merge(world: World, call: Call) -> Thing:
     return {"sha": sha, "merged": True, "message": "Pull Request successfully merged"}
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/pulls/{number}/files")
 def files(world: World, call: Call) -> Listed:
     """Answer with the files that a pull request changes."""
     number = pull(world, call)["number"]
@@ -74,6 +79,7 @@ def files(world: World, call: Call) -> Listed:
     return Listed(found, call.path)
 
 
+@routes.on("GET", "/repos/{owner}/{repo}/pulls/{number}/reviews")
 def reviews(world: World, call: Call) -> Listed:
     """Answer with the reviews of a pull request: one that requests changes and one that approves, or none."""
     reviewed = pull(world, call)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from hashlib import sha1
-from typing import Any, TypeVar
+from typing import Any
 
-from kosmolua.plugin import SIMULATION_START
+from kosmolua.testing import BEGINNING, SimulatedAccount
 
 from ..wire import Thing, inner
 
-_BEGINNING = datetime.fromtimestamp(SIMULATION_START, timezone.utc)
 _LANGUAGES = ("Python", "Lua", "Rust", None)
 _LABELS = ("bug", "help wanted", "docs")
 _PEOPLE = ("octocat", "lovelace", "hopper")
@@ -24,15 +22,13 @@ _PARTS = ("issues", "comments", "pulls", "runs", "files")
 _OF_A_SERVICE = re.compile(r"acme/[a-z]+-(?:api|site|worker|nightly|internal)(?:-[a-z0-9]+)*")
 """The names of the repositories that the services of the simulated Render run. Lists leave them out."""
 
-T = TypeVar("T")
-
 
 def stamp(hours: float) -> str:
     """Return the time that lies ``hours`` before the start of the simulation, in GitHub's format."""
-    return (_BEGINNING - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (BEGINNING - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class World:
+class World(SimulatedAccount):
     """All data that one account can access. Every world starts with the same data, and keeps the changes to it.
 
     Args:
@@ -44,17 +40,9 @@ class World:
     """
 
     def __init__(self, account: str, state: Mapping[str, Any] | None = None) -> None:
+        super().__init__("GitHub", account, {part: {} for part in _PARTS}, state)
         self.login = "lovelace" if account == "default" else f"lovelace-{account}"
         self.repos = {repo["full_name"]: repo for repo in self._founded()}
-        self._state: dict[str, Any] = {"account": account, **{part: {} for part in _PARTS}}
-        if state is not None:
-            if state.get("account") != account or not all(isinstance(state.get(part), dict) for part in _PARTS):
-                raise ValueError(f"this is not the state of a simulated GitHub account {account}")
-            self._state = deepcopy(dict(state))
-
-    def dump(self) -> dict[str, Any]:
-        """Return all data that requests have read or changed, as JSON values."""
-        return deepcopy(self._state)
 
     def visible(self, full_name: str, *, signed_in: bool) -> Thing | None:
         """Return the repository with this name, ignoring case, or None if the request cannot read such a repository."""
@@ -78,7 +66,7 @@ class World:
     def issues_of(self, repo: Thing) -> list[Thing]:
         """Return the issues of a repository, the newest first."""
         count = 130 if repo["name"] == "rocket" else 4
-        return self._kept("issues", repo["full_name"], lambda: [_issue(repo, each) for each in range(count, 0, -1)])
+        return self.kept("issues", repo["full_name"], lambda: [_issue(repo, each) for each in range(count, 0, -1)])
 
     def add_issue(self, repo: Thing, wanted: Thing) -> Thing:
         """Open the issue that the body of a request describes, and return the issue."""
@@ -104,14 +92,14 @@ class World:
     def comments_of(self, repo: Thing, issue: Thing) -> list[Thing]:
         """Return the comments on an issue, the oldest first."""
         key = f"{repo['full_name']}#{issue['number']}"
-        return self._kept("comments", key, lambda: [_comment(issue, number) for number in range(issue["comments"])])
+        return self.kept("comments", key, lambda: [_comment(issue, number) for number in range(issue["comments"])])
 
     def pulls_of(self, repo: Thing) -> list[Thing]:
         """Return the pull requests of a repository, the newest first.
 
         As on GitHub, a pull request is an issue too; each has the fields of that issue as well as its own.
         """
-        own = self._kept("pulls", repo["full_name"], dict[str, Thing])
+        own = self.kept("pulls", repo["full_name"], dict[str, Thing])
         found = []
         for issue in self.issues_of(repo):
             if "pull_request" in issue:
@@ -123,7 +111,7 @@ class World:
         """Open the pull request that the body of a request describes, and return the pull request."""
         issue = self.add_issue(repo, wanted)
         issue["pull_request"] = {"html_url": f"{repo['html_url']}/pull/{issue['number']}"}
-        own = self._kept("pulls", repo["full_name"], dict[str, Thing])
+        own = self.kept("pulls", repo["full_name"], dict[str, Thing])
         branch = str(wanted["head"]).rpartition(":")[2]
         own[str(issue["number"])] = _branches(repo, issue, branch) | {"draft": bool(wanted.get("draft"))}
         return self.pulls_of(repo)[0]
@@ -132,16 +120,16 @@ class World:
         """Mark a pull request as merged, and close it."""
         issue = next(each for each in self.issues_of(repo) if each["number"] == number)
         issue |= {"state": "closed", "closed_at": stamp(0), "updated_at": stamp(0)}
-        self._state["pulls"][repo["full_name"]][str(number)] |= {"merged_at": stamp(0), "merged": True}
+        self.parts["pulls"][repo["full_name"]][str(number)] |= {"merged_at": stamp(0), "merged": True}
 
     def runs_of(self, repo: Thing) -> list[Thing]:
         """Return the workflow runs of a repository, the newest first. An empty repository has none."""
         count = {"rocket": 45, "empty": 0}.get(repo["name"], 3)
-        return self._kept("runs", repo["full_name"], lambda: [_run(repo, each) for each in range(count, 0, -1)])
+        return self.kept("runs", repo["full_name"], lambda: [_run(repo, each) for each in range(count, 0, -1)])
 
     def files_of(self, repo: Thing) -> dict[str, str]:
         """Return the files of a repository: their contents in base64, by path."""
-        return self._kept("files", repo["full_name"], lambda: _files(repo))
+        return self.kept("files", repo["full_name"], lambda: _files(repo))
 
     def commits_of(self, repo: Thing) -> list[Thing]:
         """Return the commits of a repository, the newest first. An empty repository has none."""
@@ -154,13 +142,6 @@ class World:
             return [_release(repo, tag) for tag in ("v2.0.0-rc.1", "v1.1.0", "v1.0.0")]
         own = signed_in and repo["owner"]["login"] == self.login
         return [_release(repo, "v0.1.0") | {"draft": True, "published_at": None}] if own else []
-
-    def _kept(self, part: str, key: str, seed: Callable[[], T]) -> T:
-        """Return the data under ``key`` in a part of the state. On first use, ``seed`` creates the data."""
-        if key not in self._state[part]:
-            self._state[part][key] = seed()
-        kept: T = self._state[part][key]
-        return kept
 
     def _founded(self) -> Iterator[Thing]:
         yield _repo("acme", "rocket", 0, description="Goes up", language="Lua", stars=1200)

@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import TypeAlias
+from typing import NamedTuple
+
+from kosmolua.testing import Routes
 
 from ..wire import Thing
 from .demands import Demand
 from .world import World
+
+_NO_FILTERS = frozenset({"limit", "cursor", "startTime", "endTime", "includePreviews", "includeReplicas"})
+"""The parameters of queries that do not name a field of the items of a list."""
 
 
 @dataclass(frozen=True)
@@ -38,30 +43,24 @@ class Call:
         """Return the last value of a query parameter, or the default if the parameter is missing."""
         return self.query.get(name, [default])[-1]
 
-    def fits(self, thing: Thing, names: Iterable[str]) -> bool:
-        """Return True if an object matches the query in each of these fields.
+    def wants(self, thing: Thing) -> bool:
+        """Return True if an object matches the query.
 
-        A field matches if the query has no parameter with its name, or if one of the parameter's values equals it.
+        A parameter lists the values that the field of its name can have; ``createdAfter`` is the range of an event.
         """
-        return all(not self.values(name) or str(thing.get(name)) in self.values(name) for name in names)
+        return all(self._fits(thing, name) for name in self.query.keys() - _NO_FILTERS)
 
-    def within(self, thing: Thing, *events: str) -> bool:
-        """Return True if the times of an object's events, such as ``created``, are within the ranges in the query."""
-        return all(
-            self._after(thing.get(f"{event}At"), f"{event}After")
-            and self._before(thing.get(f"{event}At"), f"{event}Before")
-            for event in events
-        )
-
-    def _after(self, text: str | None, name: str) -> bool:
-        return not self.one(name) or (text is not None and moment(text) > moment(self.one(name)))
-
-    def _before(self, text: str | None, name: str) -> bool:
-        return not self.one(name) or (text is not None and moment(text) < moment(self.one(name)))
+    def _fits(self, thing: Thing, name: str) -> bool:
+        event, side, _ = name.partition("After") if name.endswith("After") else name.partition("Before")
+        if not side:
+            return str(thing.get(name)) in self.values(name)
+        if (text := thing.get(f"{event}At")) is None:
+            return False
+        limit = moment(self.one(name))
+        return moment(text) > limit if side == "After" else moment(text) < limit
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """The reply of an operation: an HTTP status, and a value to send as JSON, or None for an empty body."""
 
     status: int
@@ -82,7 +81,11 @@ class Refusal(Exception):
         self.message = message
 
 
-Operation: TypeAlias = Callable[[World, Call], Reply]
+routes = Routes()
+"""The operations: functions of a world and a call, which return a reply.
+
+They have the names of the functions in ``integrations/render2`` that send such requests.
+"""
 
 
 def demanded(demand: Demand, body: object) -> Thing:
@@ -98,26 +101,31 @@ def demanded(demand: Demand, body: object) -> Thing:
     return body
 
 
-def paged(items: Sequence[Thing], key: str, call: Call, name: str = "id") -> Reply:
-    """Return the page of a list that a call asks for. With an unknown cursor the page is empty.
+def paged(
+    items: Iterable[Thing], key: str, call: Call, *, name: str = "id", told: Callable[[Thing], Thing] = dict
+) -> Reply:
+    """Return the page that a call asks for: of the items that match its query. With an unknown cursor it is empty.
 
     Args:
         items: The items of the whole list.
         key: The key of the item in each row of the page, such as ``service``.
-        call: The request, whose query can have a limit and a cursor.
+        call: The request, whose query can also have a limit and a cursor.
         name: The field of an item that determines its cursor.
+        told: Returns an item with all fields that a query can name.
     """
-    cursors = [cursor_of(str(item[name])) for item in items]
+    found = rows([item for item in items if call.wants(told(item))], key, name)
     start, cursor = 0, call.one("cursor")
     if cursor:
-        start = cursors.index(cursor) + 1 if cursor in cursors else len(items)
-    end = start + int(call.one("limit", "20"))
-    return Reply(200, [{key: item, "cursor": cursors[start + n]} for n, item in enumerate(items[start:end])])
+        start = next((place for place, row in enumerate(found, start=1) if row["cursor"] == cursor), len(found))
+    return Reply(200, found[start : start + int(call.one("limit", "20"))])
 
 
-def cursor_of(name: str) -> str:
-    """Return the cursor of an item from its id or name: 32 characters, like Render's cursors."""
-    return urlsafe_b64encode(sha256(name.encode()).digest()[:24]).decode()
+def rows(items: Sequence[Thing], key: str, name: str = "id") -> list[Thing]:
+    """Return the rows of a list: each item under ``key``, with a cursor of 32 characters, like Render's."""
+    digests = [sha256(str(item[name]).encode()).digest()[:24] for item in items]
+    return [
+        {key: item, "cursor": urlsafe_b64encode(digest).decode()} for item, digest in zip(items, digests, strict=True)
+    ]
 
 
 def among(items: Mapping[str, Thing], key: str) -> Thing:
@@ -138,6 +146,11 @@ def service_of(world: World, call: Call) -> Thing:
         Refusal: There is no such service (404).
     """
     return among(world.services, call.segments["service_id"])
+
+
+def refuse_other_owner(world: World, owner_id: str) -> None:
+    """Refuse, with status 404, an id that is not that of the account's workspace."""
+    among({world.owner["id"]: world.owner}, owner_id)
 
 
 def moment(text: str) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 _DEPLOY_ENDINGS = ("build_failed", "pre_deploy_failed", "update_failed", "canceled", "live")
 _JOB_ENDINGS = ("failed", "canceled", "succeeded")
@@ -27,7 +27,7 @@ class Failures:
         ValueError: An operation is unknown, or cannot have this outcome.
     """
 
-    def __init__(self, outcomes: Mapping[str, str], operations: frozenset[str]) -> None:
+    def __init__(self, outcomes: Mapping[str, str], operations: Collection[str]) -> None:
         for operation, outcome in outcomes.items():
             if operation not in operations:
                 raise ValueError(f"{operation} is not an operation of render2")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from kosmolua.plugin import SIMULATION_START
+from kosmolua.testing import BEGINNING, SimulatedAccount
 
 from ..wire import Thing
 from . import definitions
 from .progress import UNDER_WAY, Progress
 from .seeds import accounts, deploys, projects, services, stores
-from .seeds.accounts import BEGINNING, identifier, stamp
+from .seeds.accounts import identifier, stamp
 
 T = TypeVar("T")
 
 
-class World:
-    """All data of one simulated account, which requests read and change.
+class World(SimulatedAccount):
+    """All data of one simulated account: services, data stores, projects and so on, by id.
 
     Args:
         account: The name of the account, which determines the initial data.
@@ -35,68 +35,40 @@ class World:
         self, account: str, clock: Callable[[], float] | None = None, state: Mapping[str, Any] | None = None
     ) -> None:
         self.profile = accounts.profile_of(account)
+        super().__init__("Render", account, _fresh(self.profile), state)
         self.owner = accounts.owner(self.profile)
         self.user = accounts.user(self.profile)
+        self.services: dict[str, Thing] = self.parts["services"]
+        self.databases: dict[str, Thing] = self.parts["databases"]
+        self.caches: dict[str, Thing] = self.parts["caches"]
+        self.projects: dict[str, Thing] = self.parts["projects"]
+        self.environments: dict[str, Thing] = self.parts["environments"]
+        self.groups: dict[str, Thing] = self.parts["groups"]
         self._clock = clock or self._count_requests
-        self._state = _fresh(self.profile) if state is None else _checked(state, account)
-        self._progress = Progress(self._state["progress"], self._written)
+        self._progress = Progress(self.parts["progress"], self._written)
         self._places = services.places(self.profile)
-
-    def dump(self) -> dict[str, Any]:
-        """Return all data of the account as JSON values."""
-        return deepcopy(self._state)
-
-    @property
-    def services(self) -> dict[str, Thing]:
-        """Return the services by id, the newest first."""
-        return self._part("services")
-
-    @property
-    def databases(self) -> dict[str, Thing]:
-        """Return the Postgres databases by id."""
-        return self._part("databases")
-
-    @property
-    def caches(self) -> dict[str, Thing]:
-        """Return the Key Value instances by id."""
-        return self._part("caches")
-
-    @property
-    def projects(self) -> dict[str, Thing]:
-        """Return the projects by id."""
-        return self._part("projects")
-
-    @property
-    def environments(self) -> dict[str, Thing]:
-        """Return the environments of all projects by id."""
-        return self._part("environments")
-
-    @property
-    def groups(self) -> dict[str, Thing]:
-        """Return the environment groups by id."""
-        return self._part("groups")
 
     @property
     def seconds(self) -> float:
-        """Return the seconds since the start of the simulation."""
+        """The seconds since the start of the simulation."""
         return self._clock() - SIMULATION_START
 
     @property
     def now(self) -> str:
-        """Return the current time in Render's format."""
+        """The current time in Render's format."""
         return self._written(self.seconds)
 
     def tick(self) -> int:
         """Count a request, carry out the changes that are due, and return the number of requests so far."""
-        self._state["requests"] += 1
+        self.parts["requests"] += 1
         for due in self._progress.due(self.seconds):
             self._carry_out(due)
-        return int(self._state["requests"])
+        return int(self.parts["requests"])
 
     def deploys_of(self, service: Thing) -> list[Thing]:
         """Return the deploys of a service, the newest first."""
-        known = service["id"] in self._part("deploys")
-        found = self._kept("deploys", service, deploys.deploys)
+        known = service["id"] in self.parts["deploys"]
+        found = self._seeded("deploys", service, deploys.deploys)
         if not known:
             for deploy in found:
                 if deploy["status"] in UNDER_WAY:
@@ -105,32 +77,32 @@ class World:
 
     def jobs_of(self, service: Thing) -> list[Thing]:
         """Return the jobs of a service, the newest first."""
-        return self._kept("jobs", service, deploys.jobs)
+        return self._seeded("jobs", service, deploys.jobs)
 
     def variables_of(self, service: Thing) -> dict[str, str]:
         """Return the environment variables of a service."""
-        return self._kept("variables", service, lambda service, _: services.variables(self.profile, service))
+        return self._seeded("variables", service, lambda service, _: services.variables(self.profile, service))
 
     def files_of(self, service: Thing) -> dict[str, str]:
         """Return the secret files of a service by name."""
-        return self._kept("files", service, lambda service, _: services.files(service))
+        return self._seeded("files", service, lambda service, _: services.files(service))
+
+    def rules_of(self, service: Thing) -> dict[str, list[Thing]]:
+        """Return the response headers and the routes of a static site, under the keys ``headers`` and ``routes``."""
+        return self._seeded("rules", service, lambda service, _: services.rules(service))
+
+    def domains_of(self, service: Thing) -> list[Thing]:
+        """Return the custom domains of a service."""
+        return self._seeded("domains", service, services.domains)
 
     def instances_of(self, service: Thing) -> list[str]:
         """Return the ids of the running instances of a service."""
         count = 0 if service["suspended"] == "suspended" else service["serviceDetails"].get("numInstances", 0)
         return [f"{service['id']}-{identifier('', service['id'], number)[1:6]}" for number in range(count)]
 
-    def rules_of(self, service: Thing) -> dict[str, list[Thing]]:
-        """Return the response headers and the routes of a static site, under the keys ``headers`` and ``routes``."""
-        return self._kept("rules", service, lambda service, _: services.rules(service))
-
-    def domains_of(self, service: Thing) -> list[Thing]:
-        """Return the custom domains of a service."""
-        return self._kept("domains", service, services.domains)
-
     def new_id(self, prefix: str, *parts: object) -> str:
         """Return an id for a new object. ``parts`` distinguishes several objects that one request creates."""
-        return identifier(prefix, self.profile.account, "new", self._state["requests"], *parts)
+        return identifier(prefix, self.profile.account, "new", self.parts["requests"], *parts)
 
     def set_status(self, store: Thing, status: str, then: str | None = None) -> None:
         """Set the status of a data store. Unless ``then`` is None, it becomes the status a minute later."""
@@ -144,40 +116,34 @@ class World:
 
         ``ending`` is the final status of that deploy, or None for the usual one.
         """
-        prefix = "crn" if wanted["type"] == "cron_job" else "srv"
-        key = self.new_id(prefix)
+        key = self.new_id("crn" if wanted["type"] == "cron_job" else "srv")
         service = definitions.new_service(wanted, key, self.now)
-        self._state["services"] = {key: service} | self.services
-        for part in ("deploys", "jobs", "domains"):
-            self._part(part)[key] = []
-        self._part("variables")[key] = {}
-        self._part("files")[key] = {each["name"]: each["content"] for each in wanted.get("secretFiles") or []}
-        self._part("rules")[key] = self._new_rules(wanted.get("serviceDetails") or {})
+        older = dict(self.services)
+        self.services.clear()
+        self.services.update({key: service} | older)
+        rules = {"headers": "hdr", "routes": "rdr"}
+        details = wanted.get("serviceDetails") or {}
+        own: dict[str, object] = {
+            "deploys": [],
+            "jobs": [],
+            "domains": [],
+            "variables": {},
+            "files": {each["name"]: each["content"] for each in wanted.get("secretFiles") or []},
+            "rules": {
+                kind: [{"id": self.new_id(prefix, place)} | rule for place, rule in enumerate(details.get(kind) or [])]
+                for kind, prefix in rules.items()
+            },
+        }
+        for part, value in own.items():
+            self.parts[part][key] = value
         self.set_variables(service, wanted.get("envVars") or [])
         deploy, _ = self.add_deploy(service, "api", ending=ending)
         return service, deploy
-
-    def change_service(self, service: Thing, changes: Thing) -> None:
-        """Change a service. ``changes`` is the body of a ``PATCH /services/{service_id}``."""
-        definitions.change(service, changes)
-        service["updatedAt"] = self.now
 
     def remove_service(self, service: Thing) -> None:
         """Delete a service and the changes of status that are planned for it."""
         del self.services[service["id"]]
         self._progress.forget(service["id"])
-
-    def suspend(self, service: Thing) -> None:
-        """Suspend a service on behalf of the user."""
-        service |= {"suspended": "suspended", "suspenders": ["user"], "updatedAt": self.now}
-
-    def resume(self, service: Thing) -> None:
-        """Resume a service."""
-        service |= {"suspended": "not_suspended", "suspenders": [], "updatedAt": self.now}
-
-    def scale(self, service: Thing, instances: int) -> None:
-        """Set the number of a service's instances."""
-        service["serviceDetails"]["numInstances"] = instances
 
     def add_deploy(
         self, service: Thing, trigger: str, source: Thing | None = None, ending: str | None = None
@@ -236,30 +202,15 @@ class World:
         """Set the environment variables in the body of a request. Other variables of the service stay as they are."""
         variables = self.variables_of(service)
         for each in wanted:
-            generated = identifier("gen", service["id"], each["key"], self._state["requests"])
+            generated = identifier("gen", service["id"], each["key"], self.parts["requests"])
             variables[each["key"]] = each.get("value", generated)
 
-    def _new_rules(self, details: Thing) -> dict[str, list[Thing]]:
-        kinds = {"headers": "hdr", "routes": "rdr"}
-        return {
-            kind: [{"id": self.new_id(prefix, place)} | rule for place, rule in enumerate(details.get(kind) or [])]
-            for kind, prefix in kinds.items()
-        }
-
     def _count_requests(self) -> float:
-        return SIMULATION_START + int(self._state["requests"])
+        return SIMULATION_START + int(self.parts["requests"])
 
-    def _part(self, name: str) -> dict[str, Any]:
-        part: dict[str, Any] = self._state[name]
-        return part
-
-    def _kept(self, name: str, service: Thing, seed: Callable[[Thing, int], T]) -> T:
+    def _seeded(self, part: str, service: Thing, seed: Callable[[Thing, int], T]) -> T:
         """Return one kind of data of a service. There is a lot of it, so ``seed`` creates it only on first use."""
-        part, key = self._part(name), service["id"]
-        if key not in part:
-            part[key] = seed(service, self._places[key])
-        kept: T = part[key]
-        return kept
+        return self.kept(part, service["id"], lambda: seed(service, self._places[service["id"]]))
 
     def _written(self, seconds: float) -> str:
         return stamp(BEGINNING + timedelta(seconds=seconds))
@@ -290,28 +241,17 @@ class World:
 
 
 def _fresh(profile: accounts.Profile) -> dict[str, Any]:
-    return {
-        "account": profile.account,
-        "requests": 0,
-        "services": {service["id"]: service for service in services.services(profile)},
-        "databases": {store["id"]: store for store in stores.databases(profile)},
-        "caches": {store["id"]: store for store in stores.caches(profile)},
-        "projects": {project["id"]: project for project in projects.projects(profile)},
-        "environments": {each["id"]: each for each in projects.environments(profile)},
-        "groups": {group["id"]: group for group in projects.groups(profile)},
-        "deploys": {},
-        "jobs": {},
-        "variables": {},
-        "files": {},
-        "rules": {},
-        "domains": {},
-        "progress": {},
+    things = {
+        "services": services.services(profile),
+        "databases": stores.databases(profile),
+        "caches": stores.caches(profile),
+        "projects": projects.projects(profile),
+        "environments": projects.environments(profile),
+        "groups": projects.groups(profile),
     }
-
-
-def _checked(state: Mapping[str, Any], account: str) -> dict[str, Any]:
-    fresh = _fresh(accounts.profile_of(account))
-    kinds = {name: type(value) for name, value in fresh.items()}
-    if state.get("account") != account or not all(isinstance(state.get(name), kind) for name, kind in kinds.items()):
-        raise ValueError(f"this is not the state of a simulated Render account {account}")
-    return deepcopy(dict(state))
+    on_first_use = ("deploys", "jobs", "variables", "files", "rules", "domains", "progress")
+    return {
+        "requests": 0,
+        **{part: {each["id"]: each for each in found} for part, found in things.items()},
+        **{part: {} for part in on_first_use},
+    }

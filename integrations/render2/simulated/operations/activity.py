@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from ...wire import Thing
-from ..call import Call, Refusal, Reply, among, moment, paged, service_of
+from ..call import Call, Refusal, Reply, among, moment, paged, refuse_other_owner, routes, service_of
 from ..seeds import activity
 from ..seeds.accounts import stamp
 from ..world import World
@@ -14,23 +14,23 @@ from ..world import World
 _LABELS = ("level", "type", "instance", "host", "method", "path", "statusCode", "task", "taskRun")
 
 
+@routes.on("GET", "/services/{service_id}/events")
 def list_events(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /services/{service_id}/events``, which returns the last hour by default."""
+    """Return the events between two times, by default of the last hour."""
     service = service_of(world, call)
     end = moment(call.one("endTime", world.now))
     start = moment(call.one("startTime")) if call.one("startTime") else moment(world.now) - timedelta(hours=1)
     events = activity.events(service, world.deploys_of(service))
-    found = [each for each in events if start <= moment(each["timestamp"]) <= end and call.fits(each, ["type"])]
-    return paged(found, "event", call)
+    return paged([each for each in events if start <= moment(each["timestamp"]) <= end], "event", call)
 
 
+@routes.on("GET", "/logs")
 def list_logs(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /logs``, which returns pages by time, without a cursor."""
+    """Return a page of logs by time, without a cursor."""
     for name in ("ownerId", "resource"):
         if not call.one(name):
             raise Refusal(400, f"{name} is required")
-    if call.one("ownerId") != world.owner["id"]:
-        raise Refusal(404, f"not found: {call.one('ownerId')}")
+    refuse_other_owner(world, call.one("ownerId"))
     for resource in call.values("resource"):
         if resource.startswith(("srv-", "crn-")):
             among(world.services, resource)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from ...wire import Thing
-from ..call import Call, Refusal, Reply, among, demanded, paged, service_of
+from ..call import Call, Refusal, Reply, among, demanded, paged, routes, service_of
 from ..demands import TEXT, a, record
 from ..progress import UNDER_WAY
 from ..world import World
@@ -22,20 +22,14 @@ _DEPLOY = record(
 _ROLLBACK = record({"deployId": TEXT})
 
 
+@routes.on("GET", "/services/{service_id}/deploys")
 def list_deploys(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /services/{service_id}/deploys``."""
-    deploys = world.deploys_of(service_of(world, call))
-    wanted = [
-        each for each in deploys if call.fits(each, ["status"]) and call.within(each, "created", "updated", "finished")
-    ]
-    return paged(wanted, "deploy", call)
+    return paged(world.deploys_of(service_of(world, call)), "deploy", call)
 
 
+@routes.on("POST", "/services/{service_id}/deploys")
 def trigger_deploy(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/deploys``.
-
-    The reply is empty if the deploy has to wait for another deploy, or if the service is a private service.
-    """
+    """Start a deploy. The reply is empty if it has to wait for another one, or if the service is a private service."""
     service = service_of(world, call)
     body = demanded(_DEPLOY, call.body or {})
     if service["suspended"] == "suspended":
@@ -57,13 +51,13 @@ def _source(body: Thing, now: str) -> Thing | None:
     return None
 
 
+@routes.on("GET", "/services/{service_id}/deploys/{deploy_id}")
 def get_deploy(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /services/{service_id}/deploys/{deploy_id}``."""
     return Reply(200, _deploy(world, call, call.segments["deploy_id"])[1])
 
 
+@routes.on("POST", "/services/{service_id}/deploys/{deploy_id}/cancel")
 def cancel_deploy(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/deploys/{deploy_id}/cancel``."""
     service, deploy = _deploy(world, call, call.segments["deploy_id"])
     if deploy["status"] not in UNDER_WAY:
         raise Refusal(400, f"the deploy is {deploy['status']} and cannot be canceled")
@@ -71,8 +65,8 @@ def cancel_deploy(world: World, call: Call) -> Reply:
     return Reply(200, deploy)
 
 
+@routes.on("POST", "/services/{service_id}/rollback")
 def rollback_deploy(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/rollback``."""
     body = demanded(_ROLLBACK, call.body)
     service, earlier = _deploy(world, call, body["deployId"])
     if earlier["status"] not in ("live", "deactivated"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ...wire import Thing
-from ..call import Call, Refusal, Reply, among, demanded, moment, paged
+from ..call import Call, Refusal, Reply, among, demanded, moment, paged, routes
 from ..demands import MOUNT_PATH, TEXT, at_least_one, record
 from ..seeds.accounts import identifier, stamp
 from ..world import World
@@ -16,21 +16,16 @@ _RESTORED = record({"snapshotKey": TEXT}, {"instanceId": TEXT})
 _SNAPSHOTS = 3
 
 
+@routes.on("GET", "/disks")
 def list_disks(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /disks``."""
-    found = [
-        disk
-        for disk in _disks(world).values()
-        if call.fits(
-            disk | {"diskId": disk["id"], "ownerId": world.owner["id"]}, ("diskId", "name", "serviceId", "ownerId")
-        )
-        and call.within(disk, "created", "updated")
-    ]
-    return paged(found, "disk", call)
+    owner = world.owner["id"]
+    return paged(
+        _disks(world).values(), "disk", call, told=lambda disk: disk | {"diskId": disk["id"], "ownerId": owner}
+    )
 
 
+@routes.on("POST", "/disks")
 def add_disk(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /disks``."""
     body = demanded(_NEW, call.body)
     service = among(world.services, body.pop("serviceId"))
     if "numInstances" not in service["serviceDetails"]:
@@ -42,13 +37,13 @@ def add_disk(world: World, call: Call) -> Reply:
     return Reply(201, _disk_of(service))
 
 
+@routes.on("GET", "/disks/{disk_id}")
 def get_disk(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /disks/{disk_id}``."""
     return Reply(200, _disk(world, call))
 
 
+@routes.on("PATCH", "/disks/{disk_id}")
 def update_disk(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``PATCH /disks/{disk_id}``."""
     disk, changes = _disk(world, call), demanded(_CHANGED, call.body)
     if (changes.get("sizeGB") or disk["sizeGB"]) < disk["sizeGB"]:
         raise Refusal(400, "a disk cannot shrink")
@@ -58,19 +53,20 @@ def update_disk(world: World, call: Call) -> Reply:
     return Reply(200, _disk_of(service))
 
 
+@routes.on("DELETE", "/disks/{disk_id}")
 def delete_disk(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /disks/{disk_id}``."""
     del world.services[_disk(world, call)["serviceId"]]["serviceDetails"]["disk"]
     return Reply(204)
 
 
+@routes.on("GET", "/disks/{disk_id}/snapshots")
 def list_disk_snapshots(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /disks/{disk_id}/snapshots``, which replies with status 201."""
+    """Return the snapshots, with status 201 as Render does."""
     return Reply(201, _snapshots(world, _disk(world, call)))
 
 
+@routes.on("POST", "/disks/{disk_id}/snapshots/restore")
 def restore_disk_snapshot(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /disks/{disk_id}/snapshots/restore``."""
     disk, body = _disk(world, call), demanded(_RESTORED, call.body)
     among({each["snapshotKey"]: each for each in _snapshots(world, disk)}, body["snapshotKey"])
     service = world.services[disk["serviceId"]]

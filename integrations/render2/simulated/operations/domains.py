@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...wire import Thing
-from ..call import Call, Refusal, Reply, among, demanded, paged, service_of
+from ..call import Call, Refusal, Reply, among, demanded, paged, routes, service_of
 from ..demands import TEXT, record
 from ..seeds import services
 from ..world import World
@@ -11,20 +11,14 @@ from ..world import World
 _DOMAIN = record({"name": TEXT})
 
 
+@routes.on("GET", "/services/{service_id}/custom-domains")
 def list_custom_domains(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /services/{service_id}/custom-domains``."""
-    names = ("name", "domainType", "verificationStatus")
-    domains = world.domains_of(service_of(world, call))
-    return paged(
-        [each for each in domains if call.fits(each, names) and call.within(each, "created")], "customDomain", call
-    )
+    return paged(world.domains_of(service_of(world, call)), "customDomain", call)
 
 
+@routes.on("POST", "/services/{service_id}/custom-domains")
 def create_custom_domain(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/custom-domains``.
-
-    For an apex domain the endpoint also adds the domain with www.
-    """
+    """Add a domain, and with an apex domain also the domain with www."""
     service = service_of(world, call)
     name = demanded(_DOMAIN, call.body)["name"]
     domains = world.domains_of(service)
@@ -38,19 +32,19 @@ def create_custom_domain(world: World, call: Call) -> Reply:
     return Reply(201, added)
 
 
+@routes.on("GET", "/services/{service_id}/custom-domains/{domain}")
 def get_custom_domain(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /services/{service_id}/custom-domains/{domain}``."""
     return Reply(200, _domain(world, call)[1])
 
 
+@routes.on("POST", "/services/{service_id}/custom-domains/{domain}/verify")
 def verify_custom_domain(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/custom-domains/{domain}/verify``."""
     _domain(world, call)[1]["verificationStatus"] = "verified"
     return Reply(202)
 
 
+@routes.on("DELETE", "/services/{service_id}/custom-domains/{domain}")
 def delete_custom_domain(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /services/{service_id}/custom-domains/{domain}``."""
     domains, domain = _domain(world, call)
     domains.remove(domain)
     return Reply(204)

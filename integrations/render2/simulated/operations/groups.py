@@ -4,41 +4,28 @@ from __future__ import annotations
 
 from ...wire import Thing
 from ..bodies import FILES, VARIABLES
-from ..call import Call, Refusal, Reply, among, demanded, paged, service_of
-from ..demands import FLAG, TEXT, either, listing, record
+from ..call import Call, Refusal, Reply, among, demanded, paged, refuse_other_owner, routes, service_of
+from ..demands import TEXT, listing, record
+from ..seeds.services import SHORT_TYPES
 from ..world import World
-from .files import CONTENT
+from .contents import FILE, VALUE, VARIABLE, content_of
 
 _NEW = record(
     {"name": TEXT, "ownerId": TEXT, "envVars": VARIABLES},
     {"secretFiles": FILES, "serviceIds": listing(TEXT), "environmentId": TEXT},
 )
 _RENAMED = record({"name": TEXT})
-_VALUE = either(record({"value": TEXT}), record({"generateValue": FLAG}))
-_SHORT = {
-    "web_service": "web",
-    "static_site": "static",
-    "background_worker": "worker",
-    "cron_job": "cron",
-    "private_service": "pserv",
-}
 
 
+@routes.on("GET", "/env-groups")
 def list_env_groups(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /env-groups``."""
-    found = [
-        group
-        for group in world.groups.values()
-        if call.fits(group, ("name", "ownerId", "environmentId")) and call.within(group, "created", "updated")
-    ]
-    return paged([_meta(world, group) for group in found], "envGroup", call)
+    return paged([_meta(world, group) for group in world.groups.values()], "envGroup", call)
 
 
+@routes.on("POST", "/env-groups")
 def create_env_group(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /env-groups``."""
     body = demanded(_NEW, call.body)
-    if body["ownerId"] != world.owner["id"]:
-        raise Refusal(404, f"not found: {body['ownerId']}")
+    refuse_other_owner(world, body["ownerId"])
     services = [among(world.services, each)["id"] for each in body.get("serviceIds") or []]
     group = {
         "id": world.new_id("evg"),
@@ -57,32 +44,32 @@ def create_env_group(world: World, call: Call) -> Reply:
     return Reply(201, _whole(world, group))
 
 
+@routes.on("GET", "/env-groups/{env_group_id}")
 def get_env_group(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /env-groups/{env_group_id}``."""
     return Reply(200, _whole(world, _group(world, call)))
 
 
+@routes.on("PATCH", "/env-groups/{env_group_id}")
 def update_env_group(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``PATCH /env-groups/{env_group_id}``."""
     group, changes = _group(world, call), demanded(_RENAMED, call.body)
     return _changed(world, group | changes)
 
 
+@routes.on("DELETE", "/env-groups/{env_group_id}")
 def delete_env_group(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /env-groups/{env_group_id}``."""
     del world.groups[_group(world, call)["id"]]
     return Reply(204)
 
 
+@routes.on("POST", "/env-groups/{env_group_id}/services/{service_id}")
 def link_env_group(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /env-groups/{env_group_id}/services/{service_id}``."""
     group, service = _group(world, call), service_of(world, call)
     linked = [each for each in group["serviceIds"] if each != service["id"]]
     return _changed(world, group | {"serviceIds": [*linked, service["id"]]})
 
 
+@routes.on("DELETE", "/env-groups/{env_group_id}/services/{service_id}")
 def unlink_env_group(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /env-groups/{env_group_id}/services/{service_id}``."""
     group = _group(world, call)
     if call.segments["service_id"] not in group["serviceIds"]:
         raise Refusal(404, f"not found: {call.segments['service_id']}")
@@ -90,41 +77,37 @@ def unlink_env_group(world: World, call: Call) -> Reply:
     return Reply(204)
 
 
+@routes.on("GET", "/env-groups/{env_group_id}/env-vars/{key}")
 def get_env_group_var(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /env-groups/{env_group_id}/env-vars/{key}``."""
-    return Reply(200, among(_variables(_group(world, call)), call.segments["key"]))
+    return VARIABLE.one(_group(world, call)["envVars"], call)
 
 
+@routes.on("PUT", "/env-groups/{env_group_id}/env-vars/{key}")
 def set_env_group_var(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``PUT /env-groups/{env_group_id}/env-vars/{key}``."""
-    group, body = _group(world, call), demanded(_VALUE, call.body)
+    group, body = _group(world, call), demanded(VALUE, call.body)
     value = _value(world, body | {"key": call.segments["key"]})
     return _changed(world, group | {"envVars": group["envVars"] | {call.segments["key"]: value}})
 
 
+@routes.on("DELETE", "/env-groups/{env_group_id}/env-vars/{key}")
 def delete_env_group_var(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /env-groups/{env_group_id}/env-vars/{key}``."""
-    get_env_group_var(world, call)
-    del _group(world, call)["envVars"][call.segments["key"]]
-    return Reply(204)
+    return VARIABLE.delete(_group(world, call)["envVars"], call)
 
 
+@routes.on("GET", "/env-groups/{env_group_id}/secret-files/{name}")
 def get_env_group_file(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /env-groups/{env_group_id}/secret-files/{name}``."""
-    return Reply(200, among(_files(_group(world, call)), call.segments["name"]))
+    return FILE.one(_group(world, call)["secretFiles"], call)
 
 
+@routes.on("PUT", "/env-groups/{env_group_id}/secret-files/{name}")
 def set_env_group_file(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``PUT /env-groups/{env_group_id}/secret-files/{name}``."""
-    group, content = _group(world, call), demanded(CONTENT, call.body).get("content") or ""
+    group, content = _group(world, call), content_of(call)
     return _changed(world, group | {"secretFiles": group["secretFiles"] | {call.segments["name"]: content}})
 
 
+@routes.on("DELETE", "/env-groups/{env_group_id}/secret-files/{name}")
 def delete_env_group_file(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /env-groups/{env_group_id}/secret-files/{name}``."""
-    get_env_group_file(world, call)
-    del _group(world, call)["secretFiles"][call.segments["name"]]
-    return Reply(204)
+    return FILE.delete(_group(world, call)["secretFiles"], call)
 
 
 def _group(world: World, call: Call) -> Thing:
@@ -140,21 +123,13 @@ def _value(world: World, wanted: Thing) -> str:
     return str(wanted.get("value", world.new_id("gen", wanted["key"])))
 
 
-def _variables(group: Thing) -> dict[str, Thing]:
-    return {key: {"key": key, "value": value} for key, value in sorted(group["envVars"].items())}
-
-
-def _files(group: Thing) -> dict[str, Thing]:
-    return {name: {"name": name, "content": content} for name, content in sorted(group["secretFiles"].items())}
-
-
 def _meta(world: World, group: Thing) -> Thing:
     linked = [world.services[each] for each in group["serviceIds"] if each in world.services]
-    links = [{"id": each["id"], "name": each["name"], "type": _SHORT[each["type"]]} for each in linked]
+    links = [{"id": each["id"], "name": each["name"], "type": SHORT_TYPES[each["type"]]} for each in linked]
     inside = ("envVars", "secretFiles", "serviceIds")
     return {name: value for name, value in group.items() if name not in inside} | {"serviceLinks": links}
 
 
 def _whole(world: World, group: Thing) -> Thing:
-    contents = {"envVars": list(_variables(group).values()), "secretFiles": list(_files(group).values())}
-    return _meta(world, group) | contents
+    contents = {"envVars": VARIABLE.things(group["envVars"]), "secretFiles": FILE.things(group["secretFiles"])}
+    return _meta(world, group) | {kind: [*things.values()] for kind, things in contents.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...wire import Thing
-from ..call import Call, Refusal, Reply, among, demanded, paged, service_of
+from ..call import Call, Refusal, Reply, among, demanded, paged, routes, service_of
 from ..demands import TEXT, record
 from ..seeds.accounts import identifier
 from ..world import World
@@ -11,15 +11,13 @@ from ..world import World
 _JOB = record({"startCommand": TEXT}, {"planId": TEXT})
 
 
+@routes.on("GET", "/services/{service_id}/jobs")
 def list_jobs(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /services/{service_id}/jobs``."""
-    jobs = world.jobs_of(service_of(world, call))
-    wanted = [job for job in jobs if call.fits(job, ["status"]) and call.within(job, "created", "started", "finished")]
-    return paged(wanted, "job", call)
+    return paged(world.jobs_of(service_of(world, call)), "job", call)
 
 
+@routes.on("POST", "/services/{service_id}/jobs")
 def create_job(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/jobs``."""
     service = service_of(world, call)
     body = demanded(_JOB, call.body)
     if service["type"] == "static_site":
@@ -28,13 +26,13 @@ def create_job(world: World, call: Call) -> Reply:
     return Reply(201, job)
 
 
+@routes.on("GET", "/services/{service_id}/jobs/{job_id}")
 def get_job(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /services/{service_id}/jobs/{job_id}``."""
     return Reply(200, _job(world, call))
 
 
+@routes.on("POST", "/services/{service_id}/jobs/{job_id}/cancel")
 def cancel_job(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/jobs/{job_id}/cancel``."""
     job = _job(world, call)
     if job["status"] not in ("pending", "running"):
         raise Refusal(400, f"the job is {job['status']} and cannot be canceled")
@@ -42,8 +40,8 @@ def cancel_job(world: World, call: Call) -> Reply:
     return Reply(200, job)
 
 
+@routes.on("POST", "/cron-jobs/{service_id}/runs")
 def run_cron_job(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /cron-jobs/{service_id}/runs``."""
     service = service_of(world, call)
     if service["type"] != "cron_job":
         raise Refusal(404, f"not found: {service['id']}")

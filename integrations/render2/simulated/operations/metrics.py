@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from ...wire import Thing
-from ..call import Call, Refusal, Reply, among, moment
+from ..call import Call, Refusal, Reply, among, moment, routes
 from ..seeds.accounts import stamp
 from ..world import World
 
@@ -33,8 +33,8 @@ _STEADY = ("cpu-limit", "cpu-target", "memory-limit", "memory-target", "disk-cap
 _MAX_POINTS = 1500
 
 
+@routes.on("GET", "/metrics/{metric}")
 def get_metrics(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /metrics/{metric}``."""
     metric = call.segments["metric"]
     if metric not in _UNITS:
         raise Refusal(404, "not found")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from ..bodies import AUTOSCALING
-from ..call import Call, Refusal, Reply, demanded, service_of
+from ..call import Call, Refusal, Reply, demanded, routes, service_of
 from ..world import World
 
 
+@routes.on("GET", "/services/{service_id}/instances")
 def list_instances(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /services/{service_id}/instances``."""
     service = service_of(world, call)
     return Reply(200, [{"id": key, "createdAt": service["updatedAt"]} for key in world.instances_of(service)])
 
 
+@routes.on("PUT", "/services/{service_id}/autoscaling")
 def set_autoscaling(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``PUT /services/{service_id}/autoscaling``."""
     service = service_of(world, call)
     body = demanded(AUTOSCALING, call.body)
     if "numInstances" not in service["serviceDetails"]:
@@ -23,8 +23,8 @@ def set_autoscaling(world: World, call: Call) -> Reply:
     return Reply(200, body)
 
 
+@routes.on("DELETE", "/services/{service_id}/autoscaling")
 def delete_autoscaling(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /services/{service_id}/autoscaling``."""
     details = service_of(world, call)["serviceDetails"]
     if "autoscaling" not in details:
         raise Refusal(404, f"not found: autoscaling of {call.segments['service_id']}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...wire import Thing
 from ..bodies import HEADER, ROUTE
-from ..call import Call, Refusal, Reply, among, demanded, paged, service_of
+from ..call import Call, Refusal, Reply, among, demanded, paged, routes, service_of
 from ..demands import TEXT, a, listing, record
 from ..world import World
 
@@ -14,44 +14,40 @@ _ROUTES = record(
 )
 
 
+@routes.on("GET", "/services/{service_id}/headers")
 def list_headers(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /services/{service_id}/headers``."""
-    return paged(
-        [each for each in _rules(world, call, "headers") if call.fits(each, ("path", "name", "value"))], "header", call
-    )
+    return paged(_rules(world, call, "headers"), "header", call)
 
 
+@routes.on("POST", "/services/{service_id}/headers")
 def add_header(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/headers``, which returns the new header in an object."""
+    """Add a header. The reply has it in an object, unlike that of :func:`add_route`."""
     rules = _rules(world, call, "headers")
     rules.append({"id": world.new_id("hdr")} | demanded(HEADER, call.body))
     return Reply(201, {"headers": rules[-1]})
 
 
+@routes.on("PUT", "/services/{service_id}/headers")
 def replace_all_headers(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``PUT /services/{service_id}/headers``."""
     rules, wanted = _rules(world, call, "headers"), demanded(_HEADERS, {"rules": call.body})["rules"]
     rules[:] = [{"id": world.new_id("hdr", place)} | each for place, each in enumerate(wanted)]
     return Reply(200, rules)
 
 
+@routes.on("DELETE", "/services/{service_id}/headers/{header_id}")
 def delete_header(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /services/{service_id}/headers/{header_id}``."""
     rules = _rules(world, call, "headers")
     rules.remove(among({each["id"]: each for each in rules}, call.segments["header_id"]))
     return Reply(204)
 
 
+@routes.on("GET", "/services/{service_id}/routes")
 def list_routes(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /services/{service_id}/routes``."""
-    found = [
-        each for each in _numbered(_rules(world, call, "routes")) if call.fits(each, ("type", "source", "destination"))
-    ]
-    return paged(found, "route", call)
+    return paged(_numbered(_rules(world, call, "routes")), "route", call)
 
 
+@routes.on("POST", "/services/{service_id}/routes")
 def add_route(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/routes``."""
     rules, wanted = _rules(world, call, "routes"), demanded(ROUTE, call.body)
     place = wanted.pop("priority", None)
     place = len(rules) if place is None else min(place, len(rules))
@@ -59,15 +55,15 @@ def add_route(world: World, call: Call) -> Reply:
     return Reply(201, _numbered(rules)[place])
 
 
+@routes.on("PUT", "/services/{service_id}/routes")
 def replace_all_routes(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``PUT /services/{service_id}/routes``, where the first route gets priority 0."""
     rules, wanted = _rules(world, call, "routes"), demanded(_ROUTES, {"rules": call.body})["rules"]
     rules[:] = [{"id": world.new_id("rdr", place)} | each for place, each in enumerate(wanted)]
     return Reply(200, _numbered(rules))
 
 
+@routes.on("DELETE", "/services/{service_id}/routes/{route_id}")
 def delete_route(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /services/{service_id}/routes/{route_id}``."""
     rules = _rules(world, call, "routes")
     rules.remove(among({each["id"]: each for each in rules}, call.segments["route_id"]))
     return Reply(204)

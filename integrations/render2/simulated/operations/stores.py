@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...wire import Thing
 from ..bodies import RANGES, REGION
-from ..call import Call, Refusal, Reply, among, demanded, paged
+from ..call import Call, Refusal, Reply, among, demanded, paged, refuse_other_owner, routes
 from ..demands import FLAG, TEXT, Demand, a, at_least_one, listing, mapping, record
 from ..seeds.accounts import identifier
 from ..world import World
@@ -43,15 +43,15 @@ _SWITCHES = {
 }
 
 
+@routes.on("GET", "/postgres")
 def list_postgres(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /postgres``."""
     replicas = call.one("includeReplicas") != "false"
     found = [each for each in world.databases.values() if replicas or each["role"] != "replica"]
-    return paged([each for each in found if _wanted(each, call)], "postgres", call)
+    return paged(found, "postgres", call, told=_told)
 
 
+@routes.on("POST", "/postgres")
 def create_postgres(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /postgres``."""
     body = demanded(_NEW_POSTGRES, call.body)
     key = world.new_id("dpg")
     name = body.get("databaseName") or f"{body['name']}_{key[4:8]}".replace("-", "_")
@@ -73,13 +73,13 @@ def create_postgres(world: World, call: Call) -> Reply:
     return Reply(201, database)
 
 
+@routes.on("GET", "/postgres/{postgres_id}")
 def get_postgres(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /postgres/{postgres_id}``."""
     return Reply(200, _database(world, call))
 
 
+@routes.on("GET", "/postgres/{postgres_id}/connection-info")
 def get_postgres_connection_info(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /postgres/{postgres_id}/connection-info``."""
     database = _database(world, call)
     key, user, name = database["id"], database["databaseUser"], database["databaseName"]
     password = identifier("pw", key)
@@ -92,8 +92,8 @@ def get_postgres_connection_info(world: World, call: Call) -> Reply:
     return Reply(200, {"password": password, **strings, "psqlCommand": command})
 
 
+@routes.on("PATCH", "/postgres/{postgres_id}")
 def update_postgres(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``PATCH /postgres/{postgres_id}``."""
     database, changes = _database(world, call), demanded(_CHANGED_POSTGRES, call.body)
     if changes.get("diskSizeGB", database["diskSizeGB"]) < database["diskSizeGB"]:
         raise Refusal(400, "the disk of a database cannot shrink")
@@ -104,8 +104,9 @@ def update_postgres(world: World, call: Call) -> Reply:
     return Reply(200, database)
 
 
+@routes.on("DELETE", "/postgres/{postgres_id}")
 def delete_postgres(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /postgres/{postgres_id}``, which also deletes the replicas."""
+    """Delete a database and its replicas."""
     database = _database(world, call)
     for key in (database["id"], *(replica["id"] for replica in database["readReplicas"])):
         _remove(world, world.databases, key)
@@ -114,24 +115,24 @@ def delete_postgres(world: World, call: Call) -> Reply:
     return Reply(204)
 
 
+@routes.on("POST", "/postgres/{postgres_id}/suspend")
 def suspend_postgres(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /postgres/{postgres_id}/suspend``."""
     database = _database(world, call)
     database |= {"suspended": "suspended", "suspenders": ["user"]}
     world.set_status(database, "suspended")
     return Reply(202)
 
 
+@routes.on("POST", "/postgres/{postgres_id}/resume")
 def resume_postgres(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /postgres/{postgres_id}/resume``."""
     database = _database(world, call)
     database |= {"suspended": "not_suspended", "suspenders": []}
     world.set_status(database, "unavailable", then="available")
     return Reply(202)
 
 
+@routes.on("POST", "/postgres/{postgres_id}/restart")
 def restart_postgres(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /postgres/{postgres_id}/restart``."""
     database = _database(world, call)
     if database["suspended"] == "suspended":
         raise Refusal(409, "the database is suspended")
@@ -139,13 +140,13 @@ def restart_postgres(world: World, call: Call) -> Reply:
     return Reply(202)
 
 
+@routes.on("GET", "/key-value")
 def list_key_values(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /key-value``."""
-    return paged([each for each in world.caches.values() if _wanted(each, call)], "keyValue", call)
+    return paged(world.caches.values(), "keyValue", call, told=_told)
 
 
+@routes.on("POST", "/key-value")
 def create_key_value(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /key-value``."""
     body = demanded(_NEW_KEY_VALUE, call.body)
     key = world.new_id("red")
     options = {"maxmemoryPolicy": "allkeys_lru", "persistenceMode": "off"}
@@ -156,13 +157,13 @@ def create_key_value(world: World, call: Call) -> Reply:
     return Reply(201, cache)
 
 
+@routes.on("GET", "/key-value/{key_value_id}")
 def get_key_value(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /key-value/{key_value_id}``."""
     return Reply(200, _cache(world, call))
 
 
+@routes.on("GET", "/key-value/{key_value_id}/connection-info")
 def get_key_value_connection_info(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /key-value/{key_value_id}/connection-info``."""
     cache = _cache(world, call)
     key, password = cache["id"], identifier("pw", cache["id"])
     outside = f"rediss://{key}:{password}@{cache['region']}-keyvalue.render.com:6379"
@@ -170,8 +171,8 @@ def get_key_value_connection_info(world: World, call: Call) -> Reply:
     return Reply(200, {**strings, "cliCommand": f"REDISCLI_AUTH={password} valkey-cli --user {key} -u {outside}"})
 
 
+@routes.on("PATCH", "/key-value/{key_value_id}")
 def update_key_value(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``PATCH /key-value/{key_value_id}``."""
     cache, changes = _cache(world, call), demanded(_CHANGED_KEY_VALUE, call.body)
     _change_key_value(cache, changes)
     cache["updatedAt"] = world.now
@@ -180,20 +181,20 @@ def update_key_value(world: World, call: Call) -> Reply:
     return Reply(200, cache)
 
 
+@routes.on("DELETE", "/key-value/{key_value_id}")
 def delete_key_value(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``DELETE /key-value/{key_value_id}``."""
     _remove(world, world.caches, _cache(world, call)["id"])
     return Reply(204)
 
 
+@routes.on("POST", "/key-value/{key_value_id}/suspend")
 def suspend_key_value(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /key-value/{key_value_id}/suspend``."""
     world.set_status(_cache(world, call), "suspended")
     return Reply(202)
 
 
+@routes.on("POST", "/key-value/{key_value_id}/resume")
 def resume_key_value(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /key-value/{key_value_id}/resume``."""
     world.set_status(_cache(world, call), "unavailable", then="available")
     return Reply(202)
 
@@ -206,16 +207,13 @@ def _cache(world: World, call: Call) -> Thing:
     return among(world.caches, call.segments["key_value_id"])
 
 
-def _wanted(store: Thing, call: Call) -> bool:
-    told = store | {"ownerId": store["owner"]["id"]}
-    names = ("name", "region", "suspended", "ownerId", "environmentId")
-    return call.fits(told, names) and call.within(store, "created", "updated")
+def _told(store: Thing) -> Thing:
+    return store | {"ownerId": store["owner"]["id"]}
 
 
 def _new_store(world: World, body: Thing, key: str, place: str) -> Thing:
     """Return a new data store with the fields that databases and Key Value instances share."""
-    if body["ownerId"] != world.owner["id"]:
-        raise Refusal(404, f"not found: {body['ownerId']}")
+    refuse_other_owner(world, body["ownerId"])
     store = {
         "id": key,
         "name": body["name"],

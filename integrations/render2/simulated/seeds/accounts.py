@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from base64 import b32encode
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from hashlib import sha256
 from zlib import crc32
 
-from kosmolua.plugin import SIMULATION_START
+from kosmolua.testing import BEGINNING
 
 from ...wire import Thing
 
-BEGINNING = datetime.fromtimestamp(SIMULATION_START, timezone.utc)
-"""The time at which every simulated Render starts."""
 KNOWN = "cabc12345678"
 
 _TOPICS = ("checkout", "billing", "search", "catalog", "orders", "shipping", "reports", "media", "sessions", "pricing")

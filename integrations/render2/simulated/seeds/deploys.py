@@ -6,8 +6,10 @@ from datetime import timedelta
 from hashlib import sha256
 from zlib import crc32
 
+from kosmolua.testing import BEGINNING
+
 from ...wire import Thing
-from .accounts import BEGINNING, KNOWN, identifier, stamp
+from .accounts import KNOWN, identifier, stamp
 
 _MESSAGES = (
     "Cache the price list",

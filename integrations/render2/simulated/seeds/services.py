@@ -18,13 +18,14 @@ _ROLES = {
     "cron_job": "nightly",
     "private_service": "internal",
 }
-_DASHBOARD = {
+SHORT_TYPES = {
     "web_service": "web",
     "static_site": "static",
     "background_worker": "worker",
     "cron_job": "cron",
     "private_service": "pserv",
 }
+"""The types as Render abbreviates them in the addresses of its dashboard, and in links of environment groups."""
 _COMMANDS = {
     "node": ("npm ci && npm run build", "npm start"),
     "python": ("pip install -r requirements.txt", "gunicorn app:app"),
@@ -97,7 +98,7 @@ def _service(profile: Profile, number: int, workspace: str) -> Thing:
 
 def dashboard_url(kind: str, service_id: str) -> str:
     """Return the URL of a service in Render's dashboard."""
-    return f"https://dashboard.render.com/{_DASHBOARD[kind]}/{service_id}"
+    return f"https://dashboard.render.com/{SHORT_TYPES[kind]}/{service_id}"
 
 
 def _name(profile: Profile, number: int, kind: str) -> str:

@@ -1,18 +1,4 @@
-"""Helps to test integrations and scripts without a network. A playground runs scripts and answers the requests:
-
-    def test_a_note_is_read():
-        play = Playground(integration, {("GET", "/notes/n-1"): {"id": "n-1", "text": "milk"}})
-        assert play.run("return app.integrations.notes.get_note('n-1').text") == "milk"
-        assert play.lines == ["GET /v1/notes/n-1"]
-
-Everything between the Lua code and the service is real: the sandbox, the checks of arguments, the integration.
-
-A script can also be tested against a recording of a real run. The pytest fixture ``recording`` opens a recording in the
-folder of the test. The line ``pytest_plugins = ["kosmolua.testing"]`` in ``conftest.py`` enables the fixture:
-
-    def test_the_report_counts_services(recording):
-        assert recording("report.jsonl").run() == 12
-"""
+"""The playground, which runs scripts against prepared replies, and the playback of recordings."""
 
 from __future__ import annotations
 
@@ -21,7 +7,6 @@ import os
 import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from functools import wraps
@@ -192,15 +177,6 @@ def recordings_beside(file: str | os.PathLike[str]) -> Callable[[str], Playback]
     """
     folder = Path(file).parent
     return lambda name: Playback(folder / name)
-
-
-with suppress(ImportError):  # only tests that use the fixture need pytest
-    import pytest
-
-    @pytest.fixture
-    def recording(request: pytest.FixtureRequest) -> Callable[[str], Playback]:
-        """A pytest fixture: a function that opens a recording in the test's folder, given the recording's file name."""
-        return recordings_beside(request.path)
 
 
 def _value_of(outcome: Outcome) -> Any:
