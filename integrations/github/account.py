@@ -58,12 +58,7 @@ def identify(hub: Hub, /) -> str:
 
 
 def _requests_left(hub: Hub) -> str:
-    """Return a text that says how many requests are left this hour.
-
-    Asking for the rate limit does not count as a request. An Enterprise Server without a rate limit answers with 404.
-
-    See https://docs.github.com/en/rest/rate-limit/rate-limit.
-    """
+    """Say how many requests are left this hour, if the server has a limit; asking does not count as a request."""
     try:
         limits = thing_of(hub.api.get("/rate_limit"))
     except CallError as error:

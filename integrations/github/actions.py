@@ -50,14 +50,12 @@ class WorkflowRun(TypedDict):
 
 
 class WorkflowRunPage(TypedDict):
-    """A page of workflow runs, and the number of the next page, if any."""
-
     runs: list[WorkflowRun]
     next_page: int | None
 
 
 class AcceptedRun(TypedDict):
-    """The result of rerunning or cancelling: GitHub accepted the request. get_workflow_run shows its effect."""
+    """GitHub accepted a request; get_workflow_run shows its effect."""
 
     run_id: int
     accepted: bool
@@ -80,17 +78,15 @@ def list_workflow_runs(
 ) -> WorkflowRunPage:
     """List the workflow runs of a repository, the newest first."""
     filters = {"branch": branch, "event": event, "status": status, "actor": actor, "head_sha": sha}
-    owner, name = parts_of(repo)
     part = Page(limit, page, all, items="workflow_runs")
-    found, after = part.listed(hub.api, _RUNS, filters, owner=owner, repo=name)
+    found, after = part.listed(hub.api, _RUNS, filters, **parts_of(repo))
     return {"runs": [_shaped(each) for each in found], "next_page": after}
 
 
 @integration.reads
 def get_workflow_run(hub: Hub, /, *, repo: RepoName, run_id: RunId) -> WorkflowRun:
     """Get one workflow run."""
-    owner, name = parts_of(repo)
-    return _shaped(thing_of(hub.api.get(_RUN, owner=owner, repo=name, run_id=run_id)))
+    return _shaped(thing_of(hub.api.get(_RUN, **parts_of(repo), run_id=run_id)))
 
 
 @integration.writes
@@ -103,17 +99,15 @@ def rerun_workflow_run(
     only: Annotated[Literal["all", "failed"], "Which jobs to run again: all of them, or only the failed ones."] = "all",
 ) -> AcceptedRun:
     """Run a workflow run again: all of its jobs, or only the failed jobs and the jobs that depend on them."""
-    owner, name = parts_of(repo)
     what = "/rerun" if only == "all" else "/rerun-failed-jobs"
-    hub.api.post(_RUN + what, owner=owner, repo=name, run_id=run_id)
+    hub.api.post(_RUN + what, **parts_of(repo), run_id=run_id)
     return {"run_id": run_id, "accepted": True}
 
 
 @integration.writes
 def cancel_workflow_run(hub: Hub, /, *, repo: RepoName, run_id: RunId) -> AcceptedRun:
     """Cancel a workflow run. The call fails with status 409 if the run is already completed."""
-    owner, name = parts_of(repo)
-    hub.api.post(_RUN + "/cancel", owner=owner, repo=name, run_id=run_id)
+    hub.api.post(_RUN + "/cancel", **parts_of(repo), run_id=run_id)
     return {"run_id": run_id, "accepted": True}
 
 

@@ -99,8 +99,7 @@ def delete_file(
 
 
 def _segments(repo: str, path: str) -> dict[str, str | int]:
-    owner, name = parts_of(repo)
-    return {"owner": owner, "repo": name, "path": path}
+    return {**parts_of(repo), "path": path}
 
 
 def _written(hub: Hub, method: str, repo: str, path: str, given: Thing) -> Written:

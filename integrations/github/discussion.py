@@ -31,8 +31,6 @@ class Comment(TypedDict):
 
 
 class CommentPage(TypedDict):
-    """A page of comments, and the number of the next page, if any."""
-
     comments: list[Comment]
     next_page: int | None
 
@@ -56,9 +54,8 @@ def list_comments(
     all: All = False,
 ) -> CommentPage:
     """List the comments on an issue or a pull request, the oldest first. Comments on lines of code are left out."""
-    owner, name = parts_of(repo)
     part = Page(limit, page, all)
-    found, after = part.listed(hub.api, _ISSUE + "/comments", {"since": since}, owner=owner, repo=name, number=number)
+    found, after = part.listed(hub.api, _ISSUE + "/comments", {"since": since}, **parts_of(repo), number=number)
     return {"comments": [_comment(each) for each in found], "next_page": after}
 
 
@@ -67,8 +64,7 @@ def create_comment(
     hub: Hub, /, *, repo: RepoName, number: IssueNumber, body: Annotated[str, "The text, in Markdown.", non_empty()]
 ) -> Comment:
     """Comment on an issue or a pull request. GitHub notifies its subscribers."""
-    owner, name = parts_of(repo)
-    reply = hub.api.post(_ISSUE + "/comments", json={"body": body}, owner=owner, repo=name, number=number)
+    reply = hub.api.post(_ISSUE + "/comments", json={"body": body}, **parts_of(repo), number=number)
     return _comment(thing_of(reply))
 
 
@@ -123,8 +119,7 @@ def add_labels(
     labels: Annotated[list[str], "The names of the labels; labels that do not exist yet are created.", non_empty()],
 ) -> Labels:
     """Add labels to an issue or a pull request. Its other labels stay."""
-    owner, name = parts_of(repo)
-    reply = hub.api.post(_ISSUE + "/labels", json={"labels": labels}, owner=owner, repo=name, number=number)
+    reply = hub.api.post(_ISSUE + "/labels", json={"labels": labels}, **parts_of(repo), number=number)
     return {"labels": [text(each, "name") for each in things_of(reply)]}
 
 
@@ -139,19 +134,16 @@ def remove_label(
     hub: Hub, /, *, repo: RepoName, number: IssueNumber, label: Annotated[str, "The label's name.", non_empty()]
 ) -> Labels:
     """Remove a label from an issue or a pull request."""
-    owner, name = parts_of(repo)
-    reply = hub.api.delete(_ISSUE + "/labels/{label}", owner=owner, repo=name, number=number, label=label)
+    reply = hub.api.delete(_ISSUE + "/labels/{label}", **parts_of(repo), number=number, label=label)
     return {"labels": [text(each, "name") for each in things_of(reply)]}
 
 
 def _found(hub: Hub, repo: str, issue: int) -> Issue:
-    owner, name = parts_of(repo)
-    return shaped(thing_of(hub.api.get(_ISSUE, owner=owner, repo=name, number=issue)))
+    return shaped(thing_of(hub.api.get(_ISSUE, **parts_of(repo), number=issue)))
 
 
 def _changed(hub: Hub, repo: str, issue: int, changes: Thing) -> Issue:
-    owner, name = parts_of(repo)
-    return shaped(thing_of(hub.api.patch(_ISSUE, json=changes, owner=owner, repo=name, number=issue)))
+    return shaped(thing_of(hub.api.patch(_ISSUE, json=changes, **parts_of(repo), number=issue)))
 
 
 def _comment(comment: Thing) -> Comment:

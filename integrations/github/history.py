@@ -26,8 +26,6 @@ class Commit(TypedDict):
 
 
 class CommitPage(TypedDict):
-    """A page of commits, and the number of the next page, if any."""
-
     commits: list[Commit]
     next_page: int | None
 
@@ -57,8 +55,6 @@ class Release(TypedDict):
 
 
 class ReleasePage(TypedDict):
-    """A page of releases, and the number of the next page, if any."""
-
     releases: list[Release]
     next_page: int | None
 
@@ -80,18 +76,14 @@ def list_commits(
 ) -> CommitPage:
     """List the commits of a repository, the newest first."""
     filters = {"sha": branch, "path": path, "author": author, "since": since, "until": before}
-    owner, name = parts_of(repo)
-    part = Page(limit, page, all)
-    found, after = part.listed(hub.api, "/repos/{owner}/{repo}/commits", filters, owner=owner, repo=name)
+    found, after = Page(limit, page, all).listed(hub.api, "/repos/{owner}/{repo}/commits", filters, **parts_of(repo))
     return {"commits": [_shaped_commit(commit) for commit in found], "next_page": after}
 
 
 @integration.reads
 def list_releases(hub: Hub, /, *, repo: RepoName, limit: Limit = 30, page: Number = 1, all: All = False) -> ReleasePage:
     """List the releases of a repository, the newest first. Only users with push access see drafts."""
-    owner, name = parts_of(repo)
-    part = Page(limit, page, all)
-    found, after = part.listed(hub.api, "/repos/{owner}/{repo}/releases", {}, owner=owner, repo=name)
+    found, after = Page(limit, page, all).listed(hub.api, "/repos/{owner}/{repo}/releases", {}, **parts_of(repo))
     return {"releases": [_shaped_release(release) for release in found], "next_page": after}
 
 

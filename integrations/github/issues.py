@@ -36,8 +36,6 @@ class Issue(TypedDict):
 
 
 class IssuePage(TypedDict):
-    """A page of issues, and the number of the next page, if any."""
-
     issues: list[Issue]
     next_page: int | None
 
@@ -76,12 +74,11 @@ def list_issues(
         "sort": sort,
         "direction": direction,
     }
-    owner, name = parts_of(repo)
     part = Page(limit, page, all)
     if pull_requests:
-        found, after = part.listed(hub.api, _PATH, filters, owner=owner, repo=name)
+        found, after = part.listed(hub.api, _PATH, filters, **parts_of(repo))
     else:
-        found, after = part.chosen(hub.api, _PATH, filters, _is_own, owner=owner, repo=name)
+        found, after = part.chosen(hub.api, _PATH, filters, _is_own, **parts_of(repo))
     return {"issues": list(map(shaped, found)), "next_page": after}
 
 
@@ -98,8 +95,7 @@ def get_issue(
     number: Annotated[int, "The issue's number within its repository.", between(1, 2**31)],
 ) -> Issue:
     """Get one issue, or the fields that a pull request shares with issues."""
-    owner, name = parts_of(repo)
-    return shaped(thing_of(hub.api.get(_PATH + "/{number}", owner=owner, repo=name, number=number)))
+    return shaped(thing_of(hub.api.get(_PATH + "/{number}", **parts_of(repo), number=number)))
 
 
 @integration.writes
@@ -120,10 +116,9 @@ def create_issue(
     ] = None,
 ) -> Issue:
     """Open an issue. GitHub notifies those who watch the repository."""
-    owner, name = parts_of(repo)
     given = {"title": title, "body": body, "labels": labels, "assignees": assignees}
     issue = {key: value for key, value in given.items() if value is not None}
-    return shaped(thing_of(hub.api.post(_PATH, json=issue, owner=owner, repo=name)))
+    return shaped(thing_of(hub.api.post(_PATH, json=issue, **parts_of(repo))))
 
 
 def shaped(issue: Thing) -> Issue:

@@ -106,10 +106,7 @@ class Page:
         return found._replace(next_page=self.number + 1 if more else None)
 
     def _all_found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
-        """Fetch all pages of results, until all matches are found or a page is empty.
-
-        A page that is only shorter than usual does not end the fetching, since GitHub can stop a search early.
-        """
+        """Fetch all pages. Only an empty one ends them early: GitHub can stop a search so that a page is short."""
         found = Found([], 0, incomplete=False)
         for page in range(1, MOST_FOUND // LARGEST_PAGE + 1):
             part = _search(api, template, {**filters, "per_page": LARGEST_PAGE, "page": page})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from kosmolua.plugin import between, matching
 
@@ -14,7 +14,7 @@ Login = Annotated[str, matching(r"[\w.\[\]-]+", "octocat")]
 Time = Annotated[str, matching(rf"{_DAY}(T[0-9:.]+(Z|[+-]\d\d:?\d\d))?", "2026-01-31T12:00:00Z")]
 
 
-def parts_of(repo: str) -> tuple[str, str]:
-    """Split ``owner/name`` into the owner and the name, two separate segments of the API's paths."""
+def parts_of(repo: str) -> dict[str, Any]:
+    """Split ``owner/name`` into two segments of the API's paths, ``owner`` and ``repo``."""
     owner, _, name = repo.partition("/")
-    return owner, name
+    return {"owner": owner, "repo": name}

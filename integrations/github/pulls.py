@@ -46,15 +46,11 @@ class PullRequest(TypedDict):
 
 
 class PullRequestPage(TypedDict):
-    """A page of pull requests, and the number of the next page, if any."""
-
     pull_requests: list[PullRequest]
     next_page: int | None
 
 
 class Merged(TypedDict):
-    """The result of merging a pull request."""
-
     merged: bool
     sha: Annotated[str, "The sha of the new commit on the base branch."]
     message: str
@@ -72,8 +68,6 @@ class ChangedFile(TypedDict):
 
 
 class ChangedFilePage(TypedDict):
-    """A page of changed files, and the number of the next page, if any."""
-
     files: list[ChangedFile]
     next_page: int | None
 
@@ -90,8 +84,6 @@ class Review(TypedDict):
 
 
 class ReviewPage(TypedDict):
-    """A page of reviews, and the number of the next page, if any."""
-
     reviews: list[Review]
     next_page: int | None
 
@@ -113,16 +105,14 @@ def list_pull_requests(
 ) -> PullRequestPage:
     """List the pull requests of a repository, by default the newest first."""
     filters = {"state": state, "base": base, "head": head, "sort": sort, "direction": direction}
-    owner, name = parts_of(repo)
-    found, after = Page(limit, page, all).listed(hub.api, _PATH, filters, owner=owner, repo=name)
+    found, after = Page(limit, page, all).listed(hub.api, _PATH, filters, **parts_of(repo))
     return {"pull_requests": [_shaped(each) for each in found], "next_page": after}
 
 
 @integration.reads
 def get_pull_request(hub: Hub, /, *, repo: RepoName, number: IssueNumber) -> PullRequest:
     """Get one pull request, including how much it changes and whether it can be merged."""
-    owner, name = parts_of(repo)
-    return _shaped(thing_of(hub.api.get(_ONE, owner=owner, repo=name, number=number)))
+    return _shaped(thing_of(hub.api.get(_ONE, **parts_of(repo), number=number)))
 
 
 @integration.writes
@@ -138,16 +128,14 @@ def create_pull_request(
     draft: Annotated[bool, "Whether the pull request is a draft, which cannot be merged yet."] = False,
 ) -> PullRequest:
     """Open a pull request. GitHub notifies those who watch the repository."""
-    owner, name = parts_of(repo)
     wanted: Thing = {"title": title, "head": head, "base": base, "draft": draft}
     wanted |= {} if body is None else {"body": body}
-    return _shaped(thing_of(hub.api.post(_PATH, json=wanted, owner=owner, repo=name)))
+    return _shaped(thing_of(hub.api.post(_PATH, json=wanted, **parts_of(repo))))
 
 
 def _merged(hub: Hub, /, *, repo: RepoName, number: IssueNumber, **_: object) -> Merged | None:
     """Return the result of the merge if it was done."""
-    owner, name = parts_of(repo)
-    pull = thing_of(hub.api.get(_ONE, owner=owner, repo=name, number=number))
+    pull = thing_of(hub.api.get(_ONE, **parts_of(repo), number=number))
     done: Merged = {
         "merged": True,
         "sha": text(pull, "merge_commit_sha"),
@@ -169,10 +157,9 @@ def merge_pull_request(
     sha: Annotated[str | None, "Merge only if the newest commit of the head branch still has this sha."] = None,
 ) -> Merged:
     """Merge a pull request. The call fails with status 409 if ``sha`` is outdated, or 405 if merging is impossible."""
-    owner, name = parts_of(repo)
     given = {"merge_method": method, "commit_title": title, "commit_message": message, "sha": sha}
     body = {key: value for key, value in given.items() if value is not None}
-    reply = thing_of(hub.api.put(_ONE + "/merge", json=body, owner=owner, repo=name, number=number))
+    reply = thing_of(hub.api.put(_ONE + "/merge", json=body, **parts_of(repo), number=number))
     return {"merged": bool(reply.get("merged")), "sha": text(reply, "sha"), "message": text(reply, "message")}
 
 
@@ -188,9 +175,7 @@ def list_pull_request_files(
     all: All = False,
 ) -> ChangedFilePage:
     """List the files that a pull request changes, including the changed lines."""
-    owner, name = parts_of(repo)
-    part = Page(limit, page, all)
-    found, after = part.listed(hub.api, _ONE + "/files", {}, owner=owner, repo=name, number=number)
+    found, after = Page(limit, page, all).listed(hub.api, _ONE + "/files", {}, **parts_of(repo), number=number)
     return {"files": [_file(each) for each in found], "next_page": after}
 
 
@@ -206,9 +191,7 @@ def list_reviews(
     all: All = False,
 ) -> ReviewPage:
     """List the reviews of a pull request, the oldest first."""
-    owner, name = parts_of(repo)
-    part = Page(limit, page, all)
-    found, after = part.listed(hub.api, _ONE + "/reviews", {}, owner=owner, repo=name, number=number)
+    found, after = Page(limit, page, all).listed(hub.api, _ONE + "/reviews", {}, **parts_of(repo), number=number)
     return {"reviews": [_review(each) for each in found], "next_page": after}
 
 

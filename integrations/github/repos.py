@@ -35,15 +35,11 @@ class Repo(TypedDict):
 
 
 class RepoPage(TypedDict):
-    """A page of repositories, and the number of the next page, if any."""
-
     repos: list[Repo]
     next_page: int | None
 
 
 class FoundRepos(TypedDict):
-    """A page of search results, the total number of matches, and the number of the next page, if any."""
-
     repos: list[Repo]
     total: int
     incomplete: Annotated[bool, "Whether GitHub stopped the search before it was complete."]
@@ -53,8 +49,7 @@ class FoundRepos(TypedDict):
 @integration.reads
 def get_repo(hub: Hub, /, *, repo: RepoName) -> Repo:
     """Get one repository. A former name of the repository works too."""
-    owner, name = parts_of(repo)
-    return _shaped(thing_of(hub.api.get("/repos/{owner}/{repo}", owner=owner, repo=name)))
+    return _shaped(thing_of(hub.api.get("/repos/{owner}/{repo}", **parts_of(repo))))
 
 
 @integration.reads

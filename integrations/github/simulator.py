@@ -116,10 +116,7 @@ def _page(listed: Listed, request: Request, query: dict[str, str], headers: dict
 
 
 def _links(path: str, request: Request, query: dict[str, str], number: int, last: int) -> str:
-    """Return the value of a page's ``Link`` header: the URLs of other pages, or an empty text if there are none.
-
-    See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api.
-    """
+    """Return the value of a page's ``Link`` header, or an empty text if there is only one page."""
     url = urlsplit(request.url)
     base = f"{url.scheme}://{url.netloc}{_ENTERPRISE if url.path.startswith(_ENTERPRISE) else ''}{path}"
     back = {"prev": number - 1, "first": 1} if number > 1 else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -34,6 +35,26 @@ integration = Integration(
 
 
 integration.extend(__file__, api=lambda render: render.api, supplies={"owner_id": lambda render: render.workspace()})
+
+
+_NAMED = {
+    "service_id": "/services/{service_id}",
+    "postgres_id": "/postgres/{postgres_id}",
+    "key_value_id": "/key-value/{key_value_id}",
+    "disk_id": "/disks/{disk_id}",
+    "env_group_id": "/env-groups/{env_group_id}",
+    "project_id": "/projects/{project_id}",
+    "environment_id": "/environments/{environment_id}",
+}
+"""The parameters whose ids have names, and where Render tells the name of one."""
+
+
+def _namer(parameter: str, path: str) -> Callable[[Render, str], str]:
+    return lambda render, given: render.name_at(path, **{parameter: given})
+
+
+for _parameter, _path in _NAMED.items():
+    integration.names(_parameter)(_namer(_parameter, _path))
 
 
 @integration.simulator

@@ -135,11 +135,7 @@ def _changed(render: Render, service_id: str, settings: Thing) -> Thing:
 
 
 def _runtime_after(settings: Thing, current: Any) -> str | None:
-    """Return the runtime after the change: the one in the settings, or the one that a new image or repository needs.
-
-    A new image needs the runtime ``image``. A repository that replaces an image needs the runtime of the new commands,
-    such as ``node`` for ``npm install``. Otherwise return ``current``, which is None for a static site.
-    """
+    """Return the given runtime, else the one that a new image or repository needs, else the current one."""
     if settings["runtime"]:
         return str(settings["runtime"])
     if current and settings["image"] and not settings["repo"]:
@@ -151,13 +147,7 @@ def _runtime_after(settings: Thing, current: Any) -> str | None:
 
 
 def _source_misfit(settings: Thing, current: Any, runtime: str | None) -> Misfit | None:
-    """Return what is wrong with switching between a repository and an image, or None if nothing is wrong.
-
-    Args:
-        settings: The settings to change.
-        current: The runtime of the service, or None for a static site.
-        runtime: The runtime that the service will have.
-    """
+    """Return what is wrong with switching between a repository and an image, or None."""
     if current is None:
         return None
     if runtime == "image" and settings["repo"]:

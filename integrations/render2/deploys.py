@@ -73,15 +73,11 @@ class Deploy(TypedDict):
 
 
 class DeployPage(TypedDict):
-    """A page of deploys, and the cursor of the next page, if any."""
-
     deploys: list[Deploy]
     cursor: str | None
 
 
 class OneDeploy(TypedDict):
-    """The result of get_deploy and of the functions that trigger, cancel or roll back a deploy: the deploy."""
-
     deploy: Deploy
 
 
@@ -195,10 +191,7 @@ def rollback_deploy(render: Render, /, *, deploy_id: DeployId, service_id: Optio
 
 
 def _shaped(render: Render, deploy: Thing, service_id: str) -> Deploy:
-    """Return a deploy with the id of its service, and with defaults for missing fields that scripts usually print.
-
-    Also remember the service, for later calls that name only the deploy.
-    """
+    """Return a deploy for scripts, and remember its service, for later calls that name only the deploy."""
     shaped = filled(deploy, id="", status="unknown") | {
         "service_id": service_id,
         "commit": filled(inner(deploy, "commit"), id="", message=""),
@@ -226,11 +219,7 @@ def _service_of(render: Render, deploy_id: str, service_id: str | None) -> str:
 
 
 def _found(render: Render, deploy_id: str) -> Deploy:
-    """Search the services for a deploy, starting with the service that changed last, and return the deploy.
-
-    Raises:
-        ApiError: No service has the deploy, or the search reached the rate limit.
-    """
+    """Search the services for a deploy, starting with the service that changed last."""
     pages = by_cursor(lambda cursor: Page(100, cursor).of(render.api, "/services", "service"))
     services = list(islice(pages, MOST_SERVICES_SEARCHED))
     services.sort(key=lambda service: str(service.get("updatedAt")), reverse=True)

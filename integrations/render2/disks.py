@@ -17,7 +17,7 @@ from .parameters import (
     UpdatedBefore,
     Workspaces,
 )
-from .render import Render
+from .render import Render, deletion
 from .wire import Thing, filled, thing_of, things_of
 
 _DISK = "/disks/{disk_id}"
@@ -37,21 +37,15 @@ class ServiceDisk(TypedDict):
 
 
 class DiskPage(TypedDict):
-    """A page of disks, and the cursor of the next page, if any."""
-
     disks: list[ServiceDisk]
     cursor: str | None
 
 
 class OneDisk(TypedDict):
-    """The result of get_disk, add_disk, update_disk and restore_disk_snapshot: the disk."""
-
     disk: ServiceDisk
 
 
 class DeletedDisk(TypedDict):
-    """The result of delete_disk: the id of the deleted disk."""
-
     disk_id: str
     deleted: bool
 
@@ -68,12 +62,6 @@ class Snapshots(TypedDict):
     """The snapshots of a disk."""
 
     snapshots: list[Snapshot]
-
-
-@integration.names("disk_id")
-def disk_name(render: Render, disk_id: str) -> str:
-    """Return the name of a disk."""
-    return str(thing_of(render.api.get(_DISK, disk_id=disk_id)).get("name", ""))
 
 
 @integration.reads
@@ -151,10 +139,7 @@ def update_disk(
     return {"disk": _shaped(render.api.patch(_DISK, json=body, disk_id=disk_id))}
 
 
-def _deleted(render: Render, /, *, disk_id: DiskId) -> DeletedDisk | None:
-    """Return the result of the deletion if it was done."""
-    is_gone = render.is_gone(_DISK, disk_id=disk_id)
-    return {"disk_id": disk_id, "deleted": True} if is_gone else None
+_deleted = deletion(_DISK, "disk_id")
 
 
 @integration.destroys(was_done=_deleted)

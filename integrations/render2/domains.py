@@ -28,15 +28,11 @@ class CustomDomain(TypedDict):
 
 
 class DomainPage(TypedDict):
-    """A page of custom domains, and the cursor of the next page, if any."""
-
     custom_domains: list[CustomDomain]
     cursor: str | None
 
 
 class OneDomain(TypedDict):
-    """The result of get_custom_domain: the domain."""
-
     custom_domain: CustomDomain
 
 
@@ -47,14 +43,12 @@ class NewDomains(TypedDict):
 
 
 class DeletedDomain(TypedDict):
-    """The result of delete_custom_domain: the name or id of the removed domain, as the call gave it."""
-
     domain: str
     deleted: bool
 
 
 class VerifyingDomain(TypedDict):
-    """The result of verify_custom_domain: Render will check the domain's DNS. get_custom_domain shows the outcome."""
+    """A check of the domain's DNS that Render will make; get_custom_domain shows the outcome."""
 
     domain: str
     accepted: bool

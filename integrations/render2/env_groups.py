@@ -5,7 +5,7 @@ from typing import Annotated, TypedDict, cast
 from kosmolua.plugin import BadArguments, non_empty
 
 from .account import integration
-from .bodies import value_of, variables_of
+from .bodies import variables_of
 from .misfits import variable_misfit
 from .paging import All, Cursor, Limit, Page
 from .parameters import (
@@ -23,10 +23,19 @@ from .parameters import (
     VariableKey,
     Workspaces,
 )
-from .render import Render
+from .render import Render, deletion
 from .secret_files import DeletedSecretFile, OneSecretFile, SecretFile
 from .settings import VariableValue
-from .variables import AsSecret, DeletedVariable, OneVariable, Variable, variable_of
+from .variables import (
+    AsSecret,
+    DeletedVariable,
+    Generate,
+    OneVariable,
+    Variable,
+    VariableText,
+    new_value,
+    variable_of,
+)
 from .wire import Thing, filled, thing_of
 
 _GROUP = "/env-groups/{env_group_id}"
@@ -63,37 +72,23 @@ class EnvGroupWithContents(EnvGroup):
 
 
 class EnvGroupPage(TypedDict):
-    """A page of environment groups, and the cursor of the next page, if any."""
-
     env_groups: list[EnvGroup]
     cursor: str | None
 
 
 class OneEnvGroup(TypedDict):
-    """The result of functions that get or change one environment group: the group, its variables and secret files."""
-
     env_group: EnvGroupWithContents
 
 
 class DeletedEnvGroup(TypedDict):
-    """The result of delete_env_group: the id of the deleted group."""
-
     env_group_id: str
     deleted: bool
 
 
 class Unlinked(TypedDict):
-    """The result of unlink_env_group: the group, and the service that no longer has its variables and files."""
-
     env_group_id: str
     service_id: str
     unlinked: bool
-
-
-@integration.names("env_group_id")
-def env_group_name(render: Render, env_group_id: str) -> str:
-    """Return the name of an environment group."""
-    return str(thing_of(render.api.get(_GROUP, env_group_id=env_group_id)).get("name", ""))
 
 
 @integration.reads
@@ -170,10 +165,7 @@ def update_env_group(
     return _one(render.api.patch(_GROUP, json={"name": name}, env_group_id=env_group_id))
 
 
-def _deleted(render: Render, /, *, env_group_id: EnvGroupId) -> DeletedEnvGroup | None:
-    """Return the result of the deletion if it was done."""
-    is_gone = render.is_gone(_GROUP, env_group_id=env_group_id)
-    return {"env_group_id": env_group_id, "deleted": True} if is_gone else None
+_deleted = deletion(_GROUP, "env_group_id")
 
 
 @integration.destroys(was_done=_deleted)
@@ -212,15 +204,11 @@ def set_env_group_var(
     *,
     env_group_id: EnvGroupId,
     key: VariableKey,
-    value: Annotated[str | int | float | bool | None, "The value; Render stores it as a string."] = None,
-    generate: Annotated[bool, "Whether Render generates the value; if true, leave out value."] = False,
+    value: VariableText = None,
+    generate: Generate = False,
 ) -> OneEnvGroup:
     """Set one variable of an environment group, new or existing; the others stay as they are."""
-    if (value is None) != generate:
-        raise BadArguments(
-            "set_env_group_var needs either value or generate = true", param="value", hint="give one of them"
-        )
-    body = value_of({"generate": True} if value is None else value)
+    body = new_value("set_env_group_var", value, generate=generate)
     return _one(render.api.put(_VARIABLE, json=body, env_group_id=env_group_id, key=key))
 
 

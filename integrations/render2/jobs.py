@@ -39,15 +39,11 @@ class Job(TypedDict):
 
 
 class JobPage(TypedDict):
-    """A page of jobs, and the cursor of the next page, if any."""
-
     jobs: list[Job]
     cursor: str | None
 
 
 class OneJob(TypedDict):
-    """The result of get_job, create_job and cancel_job: the one-off job."""
-
     job: Job
 
 
@@ -63,8 +59,6 @@ class Run(TypedDict):
 
 
 class OneRun(TypedDict):
-    """The result of run_cron_job: the new run of the cron job."""
-
     run: Run
 
 

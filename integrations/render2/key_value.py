@@ -7,7 +7,7 @@ from kosmolua.plugin import BadArguments, Secret, non_empty
 from .account import integration
 from .bodies import ranges_of, renamed
 from .parameters import EnvironmentIdOfNew, KeyValueId, OwnerId
-from .render import Render
+from .render import Render, deletion
 from .settings import AllowedRange
 from .stores import KeyValue, OneKeyValue, shaped
 from .wire import Thing, thing_of
@@ -23,8 +23,6 @@ _FIELDS = {
 
 
 class AcceptedForKeyValue(TypedDict):
-    """The result of an accepted request. The request takes effect after a while, and Render does not report when."""
-
     key_value_id: str
     accepted: bool
 
@@ -38,15 +36,11 @@ class KeyValueConnectionInfo(TypedDict):
 
 
 class OneKeyValueConnectionInfo(TypedDict):
-    """The result of get_key_value_connection_info: the secrets, and the id of the Key Value instance."""
-
     key_value_id: str
     connection_info: KeyValueConnectionInfo
 
 
 class DeletedKeyValue(TypedDict):
-    """The result of delete_key_value: the id of the deleted instance."""
-
     key_value_id: str
     deleted: bool
 
@@ -132,10 +126,7 @@ def update_key_value(
     return _one(render.api.patch(_INSTANCE, json=body, key_value_id=key_value_id))
 
 
-def _deleted(render: Render, /, *, key_value_id: KeyValueId) -> DeletedKeyValue | None:
-    """Return the result of the deletion if it was done."""
-    is_gone = render.is_gone(_INSTANCE, key_value_id=key_value_id)
-    return {"key_value_id": key_value_id, "deleted": True} if is_gone else None
+_deleted = deletion(_INSTANCE, "key_value_id")
 
 
 @integration.destroys(was_done=_deleted)
@@ -148,13 +139,13 @@ def delete_key_value(render: Render, /, *, key_value_id: KeyValueId) -> DeletedK
 @integration.writes
 def suspend_key_value(render: Render, /, *, key_value_id: KeyValueId) -> AcceptedForKeyValue:
     """Stop a Key Value instance without deleting it; nobody can connect until it is resumed."""
-    return _ordered(render, key_value_id, "suspend")
+    return cast(AcceptedForKeyValue, render.accepted(_INSTANCE + "/suspend", key_value_id=key_value_id))
 
 
 @integration.writes
 def resume_key_value(render: Render, /, *, key_value_id: KeyValueId) -> AcceptedForKeyValue:
     """Start a suspended Key Value instance again."""
-    return _ordered(render, key_value_id, "resume")
+    return cast(AcceptedForKeyValue, render.accepted(_INSTANCE + "/resume", key_value_id=key_value_id))
 
 
 def _body(settings: Thing) -> Thing:
@@ -166,8 +157,3 @@ def _body(settings: Thing) -> Thing:
 
 def _one(reply: object) -> OneKeyValue:
     return {"key_value": cast(KeyValue, shaped(thing_of(reply)))}
-
-
-def _ordered(render: Render, key_value_id: str, order: str) -> AcceptedForKeyValue:
-    render.api.post(f"{_INSTANCE}/{order}", key_value_id=key_value_id)
-    return {"key_value_id": key_value_id, "accepted": True}

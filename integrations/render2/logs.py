@@ -34,8 +34,6 @@ class Entry(TypedDict):
 
 
 class LogPage(TypedDict):
-    """A page of log entries, and the start and end times with which to request the next page."""
-
     logs: list[Entry]
     has_more: bool
     next_start_time: str | None
@@ -53,8 +51,6 @@ class Event(TypedDict):
 
 
 class EventPage(TypedDict):
-    """A page of events, and the cursor of the next page, if any."""
-
     events: list[Event]
     cursor: str | None
 
@@ -169,10 +165,7 @@ def list_events(
 
 
 def _owner_of(render: Render, resources: list[str]) -> str:
-    """Return the id of the workspace that contains these resources.
-
-    It is the workspace of the first service among them, or the account's workspace if no service is among them.
-    """
+    """Return the id of the first service's workspace, or the account's workspace if no service is among them."""
     services = [resource for resource in resources if resource.startswith(("srv-", "crn-"))]
     return render.workspace_of(services[0]) if services else render.workspace()
 

@@ -65,8 +65,6 @@ class Series(TypedDict):
 
 
 class Metrics(TypedDict):
-    """The result of get_metrics: a series of values for each resource, instance or other label."""
-
     metric: str
     series: list[Series]
 

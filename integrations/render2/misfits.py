@@ -131,10 +131,7 @@ def _of_runtime(given: set[str], runtime: str | None) -> Misfit | None:
 
 
 def _of_scale(settings: Mapping[str, Any], plan: str | None) -> Misfit | None:
-    """Return what is wrong with the maintenance mode or the autoscaling, or None if nothing is wrong.
-
-    The free plan does not include maintenance mode.
-    """
+    """Return what is wrong with the maintenance mode, which the free plan lacks, or the autoscaling, or None."""
     if plan == "free" and settings.get("maintenance_mode") is not None:
         return Misfit(
             "maintenance_mode",

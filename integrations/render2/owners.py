@@ -32,8 +32,6 @@ class Owner(TypedDict):
 
 
 class OwnerPage(TypedDict):
-    """A page of workspaces, and the cursor of the next page, if any."""
-
     owners: list[Owner]
     cursor: str | None
 

@@ -7,7 +7,7 @@ from kosmolua.plugin import BadArguments, Secret, between, matching, non_empty
 from .account import integration
 from .bodies import ranges_of, renamed
 from .parameters import EnvironmentIdOfNew, OwnerId, PostgresId
-from .render import Render
+from .render import Render, deletion
 from .settings import AllowedRange
 from .stores import OnePostgres, Postgres, shaped
 from .wire import Thing, thing_of
@@ -37,8 +37,6 @@ class ReplicaSettings(TypedDict):
 
 
 class AcceptedForPostgres(TypedDict):
-    """The result of an accepted request. The request takes effect after a while, and Render does not report when."""
-
     postgres_id: str
     accepted: bool
 
@@ -53,15 +51,11 @@ class PostgresConnectionInfo(TypedDict):
 
 
 class OnePostgresConnectionInfo(TypedDict):
-    """The result of get_postgres_connection_info: the secrets, and the id of the database."""
-
     postgres_id: str
     connection_info: PostgresConnectionInfo
 
 
 class DeletedPostgres(TypedDict):
-    """The result of delete_postgres: the id of the deleted database."""
-
     postgres_id: str
     deleted: bool
 
@@ -175,10 +169,7 @@ def update_postgres(
     return _one(render.api.patch(_DATABASE, json=body, postgres_id=postgres_id))
 
 
-def _deleted(render: Render, /, *, postgres_id: PostgresId) -> DeletedPostgres | None:
-    """Return the result of the deletion if it was done."""
-    is_gone = render.is_gone(_DATABASE, postgres_id=postgres_id)
-    return {"postgres_id": postgres_id, "deleted": True} if is_gone else None
+_deleted = deletion(_DATABASE, "postgres_id")
 
 
 @integration.destroys(was_done=_deleted)
@@ -191,19 +182,19 @@ def delete_postgres(render: Render, /, *, postgres_id: PostgresId) -> DeletedPos
 @integration.writes
 def suspend_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
     """Stop a Postgres database without deleting it; nobody can connect until it is resumed."""
-    return _ordered(render, postgres_id, "suspend")
+    return cast(AcceptedForPostgres, render.accepted(_DATABASE + "/suspend", postgres_id=postgres_id))
 
 
 @integration.writes
 def resume_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
     """Start a suspended Postgres database again."""
-    return _ordered(render, postgres_id, "resume")
+    return cast(AcceptedForPostgres, render.accepted(_DATABASE + "/resume", postgres_id=postgres_id))
 
 
 @integration.writes
 def restart_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
     """Restart a Postgres database; open connections are lost."""
-    return _ordered(render, postgres_id, "restart")
+    return cast(AcceptedForPostgres, render.accepted(_DATABASE + "/restart", postgres_id=postgres_id))
 
 
 def _body(settings: Thing) -> Thing:
@@ -224,8 +215,3 @@ def _replica(wanted: ReplicaSettings) -> Thing:
 
 def _one(reply: object) -> OnePostgres:
     return {"postgres": cast(Postgres, shaped(thing_of(reply)))}
-
-
-def _ordered(render: Render, postgres_id: str, order: str) -> AcceptedForPostgres:
-    render.api.post(f"{_DATABASE}/{order}", postgres_id=postgres_id)
-    return {"postgres_id": postgres_id, "accepted": True}

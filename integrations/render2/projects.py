@@ -37,15 +37,11 @@ class Project(TypedDict):
 
 
 class ProjectPage(TypedDict):
-    """A page of projects, and the cursor of the next page, if any."""
-
     projects: list[Project]
     cursor: str | None
 
 
 class OneProject(TypedDict):
-    """The result of get_project: the project."""
-
     project: Project
 
 
@@ -65,28 +61,12 @@ class Environment(TypedDict):
 
 
 class EnvironmentPage(TypedDict):
-    """A page of environments, and the cursor of the next page, if any."""
-
     environments: list[Environment]
     cursor: str | None
 
 
 class OneEnvironment(TypedDict):
-    """The result of get_environment: the environment."""
-
     environment: Environment
-
-
-@integration.names("project_id")
-def project_name(render: Render, project_id: str) -> str:
-    """Return the name of a project."""
-    return str(thing_of(render.api.get(_PROJECT, project_id=project_id)).get("name", ""))
-
-
-@integration.names("environment_id")
-def environment_name(render: Render, environment_id: str) -> str:
-    """Return the name of an environment."""
-    return str(thing_of(render.api.get(_ENVIRONMENT, environment_id=environment_id)).get("name", ""))
 
 
 @integration.reads

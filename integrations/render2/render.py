@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kosmolua.plugin import Api, ApiError, CallError
@@ -60,6 +61,10 @@ class Render:
             self._workspaces[service_id] = str(service.get("ownerId"))
         return self._workspaces[service_id]
 
+    def name_at(self, path: str, **ids: Any) -> str:
+        """Return the name of what is at a path."""
+        return str(thing_of(self.api.get(path, **ids)).get("name", ""))
+
     def is_gone(self, path: str, **ids: Any) -> bool:
         """Return True if Render has nothing with an id or a name that it has had: it was deleted."""
         try:
@@ -69,6 +74,11 @@ class Render:
                 return True
             raise
         return False
+
+    def accepted(self, path: str, json: Thing | None = None, **ids: Any) -> Any:
+        """Send an order, which Render accepts without a result, and return the result for scripts: the ids."""
+        self.api.post(path, json=json, **ids)
+        return {**ids, "accepted": True}
 
     def _only_workspace(self) -> str:
         owners = self.owners()
@@ -83,3 +93,12 @@ class Render:
             param="owner_id",
             hint="give owner_id in the call or in the accounts file",
         )
+
+
+def deletion(path: str, told: str) -> Callable[..., Any]:
+    """Return a function that returns the result of a deletion at a path, with the id ``told``, if it was done."""
+
+    def was_done(render: Render, /, **ids: Any) -> Any:
+        return {told: ids[told], "deleted": True} if render.is_gone(path, **ids) else None
+
+    return was_done

@@ -51,14 +51,10 @@ class ServiceScaling(TypedDict):
 
 
 class OneScaling(TypedDict):
-    """The result of set_autoscaling: the new autoscaling settings."""
-
     autoscaling: ServiceScaling
 
 
 class DeletedScaling(TypedDict):
-    """The result of delete_autoscaling: the id of the service."""
-
     service_id: str
     deleted: bool
 

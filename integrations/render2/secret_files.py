@@ -5,7 +5,7 @@ from typing import Annotated, TypedDict, cast
 from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import FileName, ServiceId
-from .render import Render
+from .render import Render, deletion
 from .wire import filled, page_of, thing_of
 
 _FILES = "/services/{service_id}/secret-files"
@@ -20,21 +20,15 @@ class SecretFile(TypedDict):
 
 
 class SecretFilePage(TypedDict):
-    """A page of secret files, and the cursor of the next page, if any."""
-
     secret_files: list[SecretFile]
     cursor: str | None
 
 
 class OneSecretFile(TypedDict):
-    """The result of functions that get or set one secret file: the file."""
-
     secret_file: SecretFile
 
 
 class DeletedSecretFile(TypedDict):
-    """The result of functions that delete one secret file: its name."""
-
     name: str
     deleted: bool
 
@@ -68,9 +62,7 @@ def set_secret_file(
     return {"secret_file": _shaped(reply)}
 
 
-def _deleted(render: Render, /, *, service_id: ServiceId, name: FileName) -> DeletedSecretFile | None:
-    """Return the result of the deletion if it was done."""
-    return {"name": name, "deleted": True} if render.is_gone(_FILE, service_id=service_id, name=name) else None
+_deleted = deletion(_FILE, "name")
 
 
 @integration.destroys(was_done=_deleted)

@@ -97,22 +97,12 @@ class Service(TypedDict):
 
 
 class ServicePage(TypedDict):
-    """A page of services, and the cursor of the next page, if any."""
-
     services: list[Service]
     cursor: str | None
 
 
 class OneService(TypedDict):
-    """The result of get_service and update_service: the service."""
-
     service: Service
-
-
-@integration.names("service_id")
-def service_name(render: Render, service_id: str) -> str:
-    """Return the name of a service."""
-    return str(thing_of(render.api.get("/services/{service_id}", service_id=service_id)).get("name", ""))
 
 
 @integration.reads

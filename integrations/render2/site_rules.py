@@ -28,21 +28,15 @@ class HeaderRule(TypedDict):
 
 
 class HeaderPage(TypedDict):
-    """A page of header rules, and the cursor of the next page, if any."""
-
     headers: list[HeaderRule]
     cursor: str | None
 
 
 class OneHeader(TypedDict):
-    """The result of add_header: the new header rule."""
-
     header: HeaderRule
 
 
 class DeletedHeader(TypedDict):
-    """The result of delete_header: the id of the deleted header rule."""
-
     header_id: str
     deleted: bool
 
@@ -66,21 +60,15 @@ class RouteRule(TypedDict):
 
 
 class RoutePage(TypedDict):
-    """A page of redirects and rewrites, and the cursor of the next page, if any."""
-
     routes: list[RouteRule]
     cursor: str | None
 
 
 class OneRoute(TypedDict):
-    """The result of add_route: the new redirect or rewrite."""
-
     route: RouteRule
 
 
 class DeletedRoute(TypedDict):
-    """The result of delete_route: the id of the deleted redirect or rewrite."""
-
     route_id: str
     deleted: bool
 

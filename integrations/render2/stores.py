@@ -68,15 +68,11 @@ class Postgres(TypedDict):
 
 
 class PostgresPage(TypedDict):
-    """A page of Postgres databases, and the cursor of the next page, if any."""
-
     postgres: list[Postgres]
     cursor: str | None
 
 
 class OnePostgres(TypedDict):
-    """The result of get_postgres, create_postgres and update_postgres: the Postgres database."""
-
     postgres: Postgres
 
 
@@ -100,28 +96,12 @@ class KeyValue(TypedDict):
 
 
 class KeyValuePage(TypedDict):
-    """A page of Key Value instances, and the cursor of the next page, if any."""
-
     key_values: list[KeyValue]
     cursor: str | None
 
 
 class OneKeyValue(TypedDict):
-    """The result of get_key_value, create_key_value and update_key_value: the Key Value instance."""
-
     key_value: KeyValue
-
-
-@integration.names("postgres_id")
-def postgres_name(render: Render, postgres_id: str) -> str:
-    """Return the name of a Postgres database."""
-    return str(thing_of(render.api.get("/postgres/{postgres_id}", postgres_id=postgres_id)).get("name", ""))
-
-
-@integration.names("key_value_id")
-def key_value_name(render: Render, key_value_id: str) -> str:
-    """Return the name of a Key Value instance."""
-    return str(thing_of(render.api.get("/key-value/{key_value_id}", key_value_id=key_value_id)).get("name", ""))
 
 
 @integration.reads

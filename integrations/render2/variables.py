@@ -9,7 +9,7 @@ from .bodies import value_of, variables_of
 from .misfits import variable_misfit
 from .paging import All, Cursor, Limit, Page
 from .parameters import ServiceId, VariableKey
-from .render import Render
+from .render import Render, deletion
 from .settings import VariableValue
 from .wire import Thing, page_of, thing_of
 
@@ -25,21 +25,15 @@ class Variable(TypedDict):
 
 
 class VariablePage(TypedDict):
-    """A page of environment variables, and the cursor of the next page, if any."""
-
     env_vars: list[Variable]
     cursor: str | None
 
 
 class OneVariable(TypedDict):
-    """The result of functions that get or set one environment variable: the variable."""
-
     env_var: Variable
 
 
 class DeletedVariable(TypedDict):
-    """The result of functions that delete one environment variable: its name."""
-
     key: str
     deleted: bool
 
@@ -47,6 +41,21 @@ class DeletedVariable(TypedDict):
 AsSecret = Annotated[
     bool, "Whether the value is returned as a secret, which a script can pass to functions and cannot read."
 ]
+
+
+VariableText = Annotated[str | int | float | bool | None, "The value; Render stores it as a string."]
+Generate = Annotated[bool, "Whether Render generates the value; if true, leave out value."]
+
+
+def new_value(function: str, value: object, *, generate: bool) -> Thing:
+    """Return the body that sets a variable.
+
+    Raises:
+        BadArguments: The call gives both a value and ``generate``, or none of them.
+    """
+    if (value is None) != generate:
+        raise BadArguments(f"{function} needs either value or generate = true", param="value", hint="give one of them")
+    return value_of({"generate": True} if value is None else value)
 
 
 def variable_of(thing: Thing, *, secret: bool = False) -> Variable:
@@ -84,19 +93,15 @@ def set_env_var(
     *,
     service_id: ServiceId,
     key: VariableKey,
-    value: Annotated[str | int | float | bool | None, "The value; Render stores it as a string."] = None,
-    generate: Annotated[bool, "Whether Render generates the value; if true, leave out value."] = False,
+    value: VariableText = None,
+    generate: Generate = False,
 ) -> OneVariable:
     """Set one environment variable of a service, new or existing; the others stay as they are."""
-    if (value is None) != generate:
-        raise BadArguments("set_env_var needs either value or generate = true", param="value", hint="give one of them")
-    body = value_of({"generate": True} if value is None else value)
+    body = new_value("set_env_var", value, generate=generate)
     return {"env_var": cast(Variable, thing_of(render.api.put(_VARIABLE, json=body, service_id=service_id, key=key)))}
 
 
-def _deleted(render: Render, /, *, service_id: ServiceId, key: VariableKey) -> DeletedVariable | None:
-    """Return the result of the deletion if it was done."""
-    return {"key": key, "deleted": True} if render.is_gone(_VARIABLE, service_id=service_id, key=key) else None
+_deleted = deletion(_VARIABLE, "key")
 
 
 @integration.destroys(was_done=_deleted)

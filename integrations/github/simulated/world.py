@@ -268,13 +268,7 @@ def _comment(issue: Thing, number: int) -> Thing:
 
 
 def _branches(repo: Thing, issue: Thing, branch: str) -> Thing:
-    """Return the fields that only a pull request has, such as ``head``, ``base`` and ``merged``.
-
-    Args:
-        repo: The repository.
-        issue: The fields that the pull request shares with all issues.
-        branch: The name of the branch to merge, for ``head``. The target, ``base``, is the repository's default branch.
-    """
+    """Return the fields that only a pull request has; ``branch`` is the one to merge."""
     merged = issue["state"] == "closed"
     login = inner(issue, "user", "login") or "ghost"
     return {

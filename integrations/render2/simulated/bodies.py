@@ -141,10 +141,7 @@ def changed_service(kind: str, plan: str | None) -> Demand:
 
 
 def _of_runtime(details: dict[str, Any], where: str) -> str | None:
-    """Return what is wrong with the runtime, its commands or the plan, or None if nothing is wrong.
-
-    Runtimes other than docker and image need both commands.
-    """
+    """Return what is wrong with the runtime, the commands that most runtimes need, or the plan, or None."""
     runtime = details.get("runtime") or details.get("env")
     if runtime is None:
         return f"{where} lacks runtime"
@@ -156,9 +153,6 @@ def _of_runtime(details: dict[str, Any], where: str) -> str | None:
 
 
 def _of_plan(details: dict[str, Any], where: str) -> str | None:
-    """Return what is wrong with the plan, or None if nothing is wrong.
-
-    On the free plan, the body must not contain maintenance mode settings, not even ``enabled: false``.
-    """
+    """Return what is wrong, or None: the free plan has no maintenance mode, not even ``enabled: false``."""
     free = details.get("plan") == "free" and details.get("maintenanceMode") is not None
     return f"{where}.maintenanceMode must not be given on the free plan" if free else None

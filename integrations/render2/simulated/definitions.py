@@ -80,10 +80,7 @@ def _source(wanted: Thing) -> Thing:
 
 
 def _triggers(wanted: Thing) -> Thing:
-    """Return consistent values of ``autoDeploy`` and ``autoDeployTrigger``.
-
-    If ``wanted`` has both fields, ``autoDeployTrigger`` takes precedence.
-    """
+    """Return consistent values of both fields; ``autoDeployTrigger`` takes precedence."""
     if "autoDeployTrigger" in wanted:
         trigger = wanted["autoDeployTrigger"]
         return {"autoDeployTrigger": trigger, "autoDeploy": "no" if trigger == "off" else "yes"}

@@ -116,10 +116,7 @@ class Progress:
 
 
 def _ending(service: Thing) -> str:
-    """Return the usual final status of a service's deploys: ``live``, unless a command is ``false`` or ``exit 1``.
-
-    With such a build command the status is ``build_failed``, with such a pre-deploy command ``pre_deploy_failed``.
-    """
+    """Return the usual final status of a deploy: a command that is ``false`` or ``exit 1`` fails."""
     specific = service["serviceDetails"].get("envSpecificDetails", {})
     if specific.get("buildCommand", service["serviceDetails"].get("buildCommand")) in _FAILING:
         return "build_failed"

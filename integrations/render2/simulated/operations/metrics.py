@@ -67,16 +67,7 @@ def _points(world: World, call: Call, metric: str, source: str, fixed: float | N
 
 
 def _times(world: World, call: Call, usual: int) -> Iterator[datetime]:
-    """Yield the times of the values that a query asks for: multiples of the step, from the start to the end.
-
-    Args:
-        world: The simulated account.
-        call: The request, whose query can set the start, the end and the step.
-        usual: The default step in seconds.
-
-    Raises:
-        Refusal: The query asks for more values than Render allows.
-    """
+    """Yield the times that a query asks for: multiples of the step, from the start to the end."""
     end = moment(call.one("endTime", world.now))
     start = moment(call.one("startTime", (end - timedelta(hours=1)).isoformat()))
     step = int(float(call.one("resolutionSeconds", str(usual))))
