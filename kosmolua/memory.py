@@ -36,7 +36,7 @@ BASE = 128 * MIB
 """What a server takes at rest, with some room."""
 _POLL_INTERVAL = 0.1
 """Seconds between two checks whether the run has ended. It can end before its deadline."""
-_M_ARENA_MAX = -8
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 
 
 class Memory:
@@ -240,9 +240,14 @@ def memory_of_server(processes: int = 1) -> Memory:
 
 
 def bound_arenas(count: int = 2) -> None:
-    """Let all threads of this process share ``count`` arenas of glibc's ``malloc``, so that freed memory is reused."""
+    """Let all threads of this process share ``count`` arenas of glibc's ``malloc``, so that freed memory is reused.
+
+    Blocks of 1 MiB and more are returned to the system when they are freed; otherwise glibc would raise that bound to
+    the largest one freed, and keep them.
+    """
     if mallopt := _glibc("mallopt"):
         mallopt(_M_ARENA_MAX, count)
+        mallopt(_M_MMAP_THRESHOLD, MIB)
 
 
 def give_back_to_system() -> None:

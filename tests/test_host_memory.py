@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import subprocess
 import sys
 import tracemalloc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,9 @@ from kosmolua.broker.backends import Canned
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.concurrency import Budget
 from kosmolua.limits import MIB
+from kosmolua.mcp.execution import Execution
+from kosmolua.mcp.runner import PlainRunner
+from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.plugin import Response
 
 SUPPORT = Path(__file__).parent
@@ -163,3 +169,23 @@ def test_a_recording_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     assert outcome.ok, outcome.error
     assert (tmp_path / "run.jsonl").stat().st_size > 16 * MIB
     assert peak < 12 * MIB
+
+
+def test_an_answered_outcome_is_freed_at_once() -> None:
+    """A server needs no garbage collector to give up what its scripts have printed and returned."""
+
+    async def outcome() -> weakref.ref[object]:
+        with Runtime(simulate=True) as runtime:
+            script = ScriptRequest("print(1)")
+            watched = Execution(PlainRunner(runtime), script, client=None, asks=True, check=True, watch=lambda _: None)
+            while not watched.done:
+                await watched.change(1)
+            found = weakref.ref(watched.outcome())
+            watched.release()
+        return found
+
+    gc.disable()
+    try:
+        assert asyncio.run(outcome())() is None
+    finally:
+        gc.enable()

@@ -85,7 +85,8 @@ class Execution:
         question.answer(answer)
 
     def release(self) -> None:
-        """Free the memory for an outcome that is answered or not needed."""
+        """Forget the outcome, which is answered or not needed, and free its memory; nothing is asked of this then."""
+        del self._task  # the run's options refer to this, so that only the garbage collector would free it
         if self._room:
             self._room.close()
 
