@@ -44,6 +44,14 @@ def told(report: Report) -> list[str]:
 
 
 ERRORS = [
+    (
+        "app.integrations.render2.get_deploy({ deploy_id = 'srv-cabc12345678' })",
+        'not "srv-cabc12345678" (a string) (it looks like an id for service_id)',
+    ),
+    (
+        "app.integrations.render2.get_service({ service_id = 'checkout-api' })",
+        'not "checkout-api" (a string) (look the id up by name, in the result of a function that lists them)',
+    ),
     ("prnt(1)", "1:1: error: nothing defines 'prnt': it is nil, and Lua cannot call nil (did you mean 'print'?)"),
     (
         "for _, x in ipairs('text') do print(x) end",
@@ -213,7 +221,6 @@ WARNINGS = [
     (S + "for _, s in ipairs(services) do print(s.service.id) end", "has no field 'service'", "leave .service out"),
     (S + "for _, s in ipairs(services) do render.list_deploys({ service_id = s.name }) end", "not the name", "s.id"),
     (S + "for s in ipairs(services) do print(s.name) end", "a number has no 'name'", "for _, item in ipairs(list) do"),
-    (R + "render.get_deploy({ deploy_id = 'srv-cabc12345678' })", "looks like an id for service_id", "'dep-"),
     (R + "local page, err = render.list_owners() print(err)", "there is no second value", "pcall(f, arguments)"),
     (
         R + "local ok, err = pcall(render.list_owners) if err.code == 404 then end",

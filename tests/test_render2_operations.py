@@ -795,13 +795,36 @@ def test_environment_groups_are_read_in_either_form() -> None:
         assert [(group["id"], group["name"], group["serviceLinks"]) for group in found] == [("evg-1", "", [])]
 
 
-@pytest.mark.parametrize("name", ["update_postgres", "update_key_value", "update_disk"])
-def test_a_change_of_nothing_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("get_service", {"service_id": "checkout-api"}),
+        ("restart_service", {"service_id": "dpg-cabc12345678"}),
+        ("get_deploy", {"deploy_id": "latest"}),
+        ("get_env_group", {"env_group_id": "evm-1"}),
+        ("delete_header", {"service_id": "srv-1", "header_id": "rdr-1"}),
+        ("list_logs", {"resource_id": ["srv-1", "api"]}),
+    ],
+)
+def test_an_id_of_another_kind_is_refused(name: str, arguments: dict[str, object]) -> None:
+    """A name, or the id of something else, would be answered by 404, so nothing is sent."""
+    send = Canned()
+
+    with pytest.raises(BadArguments, match=r"must be a string like '\w+-cabc12345678'|must be a list"):
+        account(send)(name, **arguments)
+
+    assert send.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "id"), [("update_postgres", "dpg-1"), ("update_key_value", "red-1"), ("update_disk", "dsk-1")]
+)
+def test_a_change_of_nothing_is_refused(name: str, id: str) -> None:
     """It would be a request without a meaning, so nothing is sent."""
     send = Canned()
 
     with pytest.raises(BadArguments, match="nothing to change"):
-        account(send)(name, **{name.removeprefix("update_") + "_id": "x-1"})
+        account(send)(name, **{name.removeprefix("update_") + "_id": id})
 
     assert send.requests == []
 

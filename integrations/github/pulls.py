@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal, TypeAlias, TypedDict, cast
 
 from kosmolua.plugin import non_empty
 
@@ -56,11 +56,14 @@ class Merged(TypedDict):
     message: str
 
 
+FileStatus: TypeAlias = Literal["added", "modified", "removed", "renamed", "copied", "changed", "unchanged"]
+
+
 class ChangedFile(TypedDict):
     """A file that a pull request changes."""
 
     path: str
-    status: Annotated[str, "What happened to it, such as added, modified, removed or renamed."]
+    status: Annotated[FileStatus, "What happened to it."]
     additions: int
     deletions: int
     previous_path: Annotated[str, "Its path before a rename."]
@@ -227,7 +230,7 @@ def _shaped(pull: Thing) -> PullRequest:
 def _file(file: Thing) -> ChangedFile:
     return {
         "path": text(file, "filename"),
-        "status": text(file, "status"),
+        "status": cast("FileStatus", text(file, "status")),
         "additions": number(file, "additions"),
         "deletions": number(file, "deletions"),
         "previous_path": text(file, "previous_filename"),

@@ -7,7 +7,7 @@ from kosmolua.plugin import BadArguments, Url, between, non_empty, unless
 from .account import integration
 from .bodies import body_of
 from .misfits import misfit
-from .parameters import EnvironmentIdOfNew, OwnerId
+from .parameters import EnvironmentIdOfNew, OwnerId, Region
 from .render import Render
 from .runtimes import Runtime, runtime_of
 from .services import Service, shaped
@@ -33,7 +33,6 @@ from .settings import (
     PreviewsOf,
     PublishPath,
     PullRequestPreviews,
-    Region,
     RenderSubdomainPolicy,
     RootDir,
     Route,

@@ -27,8 +27,8 @@ class Entry(TypedDict):
     id: str
     timestamp: str
     message: str
-    level: str
-    type: str
+    level: Annotated[str, "Its level in small letters, such as error, warning, info or debug."]
+    type: Annotated[str, "Where it comes from, such as app, request or build."]
     instance: str
     labels: list[Label]
 

@@ -1,50 +1,59 @@
 """Parameters that several functions share: ids, times and filters.
 
-Ids are restricted to letters, digits and dashes, so that no id can change the path of a request.
+An id has the prefix of its kind, and then letters, digits and dashes. So a name, or an id of another kind, is refused
+before anything is sent, and no id can change the path of a request.
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from kosmolua.plugin import matching, non_empty
 
-_ID = r"[A-Za-z0-9-]+"
+
+def id_like(example: str, *others: str) -> object:
+    """Require, inside ``Annotated``, an id with the prefix of an example, or with one of the other prefixes."""
+    prefixes = "|".join([example.partition("-")[0], *others])
+    return matching(rf"(?:{prefixes})-[A-Za-z0-9-]+", example)
+
+
 VARIABLE_KEY = r"[A-Za-z0-9._-]+"
 _DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _HOUR_AND_MINUTE = r"([01]\d|2[0-3]):[0-5]\d"
 _TIME_OF_DAY = rf"{_HOUR_AND_MINUTE}(:[0-5]\d(\.\d+)?)?"
 
-ServiceId = Annotated[
-    str, "The service's id; the id of a cron job starts with crn-.", matching(_ID, "srv-cabc12345678")
-]
+_OF_SERVICE = id_like("srv-cabc12345678", "crn")
+ServiceId = Annotated[str, "The service's id; the id of a cron job starts with crn-.", _OF_SERVICE]
 OptionalServiceId = Annotated[
     str | None,
     "The id of the deploy's service, if known; without it, a search is needed.",
-    matching(_ID, "srv-cabc12345678"),
+    _OF_SERVICE,
 ]
-DeployId = Annotated[str, "The deploy's id.", matching(_ID, "dep-cabc12345678")]
-JobId = Annotated[str, "The job's id.", matching(_ID, "job-cabc12345678")]
+DeployId = Annotated[str, "The deploy's id.", id_like("dep-cabc12345678")]
+JobId = Annotated[str, "The job's id.", id_like("job-cabc12345678")]
 OwnerId = Annotated[
     str | None,
     "The workspace's id; needed if the API key can access several workspaces and the account has no owner_id.",
-    matching(_ID, "tea-cabc12345678"),
+    id_like("tea-cabc12345678", "own", "usr"),
 ]
-ResourceId = Annotated[str, matching(_ID, "srv-cabc12345678")]
+ResourceId = Annotated[str, id_like("srv-cabc12345678", "[a-z]{3}")]
 EnvironmentIdOfNew = Annotated[
-    str | None, "The id of the project environment for the new item.", matching(_ID, "evm-cabc12345678")
+    str | None, "The id of the project environment for the new item.", id_like("evm-cabc12345678")
 ]
-PostgresId = Annotated[str, "The database's id.", matching(_ID, "dpg-cabc12345678")]
-KeyValueId = Annotated[str, "The Key Value instance's id.", matching(_ID, "red-cabc12345678")]
-ProjectId = Annotated[str, "The project's id.", matching(_ID, "prj-cabc12345678")]
-EnvironmentId = Annotated[str, "The project environment's id.", matching(_ID, "evm-cabc12345678")]
-EnvGroupId = Annotated[str, "The environment group's id.", matching(_ID, "evg-cabc12345678")]
-DiskId = Annotated[str, "The disk's id.", matching(_ID, "dsk-cabc12345678")]
+PostgresId = Annotated[str, "The database's id.", id_like("dpg-cabc12345678")]
+KeyValueId = Annotated[str, "The Key Value instance's id.", id_like("red-cabc12345678")]
+ProjectId = Annotated[str, "The project's id.", id_like("prj-cabc12345678")]
+EnvironmentId = Annotated[str, "The project environment's id.", id_like("evm-cabc12345678")]
+EnvGroupId = Annotated[str, "The environment group's id.", id_like("evg-cabc12345678")]
+DiskId = Annotated[str, "The disk's id.", id_like("dsk-cabc12345678")]
 FileName = Annotated[str, "The secret file's name.", matching(VARIABLE_KEY, "config.json")]
 Domain = Annotated[str, "The domain's name or id.", matching(r"[A-Za-z0-9.*_-]+", "www.example.com")]
 VariableKey = Annotated[str, "The variable's name.", matching(VARIABLE_KEY, "DATABASE_URL")]
 Time = Annotated[str, matching(f"{_DAY}T{_TIME_OF_DAY}(Z|[+-]{_HOUR_AND_MINUTE})", "2026-01-31T12:00:00Z")]
 Names = Annotated[str | list[str] | None, "Return only items with these names: one name or a list.", non_empty()]
-Regions = Annotated[str | list[str] | None, "Return only items in these regions: one region or a list.", non_empty()]
+Region = Literal["oregon", "ohio", "virginia", "frankfurt", "singapore"]
+Regions = Annotated[
+    Region | list[Region] | None, "Return only items in these regions: one region or a list.", non_empty()
+]
 Workspaces = Annotated[
     str | list[str] | None, "Return only items of the workspaces with these ids: one id or a list.", non_empty()
 ]

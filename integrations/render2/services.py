@@ -12,6 +12,7 @@ from .parameters import (
     CreatedBefore,
     Environments,
     Names,
+    Region,
     Regions,
     ServiceId,
     Suspended,
@@ -60,7 +61,7 @@ class ServiceDetails(TypedDict, total=False):
     previews: dict[str, Any]
     publishPath: str
     pullRequestPreviewsEnabled: Literal["yes", "no"]
-    region: str
+    region: Region
     renderSubdomainPolicy: str
     runtime: str
     schedule: str

@@ -9,7 +9,6 @@ ServiceType = Literal["web_service", "background_worker", "cron_job", "private_s
 Plan = Literal[
     "free", "starter", "starter_plus", "standard", "standard_plus", "pro", "pro_plus", "pro_max", "pro_ultra", "custom"
 ]
-Region = Literal["oregon", "ohio", "virginia", "frankfurt", "singapore"]
 
 
 class Generated(TypedDict):

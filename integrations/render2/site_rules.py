@@ -2,18 +2,17 @@
 
 from typing import Annotated, Literal, TypedDict, cast
 
-from kosmolua.plugin import between, matching, non_empty
+from kosmolua.plugin import between, non_empty
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
-from .parameters import ServiceId
+from .parameters import ServiceId, id_like
 from .render import Render
 from .settings import Header
 from .wire import Thing, filled, thing_of, things_of
 
 _HEADERS = "/services/{service_id}/headers"
 _ROUTES = "/services/{service_id}/routes"
-_RULE_ID = r"[A-Za-z0-9-]+"
 _Texts = Annotated[str | list[str] | None, non_empty()]
 RouteType = Literal["redirect", "rewrite"]
 
@@ -133,7 +132,7 @@ def delete_header(
     /,
     *,
     service_id: ServiceId,
-    header_id: Annotated[str, "The header rule's id.", matching(_RULE_ID, "hdr-cabc12345678")],
+    header_id: Annotated[str, "The header rule's id.", id_like("hdr-cabc12345678")],
 ) -> DeletedHeader:
     """Delete a response header of a static site."""
     render.api.delete(_HEADERS + "/{header_id}", service_id=service_id, header_id=header_id)
@@ -200,7 +199,7 @@ def delete_route(
     /,
     *,
     service_id: ServiceId,
-    route_id: Annotated[str, "The rule's id.", matching(_RULE_ID, "rdr-cabc12345678")],
+    route_id: Annotated[str, "The rule's id.", id_like("rdr-cabc12345678")],
 ) -> DeletedRoute:
     """Delete a redirect or rewrite of a static site."""
     render.api.delete(_ROUTES + "/{route_id}", service_id=service_id, route_id=route_id)

@@ -1,6 +1,6 @@
 """Functions that list and read Postgres databases and Key Value instances, without passwords and connection strings."""
 
-from typing import Annotated, Any, TypedDict, cast
+from typing import Annotated, Any, Literal, TypedDict, cast
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
@@ -12,6 +12,7 @@ from .parameters import (
     KeyValueId,
     Names,
     PostgresId,
+    Region,
     Regions,
     Suspended,
     UpdatedAfter,
@@ -29,6 +30,21 @@ class Allowed(TypedDict):
     description: str
 
 
+StoreStatus = Literal[
+    "creating",
+    "available",
+    "unavailable",
+    "config_restart",
+    "suspended",
+    "maintenance_scheduled",
+    "maintenance_in_progress",
+    "recovery_failed",
+    "recovery_in_progress",
+    "updating_instance",
+    "unknown",
+]
+
+
 class Replica(TypedDict):
     """A read replica of a database."""
 
@@ -42,9 +58,9 @@ class Postgres(TypedDict):
 
     id: str
     name: str
-    status: str
+    status: StoreStatus
     plan: str
-    region: str
+    region: Region
     version: str
     role: str
     databaseName: str
@@ -81,9 +97,9 @@ class KeyValue(TypedDict):
 
     id: str
     name: str
-    status: str
+    status: StoreStatus
     plan: str
-    region: str
+    region: Region
     version: str
     options: dict[str, Any]
     ipAllowList: list[Allowed] | None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from kosmolua.lua.conditions import check_shown, is_time
 from kosmolua.lua.evaluator import CallSite, Evaluator
 from kosmolua.lua.findings import Mode
-from kosmolua.lua.syntax import Node, key_of, operator_of, values_of
+from kosmolua.lua.syntax import Node, key_of, operator_of, parameters_of, values_of
 from kosmolua.lua.tables import check_holes
 from kosmolua.lua.values import (
     UNKNOWN,
@@ -100,7 +100,7 @@ def _has_percent(check: Evaluator, call: CallSite) -> None:
 
 
 def _takes_table(check: Evaluator, call: CallSite) -> None:
-    if isinstance(call.values[0], Literal) and call.values[0].kind == "string":
+    if kind_of(call.values[0], or_nil=True) == "string":
         check.findings.fail(call.given[0], "os.time takes a table, not a text", "time.parse reads a text")
 
 
@@ -181,6 +181,18 @@ def _joins(check: Evaluator, call: CallSite) -> None:
         check.findings.doubt(call.given[0], "table.concat joins texts and numbers, not tables", hint)
 
 
+def _gives_two(check: Evaluator, call: CallSite) -> None:
+    """Look for a ``gsub`` whose second value, the count, becomes an item or an argument too."""
+    around = check.scopes.around[id(call.node)]
+    outer = check.scopes.around.get(id(around))
+    if around.children[-1] is not call.node or outer is None or around.get("name"):
+        return
+    is_item = around.kind == "field" and outer.children[-1] is around
+    if is_item or (around.kind == "arguments" and check.value(outer.get("name")) == Builtin("table.insert")):
+        message = "gsub returns the text and a count, and both are passed here"
+        check.findings.mistake(call.node, message, f"({call.node.text[:60]})")
+
+
 def _inserts(check: Evaluator, call: CallSite) -> None:
     if len(call.given) == 3 and kind_of(call.values[1]) == "string":
         hint = f"{call.given[0].text[:40]}[{call.given[1].text[:40]}] = {call.given[2].text[:40]}"
@@ -192,8 +204,16 @@ def _sorts(check: Evaluator, call: CallSite) -> None:
     if len(call.values) == 1 and isinstance(item, Result) and is_table(item.type):
         hint = f"table.sort({call.given[0].text[:40]}, function(a, b) return a.NAME < b.NAME end)"
         check.findings.doubt(call.given[0], f"table.sort cannot compare tables such as {item.source}", hint)
+    if isinstance(order, (Literal, Result)):
+        hint = "function(a, b) return a.NAME < b.NAME end"
+        check.findings.fail(call.given[1], "table.sort takes a function that compares two items", hint)
     if not isinstance(order, Closure):
         return
+    if len(parameters_of(order.node)) == 1:
+        hint = "function(a, b) return a.NAME < b.NAME end"
+        check.findings.mistake(
+            call.given[1], "the function gets two items, and says whether the first comes first", hint
+        )
     body = order.node.get("body")
     returned = body.children[-1] if body and len(body.children) == 1 else None
     operator = next((operator_of(each) for each in values_of(returned)), "")
@@ -324,6 +344,7 @@ CALLS: Mapping[str, Sequence[Callable[[Evaluator, CallSite], None]]] = {
     "table.unpack": (_unpacks,),
     **dict.fromkeys(("string.format", "text:format"), (_formats,)),
     **{f"{of}{name}": (_matches,) for of in ("string.", "text:") for name in ("match", "gmatch", "gsub", "find")},
+    **dict.fromkeys(("string.gsub", "text:gsub"), (_matches, _gives_two)),
     "tostring": (_shows,),
     "sleep": (_sleeps,),
     "lua_read_doc": (_reads_page,),

@@ -12,6 +12,7 @@ from kosmolua.lua.findings import Mode
 from kosmolua.lua.syntax import Node, arguments_of, key_of, keys_of
 from kosmolua.lua.values import (
     ARGUMENT,
+    SCRIPT,
     UNKNOWN,
     Absent,
     Branch,
@@ -65,7 +66,6 @@ class _NotWritten(Exception):
 
 _NULL = Builtin("json.null")
 _ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
-_PREFIXED = re.compile(r"[a-z]{2,5}-\w")
 
 _Evaluate = Callable[[Node], Value]
 
@@ -92,6 +92,12 @@ def _check_called(check: Evaluator, name: Node, called: Value, given: Sequence[N
         findings.fail_on_nil(name, called, "call")
     elif isinstance(called, Literal) and called.kind != "table" and not may_bend:
         findings.fail(name, f"{text} is a {called.kind}, not a function")
+    elif isinstance(called, Builtin) and not given and called.name.startswith(("text:", "string.")):
+        method = called.name.partition(":")[2]
+        hint = f"{text.removesuffix(f'.{method}')}:{method}()" if method else f"text:{called.name[7:]}()"
+        findings.fail(name, "a method of a text is called with a colon", hint)
+    elif isinstance(called, Result) and kind_of(called) in ("string", "number", "boolean") and not may_bend:
+        findings.doubt(name, f"{called.source} is a {kind_of(called)}, not a function", text)
     elif isinstance(called, Result) and check.fields.is_plain_table(called):
         findings.fail(name, f"{called.source} is a table, not a function")
     elif isinstance(called, Branch) and called.depth < 2:
@@ -116,7 +122,8 @@ def _check_arguments(
     for value in _passed(given, check.value):
         if isinstance(value, Absent):
             check.findings.fail_on_nil(name, value, "pass")
-    for misuse in _misuses(callee, call, given, check.argument, check.fields.siblings(callee)):
+    siblings = check.fields.siblings(callee)
+    for misuse in _misuses(callee, call, given, check.argument, siblings):
         mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
         if misuse.is_accepted or (is_caught and mode is None):
             check.findings.mistake(misuse.node, misuse.message, misuse.hint)
@@ -179,6 +186,7 @@ def _misuses(
             yield _Misuse(given[parameter.name][0], message, f"call it as {callee.function.signature}")
         elif parameter.name in given:
             yield from _misfit(callee, parameter.name, *given[parameter.name], evaluate)
+            yield from _id_of_another(parameter, *given[parameter.name], others)
         elif is_complete and parameter.required and not _instead_of(parameter) & (given.keys() | meant):
             instead = f", or {parameter.unless}" if parameter.unless else ""
             usage = f"call it as {callee.function.signature}"
@@ -237,7 +245,11 @@ def _keys_inside(value: Value) -> Iterator[str]:
     """Yield the keys of a table constructor and of those nested in it, in snake case, like parameter names."""
     for node in value.node.walk() if isinstance(value, Literal) and value.kind == "table" and value.node else ():
         if node.kind == "field" and (key := key_of(node)):
-            yield re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
+            yield _snake(key)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def _instead_of(parameter: Parameter) -> set[str]:
@@ -289,21 +301,31 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: _Eval
         if isinstance(written, (dict, list)):
             yield from _undocumented(callee, parameter, node, written)
     except Mismatch as mismatch:
-        yield _Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
+        hint = _id_meant(value, parameter, callee.function.parameters)
+        yield _Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}", hint)
     except _NotWritten:
         yield from _type_misuses(callee, parameter, node, value)
         yield from _misfits_inside(f"{callee.path}: {name}", parameter.checked or parameter.type, value, evaluate)
         return
     yield from _misspelt(parameter.type, value, evaluate)
-    example = _example(parameter)
-    if not isinstance(value, Literal) or not isinstance(value.value, str):
+
+
+def _id_of_another(parameter: Parameter, node: Node, value: Value, others: Mapping[str, Function]) -> Iterator[_Misuse]:
+    """Yield the problem with an id from a result, such as ``deploy.id``, that a parameter for other ids refuses."""
+    if not isinstance(value, Result) or value.part_of is None or not _ID.fullmatch(_example(parameter)):
         return
-    if other := _of_another_kind(value.value, parameter, callee.function.parameters):
-        message = f"{value.value!r} looks like an id for {other}, not for {name}"
-        yield _Misuse(node, message, f"one for {name} looks like {example!r}", is_likely=True)
-    elif _is_no_id(value.value, example):
-        hint = f"an id looks like {example!r}: look it up by name in the result of a function that lists them"
-        yield _Misuse(node, f"{value.value!r} does not look like an id for {name}", hint, is_likely=True)
+    record, key = value.part_of
+    own = _snake(record.name if key == "id" else key.removesuffix("Id"))
+    name = own if own.endswith("_id") else f"{own}_id"
+    same = (each for function in others.values() for each in function.parameters if each.name == name)
+    example = next((found for each in same if (found := _example(each))), "")
+    try:
+        parameter.accept(example or _example(parameter))
+    except Mismatch:
+        message = (
+            f"{parameter.name} takes an id such as {_example(parameter)!r}, and {node.text[:40]} is one for {name}"
+        )
+        yield _Misuse(node, message, is_accepted=True)
 
 
 def _misspelt(kind: Type, value: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:
@@ -358,6 +380,10 @@ def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value
         yield _Misuse(node, message, f"item.{own}", is_accepted=True)
     wanted, kind = parameter.type, kind_of(value)
     name, text = parameter.name, node.text[:40]
+    if value is SCRIPT:
+        yield _Misuse(node, f"{text} is the name of the script", "the first argument is arg[1]", is_accepted=True)
+    if isinstance(value, Literal) and value.like:
+        yield from _refused(callee, parameter, node, value.like)
     needs = "string" if is_text(wanted) else "number" if is_number(wanted) else ""
     if kind == "table" and not needs and not takes_tables(wanted):
         needs = "value"
@@ -377,7 +403,16 @@ def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value
         example = _example(parameter)
         if _ID.fullmatch(example) and has_field(value._replace(type=value.part_of[0]), "id"):
             hint = f"{text.rpartition('.')[0] or 'item'}.id, such as {example!r}"
-            yield _Misuse(node, f"{name} takes an id, not the {value.part_of[1]}", hint, is_likely=True)
+            yield _Misuse(node, f"{name} takes an id, not the {value.part_of[1]}", hint, is_accepted=True)
+
+
+def _refused(callee: Callee, parameter: Parameter, node: Node, example: str) -> Iterator[_Misuse]:
+    """Yield the problem with a text of which only the form is known."""
+    try:
+        parameter.accept(example)
+    except Mismatch as mismatch:
+        hint = "time.format(time.now() - 86400) is a time" if "T12:00:00Z" in parameter.type.words else ""
+        yield _Misuse(node, f"{callee.path}: {parameter.name} {mismatch.problem}", hint)
 
 
 def _never_fits(said: Sequence[object], wanted: Type) -> bool:
@@ -399,17 +434,15 @@ def _example(parameter: Parameter) -> str:
     return next((str(bound.example) for bound in bounds if bound.example), "")
 
 
-def _of_another_kind(text: str, parameter: Parameter, parameters: Sequence[Parameter]) -> str:
-    """Return the name of another parameter for which an id has the right prefix, or an empty string."""
-    prefix, others = text.partition("-")[0], [each for each in parameters if each is not parameter]
-    if not _ID.fullmatch(_example(parameter)) or _example(parameter).startswith(f"{prefix}-"):
+def _id_meant(value: Value, parameter: Parameter, parameters: Sequence[Parameter]) -> str:
+    """Return a hint for a text that is no id of the kind that a parameter takes, or an empty string."""
+    text = value.value if isinstance(value, Literal) else None
+    if not isinstance(text, str) or not _ID.fullmatch(_example(parameter)):
         return ""
-    return next((each.name for each in others if _example(each).startswith(f"{prefix}-")), "")
-
-
-def _is_no_id(text: str, example: str) -> bool:
-    """Return True if ``example`` is an id with a prefix, such as ``srv-123``, and ``text`` is not such an id."""
-    return bool(_ID.fullmatch(example)) and not _PREFIXED.match(text)
+    prefix = text.partition("-")[0]
+    if other := next((each.name for each in parameters if _example(each).startswith(f"{prefix}-")), ""):
+        return f"it looks like an id for {other}"
+    return "look the id up by name, in the result of a function that lists them"
 
 
 def _json(value: Value, evaluate: _Evaluate) -> object:

@@ -118,7 +118,7 @@ def _check_order(check: Evaluator, node: Node, one: tuple[Node, Value], other: t
     if isinstance(value, Nil):
         check.findings.fail_on_nil(side, value, "compare")
     if isinstance(value, Literal) and isinstance(compared, Result) and is_time(beside, compared):
-        text = value.value
+        text = value.value or value.like
         if isinstance(text, str) and text and not _SORTABLE.match(text):
             hint = 'write it as "2026-02-01", or time.format(time.now() - 86400)'
             check.findings.mistake(side, f"times are compared as text, and {text!r} does not sort like them", hint)
@@ -160,13 +160,18 @@ def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> No
             check.findings.mistake(node, message, value.hint)
         if isinstance(other, Literal):
             _check_called(check, node, side, other)
-        if isinstance(value, (Closure, Callee)) and isinstance(other, Literal):
+        if _is_function(value) and isinstance(other, Literal):
             message = f"{side.text[:40]} is a function, so it never equals a {NOUN[other.kind]}"
             check.findings.mistake(node, message, f"call it: {side.text[:40]}(...)")
         if isinstance(value, Literal) and value.value is None and value.node is None and isinstance(other, Literal):
             _check_kinds(check, node, side.text[:40], value.kind, other)
         if isinstance(value, Result):
             _check_value(check, node, side.text[:60], value, other)
+
+
+def _is_function(value: Value) -> bool:
+    is_method = isinstance(value, Builtin) and value.name.startswith("text:")
+    return is_method or isinstance(value, (Closure, Callee))
 
 
 def _check_called(check: Evaluator, node: Node, call: Node, other: Literal) -> None:
@@ -287,7 +292,7 @@ def check_shown(check: Evaluator, node: Node, *, joined: bool = False) -> None:
     text, value = node.text[:60], check.value(node)
     if isinstance(value, Result) and kind_of(value) == "table" and not joined:
         hint = f"json.encode({text})" if is_list(value.type) else f"{text}.NAME is one field of it"
-        check.findings.suspect(node, f"{value.source} is a table, and its text says nothing", hint)
+        check.findings.mistake(node, f"{value.source} is a table, and its text says nothing", hint)
     elif isinstance(value, Result) and value.is_optional and not check.may_be_tested(node):
         check.findings.suspect(node, f"{value.source} may be nil, which the text would show", f'{text} or ""')
     elif isinstance(value, Missing) and value.what != "nil" and not joined:
@@ -423,12 +428,16 @@ def _check_there(check: Evaluator, statement: Node, test: _Test, value: Value) -
     }[kind]
     message = f"{source} is never nil: it is a {noun}, and any {noun} is true, even {empty}"
     leads_on = [each for each in never if not _only_leaves(each, raises_only=kind != "table")]
-    if not is_used and (leads_on or (kind != "table" and not never)):
+    if not is_used and (leads_on or (not never and (kind != "table" or _lists(value)))):
         check.findings.mistake(test.node, message, hint)
     for block in leads_on:
         check.findings.suspect(test.node, message, hint, within=(block.start, block.end))
     if test.is_whole and not test.otherwise and always_returns(statement.get("consequence")):
         check.findings.suspect(test.node, message, hint, within=(statement.end, check.block_end()))
+
+
+def _lists(value: Value) -> bool:
+    return isinstance(value, Result) and (is_list(value.type) or is_page(value.type))
 
 
 def _check_caught(check: Evaluator, statement: Node, test: _Test) -> None:

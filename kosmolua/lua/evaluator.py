@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from kosmolua.lua import idioms
@@ -27,6 +28,7 @@ from kosmolua.lua.syntax import (
 )
 from kosmolua.lua.values import (
     ARGUMENT,
+    SCRIPT,
     UNKNOWN,
     Branch,
     Builtin,
@@ -390,7 +392,9 @@ class Evaluator:
             self._note_single_items(node.get("table"))
         value = self.value(node.get("table"))
         if value == Builtin("arg") and kind_of(index) == "number":
-            return ARGUMENT
+            return SCRIPT if isinstance(index, Literal) and index.value == 0 else ARGUMENT
+        if _is_after_last(node):
+            return Missing("item after the last", "the last is list[#list]")
         if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
             return self.fields.at(node, value, index.value)
         key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
@@ -475,6 +479,8 @@ class Evaluator:
             rule(self, call)
         if call.name == "json.decode" and call.values and isinstance(call.values[0], Literal):
             return decoded(str(call.values[0].value))
+        if call.name == "os.date" and call.values and isinstance(call.values[0], Literal):
+            return _date(str(call.values[0].value))
         if call.name == "parallel.map" and len(call.values) > 1:
             item = self.returned(call.values[1])
             if not isinstance(item, Result):
@@ -752,6 +758,19 @@ _STATEMENTS: dict[str, Callable[[Evaluator, Node], None]] = {
     "assignment_statement": Evaluator._assignment,
     "function_declaration": Evaluator._function_declaration,
 }
+
+
+def _date(form: str) -> Value:
+    """Return what is known about the result of ``os.date``: a text, by an example, unless it is a table."""
+    if form.startswith(("*", "!*")) or form == "None":
+        return UNKNOWN
+    return Literal("string", like=datetime(2026, 1, 31, 12).strftime(form.removeprefix("!")))
+
+
+def _is_after_last(node: Node) -> bool:
+    """Return True for ``list[#list + 1]``."""
+    table, index = node.get("table"), node.get("field")
+    return table is not None and index is not None and index.text.replace(" ", "") == f"#{table.text}+1"
 
 
 def _kinds(*nodes: Node | None) -> list[str]:

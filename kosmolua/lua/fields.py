@@ -61,6 +61,7 @@ ERROR_FIELDS: dict[str, Type] = {
     **dict.fromkeys(("retryable", "body"), ANY),
 }
 """The fields of the error that a failed call raises, each with its type."""
+_NOUNS = {"string": "text", "number": "number", None: ""}
 _NO_CHARACTERS = "a text cannot be indexed by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
 
@@ -142,6 +143,11 @@ class Fields:
             return self._under_result(node, value, key)
         elif isinstance(value, Literal) and value.kind == "string" and self._is_no_method(key):
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""), "text")
+        elif isinstance(value, Literal) and value.kind == "string" and key in STRING_METHODS:
+            return Builtin(f"text:{key}")
+        elif value == Builtin("arg"):
+            hint = f"the first argument is arg[1]; a line ---@param {key} string at the top gives params.{key}"
+            return Missing(f"'{key}' of arg", hint, "list")
         elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
             is_place = value.node is not None and value.node.kind == "identifier"
             hint = "for _, item in ipairs(list) do: the first of the two is the index" if is_place else ""
@@ -184,6 +190,7 @@ class Fields:
         if isinstance(value, Result) and is_list(value.type) and not value.may_be_error and kind_of(index) == "string":
             hint = "go through the list with ipairs, and compare a field of each item"
             self._findings.mistake(node, f"{value.source} is a list, and texts are no keys of it", hint)
+        self._look_up_own(node, value, kind_of(index))
         if not (isinstance(value, Literal) and value.kind == "table" and value.node and isinstance(index, Result)):
             return
         choices, keys = choices_of(index.type) or self.choices(index), keys_of(value.node)
@@ -197,6 +204,20 @@ class Fields:
                 self._findings.mistake(
                     node, f"{index.source} is never {key!r}", f"{hint}; the key is in line {field.line}"
                 )
+
+    def _look_up_own(self, node: Node, value: Value, kind: str) -> None:
+        """Add a finding if a table of the script, which nothing else fills, has no key of a kind."""
+        name = node.get("table")
+        variable = self._scopes.variable(name) if name else None
+        table = variable.table if variable and not (variable.fills or variable.changes) else None
+        other = {"string": "number", "number": "string"}.get(kind)
+        if not variable or not table or not isinstance(value, Literal) or table is not value.node:
+            return
+        if {_kind_of_key(field) for field in table.children} == {other} and not self._scopes.may_extend(table):
+            is_list = not any(field.get("name") for field in table.children)
+            hint = 'a set has them as keys, as in { ["api"] = true }' if is_list else f"to{other}(...) converts a key"
+            what = "is a list, and texts are no keys of it" if is_list else f"has only {_NOUNS[other]}s as keys"
+            self._findings.mistake(node, f"{variable.name} {what}", hint)
 
     def has_only_names(self, table: Node) -> bool:
         """Return True if a table constructor has only named keys, and nothing in the script can add a list item."""
@@ -299,6 +320,8 @@ class Fields:
         if is_text(value.type) and self._is_no_method(key):
             itself = f"{value.source} is the text itself" if value.part_of else ""
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key) or itself, "text")
+        if is_text(value.type) and key in STRING_METHODS:
+            return Builtin(f"text:{key}")
         field = field_of(value.type, key)
         part = (value.type, key) if isinstance(value.type, Record) else None
         if field is None:
@@ -385,3 +408,11 @@ class Fields:
             may_have_changed=integration.carrier is not None,
             is_vague=function.name not in integration.functions.own,
         )
+
+
+def _kind_of_key(field: Node) -> str:
+    """Return the type of a key in a table constructor, or an empty string if it is computed."""
+    name = field.get("name")
+    if name is None:
+        return "number" if field.kind == "field" else ""
+    return "string" if not field.text.startswith("[") else name.kind if name.kind in ("string", "number") else ""

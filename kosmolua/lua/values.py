@@ -134,13 +134,15 @@ class Literal(NamedTuple):
     """A value that is written in the source, or a value of which only the Lua type is known.
 
     ``kind`` is the type in Lua. ``value`` is None for tables and strings with escapes; it and ``node`` are None if only
-    the type is known. ``counts`` is the type of a list's items, if the value is the place of one in a loop.
+    the type is known. ``counts`` is the type of a list's items, if the value is the place of one in a loop. ``like`` is
+    a text of the same form, if only the form is known, as of a date.
     """
 
     kind: str
     value: object = None
     node: Node | None = None
     counts: Type | None = None
+    like: str = ""
 
 
 Value = (
@@ -151,6 +153,8 @@ Nil = Missing | Undefined | Absent
 UNKNOWN = Unknown()
 ARGUMENT = Result(STRING, "an argument of the script", may_be_absent=True)
 """An item of the list ``arg``."""
+SCRIPT = Result(STRING, "the name of the script")
+"""The item ``arg[0]``."""
 
 
 def record_keys(kind: Type) -> list[str] | None:

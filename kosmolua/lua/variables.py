@@ -146,6 +146,7 @@ def _common(one: Type, other: Type) -> Type:
 
 
 _GROWING = frozenset({"+", "-", "*", "/", "//", "%", "^", ".."})
+_STARTS = frozenset({"number", "string", "table_constructor"})
 _HARMLESS = frozenset({"ipairs", "pairs", "next", "print", "write", "dump", "type", "tostring", "json.encode"})
 _OF_LISTS = {
     "ipairs": "for key, value in pairs(map) do",
@@ -172,6 +173,7 @@ class Gathered:
         self._harmless: Counter[Variable] = Counter()
         self._by_name: Counter[Variable] = Counter()
         self._grown: Counter[Variable] = Counter()
+        self._inward: Counter[Variable] = Counter()
         self._unset: set[Variable] = set()
         self._at_end: defaultdict[Variable, list[Node]] = defaultdict(list)
         self._lists: list[_Use] = []
@@ -194,6 +196,13 @@ class Gathered:
             start = "0" if operator and operator.text != ".." else '""'
             hint = f"({left.text} or {start})" if table else f"declare it with local {left.text} = {start}"
             self._note_nil(variable, left, "compute with", hint)
+        self._inward[variable] += self._named_in(variable, target)
+        if (
+            given
+            and given.kind != "function_definition"
+            and not any(each.kind == "function_call" for each in given.walk())
+        ):
+            self._inward[variable] += self._named_in(variable, given)
         if table is None:
             self._grown[variable] += grows
             return
@@ -217,6 +226,8 @@ class Gathered:
             return
         if name in ("table.insert", "ipairs", "table.concat", "table.sort"):
             self._note_item(given[0], "go through")
+        if name == "table.insert" and (variable := self._scopes.variable(given[0])):
+            self._inward[variable] += 1
         for node in given:
             variable = self._variable(node) if node.kind == "identifier" else None
             if variable and (name in _HARMLESS or (name in _OF_LISTS and node is given[0])):
@@ -242,10 +253,17 @@ class Gathered:
                 self._findings.warn(
                     targets[0], f"{name}[#{name}] is the last item: this adds no new one", f"{name}[#{name} + 1]"
                 )
+        for variable, inward in self._inward.items():
+            if variable.value and variable.reads == inward and variable.value.kind in _STARTS:
+                message = f"{variable.name} is filled here, and nothing uses it"
+                self._findings.warn(variable.node, message, f"print({variable.name}), or return it")
         for inner, outer in self._scopes.hidden:
             if not inner.reads and outer.last > inner.start and self._is_empty(outer):
                 message = f"this local is never used, and hides the '{outer.name}' that is used further down"
                 self._findings.warn(inner.node, message, "leave local out")
+
+    def _named_in(self, variable: Variable, node: Node) -> int:
+        return sum(self._scopes.variable(each) is variable for each in node.walk())
 
     def _is_empty(self, variable: Variable) -> bool:
         """Return True if a variable is declared empty and the script never puts anything into it."""
