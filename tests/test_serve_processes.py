@@ -229,8 +229,8 @@ def test_no_process_outlives_the_one_that_started_it() -> None:
     """If that is killed, the others stop as well: nothing goes on at the address without it."""
     source = """
 import os, time
-from kosmolua.serve.processes import ProcessGroup
-ProcessGroup(2).run(lambda _: print(os.getpid(), flush=True) or time.sleep(600), print)
+from kosmolua.serve.processes import run_processes
+run_processes(2, lambda _: print(os.getpid(), flush=True) or time.sleep(600), print)
 """
     with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as parent:
         assert parent.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -34,6 +35,11 @@ class Approval:
     names: Mapping[str, str] = field(default_factory=dict)
     number: int = 0
 
+    @property
+    def subject(self) -> tuple[str, str]:
+        """The function and the account, which calls of one kind have in common."""
+        return self.path, self.account
+
 
 class Unanswered(Enum):
     """The type of :data:`UNANSWERED`, which is returned if a person was asked and did not answer."""
@@ -60,6 +66,64 @@ Decided: TypeAlias = "Callable[[Approval], bool | None]"
 
 Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
 """A callback that asks a person to confirm a message, with values shown beside it, and returns True for yes."""
+
+
+class Consent(Enum):
+    """A person's answer to a question about calls."""
+
+    NO = "no"
+    """Refuse the calls."""
+    YES = "yes"
+    """Approve the calls."""
+    ALWAYS = "always"
+    """Approve the calls, and further calls of the same functions with the same accounts in this script."""
+    EACH = "each"
+    """Ask about each of the calls."""
+    MORE = "more"
+    """Show the next part of the question, or all of it."""
+    NEVER = "never"
+    """Refuse the calls, and all further calls in this script that need approval."""
+
+
+class Approver(ABC):
+    """An :data:`Approve` callback that remembers answers about other calls. A channel to a person implements ``ask``.
+
+    While ``denies_all`` is True, every call is refused without a question.
+    """
+
+    name = "a person"
+    """The name of the person for the journal."""
+
+    def __init__(self) -> None:
+        self.denies_all = False
+        self._allowed: set[tuple[str, str]] = set()
+
+    @abstractmethod
+    def ask(self, approvals: Sequence[Approval]) -> Consent:
+        """Ask a person one question about calls, and return the answer, which is never ``MORE``."""
+
+    def __call__(self, approval: Approval) -> bool:
+        return self.approve_many([approval])[0]
+
+    def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
+        """Ask about the calls to which no earlier answer applies, and return for each call whether it is allowed."""
+        unknown = [each for each in approvals if each.subject not in self._allowed]
+        consent = Consent.NEVER if self.denies_all else self.ask(unknown) if unknown else Consent.YES
+        if consent is Consent.EACH:
+            return [self(each) for each in approvals]
+        self.denies_all |= consent is Consent.NEVER
+        if consent is Consent.ALWAYS:
+            self._allowed.update(each.subject for each in unknown)
+        is_yes = consent in (Consent.YES, Consent.ALWAYS)
+        return [not self.denies_all and (is_yes or each.subject in self._allowed) for each in approvals]
+
+
+def grouped(approvals: Sequence[Approval]) -> list[list[Approval]]:
+    """Return calls in groups with the same function and account, in the order of each group's first call."""
+    groups: dict[tuple[str, str], list[Approval]] = {}
+    for each in approvals:
+        groups.setdefault(each.subject, []).append(each)
+    return list(groups.values())
 
 
 def _directly(work: Callable[[], _T]) -> _T:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from kosmolua.calls.approvals import Approval
+from kosmolua.calls.approvals import Approval, Approver, Consent, grouped
 from kosmolua.cli import console
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import exposed, shortened
@@ -18,17 +18,18 @@ from kosmolua.schema.effects import is_final
 
 RESET = "\x18\x1b\\\x1b[0m"
 """Ends escape sequences and colours that earlier output on the same terminal has left open."""
-ANSWERS = {"y": "yes", "yes": "yes", "n": "no", "no": "no", "": "no", "s": "show", "show": "show"}
-ANSWERS_OF_MANY = {**ANSWERS, "a": "all", "all": "all", "d": "deny", "deny": "deny"}
-ANSWERS_OF_LIST = {**ANSWERS, "o": "one", "one": "one", "a": "all", "all": "all", "d": "deny", "deny": "deny"}
+ANSWERS = {"y": Consent.YES, "n": Consent.NO, "": Consent.NO, "s": Consent.MORE}
+ANSWERS_OF_MANY = {**ANSWERS, "a": Consent.ALWAYS, "d": Consent.NEVER}
+ANSWERS_OF_LIST = {**ANSWERS, "o": Consent.EACH, **ANSWERS_OF_MANY}
+WORDS = {"yes": "y", "no": "n", "show": "s", "one": "o", "all": "a", "deny": "d"}
 MAX_VALUE, HEAD, TAIL = 1000, 600, 300
 """How many characters of an argument are shown; of a longer one, how many at its beginning and at its end."""
 MAX_ROW, ROW_HEAD, ROW_TAIL = 300, 200, 80
 """The same numbers for the arguments of a call in a list."""
 
 
-class TerminalApprover:
-    """Asks a person whether calls of a run are allowed, and remembers answers such as "all such calls".
+class TerminalApprover(Approver):
+    """Asks the person at the terminal.
 
     Questions go to standard error, and answers are read from the terminal. The end of input counts as no. Ctrl-C ends
     the run: its later calls raise KeyboardInterrupt without a question. If ``is_single``, the person typed a single
@@ -36,13 +37,12 @@ class TerminalApprover:
     """
 
     def __init__(self, *, is_single: bool = False) -> None:
+        super().__init__()
         self._is_single = is_single
-        self._allowed: set[tuple[str, str]] = set()
-        self._denies_all = False
         self._is_interrupted = False
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]
         """The name under which the journal records the person who allowed a call, such as ``ada at the terminal``."""
         from getpass import getuser
 
@@ -51,40 +51,23 @@ class TerminalApprover:
         except (OSError, KeyError, ImportError):
             return "the person at the terminal"
 
-    def __call__(self, approval: Approval) -> bool:
-        return self.approve_many([approval])[0]
-
     def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
-        """Ask one question about calls, unless earlier answers apply, and return for each whether it is allowed.
+        """Ask about calls, unless earlier answers apply, and return for each whether it is allowed.
 
         Raises:
             KeyboardInterrupt: The person pressed Ctrl-C, at this question or at an earlier one.
         """
-        open_ones = [approval for approval in approvals if self._known(approval) is None]
-        answer = self._answer_to(open_ones) if open_ones else ""
-        if answer == "one":
-            return [self(approval) for approval in approvals]
-        if answer == "all":
-            self._allowed.update((approval.path, approval.account) for approval in open_ones)
-        self._denies_all = self._denies_all or answer == "deny"
-        known = (self._known(approval) for approval in approvals)
-        return [answer in ("yes", "all") if allowed is None else allowed for allowed in known]
+        if self._is_interrupted:
+            raise KeyboardInterrupt
+        return super().approve_many(approvals)
 
     def renew(self) -> None:
         """Forget Ctrl-C and "deny all calls", so that the person is asked again in the next run."""
-        self._denies_all = self._is_interrupted = False
+        self.denies_all = self._is_interrupted = False
 
-    def _known(self, approval: Approval) -> bool | None:
-        """Return whether an earlier answer allows a call, or None if no earlier answer applies."""
-        if self._is_interrupted:
-            raise KeyboardInterrupt
-        if self._denies_all:
-            return False
-        return True if (approval.path, approval.account) in self._allowed else None
-
-    def _answer_to(self, approvals: Sequence[Approval]) -> str:
+    def ask(self, approvals: Sequence[Approval]) -> Consent:
+        """Ask one question about calls, on lines of its own, even if other programs wrote to the terminal."""
         _discard_typed_input()
-        # The question gets lines of its own, even if other programs wrote to the terminal.
         _write(RESET if console.draws_on(sys.stderr) else "", "\n")
         try:
             return self._ask_one(approvals[0]) if len(approvals) == 1 else self._ask_many(approvals)
@@ -92,7 +75,7 @@ class TerminalApprover:
             self._is_interrupted = True
             raise
 
-    def _ask_one(self, approval: Approval) -> str:
+    def _ask_one(self, approval: Approval) -> Consent:
         lines = _lines_of(approval)
         choices, answers = "[y]es, [n]o", ANSWERS
         if not self._is_single:
@@ -102,16 +85,16 @@ class TerminalApprover:
         subject = "You are about" if self._is_single else "The script wants"
         _write(f"{subject} to {_phrase(approval)}:\n", _sentence(approval), _arguments(lines, _shorten))
         question = f"Allow {console.styled(approval.path, 'bold', sys.stderr)} with {exposed(approval.account)}?"
-        while (answer := _answer(f"{question} {choices}: ", answers)) == "show":
+        while (answer := _answer(f"{question} {choices}: ", answers)) is Consent.MORE:
             _write(_arguments(lines, str))
         return answer
 
-    def _ask_many(self, approvals: Sequence[Approval]) -> str:
+    def _ask_many(self, approvals: Sequence[Approval]) -> Consent:
         choices = "[y]es, [n]o, [o]ne by one, [a]ll such calls, [d]eny all calls"
         if any(len(_row(approval)) > MAX_ROW for approval in approvals):
             choices += ", [s]how the arguments in full"
         _write(f"The script wants to make {len(approvals)} calls:\n", _list(approvals, _shorten_row))
-        while (answer := _answer(f"Allow these {len(approvals)} calls? {choices}: ", ANSWERS_OF_LIST)) == "show":
+        while (answer := _answer(f"Allow these {len(approvals)} calls? {choices}: ", ANSWERS_OF_LIST)) is Consent.MORE:
             _write(_list(approvals, str))
         return answer
 
@@ -148,23 +131,21 @@ def _row(approval: Approval) -> str:
 
 def _list(approvals: Sequence[Approval], shorten: Callable[[str], str]) -> str:
     """Return calls as numbered lines, with a heading for each function and account."""
-    groups: dict[tuple[str, str], list[Approval]] = {}
-    for approval in approvals:
-        groups.setdefault((approval.path, approval.account), []).append(approval)
     lines: list[str] = []
     numbers, width = count(1), len(str(len(approvals)))
-    for group in groups.values():
+    for group in grouped(approvals):
         lines.append(f"{_phrase(group[0])}:\n{_sentence(group[0])}")
         lines += [f"  {next(numbers):>{width}}. {shorten(_row(approval))}\n" for approval in group]
     return "".join(lines)
 
 
-def _answer(question: str, answers: Mapping[str, str]) -> str:
+def _answer(question: str, answers: Mapping[str, Consent]) -> Consent:
     """Ask until the person types a valid answer, and return its meaning."""
     while True:
-        if answer := answers.get(_reply_to(question).strip().lower()):
+        typed = _reply_to(question).strip().lower()
+        if answer := answers.get(WORDS.get(typed, typed)):
             return answer
-        letters = [word for word in answers if len(word) == 1 and word != "s"]
+        letters = [letter for letter in answers if letter not in ("", "s")]
         _write(f"Please answer {', '.join(letters[:-1])} or {letters[-1]}.\n")
 
 

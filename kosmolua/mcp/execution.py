@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Sequence
 from time import monotonic
 
-from kosmolua.calls.approvals import Approval
+from kosmolua.calls.approvals import Approval, Approver, Consent
 from kosmolua.calls.records import CallStarted, Event, Watch
 from kosmolua.errors import KosmoError
-from kosmolua.mcp.questions import Consent, Question
+from kosmolua.mcp.questions import Question
 from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.recordings.plans import Planner
 from kosmolua.runs import Outcome, RunOptions
 
 
-class Execution:
-    """A script that runs for a client; workers are shared fairly among clients.
+class Execution(Approver):
+    """A script that runs for a client, whose person it asks about calls; workers are shared fairly among clients.
 
     ``question`` is what it waits for, else None; ``latest`` the call started last; ``limits`` those of the server at
     its start.
@@ -31,9 +31,12 @@ class Execution:
         watch: Is told of calls.
     """
 
+    name = "the person at the MCP client"
+
     def __init__(
         self, runner: Runner, script: ScriptRequest, *, client: str | None, asks: bool, check: bool, watch: Watch
     ) -> None:
+        super().__init__()
         self.script = script
         self.question: Question | None = None
         self.calls = 0
@@ -43,13 +46,11 @@ class Execution:
         self._changed = asyncio.Event()
         self._started = monotonic()
         self.limits = runner.limits
-        self._allowed: set[tuple[str, str]] = set()
-        self._asks_no_more = False
         options = script.options
         options["client"] = client
         options["check"] = check
         options["watch"] = self._note
-        options["approve"] = _Approver(self) if asks else None
+        options["approve"] = self if asks else None
         self._room = runner.room()
         if self._room:
             options["room"] = self._room
@@ -92,7 +93,7 @@ class Execution:
 
     def stop(self) -> None:
         """End the script; a call that waits for an answer is refused."""
-        self._asks_no_more = True
+        self.denies_all = True
         if self.question:
             self.answer(self.question, Consent.NEVER)
         self._task.cancel()
@@ -108,21 +109,8 @@ class Execution:
         """Withdraw the question from the client: the answer came from elsewhere or is not needed."""
         self._loop.call_soon_threadsafe(self._withdraw)
 
-    def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
-        """Ask a person about calls in one question, and block until there is an answer: True for each approved call."""
-        open_ones = [approval for approval in approvals if _subject(approval) not in self._allowed]
-        if self._asks_no_more:
-            return [False] * len(approvals)
-        answer = self._answer_to(open_ones) if open_ones else Consent.YES
-        if answer is Consent.EACH:
-            return [self.approve_many([approval])[0] for approval in approvals]
-        self._asks_no_more |= answer is Consent.NEVER
-        if answer is Consent.ALWAYS:
-            self._allowed.update(map(_subject, open_ones))
-        is_yes = answer in (Consent.YES, Consent.ALWAYS)
-        return [not self._asks_no_more and (is_yes or _subject(each) in self._allowed) for each in approvals]
-
-    def _answer_to(self, approvals: Sequence[Approval]) -> Consent:
+    def ask(self, approvals: Sequence[Approval]) -> Consent:
+        """Ask the person about calls in one question, and block until there is an answer."""
         question = Question(*approvals)
         while (answer := self._put(question)) is Consent.MORE:
             question = question.next_page()
@@ -146,7 +134,7 @@ class Execution:
             self.answer(self.question, Consent.NO)
 
     def _ask(self, question: Question) -> None:
-        if self._asks_no_more:
+        if self.denies_all:
             question.answer(Consent.NEVER)
             return
         self.question = question
@@ -167,19 +155,3 @@ async def _run(runner: Runner, script: ScriptRequest, options: RunOptions) -> Ou
         outcome.plan = {"calls": [vars(call) for call in planner.calls], "decisions": planner.decisions}
         return outcome
     return await runner.run(script.code, options)
-
-
-class _Approver:
-    """The option ``approve``: asks the person at the client."""
-
-    def __init__(self, execution: Execution) -> None:
-        self.name = "the person at the MCP client"
-        self.approve_many = execution.approve_many
-        self.withdraw = execution.withdraw
-
-    def __call__(self, approval: Approval) -> bool:
-        return self.approve_many([approval])[0]
-
-
-def _subject(approval: Approval) -> tuple[str, str]:
-    return approval.path, approval.account

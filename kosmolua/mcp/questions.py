@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from enum import Enum
 from itertools import count
 from threading import Event
 from typing import Any
 
 from mcp_types import ClientCapabilities, ElicitResult
 
-from kosmolua.calls.approvals import Approval
+from kosmolua.calls.approvals import Approval, Consent, grouped
 from kosmolua.escaping import exposed
 from kosmolua.schema.effects import is_final
 
@@ -20,23 +19,6 @@ THESE, EACH, ALIKE = "these calls", "none yet: ask about each", "every call of t
 MORE = "nothing yet: show the rest"
 MAX_PAGE = 4_000
 """The maximum length of a question, in characters. A longer text is divided, without loss, into several questions."""
-
-
-class Consent(Enum):
-    """A person's answer."""
-
-    NO = "no"
-    """Refuse the calls."""
-    YES = "yes"
-    """Approve the calls."""
-    ALWAYS = "always"
-    """Approve the calls, and further calls of the same functions with the same accounts in this script."""
-    EACH = "each"
-    """Ask about each of the calls."""
-    MORE = "more"
-    """Show the next part of the question."""
-    NEVER = "never"
-    """Refuse the calls, and all further calls in this script that need approval."""
 
 
 class Question:
@@ -123,11 +105,8 @@ def _pages(approvals: Sequence[Approval]) -> list[str]:
 
 def _list(approvals: Sequence[Approval]) -> Iterator[str]:
     """Yield a heading for each function and account, and a numbered line for each call."""
-    groups: dict[tuple[str, str], list[Approval]] = {}
-    for approval in approvals:
-        groups.setdefault((approval.path, approval.account), []).append(approval)
     numbers = count(1)
-    for group in groups.values():
+    for group in grouped(approvals):
         yield f"{_deed(group[0])}: {exposed(group[0].about)}"
         for approval in group:
             yield f"{next(numbers)}. {', '.join(_arguments(approval)) or 'without arguments'}"

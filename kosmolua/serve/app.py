@@ -74,8 +74,8 @@ class ServerState:
 
     async def may_read_metrics(self, request: Request) -> bool:
         """Return True if a request has the token for the metrics or, without such a token, comes from this machine."""
-        if self.tenants.metrics_token is not None:
-            return hmac.compare_digest(bearer(request.headers), self.tenants.metrics_token.reveal().encode())
+        if token := self.tenants.credentials.metrics:
+            return hmac.compare_digest(bearer(request.headers), token.reveal().encode())
         return _is_of_this_machine(request)
 
 
@@ -127,7 +127,7 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
     async def metrics(request: Request) -> ASGIApp:
         if not await state.may_read_metrics(request):
             return refusals
-        page = state.metrics.page(names_tenants=tenants.metrics_token is not None)
+        page = state.metrics.page(names_tenants=tenants.credentials.metrics is not None)
         return Response(page, media_type=CONTENT_TYPE)
 
     @asynccontextmanager

@@ -45,12 +45,10 @@ def examine(accounts: str | None, common: Common) -> Iterator[SettingsCheck]:
     try:
         yield _attempt("store", "can be reached", stores.ended_sessions)
         yield _attempt("cookie key", "is there", lambda: own.cookie_key(stores))
-        if settings.metrics_token is not None:
-            yield _attempt("metrics token", "is there", own.metrics_token)
-        if settings.operator_token is not None:
-            yield _attempt("operator token", "is there", own.operator_token)
-        if settings.oidc and settings.oidc.client_secret is not None:
-            yield _attempt("client secret", "is there", own.client_secret)
+        for key, given in own.given.items():
+            if given is not None:
+                subject = key.rpartition(".")[2].replace("_", " ")
+                yield _attempt(subject, "is there", partial(own.secret, f"serve.{key}", given))
         yield from _tenants(settings, common, stores)
     finally:
         stores.close()

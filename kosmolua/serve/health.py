@@ -16,10 +16,6 @@ Note = Callable[[float, KosmoError | None], None]
 """A function that is called after each try, with its duration in seconds and its error."""
 
 
-def _ignore(_: float, __: KosmoError | None) -> None:
-    return
-
-
 class Health:
     """Says whether the store of a server can be used now. Any thread may use this.
 
@@ -28,7 +24,7 @@ class Health:
     """
 
     def __init__(self, probe: Callable[[], None], lost: Callable[[], None]) -> None:
-        self.note: Note = _ignore
+        self.note: Note = lambda seconds, error: None
         self._probe = probe
         self._lost = lost
         self._error: KosmoError | None = None

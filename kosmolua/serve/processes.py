@@ -16,48 +16,38 @@ RESTART_DELAY = 1.0
 """Seconds until a process that has died is replaced."""
 
 
-class ProcessGroup:
-    """The processes of a server. Their parent process starts them, and replaces those that die.
+def run_processes(count: int, work: Callable[[int], None], ended: Callable[[int], None]) -> None:
+    """Start processes, and return once a signal to stop has arrived and all have ended.
+
+    A process that ends before such a signal is replaced. SIGTERM, SIGINT and SIGHUP are forwarded to all processes. On
+    Linux, the processes also get SIGTERM if their parent process is killed.
 
     Args:
         count: The number of processes.
+        work: A function that is called in each new process with the number of the process, of which the first is 0.
+        ended: A function that is called in the parent process with the process id of each process that has ended.
     """
+    numbers: dict[int, int] = {}
+    stopping: list[int] = []
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def forward(received: int, _: FrameType | None) -> None:
+        if received != signal.SIGHUP:
+            stopping.append(received)
+        for process in list(numbers):
+            os.kill(process, received)
 
-    def run(self, work: Callable[[int], None], ended: Callable[[int], None]) -> None:
-        """Start the processes, and return once a signal to stop has arrived and all processes have ended.
-
-        A process that ends before such a signal is replaced. SIGTERM, SIGINT and SIGHUP are forwarded to all processes.
-        On Linux, the processes also get SIGTERM if their parent process is killed.
-
-        Args:
-            work: A function that is called in each new process with the number of the process. The first process has
-                the number 0.
-            ended: A function that is called in the parent process with the process id of each process that has ended.
-        """
-        numbers: dict[int, int] = {}
-        stopping: list[int] = []
-
-        def forward(received: int, _: FrameType | None) -> None:
-            if received != signal.SIGHUP:
-                stopping.append(received)
-            for process in list(numbers):
-                os.kill(process, received)
-
-        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(each, forward)
-        for number in range(self.count):
-            numbers[_start(work, number)] = number
-        while numbers:
-            process, _ = os.wait()
-            number = numbers.pop(process)
-            ended(process)
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, forward)
+    for number in range(count):
+        numbers[_start(work, number)] = number
+    while numbers:
+        process, _ = os.wait()
+        number = numbers.pop(process)
+        ended(process)
+        if not stopping:
+            time.sleep(RESTART_DELAY)
             if not stopping:
-                time.sleep(RESTART_DELAY)
-                if not stopping:
-                    numbers[_start(work, number)] = number
+                numbers[_start(work, number)] = number
 
 
 def _start(work: Callable[[int], None], number: int) -> int:

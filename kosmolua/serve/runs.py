@@ -12,10 +12,6 @@ from kosmolua.calls.records import CallRecord
 from kosmolua.runs import Outcome
 
 
-def _ignore() -> None:
-    return
-
-
 @dataclass
 class Running:
     """A run of a script that is active on the server. ``id`` is that of its recording too.
@@ -29,7 +25,7 @@ class Running:
     client: str
     script: str
     sha256: str | None
-    interrupt: Callable[[], None] = _ignore
+    interrupt: Callable[[], None] = lambda: None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _clock: float = field(default_factory=monotonic)
 

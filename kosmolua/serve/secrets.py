@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from kosmolua.accounts.sources import Sources
 from kosmolua.errors import ConfigError, NotConfigured
@@ -17,6 +18,18 @@ from kosmolua.secret import Secret
 from kosmolua.serve.settings import Given, Settings
 from kosmolua.stores.opening import default_stores, open_stores
 from kosmolua.stores.store import Stores
+
+
+class ServerCredentials(NamedTuple):
+    """The secrets of the server itself; None for those that the settings do not have.
+
+    ``metrics`` is the token that requests for ``/metrics`` need, ``operator`` that of those who operate the server, and
+    ``client_secret`` that of this server at the OpenID Connect provider.
+    """
+
+    metrics: Secret | None
+    operator: Secret | None
+    client_secret: Secret | None
 
 
 class ServerSecrets:
@@ -43,20 +56,21 @@ class ServerSecrets:
             return sha256(self.secret("serve.cookie_key", self._settings.cookie_key).reveal().encode()).digest()
         return stores.key()
 
-    def metrics_token(self) -> Secret | None:
-        """Return the token that requests for ``/metrics`` need, or None if the settings have none."""
-        given = self._settings.metrics_token
-        return None if given is None else self.secret("serve.metrics_token", given)
+    def credentials(self) -> ServerCredentials:
+        """Return the secrets that the settings have besides tenants' tokens."""
+        given = self.given.items()
+        return ServerCredentials(*(None if each is None else self.secret(f"serve.{key}", each) for key, each in given))
 
-    def operator_token(self) -> Secret | None:
-        """Return the token of those who operate the server, or None if the settings have none."""
-        given = self._settings.operator_token
-        return None if given is None else self.secret("serve.operator_token", given)
-
-    def client_secret(self) -> Secret | None:
-        """Return this server's client secret at the OpenID Connect provider, or None if the settings have none."""
-        given = self._settings.oidc.client_secret if self._settings.oidc else None
-        return None if given is None else self.secret("serve.oidc.client_secret", given)
+    @property
+    def given(self) -> dict[str, Given | None]:
+        """The secrets in :class:`ServerCredentials` as they are in the settings, by their keys in ``[serve]``."""
+        settings = self._settings
+        client_secret = settings.oidc.client_secret if settings.oidc else None
+        return {
+            "metrics_token": settings.metrics_token,
+            "operator_token": settings.operator_token,
+            "oidc.client_secret": client_secret,
+        }
 
     def secret(self, where: str, given: Given) -> Secret:
         """Read the secret at a key of the accounts file, ``where``: the value itself, or what its source provides."""

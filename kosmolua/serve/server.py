@@ -28,7 +28,7 @@ from kosmolua.serve.app import ServerState, application
 from kosmolua.serve.log import Log, RunLog, open_audit
 from kosmolua.serve.metrics import Metrics
 from kosmolua.serve.otlp import Collector, logs_endpoint
-from kosmolua.serve.processes import ProcessGroup
+from kosmolua.serve.processes import run_processes
 from kosmolua.serve.settings import Settings
 from kosmolua.serve.siblings import Family, Siblings, id_prefix
 from kosmolua.serve.syslog import Syslog
@@ -103,7 +103,7 @@ def _serve_with_many(plan: ServerOptions, settings: Settings, listener: Listener
             with private:
                 asyncio.run(_serve(plan, settings, [listener, private], own, None, siblings))
 
-        ProcessGroup(plan.processes).run(work, mark_process_dead)
+        run_processes(plan.processes, work, mark_process_dead)
 
 
 async def _serve(

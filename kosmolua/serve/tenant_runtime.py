@@ -28,10 +28,6 @@ WORKERS, TRIAL_WORKERS = "workers", "trial-workers"
 playground simulates."""
 
 
-def _ignore(_: object) -> None:
-    return
-
-
 @dataclass(frozen=True)
 class Common:
     """The options from the command line that apply to all tenants.
@@ -62,7 +58,7 @@ class Common:
     require_isolation: bool = False
     check: bool = True
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    warn: Callable[[str], None] = _ignore
+    warn: Callable[[str], None] = lambda sentence: None
 
 
 class TenantRuntime:

@@ -382,9 +382,9 @@ async def _dismiss(tenant: Tenant) -> None:
 class Tenants:
     """All tenants of the server.
 
-    ``settings`` holds the settings that were read last, and ``metrics_token``, ``operator_token`` and
-    ``client_secret`` the secrets in them, or None. ``stores`` are the stores of all tenants. ``key`` signs the
-    website's cookies. ``held`` bounds the bytes that all runs hold. ``health`` says whether the store can be used.
+    ``settings`` holds the settings that were read last, and ``credentials`` the secrets in them. ``stores`` are of
+    all tenants. ``key`` signs the website's cookies. ``held`` bounds the bytes that all runs hold. ``health`` says
+    whether the store can be used.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
@@ -401,8 +401,7 @@ class Tenants:
         self.key = own.cookie_key(self.stores)
         self.health = Health(self.stores.probe, self.stores.drop)
         self.settings, opened = self._open(settings)
-        self.metrics_token, self.client_secret = own.metrics_token(), own.client_secret()
-        self.operator_token = own.operator_token()
+        self.credentials = own.credentials()
         self._by_name = {each.settings.name: Tenant(each, common, self.health, self._observers) for each in opened}
 
     def __iter__(self) -> Iterator[Tenant]:
@@ -430,7 +429,7 @@ class Tenants:
 
     def is_operator(self, token: bytes) -> bool:
         """Return True if a token is that of those who operate the server."""
-        own = self.operator_token
+        own = self.credentials.operator
         return own is not None and hmac.compare_digest(token, own.reveal().encode())
 
     def observe(self, *observers: Observer) -> None:
@@ -450,12 +449,9 @@ class Tenants:
             ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
         """
         own = self._own(settings)
-        metrics_token = await asyncio.to_thread(own.metrics_token)
-        client_secret = await asyncio.to_thread(own.client_secret)
-        operator_token = await asyncio.to_thread(own.operator_token)
+        credentials = await asyncio.to_thread(own.credentials)
         read, opened = await asyncio.to_thread(self._open, settings, is_serving=True)
-        self.settings, self.metrics_token, self.client_secret = read, metrics_token, client_secret
-        self.operator_token = operator_token
+        self.settings, self.credentials = read, credentials
         gone = [tenant for tenant in self if tenant.name not in read.tenants]
         for each in opened:
             if tenant := self._by_name.get(each.settings.name):

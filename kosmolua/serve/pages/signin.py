@@ -186,7 +186,7 @@ class SignIn:
         if provider is None:
             return None
         if self._login is None or self._login.provider != provider:
-            self._login = OidcLogin(provider, self._tenants.client_secret)
+            self._login = OidcLogin(provider, self._tenants.credentials.client_secret)
         return self._login
 
     def _begun_in(self, request: Request) -> Begun | None:
