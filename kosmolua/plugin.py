@@ -16,7 +16,7 @@ from kosmolua.http.nesting import nested
 from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.schema.bounds import between, matching, non_empty, unless
 from kosmolua.schema.formats import AbsolutePath, Schedule, Url
-from kosmolua.schema.integration import Integration
+from kosmolua.schema.integration import Declared, Integration
 from kosmolua.schema.types import one_of
 from kosmolua.secret import Secret
 
@@ -31,6 +31,7 @@ __all__ = [
     "Binary",
     "CallError",
     "CookieKey",
+    "Declared",
     "HeaderKey",
     "Integration",
     "NetworkError",

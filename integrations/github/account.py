@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from kosmolua.plugin import Api, CallError, Integration, OAuth2, Secret, Send
 
+from . import inverses
 from .hub import Hub, with_waiting_times
 from .wire import inner, thing_of
 
@@ -47,7 +48,7 @@ integration = Integration(
 )
 
 
-integration.extend(__file__, api=lambda hub: hub.api)
+integration.extend(__file__, api=lambda hub: hub.api, declared=inverses.OF_DOCUMENT)
 
 
 @integration.identifies

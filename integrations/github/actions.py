@@ -89,7 +89,7 @@ def get_workflow_run(hub: Hub, /, *, repo: RepoName, run_id: RunId) -> WorkflowR
     return _shaped(thing_of(hub.api.get(_RUN, **parts_of(repo), run_id=run_id)))
 
 
-@integration.writes
+@integration.writes(undo="what was started cannot be taken back")
 def rerun_workflow_run(
     hub: Hub,
     /,
@@ -104,7 +104,7 @@ def rerun_workflow_run(
     return {"run_id": run_id, "accepted": True}
 
 
-@integration.writes
+@integration.writes(undo="what was cancelled does not go on; it can only be started again")
 def cancel_workflow_run(hub: Hub, /, *, repo: RepoName, run_id: RunId) -> AcceptedRun:
     """Cancel a workflow run. The call fails with status 409 if the run is already completed."""
     hub.api.post(_RUN + "/cancel", **parts_of(repo), run_id=run_id)

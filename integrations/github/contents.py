@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypedDict
 
 from kosmolua.plugin import BadArguments, decode, non_empty
 
+from . import inverses
 from .account import integration
 from .hub import Hub
 from .parameters import RepoName, parts_of
@@ -65,7 +66,7 @@ def get_file(
     return _shaped(file, content)
 
 
-@integration.writes
+@integration.writes(before=inverses.file, undo=inverses.file_back)
 def put_file(
     hub: Hub,
     /,
@@ -83,7 +84,7 @@ def put_file(
     return _written(hub, "PUT", repo, path, {"message": message, "content": encoded, "sha": sha, "branch": branch})
 
 
-@integration.destroys
+@integration.destroys(before=inverses.file, undo=inverses.file_back)
 def delete_file(
     hub: Hub,
     /,

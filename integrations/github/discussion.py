@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypedDict
 
 from kosmolua.plugin import non_empty
 
+from . import inverses
 from .account import integration
 from .hub import Hub
 from .issues import Issue, shaped
@@ -59,7 +60,7 @@ def list_comments(
     return {"comments": [_comment(each) for each in found], "next_page": after}
 
 
-@integration.writes
+@integration.writes(undo=inverses.comment_deleted)
 def create_comment(
     hub: Hub, /, *, repo: RepoName, number: IssueNumber, body: Annotated[str, "The text, in Markdown.", non_empty()]
 ) -> Comment:
@@ -75,7 +76,7 @@ def _closed(hub: Hub, /, *, repo: RepoName, number: IssueNumber, reason: str = "
     return issue if is_done else None
 
 
-@integration.writes(was_done=_closed)
+@integration.writes(was_done=_closed, before=inverses.issue, undo=inverses.state_back)
 def close_issue(
     hub: Hub,
     /,
@@ -96,7 +97,7 @@ def _open(hub: Hub, /, *, repo: RepoName, number: IssueNumber) -> Issue | None:
     return issue if issue["state"] == "open" else None
 
 
-@integration.writes(was_done=_open)
+@integration.writes(was_done=_open, before=inverses.issue, undo=inverses.state_back)
 def reopen_issue(hub: Hub, /, *, repo: RepoName, number: IssueNumber) -> Issue:
     """Open a closed issue or pull request again."""
     return _changed(hub, repo, number, {"state": "open"})
@@ -109,7 +110,7 @@ def _labelled(hub: Hub, /, *, repo: RepoName, number: IssueNumber, labels: list[
     return {"labels": found} if is_done else None
 
 
-@integration.writes(was_done=_labelled)
+@integration.writes(was_done=_labelled, before=inverses.issue, undo=inverses.labels_removed)
 def add_labels(
     hub: Hub,
     /,
@@ -129,7 +130,7 @@ def _unlabelled(hub: Hub, /, *, repo: RepoName, number: IssueNumber, label: str)
     return {"labels": found} if label.lower() not in (each.lower() for each in found) else None
 
 
-@integration.destroys(was_done=_unlabelled)
+@integration.destroys(was_done=_unlabelled, before=inverses.issue, undo=inverses.label_back)
 def remove_label(
     hub: Hub, /, *, repo: RepoName, number: IssueNumber, label: Annotated[str, "The label's name.", non_empty()]
 ) -> Labels:

@@ -98,7 +98,7 @@ def get_issue(
     return shaped(thing_of(hub.api.get(_PATH + "/{number}", **parts_of(repo), number=number)))
 
 
-@integration.writes
+@integration.writes(undo="GitHub deletes no issues; close_issue closes it")
 def create_issue(
     hub: Hub,
     /,

@@ -118,7 +118,7 @@ def get_pull_request(hub: Hub, /, *, repo: RepoName, number: IssueNumber) -> Pul
     return _shaped(thing_of(hub.api.get(_ONE, **parts_of(repo), number=number)))
 
 
-@integration.writes
+@integration.writes(undo="GitHub deletes no pull requests; close_issue closes it")
 def create_pull_request(
     hub: Hub,
     /,
@@ -147,7 +147,7 @@ def _merged(hub: Hub, /, *, repo: RepoName, number: IssueNumber, **_: object) ->
     return done if pull.get("merged") else None
 
 
-@integration.writes(was_done=_merged)
+@integration.writes(was_done=_merged, undo="a merge stays; only a new commit takes its changes back")
 def merge_pull_request(
     hub: Hub,
     /,

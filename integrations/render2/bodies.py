@@ -51,6 +51,7 @@ _DOCKER = {
 _IMAGE = {name: field for name, field in _DOCKER.items() if name != "registry_credential_id"}
 _SWITCH = {True: "yes", False: "no"}
 _SPELLED = {"size_gb": "sizeGB"}
+_CAPITAL = re.compile(r"[A-Z]+")
 _UNDERSCORE = re.compile(r"_(\w)")
 
 
@@ -79,6 +80,33 @@ def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_i
     if details := _details(settings, kind, runtime):
         body["serviceDetails"] = details
     return body
+
+
+def settings_of(service: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a service by parameter name, as far as it has them: the opposite of :func:`body_of`."""
+    details: Mapping[str, Any] = service.get("serviceDetails") or {}
+    specific: Mapping[str, Any] = details.get("envSpecificDetails") or {}
+    told = {name: service.get(field) for name, field in _TOP.items()}
+    told |= {name: details.get(field) for name, field in _DETAILS.items()}
+    told |= {name: specific.get(field) for name, field in {**_DOCKER, **_NATIVE}.items()}
+    told["start_command"] = specific.get("startCommand", specific.get("dockerCommand"))
+    told["build_command"] = specific.get("buildCommand", details.get("buildCommand"))
+    told["registry_credential_id"] = (service.get("registryCredential") or {}).get("id")
+    told["image"] = service.get("imagePath")
+    switches = {"auto_deploy": service.get("autoDeploy")}
+    switches["pull_request_previews"] = details.get("pullRequestPreviewsEnabled")
+    told |= {name: None if value is None else value == "yes" for name, value in switches.items()}
+    told["build_filter"] = service.get("buildFilter")
+    return {name: _unwired(value) for name, value in told.items()}
+
+
+def _unwired(value: Any) -> Any:
+    """Return a copy of a value with the keys of its dictionaries in snake case."""
+    if isinstance(value, list):
+        return [_unwired(item) for item in value]
+    if isinstance(value, dict):
+        return {_CAPITAL.sub(lambda match: f"_{match[0].lower()}", key): _unwired(item) for key, item in value.items()}
+    return value
 
 
 def wire(value: Any) -> Any:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from kosmolua.plugin import BadArguments, CallError, Url, non_empty
 
+from . import inverses
 from .account import integration
 from .bodies import body_of
 from .misfits import Misfit, misfit
@@ -39,7 +40,7 @@ from .settings import (
 from .wire import Thing, inner, thing_of
 
 
-@integration.writes
+@integration.writes(before=inverses.SERVICE, undo=inverses.SERVICE_BACK)
 def update_service(
     render: Render,
     /,

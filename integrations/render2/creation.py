@@ -4,6 +4,7 @@ from typing import Annotated, TypedDict
 
 from kosmolua.plugin import BadArguments, Url, between, non_empty, unless
 
+from . import inverses
 from .account import integration
 from .bodies import body_of
 from .misfits import misfit
@@ -52,7 +53,7 @@ class CreatedService(TypedDict):
     runtime: str
 
 
-@integration.writes
+@integration.writes(undo=inverses.dropped("delete_service", "service_id", "service", "id"))
 def create_service(
     render: Render,
     /,

@@ -4,6 +4,7 @@ from typing import Annotated, TypedDict, cast
 
 from kosmolua.plugin import AbsolutePath, BadArguments, between, matching, non_empty
 
+from . import inverses
 from .account import integration
 from .bodies import renamed
 from .paging import All, Cursor, Limit, Page
@@ -107,7 +108,7 @@ def get_disk(render: Render, /, *, disk_id: DiskId) -> OneDisk:
     return {"disk": _shaped(render.api.get(_DISK, disk_id=disk_id))}
 
 
-@integration.writes
+@integration.writes(undo=inverses.dropped("delete_disk", "disk_id", "disk", "id"))
 def add_disk(
     render: Render,
     /,
@@ -122,7 +123,7 @@ def add_disk(
     return {"disk": _shaped(render.api.post("/disks", json=body))}
 
 
-@integration.writes
+@integration.writes(before=inverses.DISK, undo=inverses.restored("update_disk", "disk_id", inverses.disk_settings))
 def update_disk(
     render: Render,
     /,
@@ -142,7 +143,7 @@ def update_disk(
 _deleted = deletion(_DISK, "disk_id")
 
 
-@integration.destroys(was_done=_deleted)
+@integration.destroys(was_done=_deleted, undo=inverses.DATA_LOST)
 def delete_disk(render: Render, /, *, disk_id: DiskId) -> DeletedDisk:
     """Delete a persistent disk permanently, with its data; the service loses the disk at once."""
     render.api.delete(_DISK, disk_id=disk_id)
@@ -156,7 +157,7 @@ def list_disk_snapshots(render: Render, /, *, disk_id: DiskId) -> Snapshots:
     return {"snapshots": [cast(Snapshot, filled(each, snapshotKey="", createdAt="")) for each in found]}
 
 
-@integration.destroys
+@integration.destroys(undo="the data since the snapshot is gone")
 def restore_disk_snapshot(
     render: Render,
     /,

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, TypedDict, cast
 
 from kosmolua.plugin import matching
 
+from . import inverses
 from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import CreatedAfter, CreatedBefore, Domain, Names, ServiceId
@@ -89,7 +90,7 @@ def get_custom_domain(render: Render, /, *, service_id: ServiceId, domain: Domai
     return {"custom_domain": _shaped(thing_of(render.api.get(_DOMAIN, service_id=service_id, domain=domain)))}
 
 
-@integration.writes
+@integration.writes(undo=inverses.domains_dropped)
 def create_custom_domain(
     render: Render,
     /,
@@ -102,14 +103,14 @@ def create_custom_domain(
     return {"custom_domains": [_shaped(domain) for domain in things_of(reply)]}
 
 
-@integration.writes
+@integration.writes(undo=inverses.NO_CHANGE)
 def verify_custom_domain(render: Render, /, *, service_id: ServiceId, domain: Domain) -> VerifyingDomain:
     """Make Render check the DNS of a custom domain again."""
     render.api.post(_DOMAIN + "/verify", service_id=service_id, domain=domain)
     return {"domain": domain, "accepted": True}
 
 
-@integration.destroys
+@integration.destroys(before=inverses.DOMAIN, undo=inverses.domain_back)
 def delete_custom_domain(render: Render, /, *, service_id: ServiceId, domain: Domain) -> DeletedDomain:
     """Remove a custom domain from a service."""
     render.api.delete(_DOMAIN, service_id=service_id, domain=domain)

@@ -4,6 +4,7 @@ from typing import Annotated, TypedDict, cast
 
 from kosmolua.plugin import BadArguments, non_empty
 
+from . import inverses
 from .account import integration
 from .bodies import variables_of
 from .misfits import variable_misfit
@@ -24,7 +25,7 @@ from .parameters import (
     Workspaces,
 )
 from .render import Render, deletion
-from .secret_files import DeletedSecretFile, OneSecretFile, SecretFile
+from .secret_files import DeletedSecretFile, OneSecretFile, SecretFile, shaped_file
 from .settings import VariableValue
 from .variables import (
     AsSecret,
@@ -122,12 +123,23 @@ def list_env_groups(
 
 
 @integration.reads
-def get_env_group(render: Render, /, *, env_group_id: EnvGroupId) -> OneEnvGroup:
+def get_env_group(
+    render: Render,
+    /,
+    *,
+    env_group_id: EnvGroupId,
+    secret: AsSecret = False,
+) -> OneEnvGroup:
     """Get an environment group with its variables and files, which may be secret: do not print them."""
-    return _one(render.api.get(_GROUP, env_group_id=env_group_id))
+    found = _one(render.api.get(_GROUP, env_group_id=env_group_id))
+    if secret:
+        group = found["env_group"]
+        group["envVars"] = [variable_of(cast(Thing, each), secret=True) for each in group["envVars"]]
+        group["secretFiles"] = [shaped_file(each, secret=True) for each in group["secretFiles"]]
+    return found
 
 
-@integration.writes
+@integration.writes(undo=inverses.dropped("delete_env_group", "env_group_id", "env_group", "id"))
 def create_env_group(
     render: Render,
     /,
@@ -157,7 +169,7 @@ def create_env_group(
     return _one(render.api.post("/env-groups", json=body))
 
 
-@integration.writes
+@integration.writes(before=inverses.GROUP, undo=inverses.GROUP_BACK)
 def update_env_group(
     render: Render, /, *, env_group_id: EnvGroupId, name: Annotated[str, "The new name.", non_empty()]
 ) -> OneEnvGroup:
@@ -168,20 +180,20 @@ def update_env_group(
 _deleted = deletion(_GROUP, "env_group_id")
 
 
-@integration.destroys(was_done=_deleted)
+@integration.destroys(was_done=_deleted, undo=inverses.GROUP_LOST)
 def delete_env_group(render: Render, /, *, env_group_id: EnvGroupId) -> DeletedEnvGroup:
     """Delete an environment group permanently, with its variables and secret files."""
     render.api.delete(_GROUP, env_group_id=env_group_id)
     return {"env_group_id": env_group_id, "deleted": True}
 
 
-@integration.writes
+@integration.writes(before=inverses.GROUP, undo=inverses.link_back)
 def link_env_group(render: Render, /, *, env_group_id: EnvGroupId, service_id: ServiceId) -> OneEnvGroup:
     """Give a service the variables and secret files of an environment group."""
     return _one(render.api.post(_LINK, env_group_id=env_group_id, service_id=service_id))
 
 
-@integration.destroys
+@integration.destroys(before=inverses.GROUP, undo=inverses.link_back)
 def unlink_env_group(render: Render, /, *, env_group_id: EnvGroupId, service_id: ServiceId) -> Unlinked:
     """Unlink an environment group from a service, which loses the group's variables and secret files."""
     render.api.delete(_LINK, env_group_id=env_group_id, service_id=service_id)
@@ -197,7 +209,7 @@ def get_env_group_var(
     return {"env_var": variable_of(found, secret=secret)}
 
 
-@integration.writes
+@integration.writes(before=inverses.GROUP_VARIABLE, undo=inverses.GROUP_VARIABLE_BACK)
 def set_env_group_var(
     render: Render,
     /,
@@ -212,7 +224,7 @@ def set_env_group_var(
     return _one(render.api.put(_VARIABLE, json=body, env_group_id=env_group_id, key=key))
 
 
-@integration.destroys
+@integration.destroys(before=inverses.GROUP_VARIABLE, undo=inverses.GROUP_VARIABLE_BACK)
 def delete_env_group_var(render: Render, /, *, env_group_id: EnvGroupId, key: VariableKey) -> DeletedVariable:
     """Delete one variable of an environment group."""
     render.api.delete(_VARIABLE, env_group_id=env_group_id, key=key)
@@ -220,13 +232,14 @@ def delete_env_group_var(render: Render, /, *, env_group_id: EnvGroupId, key: Va
 
 
 @integration.reads
-def get_env_group_file(render: Render, /, *, env_group_id: EnvGroupId, name: FileName) -> OneSecretFile:
+def get_env_group_file(
+    render: Render, /, *, env_group_id: EnvGroupId, name: FileName, secret: AsSecret = False
+) -> OneSecretFile:
     """Get one secret file of an environment group, with its content."""
-    file = filled(thing_of(render.api.get(_FILE, env_group_id=env_group_id, name=name)), name="", content="")
-    return {"secret_file": cast(SecretFile, file)}
+    return {"secret_file": shaped_file(render.api.get(_FILE, env_group_id=env_group_id, name=name), secret=secret)}
 
 
-@integration.writes
+@integration.writes(before=inverses.GROUP_FILE, undo=inverses.GROUP_FILE_BACK)
 def set_env_group_file(
     render: Render,
     /,
@@ -239,7 +252,7 @@ def set_env_group_file(
     return _one(render.api.put(_FILE, json={"content": content}, env_group_id=env_group_id, name=name))
 
 
-@integration.destroys
+@integration.destroys(before=inverses.GROUP_FILE, undo=inverses.GROUP_FILE_BACK)
 def delete_env_group_file(render: Render, /, *, env_group_id: EnvGroupId, name: FileName) -> DeletedSecretFile:
     """Delete one secret file of an environment group."""
     render.api.delete(_FILE, env_group_id=env_group_id, name=name)

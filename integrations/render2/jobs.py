@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypedDict, cast
 
 from kosmolua.plugin import matching, non_empty
 
+from . import inverses
 from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import (
@@ -101,7 +102,7 @@ def get_job(render: Render, /, *, service_id: ServiceId, job_id: JobId) -> OneJo
     return {"job": _shaped(thing_of(render.api.get(_JOB, service_id=service_id, job_id=job_id)))}
 
 
-@integration.writes
+@integration.writes(undo=inverses.STARTED)
 def create_job(
     render: Render,
     /,
@@ -119,13 +120,13 @@ def create_job(
     return {"job": _shaped(thing_of(render.api.post(_JOBS, json=body, service_id=service_id)))}
 
 
-@integration.writes
+@integration.writes(undo=inverses.STOPPED)
 def cancel_job(render: Render, /, *, service_id: ServiceId, job_id: JobId) -> OneJob:
     """Cancel a job that is pending or running."""
     return {"job": _shaped(thing_of(render.api.post(_JOB + "/cancel", service_id=service_id, job_id=job_id)))}
 
 
-@integration.writes
+@integration.writes(undo=inverses.STARTED)
 def run_cron_job(render: Render, /, *, service_id: ServiceId) -> OneRun:
     """Run a cron job now; a run that is still active is cancelled."""
     run = thing_of(render.api.post("/cron-jobs/{service_id}/runs", service_id=service_id))

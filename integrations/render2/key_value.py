@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypedDict, cast
 
 from kosmolua.plugin import BadArguments, Secret, non_empty
 
+from . import inverses
 from .account import integration
 from .bodies import ranges_of, renamed
 from .parameters import EnvironmentIdOfNew, KeyValueId, OwnerId
@@ -73,7 +74,7 @@ def get_key_value_connection_info(render: Render, /, *, key_value_id: KeyValueId
     return {"key_value_id": key_value_id, "connection_info": cast(KeyValueConnectionInfo, info)}
 
 
-@integration.writes
+@integration.writes(undo=inverses.dropped("delete_key_value", "key_value_id", "key_value", "id"))
 def create_key_value(
     render: Render,
     /,
@@ -101,7 +102,9 @@ def create_key_value(
     return _one(render.api.post("/key-value", json=body))
 
 
-@integration.writes
+@integration.writes(
+    before=inverses.KEY_VALUE, undo=inverses.restored("update_key_value", "key_value_id", inverses.key_value_settings)
+)
 def update_key_value(
     render: Render,
     /,
@@ -129,20 +132,26 @@ def update_key_value(
 _deleted = deletion(_INSTANCE, "key_value_id")
 
 
-@integration.destroys(was_done=_deleted)
+@integration.destroys(was_done=_deleted, undo=inverses.DATA_LOST)
 def delete_key_value(render: Render, /, *, key_value_id: KeyValueId) -> DeletedKeyValue:
     """Delete a Key Value instance permanently, with its data."""
     render.api.delete(_INSTANCE, key_value_id=key_value_id)
     return {"key_value_id": key_value_id, "deleted": True}
 
 
-@integration.writes
+@integration.writes(
+    before=inverses.KEY_VALUE,
+    undo=inverses.switched("resume_key_value", "key_value_id", inverses.is_suspended("key_value")),
+)
 def suspend_key_value(render: Render, /, *, key_value_id: KeyValueId) -> AcceptedForKeyValue:
     """Stop a Key Value instance without deleting it; nobody can connect until it is resumed."""
     return cast(AcceptedForKeyValue, render.accepted(_INSTANCE + "/suspend", key_value_id=key_value_id))
 
 
-@integration.writes
+@integration.writes(
+    before=inverses.KEY_VALUE,
+    undo=inverses.switched("suspend_key_value", "key_value_id", inverses.is_active("key_value")),
+)
 def resume_key_value(render: Render, /, *, key_value_id: KeyValueId) -> AcceptedForKeyValue:
     """Start a suspended Key Value instance again."""
     return cast(AcceptedForKeyValue, render.accepted(_INSTANCE + "/resume", key_value_id=key_value_id))

@@ -4,6 +4,7 @@ from typing import Annotated, TypedDict, cast
 
 from kosmolua.plugin import between
 
+from . import inverses
 from .account import integration
 from .parameters import ServiceId
 from .render import Render, deletion
@@ -27,7 +28,7 @@ class DeletedService(TypedDict):
 _deleted = deletion(_SERVICE, "service_id")
 
 
-@integration.destroys(was_done=_deleted)
+@integration.destroys(was_done=_deleted, undo="the service is gone, with its deploys, variables and disk")
 def delete_service(render: Render, /, *, service_id: ServiceId) -> DeletedService:
     """Delete a service permanently, with its deploys, variables and disk."""
     render.api.delete(_SERVICE, service_id=service_id)
@@ -40,25 +41,31 @@ def _suspended(render: Render, /, *, service_id: ServiceId) -> Accepted | None:
     return {"service_id": service_id, "accepted": True} if is_done else None
 
 
-@integration.writes(was_done=_suspended)
+@integration.writes(
+    was_done=_suspended,
+    before=inverses.SERVICE,
+    undo=inverses.switched("resume_service", "service_id", inverses.is_suspended("service")),
+)
 def suspend_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
     """Stop a service without deleting it; it answers no requests until it is resumed."""
     return cast(Accepted, render.accepted(_SERVICE + "/suspend", service_id=service_id))
 
 
-@integration.writes
+@integration.writes(
+    before=inverses.SERVICE, undo=inverses.switched("suspend_service", "service_id", inverses.is_active("service"))
+)
 def resume_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
     """Start a suspended service again."""
     return cast(Accepted, render.accepted(_SERVICE + "/resume", service_id=service_id))
 
 
-@integration.writes
+@integration.writes(undo=inverses.NO_CHANGE)
 def restart_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
     """Restart the instances of a service with its current build; not for cron jobs."""
     return cast(Accepted, render.accepted(_SERVICE + "/restart", service_id=service_id))
 
 
-@integration.writes
+@integration.writes(before=inverses.SERVICE, undo=inverses.scale_back)
 def scale_service(
     render: Render,
     /,

@@ -4,6 +4,7 @@ from typing import Annotated, TypedDict, cast
 
 from kosmolua.plugin import BadArguments, Secret, between, matching, non_empty
 
+from . import inverses
 from .account import integration
 from .bodies import ranges_of, renamed
 from .parameters import EnvironmentIdOfNew, OwnerId, PostgresId
@@ -86,7 +87,7 @@ def get_postgres_connection_info(render: Render, /, *, postgres_id: PostgresId) 
     return {"postgres_id": postgres_id, "connection_info": cast(PostgresConnectionInfo, info)}
 
 
-@integration.writes
+@integration.writes(undo=inverses.dropped("delete_postgres", "postgres_id", "postgres", "id"))
 def create_postgres(
     render: Render,
     /,
@@ -132,7 +133,9 @@ def create_postgres(
     return _one(render.api.post("/postgres", json=body))
 
 
-@integration.writes
+@integration.writes(
+    before=inverses.POSTGRES, undo=inverses.restored("update_postgres", "postgres_id", inverses.postgres_settings)
+)
 def update_postgres(
     render: Render,
     /,
@@ -172,26 +175,31 @@ def update_postgres(
 _deleted = deletion(_DATABASE, "postgres_id")
 
 
-@integration.destroys(was_done=_deleted)
+@integration.destroys(was_done=_deleted, undo=inverses.DATA_LOST)
 def delete_postgres(render: Render, /, *, postgres_id: PostgresId) -> DeletedPostgres:
     """Delete a Postgres database permanently, with its data, its replicas and its backups."""
     render.api.delete(_DATABASE, postgres_id=postgres_id)
     return {"postgres_id": postgres_id, "deleted": True}
 
 
-@integration.writes
+@integration.writes(
+    before=inverses.POSTGRES,
+    undo=inverses.switched("resume_postgres", "postgres_id", inverses.is_suspended("postgres")),
+)
 def suspend_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
     """Stop a Postgres database without deleting it; nobody can connect until it is resumed."""
     return cast(AcceptedForPostgres, render.accepted(_DATABASE + "/suspend", postgres_id=postgres_id))
 
 
-@integration.writes
+@integration.writes(
+    before=inverses.POSTGRES, undo=inverses.switched("suspend_postgres", "postgres_id", inverses.is_active("postgres"))
+)
 def resume_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
     """Start a suspended Postgres database again."""
     return cast(AcceptedForPostgres, render.accepted(_DATABASE + "/resume", postgres_id=postgres_id))
 
 
-@integration.writes
+@integration.writes(undo=inverses.NO_CHANGE)
 def restart_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
     """Restart a Postgres database; open connections are lost."""
     return cast(AcceptedForPostgres, render.accepted(_DATABASE + "/restart", postgres_id=postgres_id))

@@ -4,6 +4,7 @@ from typing import Annotated, TypedDict, cast
 
 from kosmolua.plugin import BadArguments, between
 
+from . import inverses
 from .account import integration
 from .bodies import autoscaling_of
 from .parameters import ServiceId
@@ -66,7 +67,7 @@ def list_instances(render: Render, /, *, service_id: ServiceId) -> Instances:
     return {"instances": [cast(Instance, filled(each, id="")) for each in found]}
 
 
-@integration.writes
+@integration.writes(before=inverses.SERVICE, undo=inverses.autoscaling_back)
 def set_autoscaling(
     render: Render,
     /,
@@ -87,7 +88,7 @@ def set_autoscaling(
     return {"autoscaling": cast(ServiceScaling, body | reply)}
 
 
-@integration.destroys
+@integration.destroys(before=inverses.SERVICE, undo=inverses.autoscaling_back)
 def delete_autoscaling(render: Render, /, *, service_id: ServiceId) -> DeletedScaling:
     """Delete the autoscaling of a service; the number of instances stays as it is."""
     render.api.delete(_AUTOSCALING, service_id=service_id)

@@ -2,10 +2,14 @@
 
 from typing import Annotated, TypedDict, cast
 
+from kosmolua.plugin import Secret
+
+from . import inverses
 from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import FileName, ServiceId
 from .render import Render, deletion
+from .variables import AsSecret
 from .wire import filled, page_of, thing_of
 
 _FILES = "/services/{service_id}/secret-files"
@@ -16,7 +20,7 @@ class SecretFile(TypedDict):
     """The name and the content of a secret file."""
 
     name: str
-    content: str
+    content: str | Secret
 
 
 class SecretFilePage(TypedDict):
@@ -35,20 +39,29 @@ class DeletedSecretFile(TypedDict):
 
 @integration.reads
 def list_secret_files(
-    render: Render, /, *, service_id: ServiceId, limit: Limit = 20, cursor: Cursor = None, all: All = False
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    all: All = False,
+    secret: AsSecret = False,
 ) -> SecretFilePage:
     """List the secret files of a service with their contents, which are secret: do not print them."""
     found, after = Page(limit, cursor, all).of(render.api, _FILES, "secretFile", service_id=service_id)
-    return {"secret_files": [_shaped(each) for each in found], "cursor": after}
+    return {"secret_files": [shaped_file(each, secret=secret) for each in found], "cursor": after}
 
 
 @integration.reads
-def get_secret_file(render: Render, /, *, service_id: ServiceId, name: FileName) -> OneSecretFile:
+def get_secret_file(
+    render: Render, /, *, service_id: ServiceId, name: FileName, secret: AsSecret = False
+) -> OneSecretFile:
     """Get one secret file of a service, with its content."""
-    return {"secret_file": _shaped(render.api.get(_FILE, service_id=service_id, name=name))}
+    return {"secret_file": shaped_file(render.api.get(_FILE, service_id=service_id, name=name), secret=secret)}
 
 
-@integration.writes
+@integration.writes(before=inverses.FILE, undo=inverses.FILE_BACK)
 def set_secret_file(
     render: Render,
     /,
@@ -59,20 +72,20 @@ def set_secret_file(
 ) -> OneSecretFile:
     """Set one secret file of a service, new or existing; the others stay as they are."""
     reply = render.api.put(_FILE, json={"content": content}, service_id=service_id, name=name)
-    return {"secret_file": _shaped(reply)}
+    return {"secret_file": shaped_file(reply)}
 
 
 _deleted = deletion(_FILE, "name")
 
 
-@integration.destroys(was_done=_deleted)
+@integration.destroys(was_done=_deleted, before=inverses.FILE, undo=inverses.FILE_BACK)
 def delete_secret_file(render: Render, /, *, service_id: ServiceId, name: FileName) -> DeletedSecretFile:
     """Delete one secret file of a service."""
     render.api.delete(_FILE, service_id=service_id, name=name)
     return {"name": name, "deleted": True}
 
 
-@integration.destroys
+@integration.destroys(before=inverses.FILES, undo=inverses.files_back)
 def replace_all_secret_files(
     render: Render,
     /,
@@ -85,8 +98,10 @@ def replace_all_secret_files(
     """Replace all secret files of a service: every file that is not given is deleted."""
     body = [{"name": name, "content": content} for name, content in sorted(secret_files.items())]
     files, _ = page_of(render.api.put(_FILES, json=body, service_id=service_id), "secretFile")
-    return {"secret_files": [_shaped(each) for each in files], "cursor": None}
+    return {"secret_files": [shaped_file(each) for each in files], "cursor": None}
 
 
-def _shaped(reply: object) -> SecretFile:
-    return cast(SecretFile, filled(thing_of(reply), name="", content=""))
+def shaped_file(reply: object, *, secret: bool = False) -> SecretFile:
+    """Return a secret file, with its content as a secret if that is wanted."""
+    file = filled(thing_of(reply), name="", content="")
+    return cast(SecretFile, file | {"content": Secret(str(file["content"]))} if secret else file)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypedDict, cast
 
 from kosmolua.plugin import between, non_empty
 
+from . import inverses
 from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import ServiceId, id_like
@@ -94,7 +95,7 @@ def list_headers(
     return {"headers": [_header(each) for each in found], "cursor": after}
 
 
-@integration.writes
+@integration.writes(undo=inverses.dropped("delete_header", "header_id", "header", "id", service_id="service_id"))
 def add_header(
     render: Render,
     /,
@@ -111,7 +112,7 @@ def add_header(
     return {"header": _header(reply.get("headers") or reply)}
 
 
-@integration.destroys
+@integration.destroys(before=inverses.HEADERS, undo=inverses.headers_back)
 def replace_all_headers(
     render: Render,
     /,
@@ -126,7 +127,7 @@ def replace_all_headers(
     return {"headers": [_header(each) for each in things_of(reply)], "cursor": None}
 
 
-@integration.destroys
+@integration.destroys(before=inverses.HEADERS, undo=inverses.header_back)
 def delete_header(
     render: Render,
     /,
@@ -158,7 +159,7 @@ def list_routes(
     return {"routes": [_route(each) for each in found], "cursor": after}
 
 
-@integration.writes
+@integration.writes(undo=inverses.dropped("delete_route", "route_id", "route", "id", service_id="service_id"))
 def add_route(
     render: Render,
     /,
@@ -177,7 +178,7 @@ def add_route(
     return {"route": _route(thing_of(render.api.post(_ROUTES, json=body, service_id=service_id)))}
 
 
-@integration.destroys
+@integration.destroys(before=inverses.ROUTES, undo=inverses.routes_back)
 def replace_all_routes(
     render: Render,
     /,
@@ -193,7 +194,7 @@ def replace_all_routes(
     return {"routes": [_route(each) for each in things_of(reply)], "cursor": None}
 
 
-@integration.destroys
+@integration.destroys(before=inverses.ROUTES, undo=inverses.route_back)
 def delete_route(
     render: Render,
     /,

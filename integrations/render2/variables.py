@@ -4,6 +4,7 @@ from typing import Annotated, TypedDict, cast
 
 from kosmolua.plugin import BadArguments, Secret
 
+from . import inverses
 from .account import integration
 from .bodies import value_of, variables_of
 from .misfits import variable_misfit
@@ -86,7 +87,7 @@ def get_env_var(render: Render, /, *, service_id: ServiceId, key: VariableKey, s
     return {"env_var": variable_of(found, secret=secret)}
 
 
-@integration.writes
+@integration.writes(before=inverses.VARIABLE, undo=inverses.VARIABLE_BACK)
 def set_env_var(
     render: Render,
     /,
@@ -104,14 +105,14 @@ def set_env_var(
 _deleted = deletion(_VARIABLE, "key")
 
 
-@integration.destroys(was_done=_deleted)
+@integration.destroys(was_done=_deleted, before=inverses.VARIABLE, undo=inverses.VARIABLE_BACK)
 def delete_env_var(render: Render, /, *, service_id: ServiceId, key: VariableKey) -> DeletedVariable:
     """Delete one environment variable of a service."""
     render.api.delete(_VARIABLE, service_id=service_id, key=key)
     return {"key": key, "deleted": True}
 
 
-@integration.destroys
+@integration.destroys(before=inverses.VARIABLES, undo=inverses.variables_back)
 def replace_all_env_vars(
     render: Render,
     /,

@@ -39,6 +39,7 @@ from kosmolua.schema.names import ROOT, parts_of, qualified
 from kosmolua.secret import SecretText
 
 if TYPE_CHECKING:
+    from kosmolua.broker.changes import Changes
     from kosmolua.broker.host import Host
     from kosmolua.broker.options import RunContext
     from kosmolua.broker.secrets import Handles
@@ -416,17 +417,18 @@ class Broker:
     ) -> str:
         """Make a call that is not denied, once it is allowed, and return its value as JSON."""
         call.allowed_by = self._permissions.allow(
-            target, redacted, number=call.number, names=lambda: self._names_behind(target, arguments)
+            target, redacted, number=call.number, details=lambda: self._details(target, arguments)
         )
         if self._permissions.can_ask:
             call.confirm = partial(self._permissions.confirm, target, call.number)
-        write = Write("")
+        write, before = Write(""), ""
         if call.effect != "read":
             write = self._write() if self._write else Write(key_of(self.run, call.number))
+            before = self._changes.of(target, arguments).kept if self._write else ""
         call.key, call.idempotency = write.key, target.function.idempotency
         if self._watch:
             effect = target.function.effect
-            self._watch(CallStarted(call.number, target.path, target.account, effect, redacted, write.key))
+            self._watch(CallStarted(call.number, target.path, target.account, effect, redacted, write.key, before))
         is_done, value = self._read_back(call, target, arguments, redacted) if write.is_doubtful else (False, None)
         if not is_done:
             value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
@@ -469,6 +471,17 @@ class Broker:
         from kosmolua.calls.contents import Contents
 
         return self._contents or Contents()
+
+    @lazy
+    def _changes(self) -> Changes:
+        from kosmolua.broker.changes import Changes
+
+        return Changes(self._host, self._catalog, self._permissions, self._accounts, lambda: self._clock.ends)
+
+    def _details(self, target: Target, arguments: Mapping[str, object], *, exists: bool = True) -> dict[str, Any]:
+        """Return what a person needs to decide about a call, as fields of an approval and of a planned call."""
+        change, names = self._changes.of(target, arguments, exists=exists), self._names_behind(target, arguments)
+        return {"names": names, "before": change.before, "undoable": change.undoable, "lost": change.lost}
 
     @lazy
     def _names(self) -> ObjectNames:

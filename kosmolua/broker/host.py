@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kosmolua.docs import Library
     from kosmolua.lua.check import Checker
     from kosmolua.mcp_client.servers import Servers
+    from kosmolua.recordings.sealing import Sealer
     from kosmolua.recordings.signing import Signer
     from kosmolua.secret import Redactor
     from kosmolua.stores.store import Store
@@ -272,6 +273,13 @@ class Host:
         from kosmolua.recordings.signing import Signer
 
         return Signer(self.store)
+
+    @lazy
+    def sealer(self) -> Sealer:
+        """Seals the secrets that writes replace with the key of the store."""
+        from kosmolua.recordings.sealing import Sealer
+
+        return Sealer(self.store)
 
     @lazy
     def helpers(self) -> Helpers:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from threading import Lock
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.permissions import is_pattern
 from kosmolua.calls.approvals import UNANSWERED, Approval, Asker, Reply
@@ -85,7 +85,7 @@ class Permissions:
         arguments: Mapping[str, object],
         *,
         number: int = 0,
-        names: Callable[[], Mapping[str, str]] = dict,
+        details: Callable[[], Mapping[str, Any]] = dict,
     ) -> str:
         """Decide whether a call that is not denied is allowed, and return what allowed it, such as ``--yes``.
 
@@ -95,8 +95,8 @@ class Permissions:
             target: The function that is called, with its account.
             arguments: The arguments by name, with secrets redacted.
             number: The call's number in its run.
-            names: A function that returns the names of the objects whose ids are in the arguments. It is called only
-                if a person must decide.
+            details: A function that returns what else the question shows: the fields of
+                :class:`Approval` that take requests. It is called only if a person must decide.
 
         Raises:
             Denied: The person said no, or nobody can be asked.
@@ -117,10 +117,10 @@ class Permissions:
         if decision is not None:
             reply, how = decision, APPROVED_LATER
         elif self._questions:
-            reply = self._questions.ask(number, lambda: replace(approval, names=names()))
+            reply = self._questions.ask(number, lambda: replace(approval, **details()))
             how = f"approved by {self._questions.person}"
         if reply is UNANSWERED:
-            raise self._unapproved(target, replace(approval, names=names() if self._decided else {}))
+            raise self._unapproved(target, replace(approval, **details()) if self._decided else approval)
         if not reply:
             raise Denied(f"{_subject(target)}, and it was not approved")
         return how

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kosmolua.broker.broker import Broker
 from kosmolua.broker.permissions import Permissions
@@ -99,9 +99,9 @@ class _PlannedPermissions(Permissions):
         arguments: Mapping[str, object],
         *,
         number: int = 0,
-        names: Callable[[], Mapping[str, str]] = dict,
+        details: Callable[[], Mapping[str, Any]] = dict,
     ) -> str:
         if target.function.effect == "read":  # the plan says nothing about reads
-            return super().allow(target, arguments, number=number, names=names)
+            return super().allow(target, arguments, number=number, details=details)
         self._application.take(number, target, arguments)
         return PLANNED

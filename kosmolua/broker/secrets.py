@@ -162,7 +162,7 @@ class Handles:
         found = list(_secrets_in(kind, value, (), hides_variables=self._hides_variables)) if kind else []
         if not found:
             return value, []
-        hidden, places = [_maskable(value)], []
+        hidden, places = [_copied(value)], []
         for place, secret in found:
             self._redactor.learn(secret)
             with self._lock:
@@ -207,6 +207,15 @@ def revealed(value: Any) -> Any:
     return [revealed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
+def with_secrets(kind: Type | None, value: Any, *, hides_variables: bool = False) -> Any:
+    """Return a copy of a result with a :class:`Secret` in place of each text that is a secret by the declared type."""
+    whole = [_copied(value)]
+    for place, secret in _secrets_in(kind, value, (), hides_variables=hides_variables) if kind else ():
+        holder, key = reach(whole, (1, *place))
+        holder[key] = secret
+    return whole[0]
+
+
 def _secrets_in(
     kind: Type, value: Any, place: Place, *, hides_variables: bool = False
 ) -> Iterator[tuple[Place, Secret]]:
@@ -240,10 +249,8 @@ def _is_hidden(kind: Type | None, variable: object) -> bool:
     return may_be and isinstance(variable, str) and is_credential(variable)
 
 
-def _maskable(value: Any) -> Any:
-    """Return a copy of a value with ``***`` in place of each :class:`Secret`, and with tuples as lists."""
-    if isinstance(value, Secret):
-        return MASK
+def _copied(value: Any) -> Any:
+    """Return a copy of a JSON value, which can contain secrets, with tuples as lists."""
     if isinstance(value, Mapping):
-        return {key: _maskable(item) for key, item in value.items()}
-    return [_maskable(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -25,6 +25,10 @@ class Approval:
         names: The names of the objects whose ids are in the arguments, by parameter. Names that the integration cannot
             look up are missing.
         number: The call's number in its run.
+        before: The values that the call replaces, by parameter, with secrets masked, as far as they are known. None is
+            a value that did not exist.
+        undoable: Whether the call can be undone.
+        lost: A sentence that says what cannot be brought back; empty if nothing is known.
     """
 
     path: str
@@ -34,6 +38,9 @@ class Approval:
     about: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     number: int = 0
+    before: Mapping[str, object] = field(default_factory=dict)
+    undoable: bool = False
+    lost: str = ""
 
     @property
     def subject(self) -> tuple[str, str]:

@@ -355,6 +355,7 @@ class CallStarted:
         effect: ``read``, ``write`` or ``destroy``.
         arguments: The arguments by name, with secrets redacted.
         key: The key of the write, as in :class:`Write`; empty for a read.
+        before: The answer to the read before a recorded write, as JSON in which secrets are sealed; empty without one.
     """
 
     number: int
@@ -363,6 +364,7 @@ class CallStarted:
     effect: str
     arguments: object
     key: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class ExtensionFunctions:
         return (not self._names or f"\n{name} " in self._names) and self.read.has(name)
 
     def function(self, name: str) -> Function | None:
-        return self.read.function(name)
+        function = self.read.function(name)
+        return function and replace(function, **self._extension.declared.get(name, {}))
 
     def named(self, key: str) -> str | None:
         return self.read.named(key)

@@ -170,7 +170,7 @@ _ASKED = _object(
         "effect": _TEXT_OR_NULL,
         "arguments": _is("an object", dict),
     },
-    {"about": _TEXT, "names": _map(_TEXT)},
+    {"about": _TEXT, "names": _map(_TEXT), "before": _map(_anything), "undoable": _FLAG, "lost": _TEXT},
 )
 
 ERROR_FIELDS: Mapping[str, Shape] = {

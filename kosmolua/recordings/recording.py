@@ -7,8 +7,8 @@ The events, each with its fields besides ``event`` and ``sum``::
                                         always the first line
     account  {integration, account, default, origin, settings}
                                         the first call with an account is about to be made
-    intent   {id, branch, ask, number, path, account, effect, arguments, key, time}
-                                        a write is about to be sent
+    intent   {id, branch, ask, number, path, account, effect, arguments, key, time, before}
+                                        a write is about to be sent; before is what it replaces, with secrets sealed
     answer   {id, branch, ask, value | page | error, call, secrets, truncated}
                                         the answer to a request of the script
     page     {digest, value}            a page of the documentation; the answers that follow name it by its digest

@@ -458,6 +458,7 @@ class Tape:
                 "arguments": event.arguments,
                 "key": event.key,
                 "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+                **({"before": json.loads(event.before)} if event.before else {}),
             }
         )
         writer.sync()

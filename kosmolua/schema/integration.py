@@ -80,15 +80,6 @@ class AccountField:
         return self.default is REQUIRED
 
 
-@dataclass(frozen=True)
-class Extension:
-    """The OpenAPI document that extends an integration, with the parameters of :meth:`Integration.extend`."""
-
-    file: str
-    api: Callable[[Any], Any]
-    supplies: Mapping[str, Callable[[Any], Any]] = dataclasses.field(default_factory=dict)
-
-
 class Declared(TypedDict, total=False):
     """What the author of a plugin declares about a write.
 
@@ -113,6 +104,16 @@ class Declared(TypedDict, total=False):
     was_done: Callable[..., Any] | None
     before: Before | None
     undo: Undo | str | None
+
+
+@dataclass(frozen=True)
+class Extension:
+    """The OpenAPI document that extends an integration, with the parameters of :meth:`Integration.extend`."""
+
+    file: str
+    api: Callable[[Any], Any]
+    supplies: Mapping[str, Callable[[Any], Any]] = dataclasses.field(default_factory=dict)
+    declared: Mapping[str, Declared] = dataclasses.field(default_factory=dict)
 
 
 class Integration:
@@ -258,7 +259,12 @@ class Integration:
         return register
 
     def extend(
-        self, file: str, *, api: Callable[[Any], Any], supplies: Mapping[str, Callable[[Any], Any]] | None = None
+        self,
+        file: str,
+        *,
+        api: Callable[[Any], Any],
+        supplies: Mapping[str, Callable[[Any], Any]] | None = None,
+        declared: Mapping[str, Declared] | None = None,
     ) -> None:
         """Add the operations of an OpenAPI document as functions, except those that registered functions cover already.
 
@@ -270,8 +276,9 @@ class Integration:
             api: A function that is called with the opened account, and returns the client that sends the requests.
             supplies: Arguments that calls can leave out although the document requires them. Each name maps to a
                 function that is called with the opened account and returns the value.
+            declared: What is known about writes of the document, by the names of their functions.
         """
-        self.extension = Extension(file, api, dict(supplies or {}))
+        self.extension = Extension(file, api, dict(supplies or {}), dict(declared or {}))
 
     @property
     def aliases(self) -> dict[str, str]:

@@ -1,0 +1,245 @@
+"""Inverses of writes: what is read before a write, and the calls that take it back or a sentence about what is lost."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .bodies import settings_of
+from .wire import Thing
+
+_Step = tuple[str, Thing]
+_Undo = Callable[[Mapping[str, Any], Any, Any], Sequence[_Step] | str]
+
+DEPLOYED = "a deploy cannot be taken back; rollback_deploy deploys an earlier one again"
+STARTED = "what was started cannot be taken back"
+STOPPED = "what was cancelled does not go on; it can only be started again"
+NO_CHANGE = "it changes no setting that could be put back"
+DATA_LOST = "the data is gone"
+
+
+def reading(name: str, *keys: str, **more: Any) -> Callable[[Mapping[str, Any]], _Step]:
+    """Return a ``before`` that calls the read ``name`` with these of a write's arguments, and with ``more``."""
+    return lambda args: (name, _of(args, keys) | more)
+
+
+def put_back(put: str, drop: str, keys: Sequence[str], values_of: Callable[[Any], Thing]) -> _Undo:
+    """Return an ``undo`` for something that has a value or does not exist: put the value back, or drop the thing.
+
+    Args:
+        put: The function that sets a value.
+        drop: The function that deletes what did not exist.
+        keys: The parameters that say which thing is meant.
+        values_of: Returns the other arguments of ``put``, from the answer to the read before the write.
+    """
+    return lambda args, before, _: [
+        (drop, _of(args, keys)) if before is None else (put, _of(args, keys) | values_of(before))
+    ]
+
+
+def restored(name: str, key: str, values_of: Callable[[Any], Mapping[str, Any]]) -> _Undo:
+    """Return an ``undo`` for an update: put back the old values of the settings that it was given.
+
+    Args:
+        name: The function that updates.
+        key: The parameter that says what is updated.
+        values_of: Returns the old values by parameter, from the answer to the read before the write.
+    """
+
+    def undo(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step] | str:
+        had, given = values_of(before), [each for each in args if each != key and args[each] is not None]
+        lost = [each for each in given if had.get(each) is None]
+        if lost:
+            return f"the earlier {' and '.join(lost)} cannot be set again"
+        return [(name, {key: args[key]} | {each: had[each] for each in given})]
+
+    return undo
+
+
+def switched(back: str, key: str, is_done: Callable[[Any], bool]) -> _Undo:
+    """Return an ``undo`` that calls the function ``back``, unless what was wanted ``is_done`` before the write."""
+    return lambda args, before, _: [] if is_done(before) else [(back, {key: args[key]})]
+
+
+def dropped(drop: str, *path: str, **keys: str) -> _Undo:
+    """Return an ``undo`` that deletes what was created.
+
+    Args:
+        drop: The function that deletes.
+        path: The parameter for the id of what was created, then where the result has the id.
+        keys: The other parameters of ``drop``, each with the parameter of the write that has the value.
+    """
+
+    def undo(args: Mapping[str, Any], _: Any, result: Any) -> Sequence[_Step]:
+        for name in path[1:]:
+            result = result[name]
+        return [(drop, {name: args[own] for name, own in keys.items()} | {path[0]: result})]
+
+    return undo
+
+
+def is_suspended(key: str) -> Callable[[Any], bool]:
+    """Return a function that says whether what was read under ``key`` is suspended."""
+    return lambda before: before[key].get("suspended", before[key]["status"]) == "suspended"
+
+
+def is_active(key: str) -> Callable[[Any], bool]:
+    """Return a function that says whether what was read under ``key`` is not suspended."""
+    return lambda before: not is_suspended(key)(before)
+
+
+def ranges(given: Sequence[Mapping[str, Any]] | None) -> list[Thing] | None:
+    """Return ranges of IP addresses as parameters have them."""
+    return given and [{"cidr_block": each["cidrBlock"], "description": each["description"]} for each in given]  # type: ignore[return-value]
+
+
+SERVICE = reading("get_service", "service_id")
+SERVICE_BACK = restored("update_service", "service_id", lambda before: settings_of(before["service"]))
+
+
+def autoscaling_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+    """Put the earlier autoscaling back, or delete it if there was none."""
+    had = before["service"]["serviceDetails"].get("autoscaling")
+    where = {"service_id": args["service_id"]}
+    return [("set_autoscaling", where | had)] if had else [("delete_autoscaling", where)]
+
+
+def scale_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+    """Set the earlier number of instances again."""
+    count = before["service"]["serviceDetails"]["numInstances"]
+    return [("scale_service", {"service_id": args["service_id"], "num_instances": count})]
+
+
+VARIABLE = reading("get_env_var", "service_id", "key", secret=True)
+VARIABLE_BACK = put_back(
+    "set_env_var", "delete_env_var", ("service_id", "key"), lambda before: {"value": before["env_var"]["value"]}
+)
+VARIABLES = reading("list_env_vars", "service_id", all=True, secret=True)
+
+
+def variables_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+    """Put the earlier environment back as a whole."""
+    had = {each["key"]: each["value"] for each in before["env_vars"]}
+    return [("replace_all_env_vars", {"service_id": args["service_id"], "env_vars": had})]
+
+
+FILE = reading("get_secret_file", "service_id", "name", secret=True)
+FILE_BACK = put_back(
+    "set_secret_file",
+    "delete_secret_file",
+    ("service_id", "name"),
+    lambda before: {"content": before["secret_file"]["content"]},
+)
+FILES = reading("list_secret_files", "service_id", all=True, secret=True)
+
+
+def files_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+    """Put the earlier secret files back as a whole."""
+    had = {each["name"]: each["content"] for each in before["secret_files"]}
+    return [("replace_all_secret_files", {"service_id": args["service_id"], "secret_files": had})]
+
+
+GROUP = reading("get_env_group", "env_group_id", secret=True)
+GROUP_BACK = restored("update_env_group", "env_group_id", lambda before: before["env_group"])
+GROUP_LOST = "the group is gone, with its variables and secret files; a new one would have another id"
+GROUP_VARIABLE = reading("get_env_group_var", "env_group_id", "key", secret=True)
+GROUP_VARIABLE_BACK = put_back(
+    "set_env_group_var",
+    "delete_env_group_var",
+    ("env_group_id", "key"),
+    lambda before: {"value": before["env_var"]["value"]},
+)
+GROUP_FILE = reading("get_env_group_file", "env_group_id", "name", secret=True)
+GROUP_FILE_BACK = put_back(
+    "set_env_group_file",
+    "delete_env_group_file",
+    ("env_group_id", "name"),
+    lambda before: {"content": before["secret_file"]["content"]},
+)
+
+
+def link_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+    """Link the service to the group again, or unlink it, as it was."""
+    was_linked = any(each["id"] == args["service_id"] for each in before["env_group"]["serviceLinks"])
+    return [("link_env_group" if was_linked else "unlink_env_group", _of(args, ("env_group_id", "service_id")))]
+
+
+DOMAIN = reading("get_custom_domain", "service_id", "domain")
+
+
+def domains_dropped(args: Mapping[str, Any], _: Any, result: Any) -> Sequence[_Step]:
+    """Remove the domains that were added."""
+    names = [each["name"] for each in result["custom_domains"]]
+    return [("delete_custom_domain", {"service_id": args["service_id"], "domain": name}) for name in names]
+
+
+def domain_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+    """Add the domain again; Render verifies it again."""
+    return [("create_custom_domain", {"service_id": args["service_id"], "name": before["custom_domain"]["name"]})]
+
+
+HEADERS = reading("list_headers", "service_id", all=True)
+ROUTES = reading("list_routes", "service_id", all=True)
+_HEADER = ("path", "name", "value")
+_ROUTE = ("type", "source", "destination")
+
+
+def header_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+    """Add the header again, under another id."""
+    had = [each for each in before["headers"] if each["id"] == args["header_id"]]
+    return [("add_header", {"service_id": args["service_id"]} | _of(each, _HEADER)) for each in had]
+
+
+def headers_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+    """Put the earlier headers back as a whole."""
+    had = [_of(each, _HEADER) for each in before["headers"]]
+    return [("replace_all_headers", {"service_id": args["service_id"], "headers": had})]
+
+
+def route_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+    """Add the rule again in its place, under another id."""
+    had = [each for each in before["routes"] if each["id"] == args["route_id"]]
+    where = {"service_id": args["service_id"]}
+    return [("add_route", where | _of(each, (*_ROUTE, "priority"))) for each in had]
+
+
+def routes_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+    """Put the earlier rules back as a whole, in their order."""
+    had = [_of(each, _ROUTE) for each in sorted(before["routes"], key=lambda each: int(each["priority"]))]
+    return [("replace_all_routes", {"service_id": args["service_id"], "routes": had})]
+
+
+DISK = reading("get_disk", "disk_id")
+POSTGRES = reading("get_postgres", "postgres_id")
+KEY_VALUE = reading("get_key_value", "key_value_id")
+
+
+def disk_settings(before: Any) -> Thing:
+    """Return the settings of a disk by parameter."""
+    return {"name": before["disk"]["name"], "mount_path": before["disk"]["mountPath"]}
+
+
+def postgres_settings(before: Any) -> Thing:
+    """Return the settings of a database by parameter; a disk cannot shrink, and a Datadog key is not shown."""
+    had = before["postgres"]
+    return {
+        "name": had["name"],
+        "plan": had["plan"],
+        "disk_autoscaling": had.get("diskAutoscalingEnabled"),
+        "high_availability": had.get("highAvailabilityEnabled"),
+        "parameter_overrides": had.get("parameterOverrides"),
+        "ip_allow_list": ranges(had.get("ipAllowList")),
+    }
+
+
+def key_value_settings(before: Any) -> Thing:
+    """Return the settings of a Key Value instance by parameter."""
+    had = before["key_value"]
+    return {
+        "name": had["name"],
+        "plan": had["plan"],
+        "maxmemory_policy": had.get("options", {}).get("maxmemoryPolicy"),
+        "ip_allow_list": ranges(had.get("ipAllowList")),
+    }
+
+
+def _of(given: Mapping[str, Any], keys: Sequence[str]) -> Thing:
+    return {key: given[key] for key in keys}

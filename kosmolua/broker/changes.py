@@ -1,0 +1,113 @@
+"""What writes are about to change: read before they are sent, for those who decide, and to take the writes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kosmolua import protocol
+from kosmolua.broker.secrets import with_secrets
+from kosmolua.calls.inverses import Later, inverse_of, replaced_by
+from kosmolua.calls.records import Call
+from kosmolua.errors import ApiError, Denied, KosmoError
+from kosmolua.protocol import NotJson
+
+if TYPE_CHECKING:
+    from kosmolua.broker.host import Host
+    from kosmolua.broker.open_accounts import OpenAccounts
+    from kosmolua.broker.permissions import Permissions
+    from kosmolua.catalog.catalog import Catalog, Target
+    from kosmolua.clock import Until
+
+TIMEOUT = 10.0
+"""Seconds that the read before a write may take."""
+
+
+class Change(NamedTuple):
+    """What a write is about to change.
+
+    Args:
+        before: The values that it replaces, by parameter, with secrets masked.
+        undoable: Whether it can be undone.
+        lost: A sentence that says what cannot be brought back; empty if nothing is known.
+        kept: The answer of the read before the write, as JSON in which secrets are sealed; empty if there is none.
+    """
+
+    before: Mapping[str, object] = {}
+    undoable: bool = False
+    lost: str = ""
+    kept: str = ""
+
+
+class Changes:
+    """Reads what writes are about to change. The reads do not count as calls of the script.
+
+    Args:
+        host: The host.
+        catalog: Finds the functions that read.
+        permissions: Decide whether the reads are allowed.
+        accounts: The accounts that the run has opened.
+        until: A function that returns the deadline of the run.
+    """
+
+    def __init__(
+        self, host: Host, catalog: Catalog, permissions: Permissions, accounts: OpenAccounts, until: Until
+    ) -> None:
+        self._host = host
+        self._catalog = catalog
+        self._permissions = permissions
+        self._accounts = accounts
+        self._until = until
+
+    def of(self, target: Target, arguments: Mapping[str, Any], *, exists: bool = True) -> Change:
+        """Return what a write is about to change.
+
+        Args:
+            target: The function that writes, with its account.
+            arguments: The arguments by name.
+            exists: False if the write changes something that does not exist yet, so that there is nothing to read.
+        """
+        function = target.function
+        if function.before is None and function.undo is None:
+            return Change()
+        try:
+            before = self._read(target, arguments) if exists else None
+            kept = protocol.encode(self._host.redactor.value(self._host.sealer.seal(before, target.section)))
+        except (KosmoError, NotJson) as error:
+            return Change(lost=self._host.redactor.text(f"what it replaces could not be read: {error}"))
+        inverse = inverse_of(function, arguments, before, Later())
+        replaced = replaced_by(function, arguments, before, inverse)
+        return Change(
+            {name: self._host.redactor.value(value) for name, value in replaced.items()},
+            not isinstance(inverse, str),
+            inverse if isinstance(inverse, str) else "",
+            kept,
+        )
+
+    def _read(self, target: Target, arguments: Mapping[str, Any]) -> Any:
+        """Return the answer to the read before a write; None if it finds nothing, or nothing is to be read."""
+        step = target.function.before(arguments) if target.function.before else None
+        if step is None:
+            return None
+        read = self._catalog.resolve(f"{target.section}.{step[0]}")
+        self._permissions.refuse_if_denied(read)
+        if read.function.effect != "read" or read.rule.permission != "allow":
+            raise Denied(f"{read.path} is not a read that is always allowed")
+        given = read.function.bind(read.path, [dict(step[1])])
+        call = Call("", 0, f"{read.path}, before {target.path}")
+        call.effect, ends = "read", min(monotonic() + TIMEOUT, self._until())
+        try:
+            value = self._accounts.use(
+                read.integration,
+                read.account,
+                call,
+                lambda: ends,
+                lambda opened: read.function.handler(opened, **given),
+            )
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return with_secrets(read.function.returns, value, hides_variables=self._host.accounts.hides_variables)

@@ -1,0 +1,68 @@
+"""Inverses of writes: the calls that take a write back, or a sentence that says what is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kosmolua.schema.function import Function, Step
+from kosmolua.secret import MASK
+
+
+class Later(dict[str, Any]):
+    """The result of a write that was not made yet: each of its fields is such a value too."""
+
+    def __missing__(self, key: object) -> Later:
+        return Later()
+
+
+def inverse_of(function: Function, arguments: Mapping[str, Any], before: Any, result: Any) -> Sequence[Step] | str:
+    """Return the calls that take a write back, in order, or a sentence that says what is lost.
+
+    Args:
+        function: The function that was called.
+        arguments: The arguments by name.
+        before: The answer to the read that the function names as ``before``; None if there was nothing yet.
+        result: The result of the write, or :class:`Later`.
+    """
+    if function.undo is None:
+        return "this function does not say how it is undone"
+    if isinstance(function.undo, str):
+        return function.undo
+    try:
+        found = function.undo(arguments, before, result)
+    except Exception as error:  # noqa: BLE001 - the code of an integration can raise anything
+        return f"its inverse could not be found, since undo failed with {type(error).__name__}"
+    if not isinstance(found, str) and _is_masked([step[1] for step in found]):
+        return "its inverse needs a secret that was not kept"
+    return found
+
+
+def replaced_by(
+    function: Function, arguments: Mapping[str, Any], before: Any, inverse: Sequence[Step] | str
+) -> dict[str, Any]:
+    """Return the values that a write replaces, by parameter; None for one that nothing had yet.
+
+    They are the arguments with which the inverse calls the same function. Without such a call, they are the fields of
+    ``before`` that have the names of parameters.
+    """
+    reads = function.before(arguments) if function.before else None
+    if reads is None:
+        return {}
+    if before is None:
+        return {name: None for name, value in arguments.items() if name not in reads[1] and value is not None}
+    again = [step[1] for step in inverse if step[0] == function.name] if not isinstance(inverse, str) else []
+    fields = again[0] if again else before
+    if not again and isinstance(fields, Mapping) and len(fields) == 1:
+        (fields,) = fields.values()  # as in { service = { ... } }
+    if not isinstance(fields, Mapping):
+        return {}
+    return {name: fields[name] for name in arguments if name in fields and fields[name] != arguments[name]}
+
+
+def _is_masked(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_is_masked, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_masked, value))
+    return isinstance(value, str) and MASK in value
