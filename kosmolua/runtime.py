@@ -368,6 +368,40 @@ class Runtime:
         outcome.warnings += application.warnings()
         return outcome
 
+    def undo(
+        self,
+        run: str | os.PathLike[str] | Recording,
+        /,
+        calls: Sequence[int] = (),
+        **options: Unpack[RunOptions],
+    ) -> Plan:
+        """Make a plan of the calls that undo what a recorded run wrote, the newest first. :meth:`apply` makes them.
+
+        Args:
+            run: The file of the recording, the run's id in the store, or a recording that was read already.
+            calls: The numbers of the calls to undo; by default all that wrote.
+            options: The options of the run, as for :meth:`plan`.
+
+        Returns:
+            The plan. Its attribute ``lost`` has a sentence for each write that cannot be undone.
+
+        Raises:
+            ConfigError: The recording cannot be read, or a call with such a number wrote nothing. Or only one of the
+                two uses simulators: the recorded run or this runtime.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.recordings.recording import Recording, read
+        from kosmolua.runs.undoing import SCRIPT, way_back
+
+        if not isinstance(run, Recording):
+            run = read(run) if os.path.exists(run) else self.store.read(os.fspath(run))
+        steps, lost = way_back(self._host, run, calls)
+        given: RunOptions = {"name": f"=undo {run.header['run']}", **options, "input": steps}
+        plan = self.plan(SCRIPT, **given)
+        plan.lost = lost
+        plan.sign(self._host.signer)
+        return plan
+
     def _prepare_application(
         self,
         application: Application,

@@ -36,7 +36,7 @@ from kosmolua.limits import LIMITS
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
 from kosmolua.schema.names import ROOT, parts_of, qualified
-from kosmolua.secret import SecretText
+from kosmolua.secret import Redactor, SecretText
 
 if TYPE_CHECKING:
     from kosmolua.broker.changes import Changes
@@ -338,12 +338,7 @@ class Broker:
 
     def redact_error(self, error: KosmoError) -> None:
         """Mask known secrets in an error. Remove the error's cause if the cause shows a secret."""
-        from traceback import format_exception
-
-        for name, value in list(vars(error).items()):
-            setattr(error, name, self._host.redactor.value(value))
-        if error.__cause__ and self._host.redactor.knows("".join(format_exception(error.__cause__))):
-            error.__cause__ = None
+        mask_in(error, self._host.redactor)
 
     def close(self, error: KosmoError | None) -> list[Summary]:
         """Refuse further calls, stop waiting for calls under way, and return a summary of each call in order.
@@ -629,6 +624,16 @@ class Broker:
             if self._is_closed:
                 self._is_idle.notify_all()
         return record
+
+
+def mask_in(error: KosmoError, redactor: Redactor) -> None:
+    """Mask the secrets that a redactor knows in an error. Remove the error's cause if the cause shows a secret."""
+    from traceback import format_exception
+
+    for name, value in list(vars(error).items()):
+        setattr(error, name, redactor.value(value))
+    if error.__cause__ and redactor.knows("".join(format_exception(error.__cause__))):
+        error.__cause__ = None
 
 
 def _said_of(cut_off: Sequence[CallRecord]) -> str:

@@ -11,8 +11,7 @@ from kosmolua import protocol
 from kosmolua.broker.secrets import with_secrets
 from kosmolua.calls.inverses import Later, inverse_of, replaced_by
 from kosmolua.calls.records import Call
-from kosmolua.errors import ApiError, Denied, KosmoError
-from kosmolua.protocol import NotJson
+from kosmolua.errors import CallError, Denied, KosmoError
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
@@ -75,8 +74,9 @@ class Changes:
         try:
             before = self._read(target, arguments) if exists else None
             kept = protocol.encode(self._host.redactor.value(self._host.sealer.seal(before, target.section)))
-        except (KosmoError, NotJson) as error:
-            return Change(lost=self._host.redactor.text(f"what it replaces could not be read: {error}"))
+        except Exception as error:  # noqa: BLE001 - the code of an integration can raise anything
+            why = str(error) if isinstance(error, KosmoError) else type(error).__name__
+            return Change(lost=self._host.redactor.text(f"what it replaces could not be read: {why}"))
         inverse = inverse_of(function, arguments, before, Later())
         replaced = replaced_by(function, arguments, before, inverse)
         return Change(
@@ -106,7 +106,7 @@ class Changes:
                 lambda: ends,
                 lambda opened: read.function.handler(opened, **given),
             )
-        except ApiError as error:
+        except CallError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.broker.broker import Broker
+from kosmolua.broker.broker import Broker, mask_in
 from kosmolua.broker.permissions import Permissions
-from kosmolua.errors import BadArguments
+from kosmolua.errors import BadArguments, KosmoError
 from kosmolua.protocol import Json
 from kosmolua.recordings.plans import PLANNED, Application, PlannedCall, Planner, marks_in
+from kosmolua.secret import Redactor
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
@@ -26,7 +27,28 @@ def broker_of(plan: Planner | Application, host: Host, context: RunContext) -> B
     return _ApplyingBroker(plan, host, context)
 
 
-class _PlanningBroker(Broker):
+class _UnsealingBroker(Broker):
+    """Puts the secrets that an earlier run replaced in place of their sealed texts, for the plan of an undo.
+
+    They are masked in this run alone: an old value can be a common word, which other runs have to show.
+    """
+
+    def __init__(self, host: Host, context: RunContext) -> None:
+        super().__init__(host, context)
+        self._unsealed = Redactor()
+
+    def redact_error(self, error: KosmoError) -> None:
+        super().redact_error(error)
+        mask_in(error, self._unsealed)
+
+    def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
+        return super()._bind(target, self._host.sealer.filled(given, target.section, self._unsealed.learn))
+
+    def _encode(self, call: Call, target: Target, value: object) -> str:
+        return super()._encode(call, target, self._unsealed.value(value) if self._unsealed.learned else value)
+
+
+class _PlanningBroker(_UnsealingBroker):
     """Makes only the reads whose arguments contain nothing of a planned call's result."""
 
     def __init__(self, planner: Planner, host: Host, context: RunContext) -> None:
@@ -58,16 +80,15 @@ class _PlanningBroker(Broker):
         if call.effect == "read" and not depends_on:
             return super()._carry_out(call, target, given, arguments, redacted)
         call.allowed_by, call.is_planned = PLANNED, True
-        function = target.function
-        planned = PlannedCall(call.number, call.line, target.path, target.account, function.effect, dict(redacted))
-        planned.depends_on = depends_on
-        planned.names = self._names_behind(
-            target, {name: each for name, each in arguments.items() if not marks_in(each)}
-        )
-        return self._planner.note(planned, function.returns)
+        function, details = target.function, self._details(target, arguments, exists=not depends_on)
+        about = call.number, call.line, target.path, target.account, function.effect, dict(redacted), depends_on
+        return self._planner.note(PlannedCall(*about, **details), function.returns)
+
+    def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
+        return super()._names_behind(target, {name: each for name, each in arguments.items() if not marks_in(each)})
 
 
-class _ApplyingBroker(Broker):
+class _ApplyingBroker(_UnsealingBroker):
     """Makes each write of the plan once, and no other write."""
 
     def __init__(self, application: Application, host: Host, context: RunContext) -> None:

@@ -336,6 +336,7 @@ _PLAN = _object(
         ),
         "decisions": _list(_object({"line": _WHOLE, "number": _WHOLE, "path": _TEXT, "key": _TEXT})),
         "time": _MOMENT,
+        "lost": _TEXTS,
         "applied": _either(_object({"time": _MOMENT, "recording": _TEXT_OR_NULL}), _NULL),
         "signature": _TEXT_OR_NULL,
     }

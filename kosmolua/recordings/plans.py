@@ -96,6 +96,7 @@ class Plan:
             such a place can depend on the real result, and so differ from the plan.
         time: The time when the plan was made.
         id: ``p-`` and eight hexadecimal digits.
+        lost: For the plan of an undo, a sentence for each write of the run that cannot be undone.
         applied: The ``time`` when the plan was applied, and the ``recording`` of the run that applied it: its file, or
             the run's id in the store, or None; None if the plan has not been applied.
         signature: Shows that the plan was written with the key of a store, see :mod:`kosmolua.recordings.signing`.
@@ -109,6 +110,7 @@ class Plan:
     decisions: list[dict[str, Any]]
     time: str
     id: str = field(default_factory=new_id)
+    lost: list[str] = field(default_factory=list)
     applied: dict[str, Any] | None = None
     signature: str | None = None
     kosmolua: str = __version__

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from hmac import digest
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import lazy
 from kosmolua.recordings.signing import Keeper
-from kosmolua.secret import MASK, Secret
+from kosmolua.secret import MASK, Secret, SecretText
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
 SEALED = "sealed:"
 """The beginning of a sealed secret, which is a text."""
+DIGEST = 8
+"""How many hexadecimal digits tell a sealed secret from others where it is shown."""
 
 
 class Sealer:
@@ -38,31 +41,47 @@ class Sealer:
             value: The value.
             account: The account of the secrets, such as ``render2.production``.
         """
-        if isinstance(value, Secret):
-            text = json.dumps([account, value.reveal()]).encode()
+
+        def sealed(part: Any) -> Any:
+            if not isinstance(part, Secret):
+                return part
+            text = json.dumps([account, part.reveal()]).encode()
             return SEALED + self._cipher.encrypt(text).decode() if self._cipher else MASK
-        if isinstance(value, Mapping):
-            return {key: self.seal(each, account) for key, each in value.items()}
-        return [self.seal(each, account) for each in value] if isinstance(value, (list, tuple)) else value
+
+        return _with(sealed, value)
 
     def open(self, value: Any, account: str) -> Any:
         """Return a copy of a value with a :class:`Secret` in place of each text that was sealed for this account."""
-        if isinstance(value, str) and value.startswith(SEALED):
-            return self._opened(value, account)
-        if isinstance(value, Mapping):
-            return {key: self.open(each, account) for key, each in value.items()}
-        return [self.open(each, account) for each in value] if isinstance(value, (list, tuple)) else value
+        return _with(lambda part: self._opened(part, account), value)
 
-    def _opened(self, text: str, account: str) -> str | Secret:
-        if self._cipher is None:
-            return text
+    def filled(self, value: Any, account: str, learn: Callable[[Secret], object]) -> Any:
+        """Return a copy of arguments with the secret in place of each text that was sealed for this account.
+
+        Args:
+            value: The arguments.
+            account: The account.
+            learn: Called with each secret, so that it is masked from now on.
+        """
+
+        def filled(part: Any) -> Any:
+            secret = self._opened(part, account)
+            if not isinstance(secret, Secret):
+                return part
+            learn(secret)
+            return SecretText(secret.reveal(), f"replaced value {sha256(part.encode()).hexdigest()[:DIGEST]}")
+
+        return _with(filled, value)
+
+    def _opened(self, part: Any, account: str) -> Any:
+        if not isinstance(part, str) or not part.startswith(SEALED) or self._cipher is None:
+            return part
         from cryptography.fernet import InvalidToken
 
         try:
-            owner, secret = json.loads(self._cipher.decrypt(text.removeprefix(SEALED)))
+            owner, secret = json.loads(self._cipher.decrypt(part.removeprefix(SEALED)))
         except InvalidToken:
-            return text
-        return Secret(secret) if owner == account else text
+            return part
+        return Secret(secret) if owner == account else part
 
     @lazy
     def _cipher(self) -> Fernet | None:
@@ -72,3 +91,10 @@ class Sealer:
             return None
         key = self._store.key(create=True)
         return Fernet(urlsafe_b64encode(digest(key, b"sealed secrets", "sha256"))) if key else None
+
+
+def _with(change: Callable[[Any], Any], value: Any) -> Any:
+    """Return a copy of a JSON value in which ``change`` was applied to each part that is no list or table."""
+    if isinstance(value, Mapping):
+        return {key: _with(change, each) for key, each in value.items()}
+    return [_with(change, each) for each in value] if isinstance(value, (list, tuple)) else change(value)

@@ -1,0 +1,98 @@
+"""The way back: the calls that undo what a recorded run wrote, as a script of which a plan is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kosmolua.calls.inverses import inverse_of
+from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.recordings.answers import Answers, calls_of, number_of
+from kosmolua.recordings.recording import Event, Recording, events_of
+from kosmolua.schema.effects import changes
+from kosmolua.schema.names import ROOT, root_and_name, section_of
+
+if TYPE_CHECKING:
+    from kosmolua.broker.host import Host
+    from kosmolua.schema.function import Step
+
+SCRIPT = b"""\
+-- Undoes what a run wrote: makes the calls in input, which are the inverses of its writes, the newest first.
+for _, call in ipairs(input) do
+  local called = app
+  for _, name in ipairs(call.path) do called = called[name] end
+  called(call.arguments)
+end
+"""
+
+
+def way_back(host: Host, recording: Recording, numbers: Collection[int] = ()) -> tuple[list[Event], list[str]]:
+    """Return the calls that undo the writes of a run, in order, and a sentence for each write that cannot be undone.
+
+    Args:
+        host: Has the functions and the accounts of the run.
+        recording: The recording of the run.
+        numbers: The numbers of the calls to undo; none for all writes.
+
+    Raises:
+        ConfigError: A call with such a number wrote nothing, or only one of the two is simulated: the run or the host.
+    """
+    mode, run = recording.header["mode"], recording.header["run"]
+    if mode != host.mode:
+        hint = "pass --simulate" if mode == "simulated" else "undo it without --simulate"
+        raise ConfigError(f"The run {run} was {mode}, so it cannot be undone by a {host.mode} one", hint=hint)
+    written = {number: call for number, call in calls_of(recording).items() if _may_have_written(call)}
+    if unknown := sorted({*numbers} - written.keys()):
+        what = f"Call {unknown[0]} of the run {run} wrote nothing, so there is nothing to undo"
+        raise ConfigError(what, hint=f"to see the calls, run kosmolua runs show {run}")
+    results = {number_of(each): each.value for each in Answers(recording).all}
+    before = _replaced_in(recording)
+    steps: list[Event] = []
+    lost: list[str] = []
+    for number in sorted(numbers or written, reverse=True):
+        call = written[number]
+        found = _undone(host, call, before.get(number), json.loads(results.get(number) or "null"))
+        if isinstance(found, str):
+            lost.append(f"call {number}, {call['path']} with {call['account']}, cannot be undone: {found}")
+        else:
+            steps += found
+    return steps, lost
+
+
+def _may_have_written(call: Event) -> bool:
+    return changes(call["effect"]) and call["status"] in ("ok", "failed", "unknown")
+
+
+def _undone(host: Host, call: Event, before: Sequence[Any] | None, result: Any) -> list[Event] | str:
+    """Return the calls that undo a call, or why it cannot be undone. ``before`` has the recorded answer, if any."""
+    if call["status"] != "ok":
+        return "nobody knows whether it was done, so look first"
+    integration, _, name = call["path"].rpartition(".")
+    section = section_of(integration, call["account"])
+    try:
+        function = host.catalog.resolve(f"{section}.{name}").function
+    except KosmoError as error:
+        return error.message
+    if function.before and before is None:
+        return "what it replaced was not recorded"
+    known = host.sealer.open(before[0], section) if before else None
+    found = inverse_of(function, call["arguments"] or {}, known, result)
+    return found if isinstance(found, str) else [*_steps(host, section, found)]
+
+
+def _steps(host: Host, section: str, inverse: Sequence[Step]) -> Iterator[Event]:
+    root = [ROOT] if root_and_name(section.partition(".")[0])[0] == ROOT else []
+    for name, arguments in inverse:
+        yield {"path": [*root, *section.split("."), name], "arguments": host.sealer.seal(dict(arguments), section)}
+
+
+def _replaced_in(recording: Recording) -> Mapping[int, Sequence[Any]]:
+    """Return what writes replaced, in a list of one, by the number of the call; a write sent again is the first one."""
+    numbers: dict[int, Sequence[Any]] = {}
+    by_key: dict[str, Sequence[Any]] = {}
+    for _, event in events_of(recording, "intent"):
+        if "before" in event:
+            known = [event["before"]]
+            numbers[event["number"]] = by_key.setdefault(event["key"], known) if event.get("key") else known
+    return numbers

@@ -1,0 +1,377 @@
+"""Undo: the plan of the calls that take back what a recorded run wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import pytest
+
+from kosmolua import Runtime
+from kosmolua.calls.approvals import Approval
+from kosmolua.errors import ConfigError
+from kosmolua.plugin import ApiError, Integration
+from kosmolua.recordings.plans import Plan
+from kosmolua.stores.folder_store import Folder
+
+MAKE_ALL = "for _, call in ipairs(input) do app.integrations[call[1]][call[2]](call[3]) end"
+API, SITE, WORKER, IMAGE = (
+    "srv-cabc12345678",
+    "srv-rubozckp54kmgdxzzjqq",
+    "srv-6rugkdzmgabiuqbrdzlt",
+    "srv-qe7g3oh7vjt2azy53a55",
+)
+SCALED, ASLEEP = "srv-vpkmro5xpcyaq3rvfiuw", "srv-ki7rwlaldtfaxvx4bt5u"
+GROUP, DATABASE, CACHE = "evg-cabc12345678", "dpg-cabc12345678", "red-cabc12345678"
+REPO = {"repo": "lovelace/dotfiles"}
+README = "f0e180d8064038bb747096a920c618aa2ca56455"
+
+
+OF_SERVICE = ("id", "cursor", "createdAt", "updatedAt", "updated_at", "closed_at")
+"""What a service gives to what is new or changed: nobody can put it back."""
+
+
+class Row(NamedTuple):
+    """A write, and the read whose answer shows its effect."""
+
+    integration: str
+    write: str
+    arguments: dict[str, Any]
+    read: str
+    asked: dict[str, Any]
+
+
+def _render(write: str, read: str, where: dict[str, Any], asked: dict[str, Any] | None = None, **more: Any) -> Row:
+    return Row("render2", write, {**where, **more}, read, where if asked is None else asked)
+
+
+def _github(write: str, read: str, where: dict[str, Any], asked: dict[str, Any], **more: Any) -> Row:
+    return Row("github", write, {**where, **more}, read, asked)
+
+
+_API, _SITE, _SCALED, _GROUP = (
+    {"service_id": API},
+    {"service_id": SITE},
+    {"service_id": SCALED},
+    {"env_group_id": GROUP},
+)
+_OTHER_SITE = {"service_id": "srv-sdoear2aoyxnze3recbj"}
+UNDONE = [
+    _render("set_env_var", "list_env_vars", _API, key="LOG_LEVEL", value="loud"),
+    _render("set_env_var", "list_env_vars", _API, key="BRAND_NEW", value="1"),
+    _render("set_env_var", "list_env_vars", _API, key="LOG_LEVEL", value="louder"),
+    _render("delete_env_var", "list_env_vars", _API, key="DATABASE_URL"),
+    _render("replace_all_env_vars", "list_env_vars", {"service_id": WORKER}, env_vars={"ONLY": "this"}),
+    _render("set_secret_file", "list_secret_files", _API, name=".env.local", content="CHANGED=1"),
+    _render("set_secret_file", "list_secret_files", _API, name="new.txt", content="new"),
+    _render("delete_secret_file", "list_secret_files", _SITE, name=".env.local"),
+    _render("replace_all_secret_files", "list_secret_files", {"service_id": WORKER}, secret_files={"a.txt": "a"}),
+    _render("suspend_service", "get_service", _API),
+    _render("suspend_service", "get_service", {"service_id": ASLEEP}),
+    _render("resume_service", "get_service", {"service_id": ASLEEP}),
+    _render("scale_service", "get_service", {"service_id": WORKER}, num_instances=7),
+    _render("set_autoscaling", "get_service", _SCALED, min=2, max=9, criteria={"memory": {"percentage": 50}}),
+    _render("set_autoscaling", "get_service", _API, min=1, max=2, criteria={"cpu": {"percentage": 50}}),
+    _render("delete_autoscaling", "get_service", _SCALED),
+    _render("update_service", "get_service", _API, plan="pro", branch="dev", start_command="serve", auto_deploy=False),
+    _render("update_service", "get_service", _SITE, name="renamed", build_command="make"),
+    _render("create_custom_domain", "list_custom_domains", _SITE, name="shop.example.net"),
+    _render("create_env_group", "list_env_groups", {}, {"name": "fresh"}, name="fresh"),
+    _render("update_env_group", "get_env_group", _GROUP, name="renamed"),
+    _render("set_env_group_var", "get_env_group", _GROUP, key="LOG_LEVEL", value="loud"),
+    _render("set_env_group_var", "get_env_group", _GROUP, key="BRAND_NEW", value="1"),
+    _render("set_env_group_file", "get_env_group", _GROUP, name="new.txt", content="new"),
+    _render("link_env_group", "get_env_group", _GROUP, _GROUP, service_id=WORKER),
+    _render("link_env_group", "get_env_group", _GROUP, _GROUP, service_id=API),
+    _render("unlink_env_group", "get_env_group", _GROUP, _GROUP, service_id=API),
+    _render("add_header", "list_headers", _SITE, path="/a", name="X-A", value="1"),
+    _render("replace_all_headers", "list_headers", _OTHER_SITE, headers=[{"path": "/", "name": "X-B", "value": "2"}]),
+    _render("add_route", "list_routes", _SITE, type="rewrite", source="/a", destination="/b", priority=0),
+    _render(
+        "replace_all_routes",
+        "list_routes",
+        _OTHER_SITE,
+        routes=[{"type": "redirect", "source": "/x", "destination": "/"}],
+    ),
+    _render(
+        "create_service",
+        "list_services",
+        {},
+        {"name": "fresh"},
+        type="static_site",
+        name="fresh",
+        repo="https://github.com/a/b",
+    ),
+    _render("update_key_value", "get_key_value", {"key_value_id": CACHE}, name="renamed"),
+    _render("suspend_postgres", "get_postgres", {"postgres_id": DATABASE}),
+    _github("close_issue", "get_issue", REPO, {**REPO, "number": 4}, number=4, reason="not_planned"),
+    _github("close_issue", "get_issue", REPO, {**REPO, "number": 3}, number=3, reason="not_planned"),
+    _github("reopen_issue", "get_issue", REPO, {**REPO, "number": 3}, number=3),
+    _github("add_labels", "get_issue", REPO, {**REPO, "number": 1}, number=1, labels=["help wanted", "bug"]),
+    _github("remove_label", "get_issue", REPO, {**REPO, "number": 3}, number=3, label="bug"),
+    _github(
+        "put_file",
+        "get_file",
+        REPO,
+        {**REPO, "path": "README.md"},
+        path="README.md",
+        content="x",
+        message="m",
+        sha=README,
+    ),
+]
+LOST = [
+    _render("delete_service", "list_services", {"service_id": IMAGE}, {"name": "billing-api"}),
+    _render("restart_service", "get_service", _API),
+    _render("trigger_deploy", "list_deploys", {"service_id": WORKER}),
+    _render("delete_env_group", "list_env_groups", {"env_group_id": "evg-ltp5piqa4qoivd6l7tfg"}, {}),
+    _github("create_issue", "list_issues", REPO, REPO, title="A wish"),
+]
+
+
+class There(NamedTuple):
+    """The recording, the plan of the undo, and what each row's read answered: at first, after the run, at the end."""
+
+    recording: str
+    plan: Plan
+    first: list[Any]
+    written: list[Any]
+    undone: list[Any]
+
+
+def _seen(runtime: Runtime, row: Row) -> Any:
+    """Return what a row's read answers, without the ids and times that a service gives to what is new."""
+    return _plain(runtime.call(f"{row.integration}.{row.read}", row.asked))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items() if key not in OF_SERVICE}
+    return [_plain(each) for each in value] if isinstance(value, list) else "" if value == "reopened" else value
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[There]:
+    """Make all writes of the tables in one recorded run, and undo them."""
+    rows = [*UNDONE, *LOST]
+    with Runtime(simulate=True, yes=True, allow="*", store=Folder(str(tmp_path_factory.mktemp("store")))) as runtime:
+        first = [_seen(runtime, row) for row in rows]
+        calls = [[row.integration, row.write, row.arguments] for row in rows]
+        outcome = runtime.run(MAKE_ALL, input=calls, record=True)
+        assert outcome.ok, outcome.error
+        written = [_seen(runtime, row) for row in rows]
+        plan = runtime.undo(str(outcome.recording))
+        assert plan.outcome.ok, plan.outcome.error
+        applied = runtime.apply(plan)
+        assert applied.ok, applied.error
+        yield There(
+            Path(str(outcome.recording)).read_text(), plan, first, written, [_seen(runtime, row) for row in rows]
+        )
+
+
+@pytest.mark.parametrize("place", range(len(UNDONE)), ids=[f"{row.write}-{n}" for n, row in enumerate(UNDONE)])
+def test_a_write_that_can_be_undone_leaves_no_trace(there: There, place: int) -> None:
+    """After the undo, the service says what it said before the run."""
+    assert there.undone[place] == there.first[place]
+
+
+def test_the_rows_change_something(there: There) -> None:
+    """The table tests no write that does nothing."""
+    assert [row.write for place, row in enumerate(UNDONE) if there.written[place] == there.first[place]] == []
+
+
+@pytest.mark.parametrize("row", LOST, ids=[row.write for row in LOST])
+def test_what_is_lost_is_named_before(there: There, row: Row) -> None:
+    """The plan of the undo names each write that it cannot undo, with the reason."""
+    named = [said for said in there.plan.lost if f" {row.integration}.{row.write} " in said]
+    assert len(named) == 1
+    assert "cannot be undone: " in named[0]
+
+
+def test_an_undo_destroys_only_what_was_created(there: There) -> None:
+    """What is new is deleted again, as planned calls that destroy; nothing else is."""
+    dropped = {call.path.partition(".")[2] for call in there.plan.calls if call.effect == "destroy"}
+    deleted = {"env_var", "secret_file", "custom_domain", "env_group", "env_group_var", "env_group_file"}
+    deleted |= {"service", "header", "route", "autoscaling"}
+    replaced = {f"replace_all_{name}" for name in ("env_vars", "secret_files", "headers", "routes")}
+    assert dropped == {f"delete_{name}" for name in deleted} | replaced | {"unlink_env_group", "remove_label"}
+
+
+def test_old_secrets_are_in_no_file(there: There) -> None:
+    """Neither the recording nor the plan shows a value that a write replaced, and the plan says which it puts back."""
+    for text in (there.recording, json.dumps(there.plan.to_json())):
+        assert "postgres://app:" not in text
+        assert "SERVICE_NAME=checkout" not in text
+    (call,) = (each for each in there.plan.calls if each.arguments.get("key") == "DATABASE_URL")
+    assert call.arguments["value"].startswith("*** (replaced value ")
+
+
+def test_every_curated_write_says_how_it_is_undone() -> None:
+    """Each curated function of Render and GitHub that writes has an inverse, or a sentence about what is lost."""
+    with Runtime(simulate=True) as runtime:
+        own = [
+            each for name in ("render2", "github") for each in runtime.catalog.integration(name).functions.own.values()
+        ]
+    assert [each.full_name for each in own if each.effect != "read" and each.undo is None] == []
+
+
+def _recorded(runtime: Runtime, script: str) -> str:
+    outcome = runtime.run(script, record=True)
+    assert outcome.ok, outcome.error
+    return str(outcome.recording)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    """Return a simulated runtime with a store of its own, which allows all but what destroys."""
+    with Runtime(simulate=True, yes=True, store=Folder(str(tmp_path))) as runtime:
+        yield runtime
+
+
+SET_TWO = f"""
+app.integrations.render2.set_env_var({{ service_id = "{API}", key = "LOG_LEVEL", value = "loud" }})
+app.integrations.render2.scale_service({{ service_id = "{API}", num_instances = 4 }})
+"""
+
+
+def test_an_undo_can_be_of_some_calls(runtime: Runtime) -> None:
+    """With numbers, the plan has the inverses of these calls, and shows what they replace."""
+    plan = runtime.undo(_recorded(runtime, SET_TWO), [2])
+    assert [(call.path, call.arguments["num_instances"]) for call in plan.calls] == [("render2.scale_service", 1)]
+    assert plan.calls[0].before == {"num_instances": 4}
+    assert plan.calls[0].undoable
+
+
+def test_an_undo_can_be_undone(runtime: Runtime) -> None:
+    """The application of an undo is a run like any other: undone, it is as if the undo had not been made."""
+    plan = runtime.undo(_recorded(runtime, SET_TWO))
+    again = runtime.undo(str(runtime.apply(plan, record=True).recording))
+    assert runtime.apply(again).ok
+    found = runtime.call("render2.get_env_var", {"service_id": API, "key": "LOG_LEVEL"})
+    assert found["env_var"]["value"] == "loud"
+
+
+def test_a_call_that_wrote_nothing_is_not_undone(runtime: Runtime) -> None:
+    """A number of no write is told, with the way to see the numbers."""
+    with pytest.raises(ConfigError, match=r"Call 3 of the run .* wrote nothing, .*runs show"):
+        runtime.undo(_recorded(runtime, SET_TWO), [3])
+
+
+def test_a_simulated_run_is_not_undone_live(runtime: Runtime) -> None:
+    """A live runtime does not touch a service because of what a simulator did."""
+    recording = _recorded(runtime, SET_TWO)
+    with Runtime({}) as live, pytest.raises(ConfigError, match="was simulated, so it cannot be undone by a live one"):
+        live.undo(recording)
+
+
+@dataclass
+class Shelf:
+    """An account without settings: a book by each name, and the calls that were made."""
+
+    books: ClassVar[dict[str, str]] = {}
+    made: ClassVar[list[str]] = []
+
+    def open(self, send: Any) -> Shelf:
+        """Return the shelf."""
+        return self
+
+
+def _shelf() -> Integration:
+    integration = Integration("shelf", Shelf, about="A shelf.")
+    Shelf.books.clear()
+    Shelf.made.clear()
+
+    @integration.reads
+    def get_book(shelf: Shelf, /, *, name: str) -> dict[str, str]:
+        """Get a book."""
+        shelf.made.append("get_book")
+        if name not in shelf.books:
+            raise ApiError("no such book", status=404)
+        return {"title": shelf.books[name]}
+
+    @integration.writes(
+        before=lambda args: ("get_book", {"name": args["name"]}),
+        undo=lambda args, before, _: (
+            [("put_book", args | {"title": before["title"]})] if before else "a book cannot be taken away"
+        ),
+    )
+    def put_book(shelf: Shelf, /, *, name: str, title: str) -> None:
+        """Put a book."""
+        shelf.made.append("put_book")
+        shelf.books[name] = title
+
+    @integration.writes(before=lambda args: args["nothing"], undo=lambda args, before, _: args["nothing"])
+    def turn(shelf: Shelf, /, *, name: str) -> None:
+        """Turn a book."""
+
+    @integration.simulator
+    def simulate(account: str) -> Any:
+        """Return a simulator that is never asked."""
+        return lambda request: request
+
+    return integration
+
+
+PUT = 'app.integrations.shelf.put_book({ name = "a", title = "Emma" })'
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Runtime]:
+    """Return a runtime with a shelf."""
+    with Runtime(simulate=True, yes=True, store=Folder(str(tmp_path)), plugins=[_shelf()]) as runtime:
+        yield runtime
+
+
+def test_the_read_before_is_made_only_where_it_is_kept(shelf: Runtime) -> None:
+    """A run that is not recorded makes no request more than the script asks for; a recorded one reads first."""
+    assert shelf.run(PUT).ok
+    assert Shelf.made == ["put_book"]
+    assert shelf.run(PUT, record=True).ok
+    assert Shelf.made == ["put_book", "get_book", "put_book"]
+
+
+def test_what_did_not_exist_is_none(shelf: Runtime) -> None:
+    """Where the read before answers with 404, undo gets None, and here says what is lost."""
+    plan = shelf.undo(_recorded(shelf, PUT))
+    assert plan.lost == ["call 1, shelf.put_book with default, cannot be undone: a book cannot be taken away"]
+    assert plan.calls == []
+
+
+def test_an_undo_that_fails_does_no_harm(shelf: Runtime) -> None:
+    """A mistake in a declaration stops no write; the undo says what is wrong."""
+    plan = shelf.undo(_recorded(shelf, 'app.integrations.shelf.turn({ name = "a" })'))
+    assert plan.lost == ["call 1, shelf.turn with default, cannot be undone: what it replaced was not recorded"]
+
+
+def test_a_person_sees_what_a_call_replaces(tmp_path: Path) -> None:
+    """An approval has the old values, and says whether the call can be undone."""
+    asked: list[Approval] = []
+    Shelf.books["a"] = "Persuasion"
+    with Runtime(simulate=True, plugins=[_shelf()], approve=lambda approval: asked.append(approval) or True) as runtime:
+        Shelf.books["a"] = "Persuasion"
+        assert runtime.run(PUT).ok
+        assert runtime.run(PUT.replace('"a"', '"b"')).ok
+    assert [(each.before, each.undoable, each.lost) for each in asked] == [
+        ({"title": "Persuasion"}, True, ""),
+        ({"title": None}, False, "a book cannot be taken away"),
+    ]
+
+
+def test_a_plan_shows_what_a_call_replaces(shelf: Runtime) -> None:
+    """A planned call has the old values, and says whether the call can be undone; nothing is written."""
+    Shelf.books["a"] = "Persuasion"
+    (call,) = shelf.plan(PUT).calls
+    assert (call.before, call.undoable, call.lost) == ({"title": "Persuasion"}, True, "")
+    assert Shelf.books == {"a": "Persuasion"}
+
+
+def test_a_denied_read_is_not_made(tmp_path: Path) -> None:
+    """Where reads are denied, the write is made, and nobody knows what it replaced."""
+    accounts = {"shelf": {"default": {"permissions": {"read": "deny", "write": "allow"}}}}
+    with Runtime(accounts, simulate=True, plugins=[_shelf()], store=Folder(str(tmp_path))) as runtime:
+        plan = runtime.undo(_recorded(runtime, PUT))
+    assert Shelf.made == ["put_book"]
+    assert plan.lost == ["call 1, shelf.put_book with default, cannot be undone: what it replaced was not recorded"]
