@@ -57,6 +57,7 @@ HOMES = {
     "markdown_it": ["serve.pages"],
     "itsdangerous": ["serve.pages"],
     "jwt": ["serve"],
+    "cryptography": ["recordings.sealing"],
     "typing_extensions": ["broker.options", "runtime", "runs", "schema.integration", "testing"],
     "opentelemetry": ["runs.spans", "runs.telemetry", "mcp.clients", "mcp_client.direct"],
     "pytest": ["testing"],

@@ -39,9 +39,9 @@ from kosmolua.schema.names import ROOT, parts_of, qualified
 from kosmolua.secret import Redactor, SecretText
 
 if TYPE_CHECKING:
-    from kosmolua.broker.changes import Changes
     from kosmolua.broker.host import Host
     from kosmolua.broker.options import RunContext
+    from kosmolua.broker.previews import Previews
     from kosmolua.broker.secrets import Handles
     from kosmolua.calls.contents import Contents
     from kosmolua.catalog.catalog import Target
@@ -419,7 +419,7 @@ class Broker:
         write, before = Write(""), ""
         if call.effect != "read":
             write = self._write() if self._write else Write(key_of(self.run, call.number))
-            before = self._changes.of(target, arguments).kept if self._write else ""
+            before = self._previews.of(target, arguments).kept if self._write else ""
         call.key, call.idempotency = write.key, target.function.idempotency
         if self._watch:
             effect = target.function.effect
@@ -468,15 +468,15 @@ class Broker:
         return self._contents or Contents()
 
     @lazy
-    def _changes(self) -> Changes:
-        from kosmolua.broker.changes import Changes
+    def _previews(self) -> Previews:
+        from kosmolua.broker.previews import Previews
 
-        return Changes(self._host, self._catalog, self._permissions, self._accounts, lambda: self._clock.ends)
+        return Previews(self._host, self._catalog, self._permissions, self._accounts, lambda: self._clock.ends)
 
     def _details(self, target: Target, arguments: Mapping[str, object], *, exists: bool = True) -> dict[str, Any]:
         """Return what a person needs to decide about a call, as fields of an approval and of a planned call."""
-        change, names = self._changes.of(target, arguments, exists=exists), self._names_behind(target, arguments)
-        return {"names": names, "before": change.before, "undoable": change.undoable, "lost": change.lost}
+        preview, names = self._previews.of(target, arguments, exists=exists), self._names_behind(target, arguments)
+        return {"names": names, "before": preview.before, "undoable": preview.undoable, "lost": preview.lost}
 
     @lazy
     def _names(self) -> ObjectNames:

@@ -24,7 +24,7 @@ TIMEOUT = 10.0
 """Seconds that the read before a write may take."""
 
 
-class Change(NamedTuple):
+class Preview(NamedTuple):
     """What a write is about to change.
 
     Args:
@@ -40,7 +40,7 @@ class Change(NamedTuple):
     kept: str = ""
 
 
-class Changes:
+class Previews:
     """Reads what writes are about to change. The reads do not count as calls of the script.
 
     Args:
@@ -60,7 +60,7 @@ class Changes:
         self._accounts = accounts
         self._until = until
 
-    def of(self, target: Target, arguments: Mapping[str, Any], *, exists: bool = True) -> Change:
+    def of(self, target: Target, arguments: Mapping[str, Any], *, exists: bool = True) -> Preview:
         """Return what a write is about to change.
 
         Args:
@@ -70,16 +70,16 @@ class Changes:
         """
         function = target.function
         if function.before is None and function.undo is None:
-            return Change()
+            return Preview()
         try:
             before = self._read(target, arguments) if exists else None
             kept = protocol.encode(self._host.redactor.value(self._host.sealer.seal(before, target.section)))
         except Exception as error:  # noqa: BLE001 - the code of an integration can raise anything
             why = str(error) if isinstance(error, KosmoError) else type(error).__name__
-            return Change(lost=self._host.redactor.text(f"what it replaces could not be read: {why}"))
+            return Preview(lost=self._host.redactor.text(f"what it replaces could not be read: {why}"))
         inverse = inverse_of(function, arguments, before, Later())
         replaced = replaced_by(function, arguments, before, inverse)
-        return Change(
+        return Preview(
             {name: self._host.redactor.value(value) for name, value in replaced.items()},
             not isinstance(inverse, str),
             inverse if isinstance(inverse, str) else "",
