@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.permissions import Ceiling, Permission, Rules
-from kosmolua.accounts.sections import Recordings, Sections
+from kosmolua.accounts.sections import Sections
 from kosmolua.accounts.sources import Sources
 from kosmolua.accounts.toml import stanza
 from kosmolua.errors import ConfigError, NotConfigured
@@ -55,6 +55,9 @@ class Accounts:
         warn: Gets sentences about readable files.
         ceiling: The ceiling; None without tenants. A tenant gets no accounts from environment variables such as
             ``RENDER_API_KEY``, which belong to the server.
+
+    ``recordings``, ``secret_names``, ``keeps_journal``, ``journal_required`` and ``hides_variables`` are what
+    ``[kosmolua]`` says of them.
     """
 
     def __init__(
@@ -71,6 +74,11 @@ class Accounts:
         self.path = path
         self._ceiling = ceiling
         self._sections = Sections(tables, path) if simulate else Sections(tables, path, warn)
+        self.recordings = self._sections.recordings
+        self.keeps_journal = self._sections.keeps_journal
+        self.journal_required = self._sections.journal_required
+        self.hides_variables = self._sections.hides_variables
+        self.secret_names: Collection[str] = self._sections.secrets.keys()
         self._environ: Mapping[str, str] = {} if ceiling else environ
         self._redactor = redactor
         self._simulate = simulate
@@ -249,31 +257,6 @@ class Accounts:
         """
         return self._sections.limits(base)
 
-    @property
-    def recordings(self) -> Recordings:
-        """The settings in ``[kosmolua.recordings]``."""
-        return self._sections.recordings
-
-    @property
-    def keeps_journal(self) -> bool:
-        """Whether calls go to the default journal, a file: the key ``journal`` of ``[kosmolua]``."""
-        return self._sections.keeps_journal
-
-    @property
-    def journal_required(self) -> bool:
-        """Whether writes that the journal cannot record are forbidden: the key ``journal_required``."""
-        return self._sections.journal_required
-
-    @property
-    def hides_variables(self) -> bool:
-        """Whether values of environment variables that look like credentials are secrets: the key ``env_vars``."""
-        return self._sections.hides_variables
-
-    @property
-    def secret_names(self) -> Collection[str]:
-        """The names of the secrets in ``[kosmolua.secrets]``."""
-        return self._sections.secrets.keys()
-
     def secret(self, name: str, until: float = inf) -> Secret:
         """Return a secret of ``[kosmolua.secrets]``.
 
@@ -393,24 +376,13 @@ def read(
     source: str | os.PathLike[str] | Mapping[str, Any] | None,
     *,
     usual: str | os.PathLike[str],
-    environ: Mapping[str, str],
-    redactor: Redactor,
-    simulate: bool = False,
-    warn: Callable[[str], None] = lambda sentence: None,
     servers: Mapping[str, Table] | None = None,
-    ceiling: Ceiling | None = None,
+    **given: Any,
 ) -> Accounts:
-    """Return the accounts that a file defines or, without a file, environment variables.
+    """Return the accounts that a file defines, by its path or its content, or, without a file, the environment.
 
-    Args:
-        source: The path of the file, or its content; None if there is no file.
-        usual: The path for messages, in whose folder relative paths of secret files start.
-        environ: The environment that secrets may come from.
-        redactor: Masks secrets.
-        simulate: Whether simulators answer all calls. Missing settings then get made-up values.
-        warn: Gets sentences about readable files.
-        servers: More MCP servers, the content of their sections by name. They replace those of the file.
-        ceiling: The ceiling; None without tenants.
+    ``usual`` is the path for messages, in whose folder relative paths of secret files start. ``servers`` are the
+    sections of more MCP servers, which replace those of the file. ``given`` are other arguments of :class:`Accounts`.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or has the wrong shape.
@@ -418,6 +390,4 @@ def read(
     tables = dict(source or {}) if source is None or isinstance(source, Mapping) else parse(source)
     if servers:
         tables[SERVERS] = {**tables.get(SERVERS, {}), **servers}
-    return Accounts(
-        tables, Path(usual), environ=environ, redactor=redactor, simulate=simulate, warn=warn, ceiling=ceiling
-    )
+    return Accounts(tables, Path(usual), **given)

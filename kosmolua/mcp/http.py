@@ -129,7 +129,7 @@ async def _serve(handlers: Handlers, listener: socket.socket, token: str | None,
         session_idle_timeout=SESSION_TIMEOUT,
         max_sessions=MAX_SESSIONS,
     )
-    clients = Clients(app, has_runs=handlers.has_runs, end_runs=handlers.end_runs)
+    clients = Clients(app, has_runs=handlers.executions.has_runs, end_runs=handlers.executions.end_runs)
     config = configured(Guard(clients, token, names))
     if hasattr(signal, "SIGHUP"):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, handlers.reopen_journal)

@@ -101,7 +101,7 @@ class Handlers:
         self._id_prefix = id_prefix
         self._reading = asyncio.Semaphore(MAX_READING)
         self._transcripts = Transcripts(id_prefix)
-        self._executions = Executions(runner or PlainRunner(runtime), self._transcripts, watch, check=check)
+        self.executions = Executions(runner or PlainRunner(runtime), self._transcripts, watch, check=check)
         self.adopt(runtime, read_only=read_only, simulated=simulated)
 
     def adopt(self, runtime: Runtime, *, read_only: bool, simulated: bool) -> None:
@@ -141,18 +141,11 @@ class Handlers:
         return next((each for each in ways if len(each) <= MAX_LISTED), ways[-1])
 
     def close(self) -> None:
-        self._executions.close()
+        self.executions.close()
 
     def reopen_journal(self) -> None:
         """Reopen the journal, for instance after its file was renamed."""
         self._runtime.reopen_journal()
-
-    def has_runs(self, client: str) -> bool:
-        return self._executions.has_runs(client)
-
-    def end_runs(self, client: str) -> None:
-        """End the scripts of a client that has disconnected."""
-        self._executions.end_runs(client)
 
     async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
         return ListToolsResult(tools=list(self._tools.values()))
@@ -227,8 +220,8 @@ class Handlers:
         self, script: ScriptRequest, params: CallToolRequestParams, client: Client
     ) -> CallToolResult | InputRequiredResult:
         if params.request_state is not None:
-            return await self._executions.resume(params.request_state, params.input_responses or {}, client)
-        return await self._executions.start(script, client)
+            return await self.executions.resume(params.request_state, params.input_responses or {}, client)
+        return await self.executions.start(script, client)
 
     def _read_docs(self, tool: str, arguments: Mapping[str, Any], client: str | None) -> str:
         docs = self._runtime.docs

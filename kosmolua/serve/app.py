@@ -18,10 +18,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
 from kosmolua.mcp.http import bearer
-from kosmolua.serve import api, pages
+from kosmolua.serve import api
 from kosmolua.serve.flow import STOPPING_MCP, Draining, Heartbeat, HostCheck, Newcomers, Refusals, Weighing
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
 from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
+from kosmolua.serve.pages.site import Website
 from kosmolua.serve.siblings import PASSED_ON, Siblings
 from kosmolua.serve.tenants import Tenants
 
@@ -144,7 +145,7 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
         Route(METRICS, metrics),
         Route(PATH, McpEndpoint(tenants, refusals, siblings, lambda: state.is_draining)),
         *api.routes(tenants, refusals),
-        *pages.routes(tenants),
+        *Website(tenants).routes(),
     ]
     app = Draining(Starlette(routes=routes, lifespan=running), lambda: state.is_draining, _OWN)
     return AccessLog(HostCheck(app, state.hosts), state.note_request)

@@ -22,6 +22,7 @@ from kosmolua.calls.records import CallRecord
 from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.folders import state_folder
 from kosmolua.runs import Outcome
+from kosmolua.schema.effects import EFFECTS, changes
 from kosmolua.secret import Redactor
 from kosmolua.serve.runs import Running
 
@@ -222,8 +223,7 @@ def _about(run: Running, outcome: Outcome) -> dict[str, object]:
         "detail": outcome.error.detail if isinstance(outcome.error, Unavailable) else None,
         "duration_ms": round(run.seconds * 1000, 2),
         "calls": len(outcome.calls),
-        "writes": effects["write"],
-        "destroys": effects["destroy"],
+        **{f"{each}s": effects[each] for each in EFFECTS if changes(each)},
     }
 
 

@@ -86,7 +86,6 @@ class TenantRuntime:
         self.stores = stores
         self.store = stores.of(settings.name)
         self._common = common
-        self.folder = tenant_folder(settings.name)
         self.tokens = self._read_tokens()
         base = server.path.parent if server.path else Path()
         self.signed = SignedTokens(settings.jwt, base, self._warn) if settings.jwt else None

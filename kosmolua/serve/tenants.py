@@ -102,10 +102,8 @@ class Tenant:
             max_sessions=max(1, MAX_SESSIONS // common.processes),
             max_request_body_size=opened.server.max_request,
         )
-        clients = Clients(
-            self._sessions.handle_request, has_runs=self._handlers.has_runs, end_runs=self._handlers.end_runs
-        )
-        self.mcp: ASGIApp = clients
+        runs = self._handlers.executions
+        self.mcp: ASGIApp = Clients(self._sessions.handle_request, has_runs=runs.has_runs, end_runs=runs.end_runs)
         """The ASGI application that answers MCP requests, once :meth:`start` has returned."""
         self._stopping = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
@@ -129,11 +127,6 @@ class Tenant:
     def limits(self) -> Limits:
         """The limits of each script of the tenant."""
         return self.runtime.limits
-
-    @property
-    def folder(self) -> str:
-        """The path of the folder for the tenant's files. The folder need not exist yet."""
-        return self._opened.folder
 
     @property
     def simulated(self) -> Runtime:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from starlette.responses import Response
 
 from kosmolua.schema.effects import is_final
-from kosmolua.serve.pages.page_request import PageRequest
+from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import render
 from kosmolua.serve.pages.workspace import Workspace, by_run
 from kosmolua.stores.store import Decision, WaitingCall
@@ -43,7 +43,7 @@ def shown(request: PageRequest) -> Response:
     """Return the page of one call that waits for a person, with the whole of its arguments."""
     call = next((each for each in request.own.waiting() if each.id == request.request.path_params["call"]), None)
     if call is None:
-        return request.error("Not found", "This call does not wait any more.", status=404)
+        raise NotFound("This call does not wait any more.", "/approvals")
     return request.page("approval.html", "approvals", call=call)
 
 

@@ -31,6 +31,10 @@ PART_HEADER = "x-part"
 """The header of a request for only one block of a page. The browser replaces this block in the page that it shows."""
 
 
+class NotFound(Exception):
+    """Raised by a view for what is not there: a sentence, and the path that the button "Back" leads to."""
+
+
 @dataclass(frozen=True)
 class PageRequest:
     """A person's request to the website, with everything that is needed to answer it.

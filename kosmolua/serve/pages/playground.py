@@ -10,7 +10,7 @@ from kosmolua import protocol
 from kosmolua.escaping import exposed
 from kosmolua.lua.check import Report
 from kosmolua.runs.job import chunk_of
-from kosmolua.serve.pages.page_request import PageRequest
+from kosmolua.serve.pages.page_request import NotFound, PageRequest
 
 START = """\
 -- Lua 5.4. app.integrations has what the pages under Docs describe.
@@ -25,7 +25,7 @@ def opened(request: PageRequest) -> Response:
     source = request.request.query_params.get("source", "") or START
     if name := request.asked("run"):
         if request.own.find(name) is None:
-            return request.error("Not found", "There is no such run.", status=404, back="/runs")
+            raise NotFound("There is no such run.", "/runs")
         recording = request.own.recording(name)
         source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace")
     return _page(request, exposed(source.replace("\r\n", "\n")))

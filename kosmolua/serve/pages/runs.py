@@ -12,7 +12,7 @@ from kosmolua.recordings.answers import Answers
 from kosmolua.recordings.timeline import bars_of
 from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, RunEntry, counts
 from kosmolua.serve.pages.markup import coloured_lines
-from kosmolua.serve.pages.page_request import PageRequest
+from kosmolua.serve.pages.page_request import NotFound, PageRequest
 
 PAGE = 50
 """The number of runs on one page of the list."""
@@ -50,8 +50,6 @@ def listed(request: PageRequest) -> Response:
 def shown(request: PageRequest) -> Response:
     """Return the page of one run, with its calls, its script, and the calls that wait for a person."""
     run = _run(request)
-    if run is None:
-        return _no_such_run(request)
     recording = None if run.status == DAMAGED else request.own.recording(run.id)
     bars = [bar for bar in bars_of(recording) if counts(vars(bar), run.error)][:MAX_BARS] if recording else []
     asking = request.own.asking(run.id)
@@ -75,9 +73,7 @@ def shown(request: PageRequest) -> Response:
 
 def output(request: PageRequest) -> Response:
     """Replay a run to get its output and result. Return them as HTML, which the page of the run loads."""
-    run = _run(request)
-    if run is None or run.status == DAMAGED:
-        return _no_such_run(request)
+    run = _run(request, is_whole=True)
     return request.page(
         "outcome.html", parts=("outcome",), run=run, outcome=request.own.replay(run.id), hides_error=True
     )
@@ -85,9 +81,7 @@ def output(request: PageRequest) -> Response:
 
 def replayed(request: PageRequest) -> Response:
     """Replay a run, and return a page with the output and the result of the replay."""
-    run = _run(request)
-    if run is None or run.status == DAMAGED:
-        return _no_such_run(request)
+    run = _run(request, is_whole=True)
     return request.page("replay.html", "runs", run=run, outcome=request.own.replay(run.id))
 
 
@@ -96,9 +90,7 @@ def resumed(request: PageRequest) -> Response:
 
     In the form, a person has decided about each write that may have been done: it counts as done, or is sent again.
     """
-    run = _run(request)
-    if run is None or run.status == DAMAGED:
-        return _no_such_run(request)
+    run = _run(request, is_whole=True)
     numbers = [int(number) for number in request.lists.get("number", ()) if number.isdecimal()]
     chosen = {number: request.form.get(f"choice-{number}") for number in numbers}
     request.own.resume(
@@ -109,9 +101,9 @@ def resumed(request: PageRequest) -> Response:
     return request.redirect(f"/runs/{run.id}")
 
 
-def _run(request: PageRequest) -> RunEntry | None:
-    return request.own.find(request.request.path_params["run"])
-
-
-def _no_such_run(request: PageRequest) -> Response:
-    return request.error("Not found", "There is no such run.", status=404, back="/runs")
+def _run(request: PageRequest, *, is_whole: bool = False) -> RunEntry:
+    """Return the run that the URL names, whose recording, if it has to be whole, is not damaged."""
+    run = request.own.find(request.request.path_params["run"])
+    if run is None or (is_whole and run.status == DAMAGED):
+        raise NotFound("There is no such run.", "/runs")
+    return run

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
 from kosmolua.serve.pages import accounts, approvals, docs, playground, runs, usage
-from kosmolua.serve.pages.page_request import PART_HEADER, PageRequest, View, form_of, is_own, telling
+from kosmolua.serve.pages.page_request import PART_HEADER, NotFound, PageRequest, View, form_of, is_own, telling
 from kosmolua.serve.pages.rendering import HEADERS, asset
 from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.signin import SignIn
@@ -95,12 +95,15 @@ class Website:
 def _answer(view: View, page_request: PageRequest) -> Response:
     try:
         return view(page_request)
+    except NotFound as error:
+        said, back = error.args
+        return page_request.error("Not found", said, status=404, back=back)
     except KosmoError as error:
         return page_request.failure(error)
 
 
 def _not_found(page_request: PageRequest) -> Response:
-    return page_request.error("Not found", "There is no such page.", status=404)
+    raise NotFound("There is no such page.", "/approvals")
 
 
 async def _static(request: Request) -> Response:
