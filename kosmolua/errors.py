@@ -23,6 +23,8 @@
     ├── Interrupted                 the script was interrupted, by Ctrl-C for example
     ├── Diverged                    a replayed or resumed script deviates from its recording
     ├── Paused                      the script stopped at calls that a person must approve (calls)
+    ├── PlanOpen                    planning ended at a loop that waits for what the plan cannot know (line)
+    ├── Stale                       the script of a plan would now write something else; nothing was sent (differences)
     ├── UnderWay                    nobody knows whether some recorded writes were done (calls)
     ├── WorkerLost                  the sandboxed process died
     ├── RateLimited                 a tenant's quota refused a script for now (retry_after)
@@ -494,6 +496,41 @@ class Paused(KosmoError):
 
     def fields(self) -> dict[str, object]:
         return super().fields() | {"calls": self.calls}
+
+
+class PlanOpen(KosmoError):
+    """Planning ended at a loop that waits for something that the plan cannot know.
+
+    Args:
+        message: What the script waits for.
+        line: The line of the script that waits; None if it is not known.
+    """
+
+    code = "open"
+
+    def __init__(self, message: str, line: int | None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class Stale(KosmoError):
+    """The script of a plan would now write something else than the plan lists. Nothing was sent.
+
+    Args:
+        message: What has changed, in short.
+        differences: A sentence for each difference.
+        hint: What to do about it.
+    """
+
+    code = "stale"
+    sent = NOTHING_SENT
+
+    def __init__(self, message: str, differences: Sequence[str], *, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.differences = list(differences)
+
+    def fields(self) -> dict[str, object]:
+        return super().fields() | {"differences": self.differences}
 
 
 class UnderWay(KosmoError):

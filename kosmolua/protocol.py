@@ -18,7 +18,7 @@ Child to host::
                                             asks for another script, which the child then runs
     content  {id, name}                     asks for bytes in base64, by the name of their handle
     doc      {id, verb, args | fault}       verb is list, search or read
-    sleep    {id, seconds}                  the reply comes when the time is over
+    sleep    {id, seconds, for}             the reply comes when the time is over; for: in wait_until
     time     {id, clock, own}               asks for the time of a clock, wall or cpu; own is what it shows in the child
     peek     {call, key, line}              the script reads a field of the placeholder of a planned call
     wait     {}                             the script waits for replies, in a recorded run
@@ -204,7 +204,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
 }
 _OPTIONAL = {
     "describe": ("branch",),
-    "sleep": ("branch",),
+    "sleep": ("branch", "for"),
     "time": ("branch",),
     "content": ("branch",),
     "call": ("args", "fault", "secrets", "contents", "branch", "through", "hidden"),

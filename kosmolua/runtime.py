@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from kosmolua.lua.check import Checker
     from kosmolua.mcp_client.servers import Servers
     from kosmolua.memory import Memory
-    from kosmolua.recordings.plans import Application, Plan
+    from kosmolua.recordings.planned import Application
+    from kosmolua.recordings.plans import Plan
     from kosmolua.recordings.recording import Recording
     from kosmolua.runs.recorded import RunRecording
     from kosmolua.runs.session import Session
@@ -298,7 +299,7 @@ class Runtime:
 
         As the result of a write the script gets a placeholder of the declared type. If the script passes a placeholder
         to a later call, the plan says that this call depends on the write. If the script reads a field of a
-        placeholder, the plan names the line in which it does so.
+        placeholder, the plan names the line in which it does so. ``sleep`` passes at once.
 
         Args:
             source: The text of the script.
@@ -312,22 +313,23 @@ class Runtime:
             TypeError: An option is unknown or has a value of the wrong type.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.recordings.plans import Planner
-        from kosmolua.runs.recorded import plan_of
+        from kosmolua.recordings.planned import Planner
+        from kosmolua.runs.planned import complete, new_plan
 
         planner = Planner()
         given: RunOptions = {**options, "planning": planner}
         run = self._prepare(source, given)
-        plan = plan_of(self._host, as_bytes(source), run.job)
-        plan.outcome = self._execute(run)
-        plan.fill(planner, self._host.redactor.value)
-        plan.sign(self._host.signer)
+        plan = new_plan(self._host, as_bytes(source), run.job, given)
+        plan.seed = planner.seed
+        complete(plan, self._execute(run), run.recording, planner, self._host)
         return plan
 
     def apply(
         self,
         plan: Plan,
         *,
+        without: Iterable[int] = (),
+        accept_changes: bool = False,
         again: bool | Sequence[int] = False,
         done: Mapping[int, Any] | None = None,
         accept_accounts: bool | Callable[[str], bool] = False,
@@ -335,32 +337,47 @@ class Runtime:
     ) -> Outcome:
         """Run the script of a plan, and allow exactly the planned writes, each of them once.
 
+        First the script runs without its writes, with the plan's readings of clocks and random numbers, and its reads
+        are made again. If it would write something else than the plan lists, the plan is stale, and nothing is sent.
+
         A write that is not in the plan is denied before it is sent. Calls that the permissions deny stay denied.
 
-        A plan that has a file is recorded, and marked in its file before the script begins. If its application ended
-        early, for instance since its process was killed, this method continues it like :meth:`resume`.
+        The run is recorded, by default in the store, and the plan is marked, also in its file, before the script
+        begins. If its application ended early, for instance since its process was killed, this method continues it like
+        :meth:`resume`.
 
         Args:
-            plan: The plan. It is marked as applied.
+            plan: The plan. It is marked as applied, unless it is stale.
+            without: The numbers of writes that are not made. Neither are those that take their results.
+            accept_changes: Whether to apply the plan although what the script reads has changed, as long as no write
+                would have other arguments than in the plan.
             again: True to apply the plan from the start even if it was applied before. Or the numbers of the writes
                 without an answer that are sent again, see :meth:`resume`.
             done: For each write without an answer that was done: its number, and the result that the script gets.
             accept_accounts: Continue although an account has changed, see :meth:`resume`.
-            options: The options of the run, as for :meth:`run`. A missing ``name``, ``args``, ``input`` or ``params``
-                is taken from the plan.
+            options: The options of the run, as for :meth:`run`. A missing ``name``, ``args``, ``input``, ``params`` or
+                ``account`` is taken from the plan.
 
         Returns:
-            The outcome of the script. Its warnings list the planned writes that the script did not make.
+            The outcome of the script. Its warnings list the planned writes that the script did not make. The error of
+            a stale plan is a :class:`kosmolua.errors.Stale`.
 
         Raises:
             ConfigError: The plan was applied before, is being applied now, or cannot be marked. Or only one of the two
-                uses simulators: the run that made the plan or this runtime.
+                uses simulators: the run that made the plan or this runtime. Or it has no such write.
+            Denied: The plan is refused: a run would refuse one of its calls.
             UnderWay: A write has no answer and may have been done, and neither ``done`` nor ``again`` names it.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.recordings.plans import Application
+        from kosmolua.recordings.planned import Application
+        from kosmolua.runs.planned import applied_before, check_applicable
 
-        application = Application(plan)
+        check_applicable(plan, self._host)
+        application = Application(plan, without)
+        if not applied_before(plan, self._host, anew=again is True):
+            refusal = self._rehearse(application, options, accept=accept_changes)
+            if refusal:
+                return refusal
         with plan.held():
             decided = {"done": done or {}, "again": again, "accept_accounts": accept_accounts}
             run = self._prepare_application(application, decided, options)
@@ -402,35 +419,54 @@ class Runtime:
         plan.sign(self._host.signer)
         return plan
 
+    def _rehearse(self, application: Application, options: RunOptions, *, accept: bool) -> Outcome | None:
+        """Run the script of a plan without its writes; return the outcome if the plan cannot be applied, else None."""
+        from kosmolua.recordings.planned import Planner
+        from kosmolua.runs.planned import objection, options_of
+        from kosmolua.runs.recorded import source_of
+
+        plan = application.plan
+        planner = Planner(plan)
+        silent = {"on_output": None, "watch": None, "record": None, "planning": planner}
+        given: Any = {**options_of(plan, options), **silent}
+        run = self._prepare(source_of(plan.script), given)
+        outcome = self._execute(run)
+        refusal = objection(plan, run.recording, outcome, planner, accept=accept)
+        application.rehearsed = planner.values
+        return refusal
+
     def _prepare_application(
         self,
         application: Application,
         decided: Mapping[str, Any],
-        options: Mapping[str, Any],
+        options: RunOptions,
     ) -> Run:
         """Prepare the run with which :meth:`apply` applies a plan. Mark the plan, or resume its earlier application."""
-        from kosmolua.runs.recorded import applied_before, source_of
+        from kosmolua.runs.planned import applied_before, options_of
+        from kosmolua.runs.recorded import source_of
 
         plan, again = application.plan, decided["again"]
         numbers = () if isinstance(again, bool) else again
         if earlier := applied_before(plan, self._host, anew=again is True):
-            given = {**options, "planning": application}
+            application.leave_out(plan.applied["without"] if plan.applied else ())
+            given: dict[str, Any] = {**options, "planning": application}
             run = self._prepare_resumed(earlier, None, {**decided, "again": numbers}, given)
             assert run.recording
+            run.recording.follow(plan.order)
             application.go_on(run.recording.answers.all)
             return run
         if decided["done"] or numbers:
             what = "The plan is applied from its start, so no write of it may have been done"
             raise ConfigError(what, hint="apply it without --done and without numbers after --again")
-        named = {name: plan.run[name] for name in ("args", "input", "params")}
-        given = {"name": plan.script["name"], **named, "record": plan.path is not None, **options}
-        run = self._prepare(source_of(plan.script), given | {"planning": application})  # type: ignore[arg-type]
+        given = {**options_of(plan, options), "record": options.get("record") or True, "planning": application}
+        run = self._prepare(source_of(plan.script), given)  # type: ignore[arg-type]
         try:
-            if given["record"]:
-                run.begin_recording()
-            in_store = isinstance(given["record"], bool)
-            path = run.recording.path if run.recording else None
-            plan.mark(path if in_store else path and os.path.abspath(path), self._host.signer)
+            run.begin_recording()
+            assert run.recording
+            run.recording.follow(plan.order)
+            path = run.recording.path
+            where = path if given["record"] is True else os.path.abspath(path)
+            plan.mark(where, application.without, self._host.signer)
         except BaseException:
             self._forget(run)
             raise

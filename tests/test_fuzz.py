@@ -210,7 +210,7 @@ class Careful:
         assert isinstance(given, list)
         raise CallError("doc_not_found", f"no {verb}")
 
-    def sleep(self, seconds: float) -> float:
+    def sleep(self, seconds: float, **_: object) -> float:
         """Let no time pass, and check that it is a time."""
         assert 0 <= seconds <= MAX_SLEEP
         return 0.0

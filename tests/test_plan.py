@@ -23,6 +23,7 @@ from support.shelf import Shelf as Shelves
 
 from kosmolua import ConfigError, Runtime
 from kosmolua.catalog.plugins import Plugins
+from kosmolua.errors import Stale
 from kosmolua.plugin import CallError, Integration, Send, matching
 from kosmolua.recordings.plans import Plan
 
@@ -255,25 +256,27 @@ def test_a_plan_is_applied_as_it_is(runtime: Runtime, store: Store, tmp_path: Pa
 
     with pytest.raises(ConfigError, match="was already applied"):
         runtime.apply(plan)
-    assert "the plan has no such call" in str(runtime.apply(plan, again=True).error)  # there is one shelf more now
+    again = runtime.apply(plan, again=True).error  # there is one shelf more now
+    assert isinstance(again, Stale)
+    assert again.differences[0].startswith("shop.put with default would be made too: ")
 
 
 def test_what_a_changed_service_would_change_is_refused(runtime: Runtime, store: Store) -> None:
-    """It is denied before it is sent, with what the plan has instead, and what was left is listed."""
+    """The plan is stale before the first write, with each difference, and is not used up."""
     plan = runtime.plan(SCRIPT)
     store.shelves[1] = "s-9"
-    outcome = runtime.apply(plan)
-    assert outcome.error
-    assert outcome.error.code == "denied"
-    assert str(outcome.error) == (
-        "shop.put writes with the account default, and the plan has no such call "
-        '(call 15 of the plan has the arguments {"shelf": "s-2", "what": "book 1"}). Nothing was sent.'
+    outcome = runtime.apply(plan, accept_changes=True)
+    assert isinstance(outcome.error, Stale)
+    said = f"The plan {plan.id} is stale: what its script reads has changed (make a new plan). Nothing was sent."
+    assert str(outcome.error) == said
+    assert len(outcome.error.differences) == 13 + 1
+    assert outcome.error.differences[0] == (
+        'call 15, shop.put with default, would have other arguments: shelf was "s-2" and is "s-9"'
     )
-    assert {shelf for shelf, _ in store.put} == {"s-1"}
-    assert len(outcome.warnings) == WRITES + 2 - 13
-    assert outcome.warnings[0] == (
-        'call 15 of the plan was not made: shop.put with default, {"shelf": "s-2", "what": "book 1"}'
-    )
+    assert outcome.error.differences[-1] == "call 1, shop.list_shelves(), has another answer"
+    assert store.put == []
+    store.shelves[1] = "s-2"
+    assert runtime.apply(plan).ok
 
 
 def test_a_file_that_is_no_plan_is_told(tmp_path: Path) -> None:
@@ -307,10 +310,17 @@ def test_a_plan_is_marked_before_its_first_write(runtime: Runtime, store: Store,
 def test_an_application_that_ended_early_goes_on(runtime: Runtime, store: Store, tmp_path: Path) -> None:
     """With the same call, no write is made twice, and what is left is known; then the plan is used up."""
     runtime.plan(PUTTING).save(tmp_path / "plan.json")
-    first = runtime.apply(Plan.load(tmp_path / "plan.json"), max_calls=2)
-    assert first.status == "limit"
-    assert len(first.warnings) == 2
-    second = runtime.apply(Plan.load(tmp_path / "plan.json"), max_calls=100)
+
+    def fail_once() -> None:
+        if len(store.put) == 2:
+            store.before = lambda: None
+            raise CallError("api_error", "not now", status=409)
+
+    store.before = fail_once
+    first = runtime.apply(Plan.load(tmp_path / "plan.json"))
+    assert first.status == "failed"
+    assert len(first.warnings) == 1
+    second = runtime.apply(Plan.load(tmp_path / "plan.json"))
     assert second.ok, second.error
     assert second.warnings == []
     assert store.put == [("s-1", f"book {n}") for n in range(1, 5)]

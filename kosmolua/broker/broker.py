@@ -281,12 +281,30 @@ class Broker:
             holder[key]["base64"] = self._host.redactor.text(str(content))
         return protocol.Truncated(value) if isinstance(answer, protocol.Answer) and answer.truncated else value
 
-    def sleep(self, seconds: float) -> float:
+    def sleep(self, seconds: float, *, in_branch: bool = False, line: int = 0, is_for: bool = False) -> float:
         """Let ``seconds`` pass for a script that sleeps.
 
-        Return how many seconds the script must really wait, which is 0 in simulated time.
+        Simulated seconds count against the limit of wall-clock time. Those of branches pass at the same time, so that
+        only one that is too long by itself ends the run.
+
+        Args:
+            seconds: How long the script sleeps.
+            in_branch: Whether other branches of ``parallel`` go on meanwhile.
+            line: The line of the script that sleeps; 0 if it is not known.
+            is_for: Whether the script sleeps until something has come about, in ``wait_until``.
+
+        Returns:
+            How many seconds the script must really wait, which is 0 in simulated time.
+
+        Raises:
+            LimitExceeded: So many simulated seconds are no longer left.
+            PlanOpen: The run makes a plan, in which nothing more can come about.
         """
         real = self._host.backend.sleep(seconds)
+        if seconds - real > self._clock.left:
+            raise self._limits.exceeded("wall")
+        if not in_branch:
+            self._clock.skip(seconds - real)
         if real and self._watch:
             self._watch(Waiting(real))
         return real

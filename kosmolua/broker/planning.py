@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from kosmolua import protocol
 from kosmolua.broker.broker import Broker, mask_in
 from kosmolua.broker.permissions import Permissions
-from kosmolua.errors import BadArguments, KosmoError
+from kosmolua.errors import BadArguments, CallError, KosmoError, PlanOpen
 from kosmolua.protocol import Json
-from kosmolua.recordings.plans import PLANNED, Application, PlannedCall, Planner, marks_in
+from kosmolua.recordings.placeholders import marks_in, placeholder
+from kosmolua.recordings.planned import Application, Planner, read_key
+from kosmolua.recordings.plans import PLANNED, PlannedCall
+from kosmolua.schema.effects import changes
 from kosmolua.secret import Redactor
 
 if TYPE_CHECKING:
@@ -48,15 +53,15 @@ class _UnsealingBroker(Broker):
         return super()._encode(call, target, self._unsealed.value(value) if self._unsealed.learned else value)
 
 
-class _PlanningBroker(_UnsealingBroker):
-    """Makes only the reads whose arguments contain nothing of a planned call's result."""
+class _OfPlan(_UnsealingBroker):
+    """What the brokers of plans have in common: the plan's clocks, and arguments that contain marks."""
 
-    def __init__(self, planner: Planner, host: Host, context: RunContext) -> None:
+    def __init__(self, plan: Planner | Application, host: Host, context: RunContext) -> None:
         super().__init__(host, context)
-        self._planner = planner
+        self._readings = plan.readings
 
-    def peek(self, number: int, key: str, line: int) -> None:
-        self._planner.peek(number, key, line)
+    def time(self, clock: str, own: float) -> float:
+        return self._readings.take(clock, super().time(clock, own))
 
     def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
         """Accept an argument that contains a mark, which stands for a part of a result, for any parameter."""
@@ -68,6 +73,31 @@ class _PlanningBroker(_UnsealingBroker):
                 raise
             return dict(named)
 
+
+class _PlanningBroker(_OfPlan):
+    """Makes only the reads whose arguments contain nothing of a planned call's result."""
+
+    def __init__(self, planner: Planner, host: Host, context: RunContext) -> None:
+        super().__init__(planner, host, context)
+        self._planner = planner
+
+    def peek(self, number: int, key: str, line: int) -> None:
+        self._planner.peek(number, key, line)
+
+    def sleep(self, seconds: float, *, in_branch: bool = False, line: int = 0, is_for: bool = False) -> float:
+        if is_for:
+            raise PlanOpen("The script waits for something that no call of the plan brings about", line)
+        self._readings.skip(seconds)
+        return 0.0
+
+    def _answer(self, call: Call, *rest: Any) -> str:
+        try:
+            return super()._answer(call, *rest)
+        except CallError as error:
+            if not call.has_begun and changes(call.effect):
+                self._planner.refuse(call, error)
+            raise
+
     def _carry_out(
         self,
         call: Call,
@@ -76,25 +106,18 @@ class _PlanningBroker(_UnsealingBroker):
         arguments: Mapping[str, object],
         redacted: Mapping[str, object],
     ) -> str:
-        depends_on = marks_in(redacted)
+        depends_on, function = marks_in(redacted), target.function
         if call.effect == "read" and not depends_on:
-            return super()._carry_out(call, target, given, arguments, redacted)
+            answer = super()._carry_out(call, target, given, arguments, redacted)
+            self._planner.repeat(target.path, target.account, redacted, answer, call.line)
+            return answer
         call.allowed_by, call.is_planned = PLANNED, True
-        function, details = target.function, self._details(target, arguments, exists=not depends_on)
+        details = self._details(target, arguments, exists=not depends_on)
         about = call.number, call.line, target.path, target.account, function.effect, dict(redacted), depends_on
-        return self._planner.note(PlannedCall(*about, **details), function.returns)
+        return self._planner.note(PlannedCall(*about, **details), function.returns, function.assume)
 
     def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
         return super()._names_behind(target, {name: each for name, each in arguments.items() if not marks_in(each)})
-
-
-class _ApplyingBroker(_UnsealingBroker):
-    """Makes each write of the plan once, and no other write."""
-
-    def __init__(self, application: Application, host: Host, context: RunContext) -> None:
-        super().__init__(host, context)
-        self._application = application
-        self._permissions = _PlannedPermissions(application, host, context)
 
     def _invoke(
         self,
@@ -104,6 +127,61 @@ class _ApplyingBroker(_UnsealingBroker):
         handler: Callable[..., object],
         arguments: Mapping[str, object],
     ) -> object:
+        value = super()._invoke(call, integration, account, handler, arguments)
+        self._planner.values[read_key(call.path, account, arguments)].append(deepcopy(value))
+        return value
+
+    def _encode(self, call: Call, target: Target, value: object) -> str:
+        given = call.arguments or {}
+        return super()._encode(
+            call, target, self._planner.as_assumed(target.path, target.account, given, value, call.line)
+        )
+
+
+class _ApplyingBroker(_OfPlan):
+    """Makes each write of the plan once, and no other write before the end of the plan."""
+
+    def __init__(self, application: Application, host: Host, context: RunContext) -> None:
+        super().__init__(application, host, context)
+        self._application = application
+        self._permissions = _PlannedPermissions(application, host, context)
+
+    def _carry_out(
+        self,
+        call: Call,
+        target: Target,
+        given: Sequence[Json],
+        arguments: Mapping[str, object],
+        redacted: Mapping[str, object],
+    ) -> str:
+        if call.effect == "read":
+            number = call.number if marks_in(redacted) else 0
+        else:
+            planned = self._application.take(call.number, target, redacted)
+            number = planned.number if planned and planned.number in self._application.without else 0
+        if not number:
+            return super()._carry_out(call, target, given, arguments, redacted)
+        call.allowed_by, call.is_planned = (
+            PLANNED,
+            True,
+        )  # a call that the plan is applied without, or one that needs it
+        value = placeholder(target.function.returns, target.path, number)
+        self._application.note(call.number, value)
+        return protocol.encode(value)
+
+    def _invoke(
+        self,
+        call: Call,
+        integration: Integration,
+        account: str,
+        handler: Callable[..., object],
+        arguments: Mapping[str, object],
+    ) -> object:
+        if call.effect == "read":
+            is_known, value = self._application.rehearsed_value(read_key(call.path, account, arguments))
+            call.has_begun = call.has_returned = is_known
+            return value if is_known else super()._invoke(call, integration, account, handler, arguments)
+        self._application.begin_writing()
         value = super()._invoke(call, integration, account, handler, arguments)
         self._application.note(call.number, value)
         return value
@@ -122,7 +200,7 @@ class _PlannedPermissions(Permissions):
         number: int = 0,
         details: Callable[[], Mapping[str, Any]] = dict,
     ) -> str:
-        if target.function.effect == "read":  # the plan says nothing about reads
-            return super().allow(target, arguments, number=number, details=details)
-        self._application.take(number, target, arguments)
-        return PLANNED
+        """Allow the writes of the plan; it says nothing about reads, and about what follows an open plan."""
+        if self._application.is_planned(number):
+            return PLANNED
+        return super().allow(target, arguments, number=number, details=details)

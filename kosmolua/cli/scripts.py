@@ -12,7 +12,7 @@ from kosmolua.cli import console
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options, ScriptArgument
 from kosmolua.cli.streams import names_standard_input, standard
-from kosmolua.errors import ConfigError, KosmoError, Paused, UnderWay, UsageError
+from kosmolua.errors import ConfigError, KosmoError, Paused, Stale, UnderWay, UsageError
 from kosmolua.folders import recordings_folder, scripts_folder
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import WorkerProcess
@@ -252,7 +252,9 @@ def perform(
 
 
 def _list_calls(error: KosmoError, *, in_full: bool) -> None:
-    """Write the calls that an error names, if a person must decide about these calls before the run can go on."""
+    """Write what an error names: calls about which a person must decide, or what has changed since a plan was made."""
+    if isinstance(error, Stale):
+        console.complain("\n".join(error.differences))
     if isinstance(error, (Paused, UnderWay)):
         from kosmolua.cli.approval import described
 
@@ -315,7 +317,8 @@ def _planned(plan: Plan, options: Options) -> Outcome:
     plan.save(file)
     if not options.json:
         plans.show(plan)
-        console.complain(f"nothing was sent; kosmolua apply {options.plan_file or plan.id} makes these writes")
+        if not plan.refused:
+            console.complain(f"nothing was sent; kosmolua apply {options.plan_file or plan.id} makes these writes")
     outcome: Outcome = plan.outcome
     outcome.plan = plan.to_json()
     return outcome

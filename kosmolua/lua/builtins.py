@@ -289,6 +289,19 @@ def _sleeps(check: Evaluator, call: CallSite) -> None:
         check.findings.warn(call.given[0], "sleep takes seconds, not milliseconds", f"sleep({seconds / 1000:g})")
 
 
+def _waits(check: Evaluator, call: CallSite) -> None:
+    function, options = call.values[0], call.given[1] if len(call.given) > 1 else None
+    if isinstance(function, Closure):
+        check.enter(function, [])
+    elif call.given[0].kind == "function_call" and isinstance(function, (Result, Literal)):
+        hint = f"wait_until(function() return {call.given[0].text[:60]} end)"
+        check.findings.fail(call.given[0], "wait_until takes a function, but this calls the function first", hint)
+    for field in options.children if options and options.kind == "table_constructor" else ():
+        if key_of(field) not in (None, "every", "timeout"):
+            hint = '{ every = 10, timeout = "30m" }'
+            check.findings.warn(field, f"wait_until has no option '{key_of(field)}'", hint)
+
+
 def _reads_page(check: Evaluator, call: CallSite) -> None:
     if len(call.given) > 1 and call.given[1].kind == "string":
         hint = '{ detail = "signatures" }'
@@ -347,6 +360,7 @@ CALLS: Mapping[str, Sequence[Callable[[Evaluator, CallSite], None]]] = {
     **dict.fromkeys(("string.gsub", "text:gsub"), (_matches, _gives_two)),
     "tostring": (_shows,),
     "sleep": (_sleeps,),
+    "wait_until": (_waits,),
     "lua_read_doc": (_reads_page,),
 }
 """The rules for each built-in function, and for methods of texts, such as ``text:find``."""

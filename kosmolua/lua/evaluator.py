@@ -486,6 +486,8 @@ class Evaluator:
             if not isinstance(item, Result):
                 return UNKNOWN
             return Result(List(item.type), "the result of parallel.map", is_vague=item.is_vague)
+        if call.name == "wait_until" and call.values:
+            return self.returned(call.values[0])
         if call.name == "assert" and call.values and isinstance(call.values[0], Result):
             return call.values[0]
         if call.name in NOTHING:

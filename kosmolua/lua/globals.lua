@@ -51,6 +51,18 @@ function write(...) end
 ---@param seconds number
 function sleep(seconds) end
 
+---@class wait_until.options
+---@field every? number|string The seconds between two calls, or a text such as `30s` (default: 10).
+---@field timeout? number|string How long to wait in all, in seconds or as in `30m` (default: 1800).
+
+---Calls a function until it returns something other than nil and false, and returns that. Between two calls it waits, as
+---`sleep` does. Raises an error with the code `timeout` once the waiting has taken too long.
+---@generic T
+---@param f fun(): T?
+---@param options? wait_until.options
+---@return T
+function wait_until(f, options) end
+
 ---Ends the script with an exit status. `pcall` does not catch this, and printed output is kept.
 ---@param status? integer 0 to 63 (default: 0, which is success).
 function exit(status) end

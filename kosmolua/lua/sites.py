@@ -16,7 +16,7 @@ Key = tuple["str | int", ...]
 """The place of a value inside a table, such as ``("env_vars", 1, "value")``."""
 
 _PATHS = frozenset({"dot_index_expression", "bracket_index_expression"})
-_FOLLOWED = {"pcall": 0, "xpcall": 0, "parallel.map": 1, "type": 0, "tostring": 0}
+_FOLLOWED = {"pcall": 0, "xpcall": 0, "parallel.map": 1, "wait_until": 0, "type": 0, "tostring": 0}
 """The functions that do nothing with another function but to call it, each with the place of that argument."""
 _CURSORS = frozenset({"cursor", "page", "page_token", "next_token", "offset", "after", "marker", "start", "skip"})
 """The usual names of parameters that say where a page begins. They are nil for the first page."""

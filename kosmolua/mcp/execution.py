@@ -12,7 +12,7 @@ from kosmolua.errors import KosmoError
 from kosmolua.mcp.questions import Question
 from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import ScriptRequest
-from kosmolua.recordings.plans import Planner
+from kosmolua.recordings.planned import Planner
 from kosmolua.runs import Outcome, RunOptions
 
 

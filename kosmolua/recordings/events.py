@@ -315,6 +315,10 @@ _PLAN = _object(
                 "args": _TEXTS,
                 "input": _anything,
                 "params": _is("an object", dict),
+                "account": _TEXT_OR_NULL,
+                "read_only": _FLAG,
+                "deny": _TEXTS,
+                "check": _FLAG,
             }
         ),
         "calls": _list(
@@ -337,7 +341,24 @@ _PLAN = _object(
         "decisions": _list(_object({"line": _WHOLE, "number": _WHOLE, "path": _TEXT, "key": _TEXT})),
         "time": _MOMENT,
         "lost": _TEXTS,
-        "applied": _either(_object({"time": _MOMENT, "recording": _TEXT_OR_NULL}), _NULL),
+        "seed": _SEED,
+        "clocks": _map(_list(_NUMBER)),
+        "reads": _list(
+            _object(
+                {
+                    "number": _WHOLE,
+                    "path": _TEXT,
+                    "account": _TEXT,
+                    "given": _is("a list", list),
+                    "digest": _TEXT,
+                }
+            )
+        ),
+        "order": _TEXTS,
+        "assumptions": _list(_object({"line": _WHOLE, "number": _WHOLE, "path": _TEXT, "key": _TEXT})),
+        "refused": _list(_object({"number": _WHOLE, "line": _WHOLE, "path": _TEXT, "message": _TEXT})),
+        "open_at": _either(_WHOLE, _NULL),
+        "applied": _either(_object({"time": _MOMENT, "recording": _TEXT_OR_NULL, "without": _list(_WHOLE)}), _NULL),
         "signature": _TEXT_OR_NULL,
     }
 )

@@ -1,48 +1,29 @@
-"""Plans: the writes that a script would make. They are noted instead of sent.
-
-To apply a plan means to run the script again, with these writes allowed and no others.
-
-As the result of a planned write, the script gets a placeholder of the type that the function declares. The strings in
-the placeholder are marks: ``<render2.create_service#2.id>`` stands for the ``id`` in the result of call 2. If a mark is
-passed to a later call, that call depends on call 2.
-"""
+"""Plans: the writes that a script would make, noted instead of sent, and all that it learned until then."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from kosmolua import __version__, protocol
-from kosmolua.errors import ConfigError, Denied
-from kosmolua.recordings.events import is_same, plan_fault
+from kosmolua import __version__
+from kosmolua.errors import ConfigError
+from kosmolua.recordings.events import plan_fault
 from kosmolua.recordings.sheets import held_file, replace_file
 from kosmolua.recordings.signing import SIGNATURE
-from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 
 if TYPE_CHECKING:
-    from kosmolua.catalog.catalog import Target
-    from kosmolua.recordings.answers import RecordedAnswer
     from kosmolua.recordings.signing import Signer
 
 FORMAT = 3
 PLAN = "plan"
 """What the signature of a plan is bound to, so that it is not that of a line of a recording."""
-MAX_DECISIONS = 1000
-MAX_KEY = 100
-"""How many characters a plan keeps of the name of a field that the script reads in a planned call's result."""
-MAX_NESTING = 5
-"""How many levels of nesting a placeholder has at most. A type that contains itself has no innermost level."""
 PLANNED = "the plan"
 """The journal's words for what allowed a call that is in a plan."""
-_MARK = re.compile(r"<[\w.]+#(\d+)((?:\.[^.<>\[\]]+|\[\d+\])*)>")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
 @dataclass
@@ -88,17 +69,28 @@ class Plan:
 
     Args:
         script: The script: ``name``, ``sha256`` and ``source``.
-        run: How the script was run: ``mode``, ``host``, ``args``, ``input`` and ``params``, see
-            :mod:`kosmolua.recordings.recording`.
+        run: How the script was run: ``mode``, ``host``, ``args``, ``input``, ``params`` and ``account``, see
+            :mod:`kosmolua.recordings.recording`, and its options ``read_only``, ``deny`` and ``check``.
         calls: The writes that the script would make, and the reads that depend on them.
         decisions: The places where the script reads a field of a planned call's result. Each has the ``line`` of the
             script, the ``number`` and ``path`` of the call, and the field's name as ``key``. What the script does after
             such a place can depend on the real result, and so differ from the plan.
         time: The time when the plan was made.
+        seed: The seed of the script's random numbers.
+        clocks: The readings of each clock that the script asked for, in order.
+        reads: The reads that were made, each with ``number``, ``path``, ``account``, the arguments as ``given``, and
+            the ``digest`` of its answer.
+        order: The order in which the branches of ``parallel`` got their answers, as digests of the requests.
+        assumptions: What the script found as if a planned call had been done: ``line``, the ``number`` and ``path`` of
+            the call, the field as ``key``, and its ``value``.
+        refused: The calls that a run would refuse, each with ``number``, ``line``, ``path`` and ``message``; also the
+            error that ended the script, as number 0. Such a plan cannot be applied.
+        open_at: The line at which planning ended, since the script waits there for what a plan cannot know; 0 if the
+            line is not known, None if the script came to its end.
         id: ``p-`` and eight hexadecimal digits.
         lost: For the plan of an undo, a sentence for each write of the run that cannot be undone.
-        applied: The ``time`` when the plan was applied, and the ``recording`` of the run that applied it: its file, or
-            the run's id in the store, or None; None if the plan has not been applied.
+        applied: The ``time`` when the plan was applied, ``without`` which of its calls, and the ``recording`` of the
+            run that applied it: its file, or the run's id in the store, or None; None if it has not been applied.
         signature: Shows that the plan was written with the key of a store, see :mod:`kosmolua.recordings.signing`.
         kosmolua: The version that made the plan.
         path: The file that the plan was saved to or loaded from, or None.
@@ -109,6 +101,13 @@ class Plan:
     calls: list[PlannedCall]
     decisions: list[dict[str, Any]]
     time: str
+    seed: str = field(default_factory=lambda: os.urandom(16).hex())
+    clocks: dict[str, list[float]] = field(default_factory=dict)
+    reads: list[dict[str, Any]] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+    assumptions: list[dict[str, Any]] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    open_at: int | None = None
     id: str = field(default_factory=new_id)
     lost: list[str] = field(default_factory=list)
     applied: dict[str, Any] | None = None
@@ -118,6 +117,11 @@ class Plan:
 
     outcome: Any = field(default=None, repr=False, compare=False)
     """The outcome of the script when the plan was made; None for a plan that was loaded from a file."""
+
+    @property
+    def is_open(self) -> bool:
+        """True if the script goes on after the end of the plan, where each write is asked about."""
+        return self.open_at is not None
 
     @property
     def writes(self) -> list[PlannedCall]:
@@ -159,18 +163,20 @@ class Plan:
         """The plan without its mark, as JSON."""
         return json.dumps({**self.to_json(), "applied": None, "signature": None}, sort_keys=True)
 
-    def mark(self, recording: str | None, signer: Signer) -> None:
+    def mark(self, recording: str | None, without: Iterable[int], signer: Signer) -> None:
         """Note that the plan is being applied, also in its file, where the mark survives a power cut.
 
         Args:
             recording: The recording of the run that applies it: its file, or the run's id in the store, or None.
+            without: The numbers of the calls that are not made.
             signer: Signs the plan with its mark.
 
         Raises:
             ConfigError: The file cannot be written.
         """
         before = self.applied, self.signature
-        self.applied = {"time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"), "recording": recording}
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        self.applied = {"time": now, "recording": recording, "without": sorted(without)}
         self.sign(signer)
         try:
             if self.path is not None:
@@ -178,17 +184,6 @@ class Plan:
         except ConfigError:
             self.applied, self.signature = before
             raise
-
-    def fill(self, planner: Planner, redact: Callable[[Any], Any]) -> None:
-        """Copy into this plan what a planner has noted, and mask secrets.
-
-        Args:
-            planner: The planner of the script's run.
-            redact: A function that returns a copy of a value with secrets masked.
-        """
-        self.calls = sorted(planner.calls, key=lambda call: call.number)
-        decisions = sorted(planner.decisions, key=lambda seen: (seen["line"], seen["number"], seen["key"]))
-        self.script, self.run, self.decisions = redact(self.script), redact(self.run), redact(decisions)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan to a file as indented JSON, readable by its owner only.
@@ -233,162 +228,3 @@ class Plan:
 _OF_OBJECT = ("outcome", "path")
 """The attributes of a plan that its file does not have."""
 _CALL_FIELDS = tuple(PlannedCall.__dataclass_fields__)
-
-
-class Planner:
-    """Notes the writes of a script for a plan instead of sending them. Any thread may use it."""
-
-    replaces_writes = True
-
-    def __init__(self) -> None:
-        self.calls: list[PlannedCall] = []
-        self.decisions: list[dict[str, Any]] = []
-        self._lock = Lock()
-
-    def note(self, call: PlannedCall, returns: Type | None) -> str:
-        """Note a call, and return the placeholder for its result, which is of the type ``returns``, as JSON."""
-        with self._lock:
-            self.calls.append(call)
-        value = _placeholder(returns, f"{call.path}#{call.number}", "", 0)
-        return protocol.encode({"$planned": call.number, "value": value})
-
-    def peek(self, number: int, key: str, line: int) -> None:
-        """Note that the script reads a field of a planned call's result.
-
-        Args:
-            number: The number of the planned call.
-            key: The name of the field.
-            line: The line of the script that reads the field.
-        """
-        with self._lock:
-            made = next((call for call in self.calls if call.number == number), None)
-            seen = {"line": line, "number": number, "path": made.path if made else "", "key": key[:MAX_KEY]}
-            if made and seen not in self.decisions and len(self.decisions) < MAX_DECISIONS:
-                self.decisions.append(seen)
-
-
-class Application:
-    """Applies a plan to a run: allows each write of the plan once, and denies all other writes.
-
-    Any thread may use this object.
-
-    Args:
-        plan: The plan.
-    """
-
-    replaces_writes = False
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.left = list(plan.writes)
-        self._numbers: dict[int, int] = {}
-        self._results: dict[int, object] = {}
-        self._lock = Lock()
-
-    def take(self, number: int, target: Target, arguments: Mapping[str, object]) -> None:
-        """Count a write of the plan as made.
-
-        Args:
-            number: The number of the call.
-            target: The function that is called, with its account.
-            arguments: The arguments by name, with secrets redacted.
-
-        Raises:
-            Denied: The plan has no such write, or the script has made it already.
-        """
-        with self._lock:
-            if planned := self._take(target.path, target.account, arguments):
-                self._numbers[number] = planned.number
-                return
-            close = [each for each in self.left if (each.path, each.account) == (target.path, target.account)]
-        said = json.dumps(self._filled(close[0].arguments), ensure_ascii=False) if close else ""
-        raise Denied(
-            f"{target.path} {target.function.effect}s with the account {target.account}, and the plan has no such call",
-            hint=f"call {close[0].number} of the plan has the arguments {said}" if close else "make a new plan",
-        )
-
-    def note(self, number: int, value: object) -> None:
-        """Keep the result of the call with this number, if it is planned: it replaces the marks that stand for it."""
-        with self._lock:
-            if planned := self._numbers.get(number):
-                self._results[planned] = value
-
-    def go_on(self, answers: Sequence[RecordedAnswer]) -> None:
-        """Count the writes that were made when the plan was applied before as made.
-
-        Args:
-            answers: The recorded answers of that run.
-        """
-        with self._lock:
-            for answer in sorted(answers, key=lambda each: each.order):
-                call = answer.call or {}
-                if not answer.is_write:
-                    continue
-                made = self._take(str(call["path"]), call["account"], call.get("arguments"))
-                if made and answer.value is not None:
-                    self._results[made.number] = json.loads(answer.value)
-
-    def _take(self, path: str, account: str | None, arguments: object) -> PlannedCall | None:
-        """Return the planned write with these arguments, which is no longer left; None if there is none."""
-        for planned in self.left:
-            is_of = (planned.path, planned.account) == (path, account)
-            if is_of and is_same(self._filled(planned.arguments), arguments):
-                self.left.remove(planned)
-                return planned
-        return None
-
-    def warnings(self) -> list[str]:
-        """Return a sentence for each planned call that the script did not make."""
-        return [
-            f"call {call.number} of the plan was not made: {call.path} with {call.account}, "
-            f"{json.dumps(self._filled(call.arguments), ensure_ascii=False)}"
-            for call in self.left
-        ]
-
-    def _filled(self, value: Any) -> Any:
-        """Return planned arguments with marks such as ``<render2.create_service#2.id>`` replaced if call 2 was made."""
-        if isinstance(value, Mapping):
-            return {key: self._filled(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._filled(item) for item in value]
-        if not isinstance(value, str):
-            return value
-        if whole := _MARK.fullmatch(value):
-            return self._result(whole)
-        return _MARK.sub(lambda mark: str(self._result(mark)), value)
-
-    def _result(self, mark: re.Match[str]) -> object:
-        """Return the value for which a mark stands, the ``id`` in the result of call 2, or the mark if unknown."""
-        value = self._results.get(int(mark[1]), mark[0])
-        for key, index in _STEP.findall(mark[2]):
-            if key and isinstance(value, Mapping) and key in value:
-                value = value[key]
-            elif index and isinstance(value, list) and int(index) <= len(value):
-                value = value[int(index) - 1]
-            else:
-                return mark[0]
-        return value
-
-
-def marks_in(value: object) -> list[int]:
-    """Return the numbers of the calls whose marks are in a value."""
-    return sorted({int(number) for number, _ in _MARK.findall(json.dumps(value, ensure_ascii=False, default=str))})
-
-
-def _placeholder(kind: Type | None, call: str, where: str, depth: int) -> Any:
-    """Return a placeholder for a result, or for a part of it."""
-    if isinstance(kind, Scalar):
-        plain: dict[str, Any] = {"integer": 0, "number": 0.0, "boolean": False, "any": None}
-        return plain.get(kind.kind, f"<{call}{where}>")
-    if isinstance(kind, Choice):
-        return kind.values[0] if kind.values else None
-    if isinstance(kind, Union):
-        return _placeholder(kind.members[0], call, where, depth)
-    if kind is None or depth == MAX_NESTING:
-        return None
-    if isinstance(kind, List):
-        return [_placeholder(kind.item, call, f"{where}[1]", depth + 1)]
-    if isinstance(kind, Record):
-        return {key: _placeholder(each, call, f"{where}.{key}", depth + 1) for key, each in kind.fields.items()}
-    assert isinstance(kind, Map)
-    return {}

@@ -14,8 +14,8 @@ waiting for the reply and reads it.
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from hashlib import sha256
 from heapq import heappop, heappush
@@ -28,9 +28,12 @@ from kosmolua.calls.records import Event as CallEvent
 from kosmolua.errors import CallError, Diverged, KosmoError, Paused, WorkerLost
 from kosmolua.limits import MIB
 from kosmolua.recordings.answers import Answers, RecordedAnswer, number_of
+from kosmolua.recordings.notes import Notes, key_in_order
 from kosmolua.recordings.recording import Event, Writer, error_fields, question, revived
 
 RECORDED, NEW = 0, 1
+LATE = 10**9
+"""What is added to the order of replies that come as they are ready."""
 MAX_HELD = 64 * MIB
 """Bytes of replies that can be kept until the script waits. With more, call threads block until some were sent."""
 MAX_REPLIES = 200_000
@@ -59,6 +62,8 @@ class _Request(NamedTuple):
     """True if a call thread answers the request."""
     place: int
     """How often this branch had made the same request before."""
+    turn: int | None
+    """Which reply this request got in the order that the tape keeps; None if it is not in this order."""
 
 
 class _Reply(NamedTuple):
@@ -86,7 +91,8 @@ class Tape:
     Args:
         run: The id of the run. All executions in one recording have the same id.
         answers: The answers in the recording so far.
-        writer: Records the new answers of the broker; None in a replay, in which the broker answers no requests.
+        writer: Records the new answers of the broker, or notes them for a plan; None in a replay, in which the broker
+            answers no requests.
         is_chunk: Whether the recording stays open at the end, for the next chunk of a session.
         cut: In a replay, the error that stopped the recorded script from outside, such as a limit. None if the script
             ended by itself.
@@ -99,7 +105,7 @@ class Tape:
         self,
         run: str,
         answers: Answers,
-        writer: Writer | None,
+        writer: Writer | Notes | None,
         *,
         is_chunk: bool = False,
         cut: KosmoError | None = None,
@@ -121,6 +127,7 @@ class Tape:
         self._held = 0
         self._open: dict[int, _Request] = {}
         self._asked: Counter[tuple[str, str]] = Counter()
+        self._turns: dict[str, deque[int]] = defaultdict(deque)
         self._replies: list[_Reply] = []
         self._stuck: dict[int, KosmoError | None] = {}
         self._calls: dict[int, Event] = {}
@@ -151,6 +158,16 @@ class Tape:
         """
         self._send, self._fail, self._stop, self._recall = send, fail, stop, recall
 
+    def follow(self, order: Sequence[str]) -> None:
+        """Keep an order of replies, before the run begins.
+
+        Args:
+            order: The order in which the script gets the replies of the broker, as digests of the requests that
+                :func:`key_in_order` returns. Others come last, as they are ready.
+        """
+        for turn, key in enumerate(order):
+            self._turns[key].append(turn)
+
     # Called by the supervisor
 
     def ask(self, frame: Mapping[str, Any]) -> bool:
@@ -164,7 +181,8 @@ class Tape:
         is_in_call_thread = frame["kind"] == "call" and frame.get("branch") is True
         with self._lock:
             place = self._count(of, ask) if frame["kind"] == "call" else 0
-            request = _Request(of, ask, line if isinstance(line, int) else 0, is_in_call_thread, place)
+            turn = self._turn_of(of, ask) if self._turns else None
+            request = _Request(of, ask, line if isinstance(line, int) else 0, is_in_call_thread, place, turn)
             number = frame["id"]
             self._open[number] = request
             answer = self.answers.take(request.branch, self._redact(request.ask)) if self.answers.all else None
@@ -216,6 +234,8 @@ class Tape:
         with self._lock:
             request = self._open.get(number)
             while request and request.is_in_call_thread and self._held > MAX_HELD and self._writer:
+                if request.turn is not None and request.turn < self._replies[0].order:
+                    break  # the other replies wait for this one
                 self._has_room.wait(POLL_INTERVAL)
             if request is None or self._writer is None:
                 return
@@ -231,7 +251,8 @@ class Tape:
                 if not self._write(event, None if error else value):
                     return
                 event = {"event": "given", "id": number}
-            self._queue(_Reply(NEW, self._next(), number, value, error, event, is_written=is_write))
+            turn = self._next() if request.turn is None else request.turn
+            self._queue(_Reply(NEW, turn, number, value, error, event, is_written=is_write))
             self._advance()
 
     def pause(self, number: int, error: Paused) -> None:
@@ -352,14 +373,26 @@ class Tape:
 
     def _next(self) -> int:
         self._latest += 1
-        return self._latest
+        return LATE + self._latest
+
+    def _turn_of(self, branch: str, ask: list[Any]) -> int | None:
+        turns = self._turns.get(key_in_order(branch, self._redact(ask)))
+        return turns.popleft() if turns else None
+
+    def _comes_early(self, reply: _Reply) -> bool:
+        """Return True if a request whose reply comes before this one has none yet."""
+        if not self._turns or reply.rank == RECORDED:
+            return False
+        left = self._open.keys() - {each.number for each in self._replies} - self._stuck.keys()
+        return any(turn < reply.order for number in left if (turn := self._open[number].turn) is not None)
 
     def _advance(self) -> None:
         """If the script waits, send the next reply, or end the run if no reply can come anymore."""
         if not self._waits:
             return
         if self._replies:
-            self._hand_out(heappop(self._replies))
+            if not self._comes_early(self._replies[0]):
+                self._hand_out(heappop(self._replies))
         elif self._open and self._open.keys() <= self._stuck.keys():
             self._stop(self._reason())
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kosmolua.calls.records import Watch
     from kosmolua.concurrency import Passage
     from kosmolua.processes.child import Child
-    from kosmolua.recordings.plans import Application, Planner
+    from kosmolua.recordings.planned import Application, Planner
     from kosmolua.runs.recorded import RunRecording
 
 

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from kosmolua import __version__, protocol
 from kosmolua.broker.used_accounts import used_account
 from kosmolua.calls.contents import Contents
-from kosmolua.errors import ConfigError, Diverged, Interrupted, KosmoError, Paused, WorkerLost
+from kosmolua.errors import Diverged, Interrupted, KosmoError, Paused, WorkerLost
 from kosmolua.limits import NAMES, Limits
 from kosmolua.recordings.answers import Answers, RecordedAnswer, calls_of, number_of, summaries
 from kosmolua.recordings.events import is_same
-from kosmolua.recordings.plans import Plan
-from kosmolua.recordings.recording import FORMAT, Event, Recording, Writer, error_fields, read, revived
+from kosmolua.recordings.recording import FORMAT, Event, Recording, Writer, error_fields, revived
 from kosmolua.recordings.sheets import File
 from kosmolua.recordings.signing import identity
 from kosmolua.recordings.tape import Tape
@@ -26,6 +25,7 @@ from kosmolua.recordings.tape import Tape
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.calls.approvals import Approval
+    from kosmolua.recordings.notes import Notes
     from kosmolua.recordings.signing import Signer
     from kosmolua.runs.job import Job, Outcome
 
@@ -56,7 +56,7 @@ class RunRecording(Tape):
         header: Event,
         path: str,
         answers: Answers,
-        writer: Writer | None = None,
+        writer: Writer | Notes | None = None,
         *,
         host: Host | None = None,
         recording: Recording | None = None,
@@ -225,53 +225,6 @@ def limits_of(recording: Recording, host: Host) -> Limits:
     """
     recorded = Limits(**{name: value for name, value in recording.header["limits"].items() if name in NAMES})
     return recorded if was_made_here(recording, host.signer) else recorded.stricter(host.limits)
-
-
-def plan_of(host: Host, source: bytes, job: Job) -> Plan:
-    """Return a plan for a script, which lists no calls yet.
-
-    Args:
-        host: Makes the calls of the run.
-        source: The text of the script, unchanged.
-        job: What the script's process has to run.
-    """
-    run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
-    run |= {"input": job.input, "params": dict(job.params)}
-    return Plan(script_fields(job.name, source), run, [], [], moment())
-
-
-def applied_before(plan: Plan, host: Host, *, anew: bool) -> Recording | None:
-    """Return the recording with which a plan was applied before and has to go on; None to apply it from the start.
-
-    A plan is applied from the start if nothing was written when it was applied before.
-
-    Args:
-        plan: The plan.
-        host: Makes the calls of the run.
-        anew: True to apply the plan from the start even if it was applied before.
-
-    Raises:
-        ConfigError: The plan was applied to its end, is being applied now, or the recording cannot be read. Or only one
-            of the two runs is simulated: the one that made the plan or this one.
-    """
-    if plan.run["mode"] != host.mode:
-        hint = "pass --simulate" if plan.run["mode"] == "simulated" else "apply it without --simulate"
-        what = f"The plan was made by a {plan.run['mode']} run"
-        raise ConfigError(f"{what}, so the plan cannot be applied in a {host.mode} run", hint=hint)
-    if plan.applied is None or anew:
-        return None
-    time, name = plan.applied["time"], plan.applied["recording"]
-    what, hint = f"The plan was already applied at {time}", "pass --again to apply it once more"
-    try:
-        recording = name and (read(name) if os.path.dirname(name) else host.store.read(name))
-    except ConfigError as error:
-        raise ConfigError(f"{what}, and its recording does not say what was done: {error.what}", hint=hint) from None
-    if recording is None or (recording.status == "done" and not recording.place.is_in_use()):
-        raise ConfigError(what, hint=hint)
-    if recording.place.is_in_use():
-        raise ConfigError(f"The plan is being applied now, since {time}", hint="wait until that run ends")
-    has_written = any(event["event"] == "intent" for event in recording.events)
-    return recording if has_written else None
 
 
 def _what_cut(recording: Recording) -> KosmoError | None:

@@ -210,7 +210,12 @@ class Run:
         self._dropped, self._sites = report.dropped, report.sites
 
     def _supervise(self, child: Child) -> Outcome:
-        if recorder := self._options["recorder"]:
+        plan = self._options["planning"]
+        if plan and plan.replaces_writes:
+            from kosmolua.runs.planned import PlanningTape
+
+            self.recording = PlanningTape(plan, self._host)
+        elif recorder := self._options["recorder"]:
             self.recording = recorder.take(self._given, self._name, self._options["args"][0])
         elif self._options["record"] and not self.recording:
             self.begin_recording()
@@ -311,6 +316,8 @@ class Run:
         path, names = self._options["record"], ("run", "read_only", "deny", "check", "account", "client")
         kept = {name: self._options[name] for name in names}  # type: ignore[literal-required]
         path = None if isinstance(path, bool) else path
+        if plan := self._options["planning"]:
+            kept["seed"] = plan.seed
         writer = begin(self._host, path, self._given, self.job, self._limits, **kept)
         self.recording = RunRecording(writer.header, writer.path, Answers(), writer, host=self._host)
 

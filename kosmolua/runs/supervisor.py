@@ -284,23 +284,13 @@ class Supervisor:
                 taken = Ending
         self._mail.put(partial(self._end, taken))
 
-    def _sleep(self, number: int, seconds: float, size: int, *, in_branch: bool) -> None:
-        """Begin a sleep of the script: record when it ends, which is when its request has to be answered.
-
-        Simulated seconds count against the limit of wall-clock time. Those of branches pass at the same time, so that
-        only one that is too long by itself ends the run.
-        """
-        seconds = min(max(seconds, 0.0), MAX_SLEEP)
+    def _sleep(self, number: int, seconds: float, size: int, **more: Any) -> None:
+        """Begin a sleep of the script: record when it ends, which is when its request has to be answered."""
         try:
-            real = self._broker().sleep(seconds)
+            real = self._broker().sleep(min(max(seconds, 0.0), MAX_SLEEP), **more)
         except KosmoError as error:
             self._stop(error)
             return
-        if seconds - real > self._clock.left:
-            self._stop(self._limits.exceeded("wall"))
-            return
-        if not in_branch:
-            self._clock.skip(seconds - real)
         heappush(self._sleepers, (monotonic() + real, number, size))
 
     def _wake(self) -> None:
@@ -527,8 +517,10 @@ class Supervisor:
                 return
             self._pending_bytes += size
             self._asleep_bytes += size
-        in_branch = frame.get("branch") is True
-        self._mail.put(partial(self._sleep, frame["id"], frame["seconds"], size, in_branch=in_branch))
+        line = frame.get("line")
+        more: dict[str, Any] = {"line": line if isinstance(line, int) else 0}
+        more |= {"in_branch": frame.get("branch") is True, "is_for": frame.get("for") is True}
+        self._mail.put(partial(self._sleep, frame["id"], frame["seconds"], size, **more))
 
     def _answer_in_call_thread(self, frame: dict[str, Any], size: int) -> None:
         """Pass a request to a call thread, which answers it. It is a call in ``parallel``, or a sleep that is over."""

@@ -65,6 +65,7 @@ class Function:
         before: Returns the read that shows what a write with these arguments is about to change.
         undo: Returns the calls that take a write back, or a sentence that says what is lost; or this sentence itself.
             None if nothing is known.
+        assume: What a plan assumes of the outcome of a write, by field, such as ``deploy.status``.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Function:
     was_done: Callable[..., Any] | None = None
     before: Before | None = None
     undo: Undo | str | None = None
+    assume: Mapping[str, Json] | None = None
 
     @property
     def summary(self) -> str:

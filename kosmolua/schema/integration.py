@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypedDict, TypeVar, 
 from kosmolua.errors import PluginError
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
+from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.effects import Effect
@@ -98,12 +99,16 @@ class Declared(TypedDict, total=False):
     ``undo`` is a function of the arguments, of the answer to ``before``, and of the result. The answer is None if there
     was nothing yet (status 404) or nothing to read. It returns the calls that take the write back, in order, as a list
     of names and arguments; or a sentence that says what is lost. If it is always lost, ``undo`` is that sentence.
+
+    ``assume`` says what a plan assumes of the outcome, so that a script that waits for it goes on: the fields of later
+    reads that take the result of the write, or share an argument with it, as in ``{"deploy.status": "live"}``.
     """
 
     idempotency: str | None
     was_done: Callable[..., Any] | None
     before: Before | None
     undo: Undo | str | None
+    assume: Mapping[str, Json] | None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ Services that KosmoLua calls:
     loopback: a web server in front of any ``send``
     rawserver: a server on a raw socket, which can do all that a web server must not
     shelf: a service that counts what it was asked to write
+    yard: an integration whose service logs its writes, and whose answers a test can change
     oauth_server, oidc_server: strict providers of OAuth 2 and of OpenID Connect
     servers: sections and runtimes with MCP servers
     mcp_tools, raw_mcp_server: MCP servers made with the SDK, and without it

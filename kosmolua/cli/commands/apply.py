@@ -47,6 +47,12 @@ def _with_whole(words: Sequence[str]) -> Iterator[str]:
 @click.option(
     "--done", multiple=True, type=Done(), help="Count a write without an answer as done, with JSON as its result."
 )
+@click.option("--without", multiple=True, type=Numbers(), help="Leave these writes out, and those that need them.")
+@click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Apply the plan although what its script reads has changed, as long as no write has other arguments.",
+)
 @click.option("--accept-plan", is_flag=True, help="Apply a plan that was made elsewhere, or was changed.")
 @accounts_option
 @applying_options
@@ -55,15 +61,19 @@ def command(
     again: tuple[Any, ...],
     again_whole: bool,
     done: tuple[dict[int, Any], ...],
+    without: tuple[Any, ...],
+    accept_changes: bool,
     accept_accounts: bool,
     accept_plan: bool,
     options: Options,
 ) -> int:
     """Run the script of a plan. Exactly the planned writes are allowed, each once.
 
-    PLAN is a plan that kosmolua run --plan wrote: a file, or its name in your state folder. A write that is not in the
-    plan is denied before it is sent. Planned writes that the script did not make are listed. The accounts, plugins,
-    scripts and simulators are those with which the plan was made, unless options name others.
+    PLAN is a plan that kosmolua run --plan wrote: a file, or the id of a plan in your state folder. First its reads are
+    made again: if the script would now write something else, the plan is stale, nothing is sent, and each difference is
+    listed. A write that is not in the plan is denied before it is sent. Planned writes that the script did not make are
+    listed. The accounts, plugins, scripts and simulators are those with which the plan was made, unless options name
+    others.
 
     The plan is marked before its first write, and a plan is applied only once. If the run ends early, the same command
     continues it and repeats no write; a write without an answer needs --done or --again with the number of its call.
@@ -84,7 +94,9 @@ def command(
             given["record"] = record
         with open_runtime(options) as runtime:
             decided: dict[str, Any] = {"again": again_whole or numbers_in(again), "done": values_in(done)}
-            decided["accept_accounts"] = accepted(accept_accounts)
+            decided |= {"accept_accounts": accepted(accept_accounts), "accept_changes": accept_changes}
+            left_out = numbers_in(without)
+            decided["without"] = [call.number for call in loaded.writes] if left_out is True else left_out
             return runtime.apply(loaded, **decided, **given)
 
     def where(outcome: Outcome) -> str | None:

@@ -5,10 +5,10 @@ local host = ...
 local bridge, is_taken = host.bridge, host.is_taken
 local memory, requests, traceback = host.memory, host.requests, host.traceback
 local host_tables = host.registry.host_tables
-local error, ipairs, load, next, rawget, rawset, select, setmetatable, tostring, type =
-  error, ipairs, load, next, rawget, rawset, select, setmetatable, tostring, type
+local error, ipairs, load, next, rawget, rawset, select, setmetatable, tonumber, tostring, type =
+  error, ipairs, load, next, rawget, rawset, select, setmetatable, tonumber, tostring, type
 local collectgarbage, huge, integer_or_float, tointeger = collectgarbage, math.huge, math.type, math.tointeger
-local find, format, gsub = string.find, string.format, string.gsub
+local find, format, gsub, match = string.find, string.format, string.gsub, string.match
 local concat, pack = table.concat, table.pack
 local close, create, resume = memory.close, coroutine.create, memory.resume
 local getinfo, metatable_of, lua_traceback = debug.getinfo, debug.getmetatable, debug.traceback
@@ -248,6 +248,52 @@ function env.sleep(seconds)
     bad_argument(1, "sleep", "seconds from 0 expected, got " .. tostring(seconds))
   end
   requests.ask("sleep", format(',"seconds":%.17g', seconds))
+end
+
+local UNITS = { [""] = 1, s = 1, m = 60, h = 3600, d = 86400 }
+local WAIT, NO_OPTIONS = { every = 10, timeout = 1800 }, {}
+
+---Returns an option of `wait_until` in seconds, or nil if it is no duration.
+local function seconds_in(options, name)
+  local value, unit = options[name], ""
+  if value == nil then
+    return WAIT[name]
+  elseif type(value) == "string" then
+    value, unit = match(value, "^(%d+%.?%d*)([smhd]?)$")
+    value = tonumber(value)
+  end
+  return type(value) == "number" and value >= 0 and value < huge and value * UNITS[unit] or nil
+end
+
+---Calls a function until it returns something other than nil and false, and returns that. Between two calls it waits, as
+---`sleep` does. Raises an error with the code `timeout` once the waiting has taken too long.
+---@generic T
+---@param f fun(): T?
+---@param options? wait_until.options
+---@return T
+function env.wait_until(f, options)
+  need("function", 1, "wait_until", f)
+  if options ~= nil then
+    need("table", 2, "wait_until", options)
+  end
+  options = options or NO_OPTIONS
+  local every, timeout = seconds_in(options, "every"), seconds_in(options, "timeout")
+  if not every or not timeout then
+    local name = every and "timeout" or "every"
+    bad_argument(2, "wait_until", name .. ': seconds or a text such as "30s" or "5m" expected')
+  end
+  local fields, waited = format(',"seconds":%.17g,"for":true', every), 0
+  while true do
+    local value = f()
+    if value then
+      return value
+    elseif waited + every > timeout then
+      local message = format("wait_until: nothing came about within %g seconds", timeout)
+      error(host.errors.mint({ code = "timeout", message = message }), 2)
+    end
+    requests.ask("sleep", fields)
+    waited = waited + every
+  end
 end
 
 ---Ends the script with an exit status. `pcall` does not catch this, and printed output is kept.

@@ -62,9 +62,9 @@ function meta.__pairs(self)
   return next, copy, nil
 end
 
----Returns an error value for an error that came from the host.
+---Returns an error value for an error that came from the host, or for one of the sandbox itself.
 ---@param fields table the fields of the error, such as `message`
----@param call integer the number of the request that failed
+---@param call? integer the number of the request that failed
 local function mint(fields, call)
   local proxy = setmetatable({}, meta)
   contents[proxy] = fields
@@ -77,9 +77,11 @@ local function call_of(value)
   return calls[value]
 end
 
----Returns the code and the message of an error if the script raised a table that has both, else nil.
+---Returns the code and the message of an error that the sandbox or the script raised, if it has both, else nil.
 local function own(value)
-  if type(value) ~= "table" or contents[value] then
+  if calls[value] == nil and contents[value] then
+    return contents[value].code, contents[value].message
+  elseif type(value) ~= "table" or contents[value] then
     return
   end
   local code, message = rawget(value, "code"), rawget(value, "message")

@@ -1,0 +1,219 @@
+"""Rules of plans: what is refused, what is assumed, where planning ends, and what an application leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.loopback import Loopback
+from support.yard import Yard, yard
+
+from kosmolua import ConfigError, Runtime
+from kosmolua.catalog.plugins import Plugins
+from kosmolua.errors import Denied, Paused, Stale
+from kosmolua.recordings.plans import Plan
+
+HEAD = "local yard = app.integrations.yard\n"
+POLLING = """
+yard.set_item({ id = "i-3", note = "mend" })
+repeat
+  sleep(60)
+  local found = yard.get_item({ id = "i-3" }).item
+until found.state == "ready"
+yard.set_item({ id = "i-3", note = "up" })
+"""
+ADDING = """
+local first, second = yard.add_item({ name = "first" }).item, yard.add_item({ name = "second" }).item
+yard.set_item({ id = first.id, note = yard.get_item({ id = first.id }).item.name })
+yard.set_item({ id = second.id, note = "kept" })
+"""
+
+
+@pytest.fixture
+def service() -> Yard:
+    """The service."""
+    return Yard()
+
+
+@pytest.fixture
+def runtime(service: Yard) -> Iterator[Runtime]:
+    """A runtime with the service's integration only, which has nobody to ask."""
+    with Loopback(service) as server:
+        plugins = Plugins([yard()], places=(), entry_points=dict)
+        with Runtime({"yard": {"default": {"url": server.url}}}, plugins=plugins, environ={}) as runtime:
+            yield runtime
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [
+        ('yard.set_item({ id = "i-1" })', {}, "needs note, a string"),
+        ('pcall(yard.set_item, { id = "i-1" })', {}, "needs note, a string"),
+        ('yard.delete_item({ id = "i-1" })', {"deny": ["yard.delete_item"]}, "denied by --deny"),
+        ('yard.delete_item({ id = "i-1" })', {"read_only": True}, "read-only"),
+        ('yard.set_item({ id = "i-1", note = "n", size = arg[1] })', {"check": True}, "size is nil"),
+        ('yard.remove_item({ id = "i-1" })', {"check": True}, "has no 'remove_item'"),
+        ('yard.set_item({ id = "i-1", note = "n" }) error("no")', {}, "no"),
+    ],
+)
+def test_a_plan_of_what_a_run_would_refuse_is_refused(
+    runtime: Runtime, service: Yard, source: str, options: dict[str, object], said: str
+) -> None:
+    """It says which call, fails, and cannot be applied."""
+    plan = runtime.plan(HEAD + source, **options)  # type: ignore[arg-type]
+    assert said in plan.refused[0]["message"]
+    assert not plan.outcome.ok
+    with pytest.raises(Denied, match=f"The plan {plan.id} is refused: .* Nothing was sent"):
+        runtime.apply(plan)
+    assert service.log == []
+
+
+def test_a_plan_goes_on_as_if_what_a_write_brings_about_had_come(runtime: Runtime) -> None:
+    """Where its function says so; the plan names what was assumed, and `sleep` passes at once."""
+    source = HEAD + 'yard.start_item({ id = "i-3" })' + POLLING
+    plan = runtime.plan(source)
+    assert [call.path for call in plan.writes] == ["yard.start_item", "yard.set_item", "yard.set_item"]
+    assert plan.assumptions == [
+        {"line": 6, "number": 1, "path": "yard.start_item", "key": "item.state", "value": "ready"}
+    ]
+    assert plan.outcome.usage["wall_ms"] < 10_000
+
+
+def test_time_passes_in_a_plan_while_it_sleeps(runtime: Runtime) -> None:
+    """So a loop until a deadline ends."""
+    plan = runtime.plan("local t = time.now() repeat sleep(50) until time.now() > t + 1000 return time.now() - t")
+    assert plan.outcome.ok
+    assert 1000 < plan.outcome.result[0] < 1100
+
+
+def test_planning_ends_where_a_script_waits_for_what_a_plan_cannot_know(runtime: Runtime, service: Yard) -> None:
+    """After five equal answers; applied, each later write is asked about, and pauses where nobody can be."""
+    plan = runtime.plan(HEAD + POLLING.replace("60", "0.01"))
+    assert plan.open_at == 6
+    assert plan.outcome.ok
+    assert len(plan.writes) == 1
+    assert len(plan.reads) == 4
+    service.items["i-3"]["state"] = "starting"
+    outcome = runtime.apply(plan)
+    assert isinstance(outcome.error, Paused)
+    assert [call["arguments"]["note"] for call in outcome.error.calls] == ["up"]
+    assert [sent["note"] for _, _, sent in service.log] == ["mend"]
+
+
+def test_wait_until_looks_once_in_a_plan(runtime: Runtime) -> None:
+    """And planning ends there, unless what it asks for is so."""
+    source = HEAD + 'wait_until(function()\n  return yard.get_item({ id = "i-3" }).item.state == "ready"\nend)'
+    plan = runtime.plan(source)
+    assert plan.open_at == 2
+    assert len(plan.reads) == 1
+
+
+def test_what_follows_an_open_plan_can_be_allowed(runtime: Runtime, service: Yard) -> None:
+    """As if there were no plan."""
+    plan = runtime.plan(HEAD + POLLING.replace("60", "0"))
+    service.items["i-3"]["state"] = "starting"
+    assert runtime.apply(plan, allow=["yard.set_item"]).ok
+    assert [sent["note"] for _, _, sent in service.log] == ["mend", "up"]
+
+
+def test_a_plan_is_applied_without_some_of_its_calls(runtime: Runtime, service: Yard) -> None:
+    """Nor are those made that take their results."""
+    plan = runtime.plan(HEAD + ADDING)
+    first = next(call for call in plan.writes if call.arguments["name"] == "first")
+    outcome = runtime.apply(plan, without=[first.number])
+    assert outcome.ok
+    assert outcome.warnings == []
+    assert [sent.get("name") or sent["note"] for _, _, sent in service.log] == ["second", "kept"]
+    with pytest.raises(ConfigError, match="Call 99 is not a write of the plan"):
+        runtime.apply(runtime.plan(HEAD + ADDING), without=[99])
+
+
+def test_changes_that_change_no_argument_can_be_accepted(runtime: Runtime, service: Yard) -> None:
+    """The writes that would not be made any more are listed."""
+    source = """
+    for _, each in ipairs(yard.list_items().items) do
+      if each.state == "ready" then yard.set_item({ id = each.id, note = "x" }) end
+    end"""
+    plan = runtime.plan(HEAD + source)
+    service.items["i-2"]["state"] = "broken"
+    stale = runtime.apply(plan).error
+    assert isinstance(stale, Stale)
+    assert stale.hint == "make a new plan, or pass --accept-changes"
+    assert stale.differences == [
+        'call 3, yard.set_item with default, would not be made: {"id": "i-2", "note": "x"}',
+        "call 1, yard.list_items(), has another answer",
+    ]
+    outcome = runtime.apply(plan, accept_changes=True)
+    assert outcome.ok
+    assert [id for _, id, _ in service.log] == ["i-1", "i-4"]
+    assert len(outcome.warnings) == 1
+
+
+def test_an_application_that_goes_on_keeps_clock_and_random_numbers(
+    runtime: Runtime, service: Yard, tmp_path: Path
+) -> None:
+    """Those that were given before, and those that follow."""
+    source = """
+    for n = 1, 4 do
+      yard.set_item({ id = "i-" .. n, note = math.random(1000000) .. " " .. time.now() })
+    end"""
+    runtime.plan(HEAD + source).save(tmp_path / "p.json")
+    plan = Plan.load(tmp_path / "p.json")
+    third = service.items.pop("i-3")
+    assert not runtime.apply(plan).ok
+    assert len(service.log) == 3
+    service.items["i-3"] = third
+    assert runtime.apply(Plan.load(tmp_path / "p.json")).ok
+    assert [service.items[f"i-{n}"]["note"] for n in range(1, 5)] == [call.arguments["note"] for call in plan.writes]
+    assert len(service.log) == 5
+
+
+def test_wait_until_returns_what_came(runtime: Runtime) -> None:
+    """Also in branches; it raises `timeout` when it took too long."""
+    source = """
+    local looks = 0
+    local function look() looks = looks + 1 return looks > 3 and looks end
+    local found = parallel.all({ function() return wait_until(look, { every = 0.01 }) end })
+    local ok, err = pcall(wait_until, function() end, { every = 0.01, timeout = "0.02s" })
+    return found[1], ok, err.code
+    """
+    assert runtime.run(source).result == [4, False, "timeout"]
+    outcome = runtime.run("wait_until(function() end, { every = 0.01, timeout = 0 })")
+    assert outcome.error
+    assert outcome.error.code == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("wait_until(1)", "function expected, got number"),
+        ("wait_until(print, 1)", "table expected, got number"),
+        ('wait_until(print, { every = "soon" })', "every: seconds or a text such as"),
+        ("wait_until(print, { timeout = -1 })", "timeout: seconds or a text such as"),
+    ],
+)
+def test_wait_until_refuses_what_it_cannot_use(runtime: Runtime, source: str, said: str) -> None:
+    """With the place in the script."""
+    error = runtime.run(source).error
+    assert error
+    assert said in error.message
+    assert error.line == 1
+
+
+def test_the_check_knows_wait_until(runtime: Runtime) -> None:
+    """Its function is called, its result is that of the function, and its options have names."""
+    check = runtime.checker().check
+    found = [
+        [each.message for each in check((HEAD + source).encode()).findings]
+        for source in (
+            'wait_until(yard.get_item({ id = "i-1" }))',
+            'wait_until(function() return yard.get_item({ id = "i-1" }).itm end)',
+            "wait_until(function() return true end, { evry = 1 })",
+            'return wait_until(function() return yard.get_item({ id = "i-1" }).item end).name',
+        )
+    ]
+    assert "takes a function, but this calls the function first" in found[0][0]
+    assert "has no field 'itm'" in found[1][0]
+    assert "wait_until has no option 'evry'" in found[2][0]
+    assert found[3] == []
