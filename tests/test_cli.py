@@ -120,6 +120,15 @@ def test_a_script_without_end(kosmolua: Program, write: Write) -> None:
     assert (done.returncode, done.stdout) == (124, "2\n")
 
 
+def test_a_line_of_the_repl_is_guarded(kosmolua: Program) -> None:
+    """A key that is nil stops a write there as in a script."""
+    lines = (
+        "local id = 'srv-cabc12345678'\napp.integrations.render2.update_service({ service_id = id, name = input })\n"
+    )
+    done = kosmolua("repl", "--simulate", "--yes", input=lines)
+    assert "name is nil, and the call would be made without it" in done.stderr
+
+
 @pytest.mark.slow
 def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write: Write) -> None:
     """A byte order mark does not count."""

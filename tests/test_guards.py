@@ -12,7 +12,9 @@ import pytest
 from kosmolua import Outcome, Runtime
 from kosmolua.calls.facts import Fact
 from kosmolua.catalog.plugins import Plugins
+from kosmolua.lua.values import UNKNOWN
 from kosmolua.plugin import Integration, Send
+from kosmolua.runs.session import Session
 
 R = "local r = app.integrations.render2\n"
 
@@ -97,6 +99,26 @@ def test_a_nil_key_of_a_write(runtime: Runtime, source: str, key: str) -> None:
     assert f"{key} is nil" in refused(outcome)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        "local function plan_of(name) if name == 'x' then return 'pro' end end",
+        "local function plan_of(name) return input end",
+    ],
+)
+def test_a_function_that_may_find_nothing(runtime: Runtime, function: str) -> None:
+    """Only ``return nil`` says that nil is meant."""
+    source = f"{R}{function}\n{UPDATE}name = 'y', plan = plan_of('y') }})"
+    assert "plan is nil" in refused(runtime.run(source, check=True))
+
+
+def test_a_parameter_that_is_not_optional(runtime: Runtime) -> None:
+    """A call that leaves it out is held to it."""
+    head = "---@param plan string\nlocal function edit(name, plan)\n"
+    source = f"{R}{head}{UPDATE}name = name, plan = plan }})\nend edit('x')"
+    assert "plan is nil" in refused(runtime.run(source, check=True))
+
+
 def test_keys_inside_lists_and_tables(runtime: Runtime) -> None:
     """Only values that can be nil are held, at any depth."""
     source = "r.create_service({ type = 'web_service', env_vars = { { key = 'A', value = arg[1] }, { key = input } } })"
@@ -123,6 +145,12 @@ def test_keys_inside_lists_and_tables(runtime: Runtime) -> None:
         + UPDATE
         + "name = o.name, plan = o.plan }) end",
         "local plan if arg[1] then plan = 'pro' end " + UPDATE + "name = 'x', plan = plan })",
+        "local function plan_of(name)\nif name == 'x' then return 'pro' end\nreturn nil\nend\n"
+        + UPDATE
+        + "name = 'y', plan = plan_of('y') })",
+        "---@param name string\n---@param plan? string\nlocal function edit(name, plan)\n"
+        + UPDATE
+        + "name = name, plan = plan })\nend edit('x')",
         "local plan = nil if arg[1] then plan = 'pro' end " + UPDATE + "name = 'x', plan = plan })",
         "parallel.map({ { 'x' }, { 'y', 'pro' } }, function(row)\n" + UPDATE + "name = row[1], plan = row[2] }) end)",
     ],
@@ -169,6 +197,10 @@ ALL_CRON = "r.list_services({ type = 'cron_job' })"
         f"local page = {ALL_CRON}\nlocal function stop(s)\n r.suspend_service({{ service_id = s.id }})\n end\n"
         "for _, s in ipairs(page.services) do stop(s) end",
         f"for _, s in ipairs({ALL_CRON}.services) do if s.name == '' then goto continue end {RENAME} ::continue:: end",
+        f"local found = {{ services = {ALL_CRON}.services }}\nfor _, s in ipairs(found.services) do {RENAME} end",
+        f"local found = {{ count = 0 }}\nfound.services = {ALL_CRON}.services\n"
+        f"for _, s in ipairs(found.services) do {RENAME} end",
+        f"for _, s in next, {ALL_CRON}.services do {RENAME} end",
         f"local page = {ALL_CRON}\nfor _, s in ipairs(page.services) do\n"
         "local ok, problem = pcall(r.suspend_service, { service_id = s.id }) if not ok then error(problem) end end",
     ],
@@ -218,6 +250,21 @@ def test_a_plain_list_is_whole() -> None:
         outcome = opened.run(lend_all, check=True)
     assert outcome.ok, outcome.error
     assert [str(fact) for fact in outcome.facts] == ["line 1: books.list_books: 2 items"]
+
+
+def test_a_chunk_of_a_session_is_guarded(runtime: Runtime) -> None:
+    """Unless it calls a function of an earlier chunk, whose lines are those of that chunk."""
+    with Session(runtime.run) as session:
+        assert session.evaluate("local r = app.integrations.render2").outcome.ok
+        assert "name is nil" in refused(session.value(f"{UPDATE}name = input }})", check=True).outcome)
+        there = dict.fromkeys(session.names().types, UNKNOWN)
+        sites = runtime.checker().check(f"{UPDATE}name = input }})", there).sites
+        assert "name is nil" in refused(session.evaluate(f"{UPDATE}name = input }})", sites=sites).outcome)
+        assert session.evaluate(f"\nlocal function edit(name) {UPDATE}name = 'x', plan = name }}) end").outcome.ok
+        assert session.value("edit()", check=True).outcome.ok
+        loop = f"do {R}for _, s in ipairs({ALL_CRON}.services) do {RENAME} end end"
+        outcome = session.value(loop, check=True).outcome
+        assert "20 items" in refused(outcome)
 
 
 def test_guards_are_not_set_without_a_check(runtime: Runtime) -> None:

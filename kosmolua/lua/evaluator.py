@@ -192,11 +192,17 @@ class Evaluator:
         return leads_to_known_functions(self.scopes, self.known)
 
     def sites(self) -> list[Site]:
-        """Return the places where the script calls functions of integrations; none for a chunk of a session.
+        """Return the places where the script calls functions of integrations.
 
-        Functions of earlier chunks have the lines of their own chunks.
+        There are none for a chunk of a session that may call functions of earlier chunks, which have lines of those.
         """
-        return [] if self.is_chunk_of_session else sites_of(self.scopes, self.known, self.dependence)
+        if self.is_chunk_of_session and any(map(self._is_call_of_unknown, self.scopes.nodes)):
+            return []
+        return sites_of(self.scopes, self.known, self.dependence)
+
+    def _is_call_of_unknown(self, node: Node) -> bool:
+        name = node.get("name") if node.kind == "function_call" else None
+        return name is not None and name.kind == "identifier" and self.known(name) in (None, UNKNOWN)
 
     def session(self) -> dict[str, Value]:
         """Return what is known about globals after this chunk of a session, for the check of the next chunk."""

@@ -8,7 +8,17 @@ from typing import NamedTuple
 
 from kosmolua.lua.dependence import Dependence
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import FUNCTIONS, LOOPS, Node, arguments_of, base_of, first_argument, key_of, operator_of
+from kosmolua.lua.syntax import (
+    FUNCTIONS,
+    LOOPS,
+    Node,
+    arguments_of,
+    assigned,
+    base_of,
+    first_argument,
+    key_of,
+    operator_of,
+)
 from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Result, Unknown, Value, is_optional
 from kosmolua.lua.written import CALLERS, Written
 
@@ -173,7 +183,7 @@ class _Sites:
 
         The empty path is among them if the script may do so with any function.
         """
-        found: set[str] = {""} if self._scopes.is_dynamic else set()
+        found: set[str] = {""} if self._scopes.may_share_globals else set()
         for node, value in self._of_app:
             if not self._is_followed(node):
                 found.add(value.path if isinstance(value, Callee) else "")
@@ -258,6 +268,8 @@ class _Sites:
         if clause and clause.kind == "for_generic_clause":
             given = clause.first("expression_list")
             call = given.children[0] if given and given.children else None
+            if given and call and len(given.children) > 1 and self._known(call) == Builtin("next"):
+                return given.children[1]
             name = call.get("name") if call and call.kind == "function_call" else None
             is_whole = name is not None and self._known(name) in (Builtin("ipairs"), Builtin("pairs"))
             return first_argument(call) if call and is_whole else None
@@ -286,15 +298,29 @@ class _Sites:
     def _source(self, node: Node) -> Node | None:
         """Return the call of an integration's function that a list comes from, or None."""
         for _ in range(_MAX_STEPS):
-            node = base_of(node)
-            variable = self._scopes.variable(node)
+            variable = self._scopes.variable(base_of(node))
             if variable is None or variable.changes:
                 break
             given = variable.value or self._caught(variable.node)
+            if given and given.kind == "table_constructor":
+                given = self._field_of(given, node)
             if given is None:
                 break
             node = given
+        node = base_of(node)
         return node if node.kind == "function_call" and self._call(node) else None
+
+    def _field_of(self, table: Node, path: Node) -> Node | None:
+        """Return the only expression that a script gives to the field of its table that a path begins with, or None."""
+        while (inner := path.get("table")) and inner.get("table"):
+            path = inner
+        key, variable = key_of(path), self._scopes.variable(base_of(path))
+        given = [each.get("value") for each in table.children if key_of(each) == key]
+        for node in self._scopes.nodes if variable and variable.fills else ():
+            for target, value in assigned(node) if node.kind == "assignment_statement" else ():
+                if self._scopes.variable(target.get("table") or target) is variable and key_of(target) == key:
+                    given.append(value)
+        return given[0] if key is not None and len(given) == 1 else None
 
     def _caught(self, name: Node) -> Node | None:
         """Return the ``pcall`` whose second value a variable is declared with, or None."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import (
@@ -23,6 +25,7 @@ CALLERS = {"pcall": 1, "xpcall": 2}
 _METHODS = frozenset({"dot_index_expression", "method_index_expression"})
 _OPEN = frozenset({"function_call", "vararg_expression"})
 _CONSTANT = frozenset({"nil", "string", "number", "true", "false", "table_constructor"})
+_OPTIONAL = re.compile(r"\s*---\s*@param\s+(\w+)\?")
 _MAX_STEPS = 100
 """How many expressions are followed, and how many fields of a table are read, to find those that a value comes from."""
 
@@ -41,11 +44,15 @@ class Written:
         self._given: defaultdict[int, list[Node | None]] = defaultdict(list)
         self._assigned: defaultdict[int, list[Node | None]] = defaultdict(list)
         self._items: dict[int, Node] = {}
+        self._optional: set[int] = set()
         fields: defaultdict[tuple[str, str | None], list[Node]] = defaultdict(list)
         for node in scopes.nodes:
             name = node.get("name") if node.kind in FUNCTIONS else None
             if name and name.kind in _METHODS:
                 fields[name.kind, key_of(name)].append(node)
+            if node.kind in FUNCTIONS and b"---@param" in node.source:
+                names = _optional_names(node)
+                self._optional.update(each.start for each in parameters_of(node) if each.text in names)
         for node in scopes.nodes:
             if node.kind == "function_call" and (name := node.get("name")):
                 self._call(name, arguments_of(node), fields[name.kind, key_of(name)] if name.kind in _METHODS else [])
@@ -65,6 +72,8 @@ class Written:
             return self._begins_as_nil(variable) and all(
                 value is not None and value.kind in _CONSTANT for value in self._assigned[variable.start]
             )
+        if variable and variable.start in self._optional:
+            return True
         kinds = {value.kind if value else "" for value in self._values(node, set())}
         return "nil" in kinds or {""} < kinds
 
@@ -105,7 +114,10 @@ class Written:
         followed.add(id(node))
         variable = self._scopes.variable(node) if node.kind == "identifier" else None
         items = variable and (variable.items or self._items.get(variable.start))
-        if operator_of(node) == "or":
+        called = self._known(name) if (name := node.get("name")) and node.kind == "function_call" else None
+        if isinstance(called, Closure):
+            sources = _returned(called.node) or [node]
+        elif operator_of(node) == "or":
             sources = [node.get("left"), node.get("right")]
         elif node.get("table"):
             sources = [item for table in self._values(node.get("table"), followed) for item in _items(table, node)]
@@ -134,3 +146,17 @@ def _items(table: Node | None, index: Node | None = None) -> list[Node | None]:
         unnamed = [each.get("value") for each in fields if each.get("name") is None]
         return [dict(enumerate(unnamed, start=1)).get(int(place.text))]
     return [each.get("value") for each in fields]
+
+
+def _returned(function: Node) -> list[Node | None]:
+    """Return the first value of each ``return`` of a function."""
+    body = function.get("body")
+    returns = (each for each in (body.walk_own() if body else ()) if each.kind == "return_statement")
+    return [value for each in returns for value in values_of(each)[:1]]
+
+
+def _optional_names(function: Node) -> set[str]:
+    """Return the parameters that the comment above a function calls optional, as in ``---@param plan? string``."""
+    above = function.source[: function.start].decode("utf-8", "replace").rpartition("\n")[0]
+    lines = takewhile(lambda line: line.lstrip().startswith("---"), reversed(above.split("\n")))
+    return {found[1] for line in lines if (found := _OPTIONAL.match(line))}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kosmolua.calls.contents import Contents
     from kosmolua.calls.records import Watch
     from kosmolua.concurrency import Passage
+    from kosmolua.lua.sites import Site
     from kosmolua.processes.child import Child
     from kosmolua.recordings.planned import Application, Planner
     from kosmolua.runs.recorded import RunRecording
@@ -77,6 +78,8 @@ class RunOptions(LimitOptions, total=False):
     known: Collection[str] | None
     """The names of all globals that a chunk of a session finds, for its check; None for a script, which finds only what
     every script has. :class:`kosmolua.runs.session.Session` sets this option."""
+    sites: Sequence[Site]
+    """The places of calls, for the guards of the run, if the script was checked already (``report.sites``)."""
     child: Child | None
     """A child process that was started for this script. By default the runtime provides one."""
     run: str | None
@@ -94,6 +97,7 @@ DEFAULTS: RunOptions = {
     **dict.fromkeys(RunOptions.__annotations__),  # type: ignore[typeddict-item]
     "name": "script.lua",
     "args": (),
+    "sites": (),
     "allow": (),
     "deny": (),
     "read_only": False,

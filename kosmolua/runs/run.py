@@ -105,7 +105,7 @@ class Run:
         self._is_stopped = False
         self._warnings: list[str] = []
         self._dropped: frozenset[str] = frozenset()
-        self._sites: Sequence[Site] = ()
+        self._sites: Sequence[Site] = self._options["sites"]
         self._lock = RLock()
         self._opening = RLock()
         self._span = self._prepared_span() if "opentelemetry.trace" in sys.modules else None

@@ -29,7 +29,7 @@ from kosmolua.runtime import Runtime
 from kosmolua.schema.names import APP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from kosmolua.lua.check import Report
     from kosmolua.lua.values import Value
@@ -153,7 +153,7 @@ class Conversation:
         if report and (refusal := report.refusal()):
             self._refuse(refusal, (name or CHUNK).removeprefix("="))
             return
-        answer = self._run(source, name, [f"{each.place}: {each.advice}" for each in report.findings] if report else [])
+        answer = self._run(source, name, report)
         after = report.session if report else {}
         is_kept = answer.outcome.ok and answer.state == "kept"
         unchanged = {name: value for name, value in self._known.items() if after.get(name) is value}
@@ -172,7 +172,8 @@ class Conversation:
             if not report.is_lua or source.startswith("#"):  # an expression
                 report = checker.check(f"return\n{source}", known)
                 found = [each._replace(line=each.line - 1) for each in report.findings]
-                report = report._replace(findings=found)
+                sites = [each._replace(line=each.line - 1) for each in report.sites]
+                report = report._replace(findings=found, sites=sites)
         except ConfigError:
             return None  # the first call will report it
         return report if report.is_lua else None  # Lua itself reports other mistakes
@@ -184,9 +185,11 @@ class Conversation:
         else:
             console.complain_of(error, script)
 
-    def _run(self, source: str, name: str | None, warnings: Sequence[str]) -> ChunkResult:
+    def _run(self, source: str, name: str | None, report: Report | None) -> ChunkResult:
         with watching(trace=self._options.trace, approver=self._approver) as watched:
             telling: RunOptions = {"watch": watched.watch, "approve": watched.approve}
+            if report:
+                telling["sites"] = report.sites
             if name is not None:
                 telling["name"] = name
             if not self._options.json:
@@ -199,7 +202,7 @@ class Conversation:
         self._calls += answer.outcome.calls
         self._note(answer.outcome.error)
         if answer.outcome.ok:
-            answer.outcome.warnings += warnings
+            answer.outcome.warnings += [f"{each.place}: {each.advice}" for each in (report.findings if report else ())]
         if self._options.json:
             self._show_json(answer.outcome, answer.state)
         else:
