@@ -20,7 +20,7 @@ from kosmolua.accounts.permissions import PERMISSIONS
 from kosmolua.broker.options import RunContext
 from kosmolua.broker.patterns import Patterns
 from kosmolua.broker.permissions import Permissions
-from kosmolua.calls.approvals import Approval
+from kosmolua.calls.approvals import Approval, Approver, Consent
 from kosmolua.catalog.catalog import Catalog, Target
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
@@ -384,3 +384,28 @@ def test_an_approver_that_fails_lets_nothing_through() -> None:
         raise Denied("the approver is gone")
 
     assert set(decide_at_once(Judge("ask", approve=Batches(fail)), 4)) == {"the approver is gone. Nothing was sent."}
+
+
+class Letters(Approver):
+    """A channel that notes what it asks, and gets one answer after another."""
+
+    def __init__(self, *answers: Consent) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.asked: list[list[str]] = []
+
+    def ask(self, approvals: Sequence[Approval]) -> Consent:
+        self.asked.append([each.path for each in approvals])
+        return self.answers.pop(0)
+
+
+def test_a_channel_only_has_to_ask() -> None:
+    """What was allowed or denied for good, and answers to one call after another, are remembered for it."""
+    one, other = (Approval(f"shop.{name}", "default", "write", {}) for name in ("pay", "ship"))
+    channel = Letters(Consent.EACH, Consent.ALWAYS, Consent.NO, Consent.NEVER)
+    assert channel.approve_many([one, other]) == [True, False]
+    assert channel(one)
+    assert channel.asked == [["shop.pay", "shop.ship"], ["shop.pay"], ["shop.ship"]]
+    assert not channel(other)
+    assert channel.approve_many([one, other]) == [False, False]
+    assert len(channel.asked) == 4

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 from urllib.parse import urlsplit
 
 from kosmolua.accounts.permissions import PERMISSIONS, Permission, is_pattern
@@ -91,156 +91,6 @@ class OidcProvider:
     scopes: tuple[str, ...] = ("openid",)
 
 
-@dataclass(frozen=True)
-class TenantSettings:
-    """The settings of a tenant, in ``[tenants.NAME]``.
-
-    Args:
-        name: The name of the tenant.
-        token: The tenant's tokens, at most two; empty if the tenant uses only signed tokens.
-        jwt: The conditions for signed tokens of the tenant; None if signed tokens are not accepted.
-        accounts: The tenant's accounts file; None for the accounts in the server's accounts file.
-        plugins: The files or folders of integrations that only this tenant can use.
-        scripts: The folder of the tenant's scripts; None for a folder in the server's state folder.
-        permissions: The most that the tenant's scripts are permitted. The permissions of the tenant's accounts can be
-            stricter.
-        limits: The limits of the tenant's scripts, as far as they differ from the server's limits.
-        workers: How many scripts of the tenant run at once; None for an equal share of the server's workers.
-        runs_per_minute: How many scripts the tenant can start in a minute; None for any number.
-        calls_per_day: How many calls the tenant's scripts can make in a day (UTC); None for any number.
-        max_waiting: How many calls of the tenant can wait for a person.
-        max_disk: How many bytes the tenant's recordings can use; None if only its accounts file limits them.
-    """
-
-    name: str
-    token: tuple[Given, ...] = ()
-    jwt: Issuer | None = None
-    accounts: str | None = None
-    plugins: tuple[str, ...] = ()
-    scripts: str | None = None
-    permissions: Mapping[str, Permission] = field(default_factory=dict)
-    limits: Mapping[str, float] = field(default_factory=dict)
-    workers: int | None = None
-    runs_per_minute: int | None = None
-    calls_per_day: int | None = None
-    max_waiting: int = 1_000
-    max_disk: int | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """True if requests to this tenant need no token, since no token is configured."""
-        return not self.token and self.jwt is None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of the server and of its tenants in an accounts file.
-
-    Args:
-        path: The path of the accounts file; None if there is none.
-        tenants: The settings of each tenant, by the tenant's name.
-        hosts: The host names that the server accepts in the header ``Host``, besides IP addresses and ``localhost``.
-        metrics_token: The token that requests for ``/metrics`` need; None if only requests from this machine are
-            answered.
-        operator_token: The token with which the HTTP API serves those who operate the server; None if nobody can.
-        approval_wait: Seconds that a call waits for an approval before its run is paused.
-        max_request: The maximum size of a request's body, in bytes.
-        max_headers: The maximum size of a request's head, in bytes.
-        memory: How many bytes requests, outputs, results and answers of services can take together in one process of
-            the server; None for a part of the memory of its container or machine.
-        workers: How many scripts run at once. Tenants without the setting ``workers`` get equal shares of this number.
-        log: The log file; None for standard output.
-        syslog: The address of a syslog server that gets the lines of the audit log too; None for no such server.
-        store: The folder or the URL of the database for recordings, questions to people and grants, which all replicas
-            of the server share; None for the user's state folder.
-        cookie_key: The key that signs the website's cookies; None for the key in the store.
-        oidc: The OpenID Connect provider where people sign in; None if people can sign in only with a tenant's token.
-    """
-
-    path: Path | None
-    tenants: Mapping[str, TenantSettings]
-    hosts: tuple[str, ...] = ()
-    metrics_token: Given | None = None
-    operator_token: Given | None = None
-    approval_wait: float = 30.0
-    max_request: int = 4 * MIB
-    max_headers: int = 64 * 1024
-    memory: int | None = None
-    workers: int = DEFAULT_WORKERS
-    log: str | None = None
-    syslog: str | None = None
-    store: Given | None = None
-    cookie_key: Given | None = None
-    oidc: OidcProvider | None = None
-
-    def workers_of(self, tenant: TenantSettings) -> int:
-        """Return how many scripts of a tenant can run at once: its own setting, or else an equal share."""
-        return tenant.workers or max(1, self.workers // len(self.tenants))
-
-
-def read(path: str | None) -> Settings:
-    """Read and check the settings of the server in an accounts file; without a file, all are the defaults.
-
-    Raises:
-        ConfigError: The file cannot be read, a key is unknown, or a value is invalid.
-    """
-    if path is None:
-        return Settings(None, {})
-    file = SettingsFile(path)
-    tables = parse(path)
-    refuse_unknown(file, tables, lambda: Plugins().names())
-    own = file.read(tables.get(SERVE, {}), _SERVER, SERVE)
-    tenants = tables.get(TENANTS, {})
-    if not isinstance(tenants, dict) or not all(isinstance(table, dict) for table in tenants.values()):
-        raise file.wrong("each tenant must be a table, such as [tenants.acme]", TENANTS)
-    read = {name: _tenant(file, name, table) for name, table in tenants.items()}
-    _refuse_same_issuers(file, read)
-    return Settings(file.path, read, **own)
-
-
-def refuse_unknown(file: SettingsFile, sections: Iterable[str], integrations: Callable[[], Collection[str]]) -> None:
-    """Refuse a section that seems to be meant for the server, which would ignore it.
-
-    ``integrations`` returns the names of the integrations, whose sections may have any name.
-
-    Raises:
-        ConfigError: A name is almost that of a section of the server, or of one that servers do not have.
-    """
-    for name in sections:
-        near = [] if name in SECTIONS else get_close_matches(name, (*SECTIONS, *ABSENT), n=1, cutoff=MISSPELT)
-        if near and name not in integrations():
-            hint = "the server has no schedules, hooks and notices: remove the section"
-            hint = hint if near[0] in ABSENT else f"did you mean '{near[0]}'?"
-            raise file.wrong(f"unknown section [{name}]", name, hint=hint)
-
-
-def _tenant(file: SettingsFile, name: str, table: Table) -> TenantSettings:
-    if not _NAME.fullmatch(name):
-        hint = "a-z, 0-9, _ and -, a letter or digit first"
-        raise file.wrong(f"{name[:80]!r} is not a valid name for a tenant", TENANTS, name, hint=hint)
-    checked = file.read(table, _TENANT, TENANTS, name)
-    if "token" not in checked and "jwt" not in checked:
-        raise file.wrong(f"[tenants.{name}] has neither token nor jwt", TENANTS, name, hint=STANZA)
-    for key in ("accounts", "scripts"):
-        if key in checked:
-            checked[key] = str(file.path.parent / expanded(checked[key]))
-    checked["plugins"] = tuple(str(file.path.parent / expanded(each)) for each in checked.get("plugins", ()))
-    return TenantSettings(name, **checked)
-
-
-def _refuse_same_issuers(file: SettingsFile, tenants: Mapping[str, TenantSettings]) -> None:
-    """Raise a ConfigError if two tenants would accept the same signed token."""
-    issuers = [(name, each.jwt) for name, each in tenants.items() if each.jwt]
-    for place, (name, one) in enumerate(issuers):
-        for other_name, other in issuers[place + 1 :]:
-            same = (one.issuer, one.audience) == (other.issuer, other.audience)
-            shared = one.claims.keys() & other.claims.keys()
-            if same and all(one.claims[key] == other.claims[key] for key in shared):
-                what = f"the tenants {name} and {other_name} would accept the same token (JWT)"
-                hint = "give each its own audience, or claims that differ"
-                raise file.wrong(what, TENANTS, other_name, "jwt", hint=hint)
-
-
 # Each of these functions takes the value of a key and returns it converted for the settings, or raises Mismatch.
 
 
@@ -303,32 +153,159 @@ _PROVIDER = table_of(
 _LIMITS = table_of('a table, such as { timeout = "60s" }', LIMIT_CHECKS)
 _SECONDS = measure(DURATION, 'a duration such as 30 or "30s"')
 _BYTES = measure(SIZE, 'a size such as "4MiB"')
-_SERVER: dict[str, Check] = {
-    "hosts": _hosts,
-    "metrics_token": _secret,
-    "operator_token": _secret,
-    "approval_wait": _SECONDS,
-    "max_request": _BYTES,
-    "max_headers": _BYTES,
-    "memory": _BYTES,
-    "workers": count,
-    "log": text,
-    "syslog": text,
-    "store": _secret,
-    "cookie_key": _secret,
-    "oidc": _provider,
-}
-_TENANT: dict[str, Check] = {
-    "token": _tokens,
-    "jwt": _issuer,
-    "accounts": text,
-    "plugins": texts,
-    "scripts": text,
-    "permissions": _permissions,
-    "limits": _LIMITS,
-    "workers": count,
-    "runs_per_minute": count,
-    "calls_per_day": count,
-    "max_waiting": count,
-    "max_disk": measure(SIZE, 'a size such as "2GiB"'),
-}
+
+
+def _checks(settings: type[Settings] | type[TenantSettings]) -> dict[str, Check]:
+    """Return the checks of the keys that the accounts file can set, which are the annotations of the fields."""
+    hints = get_type_hints(settings, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
+
+
+@dataclass(frozen=True)
+class TenantSettings:
+    """The settings of a tenant, in ``[tenants.NAME]``.
+
+    Args:
+        name: The name of the tenant.
+        token: The tenant's tokens, at most two; empty if the tenant uses only signed tokens.
+        jwt: The conditions for signed tokens of the tenant; None if signed tokens are not accepted.
+        accounts: The tenant's accounts file; None for the accounts in the server's accounts file.
+        plugins: The files or folders of integrations that only this tenant can use.
+        scripts: The folder of the tenant's scripts; None for a folder in the server's state folder.
+        permissions: The most that the tenant's scripts are permitted. The permissions of the tenant's accounts can be
+            stricter.
+        limits: The limits of the tenant's scripts, as far as they differ from the server's limits.
+        workers: How many scripts of the tenant run at once; None for an equal share of the server's workers.
+        runs_per_minute: How many scripts the tenant can start in a minute; None for any number.
+        calls_per_day: How many calls the tenant's scripts can make in a day (UTC); None for any number.
+        max_waiting: How many calls of the tenant can wait for a person.
+        max_disk: How many bytes the tenant's recordings can use; None if only its accounts file limits them.
+    """
+
+    name: str
+    token: Annotated[tuple[Given, ...], _tokens] = ()
+    jwt: Annotated[Issuer | None, _issuer] = None
+    accounts: Annotated[str | None, text] = None
+    plugins: Annotated[tuple[str, ...], texts] = ()
+    scripts: Annotated[str | None, text] = None
+    permissions: Annotated[Mapping[str, Permission], _permissions] = field(default_factory=dict)
+    limits: Annotated[Mapping[str, float], _LIMITS] = field(default_factory=dict)
+    workers: Annotated[int | None, count] = None
+    runs_per_minute: Annotated[int | None, count] = None
+    calls_per_day: Annotated[int | None, count] = None
+    max_waiting: Annotated[int, count] = 1_000
+    max_disk: Annotated[int | None, measure(SIZE, 'a size such as "2GiB"')] = None
+
+    @property
+    def is_open(self) -> bool:
+        """True if requests to this tenant need no token, since no token is configured."""
+        return not self.token and self.jwt is None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the server and of its tenants in an accounts file.
+
+    Args:
+        path: The path of the accounts file; None if there is none.
+        tenants: The settings of each tenant, by the tenant's name.
+        hosts: The host names that the server accepts in the header ``Host``, besides IP addresses and ``localhost``.
+        metrics_token: The token that requests for ``/metrics`` need; None if only requests from this machine are
+            answered.
+        operator_token: The token with which the HTTP API serves those who operate the server; None if nobody can.
+        approval_wait: Seconds that a call waits for an approval before its run is paused.
+        max_request: The maximum size of a request's body, in bytes.
+        max_headers: The maximum size of a request's head, in bytes.
+        memory: How many bytes requests, outputs, results and answers of services can take together in one process of
+            the server; None for a part of the memory of its container or machine.
+        workers: How many scripts run at once. Tenants without the setting ``workers`` get equal shares of this number.
+        log: The log file; None for standard output.
+        syslog: The address of a syslog server that gets the lines of the audit log too; None for no such server.
+        store: The folder or the URL of the database for recordings, questions to people and grants, which all replicas
+            of the server share; None for the user's state folder.
+        cookie_key: The key that signs the website's cookies; None for the key in the store.
+        oidc: The OpenID Connect provider where people sign in; None if people can sign in only with a tenant's token.
+    """
+
+    path: Path | None
+    tenants: Mapping[str, TenantSettings]
+    hosts: Annotated[tuple[str, ...], _hosts] = ()
+    metrics_token: Annotated[Given | None, _secret] = None
+    operator_token: Annotated[Given | None, _secret] = None
+    approval_wait: Annotated[float, _SECONDS] = 30.0
+    max_request: Annotated[int, _BYTES] = 4 * MIB
+    max_headers: Annotated[int, _BYTES] = 64 * 1024
+    memory: Annotated[int | None, _BYTES] = None
+    workers: Annotated[int, count] = DEFAULT_WORKERS
+    log: Annotated[str | None, text] = None
+    syslog: Annotated[str | None, text] = None
+    store: Annotated[Given | None, _secret] = None
+    cookie_key: Annotated[Given | None, _secret] = None
+    oidc: Annotated[OidcProvider | None, _provider] = None
+
+    def workers_of(self, tenant: TenantSettings) -> int:
+        """Return how many scripts of a tenant can run at once: its own setting, or else an equal share."""
+        return tenant.workers or max(1, self.workers // len(self.tenants))
+
+
+def read(path: str | None) -> Settings:
+    """Read and check the settings of the server in an accounts file; without a file, all are the defaults.
+
+    Raises:
+        ConfigError: The file cannot be read, a key is unknown, or a value is invalid.
+    """
+    if path is None:
+        return Settings(None, {})
+    file = SettingsFile(path)
+    tables = parse(path)
+    refuse_unknown(file, tables, lambda: Plugins().names())
+    own = file.read(tables.get(SERVE, {}), _checks(Settings), SERVE)
+    tenants = tables.get(TENANTS, {})
+    if not isinstance(tenants, dict) or not all(isinstance(table, dict) for table in tenants.values()):
+        raise file.wrong("each tenant must be a table, such as [tenants.acme]", TENANTS)
+    read = {name: _tenant(file, name, table) for name, table in tenants.items()}
+    _refuse_same_issuers(file, read)
+    return Settings(file.path, read, **own)
+
+
+def refuse_unknown(file: SettingsFile, sections: Iterable[str], integrations: Callable[[], Collection[str]]) -> None:
+    """Refuse a section that seems to be meant for the server, which would ignore it.
+
+    ``integrations`` returns the names of the integrations, whose sections may have any name.
+
+    Raises:
+        ConfigError: A name is almost that of a section of the server, or of one that servers do not have.
+    """
+    for name in sections:
+        near = [] if name in SECTIONS else get_close_matches(name, (*SECTIONS, *ABSENT), n=1, cutoff=MISSPELT)
+        if near and name not in integrations():
+            hint = "the server has no schedules, hooks and notices: remove the section"
+            hint = hint if near[0] in ABSENT else f"did you mean '{near[0]}'?"
+            raise file.wrong(f"unknown section [{name}]", name, hint=hint)
+
+
+def _tenant(file: SettingsFile, name: str, table: Table) -> TenantSettings:
+    if not _NAME.fullmatch(name):
+        hint = "a-z, 0-9, _ and -, a letter or digit first"
+        raise file.wrong(f"{name[:80]!r} is not a valid name for a tenant", TENANTS, name, hint=hint)
+    checked = file.read(table, _checks(TenantSettings), TENANTS, name)
+    if "token" not in checked and "jwt" not in checked:
+        raise file.wrong(f"[tenants.{name}] has neither token nor jwt", TENANTS, name, hint=STANZA)
+    for key in ("accounts", "scripts"):
+        if key in checked:
+            checked[key] = str(file.path.parent / expanded(checked[key]))
+    checked["plugins"] = tuple(str(file.path.parent / expanded(each)) for each in checked.get("plugins", ()))
+    return TenantSettings(name, **checked)
+
+
+def _refuse_same_issuers(file: SettingsFile, tenants: Mapping[str, TenantSettings]) -> None:
+    """Raise a ConfigError if two tenants would accept the same signed token."""
+    issuers = [(name, each.jwt) for name, each in tenants.items() if each.jwt]
+    for place, (name, one) in enumerate(issuers):
+        for other_name, other in issuers[place + 1 :]:
+            same = (one.issuer, one.audience) == (other.issuer, other.audience)
+            shared = one.claims.keys() & other.claims.keys()
+            if same and all(one.claims[key] == other.claims[key] for key in shared):
+                what = f"the tenants {name} and {other_name} would accept the same token (JWT)"
+                hint = "give each its own audience, or claims that differ"
+                raise file.wrong(what, TENANTS, other_name, "jwt", hint=hint)
