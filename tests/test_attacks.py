@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from support.rounds import rounds
 
 from kosmolua import LimitExceeded, Limits, Outcome, Runtime, ScriptError, WorkerLost
 
@@ -93,11 +94,11 @@ def judge(script: Path, outcome: Outcome) -> None:
         assert isinstance(error, ScriptError)
 
 
-def run_twice(runtime: Runtime, script: Path) -> None:
+def run_here(runtime: Runtime, script: Path) -> None:
     Service.seen.clear()
     expected = expectation(script.read_text(encoding="utf-8", errors="replace"))
     cpu = LIMITS.cpu if expected in ("limit:cpu", "contained") else ENOUGH_CPU
-    for _ in range(2):
+    for _ in range(rounds(1, 2)):
         outcome = runtime.run(script.read_bytes(), name=script.name, cpu=cpu)
         judge(script, outcome)
         text = json.dumps(outcome.to_json(), default=str)
@@ -112,17 +113,17 @@ def run_twice(runtime: Runtime, script: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("script", scripts(SHARED) or [None], ids=lambda path: path.stem if path else "absent")
 def test_shared_corpus(runtime: Runtime, script: Path | None) -> None:
-    """Each script of the shared corpus ends as its first line says, twice, and the next run does not notice."""
+    """Each script of the shared corpus ends as its first line says, and the next run does not notice."""
     if script is None:
         pytest.skip("the shared corpus is not here")
-    run_twice(runtime, script)
+    run_here(runtime, script)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", scripts(OWN), ids=lambda path: path.stem)
 def test_own_corpus(runtime: Runtime, script: Path) -> None:
-    """Each script of the project's own corpus ends as its first line says, twice."""
-    run_twice(runtime, script)
+    """Each script of the project's own corpus ends as its first line says."""
+    run_here(runtime, script)
 
 
 def test_a_binary_main_chunk_is_refused(runtime: Runtime) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Program, Write
+from support.rounds import rounds
 from support.terminal import Terminal
 
 needs_terminal = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
@@ -64,7 +65,7 @@ def test_text_colours_and_line_ends_pass(open_terminal: Open) -> None:
     ("text", "shown"),
     [(r"\27[31m", b"\x1b[31m"), (r"\27[31J", rb"\x1b[31J"), ("日", "日".encode()), (r"\27", rb"\x1b")],
 )
-@pytest.mark.parametrize("before", range(1, 5))
+@pytest.mark.parametrize("before", range(1, 1 + rounds(2, 4)))
 def test_pieces_are_put_together(open_terminal: Open, text: str, shown: bytes, before: int) -> None:
     """What is printed crosses in pieces, which may end amid a character or a colour."""
     script = f'print(("x"):rep(64 * 1024 - {before}) .. "{text}")'

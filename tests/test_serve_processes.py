@@ -34,7 +34,7 @@ PLUGIN = str(Path(__file__).parent / "plugins" / "notebook.py")
 OVERLAP = """
 local notebook = app.integrations.notebook
 notebook.add({ line = "begin" })
-notebook.wait({ seconds = 0.5 })
+notebook.wait({ seconds = 0.2 })
 notebook.add({ line = "end" })
 """
 
@@ -178,16 +178,16 @@ permissions = {{ write = "allow" }}
         called = {"name": "execute_lua", "arguments": {"code": OVERLAP}}
         return post(server, ACME, "tools/call", session, **called).text
 
-    def run_six(server: Serving) -> list[str]:
-        with ThreadPoolExecutor(6) as threads:
-            return list(threads.map(lambda _: run(server), range(6)))
+    def run_four(server: Serving) -> list[str]:
+        with ThreadPoolExecutor(4) as threads:
+            return list(threads.map(lambda _: run(server), range(4)))
 
     notebook = tmp_path / "notebook"
     lease = with_constants("kosmolua.stores.database", SLOT_LEASE=6.0, RENEWAL=1)
     with serving(tmp_path, text, "--processes", "3", "--plugin", PLUGIN, before=lease) as server:
         wait_for(lambda: is_ready(server), 60)
-        run_six(server)
-        assert notebook.read_text().split() == ["begin", "end"] * 6
+        run_four(server)
+        assert notebook.read_text().split() == ["begin", "end"] * 4
         notebook.write_text("")
         with ThreadPoolExecutor(1) as thread:
             lost = thread.submit(run, server)
@@ -197,8 +197,8 @@ permissions = {{ write = "allow" }}
             assert lost.exception(60) is not None
         wait_for(lambda: len(children(server.process.pid)) == 3, 60)
         notebook.write_text("")
-        run_six(server)
-        assert notebook.read_text().split() == ["begin", "end"] * 6
+        run_four(server)
+        assert notebook.read_text().split() == ["begin", "end"] * 4
 
 
 def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
