@@ -22,8 +22,7 @@ from kosmolua.schema.annotations import type_of
 from kosmolua.schema.bounds import MAX_MATCHED, Length, Pattern, Range
 from kosmolua.schema.json_schema import NOTHING, SchemaReader
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.pointers import target
-from kosmolua.schema.tree import SchemaTree
+from kosmolua.schema.tree import SchemaTree, target
 from kosmolua.schema.types import ANY, INTEGER, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
 DOCUMENTS = Path(__file__).parent.parent.parent / "shared" / "openapi"

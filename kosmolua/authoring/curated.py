@@ -16,13 +16,14 @@ from kosmolua.errors import UsageError
 from kosmolua.openapi.compiling import Built
 from kosmolua.openapi.document import Document
 from kosmolua.openapi.importing import Import
-from kosmolua.openapi.operations import Field, is_json, text
+from kosmolua.openapi.operations import Field, is_json
 from kosmolua.openapi.prose import MAX_SUMMARY, cleaned
 from kosmolua.openapi.samples import Samples
 from kosmolua.protocol import Json
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.names import KEYWORDS
+from kosmolua.schema.tree import text
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 from kosmolua.suggestions import did_you_mean
 

@@ -11,13 +11,12 @@ from typing import Any, TypeGuard
 
 from kosmolua.authoring.findings import Defect, source_of
 from kosmolua.http.messages import SAFE_METHODS
-from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.effects import Effect, is_final
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import KEYWORDS
-from kosmolua.schema.types import List, Map, Scalar, Type
+from kosmolua.schema.types import List, Map, Scalar, Type, types_inside
 
 MAX_SUMMARY = 120
 _SNAKE = re.compile(r"[a-z][a-z0-9_]*")
@@ -91,7 +90,7 @@ def _check_name(place: str, subject: str, name: str) -> Iterator[Defect]:
 def _says_nothing(kind: Type) -> bool:
     """Return True for ``Any``, or a list or table of it."""
     if isinstance(kind, (List, Map)):
-        return all(map(_says_nothing, luacats.types_inside(kind)))
+        return all(map(_says_nothing, types_inside(kind)))
     return isinstance(kind, Scalar) and kind.kind == "any"
 
 

@@ -20,13 +20,14 @@ from kosmolua.http.messages import LOOPBACK, is_protected, origin
 from kosmolua.openapi import naming
 from kosmolua.openapi.document import Document
 from kosmolua.openapi.naming import Named, function_names, snake, usable
-from kosmolua.openapi.operations import Field, Operation, read_operations, text
+from kosmolua.openapi.operations import Operation, read_operations
 from kosmolua.openapi.overlay import Overlay
 from kosmolua.openapi.paging import Recipe, recipe_of
 from kosmolua.openapi.prose import cleaned, quoted, summary_of
 from kosmolua.openapi.security import Access, alternatives_of, settings_of, variables_in
 from kosmolua.protocol import Json
 from kosmolua.schema.effects import Effect
+from kosmolua.schema.tree import rows, table, text
 
 MANY = 70
 """If a document has more operations than this and fewer than two tags, its functions are grouped by path."""
@@ -179,15 +180,15 @@ def _access(document: Document, overlay: Overlay, operations: Sequence[Operation
     variables, base_url = _settled(variables, base_url)
     settings = settings_of(operations, alternatives, has_credential=has_credential)
     _rename(settings, variables, alternatives)
-    told = overlay.document.get("origins")
-    named = list(map(str, told)) if isinstance(told, list) else []
+    named = map(str, rows(overlay.document.get("origins")))
     origins = [each for each in dict.fromkeys([_origin(base_url), *map(origin, named)]) if each]
     return Access(base_url.rstrip("/"), variables, alternatives, settings, origins)
 
 
 def _server_of_all(document: Document, *, has_credential: bool) -> dict[str, Any]:
     """Return the entry of ``servers`` for the base URL; empty if requests cannot be sent to any."""
-    servers = [each for each in _servers(document) if text(each.get("url")).startswith(("http", "{"))]
+    every = map(table, rows(document.root.get("servers")))
+    servers = [each for each in every if text(each.get("url")).startswith(("http", "{"))]
     found = [each for each in servers if is_protected(each["url"]) or each["url"].startswith("{")]
     found.sort(key=lambda each: bool(LOOPBACK.match(each["url"])))
     if not found and servers and has_credential:
@@ -215,11 +216,6 @@ def _rename(settings: list[Any], variables: list[Any], alternatives: list[list[A
         while each.field in taken:
             each.field += "_header"
         taken.add(each.field)
-
-
-def _servers(document: Document) -> list[dict[str, Any]]:
-    servers = document.root.get("servers")
-    return [each for each in servers if isinstance(each, dict)] if isinstance(servers, list) else []
 
 
 def elsewhere(result: Compiled) -> dict[str, int]:
@@ -406,8 +402,3 @@ def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[s
 def candidates(result: Compiled) -> list[str]:
     """Return the names of functions that write by their method, but are named like reads."""
     return [each.name for each in result.functions if each.effect == "write" and _LOOKS_LIKE_READ.search(each.name)]
-
-
-def fields_of(given: Sequence[Mapping[str, Any]]) -> list[Field]:
-    """Restore arguments from what :func:`plain` made of them."""
-    return [Field(**each) for each in given]

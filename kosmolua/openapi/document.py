@@ -11,8 +11,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.limits import MIB
 from kosmolua.openapi.swagger import rewritten
 from kosmolua.protocol import Json
-from kosmolua.schema.pointers import target
-from kosmolua.schema.tree import SchemaTree
+from kosmolua.schema.tree import SchemaTree, target
 
 MAX_BYTES = 64 * MIB
 """The maximum size of a document, in bytes."""

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import wraps
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kosmolua.concurrency import lazy
 from kosmolua.errors import NotConfigured
 from kosmolua.http.client import Api
 from kosmolua.openapi.naming import Route
-from kosmolua.schema.functions import Functions
+from kosmolua.schema.functions import Functions, More
 from kosmolua.schema.integration import Extension, Integration
 
 if TYPE_CHECKING:
-    from kosmolua.docs.outline import Sketch
-    from kosmolua.docs.search import Index
     from kosmolua.http.messages import Request, Response, Send
     from kosmolua.openapi.functions import DocumentFunctions
     from kosmolua.schema.function import Function
-    from kosmolua.schema.types import Record
 
 
 class ExtensionFunctions:
@@ -46,9 +43,6 @@ class ExtensionFunctions:
         lock = Path(self._extension.file).parent / "names.lock"
         return lock.read_text(encoding="utf-8") if lock.is_file() else ""
 
-    def names(self) -> Sequence[str]:
-        return self.read.names()
-
     def has(self, name: str) -> bool:
         """Return True if there is such a function. Most unknown names are not in ``names.lock``, which saves the
         reading.
@@ -59,29 +53,9 @@ class ExtensionFunctions:
         function = self.read.function(name)
         return function and replace(function, **self._extension.declared.get(name, {}))
 
-    def named(self, key: str) -> str | None:
-        return self.read.named(key)
-
-    def sketches(self) -> Mapping[str, Sketch]:
-        return self.read.sketches()
-
-    def records(self) -> Mapping[str, Record]:
-        return self.read.records()
-
-    @property
-    def index(self) -> Index:
-        return self.read.index
-
-    @property
-    def document(self) -> Path:
-        return self.read.document
-
-    @property
-    def overlay(self) -> Path:
-        return self.read.overlay
-
-    def findings(self) -> tuple[list[str], list[str]]:
-        return self.read.findings()
+    def __getattr__(self, name: str) -> Any:
+        """Return what the functions of the compiled document have under a name."""
+        return getattr(self.read, name)
 
 
 def api_of(opened: Any) -> Api:
@@ -106,7 +80,7 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
     assert extension is not None, "it has no document to extend it with"
     more = ExtensionFunctions(extension, integration)
     whole = copy(integration)
-    whole.functions = Functions(integration.functions.own, more)
+    whole.functions = Functions(integration.functions.own, cast(More, more))
     whole.simulate = _beside(integration.simulate, more)
     return whole
 

@@ -22,7 +22,6 @@ from kosmolua.schema.formats import formats
 from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.luacats import records_by_depth
-from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import page_of
 from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
@@ -273,7 +272,7 @@ def _parameter(
 ) -> Parameter:
     kind = _with_files(reader.read(each.schema, f"{function}.{each.name}"))
     default = REQUIRED if each.required else each.schema.get("default") if isinstance(each.schema, dict) else None
-    if default is not REQUIRED and default is not None and not _fits(kind, default):
+    if default is not REQUIRED and default is not None and not kind.takes(default):
         default = None
     return Parameter(
         each.name,
@@ -285,14 +284,6 @@ def _parameter(
         null=each.place == "body" and kind.nullable,
         inside=inside,
     )
-
-
-def _fits(kind: Type, default: object) -> bool:
-    try:
-        kind.accept(default)
-    except Mismatch:
-        return False
-    return True
 
 
 def _whole_body(body: Body, reader: SchemaReader, function: str, inside: tuple[str, ...]) -> Parameter:

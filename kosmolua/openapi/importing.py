@@ -29,6 +29,7 @@ from kosmolua.openapi.store import DOCUMENT, LOCK, OVERLAY, Home
 from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.names import objection_to_integration
 from kosmolua.schema.settings import parsed
+from kosmolua.schema.tree import rows, table, text
 from kosmolua.suggestions import did_you_mean
 
 FETCH_TIMEOUT = 60.0
@@ -279,7 +280,7 @@ def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Impo
     """
     started = time.process_time()
     root = read(fetched.data, fetched.name)
-    name = wishes.onto or wishes.name or fetched.stem or snake(_title(root))
+    name = wishes.onto or wishes.name or fetched.stem or snake(str(table(root.get("info")).get("title", "")))
     if not wishes.onto:
         _check_name(name, taken)
     for url in wishes.origins:
@@ -293,11 +294,6 @@ def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Impo
     text = _overlay_text(fetched, wishes, root, result.access.origins)
     folder = f"{name}.onto" if wishes.onto else name
     return Import(name, folder, root, text, result, len(fetched.data), time.process_time() - started)
-
-
-def _title(root: Mapping[str, Any]) -> str:
-    info = root.get("info")
-    return str(info.get("title", "")) if isinstance(info, dict) else ""
 
 
 def _check_name(name: str, taken: Sequence[str]) -> None:
@@ -339,11 +335,9 @@ def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], ori
 
 def relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
     """Return the base URL if the document gives it relative to its own address; else empty."""
-    servers = root.get("servers")
-    first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}
-    url = first.get("url")
-    is_relative = isinstance(url, str) and url.startswith("/") and "{" not in url
-    return urljoin(fetched.url, str(url)).rstrip("/") if fetched.url and is_relative else ""
+    url = text(next(map(table, rows(root.get("servers"))), {}).get("url"))
+    is_relative = url.startswith("/") and "{" not in url
+    return urljoin(fetched.url, url).rstrip("/") if fetched.url and is_relative else ""
 
 
 def _overlay_of(text: str) -> Overlay:

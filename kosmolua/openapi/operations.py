@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from kosmolua.openapi.document import Document
 from kosmolua.protocol import Json
+from kosmolua.schema.tree import rows, table, text
 
 Schema: TypeAlias = "dict[str, Any]"
 Place: TypeAlias = Literal["path", "query", "header", "cookie", "body"]
@@ -151,10 +152,6 @@ def read_operations(document: Document) -> Iterator[Operation]:
                 document.note(f"{method.upper()} {path} is not an object and was skipped")
 
 
-def text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
 class _Reading:
     """Reads one operation: ``item`` describes its path, ``operation`` itself; ``method`` is in lower case."""
 
@@ -169,7 +166,7 @@ class _Reading:
 
     def operation(self) -> Operation:
         given = self._given
-        tags = given.get("tags")
+        tags = rows(given.get("tags"))
         parameters = [*self._parameters()]
         fields = [each for each in map(self._parameter, parameters) if each]
         body, keys = self._body()
@@ -178,7 +175,7 @@ class _Reading:
             id=text(given.get("operationId")),
             method=self._method,
             path=self._path.partition("#")[0],
-            tag=text(tags[0]) if isinstance(tags, list) and tags else "",
+            tag=text(tags[0]) if tags else "",
             summary=text(given.get("summary")),
             about=text(given.get("description")),
             deprecated=given.get("deprecated") is True,
@@ -186,7 +183,7 @@ class _Reading:
             body=body,
             result=self._result(),
             statuses=self._statuses(),
-            servers=servers if isinstance(servers, list) else [],
+            servers=rows(servers),
             hints={key: given[key] for key in ("x-pagination", "x-kubernetes-action", "x-ms-pageable") if key in given},
         )
 
@@ -194,7 +191,7 @@ class _Reading:
         """Yield the operation's parameters, and those of its path that it does not override."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for parameters in (self._item.get("parameters"), self._given.get("parameters")):
-            for each in parameters if isinstance(parameters, list) else ():
+            for each in rows(parameters):
                 parameter = self._document.resolve(each)
                 found[text(parameter.get("name")), text(parameter.get("in"))] = parameter
         return iter([each for (name, place), each in found.items() if name and place])
@@ -205,9 +202,8 @@ class _Reading:
             return None
         schema: Json = given.get("schema", {})
         style = self._style(given)
-        if isinstance(content := given.get("content"), dict) and content:
-            media = next(iter(content.values()))
-            schema, style = (media.get("schema", {}) if isinstance(media, dict) else {}), "json"
+        if content := table(given.get("content")):
+            schema, style = table(next(iter(content.values()))).get("schema", {}), "json"
         return Field(
             given["name"],
             place,
@@ -235,10 +231,9 @@ class _Reading:
 
     def _body(self) -> tuple[Body | None, list[Field]]:
         given = self._document.resolve(self._given.get("requestBody"))
-        content = given.get("content")
-        if not isinstance(content, dict) or not content:
+        contents = {media: table(each) for media, each in table(given.get("content")).items()}
+        if not contents:
             return None, []
-        contents = {media: each if isinstance(each, dict) else {} for media, each in content.items()}
         body, keys = self._body_of(contents, given)
         if body and body.whole:
             body.about = text(given.get("description"))
@@ -286,19 +281,15 @@ class _Reading:
         if found is None or (not found[0] and found[2]):
             return None
         properties, required, _ = found
-        encoding = content.get("encoding")
-        encoding = encoding if isinstance(encoding, dict) else {}
+        encoding = table(content.get("encoding"))
         fields = []
         for wire, schema in properties.items():
             plain = self._document.resolve(schema)
-            if schema is False or plain.get("readOnly") is True or _is_read_only(schema):
+            if schema is False or True in (plain.get("readOnly"), table(schema).get("readOnly")):
                 continue
-            told = encoding.get(wire)
-            how = told if isinstance(told, dict) else {}
+            how = table(encoding.get(wire))
             style: Style = _STYLES.get(text(how.get("style")), "joined" if how.get("explode") is False else "repeated")
-            about = (text(schema.get("description")) if isinstance(schema, dict) else "") or text(
-                plain.get("description")
-            )
+            about = text(table(schema).get("description")) or text(plain.get("description"))
             if media.startswith("multipart/"):
                 schema = self._with_files(schema)
             fields.append(Field(wire, "body", schema, wire in required, about, style))
@@ -312,29 +303,26 @@ class _Reading:
         return {"type": "string", "format": "binary"} if is_file(self._document, schema) else schema
 
     def _result(self) -> OperationResult:
-        responses = self._given.get("responses")
+        responses = table(self._given.get("responses"))
         good = [
             self._document.resolve(answer)
-            for status, answer in sorted(responses.items() if isinstance(responses, dict) else ())
+            for status, answer in sorted(responses.items())
             if re.fullmatch(r"2(\d\d|XX)", str(status), re.IGNORECASE)
         ]
-        if not good and isinstance(responses, dict) and "default" in responses:
+        if not good and "default" in responses:
             good = [self._document.resolve(responses["default"])]
         result = OperationResult()
         for answer in good:
-            headers = answer.get("headers")
-            result.links = result.links or (isinstance(headers, dict) and "link" in map(str.lower, headers))
-            contents = answer.get("content")
-            for media, content in contents.items() if isinstance(contents, dict) else ():
+            result.links = result.links or "link" in map(str.lower, table(answer.get("headers")))
+            for media, content in table(answer.get("content")).items():
                 result.media += [media] if media not in result.media else []
                 if is_json(media) and isinstance(content, dict) and result.schema is None:
                     result.schema = content.get("schema", {})
         return result
 
     def _statuses(self) -> dict[str, str]:
-        responses = self._given.get("responses")
         found = {}
-        for status, answer in responses.items() if isinstance(responses, dict) else ():
+        for status, answer in table(self._given.get("responses")).items():
             if not str(status).startswith("2") and str(status)[:2] != "x-":
                 found[str(status)] = text(self._document.resolve(answer).get("description"))
         return found
@@ -345,10 +333,6 @@ def _preference(media: str) -> int:
     if is_json(media):
         return 0
     return 1 if media.startswith("application/x-www-form-urlencoded") else 2 if media.startswith("multipart/") else 3
-
-
-def _is_read_only(schema: Json) -> bool:
-    return isinstance(schema, dict) and schema.get("readOnly") is True
 
 
 def _ordered(fields: list[Field]) -> list[Field]:
@@ -369,4 +353,4 @@ def _ordered(fields: list[Field]) -> list[Field]:
 
 
 def _type_of(each: Field) -> object:
-    return each.schema.get("type") if isinstance(each.schema, dict) else None
+    return table(each.schema).get("type")

@@ -14,6 +14,7 @@ from kosmolua.http.paging import next_link
 from kosmolua.openapi.document import Document
 from kosmolua.openapi.operations import Field, Operation
 from kosmolua.protocol import Json, Truncated
+from kosmolua.schema.tree import rows, table
 
 MAX_PAGES = 10_000
 """The maximum number of pages that one call fetches, even if they have few items."""
@@ -174,7 +175,7 @@ def _found(shape: _Shape) -> Recipe | None:
     if page and shape.is_text(page) and (next_page := shape.next(["next_page"])):
         return Recipe("token", page.wire, next_page, **found)  # a token by another name: Stripe's searches
     if page and shape.is_number(page):
-        first = page.schema.get("default", 1) if isinstance(page.schema, dict) else 1
+        first = table(page.schema).get("default", 1)
         return Recipe("page", page.wire, first=first if first in (0, 1) else 1, **found)
     offset = shape.parameter(_OFFSETS)
     if offset and size and shape.is_number(offset):
@@ -183,7 +184,7 @@ def _found(shape: _Shape) -> Recipe | None:
 
 
 def _sizes(size: Field | None) -> tuple[int, int]:
-    schema = size.schema if size and isinstance(size.schema, dict) else {}
+    schema = table(size.schema) if size else {}
     numbers = [schema.get(word) for word in ("maximum", "default")]
     most, usual = (number if isinstance(number, int) and 0 < number <= 10_000 else 0 for number in numbers)
     return most, usual
@@ -262,10 +263,7 @@ class _Shape:
         plain = self._document.resolve(schema)
         kinds = {plain.get("type")} if isinstance(plain.get("type"), str) else set(plain.get("type") or ())
         for word in ("anyOf", "oneOf", "allOf"):
-            members = plain.get(word)
-            kinds |= (
-                {self._document.resolve(each).get("type") for each in members} if isinstance(members, list) else set()
-            )
+            kinds |= {self._document.resolve(each).get("type") for each in rows(plain.get(word))}
         if not of_url:
             return not kinds or bool(kinds & {"string", "integer", "number"})
         is_told = "ur" in key.lower() or "link" in key.lower() or "href" in key.lower()

@@ -15,7 +15,8 @@ from kosmolua.http.messages import is_link_local, is_protected, origin
 from kosmolua.openapi.bodies import is_override
 from kosmolua.openapi.document import Document
 from kosmolua.openapi.naming import snake, usable
-from kosmolua.openapi.operations import Field, Operation, text
+from kosmolua.openapi.operations import Field, Operation
+from kosmolua.schema.tree import rows, table, text
 
 Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "client", "signature"]
 
@@ -170,9 +171,7 @@ def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> lis
     if auth:
         return [[_asked(auth)]] if auth != "none" else []
     root = document.root
-    components = root.get("components")
-    schemes = (components or {}).get("securitySchemes")
-    schemes = schemes if isinstance(schemes, dict) else {}
+    schemes = table(table(root.get("components")).get("securitySchemes"))
     found: list[list[Credential]] = []
     for requirement in _requirements(root, schemes):
         credentials = [_credential(name, document.resolve(schemes.get(name)), prefix) for name in requirement]
@@ -204,8 +203,8 @@ def _requirements(root: Mapping[str, Any], schemes: Mapping[str, Any]) -> list[l
         return of_all
     of_each: dict[tuple[str, ...], int] = {}
     for item in root.get("paths", {}).values():
-        for operation in item.values() if isinstance(item, dict) else ():
-            for names in _names_in(operation.get("security")) if isinstance(operation, dict) else ():
+        for operation in map(table, table(item).values()):
+            for names in _names_in(operation.get("security")):
                 of_each[tuple(names)] = of_each.get(tuple(names), 0) + 1
     most = sorted(of_each, key=lambda names: -of_each[names])
     whole = [names for names in most if not any(set(names) < set(other) for other in most)]
@@ -213,8 +212,7 @@ def _requirements(root: Mapping[str, Any], schemes: Mapping[str, Any]) -> list[l
 
 
 def _names_in(security: object) -> list[list[str]]:
-    requirements = security if isinstance(security, list) else []
-    return [list(each) for each in requirements if isinstance(each, dict) and each]
+    return [list(each) for each in map(table, rows(security)) if each]
 
 
 def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential | None:
@@ -256,7 +254,7 @@ def _prefix(scheme: str, header: str, about: str) -> str:
 
 def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
     """Return the addresses for logging in by browser or device code."""
-    flows = _flows(scheme)
+    flows = table(scheme.get("flows"))
     code, device = flows.get("authorizationCode"), flows.get("deviceAuthorization")
     found: dict[str, str] = {}
     for flow, key, place in ((device, "deviceAuthorizationUrl", "device"), (code, "authorizationUrl", "authorize")):
@@ -268,15 +266,10 @@ def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
     """Return the token endpoint for a client id and secret, if that is the only login."""
-    flows = _flows(scheme)
+    flows = table(scheme.get("flows"))
     flow = flows.get("clientCredentials")
-    url = text(flow.get("tokenUrl")) if isinstance(flow, dict) and len(flows) == 1 else ""
+    url = text(table(flow).get("tokenUrl")) if len(flows) == 1 else ""
     return {"token": url} if url and _may_log_in_at(url) else {}
-
-
-def _flows(scheme: Mapping[str, Any]) -> Mapping[str, Any]:
-    flows = scheme.get("flows")
-    return flows if isinstance(flows, dict) else {}
 
 
 def _may_log_in_at(url: str) -> bool:
@@ -286,8 +279,8 @@ def _may_log_in_at(url: str) -> bool:
 
 def _scopes(scheme: Mapping[str, Any]) -> list[str]:
     """Return the scopes of a scheme, in the document's order."""
-    named = (flow.get("scopes") for flow in _flows(scheme).values() if isinstance(flow, dict))
-    return list(dict.fromkeys(str(each) for scopes in named if isinstance(scopes, dict) for each in scopes))
+    named = (table(table(flow).get("scopes")) for flow in table(scheme.get("flows")).values())
+    return list(dict.fromkeys(str(each) for scopes in named for each in scopes))
 
 
 def settings_of(
@@ -342,7 +335,7 @@ def _is_common(wire: str, most: set[tuple[str, str]]) -> bool:
 
 
 def _setting(given: Field, *, has_credential: bool) -> Setting:
-    schema = given.schema if isinstance(given.schema, dict) else {}
+    schema = table(given.schema)
     values = schema.get("enum")
     default = schema.get("default", values[0] if isinstance(values, list) and len(values) == 1 else None)
     secret = not has_credential and bool(CREDENTIALS.fullmatch(given.wire))
@@ -352,11 +345,9 @@ def _setting(given: Field, *, has_credential: bool) -> Setting:
 
 def variables_in(server: Mapping[str, Any]) -> Iterator[UrlVariable]:
     """Yield the variables of one of ``servers``."""
-    declared = server.get("variables")
-    declared = declared if isinstance(declared, dict) else {}
+    declared = table(server.get("variables"))
     for wire in dict.fromkeys(re.findall(r"\{([^{}]*)\}", text(server.get("url")))):
-        told = declared.get(wire)
-        given = told if isinstance(told, dict) else {}
+        given = table(declared.get(wire))
         choices = [str(each) for each in given.get("enum") or ()]
         secret = bool(CREDENTIALS.fullmatch(wire))
         default = "" if secret else str(given.get("default", ""))

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kosmolua.protocol import Json
-from kosmolua.schema.pointers import target
-from kosmolua.schema.tree import SchemaTree
+from kosmolua.schema.tree import SchemaTree, rows, table, target, text
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 _FLOWS = {"accessCode": "authorizationCode", "application": "clientCredentials"}
@@ -43,8 +42,8 @@ class _Rewriting:
         root = self._root
         kept = {key: value for key, value in root.items() if key not in _REPLACED}
         paths = {path: self._item(item) for path, item in root.get("paths", {}).items()}
-        self._schemas |= {name: self._schema(each) for name, each in _table(root.get("definitions")).items()}
-        schemes = _table(root.get("securityDefinitions"))
+        self._schemas |= {name: self._schema(each) for name, each in table(root.get("definitions")).items()}
+        schemes = table(root.get("securityDefinitions"))
         components = {
             "schemas": self._schemas,
             "securitySchemes": {name: _scheme(self._resolved(each)) for name, each in schemes.items()},
@@ -56,7 +55,7 @@ class _Rewriting:
         if not isinstance(host, str) or not host:
             return []
         scheme = "https" if "https" in schemes else schemes[0]
-        base = _text(self._root.get("basePath"))
+        base = text(self._root.get("basePath"))
         slash = "/" if base and base[0] != "/" else ""
         return [{"url": f"{scheme}://{host}{slash}{base}"}]
 
@@ -83,9 +82,8 @@ class _Rewriting:
         return made
 
     def _parameters(self, given: Mapping[str, Any]) -> list[dict[str, Any]]:
-        listed = given.get("parameters")
-        found = [self._resolved(each) for each in (listed if isinstance(listed, list) else ())]
-        return [each for each in found if _text(each.get("name")) and _text(each.get("in"))]
+        found = map(self._resolved, rows(given.get("parameters")))
+        return [each for each in found if text(each.get("name")) and text(each.get("in"))]
 
     def _parameter(self, given: Mapping[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in given.items() if key not in _SCHEMA_KEYS and key != "collectionFormat"}
@@ -105,8 +103,7 @@ class _Rewriting:
 
     def _media(self, operation: Mapping[str, Any], key: str) -> list[str]:
         """Return the media types that an operation ``consumes`` or ``produces``."""
-        listed = operation.get(key, self._root.get(key))
-        return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+        return [each for each in rows(operation.get(key, self._root.get(key))) if isinstance(each, str)]
 
     def _form(self, fields: list[dict[str, Any]], media: list[str]) -> dict[str, Any]:
         has_file = any(each.get("type") == "file" for each in fields)
@@ -125,7 +122,7 @@ class _Rewriting:
 
     def _field(self, given: Mapping[str, Any]) -> Json:
         schema = self._schema_of(given)
-        if isinstance(schema, dict) and _text(given.get("description")):
+        if isinstance(schema, dict) and text(given.get("description")):
             schema = {**schema, "description": given["description"]}
         return schema
 
@@ -183,7 +180,7 @@ def _outside(parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _style(parameter: Mapping[str, Any]) -> dict[str, Any]:
     """Return how the items of a list are written."""
-    how = _text(parameter.get("collectionFormat"))
+    how = text(parameter.get("collectionFormat"))
     style = {"style": _STYLES[how]} if how in _STYLES else {}
     return {**style, "explode": how == "multi"}
 
@@ -192,15 +189,7 @@ def _scheme(given: dict[str, Any]) -> dict[str, Any]:
     if given.get("type") == "basic":
         return {**given, "type": "http", "scheme": "basic"}
     if given.get("type") == "oauth2":
-        flow = _text(given.get("flow"))
+        flow = text(given.get("flow"))
         kept = {key: given[key] for key in ("authorizationUrl", "tokenUrl", "refreshUrl", "scopes") if key in given}
         return {**given, "flows": {_FLOWS.get(flow, flow): kept}}
     return given
-
-
-def _table(value: Json) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -32,36 +32,27 @@ class _Written(Bound):
 
     @property
     def words(self) -> str:
-        """The notation in words: an example."""
         return f"like {self.example!r}"
 
     @property
     def example(self) -> object:
-        """A string in this notation."""
         return self.like
 
 
 @dataclass(frozen=True)
 class Format(_Written):
-    """A format that a JSON Schema names, such as ``date-time``.
-
-    Args:
-        name: The name of the format.
-    """
+    """A format that a JSON Schema names, such as ``date-time``."""
 
     name: str
 
     @property
     def example(self) -> object:
-        """A string of this format."""
         return _FORMATS[self.name][1]
 
     def holds(self, value: str) -> bool:
-        """Return True if a string has the format."""
         return re.fullmatch(_FORMATS[self.name][0], value) is not None
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the name of the format as the keyword ``format``."""
         return {"format": self.name}
 
 
@@ -81,7 +72,6 @@ class Url(_Written):
         return re.fullmatch(r"(?:https?|ssh|git)://[^\s/]+\S*|[\w.-]+@[\w.-]+:\S+", value) is not None
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the keyword ``format``."""
         return {"format": "uri"}
 
 
@@ -92,11 +82,9 @@ class AbsolutePath(_Written):
     like = "/var/data"
 
     def holds(self, value: str) -> bool:
-        """Return True if a string begins with a slash."""
         return value.startswith("/")
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the keyword ``pattern``."""
         return {"pattern": "^/"}
 
 

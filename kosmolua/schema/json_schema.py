@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound, Length, Pattern, Range
 from kosmolua.schema.merging import Schema, merged, normal
-from kosmolua.schema.pointers import target
+from kosmolua.schema.tree import target, text
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
 
 MAX_DEPTH = 64
@@ -180,10 +180,10 @@ class SchemaReader:
         if kind == "array":
             return List(self._items(schema, name, trail), _length(schema, "Items"))
         if kind in ("integer", "number"):
-            return Scalar(kind, self._range(schema, name), _text(schema, "format"))
+            return Scalar(kind, self._range(schema, name), text(schema.get("format")))
         if kind == "string":
             bounds = (*_length(schema, "Length"), *self._pattern(schema, name))
-            return Scalar("string", bounds, _text(schema, "format"))
+            return Scalar("string", bounds, text(schema.get("format")))
         if kind == "boolean":
             return Scalar("boolean")
         if kind != "any":
@@ -223,7 +223,7 @@ class SchemaReader:
 
     def _unique(self, name: str, schema: Schema) -> str:
         """Return a unique name for a record; one inside another is named after its ``title`` if that is valid."""
-        title = _text(schema, "title")
+        title = text(schema.get("title"))
         wanted = title if title.isidentifier() and title.isascii() and "." in name else name
         number, name = 1, wanted
         while self._named.setdefault(name, schema) != schema:
@@ -363,11 +363,7 @@ def _is_marked(schema: Json, mark: str) -> bool:
 
 
 def _about(schema: Json) -> str:
-    return (_text(schema, "description") or _text(schema, "title")) if isinstance(schema, dict) else ""
-
-
-def _text(schema: Schema, word: str) -> str:
-    return text if isinstance(text := schema.get(word), str) else ""
+    return (text(schema.get("description")) or text(schema.get("title"))) if isinstance(schema, dict) else ""
 
 
 def _cleaned(name: str) -> str:

@@ -15,7 +15,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.names import KEYWORDS
-from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
+from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union, types_inside, types_of_keys
 
 _BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -70,13 +70,6 @@ def _unsaid_bounds(kind: Type, sentence: str) -> list[str]:
 def prose(text: str) -> str:
     """Convert a docstring to Markdown: double backticks become single ones."""
     return text.replace("``", "`")
-
-
-def types_inside(kind: Type) -> tuple[Type, ...]:
-    """Return the types that a list, map or union consists of."""
-    if isinstance(kind, Union):
-        return kind.members
-    return (kind.item,) if isinstance(kind, List) else (kind.value,) if isinstance(kind, Map) else ()
 
 
 def choices_in(kind: Type) -> tuple[Json, ...]:
@@ -215,7 +208,7 @@ def records_in(kinds: Iterable[Type]) -> list[Record]:
         inside = types_inside(kind)
         if isinstance(kind, Record) and kind.name not in found:
             found[kind.name] = kind
-            inside = (*kind.fields.values(), *([kind.extra] if kind.extra else []))
+            inside = types_of_keys(kind)
         left.extend(reversed(inside))
     return list(found.values())
 
@@ -232,8 +225,7 @@ def records_by_depth(kinds: Iterable[Type]) -> Iterator[Record]:
         if isinstance(kind, Record) and kind.name not in seen:
             seen.add(kind.name)
             yield kind
-            left.extend(kind.fields.values())
-            left.extend([kind.extra] if kind.extra else [])
+            left.extend(types_of_keys(kind))
 
 
 def _alias(function: Function, parameter: Parameter, namespace: str) -> str:

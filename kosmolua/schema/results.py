@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.types import List, Map, Record, Type, Union
 
 
@@ -19,7 +18,7 @@ def _without_more(kind: Type, value: object) -> object:
     """Return a copy without the keys that the type does not declare."""
     if isinstance(kind, Union):
         candidates = [(member, _without_more(member, value)) for member in kind.members]
-        return next((left for member, left in candidates if _fits(member, left)), value)
+        return next((left for member, left in candidates if member.takes(left)), value)
     if isinstance(kind, List) and isinstance(value, (list, tuple)):
         return [_without_more(kind.item, item) for item in value]
     if isinstance(kind, Map) and isinstance(value, dict):
@@ -27,11 +26,3 @@ def _without_more(kind: Type, value: object) -> object:
     if isinstance(kind, Record) and isinstance(value, dict):
         return {key: _without_more(kind.fields[key], value[key]) for key in value if key in kind.fields}
     return value
-
-
-def _fits(kind: Type, value: object) -> bool:
-    try:
-        kind.accept(value)
-    except Mismatch:
-        return False
-    return True

@@ -1,9 +1,13 @@
-"""The JSON Schemas of one document as a tree: references are followed, and combined schemas are joined."""
+"""The JSON Schemas of one document as a tree: references are followed, and combined schemas are joined.
+
+Documents have mistakes, so what should be an object, a list or a text is read as an empty one if it is something else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 from kosmolua.protocol import Json
 from kosmolua.schema.merging import merged, normal
@@ -16,6 +20,38 @@ MAX_MEMBERS = 4000
 """The maximum number of schemas from which the keys of one object are collected."""
 Flat: TypeAlias = tuple[dict[str, Json], set[str], bool]
 """The schemas of an object's properties, the required names, and whether others are allowed."""
+
+
+def table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def target(document: Json, pointer: str) -> Json:
+    """Return what a reference such as ``#/components/schemas/Pet`` leads to.
+
+    Raises:
+        LookupError: It leads out of the document, or nowhere, as the message says.
+    """
+    if not (pointer == "#" or pointer.startswith("#/")):
+        raise LookupError("leads out of the document")
+    node = document
+    for word in pointer.split("/")[1:]:
+        key = unquote(word).replace("~1", "/").replace("~0", "~")
+        if isinstance(node, dict) and key in node:
+            node = node[key]
+        elif isinstance(node, list) and key.isdecimal() and len(key) < 10 and int(key) < len(node):
+            node = node[int(key)]
+        else:
+            raise LookupError("leads nowhere")
+    return node
 
 
 class SchemaTree:
@@ -54,10 +90,8 @@ class SchemaTree:
             around = {key: value for key, value in schema.items() if key != "$ref"}
             return self._flattened(merged(around, target) if around else target, (*seen, pointer), left)
         schema = normal(schema)
-        properties = schema.get("properties")
-        properties = dict(properties) if isinstance(properties, dict) else {}
-        named = schema["required"] if isinstance(schema.get("required"), list) else ()
-        required = {each for each in named if each and isinstance(each, str)}
+        properties = dict(table(schema.get("properties")))
+        required = {each for each in rows(schema.get("required")) if each and isinstance(each, str)}
         is_open = bool(schema.get("additionalProperties", True)) or bool(schema.get("patternProperties"))
         is_object = bool(properties) or schema.get("type") == "object"
         for member in schema.get("allOf", ()):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -56,6 +56,14 @@ class Type:
             Mismatch: The value does not fit this type.
         """
         return None if value is None and self.nullable else self._fit(value)
+
+    def takes(self, value: object) -> bool:
+        """Return True if a value fits this type."""
+        try:
+            self.accept(value)
+        except Mismatch:
+            return False
+        return True
 
     def read(self, text: str) -> object:
         """Convert the text of a command-line argument to a value for :meth:`accept`.
@@ -567,6 +575,18 @@ def _has_tag(record: Record, value: Any) -> bool:
     return any(isinstance(kind, Choice) and value[key] in kind.values for key, kind in kinds.items())
 
 
+def types_inside(kind: Type) -> tuple[Type, ...]:
+    """Return the types that a list, map or union consists of."""
+    if isinstance(kind, Union):
+        return kind.members
+    return (kind.item,) if isinstance(kind, List) else (kind.value,) if isinstance(kind, Map) else ()
+
+
+def types_of_keys(record: Record) -> tuple[Type, ...]:
+    """Return the types of a record's keys, and of all others if it allows them."""
+    return (*record.fields.values(), *([record.extra] if record.extra else []))
+
+
 def has_secrets(kind: Type | None) -> bool:
     """Return True if values of a type can contain secrets."""
     seen: dict[int, Type] = {}
@@ -577,18 +597,8 @@ def has_secrets(kind: Type | None) -> bool:
             return True
         if id(each) not in seen:
             seen[id(each)] = each
-            waiting += _parts(each)
+            waiting += types_of_keys(each) if isinstance(each, Record) else types_inside(each)
     return False
-
-
-def _parts(kind: Type) -> Sequence[Type]:
-    if isinstance(kind, List):
-        return [kind.item]
-    if isinstance(kind, Map):
-        return [kind.value]
-    if isinstance(kind, Record):
-        return [*kind.fields.values(), *([kind.extra] if kind.extra else [])]
-    return kind.members if isinstance(kind, Union) else []
 
 
 def one_of(*choices: str) -> Choice:
