@@ -5,7 +5,7 @@ on the reference page. These modules do not import ``annotations`` from ``__futu
 strings, and KosmoLua would have to compile each string. Annotations that are values load in a fifth less time.
 """
 
-from . import services, creation, changes, lifecycle, scaling, deploys, jobs, variables, secret_files  # noqa: F401, I001
+from . import services, configuration, lifecycle, scaling, deploys, jobs, variables, secret_files  # noqa: F401, I001
 from . import env_groups, logs, metrics, domains, site_rules, disks, stores, postgres, key_value, projects, owners  # noqa: F401
 from .account import Account, integration
 
