@@ -143,7 +143,7 @@ def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iter
         if method and method not in SAFE_METHODS and not _is_declared_safe(call):
             yield method, source.place_of(call)
         called = known.get(call.func.id) if isinstance(call.func, ast.Name) else None
-        if isinstance(called, FunctionType) and called not in seen and _is_neighbour(called, function):
+        if isinstance(called, FunctionType) and called not in seen and _package_of(called) == _package_of(function):
             yield from _writes(called, seen)
 
 
@@ -173,11 +173,6 @@ def _may_be_path(node: ast.expr, known: dict[str, Any]) -> bool:
     if isinstance(node, ast.Name):
         return isinstance(known.get(node.id, ""), str)
     return isinstance(node, (ast.JoinedStr, ast.BinOp))
-
-
-def _is_neighbour(called: FunctionType, caller: Callable[..., Any]) -> bool:
-    """Return True for functions of one package."""
-    return _package_of(called) == _package_of(caller)
 
 
 def _package_of(function: Callable[..., Any]) -> str:

@@ -92,7 +92,8 @@ def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
             console.complain("no browser opens here, so log in with a code")
     if not login.device:
         raise NotConfigured("The service does not support device codes", hint="leave --device out")
-    return oauth.log_in_by_device(service, _show_code)
+    said = "open {} on any device, and type the code {}"
+    return oauth.log_in_by_device(service, lambda page, code: console.complain(said.format(page, code)))
 
 
 class _NoBrowser(Exception):
@@ -107,7 +108,3 @@ def _open(url: str, *, must: bool) -> None:
         console.complain(f"open this page in a browser on this machine, and log in: {url}")
     else:
         raise _NoBrowser
-
-
-def _show_code(page: str, code: str) -> None:
-    console.complain(f"open {page} on any device, and type the code {code}")

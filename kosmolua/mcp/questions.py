@@ -121,9 +121,6 @@ def _deed(approval: Approval) -> str:
 def _arguments(approval: Approval) -> list[str]:
     """Return a line for each argument, with the known name of an id's object."""
     named = {name: f" ({exposed(said)})" for name, said in approval.names.items()}
-    return [f"{exposed(name)} = {_shown(value)}{named.get(name, '')}" for name, value in approval.arguments.items()]
-
-
-def _shown(value: object) -> str:
-    """Return JSON with invisible characters escaped."""
-    return exposed(json.dumps(value, ensure_ascii=False, default=str))
+    arguments = approval.arguments.items()
+    shown = {name: json.dumps(value, ensure_ascii=False, default=str) for name, value in arguments}
+    return [f"{exposed(name)} = {exposed(text)}{named.get(name, '')}" for name, text in shown.items()]

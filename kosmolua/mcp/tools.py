@@ -102,7 +102,7 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     refused = BadArguments if tool.name == "execute_lua" else BadDocArguments
     arguments = {name: value for name, value in given.items() if value is not None}
-    known = _types_of(tool)
+    known = _types_in(json.dumps(tool.input_schema["properties"]))
     for name in arguments:
         if name not in known:
             hint = did_you_mean(name, known) or f"its arguments are {', '.join(known)}"
@@ -117,11 +117,6 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
             # For instance: lua_search_docs: limit must be an integer in 1..100, not 0
             raise refused(f"{tool.name}: {name}{mismatch.where} {mismatch.problem}", param=name) from None
     return arguments
-
-
-def _types_of(tool: Tool) -> dict[str, Type]:
-    """Return the types of a tool's arguments."""
-    return _types_in(json.dumps(tool.input_schema["properties"]))
 
 
 @lru_cache(MAX_READ)

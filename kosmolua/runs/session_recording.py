@@ -117,7 +117,7 @@ def repeat(
             if answer.text is not None:
                 shown = answer.text + "\n"
                 answer.outcome.output += shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-                options.get("on_output", _ignore)(shown.encode("utf-8", "surrogateescape"))
+                options.get("on_output", lambda _: None)(shown.encode("utf-8", "surrogateescape"))
                 answer.outcome.result = []
             if isinstance(answer.outcome.error, Diverged):
                 break
@@ -137,7 +137,3 @@ def _joined(outcomes: list[Outcome]) -> Outcome:
         [*warnings, *(warning for each in outcomes for warning in each.warnings)],
         exit=last.exit if last else None,
     )
-
-
-def _ignore(_: bytes) -> None:
-    return

@@ -20,17 +20,13 @@ FLUSH_TIMEOUT = 3.0
 """How many seconds the process waits at its end for the remaining spans to be sent."""
 
 
-def _ignore(_: str) -> None:
-    return
-
-
 def asks_for_spans(environ: Mapping[str, str]) -> bool:
     """Return True if the environment variables name a collector for spans and do not turn off sending."""
     is_off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none"
     return not is_off and any(environ.get(name) for name in ENDPOINTS)
 
 
-def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str] | None = None) -> None:
+def send_spans(warn: Callable[[str], None] = lambda sentence: None, environ: Mapping[str, str] | None = None) -> None:
     """Set up OpenTelemetry to send spans to a collector, with the protocol OTLP over HTTP.
 
     This does nothing if the program has already set a tracer provider. The environment variables of the process name

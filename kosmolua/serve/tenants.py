@@ -52,10 +52,6 @@ COPIES_OF_SOURCE = 2
 """How often the source of a script is in memory while it waits or runs: as text, and as bytes."""
 
 
-def _ignore(_: object) -> None:
-    return
-
-
 _SOON = "nothing was run; try again in a moment"
 
 
@@ -91,7 +87,7 @@ class Tenant:
             self.runtime,
             read_only=common.read_only,
             simulated=common.simulate,
-            watch=_ignore,
+            watch=lambda event: None,
             check=common.check,
             runner=self,
             id_prefix=common.id_prefix,
@@ -242,9 +238,14 @@ class Tenant:
         runtime, client = self.runtime, options.get("approve")
         options["allow"] = [*options.get("allow", ()), *granted]
         options["approve"] = WebApprover(
-            self.approvals, running.id, running.script, self._approval_wait, client, is_resumed=is_resumed
+            self.approvals,
+            running.id,
+            running.script,
+            lambda: self._opened.server.approval_wait,
+            client,
+            is_resumed=is_resumed,
         )
-        options["watch"] = self._watch(running, options.get("watch") or _ignore)
+        options["watch"] = self._watch(running, options.get("watch") or (lambda event: None))
         running.interrupt = partial(runtime.interrupt, running.id)
         self._running[running.id] = running
         if self._obeying is None or self._obeying.done():
@@ -273,9 +274,6 @@ class Tenant:
                     if running := self._running.get(run):
                         running.interrupt()
             await asyncio.sleep(FRESHNESS)
-
-    def _approval_wait(self) -> float:
-        return self._opened.server.approval_wait
 
     def _watch(self, running: Running, watch: Callable[[Event], None]) -> Callable[[Event], None]:
         def note(event: Event) -> None:

@@ -155,12 +155,7 @@ def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[
             raise Interrupted("The call was interrupted") from None
         if isinstance(value, Truncated):
             console.warn(f"there are more than these {len(value)} items; max_items says how many to fetch")
-        return _shown(value)
-
-
-def _shown(value: Any) -> Any:
-    """Return a value for display: secrets in it are masked."""
-    return Redactor().value(value)
+        return Redactor().value(value)  # secrets in it are masked
 
 
 def _outcome(value: Any, error: KosmoError | None, records: list[CallRecord]) -> Outcome:

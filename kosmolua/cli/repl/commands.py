@@ -58,21 +58,28 @@ class Commands:
     ) -> None:
         self._runtime = runtime
         self._load = load
-        self._record = record
-        self._reset = reset
         self._calls = calls
         self._for_people = for_people
+
+        def read(page: str) -> None:
+            console.markdown(runtime.docs.read(page) if page else runtime.docs.list())
+
         self._table = {
-            "doc": ReplCommand("PAGE", "Read a page of the documentation; without one, list the pages.", self._doc),
-            "search": ReplCommand("WORDS", "Find pages.", self._search),
-            "accounts": ReplCommand("", "List the accounts and their permissions.", self._accounts),
+            "doc": ReplCommand("PAGE", "Read a page of the documentation; without one, list the pages.", read),
+            "search": ReplCommand("WORDS", "Find pages.", lambda words: console.markdown(runtime.docs.search(words))),
+            "accounts": ReplCommand(
+                "", "List the accounts and their permissions.", lambda _: show_permissions(permissions_of(runtime))
+            ),
             "calls": ReplCommand("", "List the calls of this session.", self._list_calls),
             "limits": ReplCommand("", "List the limits of each chunk.", self._limits),
             "load": ReplCommand("FILE", "Run a file in this session.", self._load_file, shows=False),
             "record": ReplCommand(
-                "[FILE]", "Start recording the session, or stop recording it.", self._record_in, shows=False
+                "[FILE]",
+                "Start recording the session, or stop recording it.",
+                lambda name: record(Path(expanded(name)) if name else None),
+                shows=False,
             ),
-            "reset": ReplCommand("", "Forget all state.", lambda _: self._reset(), shows=False),
+            "reset": ReplCommand("", "Forget all state.", lambda _: reset(), shows=False),
             "help": ReplCommand("", "Show this help.", self._help),
             "quit": ReplCommand("", "Leave, as Ctrl-D does.", _leave, shows=False),
         }
@@ -105,15 +112,6 @@ class Commands:
             raise UsageError(f"There is no command {name}", hint=did_you_mean(name, known) or "see :help")
         return known[chosen]
 
-    def _doc(self, page: str) -> None:
-        console.markdown(self._runtime.docs.read(page) if page else self._runtime.docs.list())
-
-    def _search(self, words: str) -> None:
-        console.markdown(self._runtime.docs.search(words))
-
-    def _accounts(self, _: str) -> None:
-        show_permissions(permissions_of(self._runtime))
-
     def _list_calls(self, _: str) -> None:
         names = ("path", "account", "effect", "status", "duration_ms", "error")
         rows = [[_cell(call[name]) for name in names] for call in self._calls()]
@@ -128,9 +126,6 @@ class Commands:
         if not name:
             raise UsageError("Name a file, as in :load report.lua")
         self._load(Path(expanded(name)))
-
-    def _record_in(self, name: str) -> None:
-        self._record(Path(expanded(name)) if name else None)
 
     def _help(self, _: str) -> None:
         console.line(

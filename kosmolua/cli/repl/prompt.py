@@ -41,7 +41,7 @@ class Prompt:
         self._session: PromptSession[str] = PromptSession(
             FIRST,
             multiline=True,
-            prompt_continuation=_continuation,
+            prompt_continuation=lambda width, number, wraps: "" if wraps else NEXT,  # a long line only wraps
             lexer=PygmentsLexer(LuaLexer),
             completer=_Completer(candidates),
             complete_while_typing=False,
@@ -100,11 +100,6 @@ class _Completer(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         for each in self._candidates.of(document.text_before_cursor):
             yield Completion(each.text, start_position=each.start, display_meta=each.about)
-
-
-def _continuation(_: int, __: int, wraps: int) -> str:
-    """Return the prompt for a further line of a chunk; empty if a long line only wraps on the screen."""
-    return "" if wraps else NEXT
 
 
 def indent_after(line: str) -> str:

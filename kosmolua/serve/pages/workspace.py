@@ -181,9 +181,5 @@ def by_run(calls: Iterable[WaitingCall]) -> list[Asking]:
     """Return the runs of calls that wait for a person's approval, in the order of each run's first call."""
     runs: dict[str, list[WaitingCall]] = {}
     for call in calls:
-        runs.setdefault(_run_of(call), []).append(call)
+        runs.setdefault(call.run or call.id, []).append(call)
     return [Asking(group[0].run or "", group[0].script, tuple(group)) for group in runs.values()]
-
-
-def _run_of(call: WaitingCall) -> str:
-    return call.run or call.id
