@@ -492,8 +492,11 @@ def test_the_command_line_shows_and_applies_plans(kosmolua: Program, write: Writ
     )
     planned = kosmolua("run", script, "--simulate", "--plan=p.json")
     assert planned.returncode == 0
-    assert "kosmolua: the plan has 2 writes\nrender2 [default]\n    2  writes    restart_service" in planned.stderr
-    assert re.search(r"nothing was sent; kosmolua apply p\.json makes these writes", planned.stderr)
+    said = planned.stderr.splitlines()
+    assert said[0] == "kosmolua: nothing was sent; kosmolua apply p.json makes these writes:"
+    assert said[1].startswith("2 x render2.restart_service [default], writes")
+    assert said[2].startswith('    2  service_id = "srv-cabc12345678" (checkout-api)')
+    assert said[-1] == "Plan: 0 to create, 2 to change, 0 to destroy."
 
     applied = kosmolua("apply", "p.json")
     assert (applied.returncode, applied.stdout, applied.stderr) == (0, planned.stdout, "")
@@ -502,5 +505,17 @@ def test_the_command_line_shows_and_applies_plans(kosmolua: Program, write: Writ
     assert "was already applied" in again.stderr
     assert kosmolua("apply", "p.json", "--again").returncode == 0
 
+    stale = write("stale.lua", "app.integrations.render2.delete_service({ service_id = arg[1] })")
+    refused = kosmolua("run", stale, "--simulate", "--plan")
+    assert refused.returncode == 1
+    assert "Plan: 0 to create, 0 to change, 0 to destroy." in refused.stderr
+
     as_json = json.loads(kosmolua("run", script, "--simulate", "--plan", "--json").stdout)
+    listed = json.loads(kosmolua("plans", "--json").stdout)
+    assert [each["status"] for each in listed] == ["planned", "refused"]
+    assert listed[0]["plan"] == as_json["plan"]["id"]
+    shown = kosmolua("plans", "show", as_json["plan"]["id"]).stdout
+    assert shown.splitlines() == said[1:]
+    assert kosmolua("plans", "show", as_json["plan"]["id"], "--markdown").stdout.startswith("### Plan: 0 to create")
+    assert kosmolua("apply", as_json["plan"]["id"]).returncode == 0
     assert [call["path"] for call in as_json["plan"]["calls"]] == ["render2.restart_service"] * 2

@@ -217,3 +217,42 @@ def test_the_check_knows_wait_until(runtime: Runtime) -> None:
     assert "has no field 'itm'" in found[1][0]
     assert "wait_until has no option 'evry'" in found[2][0]
     assert found[3] == []
+
+
+def test_a_plan_of_many_writes_is_shown_in_sixty_lines(runtime: Runtime) -> None:
+    """Grouped by function, with what is left out counted, and the counts in the last line."""
+    source = """
+    for n = 1, 400 do yard.set_item({ id = "i-" .. n, note = "x" }) end
+    for n = 1, 400 do yard.add_item({ name = "item " .. n }) end
+    for n = 1, 200 do yard.delete_item({ id = "i-" .. n }) end
+    """
+    plan = runtime.plan(HEAD + source)
+    lines = [line.text for line in plan.outline()]
+    assert len(lines) <= 60
+    assert lines[0] == "400 x yard.set_item [default], writes"
+    assert "       and 392 more" in lines
+    assert lines[-1] == "Plan: 400 to create, 400 to change, 200 to destroy."
+    assert plan.markdown().startswith("### Plan: 400 to create, 400 to change, 200 to destroy.\n\n```diff\n# 400 x")
+
+
+def test_a_plan_of_a_loop_that_waits_is_short(runtime: Runtime) -> None:
+    """Its reads of what does not exist yet are one row a look, and few."""
+    source = """
+    local id = yard.add_item({ name = "new" }).item.id
+    repeat sleep(5) until yard.get_item({ id = id }).item.note == "done"
+    yard.delete_item({ id = id })"""
+    plan = runtime.plan(HEAD + source)
+    lines = [line.text for line in plan.outline()]
+    assert len(lines) <= 20
+    assert lines[-2] == "planning ended in line 4: each write from there on is asked about"
+    assert lines[-1] == "Plan: 1 to create, 0 to change, 0 to destroy."
+
+
+def test_an_outline_says_what_is_refused_and_assumed(runtime: Runtime) -> None:
+    """With the call, and the line."""
+    assumed = runtime.plan(HEAD + 'yard.start_item({ id = "i-3" })' + POLLING).outline()
+    assert [line.text for line in assumed if line.kind == "note"] == [
+        'line 6 goes on as if item.state were "ready" after call 1'
+    ]
+    refused = runtime.plan(HEAD + 'pcall(yard.set_item, { id = "i-1" })').outline()
+    assert refused[0].text.startswith("refused: call 1 in line 2: yard.set_item needs note, a string")

@@ -11,9 +11,10 @@ from kosmolua.broker.broker import Broker, mask_in
 from kosmolua.broker.permissions import Permissions
 from kosmolua.errors import BadArguments, CallError, KosmoError, PlanOpen
 from kosmolua.protocol import Json
+from kosmolua.recordings.outlines import PlannedCall
 from kosmolua.recordings.placeholders import marks_in, placeholder
 from kosmolua.recordings.planned import Application, Planner, read_key
-from kosmolua.recordings.plans import PLANNED, PlannedCall
+from kosmolua.recordings.plans import PLANNED
 from kosmolua.schema.effects import changes
 from kosmolua.secret import Redactor
 

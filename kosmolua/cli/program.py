@@ -27,6 +27,7 @@ COMMANDS = {
         "replay": "Repeat a recorded run from its recording.",
         "resume": "Continue a recorded run where it was ended.",
         "apply": "Make the writes of a plan, and no others.",
+        "plans": "List plans, and show one.",
         "check": "Find mistakes in scripts without running them.",
         "call": "Call one function, without Lua.",
         "fleet": "Run a script over many inputs.",

@@ -312,13 +312,17 @@ def _refuse_unwritable(plan_file: str | None) -> None:
 def _planned(plan: Plan, options: Options) -> Outcome:
     """Save and show the plan of a script, and return the outcome of the run that made the plan."""
     from kosmolua.cli import plans
+    from kosmolua.folders import plans_folder
+    from kosmolua.recordings.plan_folder import PlanFolder
 
-    file = options.plan_file or plans.kept_file(plan.id)
-    plan.save(file)
+    if options.plan_file:
+        plan.save(options.plan_file)
+    else:
+        PlanFolder(plans_folder()).keep(plan)
     if not options.json:
-        plans.show(plan)
         if not plan.refused:
-            console.complain(f"nothing was sent; kosmolua apply {options.plan_file or plan.id} makes these writes")
+            console.complain(f"nothing was sent; kosmolua apply {options.plan_file or plan.id} makes these writes:")
+        plans.show(plan, sys.stderr)
     outcome: Outcome = plan.outcome
     outcome.plan = plan.to_json()
     return outcome

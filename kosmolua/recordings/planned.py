@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from kosmolua import protocol
 from kosmolua.errors import ConfigError, Denied, KosmoError, PlanOpen
 from kosmolua.recordings.events import is_same
+from kosmolua.recordings.outlines import PlannedCall
 from kosmolua.recordings.placeholders import assumed, filled, marks_in, placeholder
-from kosmolua.recordings.plans import Plan, PlannedCall
+from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import question
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Planner:
         value = placeholder(returns, call.path, number)
         if call.effect == "read":
             value = self.as_assumed(call.path, call.account, call.arguments, value, call.line)
-            self.repeat(call.path, call.account, call.arguments, value, call.line)
+            self.repeat(call.path, call.account, call.arguments, None, call.line)  # each has marks of its own
         return protocol.encode({"$planned": number, "value": value})
 
     def _matched(self, call: PlannedCall) -> int:

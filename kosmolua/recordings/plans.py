@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kosmolua import __version__
 from kosmolua.errors import ConfigError
 from kosmolua.recordings.events import plan_fault
+from kosmolua.recordings.outlines import Line, PlannedCall, literal, markdown, outline
 from kosmolua.recordings.sheets import held_file, replace_file
 from kosmolua.recordings.signing import SIGNATURE
 
@@ -24,38 +25,6 @@ PLAN = "plan"
 """What the signature of a plan is bound to, so that it is not that of a line of a recording."""
 PLANNED = "the plan"
 """The journal's words for what allowed a call that is in a plan."""
-
-
-@dataclass
-class PlannedCall:
-    """A call in a plan.
-
-    Args:
-        number: The number of the call in the run.
-        line: The line of the script that makes the call; 0 if the line is not known.
-        path: The path of the function.
-        account: The name of the account.
-        effect: ``write`` or ``destroy``; ``read`` for a read that was not made because its arguments contain the
-            result of a planned call.
-        arguments: The arguments by name, with secrets redacted.
-        depends_on: The numbers of the planned calls whose results are in the arguments.
-        names: The names of the objects whose ids are in the arguments, by parameter.
-        before: The values that the call replaces, by parameter, as far as a read told them.
-        undoable: Whether the call can be undone.
-        lost: A sentence that says what cannot be brought back once the call was made; empty if nothing is known.
-    """
-
-    number: int
-    line: int
-    path: str
-    account: str
-    effect: str
-    arguments: dict[str, Any]
-    depends_on: list[int] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
-    before: dict[str, Any] = field(default_factory=dict)
-    undoable: bool = False
-    lost: str = ""
 
 
 def new_id() -> str:
@@ -124,9 +93,40 @@ class Plan:
         return self.open_at is not None
 
     @property
+    def status(self) -> str:
+        """``planned``, ``open``, ``refused`` or ``applied``."""
+        return "applied" if self.applied else "refused" if self.refused else "open" if self.is_open else "planned"
+
+    @property
     def writes(self) -> list[PlannedCall]:
         """The calls that write or destroy."""
         return [call for call in self.calls if call.effect != "read"]
+
+    def outline(self) -> list[Line]:
+        """Return what the plan would do as lines for people, at most 60; the last counts the writes of each kind."""
+        faults = [f"{_where(each)}{each['message']}" for each in self.refused]
+        if self.is_open:
+            faults.append(f"planning ended in line {self.open_at}: each write from there on is asked about")
+        return outline(self.calls, faults, [*self._assumed(), *self._decided()])
+
+    def markdown(self) -> str:
+        """Return the outline as Markdown, for instance for a comment on a pull request."""
+        name = self.script["name"].removeprefix("=").replace("`", "'")
+        return markdown(self.outline(), f"`kosmolua apply {self.id}` makes these writes of `{name}`.")
+
+    def _assumed(self) -> Iterator[str]:
+        """Yield a sentence for each assumption."""
+        for each in self.assumptions:
+            said = f"{each['key']} were {literal(each['value'])} after call {each['number']}"
+            yield f"line {each['line']} goes on as if {said}"
+
+    def _decided(self) -> Iterator[str]:
+        """Yield a sentence for each planned call whose result, which does not exist yet, the script looks at."""
+        for number in dict.fromkeys(seen["number"] for seen in self.decisions):
+            seen = [each for each in self.decisions if each["number"] == number]
+            keys = ", ".join(dict.fromkeys(str(each["key"]) for each in seen))
+            what = f"the result of {seen[0]['path']} (call {number}): {keys}"
+            yield f"from line {seen[0]['line']} on it depends on {what}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
@@ -228,3 +228,7 @@ class Plan:
 _OF_OBJECT = ("outcome", "path")
 """The attributes of a plan that its file does not have."""
 _CALL_FIELDS = tuple(PlannedCall.__dataclass_fields__)
+
+
+def _where(refused: dict[str, Any]) -> str:
+    return f"refused: call {refused['number']} in line {refused['line']}: " if refused["number"] else "refused: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -84,7 +85,7 @@ def command(
     options = options_again(options, loaded.run["host"], f"The plan {path}", is_own=is_own)
     if not is_own and not accept_plan:
         if console.can_ask():
-            plans.show(loaded)
+            plans.show(loaded, sys.stderr)
         said = f"The plan {path} was made elsewhere, or was changed since it was made"
         agree(said, "Apply it?", hint="look at its writes, then pass --accept-plan to apply it")
 

@@ -1,0 +1,66 @@
+"""``kosmolua plans``: list the plans that were made, and show one."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from kosmolua.cli import console, plans
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, Group, examples, reading_options
+from kosmolua.folders import plans_folder
+from kosmolua.recordings.plan_folder import PlanFolder
+from kosmolua.recordings.plans import Plan
+
+COLUMNS = ("plan", "time", "script", "mode", "writes", "status")
+
+
+class Plans(Group):
+    """The command ``plans``. Without a subcommand it means ``plans list``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Add ``list`` if the command line names no subcommand, and parse the command line."""
+        is_own = args and (args[0] in self.commands or args[0] in ("--help", "-h"))
+        return super().parse_args(ctx, args if is_own else ["list", *args])
+
+
+@click.group(
+    "plans",
+    cls=Plans,
+    epilog=examples("kosmolua plans", "kosmolua plans show p-3f2a41c0", "kosmolua plans show plan.json --markdown"),
+)
+def command() -> None:
+    """List the plans that kosmolua run --plan made, or show one."""
+
+
+@command.command("list", cls=Command)
+@reading_options
+def list_plans(options: Options) -> None:
+    """List the plans in your state folder, the latest first."""
+    found = [_row(plan) for plan in PlanFolder(plans_folder()).all()]
+    if options.json:
+        console.as_json(found)
+    else:
+        console.table("Plans", [*COLUMNS], [[str(row[name]) for name in COLUMNS] for row in found], has_header=True)
+
+
+def _row(plan: Plan) -> dict[str, object]:
+    script = plan.script["name"].removeprefix("=")
+    about = {"plan": plan.id, "time": plan.time, "script": script, "mode": plan.run["mode"]}
+    return {**about, "writes": len(plan.writes), "status": plan.status}
+
+
+@command.command("show", cls=Command)
+@click.argument("file", metavar="PLAN", type=click.Path())
+@click.option("--markdown", is_flag=True, help="Write Markdown, for instance for a comment on a pull request.")
+@reading_options
+def show(file: str, markdown: bool, options: Options) -> None:
+    """Show a plan: a file, or the id of a plan in your state folder."""
+    plan = Plan.load(plans.find(file))
+    if options.json:
+        console.as_json(plan.to_json())
+    elif markdown:
+        sys.stdout.write(plan.markdown())
+    else:
+        plans.show(plan, sys.stdout)

@@ -1,0 +1,143 @@
+"""The outline of a plan for people: its calls by function, what they replace, and how many there are of each kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from kosmolua.escaping import exposed, shortened
+from kosmolua.schema.effects import changes, is_final
+
+MAX_CALLS, MAX_GROUPS, MAX_NOTES = 24, 8, 4
+"""How many calls, headings and notes of each kind an outline has at most. What is left out is counted."""
+MAX_ARGUMENTS, HEAD, TAIL = 160, 110, 40
+"""How many characters of a call's arguments are shown; of longer ones, how many at the beginning and at the end."""
+CREATING = frozenset({"create", "add", "new", "insert", "register", "import", "upload", "fork", "clone"})
+"""The words in the name of a function that creates something."""
+
+
+@dataclass
+class PlannedCall:
+    """A call in a plan.
+
+    Args:
+        number: The number of the call in the run.
+        line: The line of the script that makes the call; 0 if the line is not known.
+        path: The path of the function.
+        account: The name of the account.
+        effect: ``write`` or ``destroy``; ``read`` for a read that was not made because its arguments contain the
+            result of a planned call.
+        arguments: The arguments by name, with secrets redacted.
+        depends_on: The numbers of the planned calls whose results are in the arguments.
+        names: The names of the objects whose ids are in the arguments, by parameter.
+        before: The values that the call replaces, by parameter, as far as a read told them.
+        undoable: Whether the call can be undone.
+        lost: A sentence that says what cannot be brought back once the call was made; empty if nothing is known.
+    """
+
+    number: int
+    line: int
+    path: str
+    account: str
+    effect: str
+    arguments: dict[str, Any]
+    depends_on: list[int] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    before: dict[str, Any] = field(default_factory=dict)
+    undoable: bool = False
+    lost: str = ""
+
+
+class Line(NamedTuple):
+    """A line of an outline. ``kind`` is what it says: ``heading``, ``create``, ``change``, ``destroy``, ``read``,
+    ``note``, ``fault`` or ``sum``."""
+
+    kind: str
+    text: str
+
+
+def kind_of(call: PlannedCall) -> str:
+    """Return what a planned call does: ``create``, ``change``, ``destroy`` or ``read``."""
+    if is_final(call.effect) or not changes(call.effect):
+        return call.effect
+    words = call.path.rpartition(".")[2].split("_")
+    return "change" if CREATING.isdisjoint(words) else "create"
+
+
+def outline(calls: Sequence[PlannedCall], faults: Sequence[str], notes: Sequence[str]) -> list[Line]:
+    """Return the outline of a plan. However many calls the plan has, it has at most 60 lines.
+
+    Args:
+        calls: The calls of the plan.
+        faults: What keeps it from being applied as it is.
+        notes: What it assumes and depends on.
+    """
+    groups: dict[str, list[PlannedCall]] = {}
+    for call in calls:
+        groups.setdefault(exposed(f"{call.path} [{call.account}]"), []).append(call)
+    shown = dict(list(groups.items())[:MAX_GROUPS])
+    each = max(1, MAX_CALLS // max(1, len(shown)))
+    lines = [line for heading, members in shown.items() for line in _group(heading, members, each)]
+    if len(groups) > len(shown):
+        left = sum(len(members) for heading, members in groups.items() if heading not in shown)
+        lines.append(Line("note", f"and {left:,} more calls of {len(groups) - len(shown):,} more functions"))
+    for kind, said in (("fault", faults), ("note", notes)):
+        lines += [Line(kind, exposed(each)) for each in said[:MAX_NOTES]]
+        lines += [Line("note", f"and {len(said) - MAX_NOTES:,} more")] if len(said) > MAX_NOTES else []
+    kinds = [kind_of(call) for call in calls]
+    counted = ", ".join(f"{kinds.count(kind):,} to {kind}" for kind in ("create", "change", "destroy"))
+    return [*lines, Line("sum", f"Plan: {counted}.")]
+
+
+def markdown(lines: Sequence[Line], end: str) -> str:
+    """Return an outline as Markdown, with a sentence at its end."""
+    marks = {"create": "+", "change": "~", "destroy": "-", "read": " "}
+    shown = [(line.kind, line.text.replace("```", "'''")) for line in lines[:-1]]
+    body = [f"{marks.get(kind, '#')} {text.strip() if kind in marks else text}" for kind, text in shown]
+    return "\n".join([f"### {lines[-1].text}", "", "```diff", *body, "```", "", end, ""])
+
+
+def described(call: PlannedCall) -> str:
+    """Return the arguments of a planned call as text, with the names behind ids, and the values that they replace."""
+    return ", ".join(_argument(call, name) for name in call.arguments) or "without arguments"
+
+
+def _group(heading: str, calls: Sequence[PlannedCall], most: int) -> Iterator[Line]:
+    times = f"{len(calls):,} x " if len(calls) > 1 else ""
+    yield Line("heading", f"{times}{heading}, {calls[0].effect}s{_undoing(calls)}")
+    shown = calls if len(calls) <= most + 1 else calls[:most]
+    for call in shown:
+        text = described(call)
+        text = shortened(text, HEAD, TAIL) if len(text) > MAX_ARGUMENTS else text
+        takes = f"  (takes the result of {_listed(call.depends_on)})" if call.depends_on else ""
+        yield Line(kind_of(call), f"{call.number:>5}  {text}{takes}")
+    if len(calls) > len(shown):
+        yield Line("note", f"       and {len(calls) - len(shown):,} more")
+
+
+def _undoing(calls: Sequence[PlannedCall]) -> str:
+    """Return what is known about undoing the calls of a function."""
+    if not changes(calls[0].effect):
+        return ""
+    count, lost = sum(call.undoable for call in calls), next((call.lost for call in calls if call.lost), "")
+    if count == len(calls):
+        return ", can be undone"
+    return f", {count:,} can be undone" if count else f", cannot be undone: {exposed(lost)}" if lost else ""
+
+
+def _argument(call: PlannedCall, name: str) -> str:
+    value, said = literal(call.arguments[name]), call.names.get(name)
+    if name in call.before:
+        value = f"{literal(call.before[name])} -> {value}"
+    return f"{exposed(name)} = {value}" + (f" ({exposed(said)})" if said else "")
+
+
+def literal(value: object) -> str:
+    """Return a value as JSON, with invisible characters escaped."""
+    return exposed(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return f"call {numbers[0]}" if len(numbers) == 1 else f"calls {', '.join(map(str, numbers))}"
