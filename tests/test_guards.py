@@ -358,6 +358,10 @@ def test_a_plan_is_guarded(runtime: Runtime) -> None:
         ("for _ = 1, 10 do r.get_service({ service_id = 'srv-cabc12345678' }) end", []),
         ("local c repeat local p = r.list_services({ cursor = c, limit = 100 }) c = p.cursor until not c",
          ["line 2: render2.list_services: 112 items in 2 calls"]),
+        ("local q = { resource_id = 'srv-cabc12345678', limit = 40, start_time = '2026-03-02T08:00:00Z',\n"
+         "end_time = '2026-03-02T09:00:00Z' } repeat local p = r.list_logs(q)\n"
+         "q.start_time, q.end_time = p.next_start_time, p.next_end_time until not p.has_more",
+         ["line 3: render2.list_logs: 60 items in 2 calls"]),
         ("local f = r.list_services\nlocal function few() return f({ limit = 1 }) end\nfew()",
          ["line 3: render2.list_services: 1 item, and there are more"]),
         ("r.suspend_service({ service_id = 'srv-cabc12345678' })", []),

@@ -223,7 +223,7 @@ PUT = "app.integrations.vault.put({ value = %s })"
     [
         ("secrets.token", "*** (token)"),
         ("secrets.other", "*** (other)"),
-        ("app.integrations.vault.open_door().key", "*** (vault.open_door#1)"),
+        ("app.integrations.vault.open_door().key", "*** (vault.open_door#1.key)"),
         ("'***'", "***"),
         ("'*** (token)'", "\\*** (token)"),
     ],
@@ -414,7 +414,7 @@ def test_no_trace_of_a_secret_is_left(service: Service, tmp_path: Path) -> None:
     assert "canary-" not in left
     assert again.output == outcome.output
     assert again.result == outcome.result
-    assert asked[0].arguments["value"] == ["*** (token)", "*** (vault.open_door#1)"]
+    assert asked[0].arguments["value"] == ["*** (token)", "*** (vault.open_door#1.key)"]
 
 
 def test_a_short_secret_of_a_result_is_hidden_too(service: Service) -> None:

@@ -104,7 +104,10 @@ def create_service(
     ],
     branch: Branch = "main",
     region: Annotated[Region | None, "The region."] = None,
-    plan: Annotated[Plan | None, "The plan; starter is the default, and free is for web services only."] = None,
+    plan: Annotated[
+        Plan | None,
+        "The plan (default: starter); free, custom and those with _plus after starter or standard are for web ones.",
+    ] = None,
     runtime: Annotated[Runtime | None, "The runtime; inferred from the commands if none is given."] = None,
     build_command: BuildCommand = None,
     start_command: StartCommand = None,
@@ -248,7 +251,10 @@ def update_service(
         str | None, "The URL of the Git repository; if the service runs an image, give runtime too.", Url()
     ] = None,
     branch: Branch = None,
-    plan: Annotated[Plan | None, "The new plan."] = None,
+    plan: Annotated[
+        Plan | None,
+        "The new plan; free, custom and those with _plus after starter or standard are for web services only.",
+    ] = None,
     runtime: Annotated[Runtime | None, "The new runtime; if image is given, the runtime becomes image."] = None,
     build_command: BuildCommand = None,
     start_command: StartCommand = None,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from kosmolua.calls.places import spelled
 from kosmolua.errors import BadArguments
 from kosmolua.schema.function import OF_PARTS
 
@@ -96,7 +97,7 @@ def _absent(sites: Sequence[Site], given: Sequence[object]) -> list[str]:
     if len(given) != 1:
         return []
     keys = [key for key in sites[0].keys if all(key in site.keys for site in sites[1:])]
-    return [_spelled(key) for key in keys if _is_absent(given[0], key)]
+    return [spelled(key).removeprefix(".") for key in keys if _is_absent(given[0], key)]
 
 
 def _is_absent(table: object, key: Key) -> bool:
@@ -108,8 +109,3 @@ def _is_absent(table: object, key: Key) -> bool:
         else:
             return False
     return isinstance(table, Mapping) and key[-1] not in table
-
-
-def _spelled(key: Key) -> str:
-    names = (f"[{name}]" if isinstance(name, int) else f".{name}" for name in key)
-    return "".join(names).removeprefix(".")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.sources import Sources, check_secret, source_of
 from kosmolua.calls.credentials import is_credential
-from kosmolua.calls.places import MAX_PLACES, Place, handle_at, reach
+from kosmolua.calls.places import MAX_PLACES, Place, handle_at, reach, spelled
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.protocol import Answer
 from kosmolua.schema.mismatch import Mismatch
@@ -167,7 +167,7 @@ class Handles:
             self._redactor.learn(secret)
             with self._lock:
                 name = f"{self._prefix}.{len(self._obtained) + 1}"
-                self._obtained[name], self._origins[name] = secret, origin
+                self._obtained[name], self._origins[name] = secret, f"{origin}{spelled(place)}"
             holder, key = reach(hidden, (1, *place))
             holder[key] = MASK
             places.append((place, name))

@@ -50,6 +50,11 @@ def handle_at(inside: Any, entry: Any) -> tuple[Any, Any, str]:
     raise LookupError
 
 
+def spelled(place: Place) -> str:
+    """Return a place as Lua writes it after the name of a table, such as ``.env_vars[1].value``."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)
+
+
 def plain(value: Any) -> Any:
     """Return a copy of a value with tuples as lists, so that every list and mapping in it can be changed."""
     if isinstance(value, Mapping):

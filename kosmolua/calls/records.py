@@ -268,7 +268,7 @@ class Call:
             digest,
             paging,
             len(lists[0]),
-            bool(goes_on_at) or isinstance(value, Truncated) or any(map(result.get, NEXT)),
+            isinstance(value, Truncated) or bool(result.get("has_more", goes_on_at or any(map(result.get, NEXT)))),
             " and ".join([name for name in arguments if arguments[name] is not None and name not in OF_PARTS]),
             not arguments.keys().isdisjoint(("limit", "max_items")),
             "" if begins_at is None else str(begins_at),

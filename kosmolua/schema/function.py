@@ -17,9 +17,9 @@ from kosmolua.schema.bounds import Unless
 from kosmolua.schema.effects import Effect
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
-from kosmolua.schema.types import Scalar, Type, Union, has_secrets
+from kosmolua.schema.types import Record, Scalar, Type, Union, has_secrets
 
-POINTERS = {"cursor": "cursor", "next_page": "page"}
+POINTERS = {"cursor": "cursor", "next_page": "page", "next_end_time": "end_time"}
 """The keys of a result whose values lead to the next part of a list, each with the parameter that takes its value."""
 OF_PARTS = frozenset({"all", "cursor", "limit", "page", "per_page", "most"})
 """The usual parameters that say which part of a list is meant. The other arguments of a call are filters."""
@@ -108,7 +108,9 @@ class Function:
     def paging(self) -> Paging | None:
         """How the function returns a list in parts, by the names of its parameters; None if it does not."""
         names = {parameter.name for parameter in self.parameters}
-        key = next((key for key, parameter in POINTERS.items() if parameter in names), "")
+        fields = self.returns.fields if isinstance(self.returns, Record) else {}
+        pointers = [key for key in POINTERS if key in fields or key != "next_end_time"]
+        key = next((key for key in pointers if POINTERS[key] in names), "")
         return None if names.isdisjoint(OF_PARTS) else Paging(key, POINTERS.get(key, ""), "all" in names)
 
     @cached_property
