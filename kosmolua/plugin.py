@@ -17,6 +17,7 @@ from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.schema.bounds import between, matching, non_empty, unless
 from kosmolua.schema.formats import AbsolutePath, Schedule, Url
 from kosmolua.schema.integration import Declared, Integration
+from kosmolua.schema.labels import Labels
 from kosmolua.schema.types import one_of
 from kosmolua.secret import Secret
 
@@ -34,6 +35,7 @@ __all__ = [
     "Declared",
     "HeaderKey",
     "Integration",
+    "Labels",
     "NetworkError",
     "NotConfigured",
     "OAuth2",

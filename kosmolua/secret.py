@@ -114,21 +114,21 @@ class SecretText(Unshown):
         origin: The name of the secret, or the call that returned it; empty if a Python program passes it.
     """
 
-    __slots__ = ("_origin",)
-    _origin: str
+    __slots__ = ("origin",)
+    origin: str
 
     def __new__(cls, text: str, origin: str = "") -> SecretText:
         new = super().__new__(cls, text)
-        new._origin = origin
+        new.origin = origin
         return new
 
     @property
     def shown(self) -> str:
         """Say which secret it is, so that a person who approves one approves no other, and no literal ``***``."""
-        return f"{_NAMED}{self._origin})" if self._origin else MASK
+        return f"{_NAMED}{self.origin})" if self.origin else MASK
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
-        return str(self), self._origin
+        return str(self), self.origin
 
 
 class Redactor:

@@ -214,6 +214,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
         "ledger.py",
         "nightly.py",
         "notes.py",
+        "postbox.py",
         "shared_store.py",
         "test_notes.py",
         "test_tickets.py",
@@ -270,6 +271,18 @@ def test_the_tests_of_the_guide_pass(workshop: Path) -> None:
     )
 
     assert "8 passed" in ended.stdout, ended.stdout
+
+
+def test_mails_of_the_guide_are_held_against_their_destination(workshop: Path) -> None:
+    """The labels that the guide declares lead to the sentence that it promises."""
+    with Runtime({}, yes=True, flow="ask", plugins=[workshop / "postbox.py"]) as runtime:
+        outcome = runtime.run("""
+            local mail = app.integrations.postbox.list_mails()[1]
+            app.integrations.postbox.send_mail({ recipients = { mail.body:match("%S+@[%w.]*%w") }, body = "Hello" })
+        """)
+
+    assert outcome.error
+    assert "mallory@evil.example comes from the body of mail m-1 (call 1, public)" in outcome.error.message
 
 
 def test_notes_of_the_guide_work(workshop: Path) -> None:

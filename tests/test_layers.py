@@ -13,7 +13,7 @@ DOORS = [
     *("errors", "entry_points", "suggestions", "folders", "escaping", "secret", "limits", "locks"),
     *("protocol", "concurrency", "clock", "container", "memory", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "docs"),
-    *("openapi", "catalog", "mcp_client", "calls", "recordings", "stores", "broker"),
+    *("openapi", "catalog", "mcp_client", "flow", "calls", "recordings", "stores", "broker"),
     *("processes", "runs", "fleet", "runtime", "authoring", "testing", "mcp", "serve", "cli", "__main__"),
 ]
 """The packages and modules at the top, in order: each imports only itself and those left of it."""

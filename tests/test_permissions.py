@@ -58,6 +58,7 @@ class Judge:
             read_only=False,
             allow=[],
             deny=[],
+            allow_flow=[],
         )
         for option in ("allow", "deny"):
             if option in options:

@@ -11,6 +11,7 @@ from kosmolua.plugin import Api, CallError, Integration, OAuth2, Secret, Send
 
 from . import inverses
 from .hub import Hub, with_waiting_times
+from .labels import LABELS
 from .wire import inner, thing_of
 
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
@@ -44,7 +45,10 @@ class Account:
 
 
 integration = Integration(
-    "github", Account, about="Repositories, issues, pull requests, workflow runs, files and releases on GitHub."
+    "github",
+    Account,
+    about="Repositories, issues, pull requests, workflow runs, files and releases on GitHub.",
+    labels=LABELS,
 )
 
 

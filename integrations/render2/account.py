@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from kosmolua.plugin import Api, Integration, Secret, Send
 
+from .labels import LABELS
 from .render import Render
 
 
@@ -31,6 +32,7 @@ integration = Integration(
     Account,
     about="Services, deploys, jobs, logs, databases and domains on Render.",
     prefix="render",
+    labels=LABELS,
 )
 
 

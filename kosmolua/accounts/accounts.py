@@ -56,8 +56,8 @@ class Accounts:
         ceiling: The ceiling; None without tenants. A tenant gets no accounts from environment variables such as
             ``RENDER_API_KEY``, which belong to the server.
 
-    ``recordings``, ``secret_names``, ``keeps_journal``, ``journal_required`` and ``hides_variables`` are what
-    ``[kosmolua]`` says of them.
+    ``recordings``, ``flow``, ``functions_for``, ``secret_names``, ``keeps_journal``, ``journal_required`` and
+    ``hides_variables`` are what ``[kosmolua]`` says of them.
     """
 
     def __init__(
@@ -75,6 +75,8 @@ class Accounts:
         self._ceiling = ceiling
         self._sections = Sections(tables, path) if simulate else Sections(tables, path, warn)
         self.recordings = self._sections.recordings
+        self.flow = self._sections.flow
+        self.functions_for = self._sections.functions_for
         self.keeps_journal = self._sections.keeps_journal
         self.journal_required = self._sections.journal_required
         self.hides_variables = self._sections.hides_variables

@@ -13,9 +13,22 @@ from kosmolua.accounts.sources import check_secret, check_secrets, warn_of_reade
 from kosmolua.errors import ConfigError
 from kosmolua.limits import DURATION, MIB, SIZE, Limits
 from kosmolua.schema.effects import EFFECTS
+from kosmolua.schema.labels import FLOW_MODES
 from kosmolua.schema.mismatch import Mismatch, quoted
 from kosmolua.schema.names import SERVERS, section_of
-from kosmolua.schema.settings import LIMIT_CHECKS, Check, SettingsFile, Table, choice, flag, measure, table_of, unknown
+from kosmolua.schema.settings import (
+    LIMIT_CHECKS,
+    Check,
+    SettingsFile,
+    Table,
+    choice,
+    flag,
+    measure,
+    origin_of_values,
+    table_of,
+    texts,
+    unknown,
+)
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -80,8 +93,11 @@ class Sections:
             if not isinstance(table, dict):
                 raise self.wrong(f"{name} must be a table, such as [{name}.production]", name)
         self._file.read(self._own, _KEYS, _OWN)
-        self._file.read(self.secrets, dict.fromkeys(self.secrets, check_secret), _OWN, "secrets")
+        secrets: Table = self._own.get("secrets", {})
+        self._file.read(secrets, dict.fromkeys(secrets, _check_bound), _OWN, "secrets")
         self._warn_of_literal(self.secrets.values())
+        self.flow = self._file.read(self._own.get("flow", {}), _FLOW, _OWN, "flow")
+        """The settings in ``[kosmolua.flow]``."""
         self.recordings = Recordings(
             **self._file.read(self._own.get("recordings", {}), _RECORDINGS, _OWN, "recordings")
         )
@@ -155,8 +171,13 @@ class Sections:
 
     @property
     def secrets(self) -> Table:
-        """The secrets for scripts, by name, as written."""
-        return dict(self._own.get("secrets", {}))
+        """The sources of the secrets for scripts, by name, as written."""
+        return {name: _without_bound(given) for name, given in self._own.get("secrets", {}).items()}
+
+    def functions_for(self, secret: str) -> tuple[str, ...] | None:
+        """Return the patterns of the functions that a secret is for, its key ``for``; None if it is for all."""
+        given = self._own.get("secrets", {}).get(secret)
+        return texts(given[_FOR]) if isinstance(given, dict) and _FOR in given else None
 
     def _check(self, integration: Integration) -> Section:
         table: Table = self._tables.get(integration.name, {})
@@ -225,12 +246,27 @@ class Sections:
             raise self.wrong(what, name, account, "proxy", hint=hint)
 
 
+_FOR = "for"
+
+
+def _without_bound(given: object) -> object:
+    return {key: each for key, each in given.items() if key != _FOR} if isinstance(given, dict) else given
+
+
+def _check_bound(given: object) -> None:
+    """Check the source of a secret, and the patterns of the functions that it is for."""
+    check_secret(_without_bound(given))
+    if isinstance(given, dict) and _FOR in given:
+        texts(given[_FOR])
+
+
 _KEYS: dict[str, Check] = {
     "limits": table_of("a table, such as [kosmolua.limits]"),
     "options": table_of("a table, such as [kosmolua.options]"),
     "secrets": table_of("a table, such as [kosmolua.secrets]"),
     "journal": flag,
     "recordings": table_of("a table, such as [kosmolua.recordings]"),
+    "flow": table_of("a table, such as [kosmolua.flow]"),
     "journal_required": flag,
     "env_vars": choice(("plain", "secret")),
 }
@@ -241,6 +277,12 @@ _RECORDINGS: dict[str, Check] = {
     "max_size": measure(SIZE, 'a size such as "10G"'),
 }
 """The keys of ``[kosmolua.recordings]``."""
+_FLOW: dict[str, Check] = {
+    "mode": choice(FLOW_MODES),
+    "trusted": texts,
+    "origins": table_of("a table", each=origin_of_values),
+}
+"""The keys of ``[kosmolua.flow]``."""
 
 ACCOUNT_KEYS: dict[str, Callable[[Sections, Integration, Any, str, str], None]] = {
     "permissions": Sections._check_permissions,

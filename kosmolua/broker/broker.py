@@ -32,6 +32,7 @@ from kosmolua.errors import (
     UnderWay,
     UnknownPath,
 )
+from kosmolua.flow.judge import Judge
 from kosmolua.limits import LIMITS
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
@@ -66,7 +67,8 @@ class Broker:
 
     def __init__(self, host: Host, context: RunContext) -> None:
         self.run = context.id or os.urandom(6).hex()
-        self.facts = Facts([], [])
+        self._flows: list[tuple[int, str, str]] = []
+        self.facts = Facts([], [], self._flows)
         self.warnings: list[str] = []
         """A sentence about each call that was left behind in its thread."""
         self._host = host
@@ -80,6 +82,12 @@ class Broker:
         self._contents = context.contents
         self._accounts = OpenAccounts(host, lambda: clock.ends)
         self._guards = Guards(context.sites, self.facts) if context.sites else None
+        self._judge = (
+            None
+            if host.flow_mode == "off"
+            else Judge(host.labels, host.accounts, context.seen, context.source, context.given)
+        )
+        self._is_changed = context.is_changed
         # Guarded by the lock.
         self._lock = RLock()
         self._is_idle = Condition(self._lock)
@@ -162,6 +170,8 @@ class Broker:
             self._permissions.refuse_script_if_denied(name)
             script = self._host.scripts.script(name)
             params = script.header.bind(name, given)
+            if self._judge:
+                self._judge.add(script.source)
         except KosmoError as error:
             self.redact_error(error)
             raise
@@ -242,7 +252,7 @@ class Broker:
             hidden: See :meth:`call`.
         """
         call = Call(self.run, 0, path)
-        call.line, call.through, call.hidden = line, through, hidden
+        call.line, call.through, call.hidden, call.is_earlier = line, through, hidden, self._is_changed
         with suppress(KosmoError):  # the integration has changed since
             target = self._catalog.resolve(path)
             call.path, call.effect = target.path, target.function.effect
@@ -411,6 +421,9 @@ class Broker:
         call.arguments, call.credentials = arguments, target.function.credentials
         if self._guards:
             self._guards.check(call, given)
+        if self._judge and (verdicts := self._judge.verdicts(target, arguments)):
+            call.flows = verdicts
+            self._flows.extend((call.line, call.path, self._host.redactor.text(each.text)) for each in verdicts)
         if call.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value, is_given=True) for name, value in arguments.items()}
@@ -430,7 +443,11 @@ class Broker:
     ) -> str:
         """Make a call that is not denied, once it is allowed, and return its value as JSON."""
         call.allowed_by = self._permissions.allow(
-            target, redacted, number=call.number, details=lambda: self._details(target, arguments)
+            target,
+            redacted,
+            number=call.number,
+            details=lambda: self._details(target, arguments),
+            flows=call.flows,
         )
         if self._permissions.can_ask:
             call.confirm = partial(self._permissions.confirm, target, call.number)
@@ -444,7 +461,12 @@ class Broker:
             self._watch(CallStarted(call.number, target.path, target.account, effect, redacted, write.key, before))
         is_done, value = self._read_back(call, target, arguments, redacted) if write.is_doubtful else (False, None)
         if not is_done:
-            value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
+            try:
+                value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
+            except CallError as error:
+                if self._judge and call.has_begun:
+                    self._judge.note(call.number, target, arguments, protocol.encode([error.what, error.body]))
+                raise
         answer = self._encode(call, target, value)
         self._note(call, target, given, value, answer)
         return answer
@@ -454,6 +476,8 @@ class Broker:
         self.facts.returned.append(returned)
         if self._guards:
             self._guards.note(call, returned)
+        if self._judge:
+            self._judge.note(call.number, target, call.arguments or {}, answer, is_earlier=call.is_earlier)
 
     def _read_back(
         self, call: Call, target: Target, arguments: Mapping[str, object], redacted: Mapping[str, object]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.plugins import Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
+    from kosmolua.flow.labels import LabelRules
     from kosmolua.lua.check import Checker
     from kosmolua.mcp_client.servers import Servers
     from kosmolua.recordings.sealing import Sealer
@@ -59,6 +60,7 @@ class Host:
             self.patterns(f"[{self._tenancy.section}] permissions:", self._tenancy.functions)
         self.allow = self.patterns("--allow", options.allow)
         self.deny = self.patterns("--deny", options.deny, denies=True)
+        self.allow_flow = self.patterns("--allow-flow", options.allow_flow)
         if options.secrets:
             self.secrets  # noqa: B018 - fetches the secrets, so that a missing one is an error here
         if self._simulator_state is not None:
@@ -93,6 +95,19 @@ class Host:
             servers={name: dict(server) for name, server in (self._options.servers or {}).items()},
             ceiling=self._tenancy.ceiling if self._tenancy else None,
         )
+
+    @lazy
+    def flow_mode(self) -> str:
+        """What happens to calls whose destination a text by somebody else decided."""
+        return str(self.accounts.flow.get("mode", self._options.flow))
+
+    @lazy
+    def labels(self) -> LabelRules:
+        """The labels of all functions."""
+        from kosmolua.flow.labels import LabelRules
+
+        flow = self.accounts.flow
+        return LabelRules(flow.get("trusted", ()), flow.get("origins"))
 
     @lazy
     def servers(self) -> Servers:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kosmolua.calls.records import Watch, Write
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.clock import Clock
+    from kosmolua.flow.memory import SessionMemory
     from kosmolua.limits import Limits
     from kosmolua.lua.sites import Site
     from kosmolua.stores.store import Store
@@ -180,6 +181,9 @@ class RuntimeOptions(OptionRecord):
         yes: Allow calls for which the permissions require approval, except those that destroy something.
         allow: Patterns of functions that need no approval, such as ``render2.delete_service`` or ``render2.*_env_var``.
         deny: Patterns of functions that are denied, no matter what the permissions and other options say.
+        flow: What happens to a call whose destination a text by somebody else decided, unless ``[kosmolua.flow]`` in
+            the accounts file says it: see :data:`kosmolua.schema.labels.FLOW_MODES`.
+        allow_flow: Patterns of functions for which this is allowed.
         approve: A function that asks a person to approve a call. Without it, calls that need approval are refused.
         limits: The limits of each run; by default the limits in ``[kosmolua.limits]`` of the accounts file.
         journal: The file to which a line is appended for each call. With True, this is the journal of the command line
@@ -225,6 +229,8 @@ class RuntimeOptions(OptionRecord):
     yes: bool = False
     allow: Sequence[str] = ()
     deny: Sequence[str] = ()
+    flow: str = "note"
+    allow_flow: Sequence[str] = ()
     approve: Approve | None = option(default=None, travel=None)
     limits: Limits | None = option(default=None, travel=_unchanged)
     journal: str | os.PathLike[str] | bool | None = option(default=None, travel=_absolute)
@@ -324,6 +330,9 @@ class RunContext(NamedTuple):
         earlier: How many calls the run has made already, in another process.
         sites: The places where the script makes calls, if it was checked, for the guards of the run.
         require_isolation: Whether the run ends with an error if an isolation layer of the sandbox is missing.
+        given: The values that were passed to the script, which count as its literals.
+        seen: What the session has seen that the run belongs to; None if the run is a session of its own.
+        is_changed: Whether the recorded answers of the run were given to another script.
     """
 
     clock: Clock
@@ -343,3 +352,6 @@ class RunContext(NamedTuple):
     earlier: int = 0
     sites: Sequence[Site] = ()
     require_isolation: bool = False
+    given: Sequence[object] = ()
+    seen: SessionMemory | None = None
+    is_changed: bool = False

@@ -7,7 +7,7 @@ call destroys something; a person's answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from threading import Lock
 from time import monotonic, sleep
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.options import RunContext
     from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Clock
+    from kosmolua.flow.judge import Verdict
 
 GATHERING_INTERVAL = 0.03
 """Seconds between two checks for further calls that need a person's approval."""
@@ -51,6 +52,7 @@ class Permissions:
         self._read_only = context.read_only or host.read_only
         self._allow = [*host.allow, *context.allow]
         self._deny = [*host.deny, *context.deny]
+        self._allow_flow = host.allow_flow
         self._questions = _Questions(Asker(context.approve), context.clock) if context.approve else None
         self.can_ask = self._questions is not None
         """Whether a person can be asked."""
@@ -86,6 +88,7 @@ class Permissions:
         *,
         number: int = 0,
         details: Callable[[], Mapping[str, Any]] = dict,
+        flows: Sequence[Verdict] = (),
     ) -> str:
         """Decide whether a call that is not denied is allowed, and return what allowed it, such as ``--yes``.
 
@@ -97,21 +100,24 @@ class Permissions:
             number: The call's number in its run.
             details: A function that returns what else the question shows: the fields of
                 :class:`Approval` that take requests. It is called only if a person must decide.
+            flows: Why a person should decide, whatever else allows the call.
 
         Raises:
-            Denied: The person said no, or nobody can be asked.
+            Denied: The person said no, nobody can be asked, or the mode of ``[kosmolua.flow]`` is ``deny``.
             Paused: Nobody can be asked now, and the run can be resumed after somebody has decided.
         """
-        if target.rule.permission == "allow":
-            return target.allowed_by
-        for patterns in self._allow:
-            if option := patterns.fitting(target):
-                return option
-        if self._host.yes and not is_final(target.function.effect):
-            return "--yes"
+        held = self._held(target, flows) if flows else ()
+        if not held:
+            if target.rule.permission == "allow":
+                return target.allowed_by
+            for patterns in self._allow:
+                if option := patterns.fitting(target):
+                    return option
+            if self._host.yes and not is_final(target.function.effect):
+                return "--yes"
         function = target.function
         about = function.summary
-        approval = Approval(target.path, target.account, function.effect, arguments, about, number=number)
+        approval = Approval(target.path, target.account, function.effect, arguments, about, number=number, flows=held)
         decision = self._decided(approval) if self._decided else None
         reply: Reply = UNANSWERED
         if decision is not None:
@@ -125,11 +131,28 @@ class Permissions:
             raise Denied(f"{_subject(target)}, and it was not approved")
         return how
 
+    def _held(self, target: Target, flows: Sequence[Verdict]) -> tuple[str, ...]:
+        """Return the sentences about which a person must be asked, as the mode of ``[kosmolua.flow]`` says."""
+        if any(patterns.fitting(target) for patterns in self._allow_flow):
+            return ()
+        mode = self._host.flow_mode
+        if mode == "deny":
+            raise Denied(
+                f"{target.path}: {'; '.join(flow.text for flow in flows)}, and [kosmolua.flow] denies that",
+                hint=f"pass --allow-flow {target.path} if this is meant",
+            )
+        return tuple(flow.text for flow in flows if mode == "ask" or flow.is_secret)
+
     def _unapproved(self, target: Target, approval: Approval) -> KosmoError:
         """Return the error for a call about which nobody could be asked: Paused if the run can pause, else Denied."""
         if self._decided:
             what = f"{_subject(target)}, which somebody must approve"
             return Paused(what, calls=[asdict(approval)])
+        if approval.flows:
+            return Denied(
+                f"{target.path}: {'; '.join(approval.flows)}; somebody must approve that, and nobody can be asked here",
+                hint=f"pass --allow-flow {target.path} if this is meant",
+            )
         return Denied(
             f"{_subject(target)}, which somebody must approve, and nobody can be asked here",
             hint=_remedy(target),

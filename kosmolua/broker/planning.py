@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.options import RunContext
     from kosmolua.calls.records import Call
     from kosmolua.catalog.catalog import Target
+    from kosmolua.flow.judge import Verdict
     from kosmolua.schema.integration import Integration
 
 
@@ -200,8 +201,9 @@ class _PlannedPermissions(Permissions):
         *,
         number: int = 0,
         details: Callable[[], Mapping[str, Any]] = dict,
+        flows: Sequence[Verdict] = (),
     ) -> str:
         """Allow the writes of the plan; it says nothing about reads, and about what follows an open plan."""
         if self._application.is_planned(number):
             return PLANNED
-        return super().allow(target, arguments, number=number, details=details)
+        return super().allow(target, arguments, number=number, details=details, flows=flows)

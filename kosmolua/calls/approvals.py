@@ -29,6 +29,8 @@ class Approval:
             a value that did not exist.
         undoable: Whether the call can be undone.
         lost: A sentence that says what cannot be brought back; empty if nothing is known.
+        flows: Why a person should decide whatever else allows the call: a sentence for each argument that a text by
+            somebody else decided, or that is private.
     """
 
     path: str
@@ -41,11 +43,12 @@ class Approval:
     before: Mapping[str, object] = field(default_factory=dict)
     undoable: bool = False
     lost: str = ""
+    flows: tuple[str, ...] = ()
 
     @property
-    def subject(self) -> tuple[str, str]:
-        """The function and the account, which calls of one kind have in common."""
-        return self.path, self.account
+    def subject(self) -> tuple[object, ...]:
+        """The function, the account and the flows, which calls of one kind have in common."""
+        return self.path, self.account, self.flows
 
 
 class Unanswered(Enum):
@@ -103,7 +106,7 @@ class Approver(ABC):
 
     def __init__(self) -> None:
         self.denies_all = False
-        self._allowed: set[tuple[str, str]] = set()
+        self._allowed: set[tuple[object, ...]] = set()
 
     @abstractmethod
     def ask(self, approvals: Sequence[Approval]) -> Consent:
@@ -126,8 +129,8 @@ class Approver(ABC):
 
 
 def grouped(approvals: Sequence[Approval]) -> list[list[Approval]]:
-    """Return calls in groups with the same function and account, in the order of each group's first call."""
-    groups: dict[tuple[str, str], list[Approval]] = {}
+    """Return calls in groups with the same function, account and flows, in the order of each group's first call."""
+    groups: dict[tuple[object, ...], list[Approval]] = {}
     for each in approvals:
         groups.setdefault(each.subject, []).append(each)
     return list(groups.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,16 +42,19 @@ class Facts(NamedTuple):
     Args:
         returned: The calls that have returned.
         absent: For each key of an argument that was nil: the line, the function's path, and the key.
+        flows: For each argument that somebody else's text decided: the line, the function's path, and the sentence.
     """
 
     returned: list[Returned]
     absent: list[tuple[int, str, str]]
+    flows: Sequence[tuple[int, str, str]] = ()
 
     def found(self) -> list[Fact]:
         """Return the facts, in the order of the first calls; at most ``MAX_FACTS``."""
         facts = [
             Fact(line, f"{path}: {key} was nil", count) for (line, path, key), count in Counter(self.absent).items()
         ]
+        facts += [Fact(line, f"{path}: {text}", count) for (line, path, text), count in Counter(self.flows).items()]
         places: dict[tuple[int, str], list[Returned]] = {}
         for each in self.returned:
             places.setdefault((each.line, each.path), []).append(each)

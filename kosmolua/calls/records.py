@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from queue import SimpleQueue
 
     from kosmolua.clock import Until
+    from kosmolua.flow.judge import Verdict
     from kosmolua.http.messages import Attempt, Request
     from kosmolua.schema.function import Function, Paging
 
@@ -135,6 +136,7 @@ class CallRecord(NamedTuple):
             made the call.
         request: The last HTTP request; None if no request was made.
         credentials: The names of the arguments that are credentials according to the function.
+        flows: A sentence for each argument that somebody else's text decided, or that is private.
     """
 
     run: str
@@ -154,6 +156,7 @@ class CallRecord(NamedTuple):
     through: tuple[str, ...] = ()
     request: Request | None = None
     credentials: frozenset[str] = frozenset()
+    flows: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return a text with all fields except the request, which may contain secrets."""
@@ -169,6 +172,7 @@ class CallRecord(NamedTuple):
             "status": self.status,
             "duration_ms": self.duration_ms,
             "error": self.error,
+            **({"flows": list(self.flows)} if self.flows else {}),
         }
 
     def line(self, redactor: Redactor) -> bytes:
@@ -217,6 +221,10 @@ class Call:
     is_planned = has_begun = has_returned = has_written = False
     idempotency: str | None = None
     key = ""
+    flows: tuple[Verdict, ...] = ()
+    """Why a person should decide about the call."""
+    is_earlier = False
+    """Whether a recording answers the call, and gave the answer to another script."""
     _keyed = 0
     _request_id: str | None = None
 
@@ -307,6 +315,7 @@ class Call:
             through=self.through,
             request=self.request,
             credentials=self.credentials,
+            flows=tuple(redactor.text(flow.text) for flow in self.flows),
         )
 
     def complete(self, error: KosmoError) -> None:

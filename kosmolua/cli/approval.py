@@ -116,7 +116,8 @@ def _phrase(approval: Approval) -> str:
 
 
 def _sentence(approval: Approval) -> str:
-    return f"  {console.styled(exposed(approval.about), 'dim', sys.stderr)}\n" if approval.about else ""
+    about = f"  {console.styled(exposed(approval.about), 'dim', sys.stderr)}\n" if approval.about else ""
+    return about + "".join(f"  {console.styled(exposed(each), 'red', sys.stderr)}\n" for each in approval.flows)
 
 
 def _lines_of(approval: Approval) -> dict[str, str]:

@@ -210,6 +210,9 @@ class Options:
     yes = _flag(PERMISSIONS, "Allow calls that need an approval, unless they destroy.", "-y")
     allow = _texts(PERMISSIONS, "PATTERN", "Allow these functions, such as render2.delete_service; repeatable.")
     deny = _texts(PERMISSIONS, "PATTERN", "Deny these functions, whatever else allows them; repeatable.")
+    allow_flow = _texts(
+        PERMISSIONS, "PATTERN", "Let texts by others decide where these functions send something; repeatable."
+    )
     plan = _flag(PERMISSIONS, "Note the script's writes instead of sending them.")
     plan_file = _text(PERMISSIONS, "FILE", "Write the plan to this file, for kosmolua apply; short: --plan=FILE.")
     require_isolation = _flag(LIMITATIONS, "Run no script if the system lacks an isolation layer.")

@@ -53,6 +53,7 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
         yes=options.yes,
         allow=options.allow,
         deny=options.deny,
+        allow_flow=options.allow_flow,
         approve=approve,
         journal=options.journal or True,
         share_limits=True,

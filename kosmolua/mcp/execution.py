@@ -9,6 +9,7 @@ from time import monotonic
 from kosmolua.calls.approvals import Approval, Approver, Consent
 from kosmolua.calls.records import CallStarted, Event, Watch
 from kosmolua.errors import KosmoError
+from kosmolua.flow.memory import SessionMemory
 from kosmolua.mcp.questions import Question
 from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import ScriptRequest
@@ -25,6 +26,7 @@ class Execution(Approver):
     Args:
         runner: Runs the script.
         script: The script.
+        memory: What the client's session has seen.
         client: The client.
         asks: Whether the client can ask a person to approve calls.
         check: Whether it is refused if it is certain to fail.
@@ -34,7 +36,15 @@ class Execution(Approver):
     name = "the person at the MCP client"
 
     def __init__(
-        self, runner: Runner, script: ScriptRequest, *, client: str | None, asks: bool, check: bool, watch: Watch
+        self,
+        runner: Runner,
+        script: ScriptRequest,
+        memory: SessionMemory,
+        *,
+        client: str | None,
+        asks: bool,
+        check: bool,
+        watch: Watch,
     ) -> None:
         super().__init__()
         self.script = script
@@ -48,6 +58,7 @@ class Execution(Approver):
         self.limits = runner.limits
         options = script.options
         options["client"] = client
+        options["seen"] = memory
         options["check"] = check
         options["watch"] = self._note
         options["approve"] = self if asks else None

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from kosmolua.calls.records import Watch
 from kosmolua.errors import Interrupted, WorkerLost
+from kosmolua.flow.memory import SessionMemory
 from kosmolua.mcp.answer import answer, refusal, weigh
 from kosmolua.mcp.clients import client_of
 from kosmolua.mcp.execution import Execution
@@ -114,6 +115,8 @@ def put_off(question: Question) -> InputRequests:
     return {APPROVAL: ElicitRequest(params=form)}
 
 
+MAX_SESSIONS = 256
+"""How many clients' sessions are remembered, to tell where the destinations of their scripts come from."""
 PARKING_TIMEOUT = 600.0
 """Seconds that a client has to send the answer to a question. After that, its script is ended.
 
@@ -131,12 +134,23 @@ class Executions:
         self._check = check
         self._followed: defaultdict[str | None, set[anyio.CancelScope]] = defaultdict(set)
         self._parked: dict[str, Execution] = {}
+        self._sessions: dict[str | None, SessionMemory] = {}
 
     async def start(self, script: ScriptRequest, client: Client) -> CallToolResult | InputRequiredResult:
         """Run a script; return its result, or a question for a person."""
-        asks = client.asks_a_person
-        execution = Execution(self._runner, script, client=client.name, asks=asks, check=self._check, watch=self._watch)
+        asks, memory = client.asks_a_person, self._memory_of(client.name)
+        execution = Execution(
+            self._runner, script, memory, client=client.name, asks=asks, check=self._check, watch=self._watch
+        )
         return await self._follow(execution, client)
+
+    def _memory_of(self, client: str | None) -> SessionMemory:
+        """Return what a client's session has seen. Of too many, the one that was used least recently is forgotten."""
+        memory = self._sessions.pop(client) if client in self._sessions else SessionMemory()
+        self._sessions[client] = memory
+        if len(self._sessions) > MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        return memory
 
     async def resume(
         self, state: str, replies: Mapping[str, object], client: Client

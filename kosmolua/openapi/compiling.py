@@ -27,6 +27,7 @@ from kosmolua.openapi.prose import cleaned, quoted, summary_of
 from kosmolua.openapi.security import Access, alternatives_of, settings_of, variables_in
 from kosmolua.protocol import Json
 from kosmolua.schema.effects import Effect
+from kosmolua.schema.labels import DECLARED
 from kosmolua.schema.tree import rows, table, text
 
 MANY = 70
@@ -357,7 +358,7 @@ def _row(place: int, each: Built) -> tuple[object, ...]:
         "result": plain(operation.result),
         "server": _server(operation),
         "paging": each.recipe.as_dict() if each.recipe else None,
-        **{key: each.told[key] for key in ("encode", "safe", "headers", "idempotency") if key in each.told},
+        **{key: each.told[key] for key in ("encode", "safe", "headers", "idempotency", *DECLARED) if key in each.told},
     }
     effect, key = each.effect, operation.key
     words = " ".join(filter(None, [cleaned(operation.about), operation.id, operation.tag, key]))

@@ -14,6 +14,7 @@ from kosmolua.concurrency import lazy
 from kosmolua.errors import NotConfigured
 from kosmolua.http.client import Api
 from kosmolua.openapi.naming import Route
+from kosmolua.schema.function import with_declared
 from kosmolua.schema.functions import Functions, More
 from kosmolua.schema.integration import Extension, Integration
 
@@ -51,7 +52,7 @@ class ExtensionFunctions:
 
     def function(self, name: str) -> Function | None:
         function = self.read.function(name)
-        return function and replace(function, **self._extension.declared.get(name, {}))
+        return function and with_declared(function, **self._extension.declared.get(name, {}))
 
     def __getattr__(self, name: str) -> Any:
         """Return what the functions of the compiled document have under a name."""

@@ -21,6 +21,7 @@ from kosmolua.schema.bounds import Pattern, Range
 from kosmolua.schema.formats import formats
 from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import SchemaReader
+from kosmolua.schema.labels import DECLARED, Labels
 from kosmolua.schema.luacats import records_by_depth
 from kosmolua.schema.names import page_of
 from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
@@ -175,6 +176,7 @@ class DocumentFunctions:
             returns=self._returns(detail, f"{row.name}.result"),
             origin=f"{self._store.home.document}: {row.key}",
             is_foreign=True,
+            labels=Labels(**{key: detail[key] for key in DECLARED if key in detail}),
         )
 
     @lazy

@@ -12,9 +12,22 @@ from kosmolua.http.headers import CREDENTIALS, objection
 from kosmolua.http.messages import origin
 from kosmolua.openapi.operations import Operation
 from kosmolua.schema.effects import EFFECTS
+from kosmolua.schema.labels import AUDIENCES
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
-from kosmolua.schema.settings import Check, SettingsFile, Table, anything, choice, fitting, list_of, parse, table_of
+from kosmolua.schema.settings import (
+    Check,
+    SettingsFile,
+    Table,
+    anything,
+    choice,
+    fitting,
+    list_of,
+    origin_of_values,
+    parse,
+    table_of,
+    texts,
+)
 from kosmolua.suggestions import did_you_mean
 
 PAGING_KINDS = {
@@ -148,6 +161,10 @@ _FUNCTION: dict[str, Check] = {
     "arguments": table_of("a table", each=table_of("a table", _any("name about"))),
     "headers": list_of('a list of names such as ["X-Trace-Id"]', _HEADER),
     "idempotency": _HEADER,
+    "origin": origin_of_values,
+    "private": anything,
+    "to": texts,
+    "audience": choice(AUDIENCES),
     **_any("summary covered_by skip lists slashes safe"),
 }
 _ORIGINS = list_of('a list of addresses such as ["https://files.example.com"]', _ORIGIN)

@@ -253,4 +253,8 @@ def summaries(calls: Iterable[Event]) -> list[dict[str, object]]:
     """Return a summary of each recorded call, as the outcome of a run lists it, ordered by the calls' numbers."""
     names = ("path", "account", "effect", "status", "duration_ms", "error")
     ordered = sorted(calls, key=lambda call: int(call.get("number", 0)))
-    return [{name: call.get(name) for name in names} for call in ordered]
+    return [{name: call.get(name) for name in names} | _flows_of(call) for call in ordered]
+
+
+def _flows_of(call: Event) -> dict[str, object]:
+    return {"flows": call["flows"]} if call.get("flows") else {}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kosmolua.calls.contents import Contents
     from kosmolua.calls.records import Watch
     from kosmolua.concurrency import Passage
+    from kosmolua.flow.memory import SessionMemory
     from kosmolua.lua.sites import Site
     from kosmolua.processes.child import Child
     from kosmolua.recordings.planned import Application, Planner
@@ -88,6 +89,8 @@ class RunOptions(LimitOptions, total=False):
     """The memory that is reserved for what the run prints and returns, until whoever gave it frees it. A long output is
     kept in a temporary file meanwhile. A server sets this option; by default the memory has no limit but those of the
     run."""
+    seen: SessionMemory | None
+    """What the client's session has seen, to tell where destinations come from; None if the run is a session."""
     client: str | None
     """The name of the client that the run belongs to, in a server with several clients. The workers are shared fairly
     among the clients."""

@@ -286,6 +286,9 @@ class Run:
             earlier=recording.earlier if recording else 0,
             sites=self._sites,
             require_isolation=self._host.require_isolation,
+            given=(options["args"], self._input, self._params),
+            seen=options["seen"],
+            is_changed=recording is not None and recording.answers.is_changed,
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple, TypeAlias, get_args, get_origin
 
@@ -15,6 +15,7 @@ from kosmolua.schema.annotations import Uncarriable, optional, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
 from kosmolua.schema.bounds import Unless
 from kosmolua.schema.effects import Effect
+from kosmolua.schema.labels import DECLARED, NONE, Labels
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
 from kosmolua.schema.types import Record, Scalar, Type, Union, has_secrets
@@ -66,6 +67,7 @@ class Function:
         undo: Returns the calls that take a write back, or a sentence that says what is lost; or this sentence itself.
             None if nothing is known.
         assume: What a plan assumes of the outcome of a write, by field, such as ``deploy.status``.
+        labels: Who can write what it returns, and where it sends its arguments, as far as this is declared.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Function:
     before: Before | None = None
     undo: Undo | str | None = None
     assume: Mapping[str, Json] | None = None
+    labels: Labels = NONE
 
     @property
     def summary(self) -> str:
@@ -167,6 +170,18 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
         returns=None if result in (None, type(None)) else _type(result, "the result", name, origin),
         origin=origin,
     )
+
+
+def with_declared(function: Function, **given: Any) -> Function:
+    """Return a function with what its author declares: the keys of ``Declared`` and ``Labelled``.
+
+    Raises:
+        PluginError: A label is not valid.
+    """
+    labels = Labels(**{name: given.pop(name) for name in DECLARED if name in given})
+    if objection := labels.objection():
+        raise PluginError(f"{function.name}: {objection}", origin=function.origin)
+    return replace(function, labels=labels if labels != NONE else function.labels, **given)
 
 
 def _is_credential(kind: Type) -> bool:

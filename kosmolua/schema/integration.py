@@ -9,8 +9,8 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypedDict, TypeVar, get_args, get_origin, overload
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, get_origin, overload
 
 from kosmolua.errors import PluginError
 from kosmolua.http.auth import OAuth2
@@ -19,8 +19,9 @@ from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.effects import Effect
-from kosmolua.schema.function import Before, Function, Undo, read_function
+from kosmolua.schema.function import Before, Function, Undo, read_function, with_declared
 from kosmolua.schema.functions import Functions, More
+from kosmolua.schema.labels import Labelled, Labels
 from kosmolua.schema.names import FLAT, ROOT, objection_to_integration, qualified
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
 from kosmolua.secret import Secret
@@ -81,7 +82,7 @@ class AccountField:
         return self.default is REQUIRED
 
 
-class Declared(TypedDict, total=False):
+class Declared(Labelled, total=False):
     """What the author of a plugin declares about a write.
 
     When a run is resumed that was killed during a write, nobody knows whether the write was done. With one of the first
@@ -135,6 +136,8 @@ class Integration:
         fields: The fields of an account if no class declares them. ``account`` is then a function that takes their
             values by name. Plugins do not pass this.
         more: Functions that are read on first use. Plugins do not pass this.
+        labels: Who can write what functions return, and where they send it, by patterns of their names. The first that
+            fits applies, where the function itself declares nothing.
 
     Raises:
         PluginError: The name cannot be used in Lua, or something is missing in the account class.
@@ -151,6 +154,7 @@ class Integration:
         root: str = ROOT,
         fields: Iterable[AccountField] | None = None,
         more: More | None = None,
+        labels: Mapping[str, Labels] | None = None,
     ) -> None:
         frame = sys._getframe(1)
         self.origin = f"{frame.f_code.co_filename}:{frame.f_lineno}"
@@ -162,6 +166,7 @@ class Integration:
         self.about = about
         self.prefix = name if prefix is None else prefix
         self.words = dict(words or {})
+        self.labels = dict(labels or {})
         self.account = account
         self.account_fields: tuple[AccountField, ...] = tuple(fields or ())
         try:
@@ -192,9 +197,22 @@ class Integration:
     def __repr__(self) -> str:
         return f"Integration({self.name!r}, {len(self.functions.own)} functions)"
 
-    def reads(self, handler: _Handler) -> _Handler:
-        """Decorate a Python function that changes nothing, so that scripts can call it."""
-        return self._register(handler, "read")
+    @overload
+    def reads(self, handler: _Handler) -> _Handler: ...
+
+    @overload
+    def reads(self, **labels: Unpack[Labelled]) -> Callable[[_Handler], _Handler]: ...
+
+    def reads(
+        self, handler: _Handler | None = None, **labels: Unpack[Labelled]
+    ) -> _Handler | Callable[[_Handler], _Handler]:
+        """Decorate a Python function that changes nothing, so that scripts can call it.
+
+        Args:
+            handler: The function, if the decorator has no parameters.
+            labels: Who can write what it returns, see :class:`kosmolua.schema.labels.Labelled`.
+        """
+        return self._registering("read", handler, labels)
 
     @overload
     def writes(self, handler: _Handler) -> _Handler: ...
@@ -211,7 +229,7 @@ class Integration:
             handler: The function, if the decorator has no parameters.
             declared: What is known about the write, see :class:`Declared`.
         """
-        return self._writing("write", handler, declared)
+        return self._registering("write", handler, declared)
 
     @overload
     def destroys(self, handler: _Handler) -> _Handler: ...
@@ -226,7 +244,7 @@ class Integration:
 
         Examples are functions that delete something, or replace all of it. The parameters are those of :meth:`writes`.
         """
-        return self._writing("destroy", handler, declared)
+        return self._registering("destroy", handler, declared)
 
     def simulator(self, simulate: _Simulator) -> _Simulator:
         """Decorate the function that makes simulators, which answer requests in place of the service.
@@ -312,8 +330,8 @@ class Integration:
         """Return the environment variable that can hold an account's field, such as ``RENDER_API_KEY``."""
         return f"{self.prefix or self.name}_{field.name}".replace(".", "_").upper()
 
-    def _writing(
-        self, effect: Effect, handler: _Handler | None, declared: Declared
+    def _registering(
+        self, effect: Effect, handler: _Handler | None, declared: Mapping[str, Any]
     ) -> _Handler | Callable[[_Handler], _Handler]:
         def register(handler: _Handler) -> _Handler:
             return self._register(handler, effect, **declared)
@@ -322,7 +340,7 @@ class Integration:
 
     def _register(self, handler: _Handler, effect: Effect, **more: Any) -> _Handler:
         try:
-            function = replace(read_function(handler, effect, self.prefix), **more)
+            function = with_declared(read_function(handler, effect, self.prefix), **more)
         except PluginError as error:
             self._report(error)
             return handler

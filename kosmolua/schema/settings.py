@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from kosmolua.errors import ConfigError
 from kosmolua.folders import objection_to_writers
 from kosmolua.limits import COUNT, LIMITS, Unit
+from kosmolua.schema.labels import objection_to_origin
 from kosmolua.schema.mismatch import Mismatch, must_be, quoted
 from kosmolua.secret import looks_like_key
 from kosmolua.suggestions import key_hint
@@ -132,6 +133,13 @@ def choice(choices: Collection[str]) -> Check:
         return value
 
     return check
+
+
+def origin_of_values(value: object) -> object:
+    """Check for an origin: see :data:`kosmolua.schema.labels.Origin`."""
+    if problem := objection_to_origin(value):
+        raise Mismatch(problem)
+    return value
 
 
 def measure(unit: Unit[Any], words: str, *, bare: bool = True) -> Check:

@@ -183,6 +183,7 @@ def open_runtime(
             settings.name, tenant_folder(settings.name), settings.permissions, max_disk=settings.max_disk, **bounds
         ),
         store=store,
+        flow="ask",
         **{"journal": True, **given},
     )
     runtime.limits = runtime.limits.but(**common.limits).but(**settings.limits)

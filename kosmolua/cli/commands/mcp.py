@@ -46,7 +46,7 @@ def command(address: str | None, workers: int, options: Options) -> None:
 
     with (
         _readers(address) as apart,
-        open_runtime(options, workers=workers, apart=apart) as runtime,
+        open_runtime(options, workers=workers, apart=apart, flow="ask") as runtime,
         tracer(options.trace) as watch,
     ):
         runtime.warm()

@@ -1,0 +1,196 @@
+"""The verdicts about the calls of one run: which destination somebody else's text decided, and what private leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kosmolua.escaping import exposed, shortened
+from kosmolua.flow.labels import OWN, LabelRules, compared, is_destination, places, scope_of
+from kosmolua.flow.literals import leaves, literals, words
+from kosmolua.flow.memory import MAX_PENDING, NotedAnswer, SessionMemory
+from kosmolua.flow.texts import core, is_address, is_telling, parts, readings
+from kosmolua.schema.effects import is_final
+from kosmolua.schema.names import SERVERS
+from kosmolua.secret import MASK, SecretText
+
+if TYPE_CHECKING:
+    from kosmolua.accounts.accounts import Accounts
+    from kosmolua.catalog.catalog import Target
+
+MAX_SHOWN = 60
+_MAY_LEAVE = ("@", "://", "www.", MASK)
+"""What stands in the arguments of a read that can send something away."""
+
+
+class Verdict(NamedTuple):
+    """Why a person should decide about a call, in one sentence.
+
+    ``is_secret`` is True if a secret goes to another function than it is for. A person is asked about that in the mode
+    ``note``, too.
+    """
+
+    text: str
+    is_secret: bool = False
+
+
+class Judge:
+    """Says of the calls of one run where their destinations come from. Any number of threads may use it.
+
+    Args:
+        labels: The labels of functions.
+        accounts: They know what each secret is for.
+        seen: What the session has seen; None if the run is a session of its own.
+        source: The text of the script; None if no script makes the calls.
+        given: The values that were passed to the script, which count as its literals.
+    """
+
+    def __init__(
+        self,
+        labels: LabelRules,
+        accounts: Accounts,
+        seen: SessionMemory | None = None,
+        source: bytes | None = None,
+        given: Sequence[object] = (),
+    ) -> None:
+        self._labels = labels
+        self._accounts = accounts
+        self._memory = seen or SessionMemory()
+        self._sources = [source or b""]
+        self._given = given
+        self._literals: set[str] | None = None
+        self._run = self._memory.runs
+        self._memory.runs += 1
+
+    def add(self, source: bytes) -> None:
+        """Count the literals of another script, which the script calls, as its own."""
+        self._sources.append(source)
+        self._literals = None
+
+    def note(
+        self, number: int, target: Target, arguments: Mapping[str, object], answer: str, *, is_earlier: bool = False
+    ) -> None:
+        """Note what a call has returned, as JSON; ``is_earlier`` if it was returned to an earlier script."""
+        self._memory.pending.append(NotedAnswer(number, target, arguments, answer, self._run - is_earlier))
+        self._memory.size += len(answer)
+        if self._memory.size > MAX_PENDING:
+            self._memory.settle(self._labels)
+
+    def verdicts(self, target: Target, arguments: Mapping[str, object]) -> tuple[Verdict, ...]:
+        """Return why a person should decide about a call; nothing if its values come from where they may."""
+        is_read, shown = target.function.effect == "read", repr(arguments)
+        if is_read and target.integration.root != SERVERS and not any(mark in shown for mark in _MAY_LEAVE):
+            return ()
+        given = list(places(arguments))
+        labels, scope = self._labels.of(target), scope_of(target)
+        self._memory.settle(self._labels)
+        found: list[Verdict] = []
+        sends = target.integration.root == SERVERS or labels.audience not in (None, OWN)
+        for keys, value in given:
+            if isinstance(value, SecretText):
+                continue
+            sends |= isinstance(value, str) and is_address(value) and (is_read or "@" not in value)
+            if is_read or not is_destination(target.function, labels, keys):
+                continue
+            said, is_short = f"{'.'.join(keys)} = {_shown(str(value))}", not is_telling(value)
+            if is_short and is_final(target.function.effect) and compared(value) in self._known_literals():
+                reason = self._of_literal(said, str(value), scope)
+            else:
+                reason = None if is_short else self._of_destination(said, value, scope)
+            if reason:
+                found.append(Verdict(reason))
+        found += self._of_secrets(target, given, sends=sends)
+        if sends:
+            found += self._of_private(given)
+        if not is_read:
+            self._taint(given, scope)
+        return tuple(dict.fromkeys(found))
+
+    def _of_destination(self, said: str, value: Any, scope: str) -> str | None:
+        """Return where a destination comes from, if this is not for the script alone to decide; else None."""
+        if self._memory.is_trusted(compared(value), scope):
+            return None
+        text = str(value)
+        if compared(value) in self._known_literals():
+            if self._memory.is_assigned(compared(value)):
+                return None
+            return self._of_literal(said, text, scope)
+        first = self._memory.has_read()
+        if first is None:
+            return None
+        for each in (text, *readings(text)):
+            if found := self._memory.source(each, scope):
+                return _comes_from(said, text, each, *found)
+        return f"{said} was put together by the script, after a text that others write: {first}"
+
+    def _of_literal(self, said: str, text: str, scope: str) -> str | None:
+        for each in (text, *readings(text)):
+            if found := self._memory.source(each, scope, before=self._run):
+                return _comes_from(said, text, each, *found)
+        if self._memory.has_forgotten(self._run):
+            return f"{said} may come from a text that an earlier script had read, of which there were too many to keep"
+        return None
+
+    def _of_secrets(
+        self, target: Target, given: Iterable[tuple[tuple[str, ...], Any]], *, sends: bool
+    ) -> Iterator[Verdict]:
+        for keys, value in given:
+            if not isinstance(value, SecretText) or not value.origin:
+                continue
+            call, is_of_call, number = value.origin.partition("#")
+            owner = call.rpartition(".")[0]
+            bound = [f"{owner}.*"] if is_of_call else self._accounts.functions_for(value.origin)
+            if any(fnmatchcase(target.path, pattern) for pattern in bound or ()) or (bound is None and not sends):
+                continue
+            said = f"the secret in the result of {call} (call {number})" if is_of_call else f"the secret {value.origin}"
+            place = f"{'.'.join(keys)} is {said}, which"
+            if bound is None:
+                yield Verdict(f"{place} {target.path} sends to others", is_secret=True)
+            else:
+                yield Verdict(f"{place} is only for {', '.join(bound)}", is_secret=True)
+
+    def _of_private(self, given: Iterable[tuple[tuple[str, ...], Any]]) -> Iterator[Verdict]:
+        for keys, value in given:
+            if isinstance(value, str) and not isinstance(value, SecretText) and len(value) >= len("12345678"):
+                for each in (value, *readings(value)):
+                    if found := self._memory.private_in(each):
+                        yield Verdict(f"{'.'.join(keys)} contains {found}, which is private")
+                        break
+
+    def _taint(self, given: Iterable[tuple[tuple[str, ...], Any]], scope: str) -> None:
+        """Remember what is written from a text of somebody else."""
+        if self._memory.has_read() is None:
+            return
+        for _, value in given:
+            if not is_telling(value) or self._memory.is_trusted(compared(value), scope):
+                continue
+            is_written_here = compared(value) in self._known_literals()
+            if not is_written_here or self._memory.source(str(value), scope, before=self._run):
+                self._memory.taint(str(value))
+
+    def _known_literals(self) -> set[str]:
+        """Return the literals as they are compared. Those of a session's first script are trusted from then on."""
+        if self._literals is None:
+            found: set[str] = set()
+            for source in self._sources:
+                for literal in literals(source.decode("utf-8", "replace")):
+                    found |= words(literal)
+            for value in leaves(self._given):
+                found |= words(str(value))
+            self._literals = found
+            if self._memory.has_read(before=self._run) is None:
+                self._memory.trust(found)
+                for each in (*found,):
+                    self._memory.trust(parts(each))
+        return self._literals
+
+
+def _comes_from(said: str, text: str, spelled: str, part: str, source: object) -> str:
+    if part != core(text):
+        return f"{said} contains {_shown(part)}, which comes from {source}"
+    return f"{said} comes from {source}" if spelled == text else f"{said} is {_shown(spelled)} from {source}"
+
+
+def _shown(text: str) -> str:
+    return shortened(exposed(text), MAX_SHOWN, MAX_SHOWN // 2) if len(text) > 2 * MAX_SHOWN else exposed(text)

@@ -1,0 +1,201 @@
+"""The labels that hold for a function, and the labelled leaves of what it returned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from kosmolua.flow.texts import core
+from kosmolua.schema.labels import NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
+from kosmolua.schema.names import SERVERS
+from kosmolua.schema.types import List, Scalar, Type, Union
+
+if TYPE_CHECKING:
+    from kosmolua.catalog.catalog import Target
+    from kosmolua.schema.function import Function
+
+OWN, SHARED, PUBLIC = ORIGINS
+DESTINATIONS = frozenset(
+    {
+        *("to", "cc", "bcc", "recipient", "recipients", "email", "emails", "phone", "iban", "account", "id", "ids"),
+        *("url", "uri", "webhook", "host", "hostname", "domain", "channel", "channels", "owner", "repo", "branch"),
+        *("user", "users", "username", "assignee", "assignees", "participants", "invitee", "collaborator", "reviewers"),
+    }
+)
+"""The last words of the names of parameters that say where something goes or whom it reaches."""
+FORMATS = frozenset(
+    {"email", "idn-email", "uri", "uri-reference", "iri", "url", "hostname", "idn-hostname", "ipv4", "ipv6"}
+)
+"""The formats of parameters that do."""
+_WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+_IDS = re.compile(r"(?:\w*_)?(?:id|ids|sha|number|uuid)_?|\w*[a-z](?:Id|Ids|Sha|Uuid|Number)")
+_ID = re.compile(r"[\w+=-]{1,128}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
+_ADDRESS_KEY = re.compile(r"(?:\w*_)?(?:url|uri|href)|\w*[a-z](?:Url|Uri)", re.IGNORECASE)
+_NAMES = ("number", "id", "id_", "iid", "key", "name", "title", "subject", "filename")
+_VERBS = frozenset(("get", "list", "search", "read", "find", "fetch", "query", "retrieve", "show", "lookup", "check"))
+MAX_NAME = 40
+
+
+class Leaf(NamedTuple):
+    """A text or number of a result, with the key it stands under and the record in which it stands.
+
+    ``is_made`` is True for what the service makes itself, such as an id: it is its integration's own, whatever
+    ``origin`` the texts beside it have.
+    """
+
+    value: str | int | float
+    key: str
+    item: str
+    origin: str
+    is_private: bool
+    is_made: bool
+
+
+class LabelRules:
+    """The labels of all functions: of the accounts file, then declared ones, then those of a table, then defaults.
+
+    Args:
+        trusted: Patterns of functions whose results are as good as the account's own.
+        origins: Origins by patterns of functions.
+    """
+
+    def __init__(self, trusted: Sequence[str] = (), origins: Mapping[str, Origin] | None = None) -> None:
+        self._trusted = trusted
+        self._origins = origins or {}
+        self._known: dict[str, Labels] = {}
+
+    def of(self, target: Target) -> Labels:
+        """Return the labels of a function, with an origin."""
+        labels = self._known.get(target.path)
+        if labels is None:
+            labels = self._known[target.path] = self._of(target)
+        return labels
+
+    def _of(self, target: Target) -> Labels:
+        function, integration, path = target.function, target.integration, target.path
+        rows = (each for pattern, each in integration.labels.items() if fnmatchcase(function.name, pattern))
+        table = next(rows, NONE)
+        declared = function.labels
+        default = PUBLIC if integration.root == SERVERS else SHARED
+        origin: Any = declared.origin or table.origin or default
+        if isinstance(origin, Mapping):
+            origin = {OTHER_FIELDS: table.origin if isinstance(table.origin, str) else default, **origin}
+        for pattern, given in self._origins.items():
+            origin = given if fnmatchcase(path, pattern) else origin
+        if any(fnmatchcase(path, pattern) for pattern in self._trusted):
+            origin = OWN
+        return Labels(
+            origin,
+            declared.private or table.private,
+            table.to if declared.to is None else declared.to,
+            declared.audience or table.audience,
+        )
+
+
+def is_destination(function: Function, labels: Labels, keys: Sequence[str]) -> bool:
+    """Return True if an argument under these keys says where a write goes or whom it reaches."""
+    if labels.to is not None:
+        return any(key in labels.to for key in keys)
+    if any(each.name == keys[0] and _has_format(each.type) for each in function.parameters):
+        return True
+    return any((found := _WORD.findall(key)) and found[-1].lower() in DESTINATIONS for key in keys)
+
+
+def _has_format(kind: Type) -> bool:
+    if isinstance(kind, Union):
+        return any(map(_has_format, kind.members))
+    if isinstance(kind, List):
+        return _has_format(kind.item)
+    return isinstance(kind, Scalar) and kind.format in FORMATS
+
+
+def places(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every text and number in arguments, and the keys of tables under which it stands."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from places(item, (*keys, str(key)))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from places(item, keys)
+    elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        yield keys, value
+
+
+def leaves(value: object, labels: Labels, hosts: Collection[str]) -> Iterator[Leaf]:
+    """Yield the leaves of a result; ``hosts`` are the hosts of the service itself."""
+    private = labels.private
+    named = frozenset(private) if not isinstance(private, bool) else frozenset()
+    yield from _leaves(value, "", "", labels.origin, PUBLIC, private is True, named, hosts)
+
+
+def _leaves(
+    value: object,
+    key: str,
+    item: str,
+    origin: object,
+    default: str,
+    is_private: bool,  # noqa: FBT001
+    private: Collection[str],
+    hosts: Collection[str],
+) -> Iterator[Leaf]:
+    if isinstance(origin, Mapping):
+        default = origin.get(OTHER_FIELDS, default)
+    if isinstance(value, Mapping):
+        item = next((str(value[name])[:MAX_NAME] for name in _NAMES if isinstance(value.get(name), (str, int))), item)
+        for name, inner in value.items():
+            of_field = origin
+            if isinstance(origin, Mapping) and name in origin:
+                of_field = origin[name]
+            elif not name.isidentifier():
+                said = default if isinstance(origin, Mapping) else str(origin)
+                yield Leaf(name, key, item, said, is_private, is_made=False)
+            yield from _leaves(inner, name, item, of_field, default, is_private or name in private, private, hosts)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _leaves(inner, key, item, origin, default, is_private, private, hosts)
+    elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        said = default if isinstance(origin, Mapping) else str(origin)
+        yield Leaf(value, key, item, said, is_private, _is_made(key, value, hosts))
+
+
+def _is_made(key: str, value: str | float, hosts: Collection[str]) -> bool:
+    """Return True for a number, a time, an id, and an address of the service itself."""
+    if not isinstance(value, str) or (_IDS.fullmatch(key) and _ID.fullmatch(value)) or _TIME.fullmatch(value):
+        return True
+    if not hosts or not _ADDRESS_KEY.fullmatch(key) or "://" not in value:
+        return False
+    try:
+        host = urlsplit(value).hostname or ""
+    except ValueError:
+        return False
+    return any(host == each or host.endswith(f".{each}") for each in hosts)
+
+
+def hosts_of(target: Target) -> frozenset[str]:
+    """Return the domain of a service, as far as the default of its base URL tells it."""
+    addresses = [field.default for field in target.integration.account_fields if field.name == "base_url"]
+    hosts = [urlsplit(each).hostname or "" for each in addresses if isinstance(each, str)]
+    return frozenset(".".join(host.split(".")[-2:]) for host in hosts if host.count("."))
+
+
+def scope_of(target: Target) -> str:
+    """Return integration and account, within which the ids of a service are trusted."""
+    return f"{target.integration.name}.{target.account}"
+
+
+def noun_of(path: str) -> str:
+    """Return what a function returns, as far as its name says it: ``mail`` for ``mailbox.list_mails``."""
+    words = path.rpartition(".")[2].split("_")
+    said = " ".join(words[1:] if words[0] in _VERBS else words) or "item"
+    if said.endswith("ies"):
+        return f"{said[:-3]}y"
+    return said[:-1] if said.endswith("s") and not said.endswith("ss") else said
+
+
+def compared(value: object) -> str:
+    """Return a text or number in the form in which it is compared."""
+    return core(str(value))

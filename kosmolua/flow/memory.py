@@ -1,0 +1,273 @@
+"""What a session has seen: which values are trusted, and the texts that somebody else wrote.
+
+Of a trusted value only a digest is kept. Of the other texts the words are, since a value must also be found inside one:
+one text of bytes for each answer, with the place of each of its leaves before it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kosmolua.flow.labels import OWN, LabelRules, compared, hosts_of, leaves, noun_of, places, scope_of
+from kosmolua.flow.texts import MIN_SPELLED, MIN_SQUEEZED, core, is_telling, parts, plain, spellings, squeezed
+from kosmolua.limits import MIB
+from kosmolua.schema.labels import Labels
+
+if TYPE_CHECKING:
+    from kosmolua.catalog.catalog import Target
+
+MAX_LEAVES = 100_000
+MAX_SEEN = 3 * MIB
+"""How many bytes of texts by somebody else, and as many of private ones, are kept."""
+MAX_PENDING = 1 * MIB
+"""How many characters of answers may wait until a write needs to know what they contain."""
+MIN_PRIVATE = 8
+"""The shortest private text that is looked for in what leaves."""
+EVERYWHERE = ""
+_MARKS = re.compile("[\0-\3]")
+_LEAF, _FIELD, _TEXT = b"\1", b"\2", b"\3"
+
+
+class NotedAnswer(NamedTuple):
+    """An answer of a service, as the session's memory needs it.
+
+    Args:
+        number: The call's number in its run.
+        target: The function, and the account.
+        given: The arguments, which an answer may only repeat.
+        text: The answer as JSON.
+        run: How many scripts the session had begun before.
+    """
+
+    number: int
+    target: Target
+    given: Mapping[str, object]
+    text: str
+    run: int
+
+
+class Provenance(NamedTuple):
+    """Where a value comes from."""
+
+    number: int
+    path: str
+    origin: str
+    item: str
+    field: str
+    is_earlier: bool
+
+    def __str__(self) -> str:
+        call = f"call {self.number}" if self.number else "a recorded call"
+        call += " of an earlier script" if self.is_earlier else ""
+        where = f"the {self.field} of {noun_of(self.path)}" if self.field else f"a result of {self.path}"
+        named = f"{where} {self.item}" if self.item and self.field else where
+        return f"{named} ({call}, {self.origin})"
+
+
+class _Seen(NamedTuple):
+    """The leaves of one answer that have a property, each after its place."""
+
+    number: int
+    path: str
+    run: int
+    data: bytes
+
+    def search(self, needle: bytes, *, is_word: bool) -> tuple[str, str, str] | None:
+        """Return origin, record and field of the leaf in which a text stands, or None."""
+        at = self.data.find(needle)
+        while at >= 0:
+            if not is_word or not (_is_letter(self.data, at - 1) or _is_letter(self.data, at + len(needle))):
+                return self._place(at)
+            at = self.data.find(needle, at + 1)
+        return None
+
+    def _place(self, at: int) -> tuple[str, str, str]:
+        begin = self.data.rfind(_LEAF, 0, at)
+        origin, item, field = self.data[begin + 1 : self.data.find(_TEXT, begin)].decode().split("\2")
+        return origin, item, field
+
+    def texts(self) -> Iterator[tuple[bytes, tuple[str, str, str]]]:
+        """Yield each leaf with its place."""
+        for entry in self.data.split(_LEAF)[1:]:
+            head, _, text = entry.partition(_TEXT)
+            origin, item, field = head.decode().split("\2")
+            yield text, (origin, item, field)
+
+
+@dataclass(eq=False)
+class SessionMemory:
+    """What one session has seen. Any number of threads may use it.
+
+    A session is that of one client of a server, or one run of the command line. ``runs`` counts the scripts that it has
+    begun. ``pending`` are the answers that nobody has looked into yet, and ``size`` their characters.
+    """
+
+    runs: int = 0
+    pending: list[NotedAnswer] = field(default_factory=list)
+    size: int = 0
+    _lock: Any = field(default_factory=RLock)
+    # Guarded by the lock.
+    _trusted: dict[int, str] = field(default_factory=dict)
+    _tainted: set[int] = field(default_factory=set)
+    _seen: list[_Seen] = field(default_factory=list)
+    _private: list[_Seen] = field(default_factory=list)
+    _forgot_run: int = -1
+    _task: bytes = b""
+
+    def settle(self, rules: LabelRules) -> None:
+        """Find out what the answers that wait contain. ``rules`` are the labels of all functions."""
+        with self._lock:
+            pending, self.pending, self.size = self.pending, [], 0
+            for answer in pending:
+                self._take(answer, rules.of(answer.target))
+
+    def has_read(self, before: int | None = None) -> Provenance | None:
+        """Return where the session, or its scripts before one, first saw a text that somebody else wrote."""
+        with self._lock:
+            seen = next((each for each in self._seen if before is None or each.run < before), None)
+            return self._source(seen, ("", "", ""), before) if seen else None
+
+    def has_forgotten(self, before: int) -> bool:
+        """Return True if texts that scripts before one had read are no longer kept."""
+        return self._forgot_run >= 0 and self._forgot_run < before
+
+    def is_trusted(self, value: str, scope: str) -> bool:
+        """Return True if a value, as it is compared, is one that only the account's people or the service write."""
+        with self._lock:
+            return self._trusted.get(hash(value)) in (EVERYWHERE, scope)
+
+    def trust(self, values: Iterable[str], scope: str = EVERYWHERE) -> None:
+        """Trust values, except those that the session wrote from a text of somebody else."""
+        with self._lock:
+            for value in values:
+                digest = hash(value)
+                if digest not in self._tainted and self._trusted.get(digest) != EVERYWHERE:
+                    self._trusted[digest] = scope
+            while len(self._trusted) > MAX_LEAVES:
+                del self._trusted[next(iter(self._trusted))]
+
+    def taint(self, text: str) -> None:
+        """Note that the session writes a text that is not its own, which stays so when it is read back."""
+        with self._lock:
+            self._tainted.update(map(hash, {core(text), *parts(text)}))
+            while len(self._tainted) > MAX_LEAVES:
+                self._tainted.pop()
+
+    def assign(self, task: str) -> None:
+        """Trust the literals of scripts that stand in a person's own words."""
+        self._task = plain(task).encode("utf-8", "surrogatepass")
+
+    def is_assigned(self, value: str) -> bool:
+        """Return True if a value, as it is compared, stands in the person's own words."""
+        task = _Seen(0, "", 0, _MARK_OF_TASK + self._task)
+        return task.search(_bytes(value), is_word=True) is not None
+
+    def source(self, text: str, scope: str, *, before: int | None = None) -> tuple[str, Provenance] | None:
+        """Return which part of a value comes from somebody else's text, and where from; or None.
+
+        Args:
+            text: The value.
+            scope: Integration and account of the call that gets it.
+            before: Look only at what scripts before this one have read; None for all.
+        """
+        with self._lock:
+            value = core(text)
+            seen = [each for each in self._seen if before is None or each.run < before]
+            others = sorted((each for each in parts(text) - {value} if not self.is_trusted(each, scope)), key=len)
+            for part in (value, *reversed(others)):
+                if (part == value or is_telling(part)) and (found := self._search(seen, [part], before, is_word=True)):
+                    return part, found
+            hidden = [each for each in spellings(text) if len(each) >= MIN_SPELLED]
+            if found := self._search(seen, hidden, before, is_word=False):
+                return value, found
+            bare = squeezed(_bytes(value))
+            if len(bare) >= MIN_SQUEEZED and bare != _bytes(value):
+                for each in seen:
+                    if bare in squeezed(each.data):
+                        return value, self._source(each, (_origin(each), "", ""), before)
+            return None
+
+    def private_in(self, text: str) -> Provenance | None:
+        """Return where a private text that occurs in this one comes from, or None."""
+        data = _bytes(plain(text))
+        with self._lock:
+            for seen in self._private:
+                for each, place in seen.texts():
+                    if len(each) >= MIN_PRIVATE and each in data:
+                        return self._source(seen, place, None)
+        return None
+
+    def _search(
+        self, seen: Iterable[_Seen], needles: Iterable[str], before: int | None, *, is_word: bool
+    ) -> Provenance | None:
+        sought = [_bytes(needle) for needle in needles]
+        for each in seen:
+            for needle in sought:
+                if place := each.search(needle, is_word=is_word):
+                    return self._source(each, place, before)
+        return None
+
+    def _source(self, seen: _Seen, place: tuple[str, str, str], before: int | None) -> Provenance:
+        (said, item, key), current = place, self.runs - 1 if before is None else before
+        return Provenance(seen.number, seen.path, said or _origin(seen), item, key, seen.run < current)
+
+    def _take(self, answer: NotedAnswer, labels: Labels) -> None:
+        others, private = bytearray(), bytearray()
+        own: list[str] = []
+        made: list[str] = []
+        given = {compared(value) for _, value in places(answer.given)}
+        for leaf in leaves(json.loads(answer.text), labels, hosts_of(answer.target)):
+            if not is_telling(leaf.value):
+                continue
+            text = str(leaf.value)
+            if leaf.is_made or leaf.origin == OWN:
+                value = core(text)
+                if value not in given:
+                    (made if leaf.is_made else own).append(value)
+                    own += () if leaf.is_made else parts(text)
+            else:
+                others += _entry(leaf.origin, leaf.item, leaf.key, text)
+            if leaf.is_private and not leaf.is_made:
+                for line in text.splitlines():
+                    private += _entry(leaf.origin, leaf.item, leaf.key, line.strip())
+        self.trust(made, scope_of(answer.target))
+        self.trust(own)
+        place = answer.number, answer.target.path, answer.run
+        for kept, data in ((self._seen, others), (self._private, private)):
+            if data and (lost := _keep(kept, _Seen(*place, bytes(data[:MAX_SEEN])), is_cut=len(data) > MAX_SEEN)):
+                self._forgot_run = max(self._forgot_run, lost.run)
+
+
+def _keep(kept: list[_Seen], new: _Seen, *, is_cut: bool) -> _Seen | None:
+    """Keep texts, and return the newest of those of which something had to be dropped for them, or None."""
+    lost = new if is_cut else None
+    kept.append(new)
+    while sum(len(each.data) for each in kept) > MAX_SEEN:
+        lost = lost or kept[0]
+        del kept[0]
+    return lost
+
+
+_MARK_OF_TASK = _LEAF + _FIELD + _FIELD + _TEXT
+
+
+def _entry(origin: str, item: str, key: str, text: str) -> bytes:
+    head = "\2".join((origin, _MARKS.sub("", item), _MARKS.sub("", key)[:80]))
+    return _LEAF + _bytes(head) + _TEXT + _bytes(_MARKS.sub(" ", plain(text)))
+
+
+def _origin(seen: _Seen) -> str:
+    return seen.data[1 : seen.data.find(_FIELD)].decode()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _is_letter(data: bytes, at: int) -> bool:
+    return 0 <= at < len(data) and (data[at : at + 1].isalnum() or data[at] > 127 or data[at] == 95)

@@ -1,0 +1,114 @@
+"""Texts in the form in which values are compared, and the other spellings of a text."""
+
+from __future__ import annotations
+
+import binascii
+import re
+import unicodedata
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from urllib.parse import quote, unquote
+
+MIN_TEXT = 4
+"""Shorter texts are in nearly every answer, so that nothing follows from finding them there."""
+MIN_NUMBER = 1000
+MIN_SPELLED = 6
+"""The shortest text of which encoded and reversed spellings are looked for."""
+MIN_SQUEEZED = 8
+"""The shortest text that is looked for without regard to the blanks and the punctuation in it."""
+_LOOKALIKES = str.maketrans(
+    "авеікмнорстухѕјԁԛԝһӏαβεικνορτυχωıł‐‑‒–—−⁄∕‘’‚“”„«»‹›", "abeikmhopctyxsjdqwhlabeikvoptuxwil------//'''\"\"\"\"\"''"
+)
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
+_SCHEME = re.compile(r"(?:mailto:|tel:|[a-z][a-z0-9+.-]{1,15}://)(?:www\.)?")
+_EDGES = " \t\r\n.,;:!?'\"`()[]{}<>|*_#"
+_ADDRESS = re.compile(r"[\w.+%-]{1,64}@((?:[\w-]{1,63}\.)+[\w-]{2,63})")
+_HOST = re.compile(
+    r"(?<![\w@.-])(?:[\w-]{1,63}\.){1,8}(?:[a-z]{2,24}|xn--[\w-]{2,59})(?![\w-])|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])"
+)
+_URL = re.compile(r"[a-z][a-z0-9+.-]{1,15}://[^\s<>\"'`]{1,2000}")
+_NOT_SQUEEZED = bytes(each for each in range(128) if not chr(each).isalnum())
+
+
+def plain(text: str) -> str:
+    """Return a text as it is compared: NFKC, without invisible characters, look-alikes as Latin, in lower case."""
+    if text.isascii():
+        return text.lower()
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold().translate(_LOOKALIKES)
+
+
+def core(text: str) -> str:
+    """Return what a value is about: :func:`plain`, without ``mailto:``, ``https://`` and punctuation around it."""
+    found = plain(text).strip(_EDGES)
+    return _SCHEME.sub("", found, count=1).rstrip("/").strip(_EDGES) if ":" in found else found.rstrip("/")
+
+
+def parts(text: str) -> set[str]:
+    """Return the addresses, URLs and hosts in a text."""
+    found = plain(text)
+    if "." not in found and "@" not in found:
+        return set()
+    urls = {core(url) for url in _URL.findall(found)}
+    addresses = {each[0].strip("."): each[1] for each in _ADDRESS.finditer(found)}
+    hosts = {each[0].removeprefix("www.") for each in _HOST.finditer(found)}
+    return urls | {*addresses} | {*addresses.values()} | hosts
+
+
+def is_address(text: str) -> bool:
+    """Return True for a URL, whatever its query contains, and for an e-mail address."""
+    found = plain(text).strip()
+    if found.startswith("www.") or _URL.match(found):
+        return True
+    return found.count("@") == 1 and _ADDRESS.fullmatch(found.removeprefix("mailto:")) is not None
+
+
+def squeezed(data: bytes) -> bytes:
+    """Return a text without its blanks and punctuation."""
+    return data.translate(None, _NOT_SQUEEZED)
+
+
+def spellings(text: str) -> set[str]:
+    """Return the texts in which a text is hidden: in base64, in hex, percent-encoded, and reversed."""
+    found: set[str] = set()
+    for each in {text.strip(), core(text)}:
+        data = each.encode("utf-8", "surrogatepass")
+        if len(each) < MIN_SPELLED:
+            continue
+        found |= {data.hex(), "".join(f"%{byte:02x}" for byte in data), quote(each, safe="").lower(), plain(each[::-1])}
+        for shift, cut in ((0, 0), (1, 2), (2, 3)):  # bytes before it move the text within base64
+            inside = b64encode(b"\0" * shift + data).decode().rstrip("=")[cut:]
+            whole = inside if (shift + len(data)) % 3 == 0 else inside[:-1]
+            found |= {whole.lower(), whole.lower().replace("+", "-").replace("/", "_")}
+    return found - {core(text)}
+
+
+def readings(text: str) -> Iterator[str]:
+    """Yield what a text says if it is base64, hex, percent-encoded or reversed."""
+    bare = text.strip()
+    if len(bare) < MIN_SPELLED:
+        return
+    yield bare[::-1]
+    if "%" in bare:
+        yield unquote(bare)
+    for word in {bare, *re.split(r"[^\w+/=-]+", bare), *re.split(r"[^\w+-]+", bare)}:
+        if len(word) < MIN_SPELLED:
+            continue
+        padded = word.rstrip("=").replace("-", "+").replace("_", "/")
+        for decode, encoded in ((b64decode, padded + "=" * (-len(padded) % 4)), (binascii.unhexlify, word)):
+            try:
+                found = decode(encoded).decode()
+            except ValueError:
+                continue
+            if found.isprintable() and len(found) >= MIN_TEXT:
+                yield found
+
+
+def is_telling(value: object) -> bool:
+    """Return True for a value that is rare enough for its origin to be told by comparing it."""
+    if isinstance(value, bool) or value is None:
+        return False
+    if isinstance(value, (int, float)):
+        return abs(value) >= MIN_NUMBER
+    return isinstance(value, str) and len(core(value)) >= MIN_TEXT
