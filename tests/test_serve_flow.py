@@ -23,6 +23,7 @@ from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 
 from kosmolua.serve import flow
 from kosmolua.serve.app import McpEndpoint
+from kosmolua.serve.call_pace import ACTIVE, CALL_RATE, CallPace
 from kosmolua.serve.flow import Draining, Heartbeat, HostCheck, Newcomers, Pace, Refusals, Weighing
 from kosmolua.serve.siblings import Family, Siblings
 
@@ -127,6 +128,19 @@ def test_large_requests_of_a_tenant_have_a_pace(monkeypatch: pytest.MonkeyPatch)
     assert pace.delay(flow.PACED) == 0
     assert pace.delay(flow.RATE) == pytest.approx(4)
     assert of_another.delay(flow.RATE) == 0
+
+
+def test_calls_have_a_pace_while_another_tenant_has_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant that is alone makes as many as it can; and one that makes few does not wait."""
+    now = 100.0
+    monkeypatch.setattr("kosmolua.serve.call_pace.monotonic", lambda: now)
+    pace = CallPace()
+    assert [pace.delay("acme") for _ in range(9)] == [0.0] * 9
+    pace.note("globex")
+    assert [pace.delay("acme") for _ in range(9)] == pytest.approx([each / CALL_RATE for each in range(9)])
+    assert pace.delay("globex") == 0
+    now += ACTIVE
+    assert [pace.delay("acme") for _ in range(9)] == [0.0] * 9
 
 
 @pytest.mark.parametrize("header", [("content-length", "4000000"), ("transfer-encoding", "chunked")], ids=str)

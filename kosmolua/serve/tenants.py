@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from time import sleep
 from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -232,6 +233,7 @@ class Tenant:
         granted = self.grants.recent_patterns(self.runtime.catalog)
         if granted is None:
             granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
+        self._opened.held.pace.note(self.name)
         own = None if options.get("room") else self.room()
         if own:
             options["room"] = own
@@ -281,6 +283,8 @@ class Tenant:
                 self._quotas.called(event.record)
                 for each in self._observers:
                     each.called(running, event.record)
+                if delay := self._opened.held.pace.delay(self.name):
+                    sleep(delay)
             watch(event)
 
         return note
