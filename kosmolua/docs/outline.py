@@ -57,7 +57,7 @@ _EXTENSION = "\nintegration.extend("
 _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
 _SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
-_REGISTERED = re.compile(rf"\w+\.({'|'.join(EFFECTS)})s(?:\([^()]*\))?\ndef (\w+)\(")
+_REGISTERED = re.compile(rf"\w+\.({'|'.join(EFFECTS)})s(?:\(.*?\))?\ndef (\w+)\(", re.DOTALL)
 
 
 class Sketch(NamedTuple):

@@ -57,7 +57,7 @@ def _joined(name: str, parameters: Sequence[str], keys: Sequence[str]) -> str:
 
 def in_source(sources: Sequence[str], name: str) -> str:
     """Read the signature of a short name from a plugin's source texts; empty if they do not define the function."""
-    registered = re.compile(rf"^@\w+\.(?:{'|'.join(EFFECTS)})s\b[^\n]*\n(def {name}\()", re.MULTILINE)
+    registered = re.compile(rf"^(?:@\w+\.(?:{'|'.join(EFFECTS)})s\b[^\n]*|\))\n(def {name}\()", re.MULTILINE)
     for source in sources:
         begin = registered.search(source)
         node = _parsed(source[begin.start(1) :].partition('"""')[0] + "...") if begin else None
