@@ -59,8 +59,6 @@ COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.9, "parts": 0.6, "text": 0.3}
 """The weight of a word, by the best column in which it is found."""
 MEANING_WEIGHTS = {"names": 0.9, "summary": 0.6, "parts": 0.35, "text": 0.1}
 """The weight of a word that is found through a synonym."""
-PREFIX_WEIGHT = 0.8
-"""The weight of a longer word that begins with a word of the query, relative to the word itself."""
 MIN_RARITY = 0.2
 """The weight of a word that is in nearly every entry, relative to a rare word."""
 MIN_SHARE = 0.2
@@ -73,8 +71,6 @@ UNCONFIGURED_WEIGHT = 0.8
 """The weight of the entries of an integration without an account, if others have one."""
 STATE_WEIGHT = 0.8
 """The weight of a word in the query that states a condition, such as ``suspended``, relative to other words."""
-INTEGRATION_WEIGHT = 0.7
-"""The weight of the page of an integration."""
 DOCUMENT_WEIGHT = 0.9
 """The weight of a function from an OpenAPI document."""
 GUIDE_WEIGHT, PROGRAM_POWER, MIN_PROGRAM, MAX_PROGRAM = 0.6, 0.15, 0.6, 1.4
@@ -168,10 +164,9 @@ class _Term(NamedTuple):
         """Return how much the word counts for an entry."""
         best = 0.0
         for column, words in stems.items():
-            if self.stem in words:
+            takes_longer = len(self.word) >= MIN_PREFIX and column != "text"
+            if self.stem in words or (takes_longer and any(word.startswith(self.stem) for word in words)):
                 best = max(best, self.rarity * COLUMN_WEIGHTS[column])
-            elif len(self.word) >= MIN_PREFIX and column != "text" and any(w.startswith(self.stem) for w in words):
-                best = max(best, self.rarity * COLUMN_WEIGHTS[column] * PREFIX_WEIGHT)
             if any(meant <= words for _, meant in self.meanings):
                 best = max(best, self.vagueness * MEANING_WEIGHTS[column])
         return best
@@ -474,7 +469,6 @@ def _weights_of_effects(query: str, terms: Sequence[_Term]) -> dict[str, float]:
     is_asked = only_asks(query) or not (begins_with_change or verbs & CHANGES)
     write = UNLIKELY_WEIGHT if is_asked else 1.0
     return {
-        "": INTEGRATION_WEIGHT,
         "read": UNLIKELY_WEIGHT if begins_with_change and not is_asked else 1.0,
         **dict.fromkeys(EFFECTS[1:], write),
     }

@@ -159,91 +159,49 @@ update
 READING = frozenset({"find", "get", "grep", "list", "log", "read", "search", "tail"})
 CHANGES = frozenset(_CHANGING.split())
 """Verbs with which the names of functions that change something begin. A synonym of one counts like the verb."""
+_REPLACED = """
+config: setting, settings
+env var: environment variable, environment variables, env variable, env variables, variable, variables
+whoami: who am i, logged in
+apikey: api key, api keys, access token
+happened: go wrong, went wrong, goes wrong
+progress: going on
+login: log in, sign in
+restart: off and on
+rollback: roll * back, go back, went back, take * back, back out
+previous rollback: last good
+list service: what is running, what do we have, what do i have
+suspend: turn * off, switch * off, shut * down, spin * down, bring * down, take * down, take * offline
+enable resume: turn * back on, turn * on, switch * on
+resume: bring * back, bring * up, start * up, back up, back online, wake * up, fire * up
+resume wake unpause: bring * back up
+delete: get rid of, throw * away, clean * up, tear * down, blow * away
+remove: take * out
+setup: set * up
+create: spin * up, stand * up
+scale: scale * up, scale * down, scale * out
+trigger: kick * off
+get: look * up
+search: look for
+oneoff: one off
+: at once, number of
+auto deploy autodeploy: auto deploy
+keyvalue: key value
+pullrequest: pull request, pull requests, merge request
+oom event: ran out of memory, run out of memory, out of memory
+disk: disk space
+connection info: connection string, connection url, connection details
+env var secret: secret value
+env var config: config value
+owner workspace: who owns
+log: stack trace, stack traces
+attach: hook * up
+parallel: same time
+"""
 PHRASES = {
-    "setting": "config",
-    "settings": "config",
-    "environment variable": "env var",
-    "environment variables": "env var",
-    "env variable": "env var",
-    "env variables": "env var",
-    "variable": "env var",
-    "variables": "env var",
-    "who am i": "whoami",
-    "api key": "apikey",
-    "api keys": "apikey",
-    "access token": "apikey",
-    "go wrong": "happened",
-    "went wrong": "happened",
-    "goes wrong": "happened",
-    "going on": "progress",
-    "logged in": "whoami",
-    "log in": "login",
-    "sign in": "login",
-    "off and on": "restart",
-    "roll * back": "rollback",
-    "go back": "rollback",
-    "went back": "rollback",
-    "take * back": "rollback",
-    "back out": "rollback",
-    "last good": "previous rollback",
-    "what is running": "list service",
-    "what do we have": "list service",
-    "what do i have": "list service",
-    "turn * off": "suspend",
-    "switch * off": "suspend",
-    "shut * down": "suspend",
-    "spin * down": "suspend",
-    "bring * down": "suspend",
-    "take * down": "suspend",
-    "take * offline": "suspend",
-    "turn * back on": "enable resume",
-    "turn * on": "enable resume",
-    "switch * on": "enable resume",
-    "bring * back": "resume",
-    "bring * back up": "resume wake unpause",
-    "bring * up": "resume",
-    "start * up": "resume",
-    "back up": "resume",
-    "back online": "resume",
-    "wake * up": "resume",
-    "get rid of": "delete",
-    "throw * away": "delete",
-    "clean * up": "delete",
-    "tear * down": "delete",
-    "blow * away": "delete",
-    "take * out": "remove",
-    "set * up": "setup",
-    "spin * up": "create",
-    "stand * up": "create",
-    "fire * up": "resume",
-    "scale * up": "scale",
-    "scale * down": "scale",
-    "scale * out": "scale",
-    "kick * off": "trigger",
-    "look * up": "get",
-    "look for": "search",
-    "one off": "oneoff",
-    "at once": "",
-    "auto deploy": "auto deploy autodeploy",
-    "key value": "keyvalue",
-    "pull request": "pullrequest",
-    "pull requests": "pullrequest",
-    "merge request": "pullrequest",
-    "ran out of memory": "oom event",
-    "run out of memory": "oom event",
-    "out of memory": "oom event",
-    "disk space": "disk",
-    "connection string": "connection info",
-    "connection url": "connection info",
-    "connection details": "connection info",
-    "secret value": "env var secret",
-    "config value": "env var config",
-    "who owns": "owner workspace",
-    "stack trace": "log",
-    "stack traces": "log",
-    "hook * up": "attach",
-    "number of": "",
-    "same time": "parallel",
+    phrase: words
+    for words, _, phrases in (line.partition(": ") for line in _REPLACED.strip("\n").splitlines())
+    for phrase in phrases.split(", ")
 }
 """Phrases in queries, each with the words that replace it. A star stands for up to three words, which are kept."""
 _NAMES = [

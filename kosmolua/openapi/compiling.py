@@ -326,7 +326,7 @@ def fill_database(database: sqlite3.Connection, result: Compiled, root: dict[str
     database.execute("begin")
     meta = {
         "title": result.title,
-        "access": result.access.as_dict(),
+        "access": plain(result.access),
         "errors": result.errors,
         "total": result.total,
         "notes": result.notes,
@@ -357,7 +357,7 @@ def _row(place: int, each: Built) -> tuple[object, ...]:
         "body": plain(operation.body),
         "result": plain(operation.result),
         "server": _server(operation),
-        "paging": each.recipe.as_dict() if each.recipe else None,
+        "paging": plain(each.recipe),
         **{key: each.told[key] for key in ("encode", "safe", "headers", "idempotency", *DECLARED) if key in each.told},
     }
     effect, key = each.effect, operation.key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
@@ -84,10 +84,6 @@ class Recipe:
     more: str = ""
     first: int = 1
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON without empty fields."""
-        return {key: value for key, value in asdict(self).items() if value or key == "kind"}
-
     @property
     def words(self) -> str:
         """A phrase for the documentation of a function."""
@@ -116,21 +112,13 @@ def recipe_of(document: Document, operation: Operation, told: Mapping[str, Any])
 def _told(shape: _Shape, told: Mapping[str, Any]) -> Recipe | None:
     if told["kind"] == "none":
         return None
-    size = shape.parameter(_SIZES)
     if told.get("parameter") and not shape.has(str(told["parameter"])):
         return None  # a default for lists, and this is not a list
     if shape.items() is None and "items" not in told:
         return None
-    return Recipe(
-        str(told["kind"]),
-        str(told.get("parameter", "")),
-        str(told.get("field", "")),
-        str(told.get("items", shape.items() or "")),
-        str(told.get("size", size.wire if size else "")),
-        *_sizes(size),
-        more=str(told.get("more", "")),
-        first=int(told.get("first", 1)),
-    )
+    found = _list_of(shape, shape.parameter(_SIZES))
+    own = {key: str(told[key]) for key in ("parameter", "field", "items", "size", "more") if key in told}
+    return Recipe(str(told["kind"]), first=int(told.get("first", 1)), **{**found, **own})
 
 
 def _by_extension(shape: _Shape) -> Recipe | None:
@@ -138,9 +126,8 @@ def _by_extension(shape: _Shape) -> Recipe | None:
     if not isinstance(given, dict):
         return None
     size = shape.parameter([str(given.get("limitParam", "")).lower()])
-    items = str(given.get("resultsPath", shape.items() or ""))
-    found: dict[str, Any] = {"items": items, "size": size.wire if size else ""}
-    found["maximum"], found["usual"] = _sizes(size)
+    found = _list_of(shape, size)
+    found |= {"items": str(given["resultsPath"])} if "resultsPath" in given else {}
     if "cursorParam" in given:
         return Recipe("token", str(given["cursorParam"]), str(given.get("cursorPath", "")), **found)
     if "pageOffsetParam" in given:
@@ -151,12 +138,10 @@ def _by_extension(shape: _Shape) -> Recipe | None:
 
 
 def _found(shape: _Shape) -> Recipe | None:
-    items = shape.items()
-    if items is None:
+    if shape.items() is None:
         return None
     size = shape.parameter(_SIZES)
-    found: dict[str, Any] = {"items": items, "size": size.wire if size else ""}
-    found["maximum"], found["usual"] = _sizes(size)
+    found = _list_of(shape, size)
     token = shape.parameter(_TOKENS)
     if shape.operation.result.links or (token and _LINK.search(token.about)):  # Okta mentions the header only in prose
         return Recipe("link", **found)
@@ -183,11 +168,12 @@ def _found(shape: _Shape) -> Recipe | None:
     return None
 
 
-def _sizes(size: Field | None) -> tuple[int, int]:
+def _list_of(shape: _Shape, size: Field | None) -> dict[str, Any]:
+    """Return the parts of a recipe about the list and the size of its pages."""
     schema = table(size.schema) if size else {}
     numbers = [schema.get(word) for word in ("maximum", "default")]
     most, usual = (number if isinstance(number, int) and 0 < number <= 10_000 else 0 for number in numbers)
-    return most, usual
+    return {"items": shape.items() or "", "size": size.wire if size else "", "maximum": most, "usual": usual}
 
 
 class _Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from dataclasses import field as made_by
 from typing import Any, Literal, TypeAlias
 
@@ -104,10 +104,6 @@ class Access:
     settings: list[Setting] = made_by(default_factory=list)
     origins: list[str] = made_by(default_factory=list)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON for :func:`access_of`."""
-        return asdict(self)
-
     def address(self, settings: Mapping[str, Any]) -> str:
         """Return an account's base URL, with its variables, except credentials, filled in: it can be shown."""
         url = str(settings.get("base_url") or self.base_url)
@@ -151,12 +147,13 @@ class Access:
 
 
 def access_of(given: Mapping[str, Any]) -> Access:
+    """Restore an access from its JSON, which lacks what has a default value."""
     return Access(
-        given["base_url"],
-        [UrlVariable(**each) for each in given["variables"]],
-        [[Credential(**each) for each in credentials] for credentials in given["alternatives"]],
-        [Setting(**each) for each in given["settings"]],
-        given["origins"],
+        given.get("base_url", ""),
+        [UrlVariable(**each) for each in given.get("variables", ())],
+        [[Credential(**each) for each in credentials] for credentials in given.get("alternatives", ())],
+        [Setting(**each) for each in given.get("settings", ())],
+        given.get("origins", []),
     )
 
 
