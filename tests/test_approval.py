@@ -333,7 +333,7 @@ def test_many_writes_that_wait_are_one_question(open_terminal: Open, answer: str
         seen = "\n".join(terminal.everything())
         assert "The script wants to make 54 calls:" in seen
         for number in range(1, 55):
-            line = f'service_id = "srv-cabc12345678" (checkout-api), key = "KEY_{number}", value = "v"'
+            line = f'service_id = "srv-cabc12345678" (checkout-api), key = "KEY_{number}", value = nil -> "v"'
             assert f"{number:>4}. {line}" in seen
         assert "Allow these 54 calls? [y]es, [n]o, [o]ne by one," in seen
         terminal.send(answer + "\r")
@@ -353,14 +353,15 @@ def test_what_cannot_be_undone_looks_different(open_terminal: Open) -> None:
     with open_terminal("run", "--simulate", "--yes", "-e", script) as terminal:
         terminal.until(QUESTION)
         text = "\n".join(terminal.everything())
-        assert "destroy with render2.delete_service, account default (cannot be undone):" in text
+        assert "destroy with render2.delete_service, account default (cannot be undone: " in text
         assert b"\x1b[31mcannot be undone" in terminal.raw
         assert "restart_service" not in text
         terminal.send("n\r")
         assert terminal.wait() == 0
     with open_terminal("run", "--simulate", "-e", script) as terminal:
         terminal.until(QUESTION)
-        assert b"undone" not in terminal.raw
+        assert b"\x1b[31m" not in terminal.raw
+        assert "(cannot be undone: it change" in "\n".join(terminal.everything())
         terminal.send("d\r")
         terminal.wait()
 

@@ -25,7 +25,7 @@ COMMANDS = {
     "accounts",
     "stubs",
 }
-COMMANDS |= {"completion", "doctor", "apply", "plans", "fleet", "replay", "resume", "scripts", "server", "servers"}
+COMMANDS |= {"completion", "doctor", "apply", "plans", "undo", "fleet", "replay", "resume", "scripts", "server", "servers"}
 
 
 @pytest.fixture

@@ -538,7 +538,7 @@ def test_branches_that_are_declined_together(web_agent: Agent, action: str) -> N
     person = Person(action)
     web_agent.talk(conversation, person)
     (message,) = person.asked
-    assert "destroy with render2.delete_service, account default, WHICH CANNOT BE UNDONE: Delete a service" in message
+    assert "render2.delete_service, account default, which CANNOT BE UNDONE: the service is gone, " in message
 
 
 @pytest.mark.slow

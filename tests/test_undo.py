@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
+from conftest import Program, Write
 
 from kosmolua import Runtime
 from kosmolua.calls.approvals import Approval
@@ -352,11 +353,13 @@ def test_a_person_sees_what_a_call_replaces(tmp_path: Path) -> None:
     Shelf.books["a"] = "Persuasion"
     with Runtime(simulate=True, plugins=[_shelf()], approve=lambda approval: asked.append(approval) or True) as runtime:
         Shelf.books["a"] = "Persuasion"
+        assert runtime.run(PUT, record=tmp_path / "a.jsonl").ok
+        assert runtime.run(PUT.replace('"a"', '"b"'), record=tmp_path / "b.jsonl").ok
         assert runtime.run(PUT).ok
-        assert runtime.run(PUT.replace('"a"', '"b"')).ok
     assert [(each.before, each.undoable, each.lost) for each in asked] == [
         ({"title": "Persuasion"}, True, ""),
         ({"title": None}, False, "a book cannot be taken away"),
+        ({}, False, ""),  # it has this title already, and the run is not recorded
     ]
 
 
@@ -375,3 +378,19 @@ def test_a_denied_read_is_not_made(tmp_path: Path) -> None:
         plan = runtime.undo(_recorded(runtime, PUT))
     assert Shelf.made == ["put_book"]
     assert plan.lost == ["call 1, shelf.put_book with default, cannot be undone: what it replaced was not recorded"]
+
+
+@pytest.mark.slow
+def test_the_command_line_undoes_a_run(kosmolua: Program, write: Write) -> None:
+    """The plan and what is lost are shown; nothing is sent without a yes, and --yes makes no call that destroys."""
+    script = write("release.lua", SET_TWO + f'app.integrations.render2.restart_service("{API}")')
+    simulated = "--simulate=render.json"
+    assert kosmolua("run", script, simulated, "--yes", "--record=r.jsonl").returncode == 0
+    planned = kosmolua("undo", "r.jsonl")
+    assert planned.returncode == 0
+    assert "the plan has 2 writes" in planned.stderr
+    assert "call 3, render2.restart_service with default, cannot be undone: it changes no setting" in planned.stderr
+    assert "nothing was sent; kosmolua apply p-" in planned.stderr
+    assert kosmolua("undo", "r.jsonl", "2", "--yes").returncode == 0
+    found = json.loads(kosmolua("call", "render2.get_service", f"service_id={API}", simulated).stdout)
+    assert found["service"]["serviceDetails"]["numInstances"] == 1

@@ -446,7 +446,7 @@ class Broker:
             target,
             redacted,
             number=call.number,
-            details=lambda: self._details(target, arguments),
+            details=lambda: self._asked_about(target, arguments),
             flows=call.flows,
         )
         if self._permissions.can_ask:
@@ -514,6 +514,11 @@ class Broker:
         from kosmolua.broker.previews import Previews
 
         return Previews(self._host, self._catalog, self._permissions, self._accounts, lambda: self._clock.ends)
+
+    def _asked_about(self, target: Target, arguments: Mapping[str, object]) -> dict[str, Any]:
+        """Return what a question about a call shows; only what a recorded run does can be undone."""
+        details = self._details(target, arguments)
+        return details if self._write else {**details, "undoable": False}
 
     def _details(self, target: Target, arguments: Mapping[str, object], *, exists: bool = True) -> dict[str, Any]:
         """Return what a person needs to decide about a call, as fields of an approval and of a planned call."""

@@ -9,6 +9,8 @@ from enum import Enum
 from inspect import iscoroutinefunction
 from typing import Any, Final, TypeAlias, TypeVar
 
+from kosmolua.schema.effects import is_final
+
 _T = TypeVar("_T")
 
 
@@ -49,6 +51,25 @@ class Approval:
     def subject(self) -> tuple[object, ...]:
         """The function, the account and the flows, which calls of one kind have in common."""
         return self.path, self.account, self.flows
+
+    @property
+    def way_back(self) -> str:
+        """A phrase that says whether the call can be undone; empty if nothing is known about it."""
+        if self.undoable:
+            return "can be undone"
+        return f"cannot be undone{f': {self.lost}' if self.lost else ''}" if self.lost or is_final(self.effect) else ""
+
+    def shown(self, literal: Callable[[object], str]) -> dict[str, str]:
+        """Return a text for each argument: what it replaces, the value, and the name of the object behind an id.
+
+        Args:
+            literal: Returns the text for a value.
+        """
+        old = {name: f"{literal(value)} -> " for name, value in self.before.items()}
+        named = {name: f" ({said})" for name, said in self.names.items()}
+        return {
+            name: f"{old.get(name, '')}{literal(value)}{named.get(name, '')}" for name, value in self.arguments.items()
+        }
 
 
 class Unanswered(Enum):

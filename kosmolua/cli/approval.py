@@ -108,11 +108,13 @@ def described(call: Mapping[str, Any], *, in_full: bool = False) -> str:
 
 
 def _phrase(approval: Approval) -> str:
-    """Return the effect, function and account of a call as a phrase, with a warning if the call cannot be undone."""
+    """Return the effect, function and account of a call as a phrase that says whether the call can be undone."""
     path, account = console.styled(approval.path, "bold", sys.stderr), exposed(approval.account)
     phrase = f"{approval.effect} with {path}, account {account}"
-    warning = console.styled("cannot be undone", "red", sys.stderr)
-    return f"{phrase} ({warning})" if is_final(approval.effect) else phrase
+    said = exposed(approval.way_back)
+    is_lost = is_final(approval.effect) and not approval.undoable
+    warning = console.styled(said, "red", sys.stderr) if is_lost else said
+    return f"{phrase} ({warning})" if said else phrase
 
 
 def _sentence(approval: Approval) -> str:
@@ -121,9 +123,8 @@ def _sentence(approval: Approval) -> str:
 
 
 def _lines_of(approval: Approval) -> dict[str, str]:
-    """Return the text of each argument of a call, by name. An id is followed by the object's name, if there is one."""
-    lines = {exposed(name): exposed(luacats.literal(value)) for name, value in approval.arguments.items()}
-    return lines | {name: f"{lines[name]} ({exposed(said)})" for name, said in approval.names.items() if name in lines}
+    """Return the text of each argument of a call, by name, with what it replaces and with the name behind an id."""
+    return {exposed(name): exposed(shown) for name, shown in approval.shown(luacats.literal).items()}
 
 
 def _row(approval: Approval) -> str:

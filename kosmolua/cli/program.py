@@ -28,6 +28,7 @@ COMMANDS = {
         "resume": "Continue a recorded run where it was ended.",
         "apply": "Make the writes of a plan, and no others.",
         "plans": "List plans, and show one.",
+        "undo": "Take back what a recorded run wrote.",
         "check": "Find mistakes in scripts without running them.",
         "call": "Call one function, without Lua.",
         "fleet": "Run a script over many inputs.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import count
 from threading import Event
 from typing import Any
@@ -12,7 +13,6 @@ from mcp_types import ClientCapabilities, ElicitResult
 
 from kosmolua.calls.approvals import Approval, Consent, grouped
 from kosmolua.escaping import exposed
-from kosmolua.schema.effects import is_final
 
 ONCE, EVERY = "this call", "every call of this function in this script"
 THESE, EACH, ALIKE = "these calls", "none yet: ask about each", "every call of these functions in this script"
@@ -114,14 +114,13 @@ def _list(approvals: Sequence[Approval]) -> Iterator[str]:
 
 
 def _deed(approval: Approval) -> str:
-    """Return a call's effect, function and account, with a warning if it destroys."""
-    warning = ", WHICH CANNOT BE UNDONE" if is_final(approval.effect) else ""
-    return f"{approval.effect} with {approval.path}, account {approval.account}{warning}"
+    """Return a call's effect, function and account, and whether it can be undone."""
+    way_back = exposed(approval.way_back).replace("cannot be undone", "CANNOT BE UNDONE")
+    said = f", which {way_back}" if way_back else ""
+    return f"{approval.effect} with {approval.path}, account {approval.account}{said}"
 
 
 def _arguments(approval: Approval) -> list[str]:
-    """Return a line for each argument, with the known name of an id's object."""
-    named = {name: f" ({exposed(said)})" for name, said in approval.names.items()}
-    arguments = approval.arguments.items()
-    shown = {name: json.dumps(value, ensure_ascii=False, default=str) for name, value in arguments}
-    return [f"{exposed(name)} = {exposed(text)}{named.get(name, '')}" for name, text in shown.items()]
+    """Return a line for each argument, with what it replaces and with the known name of an id's object."""
+    literal = partial(json.dumps, ensure_ascii=False, default=str)
+    return [exposed(f"{name} = {shown}") for name, shown in approval.shown(literal).items()]
