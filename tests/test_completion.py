@@ -25,7 +25,19 @@ COMMANDS = {
     "accounts",
     "stubs",
 }
-COMMANDS |= {"completion", "doctor", "apply", "plans", "undo", "fleet", "replay", "resume", "scripts", "server", "servers"}
+COMMANDS |= {
+    "completion",
+    "doctor",
+    "apply",
+    "plans",
+    "undo",
+    "fleet",
+    "replay",
+    "resume",
+    "scripts",
+    "server",
+    "servers",
+}
 
 
 @pytest.fixture

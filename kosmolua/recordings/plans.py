@@ -107,7 +107,7 @@ class Plan:
         faults = [f"{_where(each)}{each['message']}" for each in self.refused]
         if self.is_open:
             faults.append(f"planning ended in line {self.open_at}: each write from there on is asked about")
-        return outline(self.calls, faults, [*self._assumed(), *self._decided()])
+        return outline(self.calls, [*faults, *self.lost], [*self._assumed(), *self._decided()])
 
     def markdown(self) -> str:
         """Return the outline as Markdown, for instance for a comment on a pull request."""

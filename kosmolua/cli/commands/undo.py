@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -11,6 +12,9 @@ from kosmolua.cli.decisions import Numbers, numbers_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, applying_options, examples
 from kosmolua.cli.scripts import open_runtime, perform, watched, where_it_is
+from kosmolua.folders import plans_folder
+from kosmolua.recordings.outlines import MAX_NOTES
+from kosmolua.recordings.plan_folder import PlanFolder
 from kosmolua.recordings.signing import Signer
 from kosmolua.runs import Outcome
 from kosmolua.runs.recorded import was_made_here
@@ -48,12 +52,12 @@ def command(file: str, calls: tuple[Any, ...], options: Options) -> int:
             outcome.plan = plan.to_json()
             if not outcome.ok:
                 return outcome
-            plans.show(plan)
-            for sentence in plan.lost:
+            plans.show(plan, sys.stderr)
+            for sentence in plan.lost[MAX_NOTES:]:
                 console.complain(sentence)
             if not plan.writes:
                 return outcome
-            plan.save(plans.kept_file(plan.id))
+            PlanFolder(plans_folder()).keep(plan)
             given["record"] = options.record_file or True
             is_allowed = options.yes and not any(is_final(call.effect) for call in plan.writes)
             if is_allowed or (console.can_ask() and console.agrees(f"Make these {len(plan.writes)} calls?")):
