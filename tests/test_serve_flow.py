@@ -21,10 +21,11 @@ from support.agents import ENVIRON, with_constants
 from support.servers import wait_for
 from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 
+from kosmolua.mcp.http import HostCheck
 from kosmolua.serve import flow
 from kosmolua.serve.app import McpEndpoint
 from kosmolua.serve.call_pace import ACTIVE, CALL_RATE, CallPace
-from kosmolua.serve.flow import Draining, Heartbeat, HostCheck, Newcomers, Pace, Refusals, Weighing
+from kosmolua.serve.flow import Draining, Heartbeat, Newcomers, Pace, Refusals, Weighing
 from kosmolua.serve.siblings import Family, Siblings
 
 EVENTS = b"text/event-stream"
@@ -86,7 +87,7 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
 )
 def test_the_check_of_the_host(headers: list[tuple[str, str]], status: int) -> None:
     """A request has to call the server by a name of its own, and no page of another site can make one."""
-    sent = anyio.run(lambda: answer_of(HostCheck(nothing, lambda: ("agents.example",)), *headers))
+    sent = anyio.run(lambda: answer_of(HostCheck(nothing, lambda: ("agents.example",), ""), *headers))
 
     assert sent[0]["status"] == status
 

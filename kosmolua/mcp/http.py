@@ -27,43 +27,53 @@ SHUTDOWN_TIMEOUT = 2
 SESSION_TIMEOUT = 600.0
 """Seconds after which the session of a client ends if the client has no connection."""
 MAX_SESSIONS = 500
+NO_TOKEN = "The header Authorization: Bearer TOKEN is missing, or its token is wrong.\n"
 
 
-class Guard:
-    """An ASGI layer that refuses requests without the token, and from pages of other websites.
+class HostCheck:
+    """An ASGI layer that refuses requests from pages of other websites, and requests for a foreign host name.
 
     A browser names the page's website in Origin, and the URL's host in Host. An attacker can make any host name point
-    here (DNS rebinding), so Host must have a name of the server; without a token, as on a Unix socket, a loopback name.
+    here (DNS rebinding), so Host must be an IP address, ``localhost`` or one of ``hosts``. ``remedy`` says which.
+    """
 
-    Args:
-        app: Answers the allowed requests.
-        token: The token in the Authorization header; None if none is required.
-        names: The host names of a server with a token, besides ``localhost`` and IP addresses.
+    def __init__(self, app: ASGIApp, hosts: Callable[[], Collection[str]], remedy: str) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._remedy = remedy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self.refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+    def refusal(self, headers: Headers) -> PlainTextResponse | None:
+        """Return the answer to a request that is refused, or None."""
+        host = headers.get("host", "")
+        if not is_own_host(headers, self._hosts()):
+            return PlainTextResponse(f"This server has no such host name. {self._remedy}\n", 421)
+        if any(origin.partition("://")[2] != host for origin in headers.getlist("origin")):
+            return PlainTextResponse("Requests from the pages of other sites are refused.\n", 403)
+        return None
+
+
+class Guard(HostCheck):
+    """The layer that also refuses requests without the token; without a token, as on a Unix socket, foreign names.
+
+    ``names`` are the host names of a server with a token.
     """
 
     def __init__(self, app: ASGIApp, token: str | None, names: Collection[str] = ()) -> None:
-        self._app = app
+        super().__init__(app, lambda: names, "Use its IP address, or the name that --http was given.")
         self._token = token.encode() if token else None
-        self._names = names
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
-
-    def _refusal(self, headers: Headers) -> PlainTextResponse | None:
-        host = headers.get("host", "")
-        if self._token is None and not is_loopback_name(host):
+    def refusal(self, headers: Headers) -> PlainTextResponse | None:
+        """Return the answer to a request that is refused, or None."""
+        if self._token is None and not is_loopback_name(headers.get("host", "")):
             return PlainTextResponse("The header Host must have a loopback name, such as localhost.", 421)
-        if not is_own_host(headers, self._names):
-            said = "This server has no such host name. Use its IP address, or the name that --http was given."
-            return PlainTextResponse(said, 421)
-        if any(origin.partition("://")[2] != host for origin in headers.getlist("origin")):
-            return PlainTextResponse("Requests from the pages of other sites are refused.", 403)
+        if refused := super().refusal(headers):
+            return refused
         if self._token is not None and not hmac.compare_digest(bearer(headers), self._token):
-            challenge = {"WWW-Authenticate": "Bearer"}
-            return PlainTextResponse(
-                "The header Authorization: Bearer TOKEN is missing, or its token is wrong.", 401, challenge
-            )
+            return PlainTextResponse(NO_TOKEN, 401, {"WWW-Authenticate": "Bearer"})
         return None
 
 

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
-from kosmolua.mcp.http import bearer
+from kosmolua.mcp.http import HostCheck, bearer
 from kosmolua.serve import api
-from kosmolua.serve.flow import STOPPING_MCP, Draining, Heartbeat, HostCheck, Newcomers, Refusals, Weighing
+from kosmolua.serve.flow import STOPPING_MCP, Draining, Heartbeat, Newcomers, Refusals, Weighing
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
 from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
 from kosmolua.serve.pages.site import Website
@@ -148,7 +148,8 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
         *Website(tenants).routes(),
     ]
     app = Draining(Starlette(routes=routes, lifespan=running), lambda: state.is_draining, _OWN)
-    return AccessLog(HostCheck(app, state.hosts), state.note_request)
+    remedy = "The key hosts in [serve] of the accounts file lists its names."
+    return AccessLog(HostCheck(app, state.hosts, remedy), state.note_request)
 
 
 def _is_of_this_machine(request: Request) -> bool:

@@ -16,7 +16,7 @@ from kosmolua.concurrency import Passage
 from kosmolua.errors import Busy, Unavailable
 from kosmolua.limits import MIB
 from kosmolua.mcp.clients import SESSION
-from kosmolua.mcp.hosts import is_own_host
+from kosmolua.mcp.http import NO_TOKEN
 from kosmolua.memory import COPIES, SMALL
 
 FIRST_BYTES = 5.0
@@ -56,38 +56,6 @@ _STREAM = [
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
-
-
-class HostCheck:
-    """An ASGI layer that refuses requests from pages of other websites, and requests for a foreign host name.
-
-    When a page makes a request, the browser names the page's website in the header ``Origin``, and the host of the URL
-    in the header ``Host``. An attacker can make any host name point to this server (DNS rebinding). So only the
-    server's own host names and IP addresses are accepted.
-
-    Args:
-        app: The application that answers the accepted requests.
-        hosts: A function that returns the host names of the server. ``localhost`` is accepted in addition.
-    """
-
-    def __init__(self, app: ASGIApp, hosts: Callable[[], Collection[str]]) -> None:
-        self._app = app
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
-
-    def _refusal(self, headers: Headers) -> PlainTextResponse | None:
-        host = headers.get("host", "")
-        if not is_own_host(headers, self._hosts()):
-            return PlainTextResponse(
-                "This server has no such host name. The key hosts in [serve] of the accounts file lists its names.\n",
-                421,
-            )
-        if any(origin.partition("://")[2] != host for origin in headers.getlist("origin")):
-            return PlainTextResponse("Requests from the pages of other sites are refused.\n", 403)
-        return None
 
 
 class Draining:
@@ -171,9 +139,7 @@ class Refusals:
         address = scope["client"][0] if scope.get("client") else ""
         self._note(address)
         await asyncio.sleep(self._delay(address))
-        challenge = {"WWW-Authenticate": "Bearer"}
-        said = "The header Authorization: Bearer TOKEN is missing, or its token is wrong.\n"
-        await PlainTextResponse(said, 401, challenge)(scope, receive, send)
+        await PlainTextResponse(NO_TOKEN, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
 
     def _delay(self, address: str) -> float:
         now = monotonic()
