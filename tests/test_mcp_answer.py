@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import anyio
 import pytest
 from mcp_types import CallToolResult
 
@@ -11,6 +13,7 @@ from kosmolua.calls.facts import Facts
 from kosmolua.errors import ConfigError, Denied, KosmoError, NotConfigured, ScriptError
 from kosmolua.limits import Limits
 from kosmolua.mcp.answer import answer, refusal
+from kosmolua.mcp.executions import in_thread
 from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.runs import Outcome
 
@@ -151,3 +154,16 @@ def test_a_refusal_is_an_error_result_with_its_stanza() -> None:
     result = refusal(ConfigError("Nothing there", hint="[a]\nb = 1"))
     assert result.is_error
     assert result.content[0].model_dump()["text"] == "Nothing there\n\n[a]\nb = 1"
+
+
+def test_what_a_thread_holds_is_freed_when_it_has_ended() -> None:
+    """If the client disconnects while its answer is made, the memory of the answer is in use until then."""
+    done: list[str] = []
+
+    async def disconnect() -> None:
+        with anyio.move_on_after(0.01):
+            await in_thread(lambda: (time.sleep(0.1), done.append("made")))
+        done.append("freed")
+
+    anyio.run(disconnect)
+    assert done == ["made", "freed"]

@@ -20,6 +20,7 @@ from kosmolua.errors import LimitExceeded
 from kosmolua.limits import MIB
 from kosmolua.memory import Endless, Memory
 from kosmolua.runs import Outcome
+from kosmolua.runs.printed import COPIES, Printed
 
 
 def entered(flight: Memory, run: object, seconds: float = 600) -> Passage:
@@ -206,17 +207,31 @@ def test_a_long_output_is_whole_where_there_is_room() -> None:
     outcome, room = in_room(32 * MIB, OUTPUT)
     assert outcome.error is None
     assert outcome.output == ("x" * 99_999 + "\n") * 20
-    assert room.taken >= 4 * 2_000_000
+    assert room.taken >= COPIES * 2_000_000
 
 
 def test_an_output_beyond_the_room_is_cut_with_a_sentence() -> None:
     """The script has run; its outcome says what is missing."""
     outcome, room = in_room(4_000_000, OUTPUT)
-    assert outcome.output == (("x" * 99_999 + "\n") * 20)[:1_000_000]
+    assert outcome.output == (("x" * 99_999 + "\n") * 20)[: 4_000_000 // COPIES]
     assert outcome.error is not None
     assert outcome.error.fields()["limit"] == "output"
-    assert "The output was cut after 1,000,000 bytes" in outcome.error.message
+    assert f"The output was cut after {4_000_000 // COPIES:,} bytes" in outcome.error.message
     assert room.taken <= 4_000_000
+
+
+@pytest.mark.parametrize(("more", "width"), [("", 1), ("ü", 2), ("\U0001f600", 4)], ids=["ASCII", "ü", "an emoji"])
+def test_an_output_takes_as_much_as_its_text(more: str, width: int) -> None:
+    """One emoji makes Python keep four bytes of each character, in each copy; and short pieces stay in their place."""
+    memory = Memory(64 * MIB)
+    room = Passage(lambda: memory, object(), Endless())
+    printed = Printed(room)
+    for piece in ("x" * 500_000, more, "y" * 500_000):
+        printed.append(piece.encode())
+    whole, cut = printed.take()
+    assert whole.decode() == "x" * 500_000 + more + "y" * 500_000
+    assert cut is None
+    assert room.taken == COPIES * width * len(whole)
 
 
 def test_a_result_beyond_the_room_ends_the_run() -> None:

@@ -39,9 +39,9 @@ _Given = TypeVar("_Given")
 
 
 async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
-    """Call a blocking function in another thread, or here if the system allows none."""
+    """Call a blocking function in another thread, or here if the system allows none; wait for it even if cancelled."""
     try:
-        return await asyncio.to_thread(work, *given)
+        return await anyio.to_thread.run_sync(work, *given)
     except RuntimeError as error:
         if "new thread" not in str(error):
             raise

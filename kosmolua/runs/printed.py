@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kosmolua.errors import LimitExceeded
 from kosmolua.limits import spell_size
 
@@ -13,8 +15,9 @@ if TYPE_CHECKING:
 
 KEPT = 128 * 1024
 """Bytes of output that a run of a server keeps in memory."""
-COPIES = 4
-"""Copies of the output that are in memory while it is answered: bytes, text, and text in JSON twice."""
+COPIES = 6
+"""Copies of the output that are in memory while it is answered: bytes, and texts."""
+_WIDE = re.compile(rb"[\xF0-\xFF]")
 
 
 class Printed:
@@ -26,13 +29,18 @@ class Printed:
         self._file: BinaryIO | None = None
         self._lost = ""
         self._size = 0
+        self._width = 1
 
     def append(self, piece: bytes) -> None:
         """Add a piece of output."""
         self._size += len(piece)
-        if len(self._head) + len(piece) <= KEPT:
+        if not piece.isascii():
+            self._width = max(self._width, 4 if _WIDE.search(piece) else 2)
+        if self._lost:
+            return
+        if self._file is None and len(self._head) + len(piece) <= KEPT:
             self._head += piece
-        elif not self._lost:
+        else:
             try:
                 self._spill(piece)
             except OSError as error:
@@ -48,13 +56,13 @@ class Printed:
         if file is None:
             return bytes(self._head), self._cut(len(self._head)) if self._lost else None
         with file:
-            kept = self._size
+            kept, needed = self._size, COPIES * self._width  # one emoji makes Python keep four bytes of each character
             try:
-                self._room.take(COPIES * kept)
+                self._room.take(needed * kept)
             except LimitExceeded as error:
-                kept = int(error.value - self._room.taken) // COPIES
+                kept = int(error.value - self._room.taken) // needed
                 self._lost = f"the server has {spell_size(int(error.value))} of memory for one run"
-                self._room.take(COPIES * kept)
+                self._room.take(needed * kept)
             file.seek(0)
             whole = bytes(self._head) + file.read(max(kept - len(self._head), 0))
         return whole, self._cut(len(whole)) if self._lost else None
