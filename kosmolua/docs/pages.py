@@ -59,17 +59,17 @@ class Page(ABC):
     def full(self) -> str:
         """Return the whole page as Markdown."""
 
-    @abstractmethod
     def types(self) -> str:
-        """Return the page with only the LuaCATS declarations of its functions."""
+        """Return the page with only the LuaCATS declarations of its functions; by default, the whole page."""
+        return self.full()
 
-    @abstractmethod
     def signatures(self) -> str:
-        """Return a line for each function: the signature with types, and the summary."""
+        """Return a line for each function: the signature with types, and the summary; by default, the whole page."""
+        return self.full()
 
-    @abstractmethod
     def brief(self) -> str:
-        """Return a line for each function: the name and the summary."""
+        """Return a line for each function: the name and the summary; by default, the whole page."""
+        return self.full()
 
     def write(self, detail: str, budget: int | None = None) -> str:
         """Return the page in one of :data:`DETAILS`, or in the fullest shorter form that fits into ``budget``.
@@ -84,7 +84,7 @@ class Page(ABC):
             text = f"{self._in(poorer)}\n\n({_LEFT_OUT[poorer].capitalize()}: {how})"
             if len(text) <= budget:
                 return text
-        return _cut(self.brief(), how, budget)
+        return _cut(self._in("brief"), how, budget)
 
     def _in(self, detail: str) -> str:
         text: str = getattr(self, detail)()
@@ -122,16 +122,10 @@ class SeveralPages(Page):
         return self.pages[0].name
 
     def full(self) -> str:
-        return "\n\n".join(page.full() for page in self.pages)
+        return self._in("full")
 
-    def types(self) -> str:
-        return "\n\n".join(page.types() for page in self.pages)
-
-    def signatures(self) -> str:
-        return "\n\n".join(page.signatures() for page in self.pages)
-
-    def brief(self) -> str:
-        return "\n\n".join(page.brief() for page in self.pages)
+    def _in(self, detail: str) -> str:
+        return "\n\n".join(page._in(detail) for page in self.pages)
 
 
 _FOR_AGENTS = ("overview", "accounts", "errors", "sandbox", "examples", "recordings", "mcp", "fleets")
@@ -166,8 +160,6 @@ class GuidePage(Page):
         document = markdown.read(text)
         sections = [f"## {heading}\n\n{document.sections[heading]}" for heading in wanted]
         return "\n\n".join([f"# {document.title}", document.introduction, *sections])
-
-    types = signatures = full
 
     def brief(self) -> str:
         """Return the title, the first paragraph and the headings."""

@@ -216,8 +216,6 @@ class RecordPage(Page):
         others = f"Other types are at `{page_of(self.integration.name, TYPES)}.NAME`."
         return f"# {self.name}\n\n{others}\n\n{text}"
 
-    brief = types = signatures = full
-
 
 def line_of(name: str, sketch: Sketch) -> str:
     return f"- `{name}` ({sketch.effect}): {sketch.summary}"

@@ -137,19 +137,6 @@ class Api:
         """Send a GET request like :meth:`request`."""
         return decode(self.fetch("GET", template, segments, query=query, headers=headers, timeout=timeout))
 
-    def delete(
-        self,
-        template: str,
-        /,
-        *,
-        query: Query | None = None,
-        headers: Headers | None = None,
-        timeout: float | None = None,
-        **segments: str | int,
-    ) -> Json:
-        """Send a DELETE request like :meth:`request`, which can also send one with a body."""
-        return decode(self.fetch("DELETE", template, segments, query=query, headers=headers, timeout=timeout))
-
     def download(
         self,
         template: str,
@@ -225,7 +212,8 @@ class Api:
         )
 
     request = _decoded(exchange)
-    post, put, patch = _by("POST", exchange), _by("PUT", exchange), _by("PATCH", exchange)
+    post, put = _by("POST", exchange), _by("PUT", exchange)
+    patch, delete = _by("PATCH", exchange), _by("DELETE", exchange)
 
     def fetch(
         self,

@@ -87,10 +87,10 @@ class DocumentAccount:
     """An account of an integration made from a document; ``tokens`` are fetched with client ids and secrets."""
 
     def __init__(self, access: Access, refusal: Refusal | None, tokens: ClientTokens, **settings: Any) -> None:
-        self._access = access
-        self._refusal = refusal
-        self._tokens = tokens
-        self._settings = settings
+        self.access = access
+        self.refusal = refusal
+        self.tokens = tokens
+        self.settings = settings
 
     def open(self, send: Send) -> DocumentClient:
         """Return the client that sends the account's requests.
@@ -98,25 +98,19 @@ class DocumentAccount:
         Raises:
             NotConfigured: The account lacks a required credential, or the service requires signed requests.
         """
-        return DocumentClient(self._access, self._refusal, self._tokens, self._settings, send)
+        return DocumentClient(self, send)
 
 
 class DocumentClient:
     """Sends the requests of one account, with its credentials."""
 
-    def __init__(
-        self,
-        access: Access,
-        refusal: Refusal | None,
-        tokens: ClientTokens,
-        settings: Mapping[str, Any],
-        send: Send,
-    ) -> None:
-        self._access = access
-        self._refusal = refusal
-        self._settings = settings
+    def __init__(self, account: DocumentAccount, send: Send) -> None:
+        self._access = account.access
+        self._refusal = account.refusal
+        self._settings = account.settings
         self._send = send
-        self._signer = Several([self._auth_of(each, tokens) for each in _chosen(access, settings)])
+        credentials = _chosen(self._access, self._settings)
+        self._signer = Several([self._auth_of(each, account.tokens) for each in credentials])
         self._apis: dict[str, Api] = {}
 
     def api(self, server: str) -> Api:
