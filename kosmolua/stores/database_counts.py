@@ -11,14 +11,6 @@ from kosmolua.stores.database import COUNTS, Database
 def count_in(database: Database, tenant: str, kind: str, window: int, more: int, most: int | None) -> int | None:
     """Add to a count of a tenant. See :meth:`kosmolua.stores.store.Store.count`.
 
-    Args:
-        database: The database.
-        tenant: The name of the tenant.
-        kind: What is counted.
-        window: The number of the span of time that is counted.
-        more: How much to add.
-        most: The largest count; None for no limit.
-
     Raises:
         ConfigError: The database cannot be used.
     """

@@ -43,13 +43,7 @@ class _Line(NamedTuple):
 
 
 class Row:
-    """A recording in a database. Implements :class:`kosmolua.recordings.sheets.Place`. The recording need not exist.
-
-    Args:
-        database: The database.
-        tenant: The tenant that the recording belongs to.
-        run: The id of the run.
-    """
+    """A recording in a database. Implements :class:`kosmolua.recordings.sheets.Place`. The recording need not exist."""
 
     def __init__(self, database: Database, tenant: str, run: str) -> None:
         self.name = run
@@ -57,7 +51,6 @@ class Row:
         self._key = {"tenant": tenant, "run": run}
 
     def read(self) -> bytes:
-        """Return all lines of the recording."""
         query = sql.select(LINES.c.line).where(*_rows_with(LINES, self._key)).order_by(LINES.c.number)
         lines = self._database.do(lambda at: at.execute(query).scalars().all())
         if not lines:
@@ -69,12 +62,7 @@ class Row:
         return RowSheet(self._database, self._key, os.urandom(16).hex(), 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> RowSheet:
-        """Return the object that appends lines to the existing recording, which was read before.
-
-        Args:
-            size: Not used.
-            count: How many lines the recording had when it was read.
-            is_cut: Not used: a database has no incomplete lines.
+        """Return the object that appends lines to the existing recording, which had ``count`` lines when it was read.
 
         Raises:
             ConfigError: Another run is writing the recording, or the recording has changed since it was read.
@@ -92,24 +80,17 @@ class Row:
         return sheet
 
     def is_in_use(self) -> bool:
-        """Return True if a run is writing the recording now."""
         query = sql.select(RECORDINGS.c.run).where(*_rows_with(RECORDINGS, self._key), is_held())
         return self._database.do(lambda at: at.execute(query).first()) is not None
 
 
 class RowSheet:
-    """Writes the lines of a recording in a database, for the run that holds the recording's lease.
+    """Writes the lines of a recording in a database, for the run that holds the recording's lease under a random name.
 
     Lines that can be obtained again, such as answers to reads, are collected. They are written when many have been
     collected, or together with the next line that cannot be obtained again. A crash therefore never loses the line of a
     call that writes, nor any line before it. The row of a new recording is written with the first line, and the last
     lines give up the lease, since a transaction costs more than a line.
-
-    Args:
-        database: The database.
-        key: The name of the tenant and the id of the run, by the names of their columns.
-        holder: The random name under which this run holds the lease.
-        count: How many lines the recording has already.
     """
 
     def __init__(self, database: Database, key: Mapping[str, str], holder: str, count: int) -> None:
@@ -125,11 +106,7 @@ class RowSheet:
             database.leases.add(holder)
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line. If the database cannot be reached, keep trying for up to :data:`PATIENCE` seconds.
-
-        Args:
-            line: The line, with its line feed.
-            event: The event in the line.
+        """Append the line of an event. If the database cannot be reached, keep trying for :data:`PATIENCE` seconds.
 
         Raises:
             KosmoError: The line cannot be written.

@@ -17,13 +17,7 @@ NUMBER_TRIES, NUMBER_PAUSE = 100, 0.01
 
 
 class DatabaseSlot:
-    """A place in the line for the slots of a tenant in a database. See :class:`kosmolua.stores.store.Slot`.
-
-    Args:
-        database: The database.
-        tenant: The name of the tenant.
-        kind: What the slots are for.
-        count: How many slots there are.
+    """A place in the line for ``count`` slots of a tenant in a database. See :class:`kosmolua.stores.store.Slot`.
 
     Raises:
         ConfigError: The database cannot be used.

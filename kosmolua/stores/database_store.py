@@ -77,22 +77,15 @@ class DatabaseStores:
         self._database = Database(address)
 
     def of(self, tenant: str) -> DatabaseStore:
-        """Return the store of a tenant."""
         return DatabaseStore(self._database, checked_tenant(tenant))
 
     def key(self) -> bytes:
-        """Return the key that signs the website's cookies. All servers with this database share it.
-
-        It is created on first use.
-        """
         _create_key(self._database, KEY)
         key = _key_in(self._database, KEY)
         assert key
         return key
 
     def end_session(self, session: str) -> None:
-        """Record that a session of the website has ended. See :meth:`Stores.end_session`."""
-
         def end(at: sql.Connection) -> None:
             at.execute(sql.delete(ENDED_SESSIONS).where(ENDED_SESSIONS.c.until < Now()))
             at.execute(sql.insert(ENDED_SESSIONS).values(session=session, until=Now() + ENDED_DAYS * DAY))
@@ -101,12 +94,10 @@ class DatabaseStores:
             self._database.do(end)
 
     def ended_sessions(self) -> frozenset[str]:
-        """Return the ids of the website's sessions that have ended. See :meth:`Stores.ended_sessions`."""
         query = sql.select(ENDED_SESSIONS.c.session)
         return frozenset(self._database.do(lambda at: at.execute(query).scalars().all()))
 
     def probe(self) -> None:
-        """Try a write."""
         self._database.probe()
 
     def drop(self) -> None:
@@ -119,15 +110,7 @@ class DatabaseStores:
 
 
 class DatabaseStore:
-    """The recordings, questions and grants of one tenant in a database.
-
-    A question is a call that waits for a person's approval; a grant approves all later calls of a function with an
-    account.
-
-    Args:
-        database: The database.
-        tenant: The name of the tenant.
-    """
+    """The recordings, questions and grants of one tenant in a database."""
 
     def __init__(self, database: Database, tenant: str) -> None:
         self._database = database
@@ -136,19 +119,16 @@ class DatabaseStore:
         self._looked = -LOOK_PAUSE
 
     def place(self, run: str) -> Row:
-        """Return the place where a run's recording is kept. The recording need not exist."""
         if not RUN_ID.fullmatch(run):
             raise missing(run)
         return Row(self._database, self._tenant, run)
 
     def read(self, run: str) -> Recording:
-        """Return the recording of a run."""
         return read(self.place(run))
 
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
-        """Return the recorded runs that match all arguments, the latest first. See :meth:`Store.runs`."""
         of = RECORDINGS.c
         found = sql.case((sql.and_(of.status == "running", ~is_held()), "interrupted"), else_=of.status)
         names = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause)
@@ -160,14 +140,10 @@ class DatabaseStore:
         return [_summary(row._asdict()) for row in self._database.do(lambda at: at.execute(query).all())]
 
     def prune(self, keep: float) -> int:
-        """Remove the recordings that were last written more than ``keep`` seconds ago, and return their number.
-
-        Each recording is locked by a lease before it is removed, so that no run can write it meanwhile.
-        """
+        """See :meth:`Store.prune`. Each recording is locked by a lease first, so that no run can write it meanwhile."""
         return self._remove(RECORDINGS.c.written < Now() - keep)
 
     def make_room(self, most: int) -> bool:
-        """Remove the oldest recordings until all of them use less than ``most`` bytes. See :meth:`Store.make_room`."""
         if time.monotonic() - self._looked < LOOK_PAUSE:
             return True
         of = LINES.c
@@ -202,13 +178,6 @@ class DatabaseStore:
         return self._database.do(remove)
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that expired more than a day ago.
-
-        Do nothing if this process did so within the last day.
-
-        Args:
-            keep: Recordings are removed if they were last written more than this many seconds ago.
-        """
         if self._tidied is None or time.monotonic() - self._tidied > DAY:
             self._tidied = time.monotonic()
             with suppress(ConfigError):  # it is tried again the next day
@@ -228,7 +197,6 @@ class DatabaseStore:
         return sorted([*calls, *self._asked()], key=lambda each: (each.since, each.id))
 
     def ask(self, question: WaitingCall) -> None:
-        """Store the question whether a person approves a call. The run that makes the call is still running."""
         given: dict[str, object] = {
             "id": question.id,
             "run": question.run,
@@ -240,10 +208,6 @@ class DatabaseStore:
             self._database.do(lambda at: at.execute(sql.insert(QUESTIONS).values(given)), ASK_PATIENCE)
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer the question with the id ``question``, and return True.
-
-        Return False if the question has been answered already, has expired, or does not exist.
-        """
         of = QUESTIONS.c
         given = {"is_approved": decision.is_approved, "decided_by": decision.by, "decided": decision.time}
         waits = (of.tenant == self._tenant, of.id == question, of.is_approved.is_(None), of.until > time.time())
@@ -251,7 +215,6 @@ class DatabaseStore:
         return self._database.do(lambda at: at.execute(update)).rowcount == 1
 
     def decision(self, question: str) -> Decision | None:
-        """Return the answer to the question with the id ``question``, or None if there is none yet."""
         of = QUESTIONS.c
         query = sql.select(of.is_approved, of.decided_by, of.decided)
         query = query.where(of.tenant == self._tenant, of.id == question, of.is_approved.is_not(None))
@@ -259,7 +222,6 @@ class DatabaseStore:
         return Decision(*row) if row else None
 
     def answered(self, run: str) -> list[tuple[WaitingCall, Decision]]:
-        """Return the questions of a run that were answered and not withdrawn, each with its answer."""
         of = QUESTIONS.c
         query = sql.select(of.id, of.script, of.call, of.since, of.until, of.is_approved, of.decided_by, of.decided)
         query = query.where(of.tenant == self._tenant, of.run == run, of.is_approved.is_not(None))
@@ -270,24 +232,18 @@ class DatabaseStore:
         ]
 
     def withdraw(self, question: str) -> None:
-        """Remove the question with the id ``question``, and its answer.
-
-        The question is whether a person approves a call. See :meth:`Store.withdraw`.
-        """
         of = QUESTIONS.c
         gone = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.id == question)
         with suppress(ConfigError):  # nobody is asked about it after its time is over
             self._database.do(lambda at: at.execute(gone))
 
     def grants(self) -> list[Grant]:
-        """Return all grants, the oldest first. A grant approves all later calls of a function with an account."""
         of = GRANTS.c
         query = sql.select(of.path, of.account, of.since).where(of.tenant == self._tenant)
         rows = self._database.do(lambda at: at.execute(query.order_by(of.since, of.path, of.account)).all())
         return [Grant(*row) for row in rows]
 
     def grant(self, given: Grant) -> None:
-        """Store a grant. It replaces an earlier grant for the same function and account."""
         new = sql.insert(GRANTS).values(**asdict(given), tenant=self._tenant)
 
         def keep(at: sql.Connection) -> None:
@@ -298,7 +254,6 @@ class DatabaseStore:
             self._database.do(keep)
 
     def revoke(self, path: str, account: str) -> None:
-        """Remove the grant for the function ``path`` with an account, if there is one."""
         self._database.do(lambda at: at.execute(self._without(path, account)))
 
     def key(self, *, create: bool) -> bytes | None:
@@ -309,11 +264,9 @@ class DatabaseStore:
         return key and hmac.digest(key, self._tenant.encode(), "sha256")
 
     def slot(self, kind: str, count: int) -> DatabaseSlot:
-        """Enter the line for one of the slots that all processes with this store share. See :meth:`Store.slot`."""
         return DatabaseSlot(self._database, self._tenant, kind, count)
 
     def mark(self, name: str, seconds: float) -> None:
-        """Set a mark, which all processes with this store see. See :meth:`Store.mark`."""
         new = sql.insert(MARKS).values(tenant=self._tenant, name=name, until=Now() + seconds)
 
         def keep(at: sql.Connection) -> None:
@@ -325,16 +278,13 @@ class DatabaseStore:
             self._database.do(keep)
 
     def unmark(self, name: str) -> None:
-        """Remove the mark with this name, if there is one."""
         self._database.do(lambda at: at.execute(self._mark(name)))
 
     def marks(self) -> dict[str, float]:
-        """Return when each mark ends, in seconds since 1970, by its name."""
         query = sql.select(MARKS.c.name, MARKS.c.until).where(MARKS.c.tenant == self._tenant, MARKS.c.until > Now())
         return {row.name: row.until for row in self._database.do(lambda at: at.execute(query).all())}
 
     def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
-        """Add to a count that all processes with this store share. See :meth:`Store.count`."""
         return count_in(self._database, self._tenant, kind, window, more, most)
 
     def _mark(self, name: str) -> sql.Delete:

@@ -14,12 +14,6 @@ LOCK_TIMEOUT = 5.0
 def count_in(path: str, window: int, more: int, most: int | None) -> int | None:
     """Add to the count in a file, which is created if it is missing. See :meth:`kosmolua.stores.store.Store.count`.
 
-    Args:
-        path: The path of the file.
-        window: The number of the span of time that is counted.
-        more: How much to add.
-        most: The largest count; None for no limit.
-
     Raises:
         Unavailable: The file cannot be written, or other processes have locked it for too long.
     """

@@ -20,11 +20,7 @@ ORDER_TIMEOUT = 5.0
 
 
 class FolderSlot:
-    """A place in the line for the slots of a folder. See :class:`kosmolua.stores.store.Slot`.
-
-    Args:
-        folder: The folder, which is created if it is missing.
-        count: How many slots there are.
+    """A place in the line for ``count`` slots of a folder. See :class:`kosmolua.stores.store.Slot`.
 
     Raises:
         ConfigError: The folder cannot be written.

@@ -52,12 +52,7 @@ KEY_TRIES, KEY_PAUSE = 50, 0.02
 
 
 class Folders:
-    """The stores of all tenants in one folder.
-
-    Args:
-        folder: The folder, which has a folder for each tenant.
-        inside: The name of the folder of the store in the tenant's folder; empty if the tenant's folder is the store.
-    """
+    """The stores of all tenants in one folder; ``inside`` is the store's folder in that of a tenant, or empty."""
 
     def __init__(self, folder: str | os.PathLike[str], inside: str = "") -> None:
         self._path = os.fspath(folder)
@@ -65,17 +60,9 @@ class Folders:
         self._ended = os.path.join(self._path, ".ended-sessions")
 
     def of(self, tenant: str) -> Folder:
-        """Return the store of a tenant."""
         return Folder(os.path.join(self._path, checked_tenant(tenant), self._inside).rstrip(os.sep))
 
     def key(self) -> bytes:
-        """Return the key that signs the website's cookies. All servers with this folder share it.
-
-        It is created on first use.
-
-        Raises:
-            ConfigError: The file of the key cannot be read or created, or does not contain a key.
-        """
         path = os.path.join(self._path, KEY)
         _make(self._path)
         try:
@@ -96,7 +83,6 @@ class Folders:
                 pass
 
     def ended_sessions(self) -> frozenset[str]:
-        """Return the ids of the website's sessions that have ended. See :meth:`Stores.ended_sessions`."""
         try:
             return frozenset(os.listdir(self._ended))
         except FileNotFoundError:
@@ -126,11 +112,7 @@ class Folders:
 class Folder:
     """A store in a folder: a file for each recording, and small files for questions, their answers, and grants.
 
-    A question is a call that waits for a person's approval; a grant approves all later calls of a function with an
-    account.
-
-    Args:
-        folder: The folder; it is created when something is first stored.
+    The folder is created when something is first stored.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -147,7 +129,6 @@ class Folder:
         return self._file(run)
 
     def read(self, run: str) -> Recording:
-        """Return the recording of a run."""
         file = self._file(run)
         if not os.path.exists(file.name):
             raise missing(run)
@@ -156,13 +137,11 @@ class Folder:
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
-        """Return the recorded runs that match all arguments, the latest first. See :meth:`Store.runs`."""
         found = sorted(map(self._summary, self._names(beginning)), key=lambda each: (each.time, each.run), reverse=True)
         fitting = [each for each in found if status in (None, each.status) and (before is None or each.time < before)]
         return fitting[:limit]
 
     def prune(self, keep: float) -> int:
-        """Remove the recordings that were last written more than ``keep`` seconds ago, and return their number."""
         removed = 0
         for run in self._names():
             path = self._file(run).name
@@ -172,7 +151,6 @@ class Folder:
         return removed
 
     def make_room(self, most: int) -> bool:
-        """Remove the oldest recordings until all of them use less than ``most`` bytes. See :meth:`Store.make_room`."""
         if time.monotonic() - self._looked < LOOK_PAUSE:
             return True
         found: list[tuple[float, int, str]] = []
@@ -191,14 +169,7 @@ class Folder:
         return used < most
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that are more than a day old.
-
-        Do nothing if any process did so within the last day. The modification time of an empty file in the folder shows
-        when that was.
-
-        Args:
-            keep: Recordings are removed if they were last written more than this many seconds ago.
-        """
+        """See :meth:`Store.tidy`. The modification time of an empty file shows when this was last done."""
         marker = os.path.join(self.path, ".tidied")
         with suppress(OSError):
             if 0 <= time.time() - os.stat(marker).st_mtime < DAY:
@@ -230,10 +201,6 @@ class Folder:
             os.replace(f"{path}.new", path)
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer the question with the id ``question``, and return True.
-
-        Return False if the question has been answered already, has expired, or does not exist.
-        """
         if not any(each.id == question for each in self._asked()):
             return False
         with _written("The requests for approval", self._questions):
@@ -245,7 +212,6 @@ class Folder:
         return True
 
     def decision(self, question: str) -> Decision | None:
-        """Return the answer to the question with the id ``question``, or None if there is none yet."""
         try:
             with open(self._question(question, ".answer"), encoding="utf-8") as file:
                 return Decision(**json.load(file))
@@ -253,21 +219,15 @@ class Folder:
             return None
 
     def answered(self, run: str) -> list[tuple[WaitingCall, Decision]]:
-        """Return the questions of a run that were answered and not withdrawn, each with its answer."""
         asked = [each for each in self._questions_in_files() if each.run == run]
         return [(each, decision) for each in asked if (decision := self.decision(each.id))]
 
     def withdraw(self, question: str) -> None:
-        """Remove the question with the id ``question``, and its answer.
-
-        The question is whether a person approves a call. See :meth:`Store.withdraw`.
-        """
         for suffix in ("", ".answer"):
             with suppress(FileNotFoundError):
                 os.remove(self._question(question, suffix))
 
     def grants(self) -> list[Grant]:
-        """Return all grants, the oldest first. A grant approves all later calls of a function with an account."""
         try:
             names = [name for name in os.listdir(self._grants) if "." not in name]
         except FileNotFoundError:
@@ -285,7 +245,6 @@ class Folder:
             replace_file(self._grant(given.path, given.account), json.dumps(asdict(given)).encode())
 
     def revoke(self, path: str, account: str) -> None:
-        """Remove the grant for the function ``path`` with an account, if there is one."""
         with _written("The grants", self._grants), suppress(FileNotFoundError):
             os.remove(self._grant(path, account))
 
@@ -301,7 +260,6 @@ class Folder:
         return _key_in(path) if os.path.exists(path) else None
 
     def slot(self, kind: str, count: int) -> FolderSlot:
-        """Enter the line for one of the slots that all processes with this folder share. See :meth:`Store.slot`."""
         return FolderSlot(os.path.join(self.path, "slots", kind), count)
 
     def mark(self, name: str, seconds: float) -> None:
@@ -313,12 +271,10 @@ class Folder:
                 os.utime(file.name, (until, until))
 
     def unmark(self, name: str) -> None:
-        """Remove the mark with this name, if there is one."""
         with _written("The marks", self._marks), suppress(FileNotFoundError):
             os.remove(os.path.join(self._marks, _mark(name)))
 
     def marks(self) -> dict[str, float]:
-        """Return when each mark ends, in seconds since 1970, by its name. Remove those that have ended."""
         found: dict[str, float] = {}
         with _written("The marks", self._marks), suppress(FileNotFoundError):
             for file in os.scandir(self._marks):
@@ -331,7 +287,6 @@ class Folder:
         return found
 
     def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
-        """Add to a count that all processes with this folder share. See :meth:`Store.count`."""
         return count_in(os.path.join(self.path, "counts", kind), window, more, most)
 
     def _grant(self, path: str, account: str) -> str:

@@ -180,9 +180,6 @@ class Store(Protocol):
         """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that dead processes left behind.
 
         Do nothing if this was done within the last day.
-
-        Args:
-            keep: Recordings are removed if they were last written more than this many seconds ago.
         """
 
     def waiting(self) -> list[WaitingCall]:
@@ -327,13 +324,7 @@ class Stores(Protocol):
 
 
 def paused_calls(run: str, script: str, end: Event) -> list[WaitingCall]:
-    """Return the calls of a paused run that wait for an approval.
-
-    Args:
-        run: The id of the run.
-        script: The name of the run's script.
-        end: The last event of the run's recording.
-    """
+    """Return the calls that wait for an approval, of a run whose recording has this last event."""
     since = datetime.fromisoformat(end["time"]).timestamp()
     until = since + APPROVAL_DAYS * DAY
     calls: Sequence[Event] = end["error"]["fields"]["calls"]
