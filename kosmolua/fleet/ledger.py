@@ -40,13 +40,10 @@ def line_of(outcome: Outcome) -> dict[str, Any]:
 
 
 class Ledger:
-    """A file to which each outcome of a fleet is written as soon as it is known.
+    """A file to which each outcome of a fleet is written as soon as it is known. Only with ``resume`` may it have
+    content.
 
     ``done`` contains the inputs that need no further run, identified by the results of :func:`place_of`.
-
-    Args:
-        path: The path of the file.
-        resume: True to continue an existing file. If False, an existing file has to be empty.
 
     Raises:
         UsageError: The file already exists and is not empty, and ``resume`` is False.

@@ -55,11 +55,7 @@ class FleetRecordings:
         return os.path.join(self._path, f"{plain}-{sha256(said.encode()).hexdigest()[:10]}.jsonl")
 
     def end(self, done: Iterable[str]) -> None:
-        """End the fleet. If the recordings are its own, remove those that are no longer needed.
-
-        Args:
-            done: The paths of the recordings of runs that are done and need no recording any more.
-        """
+        """End the fleet. If the recordings are its own, remove those at the paths of runs that are done."""
         if not self.fleet:
             return
         with suppress(OSError):
@@ -78,12 +74,10 @@ class FleetRecordings:
 
 @contextmanager
 def locked(path: str, fleet: str, seconds: float) -> Iterator[None]:
-    """Keep all other copies of a task from running until the ``with`` block ends.
+    """Keep all other copies of a task from running until the ``with`` block ends; wait at most ``seconds`` for another.
 
-    Args:
-        path: The path of the recording of the task's run.
-        fleet: The id of the fleet, which must still be under way; or empty if that does not matter.
-        seconds: How long to wait for another copy.
+    ``path`` is that of the recording of the task's run. The fleet with this id, unless that is empty, must be under
+    way.
 
     Raises:
         Busy: Another copy was under way for all this time.

@@ -52,12 +52,7 @@ class ScriptRunner(Protocol):
 
 @dataclass(frozen=True)
 class FleetScript:
-    """The script that a fleet runs for each input.
-
-    Args:
-        source: The text of the script.
-        options: The options of each run, by their names in :class:`kosmolua.runs.RunOptions`.
-    """
+    """The script that a fleet runs for each input, with options of :class:`kosmolua.runs.RunOptions`."""
 
     source: bytes
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -99,12 +94,9 @@ class Task:
 def tasks_of(
     inputs: Iterable[tuple[Any, Any]], accounts: Sequence[str], recordings: FleetRecordings | None
 ) -> Iterator[Task]:
-    """Yield a task for each input or, if there are ``accounts``, for each input and account.
+    """Yield a task for each pair of a key and an input or, if there are ``accounts``, for each input and account.
 
-    Args:
-        inputs: Pairs of a key, which identifies the input, and the input.
-        accounts: The default accounts of the tasks. If this is empty, tasks use the default in the accounts file.
-        recordings: The folder for the recordings of the runs, or None to record nothing.
+    Without ``recordings``, nothing is recorded.
     """
     for key, value in inputs:
         for account in accounts or (None,):
@@ -131,13 +123,9 @@ class NotPortable(UsageError, TypeError):
 def pack(
     runtime: ScriptRunner, script: FleetScript, tasks: Sequence[Task], trace: Mapping[str, str] | None = None
 ) -> bytes:
-    """Encode tasks as bytes for :func:`perform_apart`, which runs them in another process.
+    """Encode tasks as bytes for :func:`perform_apart`, which runs them in another process, with the runtime's options.
 
-    Args:
-        runtime: The runtime to run the tasks with. The other process opens a runtime with the same options.
-        script: The script of the fleet.
-        tasks: The tasks.
-        trace: The trace that the runs belong to, as :func:`kosmolua.runs.telemetry.carried` returns it, or None.
+    ``trace`` is what :func:`kosmolua.runs.telemetry.carried` returned.
 
     Raises:
         NotPortable: Something in the tasks cannot be pickled.
@@ -181,12 +169,7 @@ def _picklable(outcome: Outcome) -> Outcome:
 
 
 def unpack(packed: bytes, runtime: ScriptRunner) -> list[Outcome]:
-    """Decode the outcomes that :func:`perform_apart` returned in another process.
-
-    Args:
-        packed: The outcomes as bytes.
-        runtime: The runtime of this process. Its catalog loads a plugin if an outcome contains the plugin's types.
-    """
+    """Decode the outcomes of :func:`perform_apart`. The runtime's catalog loads plugins whose types they have."""
     outcomes: list[Outcome] = _Unpickler(BytesIO(packed), runtime).load()
     return outcomes
 

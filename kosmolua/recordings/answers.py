@@ -97,12 +97,7 @@ class Answers:
         return answer
 
     def take_doubt(self, branch: str, ask: list[Any]) -> str | None:
-        """Return the key of a write that is sent again although it may have been done, or None if there is no such one.
-
-        Args:
-            branch: The branch of ``parallel`` that makes the write.
-            ask: The request.
-        """
+        """Return the key of a write of a branch that is sent again although it may have been done, or None."""
         keys = self._doubts.get((branch, question(ask)))
         return keys.popleft() if keys else None
 
@@ -123,15 +118,10 @@ class Answers:
         return [answer for answer in self.all if answer.call and not answer.is_taken]
 
     def done_already(self, path: str, account: str, arguments: object) -> RecordedAnswer | None:
-        """Return the unused answer to a recorded write that succeeded with these arguments, or None if there is none.
+        """Return the unused answer to a recorded write that succeeded with these arguments, by name, or None.
 
         A changed script can pass the same arguments in another form, such as by name instead of in order. Its request
         then differs from the recorded one, and without this check the write would be sent again.
-
-        Args:
-            path: The path of the function.
-            account: The name of the account.
-            arguments: The arguments by name.
         """
         for answer in self.left:
             call = answer.call or {}
@@ -219,13 +209,9 @@ def number_of(answer: RecordedAnswer) -> int:
 
 
 def may_have_been_done(answer: RecordedAnswer, error: KosmoError) -> bool:
-    """Return True if a service may have carried out a write that failed.
+    """Return True if a service may have carried out a write that failed with this error.
 
     The service has not done so if nothing was sent, or if it refused the write with a status below 500.
-
-    Args:
-        answer: The recorded answer to the write.
-        error: The error in this answer.
     """
     call = answer.call or {}
     if not answer.is_write or call.get("status") == "refused":

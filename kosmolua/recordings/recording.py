@@ -65,13 +65,13 @@ Event = dict[str, Any]
 
 @dataclass
 class Recording:
-    """The content of a recording.
+    """The content of a recording. The event at index 0 is line 1.
 
     Args:
-        place: The place where the recording is kept.
-        events: The events of the recording, in order; the event at index 0 is line 1.
+        place: Where it is kept.
+        events: Its events, in order.
         size: The number of bytes up to the end of the last complete line.
-        check: The checksum of the last line. The checksum of the next line is computed from it.
+        check: The checksum of the last line, from which that of the next one is computed.
         is_cut: True if the last line is incomplete, for instance after a power cut. Such a line is ignored.
     """
 
@@ -117,10 +117,7 @@ class Recording:
 
 
 def read(where: str | os.PathLike[str] | Place) -> Recording:
-    """Read a recording, and return its content.
-
-    Args:
-        where: The file of the recording, or another place where it is kept.
+    """Read a recording in a file or another place, and return its content.
 
     Raises:
         ConfigError: The file or place cannot be read, is not a recording, has a different format, or has a damaged
@@ -138,11 +135,7 @@ def _parse(place: Place, data: bytes) -> Recording:
 
 
 def sound_part(place: Place, data: bytes) -> tuple[Recording, ConfigError | None]:
-    """Return the content of a recording up to the first damaged line, and the error for that line or None.
-
-    Args:
-        place: The place where the recording is kept.
-        data: All of its bytes.
+    """Return the content of a recording with these bytes up to the first damaged line, and the error for it or None.
 
     Raises:
         ConfigError: The recording has a different format.
@@ -252,13 +245,9 @@ class Writer:
             self.write(header)
 
     def write(self, event: Event, value: str | None = None) -> None:
-        """Append an event. A crash of this process can lose only events that can be obtained again.
+        """Append an event, with ``value`` as JSON in which known secrets are masked already, unless that is None.
 
-        The resumed run obtains again, for example, the answer to a read. The answer to a write is not lost.
-
-        Args:
-            event: The event.
-            value: The event's field ``value``, as JSON in which known secrets are masked already; None for no field.
+        A crash of this process can lose only events that the resumed run obtains again, such as the answer to a read.
 
         Raises:
             KosmoError: The event cannot be written. The run must then end, since it could not be resumed.

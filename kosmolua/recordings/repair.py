@@ -18,17 +18,11 @@ _PATH = re.compile(rb'"path":"([\w.]+)"')
 
 
 def repaired(place: Place) -> tuple[Recording, str | None]:
-    """Cut a damaged recording at its first damaged line, and return what is left.
+    """Cut a damaged recording at its first damaged line. Return what is left, and a sentence about the damage, if any.
 
     A write that is recorded behind the damage may have been done, whatever is said of it there. The cut recording has
     such writes as writes without an answer, so a person decides about each of them. The damaged file is kept beside the
     recording, with the suffix ``.damaged``.
-
-    Args:
-        place: The file of the recording, or another place where it is kept.
-
-    Returns:
-        The recording, and a sentence about the damage; None if there was none.
 
     Raises:
         ConfigError: The recording cannot be read or written, or its first line is damaged.

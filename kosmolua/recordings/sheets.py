@@ -24,14 +24,10 @@ class Sheet(Protocol):
     """A recording opened for writing by one run. Its methods are called by one thread at a time."""
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line. If that fails, leave the recording unchanged.
+        """Append the line of an event, with its line feed. If that fails, leave the recording unchanged.
 
         A crash of this process can lose only lines whose events the resumed run can obtain again, such as the answer to
         a read.
-
-        Args:
-            line: The line, with its line feed.
-            event: The event in the line.
 
         Raises:
             KosmoError: The line cannot be written.
@@ -80,12 +76,9 @@ class Place(Protocol):
         """
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> Sheet:
-        """Open a recording that was read before, to append to it.
+        """Open a recording that was read before, to append to it after ``size`` bytes, or ``count`` lines.
 
-        Args:
-            size: The number of bytes up to the end of the last complete line that was read.
-            count: How many complete lines the recording had when it was read.
-            is_cut: True if an incomplete line followed them. This line is removed.
+        If ``is_cut``, an incomplete line followed them, which is removed.
 
         Raises:
             ConfigError: The recording cannot be written, another run is writing it, or it has changed since it was
@@ -97,11 +90,7 @@ class Place(Protocol):
 
 
 class File:
-    """A recording in a file of its own. A run that writes the file locks it, even against runs on other hosts.
-
-    Args:
-        path: The file.
-    """
+    """A recording in a file of its own. A run that writes the file locks it, even against runs on other hosts."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = os.fspath(path)
@@ -172,13 +161,7 @@ class File:
 
 
 class FileSheet:
-    """A recording's file, opened for writing.
-
-    Args:
-        path: The path of the file.
-        file: The file, open and locked.
-        size: The size of the file, in bytes.
-    """
+    """A recording's file of so many bytes, opened for writing and locked."""
 
     def __init__(self, path: str, file: FileIO, size: int) -> None:
         self._path = path
@@ -232,9 +215,7 @@ class FileSheet:
 def held_file(path: str, subject: str) -> Iterator[None]:
     """Lock an existing file in the ``with`` block against other processes that lock it. The block may replace it.
 
-    Args:
-        path: The file.
-        subject: The file, as the beginning of a sentence, such as ``The plan p.json``.
+    ``subject`` names it at the beginning of a sentence, such as ``The plan p.json``.
 
     Raises:
         ConfigError: The file cannot be written, or another process has locked it.

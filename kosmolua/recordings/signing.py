@@ -34,11 +34,7 @@ class Keeper(Protocol):
 
 
 class Signer:
-    """Signs the first line of a recording, what people decided, and plans; and checks such signatures.
-
-    Args:
-        store: The store, which keeps the key.
-    """
+    """Signs, with a store's key, the first line of a recording, decisions of people, and plans; checks signatures."""
 
     def __init__(self, store: Keeper) -> None:
         self._store = store
@@ -46,9 +42,7 @@ class Signer:
     def signed(self, fields: Mapping[str, Any], *bound: object) -> dict[str, Any]:
         """Return a copy of some fields with a signature, or without one if the store can keep no key.
 
-        Args:
-            fields: The fields, which JSON can represent.
-            bound: Where the fields stand, such as the recording and the line. The signature holds nowhere else.
+        The signature holds only where the fields stand: ``bound`` is such as the recording and the line.
 
         Raises:
             ConfigError: The store cannot be read, or its key is damaged.

@@ -149,21 +149,17 @@ class Tape:
     ) -> None:
         """Connect the tape to the supervisor of a run, before the run begins.
 
-        Args:
-            send: A function that sends a line to the script's process.
-            fail: A function that is called before an error is sent to the script, with the number of the request and
-                the error.
-            stop: A function that ends the run with an error.
-            recall: A function that is called with each call of a resumed run that the recording answers, and its value.
+        ``send`` sends a line to the script's process, ``fail`` is called before an error is sent, with the number of
+        the request, and ``stop`` ends the run. ``recall`` is called with each call of a resumed run that the recording
+        answers, and its value.
         """
         self._send, self._fail, self._stop, self._recall = send, fail, stop, recall
 
     def follow(self, order: Sequence[str]) -> None:
         """Keep an order of replies, before the run begins.
 
-        Args:
-            order: The order in which the script gets the replies of the broker, as digests of the requests that
-                :func:`key_in_order` returns. Others come last, as they are ready.
+        It is that in which the script gets the replies of the broker, as digests of the requests that
+        :func:`key_in_order` returns. Others come last, as they are ready.
         """
         for turn, key in enumerate(order):
             self._turns[key].append(turn)
@@ -171,11 +167,7 @@ class Tape:
     # Called by the supervisor
 
     def ask(self, frame: Mapping[str, Any]) -> bool:
-        """Accept a request of the script. Return True if the tape handles it, or False if the broker has to answer it.
-
-        Args:
-            frame: The message with the request, which the script's process sent.
-        """
+        """Accept a request of the script. Return True if the tape handles it, False if the broker has to."""
         branch, line = frame.get("of"), frame.get("line")
         of, ask = branch if isinstance(branch, str) else "", protocol.question_of(frame)
         is_in_call_thread = frame["kind"] == "call" and frame.get("branch") is True
@@ -223,13 +215,10 @@ class Tape:
             return Write(key_of(self.run, request.branch, ask, request.place))
 
     def answer(self, number: int, value: str = "null", error: CallError | None = None) -> None:
-        """Record the broker's answer to a request. Send it as soon as the script waits; that to a write is recorded
-        at once.
+        """Record the broker's answer to a request: ``value`` as JSON, or ``error``. Send it as soon as the script
+        waits.
 
-        Args:
-            number: The number of the request.
-            value: The answer as JSON text.
-            error: The error that the broker raised instead, or None.
+        The answer to a write is recorded at once.
         """
         with self._lock:
             request = self._open.get(number)
@@ -258,11 +247,7 @@ class Tape:
     def pause(self, number: int, error: Paused) -> None:
         """Record that a call needs the approval of a person, and that nobody can be asked now.
 
-        The run pauses as soon as no other request of the script can be answered.
-
-        Args:
-            number: The number of the request.
-            error: The error that describes the call. When the run pauses, it ends with such an error.
+        The run pauses, with such an error, as soon as no other request of the script can be answered.
         """
         with self._lock:
             self._stuck[number] = error
@@ -270,9 +255,6 @@ class Tape:
 
     def watch(self, event: CallEvent) -> None:
         """Record that a call starts or ends. The start of a write is in the recording before the write is sent.
-
-        Args:
-            event: The start or the end of a call.
 
         Raises:
             Diverged: The script was changed after the recording, and would send a write again that was already done
@@ -305,11 +287,7 @@ class Tape:
             return list(self._calls.values())
 
     def close(self, end: Event | None = None) -> None:
-        """Close the recording of the run.
-
-        Args:
-            end: The event that says how the run ended. It is appended to the recording. None to append nothing.
-        """
+        """Close the recording of the run, after appending the event that says how it ended, if that is given."""
         if self._writer is None:
             return
         with self._lock:

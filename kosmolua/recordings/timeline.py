@@ -15,14 +15,10 @@ MANY_REQUESTS = 429
 
 
 class Bar:
-    """One call, as a bar of the timeline.
+    """One call, as a bar of the timeline, which begins so many milliseconds after the run's first call.
 
-    Args:
-        call: The recorded details of the call.
-        ask: The script's request as it was recorded. It contains the arguments in the form in which the script passed
-            them. The bar shows these if ``call`` has no arguments, for instance because they are wrong. ``ask``
-            is empty if the recording has no answer to the call.
-        begins: The milliseconds from the start of the run's first call to the start of this call.
+    ``ask`` is the script's request as it was recorded, with the arguments as the script passed them, which are shown if
+    ``call`` has none, for instance because they are wrong. It is empty if the recording has no answer to the call.
     """
 
     def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
