@@ -18,6 +18,7 @@ from kosmolua import Runtime
 from kosmolua.broker.backends import Canned
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.concurrency import Budget
+from kosmolua.flow.memory import SessionMemory
 from kosmolua.limits import MIB
 from kosmolua.mcp.execution import Execution
 from kosmolua.mcp.runner import PlainRunner
@@ -177,7 +178,9 @@ def test_an_answered_outcome_is_freed_at_once() -> None:
     async def outcome() -> weakref.ref[object]:
         with Runtime(simulate=True) as runtime:
             script = ScriptRequest("print(1)")
-            watched = Execution(PlainRunner(runtime), script, client=None, asks=True, check=True, watch=lambda _: None)
+            watched = Execution(
+                PlainRunner(runtime), script, SessionMemory(), client=None, asks=True, check=True, watch=lambda _: None
+            )
             while not watched.done:
                 await watched.change(1)
             found = weakref.ref(watched.outcome())

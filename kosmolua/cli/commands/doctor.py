@@ -48,6 +48,7 @@ EXTRAS = {
     ),
     "postgres": ("sqlalchemy", "psycopg"),
     "otel": ("opentelemetry.trace",),
+    "undo": ("cryptography.fernet",),
     "keyring": ("keyring",),
     "oauth": ("authlib",),
     "openapi": ("yaml",),
