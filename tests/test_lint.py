@@ -318,6 +318,35 @@ def test_a_write_that_deletes_among_other_things(lint: Lint) -> None:
     assert lint(both, PAGE + "\n## tidy\n") == []
 
 
+@pytest.mark.parametrize(
+    ("declared", "found"),
+    [
+        (
+            'before=lambda: None, undo="it is lost"',
+            "before of turn does not take 1 argument (write it as def before(args))",
+        ),
+        (
+            "undo=lambda args: []",
+            "undo of turn does not take 3 arguments (write it as def undo(args, before, result))",
+        ),
+        ('undo=" "', "undo of turn is empty (say what is lost)"),
+        (
+            'before=lambda args: ("no_such", {"id": args["id"]})',
+            "before of turn names no_such, which is no read of notes (name a function that is registered with .reads)",
+        ),
+        (
+            'before=lambda args: ("turn", {})',
+            "before of turn names turn, which is no read of notes (name a function that is registered with .reads)",
+        ),
+        ('undo=lambda args, before, result: [("turn", args)]', ""),
+    ],
+)
+def test_what_a_write_declares_of_its_undo(lint: Lint, declared: str, found: str) -> None:
+    """The parameters fit, a sentence says something, and the read before is one."""
+    source = added(f'@integration.writes({declared})\ndef turn(api, /) -> dict:\n    """Turn."""\n    return {{}}\n')
+    assert lint(source, PAGE + "\n## turn\n") == ([f"notes.py:41: {found}"] if found else [])
+
+
 def test_a_setting_that_may_be_left_out_needs_no_sentence(lint: Lint) -> None:
     """Nobody has to look for its value anywhere."""
     assert lint(changed('Annotated[str, "Where it is."]', "str")) == []

@@ -10,9 +10,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from conftest import Program, Write
+from support.documents import small
 
 from kosmolua import Runtime
 from kosmolua.calls.approvals import Approval
+from kosmolua.calls.inverses import inverse_of
 from kosmolua.errors import ConfigError
 from kosmolua.plugin import ApiError, Integration
 from kosmolua.recordings.plans import Plan
@@ -378,6 +380,112 @@ def test_a_denied_read_is_not_made(tmp_path: Path) -> None:
         plan = runtime.undo(_recorded(runtime, PUT))
     assert Shelf.made == ["put_book"]
     assert plan.lost == ["call 1, shelf.put_book with default, cannot be undone: what it replaced was not recorded"]
+
+
+def _garden() -> dict[str, Any]:
+    """Return a document of plants, each of which can be got, replaced and changed."""
+    slot = [{"name": "plantId", "in": "path", "required": True, "schema": {"type": "string"}}]
+    fields = {
+        "name": {"type": "string"},
+        "heightCm": {"type": "integer"},
+        "code": {"type": "string", "writeOnly": True},
+    }
+    plant = {"type": "object", "properties": fields}
+    content = {"content": {"application/json": {"schema": plant}}}
+    answer = {"responses": {"200": {"description": "ok", **content}}}
+    update = {"requestBody": {"required": True, **content}, **answer}
+    return {
+        "paths": {
+            "/plants/{plantId}": {
+                "parameters": slot,
+                "get": {"operationId": "getPlant", **answer},
+                "put": {"operationId": "replacePlant", **update},
+                "patch": {"operationId": "updatePlant", **update},
+            },
+            "/plants/{plantId}/place": {"parameters": slot, "put": {"operationId": "placePlant", **update}},
+        }
+    }
+
+
+@pytest.fixture
+def garden(tmp_path: Path) -> Iterator[Runtime]:
+    """Return a runtime with an integration of a document."""
+    document = small(tmp_path, _garden(), "garden")
+    with Runtime(simulate=True, yes=True, store=Folder(str(tmp_path)), plugins=[document]) as runtime:
+        yield runtime
+
+
+@pytest.mark.parametrize(
+    ("write", "given"),
+    [("update_plant", {"height_cm": 7}), ("replace_plant", {"name": "Fern"}), ("update_plant", {"name": "Fern"})],
+)
+def test_an_update_of_a_document_is_undone_by_itself(garden: Runtime, write: str, given: dict[str, Any]) -> None:
+    """What the GET of the same path answered before is put back."""
+    ids = {"plant_id": "p-1"}
+    first = garden.call("garden.get_plant", ids)
+    outcome = garden.run(MAKE_ALL, input=[["garden", write, ids | given]], record=True)
+    assert outcome.ok, outcome.error
+    assert garden.call("garden.get_plant", ids) != first
+    plan = garden.undo(str(outcome.recording))
+    assert [call.path for call in plan.calls] == [f"garden.{write}"]
+    assert garden.apply(plan).ok
+    assert garden.call("garden.get_plant", ids) == first
+
+
+@pytest.mark.parametrize(
+    ("write", "given", "reason"),
+    [
+        ("update_plant", {"code": "x"}, "the read before does not say what code was"),
+        ("update_plant", {"extra": {"body": {"name": "y"}}}, "what the body changes is not known field by field"),
+        ("place_plant", {"name": "y"}, "this function does not say how it is undone"),
+    ],
+)
+def test_what_a_document_does_not_tell_is_lost(garden: Runtime, write: str, given: dict[str, Any], reason: str) -> None:
+    """The plan says of an update why it cannot be undone."""
+    outcome = garden.run(MAKE_ALL, input=[["garden", write, {"plant_id": "p-1"} | given]], record=True)
+    assert outcome.ok, outcome.error
+    plan = garden.undo(str(outcome.recording))
+    assert plan.lost == [f"call 1, garden.{write} with default, cannot be undone: {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "before", "inverse"),
+    [
+        ("git_create_ref", {"ref": "refs/heads/dev", "sha": "1"}, None, [("git_delete_ref", {"ref": "heads/dev"})]),
+        (
+            "git_delete_ref",
+            {"ref": "heads/dev"},
+            {"object": {"sha": "1"}},
+            [("git_create_ref", {"ref": "refs/heads/dev", "sha": "1"})],
+        ),
+        (
+            "git_update_ref",
+            {"ref": "heads/dev", "sha": "2"},
+            {"object": {"sha": "1"}},
+            [("git_update_ref", {"ref": "heads/dev", "sha": "1", "force": True})],
+        ),
+        (
+            "issues_add_assignees",
+            {"issue_number": 2, "assignees": ["ada", "Bob"]},
+            {"assignees": ["bob"]},
+            [
+                ("issues_remove_assignees", {"issue_number": 2, "assignees": ["ada"]}),
+                ("issues_add_assignees", {"issue_number": 2, "assignees": ["bob"]}),
+            ],
+        ),
+        ("issues_create_label", {"name": "bug"}, None, [("issues_delete_label", {"name": "bug"})]),
+    ],
+)
+def test_operations_of_github_have_inverses(
+    name: str, arguments: dict[str, Any], before: Any, inverse: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """Branches, assignees and labels, which are functions of GitHub's document, are put back."""
+    there = {"owner": "ada", "repo": "engine"}
+    with Runtime(simulate=True) as runtime:
+        function = runtime.catalog.integration("github").function(name)
+    assert function is not None
+    found = inverse_of(function, there | arguments, before, None)
+    assert [(step[0], dict(step[1])) for step in found] == [(step[0], there | step[1]) for step in inverse]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kosmolua.authoring.findings import Defect, source_of
 from kosmolua.authoring.lint_functions import check_effect, check_function, check_integration
+from kosmolua.authoring.lint_undo import check_declared, check_undo
 from kosmolua.catalog.plugins import Plugin, Plugins
 from kosmolua.docs import markdown
 from kosmolua.lua.syntax import uses_in
@@ -65,6 +66,8 @@ def _found(plugin: Plugin) -> Iterator[Defect]:
     for function in integration.functions.own.values():
         yield from check_function(function, integration.prefix)
         yield from check_effect(function)
+        yield from check_undo(function, integration)
+    yield from check_declared(integration)
     yield from check_page(integration, prose, page)
     examples = [*examples_in(prose or "", page), *_in_docstrings(integration)]
     for example in examples:

@@ -12,6 +12,7 @@ from kosmolua.concurrency import lazy
 from kosmolua.http.headers import IDEMPOTENCY, plain
 from kosmolua.openapi.calls import OperationCall
 from kosmolua.openapi.extra import EXTRA, checked_extra
+from kosmolua.openapi.inverses import UPDATES, Update, update_of
 from kosmolua.openapi.operations import Body, Field, is_json
 from kosmolua.openapi.paging import Recipe
 from kosmolua.openapi.security import access_of
@@ -162,15 +163,19 @@ class DocumentFunctions:
         key = next((each for each in call.fields if each.place == "header" and plain(each.wire) == IDEMPOTENCY), None)
         filled = key.name if key and row.effect != "read" else None
         idempotency = detail.get("idempotency") or (key.wire if key else None)
+        parameters = tuple(
+            replace(each, default=None, about=f"{each.about} {FILLED}".strip()) if each.name == filled else each
+            for each in map(self._with_default, parameters_of(call, sent, row.name, extra))
+        )
+        update = self._update(row, call, parameters)
         return Function(
             name=row.name,
             full_name=self._full_name(row.name),
             effect=row.effect,  # type: ignore[arg-type]
             handler=self._bind(call),
-            parameters=tuple(
-                replace(each, default=None, about=f"{each.about} {FILLED}".strip()) if each.name == filled else each
-                for each in map(self._with_default, parameters_of(call, sent, row.name, extra))
-            ),
+            parameters=parameters,
+            before=update.before if update else None,
+            undo=update.undo if update else None,
             idempotency=idempotency if row.effect != "read" else None,
             doc=detail["doc"],
             returns=self._returns(detail, f"{row.name}.result"),
@@ -178,6 +183,14 @@ class DocumentFunctions:
             is_foreign=True,
             labels=Labels(**{key: detail[key] for key in DECLARED if key in detail}),
         )
+
+    def _update(self, row: FunctionRow, call: OperationCall, parameters: Sequence[Parameter]) -> Update | None:
+        """Return the update of a function that changes what the GET of the same path reads; None for any other."""
+        method, _, path = row.key.partition(" ")
+        name = self._store.named(f"GET {path}") if method in UPDATES and row.effect != "read" else None
+        sibling = self.call(name) if name and name not in self._without else None
+        nullable = {each.name for each in parameters if each.null}
+        return update_of(row.name, call, (name, sibling), nullable) if name and sibling else None
 
     @lazy
     def _keys(self) -> list[str]:
