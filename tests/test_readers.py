@@ -215,6 +215,19 @@ def test_a_process_that_is_about_to_end_gets_no_call(readers: Readers, monkeypat
     assert readers.call(None, os.getpid) != process
 
 
+def test_a_file_that_changes_counts_once_the_server_reads_it(tmp_path: Path) -> None:
+    """A check in another process knows the accounts that this one knows."""
+    accounts = tmp_path / "accounts.toml"
+    script = "local account = app.integrations.render2.work\naccount.list_services({})\n" + "-- x\n" * 1000
+    accounts.write_text('[render2.work]\napi_key = "rnd_0123456789"\n', encoding="utf-8")
+    with Runtime(str(accounts), environ={}, apart=Here()) as runtime:
+        assert not runtime.checker().check(script).errors
+    with Runtime(str(accounts), environ={}, apart=Here()) as runtime:
+        runtime.checker()
+        accounts.write_text('[render2.play]\napi_key = "rnd_0123456789"\n', encoding="utf-8")
+        assert not runtime.checker().check(script).errors
+
+
 def test_a_file_that_is_wrong_now_stops_no_check_and_no_search(tmp_path: Path) -> None:
     """The server still has what it was, until it reads the file again."""
     accounts = tmp_path / "accounts.toml"

@@ -72,6 +72,7 @@ class Accounts:
         ceiling: Ceiling | None = None,
     ) -> None:
         self.path = path
+        self._tables = tables
         self._ceiling = ceiling
         self._sections = Sections(tables, path) if simulate else Sections(tables, path, warn)
         self.recordings = self._sections.recordings
@@ -88,6 +89,13 @@ class Accounts:
         self._rules: dict[tuple[str, str], Rules] = {}
         self._resolved: dict[tuple[str, str], _Resolved] = {}
         self._lock = Lock()
+
+    @property
+    def digest(self) -> bytes:
+        """A digest of the content, by which another process can tell that it has read the same."""
+        from hashlib import sha256
+
+        return sha256(repr(self._tables).encode("utf-8", "surrogatepass")).digest()
 
     def sections(self) -> list[str]:
         return self._sections.names()

@@ -24,7 +24,7 @@ MAX_HOSTS = 8
 """For how many tenants a process keeps the integrations that it has loaded."""
 
 OpenHost: TypeAlias = Callable[[RuntimeOptions], Any]
-Settings: TypeAlias = tuple[bytes, bytes, tuple[str, ...], OpenHost]
+Settings: TypeAlias = tuple[bytes, bytes, tuple[str, ...], bytes, OpenHost]
 
 
 class Apart:
@@ -35,6 +35,7 @@ class Apart:
         client: Whom the calls are for; None if there is only one.
         options: The packed options of the runtime.
         variables: The names of the environment variables. Their values stay here, since they could be secrets.
+        digest: The digest of the accounts that this process has read.
         open_host: Makes a host from options.
     """
 
@@ -44,11 +45,12 @@ class Apart:
         client: str | None,
         options: bytes,
         variables: Collection[str],
+        digest: bytes,
         open_host: OpenHost,
     ) -> None:
         self._call = call
         self._client = client
-        self._host = os.urandom(8), options, tuple(variables), open_host  # what a later host reads may differ
+        self._host = os.urandom(8), options, tuple(variables), digest, open_host  # what a later host reads may differ
 
     def check(self, account: str | None, secrets: Secrets | None, source: str | bytes) -> Report:
         """Check a script."""
@@ -77,7 +79,7 @@ class ApartChecker(Checker):
             return super().check(source, known)
         try:
             return self._apart.check(self._account, self._secrets, source)
-        except ConfigError:  # the accounts file is wrong now; this process has read what it was
+        except ConfigError:  # the accounts file has changed; this process has read what it was
             return super().check(source)
 
 
@@ -128,6 +130,9 @@ def _read(host: Settings, way: str, given: Sequence[Any], options: dict[str, Any
 
 @lru_cache(MAX_HOSTS)
 def _opened(host: Settings) -> Any:
-    _, options, variables, open_host = host
+    _, options, variables, digest, open_host = host
     given = {**RuntimeOptions.unpacked(options), "environ": dict.fromkeys(variables, "...")}
-    return open_host(RuntimeOptions(**given))
+    opened = open_host(RuntimeOptions(**given))
+    if opened.accounts.digest != digest:
+        raise ConfigError("The accounts file has changed since the server read it")
+    return opened

@@ -230,7 +230,7 @@ class Host:
         except TypeError:  # accounts or integrations were passed as objects
             return None
         client = self._tenancy.name if self._tenancy else None
-        return Apart(self._options.apart, client, packed, self._environ, Host)
+        return Apart(self._options.apart, client, packed, self._environ, self.accounts.digest, Host)
 
     @lazy
     def redactor(self) -> Redactor:
