@@ -14,6 +14,8 @@ from kosmolua.stores.database import SLOT_LEASE, SLOTS, Database, Now
 
 NUMBER_TRIES, NUMBER_PAUSE = 100, 0.01
 """How many times to choose a number that another process chose at the same time, and the seconds between two tries."""
+TIDY_EVERY = 16
+"""Of so many numbers in a line, one has the rows of dead processes removed."""
 
 
 class DatabaseSlot:
@@ -28,14 +30,18 @@ class DatabaseSlot:
         self._line = sql.and_(SLOTS.c.tenant == tenant, SLOTS.c.kind == kind)
         self._count = count
         self._holder = secrets.token_hex(16)
-        self._number = self._join(tenant, kind)
+        self._number, self._is_held = self._join(tenant, kind)
         database.leases.add(self._holder)
 
     def is_held(self) -> bool:
         """Return True if this is one of the first in the line, and so has a slot."""
-        of = SLOTS.c
-        ahead = sql.select(sql.func.count()).where(self._line, of.number < self._number, of.held_until > Now())
-        return self._database.do(lambda at: at.execute(ahead).scalar_one()) < self._count
+        if not self._is_held:
+            self._is_held = self._database.do(lambda at: self._is_first(at, self._number))
+        return self._is_held
+
+    def _is_first(self, at: sql.Connection, number: int) -> bool:
+        ahead = sql.select(sql.func.count()).where(self._line, SLOTS.c.number < number, SLOTS.c.held_until > Now())
+        return int(at.execute(ahead).scalar_one()) < self._count
 
     def release(self) -> None:
         """Leave the line."""
@@ -44,18 +50,24 @@ class DatabaseSlot:
         with suppress(ConfigError):  # the lease ends by itself
             self._database.do(lambda at: at.execute(gone))
 
-    def _join(self, tenant: str, kind: str) -> int:
-        """Store a row with the next number, and return the number. Rows of processes that died long ago are removed."""
+    def _join(self, tenant: str, kind: str) -> tuple[int, bool]:
+        """Store a row with the next number. Return the number, and whether it has a slot already.
+
+        Rows of processes that died long ago let the numbers grow, and are removed now and then.
+        """
         of = SLOTS.c
         following = sql.func.coalesce(sql.func.max(of.number), 0) + 1
         given = [sql.literal(each) for each in (tenant, kind, self._holder)]
         row = sql.select(*given, following, Now() + SLOT_LEASE).where(self._line)
         names = ["tenant", "kind", "holder", "number", "held_until"]
 
-        def join(at: sql.Connection) -> int:
-            at.execute(sql.delete(SLOTS).where(self._line, of.held_until < Now() - 10 * SLOT_LEASE))
+        def join(at: sql.Connection) -> tuple[int, bool]:
             at.execute(sql.insert(SLOTS).from_select(names, row))
-            return int(at.execute(sql.select(sql.func.min(of.number)).where(of.holder == self._holder)).scalar_one())
+            mine = sql.select(sql.func.min(of.number)).where(of.holder == self._holder)
+            number = int(at.execute(mine).scalar_one())
+            if number % TIDY_EVERY == 0:
+                at.execute(sql.delete(SLOTS).where(self._line, of.held_until < Now() - 10 * SLOT_LEASE))
+            return number, self._is_first(at, number)
 
         for _ in range(NUMBER_TRIES):
             with suppress(IntegrityError):  # another process has taken this number meanwhile

@@ -107,8 +107,9 @@ def _error_in(text: str) -> dict[str, Any] | None:
     """Return the error in an answer of a tool or of the server, in JSON or as an event; None if there is none."""
     found = re.findall(r"^(?:data: )?(\{.*\})\s*$", text, re.MULTILINE)
     answer = json.loads(found[-1]) if found else {}
-    told = answer.get("result", {}).get("structuredContent", {}).get("error")
-    error: dict[str, Any] | None = told or answer.get("error", {}).get("data")
+    error: dict[str, Any] | None = answer.get("result", {}).get("structuredContent", {}).get("error")
+    if failure := answer.get("error"):
+        error = failure.get("data") or {"code": f"error {failure['code']}"}
     return error
 
 
