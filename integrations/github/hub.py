@@ -12,12 +12,7 @@ SECONDS_TO_WAIT = "60"
 
 
 class Hub:
-    """The first argument of every function of the integration: one account during one run of a script.
-
-    Args:
-        api: The client that sends requests for the account.
-        has_token: Whether the account has a token.
-    """
+    """The first argument of every function of the integration: one account during one run of a script."""
 
     def __init__(self, api: Api, *, has_token: bool) -> None:
         self.api = api
@@ -29,12 +24,7 @@ class Hub:
         return text(thing_of(self.api.get("/user")), "login")
 
     def is_organisation(self, owner: str) -> bool:
-        """Return True if the owner of a repository is an organisation, and False if the owner is a user.
-
-        GitHub lists the repositories of organisations and of users at different paths.
-
-        See https://docs.github.com/en/rest/users/users#get-a-user.
-        """
+        """Return True if an owner is an organisation, whose repositories are listed at another path than a user's."""
         if owner not in self._organisations:
             user = thing_of(self.api.get("/users/{username}", username=owner))
             self._organisations[owner] = text(user, "type") == "Organization"
@@ -42,11 +32,9 @@ class Hub:
 
 
 def with_waiting_times(send: Send) -> Send:
-    """Wrap ``send`` so that every response about a secondary rate limit says how long to wait.
+    """Wrap ``send`` so that a response about a secondary rate limit says how long to wait: at least a minute.
 
-    Such a response has the status 403 or 429 and a sentence in its body. If it names no waiting time, the header
-    ``Retry-After`` is added, since clients must wait at least a minute:
-    https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
+    See https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
     """
 
     def patient(request: Request) -> Response:

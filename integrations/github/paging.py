@@ -23,14 +23,7 @@ All = Annotated[bool, "Whether to return the items of all pages at once; limit a
 
 
 class Found(NamedTuple):
-    """A page of search results.
-
-    Args:
-        items: The results.
-        total: The number of matches on all pages.
-        incomplete: Whether GitHub stopped the search before it was complete.
-        next_page: The number of the next page, or None if this is the last page.
-    """
+    """Search results: the items of a page, the number of all, whether the search ended early, and the next page."""
 
     items: list[Thing]
     total: int
@@ -42,11 +35,7 @@ class Found(NamedTuple):
 class Page:
     """The part of a list to fetch: one page, or all pages.
 
-    Args:
-        limit: The number of items on a page, 1 to 100.
-        number: The number of the page, starting at 1.
-        all: Whether to fetch all pages.
-        items: The key under which a page holds its items, or None if the page itself is the list of items.
+    ``items`` is the key under which a page holds its items, or None if the page itself is the list.
     """
 
     limit: int = 30
@@ -57,19 +46,9 @@ class Page:
     def listed(
         self, api: Api, template: str, filters: Mapping[str, Any], /, **segments: str | int
     ) -> tuple[list[Thing], int | None]:
-        """Fetch this part of a list. The ``Link`` header of each page holds the URL of the next page.
+        """Fetch this part of a list. Return its items, and the number of the next page, or None after the last.
 
-        See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api. The URL in the header
-        can differ in form from the URL of the request, so it is requested unchanged.
-
-        Args:
-            api: The client that sends the requests.
-            template: The path of the list, with the names of ``segments`` in braces.
-            filters: The other parameters of the query.
-            segments: The values to put into the path.
-
-        Returns:
-            The items, and the number of the next page, or None after the last page.
+        The ``Link`` header of a page has the URL of the next. It can differ in form, so it is requested unchanged.
         """
         if self.all:
             query = {**filters, "per_page": LARGEST_PAGE}

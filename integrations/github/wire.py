@@ -11,22 +11,14 @@ Thing: TypeAlias = dict[str, Any]
 
 
 def thing_of(reply: object) -> Thing:
-    """Return a decoded reply that must be one object.
-
-    Raises:
-        NetworkError: The reply is not an object.
-    """
+    """Return a decoded reply that must be one object, or raise a NetworkError."""
     if not isinstance(reply, dict):
         raise _unreadable(reply, "an object")
     return reply
 
 
 def things_of(reply: object) -> list[Thing]:
-    """Return a decoded reply that must be a list of objects.
-
-    Raises:
-        NetworkError: The reply is not a list of objects.
-    """
+    """Return a decoded reply that must be a list of objects, or raise a NetworkError."""
     if not isinstance(reply, list):
         raise _unreadable(reply, "a list")
     return [thing_of(item) for item in reply]
@@ -53,13 +45,7 @@ def number(thing: Thing, name: str) -> int:
 
 
 def texts(thing: Thing, name: str, key: str) -> list[str]:
-    """Return the same field of every item of a list. Items that are plain strings are returned unchanged.
-
-    Args:
-        thing: The object that contains the list.
-        name: The name of the field that holds the list.
-        key: The name of the field to return from each item.
-    """
+    """Return the field ``key`` of every item of the list in the field ``name``, or the items that are texts."""
     given = thing.get(name)
     items = given if isinstance(given, list) else []
     return [text(item, key) if isinstance(item, dict) else str(item) for item in items]

@@ -58,11 +58,7 @@ _UNDERSCORE = re.compile(r"_(\w)")
 def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_id: str) -> dict[str, Any]:
     """Return the body of a request that creates or changes a service. Settings that are None are left out.
 
-    Args:
-        settings: The settings of the service by parameter name, such as ``build_command``.
-        kind: The type of the service, such as ``web_service``.
-        runtime: The runtime of the service, or None for a static site.
-        owner_id: The id of the workspace that an image belongs to.
+    An image belongs to the workspace ``owner_id``. The runtime of a static site is None.
     """
     body = renamed(settings, _TOP)
     if settings.get("auto_deploy") is not None:
@@ -124,11 +120,7 @@ def variables_of(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def value_of(value: Any) -> dict[str, Any]:
-    """Convert the value of an environment variable to the form that Render's request bodies use.
-
-    Args:
-        value: A text, number or boolean, or ``{"generate": True}`` to let Render generate the value.
-    """
+    """Convert the value of a variable, or ``{"generate": True}`` to let Render generate it, for a body."""
     if isinstance(value, dict):
         return {"generateValue": value["generate"]}
     if isinstance(value, bool):
@@ -146,20 +138,12 @@ def autoscaling_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ranges_of(ranges: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Convert the ranges of IP addresses that may connect to the ``ipAllowList`` of a request body.
-
-    If a range has no description, its description becomes empty.
-    """
+    """Convert the ranges of addresses that may connect to an ``ipAllowList``, in which all have a description."""
     return [{"description": ""} | wire(each) for each in ranges]
 
 
 def renamed(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings that are not None under the names that Render uses.
-
-    Args:
-        settings: The settings by parameter name.
-        names: The names that Render uses, by parameter name. Other settings are left out.
-    """
+    """Return the settings that are not None and that Render knows, under the names that Render uses."""
     return {name: wire(settings[own]) for own, name in names.items() if settings.get(own) is not None}
 
 

@@ -65,11 +65,7 @@ class Misfit(NamedTuple):
 def misfit(settings: Mapping[str, Any], kind: str, runtime: str | None, plan: str | None) -> Misfit | None:
     """Return the first combination of a service's settings that cannot work (a misfit), or None if there is none.
 
-    Args:
-        settings: The settings by parameter name; a value of None counts as not given.
-        kind: The type of the service.
-        runtime: The runtime that the service has or will have; None for a static site.
-        plan: The plan that the service has or will have; None for Render's default.
+    Type, runtime and plan are those that the service will have; a setting of None counts as not given.
     """
     given = {name for name, value in settings.items() if value is not None}
     return (

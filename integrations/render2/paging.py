@@ -17,13 +17,7 @@ All = Annotated[bool, "Whether to return the items of all pages at once; limit i
 
 @dataclass(frozen=True)
 class Page:
-    """The part of a list to fetch: one page, or all items.
-
-    Args:
-        limit: How many items to return, 1 to 100.
-        cursor: The cursor that the previous page returned, or None for the first page.
-        all: Whether to fetch all items after the cursor.
-    """
+    """The part of a list to fetch: one page of ``limit`` items, or all, after a cursor."""
 
     limit: int = 20
     cursor: str | None = None
@@ -32,18 +26,10 @@ class Page:
     def of(
         self, api: Api, template: str, key: str, filters: Mapping[str, Any] | None = None, **segments: Any
     ) -> tuple[list[Thing], str | None]:
-        """Fetch this part of the list at a path.
+        """Fetch this part of the list at a path, whose rows have the items under ``key``.
 
-        Args:
-            api: The client that sends the requests.
-            template: The path of the list, with names in braces, such as ``/services/{service_id}/jobs``.
-            key: The key of the item in each row of the reply, such as ``service``.
-            filters: Further parameters of the query; those with the value None are left out.
-            segments: The values for the names in braces.
-
-        Returns:
-            The items, and the cursor of the next page, or None at the end of the list. Only a page shorter than the
-            limit shows that a list ends. So a full last page still comes with a cursor, and the page after it is empty.
+        Return the items, and the cursor of the next page, or None at the end of the list. Only a page shorter than the
+        limit shows that a list ends, so a full last page still comes with a cursor, and the page after it is empty.
         """
 
         def fetch(cursor: str | None, limit: int = LARGEST_PAGE) -> tuple[list[Thing], str | None]:

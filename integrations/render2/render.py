@@ -15,12 +15,8 @@ NOT_FOUND = 404
 class Render:
     """The first argument of every function of the integration: one account during one run of a script.
 
-    Args:
-        api: The client that sends requests for the account. It joins lists in a query with commas, as most of Render's
-            paths require.
-        repeating: A client that repeats the name of the parameter for each value of a list. Some paths require that:
-            in Render's OpenAPI document, their parameters lack ``explode: false``.
-        owner_id: The id of the workspace in the accounts file, or None if the file names none.
+    ``api`` joins the values of a list in a query with commas, as most paths require; ``repeating`` repeats the name of
+    the parameter, for paths whose parameters lack ``explode: false`` in Render's OpenAPI document.
     """
 
     def __init__(self, api: Api, repeating: Api, owner_id: str | None = None) -> None:
@@ -43,11 +39,7 @@ class Render:
         return page_of(self.api.get("/owners", query={"limit": 100}), "owner")[0]
 
     def workspace(self, owner_id: str | None = None) -> str:
-        """Return the id of the workspace to use: ``owner_id``, else that in the accounts file, else the only workspace.
-
-        Raises:
-            CallError: Neither of these names a workspace, and the API key can access several workspaces or none.
-        """
+        """Return the id of the workspace to use: the given one, else that of the accounts file, else the only one."""
         if owner_id:
             return owner_id
         if self._owner_id is None:

@@ -24,11 +24,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
 def runtime_of(build_command: str | None, start_command: str | None) -> str | None:
-    """Return the runtime that the commands of a service need, such as ``node`` for ``npm install``.
-
-    Returns:
-        The runtime, ``docker`` if there is no command, or None if no command starts with a known tool.
-    """
+    """Return the runtime that commands need: docker if there are none, None if they begin with no known tool."""
     commands = [command for command in (build_command, start_command) if command]
     if not commands:
         return "docker"

@@ -49,11 +49,7 @@ Generate = Annotated[bool, "Whether Render generates the value; if true, leave o
 
 
 def new_value(function: str, value: object, *, generate: bool) -> Thing:
-    """Return the body that sets a variable.
-
-    Raises:
-        BadArguments: The call gives both a value and ``generate``, or none of them.
-    """
+    """Return the body that sets a variable, or raise BadArguments unless either a value or ``generate`` is given."""
     if (value is None) != generate:
         raise BadArguments(f"{function} needs either value or generate = true", param="value", hint="give one of them")
     return value_of({"generate": True} if value is None else value)

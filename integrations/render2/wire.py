@@ -17,16 +17,9 @@ Both forms are accepted.
 
 
 def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
-    """Return the items of a page of a list, and the cursor of the last item.
+    """Return the items of a page of a list, which rows have under ``key``, and the cursor of the last item.
 
-    A page is a JSON array without an object around it (https://api-docs.render.com/reference/pagination).
-
-    Args:
-        reply: The page: ``[{"service": {...}, "cursor": "..."}, ...]``.
-        key: The key of the item in each row, such as ``service``.
-
-    Raises:
-        NetworkError: The reply does not have this form.
+    A page is an array without an object around it (https://api-docs.render.com/reference/pagination).
     """
     rows = things_of(reply)
     things = [thing_of(row if key in _PERHAPS_BARE and key not in row else row.get(key)) for row in rows]
@@ -34,22 +27,14 @@ def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
 
 
 def things_of(reply: object) -> list[Thing]:
-    """Return a decoded reply that must be a list of objects.
-
-    Raises:
-        NetworkError: The reply is not a list of objects.
-    """
+    """Return a decoded reply that must be a list of objects, or raise a NetworkError."""
     if not isinstance(reply, list):
         raise _unreadable(reply, "a list")
     return [thing_of(item) for item in reply]
 
 
 def thing_of(reply: object) -> Thing:
-    """Return a decoded reply that must be one object.
-
-    Raises:
-        NetworkError: The reply is not an object.
-    """
+    """Return a decoded reply that must be one object, or raise a NetworkError."""
     if not isinstance(reply, dict):
         raise _unreadable(reply, "an object")
     return reply

@@ -12,13 +12,7 @@ from ..wire import Thing
 
 
 class Refusal(Exception):
-    """An error response of the simulated GitHub.
-
-    Args:
-        status: The HTTP status.
-        message: The message in the body.
-        errors: The list ``errors`` in the body of a 422.
-    """
+    """An error response of the simulated GitHub; ``errors`` are those in the body of a 422."""
 
     def __init__(self, status: int, message: str, *errors: Thing) -> None:
         super().__init__(message)
@@ -28,15 +22,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """A request to a path that the simulator supports.
-
-    Args:
-        path: The path relative to the base URL.
-        segments: The values of the variable parts of the path, by name, such as ``owner`` and ``repo``.
-        query: The parameters of the query.
-        body: The decoded JSON body, or None if the request has none.
-        signed_in: Whether the request has a token.
-    """
+    """A request: its path below the base URL, the values of the names in it, and whether it has a token."""
 
     path: str
     segments: Mapping[str, str]
@@ -47,13 +33,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Listed:
-    """An answer that is a list. The response contains one page of it.
+    """An answer that is a list, of which the response contains one page.
 
-    Args:
-        items: The items of all pages.
-        path: The path to use in the links to other pages.
-        most: The largest number of items that a search returns; infinity for other lists.
-        key: If a page is an object with the items and their total number, the key of the items, else None.
+    A search returns at most so many items, and with a ``key`` a page is an object with the items and their number.
     """
 
     items: list[Thing]
@@ -90,13 +72,7 @@ def found(thing: Thing | None) -> Thing:
 
 
 def body_of(call: Call, resource: str, *required: str) -> Thing:
-    """Return the body of a call, or refuse with 422 if a required field is missing or not text.
-
-    Args:
-        call: The call.
-        resource: The type of object that the error names, such as ``Issue``.
-        required: The names of the required fields.
-    """
+    """Return the body of a call, or refuse with 422, which names the resource, if a required text is missing."""
     body = call.body if isinstance(call.body, dict) else {}
     for field in required:
         if not isinstance(body.get(field), str):

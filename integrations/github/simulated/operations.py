@@ -118,10 +118,7 @@ def releases(world: World, call: Call) -> Listed:
 
 @routes.on("GET", "/repositories/{id}/{list}")
 def by_id(world: World, call: Call) -> Listed:
-    """Answer with the issues, commits or releases of a repository that the path names by its id.
-
-    GitHub's links to further pages have such paths, as ``/repositories/1/issues``.
-    """
+    """Answer with a list of the repository with an id: links to further pages have such paths."""
     home = found(next((each for each in world.repos.values() if str(each["id"]) == call.segments["id"]), None))
     owner, _, name = home["full_name"].partition("/")
     lists = {"issues": issues, "commits": commits, "releases": releases}

@@ -29,15 +29,7 @@ def stamp(hours: float) -> str:
 
 
 class World(SimulatedAccount):
-    """All data that one account can access. Every world starts with the same data, and keeps the changes to it.
-
-    Args:
-        account: The name of the account, which determines the login of its user.
-        state: What :meth:`dump` of an earlier world of this account returned, or None to start anew.
-
-    Raises:
-        ValueError: ``state`` does not come from a world of this account.
-    """
+    """All data that one account can access. Every world starts with the same data, and keeps the changes to it."""
 
     def __init__(self, account: str, state: Mapping[str, Any] | None = None) -> None:
         super().__init__("GitHub", account, {part: {} for part in _PARTS}, state)
@@ -95,10 +87,7 @@ class World(SimulatedAccount):
         return self.kept("comments", key, lambda: [_comment(issue, number) for number in range(issue["comments"])])
 
     def pulls_of(self, repo: Thing) -> list[Thing]:
-        """Return the pull requests of a repository, the newest first.
-
-        As on GitHub, a pull request is an issue too; each has the fields of that issue as well as its own.
-        """
+        """Return the pull requests, the newest first: each is an issue, with fields of its own."""
         own = self.kept("pulls", repo["full_name"], dict[str, Thing])
         found = []
         for issue in self.issues_of(repo):

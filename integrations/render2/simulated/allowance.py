@@ -24,12 +24,7 @@ _OTHER_WRITES = Rule(30, 60)
 
 
 def rule_of(method: str, path: str) -> Rule:
-    """Return the rate limit that applies to a request.
-
-    Args:
-        method: The HTTP method.
-        path: The path of the request with names in braces, such as ``/services/{service_id}``.
-    """
+    """Return the rate limit that applies to a request, by its method and the template of its path."""
     if method == "GET":
         return _READS
     if method == "POST" and path in ("/services", "/postgres", "/key-value"):
@@ -50,11 +45,7 @@ class _Window:
 
 
 class Allowance:
-    """Counts the requests under each rate limit, in fixed windows of time. Some limits count per service.
-
-    Args:
-        clock: A function that returns the time in seconds. If None, every request is allowed and none is counted.
-    """
+    """Counts requests in fixed windows of time, some per service. Without a clock, every request is allowed."""
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock

@@ -109,10 +109,7 @@ _TOP: dict[str, Demand] = {
 
 
 def new_service(body: object, where: str) -> str | None:
-    """Return what is wrong with the body of a request that creates a service, or None if nothing is wrong.
-
-    Which ``serviceDetails`` are allowed depends on the type of the service.
-    """
+    """Return what is wrong with the body of a request that creates a service, or None. It depends on the type."""
     kind = body.get("type") if isinstance(body, dict) else None
     if not isinstance(body, dict) or kind not in TYPES:
         return f"{where}.type must be one of {', '.join(TYPES)}"

@@ -21,13 +21,9 @@ _NO_FILTERS = frozenset({"limit", "cursor", "startTime", "endTime", "includePrev
 
 @dataclass(frozen=True)
 class Call:
-    """A request to a path that the simulator supports.
+    """A request: the values of the names in its path, its query and its decoded body.
 
-    Args:
-        segments: The values of the variable parts of the path, by name, such as ``service_id``.
-        query: The values of each parameter of the query.
-        body: The decoded JSON body, or None if the request has none.
-        ending: The final status for the deploy or job that the operation starts, or None for the usual one.
+    ``ending`` is the final status for the deploy or job that the operation starts, or None for the usual one.
     """
 
     segments: Mapping[str, str]
@@ -68,12 +64,7 @@ class Reply(NamedTuple):
 
 
 class Refusal(Exception):
-    """An error response of the simulated Render.
-
-    Args:
-        status: The HTTP status.
-        message: The message in the body.
-    """
+    """An error response of the simulated Render."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -89,11 +80,7 @@ They have the names of the functions in ``integrations/render2`` that send such 
 
 
 def demanded(demand: Demand, body: object) -> Thing:
-    """Return a body after checking it with ``demand``, a function that returns what is wrong with a value, or None.
-
-    Raises:
-        Refusal: The demand does not accept the body (400).
-    """
+    """Return a body that a demand accepts, or refuse it with 400."""
     complaint = demand(body, "body")
     if complaint:
         raise Refusal(400, f"invalid JSON: {complaint}")
@@ -106,12 +93,7 @@ def paged(
 ) -> Reply:
     """Return the page that a call asks for: of the items that match its query. With an unknown cursor it is empty.
 
-    Args:
-        items: The items of the whole list.
-        key: The key of the item in each row of the page, such as ``service``.
-        call: The request, whose query can also have a limit and a cursor.
-        name: The field of an item that determines its cursor.
-        told: Returns an item with all fields that a query can name.
+    ``told`` returns an item with all fields that a query can name; ``name`` is the field that determines a cursor.
     """
     found = rows([item for item in items if call.wants(told(item))], key, name)
     start, cursor = 0, call.one("cursor")
@@ -129,22 +111,14 @@ def rows(items: Sequence[Thing], key: str, name: str = "id") -> list[Thing]:
 
 
 def among(items: Mapping[str, Thing], key: str) -> Thing:
-    """Return the item with this id.
-
-    Raises:
-        Refusal: There is no such item (404).
-    """
+    """Return the item with an id, or refuse with 404."""
     if key not in items:
         raise Refusal(404, f"not found: {key}")
     return items[key]
 
 
 def service_of(world: World, call: Call) -> Thing:
-    """Return the service that a call is about.
-
-    Raises:
-        Refusal: There is no such service (404).
-    """
+    """Return the service that a call is about, or refuse with 404."""
     return among(world.services, call.segments["service_id"])
 
 
@@ -154,11 +128,7 @@ def refuse_other_owner(world: World, owner_id: str) -> None:
 
 
 def moment(text: str) -> datetime:
-    """Parse a time in ISO 8601.
-
-    Raises:
-        Refusal: The text is not a time (400).
-    """
+    """Parse a time in ISO 8601, or refuse with 400."""
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

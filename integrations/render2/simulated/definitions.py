@@ -7,13 +7,7 @@ from .seeds import services
 
 
 def new_service(wanted: Thing, key: str, now: str) -> Thing:
-    """Return the service that the body of a ``POST /services`` describes.
-
-    Args:
-        wanted: The body; a field that is null counts as missing.
-        key: The id of the service.
-        now: The current time, in Render's format.
-    """
+    """Return the service that the body of a ``POST /services`` describes; null counts as missing."""
     given, settings = _given(wanted), _given(wanted.get("serviceDetails") or {})
     runtime = settings.get("runtime") or settings.get("env", "")
     service = {

@@ -16,12 +16,7 @@ ENDINGS: Mapping[str, tuple[str, ...]] = {
 
 
 class Failures:
-    """The failures to simulate.
-
-    Args:
-        outcomes: How operations fail, by name. ``{"trigger_deploy": "build_failed"}`` sets the final status of the
-            deploys that the operation starts; ``{"trigger_deploy": "503"}`` sets the HTTP status of its reply.
-        operations: The names of all operations.
+    """The failures to simulate, by operation: a final status of what it starts, or an HTTP status of its reply.
 
     Raises:
         ValueError: An operation is unknown, or cannot have this outcome.

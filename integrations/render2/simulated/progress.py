@@ -36,9 +36,7 @@ _STAGES = {
 class Progress:
     """The planned changes of status. Times are in seconds since the start of the simulation.
 
-    Args:
-        state: The planned changes and the waiting deploys as JSON values, which methods change in place.
-        written: A function that converts a time in seconds to Render's format.
+    They are kept in ``state`` as JSON values; ``written`` converts a time to Render's format.
     """
 
     def __init__(self, state: dict[str, Any], written: Callable[[float], str]) -> None:
@@ -49,8 +47,7 @@ class Progress:
     def start_deploy(self, service: Thing, deploy: Thing, ending: str | None, now: float) -> bool:
         """Start a deploy and return True, or queue it and return False if another deploy of the service is active.
 
-        The deploy of a cron job that runs an image has nothing to build, and is live at once. ``ending`` is the final
-        status of the deploy, or None for the usual one.
+        The deploy of a cron job that runs an image has nothing to build, and is live at once.
         """
         entry = {"id": deploy["id"], "ending": ending or _ending(service)}
         if any(due["service"] == service["id"] and due["kind"] == "deploy" for due in self._due):

@@ -55,12 +55,7 @@ QUERIES: dict[str, Mapping[str, Demand]] = {
 
 
 def complaint_about_query(path: str, query: Mapping[str, list[str]]) -> str | None:
-    """Return what is wrong with the query of a request, or None if nothing is wrong.
-
-    Args:
-        path: The path of the request with names in braces, such as ``/services/{service_id}``.
-        query: The values of each parameter of the query.
-    """
+    """Return what is wrong with the query of a request to a path, given as a template, or None."""
     demands = QUERIES.get(path, {})
     for name, values in query.items():
         if name not in demands:

@@ -21,14 +21,7 @@ T = TypeVar("T")
 class World(SimulatedAccount):
     """All data of one simulated account: services, data stores, projects and so on, by id.
 
-    Args:
-        account: The name of the account, which determines the initial data.
-        clock: A function that returns the time in seconds since 1970. If None, time advances by one second with each
-            request.
-        state: What :meth:`dump` of an earlier world of this account returned, or None to start anew.
-
-    Raises:
-        ValueError: ``state`` does not come from a world of this account.
+    Without a clock, time advances by one second with each request.
     """
 
     def __init__(
@@ -112,10 +105,7 @@ class World(SimulatedAccount):
             self._progress.start_store(store["id"], then, self.seconds)
 
     def add_service(self, wanted: Thing, ending: str | None = None) -> tuple[Thing, Thing]:
-        """Create the service that the body of a request describes. Return the service and its first deploy.
-
-        ``ending`` is the final status of that deploy, or None for the usual one.
-        """
+        """Create the service that the body of a request describes. Return the service and its first deploy."""
         key = self.new_id("crn" if wanted["type"] == "cron_job" else "srv")
         service = definitions.new_service(wanted, key, self.now)
         older = dict(self.services)
@@ -148,13 +138,9 @@ class World(SimulatedAccount):
     def add_deploy(
         self, service: Thing, trigger: str, source: Thing | None = None, ending: str | None = None
     ) -> tuple[Thing, bool]:
-        """Add a deploy. Return the deploy, and True if it has started or False if it waits for another deploy to end.
+        """Add a deploy, of the newest source if none is given.
 
-        Args:
-            service: The service to deploy.
-            trigger: The reason, as Render's API names it, such as ``rollback``.
-            source: The commit or image to deploy, or None for the newest.
-            ending: The final status to simulate, or None for the usual one.
+        Return the deploy, and True if it has started or False if it waits for another deploy to end.
         """
         history = self.deploys_of(service)
         deploy = {

@@ -19,19 +19,10 @@ _TOPICS = ("checkout", "billing", "search", "catalog", "orders", "shipping", "re
 
 @dataclass(frozen=True)
 class Profile:
-    """The user of a simulated account, and what its services look like.
+    """The user of a simulated account, its only workspace, and what its services look like.
 
-    Args:
-        account: The name of the account in accounts.toml.
-        email: The email address of the user.
-        name: The name of the user.
-        workspace: The name of the only workspace.
-        kind: The type of the workspace: ``user`` or ``team``.
-        services: The number of services.
-        suffix: The end of the services' names.
-        topics: The first words of the services' names; five services in a row share a topic.
-        plans: The plans of the services. Services take them in turn.
-        variables: Environment variables of all services, in addition to those that every account has.
+    Five services in a row share a topic, the first word of their names, which end with the suffix. They take the plans
+    in turn, and have the variables in addition to those that every account has.
     """
 
     account: str

@@ -17,12 +17,7 @@ _SAID = {
 
 
 def events(service: Thing, shipped: Sequence[Thing]) -> list[Thing]:
-    """Return the events of a service: the start and the end of each deploy, as far as they have happened.
-
-    Args:
-        service: The service.
-        shipped: The deploys of the service, the newest first. The events are in the same order.
-    """
+    """Return the start and the end of each deploy of a service, as far as they have happened."""
     found = []
     for deploy in shipped:
         if deploy["finishedAt"]:

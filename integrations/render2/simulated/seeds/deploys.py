@@ -27,12 +27,9 @@ _FAILURES = ("build_failed", "update_failed", "pre_deploy_failed")
 
 
 def deploys(service: Thing, number: int) -> list[Thing]:
-    """Return the initial deploys of a service, the newest first.
+    """Return the initial deploys of the service at a position of the account, the newest first.
 
-    Args:
-        service: The service.
-        number: The position of the service in the account. The newest deploy of every seventh service has failed. The
-            newest deploy of the service at position 5 is unfinished.
+    The newest deploy of every seventh service has failed, and that of the service at position 5 is unfinished.
     """
     count = 45 if number == 0 else 2 + crc32(service["id"].encode()) % 6
     return [_deploy(service, number, age) for age in range(count)]

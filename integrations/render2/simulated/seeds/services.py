@@ -148,12 +148,7 @@ def _seeded_details(profile: Profile, number: int, kind: str, service_id: str, s
 def details(kind: str, service_id: str, slug: str, runtime: str, settings: Thing) -> Thing:
     """Return the complete ``serviceDetails`` of a service, with defaults for settings that are not given.
 
-    Args:
-        kind: The type of the service.
-        service_id: The id of the service.
-        slug: The first part of the service's host name.
-        runtime: The runtime of the service; empty for a static site.
-        settings: The ``serviceDetails`` of the request that creates the service.
+    The slug is the first part of its host name; the runtime is empty for a static site.
     """
     if kind == "static_site":
         return {
@@ -189,15 +184,7 @@ def details(kind: str, service_id: str, slug: str, runtime: str, settings: Thing
 
 
 def specifics(runtime: str, settings: Thing, kept: Thing | None = None) -> Thing:
-    """Return the ``envSpecificDetails`` of a service: the commands or Docker settings in its ``serviceDetails``.
-
-    Each field is taken from ``settings``, else from ``kept``, else from the defaults.
-
-    Args:
-        runtime: The runtime of the service.
-        settings: The ``serviceDetails`` of the request that creates or changes the service.
-        kept: The earlier ``envSpecificDetails`` that a change keeps; None for a new service.
-    """
+    """Return the ``envSpecificDetails`` of a service: each field as given, else as kept, else the default."""
     given = dict(settings.get("envSpecificDetails") or {})
     credential = given.pop("registryCredentialId", None)
     given.pop("registryCredential", None)
@@ -214,13 +201,7 @@ def specifics(runtime: str, settings: Thing, kept: Thing | None = None) -> Thing
 
 
 def previews(settings: Thing) -> Thing:
-    """Return the fields ``previews`` and ``pullRequestPreviewsEnabled``, an older field for the same setting.
-
-    Both say whether pull requests get previews. If they differ in ``settings``, ``previews`` takes precedence.
-
-    Args:
-        settings: The ``serviceDetails`` of the request that creates or changes the service. It can lack either field.
-    """
+    """Return both fields for previews of pull requests; if they differ in the settings, ``previews`` wins."""
     asked = "automatic" if settings.get("pullRequestPreviewsEnabled") == "yes" else "off"
     generation = (settings.get("previews") or {}).get("generation", asked)
     enabled = "yes" if generation == "automatic" else "no"
@@ -281,14 +262,7 @@ def domains(service: Thing, number: int) -> list[Thing]:
 
 
 def domain(service: Thing, name: str, status: str = "verified", moment: str | None = None) -> Thing:
-    """Return a custom domain of a service in the form that Render's API uses.
-
-    Args:
-        service: The service.
-        name: The name of the domain.
-        status: The verification status.
-        moment: The time when the domain was added, or None for a time before the simulation.
-    """
+    """Return a custom domain of a service in the form that Render's API uses, by default an old one."""
     apex = name.count(".") == 1
     return {
         "id": identifier("cdm", service["id"], name),
