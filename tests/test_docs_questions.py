@@ -239,9 +239,7 @@ def test_plain_questions_are_answered(index: Search) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("asked", "first", "among"), [(EVERYDAY, 0.75, 0.93), (ASKED, 0.75, 0.95), (CURATED, 0.8, 0.9)]
-)
+@pytest.mark.parametrize(("asked", "first", "among"), [(EVERYDAY, 0.8, 0.95), (ASKED, 0.8, 0.95), (CURATED, 0.8, 0.95)])
 def test_questions_about_functions_are_answered(
     runtime: Runtime, asked: dict[str, str], first: float, among: float
 ) -> None:
@@ -259,8 +257,24 @@ def test_questions_about_the_program_lead_to_guides(runtime: Runtime) -> None:
     """Words such as script, plan and approval speak for a guide, also where functions have them."""
     found = {question: found_in(runtime, question) for question in GUIDES}
 
-    assert share(found, GUIDES, 1) >= 0.75
-    assert share(found, GUIDES, 3) >= 0.9
+    assert share(found, GUIDES, 1) >= 0.85
+    assert share(found, GUIDES, 3) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [
+        ("permissions", "accounts"),
+        ("sleep", "sandbox"),
+        ("claude code setup", "mcp"),
+        ("overlay", "openapi"),
+        ("idempotent", "plugins"),
+        ("postgress", "integrations.render2.list_postgres"),
+    ],
+)
+def test_single_words_find_what_they_name(runtime: Runtime, query: str, page: str) -> None:
+    """A heading of a guide, or what is misspelt."""
+    assert [hit.page for hit in runtime.docs.find(query, limit=1)] == [page]
 
 
 @pytest.mark.slow
@@ -276,8 +290,8 @@ def test_operations_are_found_among_those_of_twelve_services(documents: Runtime)
     asked = {question: " ".join(map(page, keys.split(" | "))) for question, keys in DOCUMENTED.items()}
     found = {question: [hit.page for hit in documents.docs.find(question, limit=3)] for question in asked}
 
-    assert share(found, asked, 1) >= 0.65
-    assert share(found, asked, 3) >= 0.85
+    assert share(found, asked, 1) >= 0.7
+    assert share(found, asked, 3) >= 0.87
 
 
 @pytest.mark.parametrize("page", ["render2", "github", "github.pulls"])

@@ -130,7 +130,7 @@ class Library:
         """
         query, limit = _search_arguments(query, limit)
         without = pages.FOR_PEOPLE if for_scripts else ()
-        hits = [*self._operations(query.strip()), *self._search.find(query, limit, without)]
+        hits = [*self._operations(query.strip()), *self._search.find(self._search.corrected(query), limit, without)]
         return [*{hit.page: hit for hit in hits}.values()][:limit]
 
     def _operations(self, key: str) -> Iterator[Hit]:
@@ -151,11 +151,12 @@ class Library:
     def _owner(self, name: str) -> Owner | None:
         """Return an integration's names, the prefix of its functions too."""
         try:
-            prefix = self._outlines.of(name).prefix
+            outline = self._outlines.of(name)
         except PluginError:
             return None
-        names = [frozenset(words_in(each)) for each in (name.rpartition(".")[2], prefix) if each]
-        return Owner(names, root_and_name(name)[0] in FLAT or bool(self._catalog.accounts(name)))
+        names = [frozenset(words_in(each)) for each in (name.rpartition(".")[2], outline.prefix) if each]
+        is_written = any(not sketch.section for sketch in outline.functions.values())
+        return Owner(names, root_and_name(name)[0] in FLAT or bool(self._catalog.accounts(name)), is_written)
 
     def _documents(self) -> Iterator[tuple[str, More]]:
         for name in self._catalog.names():

@@ -72,14 +72,14 @@ UNCONFIGURED_WEIGHT = 0.8
 STATE_WEIGHT = 0.8
 """The weight of a word in the query that states a condition, such as ``suspended``, relative to other words."""
 DOCUMENT_WEIGHT = 0.9
-"""The weight of a function from an OpenAPI document."""
+"""The weight of a function from an OpenAPI document, beside those of the same integration in Python."""
 GUIDE_WEIGHT, PROGRAM_POWER, MIN_PROGRAM, MAX_PROGRAM = 0.6, 0.15, 0.6, 1.4
 """How much words that are frequent in the guides, and rare elsewhere, speak for a guide."""
 UNLIKELY_WEIGHT = 0.7
 """The weight of a function that changes something if the query asks for no change, and of one that changes
 nothing if the query begins with a verb of change.
 """
-NUMBER_WEIGHT = 0.15
+NUMBER_WEIGHT = 0.35
 """The bonus for a function that lists if the query is in the plural, and for one that gets if it is in the singular."""
 
 _TABLES = """
@@ -118,10 +118,11 @@ class Hit(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """An integration: the words of each of its names, and whether it has an account."""
+    """An integration: the words of its names, whether it has an account, and whether it has functions in Python."""
 
     names: Sequence[frozenset[str]]
     is_configured: bool = True
+    is_written: bool = True
 
     def said(self, words: frozenset[str]) -> frozenset[str]:
         """Return the words of its names that are all among some words."""
@@ -299,9 +300,8 @@ class Search:
                 if number and number in entry.stems["names"] | entry.stems["summary"]:
                     score += NUMBER_WEIGHT
                 score *= weights.get(entry.effect, 1.0)
-                score *= (DOCUMENT_WEIGHT if entry.is_document else 1.0) * (
-                    1.0 if owner.is_configured else UNCONFIGURED_WEIGHT
-                )
+                score *= DOCUMENT_WEIGHT if entry.is_document and owner.is_written else 1.0
+                score *= 1.0 if owner.is_configured else UNCONFIGURED_WEIGHT
                 if score > best.get(entry.page, (0.0,))[0]:
                     best[entry.page] = score, index, row
         ranked = sorted(best, key=lambda page: -best[page][0])
@@ -449,6 +449,10 @@ def _score(
     if share < MIN_SHARE and not own:
         return 0.0
     names = entry.stems["names"].difference(*(map(stem, name) for name in owner.names))
+    if entry.effect == GUIDE and names - {stem(entry.page)} <= {
+        term.stem for term in terms
+    }:  # a heading, word for word
+        names = names - {stem(entry.page)} or names
     precision = _precision(names, meant)
     if entry.is_document:  # a service's names are often no words, so that its sentence counts as well
         precision = max(precision, _precision(entry.stems["summary"], meant))

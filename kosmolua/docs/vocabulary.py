@@ -149,6 +149,10 @@ account: apikey credential credentials login token multiple
 limit: timeout long killed maximum quota
 memory: ram
 plan: tier size price bigger smaller cost instance
+plan first: dry rehearse
+sandbox time: sleep
+client set up: claude cursor codex
+openapi toml: overlay
 branch: git
 command: entrypoint dockerfile
 """
@@ -197,6 +201,7 @@ owner workspace: who owns
 log: stack trace, stack traces
 attach: hook * up
 parallel: same time
+idempotency: idempotent
 """
 PHRASES = {
     phrase: words

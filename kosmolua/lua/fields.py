@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, PluginError, PluginFault
@@ -343,7 +344,7 @@ class Fields:
                 return Branch(2, key) if self._integration(node, key) else UNKNOWN
             if key is None or key in roots:
                 return Branch(1, key or "") if key else UNKNOWN
-            hint = f"it is {lua_path(key)}" if key in self._catalog.names() else f"it has {listed(roots, MAX_KEYS)}"
+            hint = f"it is {lua_path(key)}" if key in self._names else f"it has {listed(roots, MAX_KEYS)}"
             hint = f"an account follows its integration: {lua_path('NAME')}.ACCOUNT" if key == "accounts" else hint
             self._findings.fail(node, f"app has no '{key}'", hint)
             return UNKNOWN
@@ -367,10 +368,13 @@ class Fields:
             self.resolve(node, path, mode=Mode.POSSIBLE if integration.carrier else None)
         return UNKNOWN
 
+    @cached_property
+    def _names(self) -> Sequence[str]:
+        return self._catalog.names()
+
     def _is_account(self, node: Node, key: str) -> bool:
         """Add a finding if a name where an integration is expected is only that of an account."""
-        names = self._catalog.names()
-        is_account = key not in names and any(key in self._catalog.accounts(each) for each in names)
+        is_account = key not in self._names and any(key in self._catalog.accounts(each) for each in self._names)
         if is_account:
             hint = f"an account follows its integration: {lua_path('NAME')}.{key}"
             self._findings.fail(node, f"'{key}' is an account, not an integration", hint)
