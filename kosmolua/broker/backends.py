@@ -37,10 +37,8 @@ class Sender(Protocol):
     def __call__(self, request: Request, *, until: Until | None, observe: Observe) -> Response:
         """Send a request and return the answer.
 
-        Args:
-            request: The request.
-            until: A function that returns the deadline, on the scale of :func:`time.monotonic`; None for no deadline.
-            observe: Called after each attempt to send the request, with the result of the attempt.
+        ``until`` returns the deadline, on the scale of :func:`time.monotonic`. ``observe`` is called after each
+        attempt.
         """
 
 
@@ -66,10 +64,8 @@ class Backend(Protocol):
 class Live:
     """Sends requests to the services, with one :class:`~kosmolua.http.transport.Transport` for each account.
 
-    Args:
-        option: A function that returns the value of a key in an account's table, such as
-            :meth:`kosmolua.accounts.accounts.Accounts.option`.
-        limits: The folder in which the processes of this machine share rate limits; None if they share none.
+    ``option`` returns the value of a key in an account's table. ``limits`` is the folder in which the processes of this
+    machine share rate limits, if they share any.
     """
 
     def __init__(self, option: Callable[[Integration, str, str], Any], limits: str | None = None) -> None:
@@ -140,8 +136,7 @@ def one_at_a_time(send: Send) -> Sender:
 class Canned:
     """A backend for tests, in which functions answer the requests. Its attribute ``requests`` lists every request.
 
-    Args:
-        answers: A function that takes an account's name, and returns the function that answers the account's requests.
+    ``answers`` returns, for the name of an account, the function that answers its requests.
     """
 
     def __init__(self, answers: Callable[[str], Send]) -> None:

@@ -95,11 +95,7 @@ class Journal:
             self._warn(sentence)
 
     def require(self) -> None:
-        """Raise an error if the journal is required and cannot be written. This is called before a write is sent.
-
-        Raises:
-            Denied: The journal is required and cannot be written now.
-        """
+        """Raise a Denied if the journal is required and cannot be written. This is called before a write is sent."""
         if not self._required:
             return
         with self._lock:

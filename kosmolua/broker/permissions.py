@@ -160,14 +160,7 @@ class Permissions:
         )
 
     def confirm(self, target: Target, number: int, message: str, shown: Mapping[str, object]) -> bool:
-        """Ask a person to confirm something during a call, and return True for yes.
-
-        Args:
-            target: The function that is called, with its account.
-            number: The call's number in its run.
-            message: The question.
-            shown: The values to show with it.
-        """
+        """Ask a person to confirm a message during a call, with values shown beside it, and return True for yes."""
         assert self._questions
         approval = Approval(target.path, target.account, target.function.effect, shown, message, number=number)
         return self._questions.ask(number, lambda: approval) is True

@@ -70,11 +70,8 @@ class NamedSecrets:
             self._fetched[name] = self._learned(name, lambda name=name, source=source: self._fetch(name, source))  # type: ignore[misc]
 
     def get(self, name: str, until: float = inf) -> Secret:
-        """Return the secret with this name. It is fetched on first use.
-
-        Args:
-            name: The name of the secret.
-            until: The time by which the secret must be obtained, on the scale of :func:`time.monotonic`.
+        """Return the secret with this name, fetched on first use and before the time ``until``, as
+        :func:`time.monotonic`.
 
         Raises:
             NotConfigured: There is no secret with this name, or its source does not provide it.
@@ -108,10 +105,8 @@ class NamedSecrets:
 class Handles:
     """The handles that stand for secrets in one run. Any number of threads may use this object.
 
-    Args:
-        named: A function that returns the secrets that the user has named. It is called on first use.
-        redactor: Masks the secrets that results contain.
-        hides_variables: Whether values of environment variables that look like credentials are secrets.
+    ``named`` returns the secrets that the user has named, on first use. With ``hides_variables``, values of environment
+    variables that look like credentials are secrets.
     """
 
     def __init__(self, named: Callable[[], NamedSecrets], redactor: Redactor, *, hides_variables: bool = False) -> None:

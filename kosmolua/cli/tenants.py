@@ -33,13 +33,6 @@ STORE, TENANT = "KOSMOLUA_STORE", "KOSMOLUA_TENANT"
 """The environment variables that set ``--store`` and ``--tenant``."""
 
 
-def granted(store: Store, runtime: Runtime) -> list[str]:
-    """Return patterns of the functions that a tenant's users have allowed permanently, on the server's web pages."""
-    from kosmolua.serve.grants import Grants
-
-    return Grants(lambda: store).patterns(runtime.catalog)
-
-
 @dataclass(frozen=True)
 class Kept:
     """Says whose recordings a command uses, and where they are kept: the tenant's, or the user's if there is none.

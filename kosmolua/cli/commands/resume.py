@@ -13,7 +13,7 @@ from kosmolua.cli.decisions import ALL, NUMBERS, Done, Numbers, accepted, accoun
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
-from kosmolua.cli.tenants import Kept, granted, tenant_options
+from kosmolua.cli.tenants import Kept, tenant_options
 from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.signing import Signer
 from kosmolua.runs import Outcome
@@ -119,7 +119,10 @@ def _resume(
         # A person at the terminal is asked about calls whose numbers were not given.
         asks = callbacks.pop("approve", None)
         with _runtime(recording, kept, store, options, asks) as runtime:
-            given["allow"] = granted(store, runtime) if kept.tenant else ()
+            if kept.tenant:
+                from kosmolua.serve.grants import Grants  # what its people have allowed for good on the website
+
+                given["allow"] = Grants(lambda: store).patterns(runtime.catalog)
             return runtime.resume(recording, **given, **callbacks)
 
     return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.where_it_is, in_full=True)
