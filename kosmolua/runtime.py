@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from kosmolua.lua.check import Checker
     from kosmolua.mcp_client.servers import Servers
     from kosmolua.memory import Memory
-    from kosmolua.recordings.planned import Application
+    from kosmolua.recordings.plan_folder import PlanFolder
+    from kosmolua.recordings.planned import Application, Planner
     from kosmolua.recordings.plans import Plan
     from kosmolua.recordings.recording import Recording
     from kosmolua.runs.recorded import RunRecording
@@ -168,6 +169,13 @@ class Runtime:
     def recordings_folder(self) -> str:
         """The path of the folder for recordings made without a file name. The folder need not exist yet."""
         return self._host.recordings_folder
+
+    @property
+    def plans(self) -> PlanFolder:
+        """The folder in which plans are kept by their ids. The folder need not exist yet."""
+        from kosmolua.recordings.plan_folder import PlanFolder
+
+        return PlanFolder(self._host.plans_folder)
 
     @property
     def is_running(self) -> bool:
@@ -313,16 +321,31 @@ class Runtime:
             TypeError: An option is unknown or has a value of the wrong type.
             RuntimeError: The runtime is closed.
         """
+        from kosmolua.runs.planned import complete
+
+        plan, planner, run = self._prepare_plan(source, options)
+        complete(plan, self._execute(run), run.recording, planner, self._host)
+        return plan
+
+    async def plan_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Plan:
+        """Make a plan like :meth:`plan`, but without blocking the event loop."""
+        from kosmolua.runs.planned import complete
+
+        plan, planner, run = self._prepare_plan(source, options)
+        outcome = await self._execute_async(run, options.get("client"))
+        complete(plan, outcome, run.recording, planner, self._host)
+        return plan
+
+    def _prepare_plan(self, source: str | bytes, options: RunOptions) -> tuple[Plan, Planner, Run]:
         from kosmolua.recordings.planned import Planner
-        from kosmolua.runs.planned import complete, new_plan
+        from kosmolua.runs.planned import new_plan
 
         planner = Planner()
         given: RunOptions = {**options, "planning": planner}
         run = self._prepare(source, given)
         plan = new_plan(self._host, as_bytes(source), run.job, given)
         plan.seed = planner.seed
-        complete(plan, self._execute(run), run.recording, planner, self._host)
-        return plan
+        return plan, planner, run
 
     def apply(
         self,
@@ -370,20 +393,66 @@ class Runtime:
             RuntimeError: The runtime is closed.
         """
         from kosmolua.recordings.planned import Application
+        from kosmolua.runs.planned import objection
+
+        application, decided = Application(plan, without), _decided(again, done, accept_accounts)
+        if self.check_applicable(plan, anew=again is True):
+            run, planner = self._prepare_rehearsal(application, options)
+            outcome = self._execute(run)
+            if refusal := objection(plan, run.recording, outcome, planner, accept=accept_changes):
+                return refusal
+        outcome = self._execute(self._prepare_application(application, decided, options))
+        outcome.warnings += application.warnings()
+        return outcome
+
+    async def apply_async(
+        self,
+        plan: Plan,
+        *,
+        without: Iterable[int] = (),
+        agreed: bool = True,
+        **options: Unpack[RunOptions],
+    ) -> Outcome:
+        """Apply a plan like :meth:`apply`, but without blocking the event loop.
+
+        Args:
+            plan: The plan.
+            without: The numbers of writes that are not made.
+            agreed: Whether a person has agreed to the plan. If not, its writes need the usual permissions.
+            options: The options of the run.
+        """
+        import asyncio
+
+        from kosmolua.recordings.planned import Application
+        from kosmolua.runs.planned import objection
+
+        application, client = Application(plan, without, is_agreed=agreed), options.get("client")
+        if self.check_applicable(plan):
+            run, planner = self._prepare_rehearsal(application, options)
+            outcome = await self._execute_async(run, client)
+            if refusal := objection(plan, run.recording, outcome, planner, accept=False):
+                return refusal
+        decided = _decided(again=False, done=None, accept_accounts=False)
+        run = await asyncio.to_thread(self._prepare_application, application, decided, options)
+        outcome = await self._execute_async(run, client)
+        outcome.warnings += application.warnings()
+        return outcome
+
+    def check_applicable(self, plan: Plan, *, anew: bool = False) -> bool:
+        """Return True if a plan would be applied from its start, and False if an earlier application would go on.
+
+        Args:
+            plan: The plan.
+            anew: Whether it is applied from its start even if it was applied before.
+
+        Raises:
+            ConfigError: The plan was applied before or is being applied now, or it was made in another mode.
+            Denied: The plan is refused.
+        """
         from kosmolua.runs.planned import applied_before, check_applicable
 
         check_applicable(plan, self._host)
-        application = Application(plan, without)
-        if not applied_before(plan, self._host, anew=again is True):
-            refusal = self._rehearse(application, options, accept=accept_changes)
-            if refusal:
-                return refusal
-        with plan.held():
-            decided = {"done": done or {}, "again": again, "accept_accounts": accept_accounts}
-            run = self._prepare_application(application, decided, options)
-        outcome = self._execute(run)
-        outcome.warnings += application.warnings()
-        return outcome
+        return applied_before(plan, self._host, anew=anew) is None
 
     def undo(
         self,
@@ -419,21 +488,18 @@ class Runtime:
         plan.sign(self._host.signer)
         return plan
 
-    def _rehearse(self, application: Application, options: RunOptions, *, accept: bool) -> Outcome | None:
-        """Run the script of a plan without its writes; return the outcome if the plan cannot be applied, else None."""
+    def _prepare_rehearsal(self, application: Application, options: RunOptions) -> tuple[Run, Planner]:
+        """Prepare the run that makes the reads of a plan again, whose answers its application gets first."""
         from kosmolua.recordings.planned import Planner
-        from kosmolua.runs.planned import objection, options_of
+        from kosmolua.runs.planned import options_of
         from kosmolua.runs.recorded import source_of
 
         plan = application.plan
         planner = Planner(plan)
-        silent = {"on_output": None, "watch": None, "record": None, "planning": planner}
-        given: Any = {**options_of(plan, options), **silent}
-        run = self._prepare(source_of(plan.script), given)
-        outcome = self._execute(run)
-        refusal = objection(plan, run.recording, outcome, planner, accept=accept)
         application.rehearsed = planner.values
-        return refusal
+        silent = {"on_output": None, "watch": None, "record": None, "run": None, "planning": planner}
+        given: Any = {**options_of(plan, options), **silent}
+        return self._prepare(source_of(plan.script), given), planner
 
     def _prepare_application(
         self,
@@ -442,6 +508,10 @@ class Runtime:
         options: RunOptions,
     ) -> Run:
         """Prepare the run with which :meth:`apply` applies a plan. Mark the plan, or resume its earlier application."""
+        with application.plan.held():
+            return self._prepare_held(application, decided, options)
+
+    def _prepare_held(self, application: Application, decided: Mapping[str, Any], options: RunOptions) -> Run:
         from kosmolua.runs.planned import applied_before, options_of
         from kosmolua.runs.recorded import source_of
 
@@ -855,6 +925,14 @@ def _import_what_runs_need() -> None:
 
     for name in NEEDED_BY_RUNS:
         import_module(name)
+
+
+def _decided(
+    again: bool | Sequence[int],  # noqa: FBT001 - handed on
+    done: Mapping[int, Any] | None,
+    accept_accounts: bool | Callable[[str], bool],  # noqa: FBT001 - handed on
+) -> dict[str, Any]:
+    return {"done": done or {}, "again": again, "accept_accounts": accept_accounts}
 
 
 def _opened(options: bytes) -> Runtime:

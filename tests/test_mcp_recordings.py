@@ -5,11 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from conftest import Write
 from mcp import Client
 from support.agents import DISCOVERY, HANDSHAKE, Agent, Person, execute, http_server, text_of
+from support.serving import ACME, GLOBEX, agent, serving
 
+TENANTS = f"""\
+[tenants.acme]
+token = "{ACME}"
+
+[tenants.globex]
+token = "{GLOBEX}"
+"""
+
+SCALING = """
+local render = app.integrations.render2
+for _, service in ipairs(render.list_services({ limit = 2, type = "web_service" }).services) do
+  local now = render.get_service({ service_id = service.id }).service.serviceDetails.numInstances
+  if service.id == "srv-cabc12345678" then
+    render.scale_service({ service_id = service.id, num_instances = now + 1 })
+  else
+    render.scale_service({ service_id = service.id, num_instances = now })
+  end
+end
+"""
 RESTART = "return app.integrations.render2.restart_service({ service_id = 'srv-cabc12345678' })"
 
 
@@ -23,12 +44,74 @@ def test_a_plan_notes_writes_and_sends_none() -> None:
         found: Any = result.structured_content
         assert found["plan"]["calls"][0]["arguments"] == {"service_id": "srv-cabc12345678"}
         assert found["calls"] == {"total": 1, "planned": 1}
-        line = '- 1. write render2.restart_service [default] {"service_id":"srv-cabc12345678"}'
-        assert f"Plan (nothing was sent):\n{line}" in text_of(result)
+        how = f'apply it with execute_lua({{"apply": "{found["plan"]["id"]}"}})'
+        assert f"Plan {found['plan']['id']} (nothing was sent; {how}):\nrender2.restart_service" in text_of(result)
+        assert '    1  service_id = "srv-cabc12345678" (checkout-api)' in text_of(result)
         result = await execute(client, "return 1", mode="plan")
-        assert "Plan: the script writes nothing." in text_of(result)
+        assert "Plan: 0 to create, 0 to change, 0 to destroy." in text_of(result)
 
     Agent(None, HANDSHAKE).talk(conversation)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
+def test_a_plan_is_applied_after_one_question(write: Write, tmp_path: Path, era: str) -> None:
+    """The person sees the list, and agrees to all of it, to a part, or not at all; then it is applied once."""
+    accounts = write("accounts.toml", "[render2.default]\n")
+    person, plans = Person("decline"), []
+
+    async def apply(client: Client, plan: str) -> tuple[str, Any]:
+        result = await client.call_tool("execute_lua", {"apply": plan})
+        return text_of(result), result.structured_content
+
+    async def conversation(client: Client) -> None:
+        await client.list_tools()  # with the first answer, the server gives the client a name
+        for _ in range(2):
+            plans.append((await execute(client, SCALING, mode="plan")).structured_content["plan"]["id"])  # type: ignore[index]
+        assert f"The plan {plans[0]} was not approved" in (await apply(client, plans[0]))[0]
+        person.reply("accept")
+        assert (await apply(client, plans[0]))[1]["calls"] == {"total": 5, "ok": 5}
+        assert "The plan was already applied" in (await apply(client, plans[0]))[0]
+        stale, _ = await apply(client, plans[1])
+        assert "(stale)" in stale
+        assert "num_instances was 2 and is 3" in stale
+        fresh: Any = (await execute(client, SCALING, mode="plan")).structured_content
+        person.reply("accept", without="3")
+        assert (await apply(client, fresh["plan"]["id"]))[1]["calls"] == {"total": 5, "ok": 4, "planned": 1}
+        assert "There is no plan 'p-00000000'" in (await apply(client, "p-00000000"))[0]
+
+    async def another(client: Client) -> None:
+        await client.list_tools()
+        assert f"There is no plan '{plans[1]}'" in (await apply(client, plans[1]))[0]
+
+    with http_server("--accounts", str(accounts), XDG_STATE_HOME=str(tmp_path / "state")) as (_, url):
+        Agent(url, era).talk(conversation, person)
+        Agent(url, HANDSHAKE).talk(another, person)
+    asked = person.asked[0]
+    assert asked.startswith(f"Apply the plan {plans[0]}?\n2 x render2.scale_service [default], writes, can be undone\n")
+    assert "num_instances = 1 -> 2" in asked
+    assert asked.endswith("Plan: 0 to create, 2 to change, 0 to destroy.")
+
+
+@pytest.mark.slow
+def test_a_plan_of_another_client_is_not_to_be_had(tmp_path: Path) -> None:
+    """It is as if there were none."""
+
+    async def talk() -> None:
+        async with agent(server.url, ACME) as client:
+            result = await execute(client, RESTART, mode="plan")
+            plan = result.structured_content["plan"]["id"]  # type: ignore[index]
+        person = Person("accept")
+        async with agent(server.url, GLOBEX, elicitation_callback=person) as client:
+            refused = await client.call_tool("execute_lua", {"apply": plan})
+            assert f"There is no plan '{plan}'" in text_of(refused)
+        async with agent(server.url, ACME, elicitation_callback=person) as client:
+            applied = await client.call_tool("execute_lua", {"apply": plan})
+            assert not applied.is_error, text_of(applied)
+        assert len(person.asked) == 1
+
+    with serving(tmp_path, TENANTS, "--simulate") as server:
+        anyio.run(talk)
 
 
 @pytest.mark.slow

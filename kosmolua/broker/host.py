@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import Helpers, countdown, forget, lazy
 from kosmolua.errors import Busy, ConfigError, LimitExceeded, WorkerLost
-from kosmolua.folders import JOURNAL, accounts_file, recordings_folder, scripts_folder, state_folder
+from kosmolua.folders import JOURNAL, accounts_file, plans_folder, recordings_folder, scripts_folder, state_folder
 from kosmolua.limits import Limits, spell_size
 
 # Only a call needs most of these modules. They are imported on first use, so that a script without calls starts sooner.
@@ -274,6 +274,11 @@ class Host:
     def recordings_folder(self) -> str:
         """The folder that keeps a run's recording if the user names no file for it. The folder need not exist."""
         return os.path.join(self._tenancy.folder, "recordings") if self._tenancy else recordings_folder()
+
+    @property
+    def plans_folder(self) -> str:
+        """The folder that keeps plans for which the user names no file. The folder need not exist."""
+        return os.path.join(self._tenancy.folder, "plans") if self._tenancy else plans_folder()
 
     @lazy
     def store(self) -> Store:

@@ -204,6 +204,6 @@ class _PlannedPermissions(Permissions):
         flows: Sequence[Verdict] = (),
     ) -> str:
         """Allow the writes of the plan; it says nothing about reads, and about what follows an open plan."""
-        if self._application.is_planned(number):
+        if self._application.allows(number):
             return PLANNED
         return super().allow(target, arguments, number=number, details=details, flows=flows)

@@ -146,8 +146,10 @@ MAX_KINDS_OF_CALL = 6
 MAX_TRACEBACK = 600
 MAX_RESULT, SAMPLE = 4_000, 1_000
 """If a result is longer than ``MAX_RESULT`` characters, the text has only about ``SAMPLE`` of them."""
-IN_WORDS = frozenset({"message", "hint", "traceback", "findings"})
+IN_WORDS = frozenset({"message", "hint", "traceback", "findings", "differences"})
 """The parts of an error that are in the text, and so not in the structured content."""
+OF_PLAN = ("id", "calls", "assumptions", "decisions", "refused", "open_at", "outline")
+"""The parts of a plan that an answer has."""
 MAX_WARNINGS = 6
 GET_LESS = "return and print only what is needed: select fields, filter, count or page inside the script"
 
@@ -164,7 +166,7 @@ def answer(
         outcome.error and outcome.error.fields()
     )  # without the detail: a model writes the next script, and scripts must not see the detail
     whole = {"ok": outcome.ok, "result": outcome.result, "output": outcome.output, "error": error}
-    whole |= {"plan": outcome.plan} if outcome.plan else {}
+    whole |= {"plan": {name: outcome.plan[name] for name in OF_PLAN}} if outcome.plan else {}
     kept, left_out = truncate(whole, script.budget - ROOM_FOR_REST)
     found = decodable(kept)
     found["calls"] = {"total": len(outcome.calls), **Counter(str(call["status"]) for call in outcome.calls)}
@@ -179,6 +181,8 @@ def answer(
         found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": hint}
     sections = _sections(found, outcome, script, host, way_to_approve, page=page if is_long else "")
     data = {name: part for name, part in found.items() if name != "output"}
+    if "plan" in data:
+        data["plan"] = {name: part for name, part in data["plan"].items() if name != "outline"}
     data["error"] = error and {name: part for name, part in found["error"].items() if name not in IN_WORDS}
     return CallToolResult(
         content=[TextContent(text=decodable(_join(sections)))],
@@ -242,16 +246,9 @@ def run_of(outcome: Outcome) -> str:
 
 
 def _plan(plan: Mapping[str, Any]) -> str:
-    """Return a plan as text: a line for each write, dependent read, and field of a placeholder that is read."""
-    lines = [
-        f"- {call['number']}. {call['effect']} {call['path']} [{call['account']}] {_shown(call['arguments'])}"
-        for call in plan.get("calls", ())
-    ]
-    lines += [
-        f"- from line {seen['line']} on, the script depends on {seen['key']} in the result of {seen['path']}"
-        for seen in plan.get("decisions", ())
-    ]
-    return "\n".join(["Plan (nothing was sent):", *lines]) if lines else "Plan: the script writes nothing."
+    """Return the outline of a plan, and how to apply it."""
+    how = "" if plan["refused"] else f'; apply it with execute_lua({{"apply": "{plan["id"]}"}})'
+    return "\n".join([f"Plan {plan['id']} (nothing was sent{how}):", *plan["outline"]])
 
 
 def _warnings(warnings: Sequence[str]) -> str:
@@ -271,6 +268,7 @@ def _failure(error: Mapping[str, Any]) -> str:
     lines = [f"Error{where} ({error['code']}): {message}"]
     if "\n" in hint:
         lines.append(hint)
+    lines += [f"- {difference}" for difference in error.get("differences", ())]
     if error["code"] == "script_error" and "traceback" in error:
         lines.append(error["traceback"][:MAX_TRACEBACK])
     return "\n".join(lines)

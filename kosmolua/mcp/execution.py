@@ -8,12 +8,11 @@ from time import monotonic
 
 from kosmolua.calls.approvals import Approval, Approver, Consent
 from kosmolua.calls.records import CallStarted, Event, Watch
-from kosmolua.errors import KosmoError
+from kosmolua.errors import Denied, KosmoError
 from kosmolua.flow.memory import SessionMemory
-from kosmolua.mcp.questions import Question
-from kosmolua.mcp.runner import Runner
+from kosmolua.mcp.questions import PlanQuestion, Question
+from kosmolua.mcp.runner import Runner, plan_of
 from kosmolua.mcp.tools import ScriptRequest
-from kosmolua.recordings.planned import Planner
 from kosmolua.runs import Outcome, RunOptions
 
 
@@ -65,7 +64,7 @@ class Execution(Approver):
         self._room = runner.room()
         if self._room:
             options["room"] = self._room
-        self._task = asyncio.create_task(_run(runner, script, options))
+        self._task = asyncio.create_task(_run(self, runner, script, options))
         self._task.add_done_callback(lambda _: self._changed.set())
 
     @property
@@ -123,11 +122,12 @@ class Execution(Approver):
     def ask(self, approvals: Sequence[Approval]) -> Consent:
         """Ask the person about calls in one question, and block until there is an answer."""
         question = Question(*approvals)
-        while (answer := self._put(question)) is Consent.MORE:
+        while (answer := self.put(question)) is Consent.MORE:
             question = question.next_page()
         return answer
 
-    def _put(self, question: Question) -> Consent:
+    def put(self, question: Question) -> Consent:
+        """Ask the person a question, and block until there is an answer."""
         self._loop.call_soon_threadsafe(self._ask, question)
         answer = question.wait(self.limits.timeout) or Consent.NEVER
         self._loop.call_soon_threadsafe(self.answer, question, answer)
@@ -152,17 +152,18 @@ class Execution(Approver):
         self._changed.set()
 
 
-async def _run(runner: Runner, script: ScriptRequest, options: RunOptions) -> Outcome:
-    """Run a script, plan its writes, or continue a recorded run."""
-    if script.resume:
-        try:
+async def _run(execution: Execution, runner: Runner, script: ScriptRequest, options: RunOptions) -> Outcome:
+    """Run a script, plan its writes, apply a plan, or continue a recorded run."""
+    try:
+        if script.resume:
             return await runner.resume(script.resume, options)
-        except KosmoError as error:
-            return Outcome([], "", error, [])
-    if script.plan:
-        planner = Planner()
-        options["planning"] = planner
-        outcome = await runner.run(script.code, options)
-        outcome.plan = {"calls": [vars(call) for call in planner.calls], "decisions": planner.decisions}
-        return outcome
-    return await runner.run(script.code, options)
+        if script.apply:
+            plan = await asyncio.to_thread(plan_of, runner.runtime, script.apply, options.get("client"))
+            question = PlanQuestion(plan) if options.get("approve") else None
+            if question and await asyncio.to_thread(execution.put, question) is not Consent.YES:
+                raise Denied(f"The plan {plan.id} was not approved", hint="it is kept, and can be applied later")
+            without = question.without if question else ()
+            return await runner.apply(plan, options, without=without, agreed=question is not None)
+        return await (runner.plan if script.plan else runner.run)(script.code, options)
+    except KosmoError as error:
+        return Outcome([], "", error, [])

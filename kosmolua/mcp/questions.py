@@ -13,6 +13,7 @@ from mcp_types import ClientCapabilities, ElicitResult
 
 from kosmolua.calls.approvals import Approval, Consent, grouped
 from kosmolua.escaping import exposed
+from kosmolua.recordings.plans import Plan
 
 ONCE, EVERY = "this call", "every call of this function in this script"
 THESE, EACH, ALIKE = "these calls", "none yet: ask about each", "every call of these functions in this script"
@@ -77,6 +78,33 @@ class Question:
     @property
     def _is_list(self) -> bool:
         return len(self._approvals) > 1
+
+
+class PlanQuestion(Question):
+    """The question whether a plan is applied, and without which of its calls; ``without`` has their numbers."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._is_last = True
+        self._answer: Consent | None = None
+        self._answered = Event()
+        self.without: tuple[int, ...] = ()
+        self.message = "\n".join([f"Apply the plan {plan.id}?", *(line.text for line in plan.outline())])
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        about = "The numbers of calls to leave out, such as 3, 7; those that take their results are left out too"
+        without = {"type": "string", "title": "Without", "description": about, "default": ""}
+        return {"type": "object", "properties": {"without": without}}
+
+    def meaning(self, reply: object) -> Consent:
+        """Return what a client's reply means; numbers that cannot be read mean no."""
+        if not isinstance(reply, ElicitResult) or reply.action != "accept":
+            return Consent.NO
+        given = str((reply.content or {}).get("without") or "").replace(",", " ").split()
+        if not all(each.isascii() and each.isdigit() for each in given):
+            return Consent.NO
+        self.without = tuple(map(int, given))
+        return Consent.YES
 
 
 def can_be_asked(client: ClientCapabilities | None) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from kosmolua.concurrency import Passage
 from kosmolua.limits import Limits
+from kosmolua.recordings.plan_folder import missing as missing_plan
+from kosmolua.recordings.plans import Plan
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.stores.store import missing
@@ -28,6 +31,16 @@ class Runner(Protocol):
     async def run(self, source: str, options: RunOptions) -> Outcome:
         """Run a script and return its outcome. If the task is cancelled, the script ends."""
 
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime, which keeps plans."""
+
+    async def plan(self, source: str, options: RunOptions) -> Outcome:
+        """Make a plan of a script and keep it; return the outcome of the script, with the plan."""
+
+    async def apply(self, plan: Plan, options: RunOptions, *, without: Sequence[int], agreed: bool) -> Outcome:
+        """Apply a plan; ``agreed`` says whether a person has agreed to all of its writes but ``without``."""
+
     async def resume(self, run: str, options: RunOptions) -> Outcome:
         """Continue a recorded run for ``options.client``, as :meth:`run` does.
 
@@ -42,22 +55,51 @@ class PlainRunner:
     way_to_approve = "with kosmolua resume"
 
     def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+        self.runtime = runtime
 
     @property
     def limits(self) -> Limits:
-        return self._runtime.limits
+        return self.runtime.limits
 
     def room(self) -> Passage | None:
         return None
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
-        if self._runtime.recordings.mcp and not options.get("planning"):
+        if self.runtime.recordings.mcp:
             options["record"] = True
-        return await self._runtime.run_async(source, **options)
+        return await self.runtime.run_async(source, **options)
+
+    async def plan(self, source: str, options: RunOptions) -> Outcome:
+        return await planned(self.runtime, source, options)
+
+    async def apply(self, plan: Plan, options: RunOptions, *, without: Sequence[int], agreed: bool) -> Outcome:
+        return await self.runtime.apply_async(plan, without=without, agreed=agreed, **options)
 
     async def resume(self, run: str, options: RunOptions) -> Outcome:
-        recording = self._runtime.store.read(run)
+        recording = self.runtime.store.read(run)
         if recording.header["client"] != options.get("client"):
             raise missing(run)
-        return await self._runtime.resume_async(recording, **options)
+        return await self.runtime.resume_async(recording, **options)
+
+
+async def planned(runtime: Runtime, source: str, options: RunOptions) -> Outcome:
+    """Make a plan of a script and keep it under its id; return the outcome of the script, with the plan."""
+    plan = await runtime.plan_async(source, **options)
+    runtime.plans.keep(plan)
+    outcome: Outcome = plan.outcome
+    outcome.plan = plan.to_json() | {"outline": [line.text for line in plan.outline()]}
+    return outcome
+
+
+def plan_of(runtime: Runtime, id: str, client: str | None) -> Plan:
+    """Return a plan that can be applied for a client: one of its own, or one that was made without a client's name.
+
+    Raises:
+        ConfigError: There is no such plan of this client, or it was applied before.
+        Denied: The plan is refused.
+    """
+    plan = runtime.plans.load(id)
+    if plan.run["client"] and plan.run["client"] != client:
+        raise missing_plan(id)
+    runtime.check_applicable(plan)
+    return plan

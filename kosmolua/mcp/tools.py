@@ -200,6 +200,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
                 "description": "plan only lists writes",
             },
             "resume": {"type": "string"},
+            "apply": {"type": "string", "description": "A plan's id"},
             **{name: _limit(name, getattr(limits, name)) for name in ADJUSTABLE},
             "budget": {
                 "type": "integer",
@@ -231,6 +232,7 @@ class ScriptRequest:
         read_only: Whether every write is denied.
         plan: Whether writes are only listed and not sent.
         resume: The id of a run to continue instead of ``code``, or None.
+        apply: The id of a plan to apply instead of ``code``, or None.
         limits: Limits, by name, below those of the server.
         budget: The budget.
         name: The script's name in messages; empty for the default.
@@ -243,6 +245,7 @@ class ScriptRequest:
     read_only: bool = False
     plan: bool = False
     resume: str | None = None
+    apply: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
     budget: int = DEFAULT_ANSWER
     name: str = ""
@@ -257,10 +260,11 @@ class ScriptRequest:
         """Return the script for checked arguments of ``execute_lua``.
 
         Raises:
-            BadArguments: The arguments have neither ``code`` nor ``resume``, or both.
+            BadArguments: The arguments have none of ``code``, ``resume`` and ``apply``, or several.
         """
-        if ("code" in arguments) == ("resume" in arguments):
-            needs = "either code or resume, not both" if "code" in arguments else "code"
+        given = [name for name in ("code", "resume", "apply") if name in arguments]
+        if len(given) != 1:
+            needs = f"either {' or '.join(given)}, not both" if given else "code"
             raise BadArguments(f"execute_lua needs {needs}", param="code")
         return cls(
             arguments.get("code", ""),
@@ -269,6 +273,7 @@ class ScriptRequest:
             arguments.get("mode") == "read_only",
             arguments.get("mode") == "plan",
             arguments.get("resume"),
+            arguments.get("apply"),
             {name: arguments[name] for name in ADJUSTABLE if name in arguments},
             int(arguments.get("budget", DEFAULT_ANSWER)),
         )
@@ -277,7 +282,7 @@ class ScriptRequest:
     def options(self) -> RunOptions:
         """The options for the runtime."""
         options = RunOptions()
-        if not self.resume:
+        if not self.resume and not self.apply:
             options = RunOptions(args=self.args, input=self.input, params=dict(self.params), read_only=self.read_only)
         if self.name:
             options["name"] = self.name

@@ -316,6 +316,7 @@ _PLAN = _object(
                 "input": _anything,
                 "params": _is("an object", dict),
                 "account": _TEXT_OR_NULL,
+                "client": _TEXT_OR_NULL,
                 "read_only": _FLAG,
                 "deny": _TEXTS,
                 "check": _FLAG,

@@ -218,6 +218,7 @@ class Application:
     Args:
         plan: The plan.
         without: The numbers of writes that are not made. Those that take their results are not made either.
+        is_agreed: Whether the planned writes are allowed. If not, they need the usual permissions.
 
     Raises:
         ConfigError: The plan has no write with such a number.
@@ -225,13 +226,14 @@ class Application:
 
     replaces_writes: Literal[False] = False
 
-    def __init__(self, plan: Plan, without: Iterable[int] = ()) -> None:
+    def __init__(self, plan: Plan, without: Iterable[int] = (), *, is_agreed: bool = True) -> None:
         self.plan = plan
         self.seed = plan.seed
         self.readings = Readings(plan.clocks)
         self.left = list(plan.writes)
         self.without = _with_dependents(plan, {*without})
         self.rehearsed: dict[str, deque[object]] = {}
+        self._is_agreed = is_agreed
         self._numbers: dict[int, int] = {}
         self._results: dict[int, object] = {}
         self._lock = Lock()
@@ -264,10 +266,10 @@ class Application:
             hint=f"call {close[0].number} of the plan has the arguments {said}" if close else "make a new plan",
         )
 
-    def is_planned(self, number: int) -> bool:
-        """Return True if the call with this number is a write of the plan."""
+    def allows(self, number: int) -> bool:
+        """Return True if the call with this number is a write of the plan, to which a person has agreed."""
         with self._lock:
-            return number in self._numbers
+            return self._is_agreed and number in self._numbers
 
     def rehearsed_value(self, key: str) -> tuple[bool, object]:
         """Return whether the rehearsal made a read that this run has not repeated yet, and its answer."""

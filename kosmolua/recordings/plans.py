@@ -38,8 +38,8 @@ class Plan:
 
     Args:
         script: The script: ``name``, ``sha256`` and ``source``.
-        run: How the script was run: ``mode``, ``host``, ``args``, ``input``, ``params`` and ``account``, see
-            :mod:`kosmolua.recordings.recording`, and its options ``read_only``, ``deny`` and ``check``.
+        run: How the script was run: ``mode``, ``host``, ``args``, ``input``, ``params``, ``account`` and ``client``,
+            see :mod:`kosmolua.recordings.recording`, and its options ``read_only``, ``deny`` and ``check``.
         calls: The writes that the script would make, and the reads that depend on them.
         decisions: The places where the script reads a field of a planned call's result. Each has the ``line`` of the
             script, the ``number`` and ``path`` of the call, and the field's name as ``key``. What the script does after

@@ -31,11 +31,12 @@ class PlanningTape(RunRecording):
     Args:
         planner: Notes the writes.
         host: Makes the reads.
+        run: The id of the run; by default a new one.
     """
 
-    def __init__(self, planner: Planner, host: Host) -> None:
+    def __init__(self, planner: Planner, host: Host, run: str | None = None) -> None:
         self.notes = Notes(host.redactor.value)
-        header: Event = {"run": os.urandom(6).hex(), "seed": planner.seed}
+        header: Event = {"run": run or os.urandom(6).hex(), "seed": planner.seed}
         super().__init__(header, "", Answers(), self.notes, host=host, is_chunk=True)
         if planner.plan:
             self.follow(planner.plan.order)
@@ -56,6 +57,7 @@ def new_plan(host: Host, source: bytes, job: Job, options: RunOptions) -> Plan:
     """
     run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
     run |= {"input": job.input, "params": dict(job.params), "account": options.get("account")}
+    run["client"] = options.get("client")
     deny = options.get("deny") or ()
     run |= {name: bool(options.get(name)) for name in ("read_only", "check")}
     run |= {"deny": [deny] if isinstance(deny, str) else list(deny)}

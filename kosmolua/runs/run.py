@@ -214,7 +214,7 @@ class Run:
         if plan and plan.replaces_writes:
             from kosmolua.runs.planned import PlanningTape
 
-            self.recording = PlanningTape(plan, self._host)
+            self.recording = PlanningTape(plan, self._host, self._options["run"])
         elif recorder := self._options["recorder"]:
             self.recording = recorder.take(self._given, self._name, self._options["args"][0])
         elif self._options["record"] and not self.recording:

@@ -23,9 +23,11 @@ from kosmolua.limits import Limits
 from kosmolua.mcp.answer import weigh
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
+from kosmolua.mcp.runner import planned
 from kosmolua.mcp.server import Handlers
 from kosmolua.memory import Endless
 from kosmolua.processes.readers import Readers
+from kosmolua.recordings.plans import Plan
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.approvals import Approvals, WebApprover
@@ -147,16 +149,32 @@ class Tenant:
         return list(self._running.values())
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
-        """Run a script for a client, and return its outcome.
+        """Run a script for a client, record it, and return its outcome.
 
-        The run is recorded, unless it only makes a plan, which lists the writes of the script instead of making them.
         The observers are told about the run. A call that needs approval waits for a person on the website or at the
         client. If nobody answers in time, the run is paused. If the task is cancelled, the script ends, or is paused if
         it waits for a person.
         """
+        options["record"] = True
+        return await self._begin(source, options, lambda runtime, given: runtime.run_async(source, **given))
+
+    async def plan(self, source: str, options: RunOptions) -> Outcome:
+        """Make a plan of a script for a client and keep it; return the outcome of the script, with the plan."""
+        return await self._begin(source, options, lambda runtime, given: planned(runtime, source, given))
+
+    async def apply(self, plan: Plan, options: RunOptions, *, without: Sequence[int], agreed: bool) -> Outcome:
+        """Apply a plan, like :meth:`run`; ``agreed`` says whether a person has agreed to its writes."""
+        decided: dict[str, Any] = {"without": without, "agreed": agreed}
+        options["name"] = plan.script["name"]
+        return await self._begin(
+            plan.script["source"], options, lambda runtime, given: runtime.apply_async(plan, **decided, **given)
+        )
+
+    async def _begin(
+        self, source: str, options: RunOptions, begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]]
+    ) -> Outcome:
+        """Run a script, if the tenant may run one now."""
         run = options["run"] = options.get("run") or os.urandom(6).hex()
-        if not options.get("planning"):
-            options["record"] = True
         if refused := await self._refusal():
             return Outcome([], "", refused, [])
         left = self._quotas.calls_left
@@ -171,7 +189,7 @@ class Tenant:
             running = Running(
                 self.name, run, options.get("client") or "", options.get("name", DEFAULTS["name"]), digest
             )
-            return await self._attend(running, options, lambda runtime, given: runtime.run_async(source, **given))
+            return await self._attend(running, options, begin)
         finally:
             self._sources -= size
             self._opened.held.sources.give_back(size)

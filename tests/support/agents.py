@@ -47,10 +47,14 @@ def with_constants(module: str, **values: float) -> list[str]:
 
 
 class Person:
-    """Answers what a client shows, always the same, and remembers what was asked."""
+    """Answers what a client shows, and remembers what was asked."""
 
     def __init__(self, action: str, **content: str) -> None:
         self.asked: list[str] = []
+        self.reply(action, **content)
+
+    def reply(self, action: str, **content: str) -> None:
+        """Answer so from now on."""
         self._reply = ElicitResult(action=action, content=content or None)  # type: ignore[arg-type]
 
     async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
