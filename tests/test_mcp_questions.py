@@ -22,6 +22,27 @@ def test_function_account_and_arguments_are_shown() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("effect", "undoable", "lost", "said"),
+    [
+        ("write", True, "", ", which can be undone."),
+        ("write", False, "", "."),
+        ("destroy", False, "", ", which CANNOT BE UNDONE."),
+        ("destroy", False, "the data is gone", ", which CANNOT BE UNDONE: the data is gone."),
+    ],
+)
+def test_what_a_call_replaces_is_shown(effect: str, undoable: bool, lost: str, said: str) -> None:
+    """An argument has the old value before the new one, and the first line says whether the call can be undone."""
+    given, names, before = {"id": "srv-1", "count": 3, "key": "A"}, {"id": "api"}, {"count": 1, "key": None}
+    approval = Approval("a.scale", "main", effect, given, names=names, before=before, undoable=undoable, lost=lost)
+    assert Question(approval).message.splitlines() == [
+        f"A script wants to {effect} with a.scale, account main{said}",
+        'id = "srv-1" (api)',
+        "count = 1 -> 3",
+        'key = null -> "A"',
+    ]
+
+
 def test_nothing_hides_in_an_argument() -> None:
     """Line ends, control characters and marks that turn the direction of text are spelled out; letters are not."""
     shown = message(name='a\nname = "b"\x1b[2J\u202e\u200b', label="größe 日本")

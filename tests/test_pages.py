@@ -195,6 +195,17 @@ def test_approving_lets_the_run_end(pages: Pages, person: Person) -> None:
     assert "restarted" in person.open(f"/runs/{run}/output").text
 
 
+def test_an_approval_shows_what_is_replaced(pages: Pages, person: Person) -> None:
+    """The list has the old value before the new one, and says whether the call can be undone, and else what is lost."""
+    render, service = "app.integrations.render2", "srv-cabc12345678"
+    pages.record("acme", f'{render}.scale_service({{ service_id = "{service}", num_instances = 3 }})')
+    pages.record("acme", f'{render}.delete_service("{service}")')
+    shown = re.sub(r"\s+", " ", person.open("/approvals").text)
+    assert "<del><code>1</code></del> → <code>3</code>" in shown
+    assert "This can be undone." in shown
+    assert "This cannot be undone: the service is gone, with its deploys, variables and disk." in shown
+
+
 def test_long_arguments_are_cut_in_the_list_and_whole_on_a_page(tmp_path: Path) -> None:
     """The list has the beginning of an argument and its length, and leads to a page with all of it."""
     arguments = '{ service_id = "srv-1", key = "A", value = ("0123456789"):rep(9000) }'

@@ -59,17 +59,18 @@ class Approval:
             return "can be undone"
         return f"cannot be undone{f': {self.lost}' if self.lost else ''}" if self.lost or is_final(self.effect) else ""
 
-    def shown(self, literal: Callable[[object], str]) -> dict[str, str]:
-        """Return a text for each argument: what it replaces, the value, and the name of the object behind an id.
 
-        Args:
-            literal: Returns the text for a value.
-        """
-        old = {name: f"{literal(value)} -> " for name, value in self.before.items()}
-        named = {name: f" ({said})" for name, said in self.names.items()}
-        return {
-            name: f"{old.get(name, '')}{literal(value)}{named.get(name, '')}" for name, value in self.arguments.items()
-        }
+def shown_arguments(asked: Mapping[str, Any], literal: Callable[[object], str]) -> dict[str, str]:
+    """Return a text for each argument of a call: what it replaces, the value, and the name of the object behind an id.
+
+    Args:
+        asked: The fields of an :class:`Approval`, ``arguments``, ``names`` and ``before``, of which any can be missing.
+        literal: Returns the text for a value.
+    """
+    old = {name: f"{literal(value)} -> " for name, value in (asked.get("before") or {}).items()}
+    named = {name: f" ({said})" for name, said in (asked.get("names") or {}).items()}
+    given = (asked.get("arguments") or {}).items()
+    return {name: f"{old.get(name, '')}{literal(value)}{named.get(name, '')}" for name, value in given}
 
 
 class Unanswered(Enum):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from kosmolua.calls.approvals import Approval, Approver, Consent, grouped
+from kosmolua.calls.approvals import Approval, Approver, Consent, grouped, shown_arguments
 from kosmolua.cli import console
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import exposed, shortened
@@ -101,8 +101,8 @@ class TerminalApprover(Approver):
 
 def described(call: Mapping[str, Any], *, in_full: bool = False) -> str:
     """Return one line about a recorded call: number, effect, function, account, and arguments, short or in full."""
-    arguments = call.get("arguments") or {}
-    shown = ", ".join(f"{exposed(name)} = {exposed(luacats.literal(value))}" for name, value in arguments.items())
+    lines = shown_arguments(call, luacats.literal).items()
+    shown = ", ".join(exposed(f"{name} = {value}") for name, value in lines)
     shown = shown if in_full else _shorten_row(shown)
     return f"call {call['number']}: {call['effect']} {call['path']} [{call['account']}] {shown}".rstrip()
 
@@ -124,7 +124,7 @@ def _sentence(approval: Approval) -> str:
 
 def _lines_of(approval: Approval) -> dict[str, str]:
     """Return the text of each argument of a call, by name, with what it replaces and with the name behind an id."""
-    return {exposed(name): exposed(shown) for name, shown in approval.shown(luacats.literal).items()}
+    return {exposed(name): exposed(shown) for name, shown in shown_arguments(vars(approval), luacats.literal).items()}
 
 
 def _row(approval: Approval) -> str:

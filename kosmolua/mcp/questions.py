@@ -11,7 +11,7 @@ from typing import Any
 
 from mcp_types import ClientCapabilities, ElicitResult
 
-from kosmolua.calls.approvals import Approval, Consent, grouped
+from kosmolua.calls.approvals import Approval, Consent, grouped, shown_arguments
 from kosmolua.escaping import exposed
 from kosmolua.recordings.plans import Plan
 
@@ -151,4 +151,4 @@ def _deed(approval: Approval) -> str:
 def _arguments(approval: Approval) -> list[str]:
     """Return a line for each argument, with what it replaces and with the known name of an id's object."""
     literal = partial(json.dumps, ensure_ascii=False, default=str)
-    return [exposed(f"{name} = {shown}") for name, shown in approval.shown(literal).items()]
+    return [exposed(f"{name} = {shown}") for name, shown in shown_arguments(vars(approval), literal).items()]
