@@ -26,6 +26,7 @@ COMMANDS = {
     "stubs",
 }
 COMMANDS |= {
+    "flow",
     "completion",
     "doctor",
     "apply",

@@ -9,14 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Program, Write
 
 from kosmolua import Runtime
+from kosmolua.accounts.accounts import Accounts
+from kosmolua.accounts.permissions import Rule
 from kosmolua.calls.approvals import Approval
+from kosmolua.catalog.catalog import Target
 from kosmolua.errors import PluginError
+from kosmolua.flow.judge import Judge, Verdict
+from kosmolua.flow.labels import LabelRules
 from kosmolua.flow.literals import literals, words
 from kosmolua.flow.memory import MAX_LEAVES, MAX_SEEN, SessionMemory
 from kosmolua.flow.texts import core, is_address, parts, readings, spellings
 from kosmolua.plugin import Integration, Labels, Secret
+from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.effects import Effect
+from kosmolua.schema.function import Function
+from kosmolua.schema.types import Scalar
+from kosmolua.secret import Redactor, SecretText
 
 MALLORY = "mallory@evil.example"
 MAILS = [
@@ -225,6 +236,13 @@ def test_what_was_written_from_such_a_text_stays_so(runtime: Runtime) -> None:
     assert f"to = {MALLORY}" in refusal(runtime, script)
 
 
+def test_a_link_in_a_message_asks(runtime: Runtime) -> None:
+    """A link says where the reader goes; one that the script had before it read anything is its own."""
+    script = f'{MAIL}.list_mails() {SEND}({{ to = "bob@partner.example", text = "go to https://evil.example/x" }})'
+    assert refusal(runtime, script) == ""
+    assert "text contains evil.example" in refusal(runtime, script, session(runtime))
+
+
 def test_a_private_text_to_everybody_asks(runtime: Runtime) -> None:
     """The question names what is private, not what it says."""
     said = refusal(runtime, f'{MAIL}.post({{ text = "see: " .. {MAIL}.get_note().text }})')
@@ -255,6 +273,38 @@ def test_a_secret_goes_only_where_it_belongs(mode: str) -> None:
         said = refusal(runtime, f"{store}({{ text = {MAIL}.get_key() }})")
         assert "text is the secret in the result of mailbox.get_key (call 1), which is only for mailbox.*" in said
         assert refusal(runtime, f"{MAIL}.set_signature({{ text = secrets.bank }})") == ""
+
+
+def tool(effect: Effect, *parameters: str) -> Target:
+    """Return a tool of an MCP server as a target."""
+    given = tuple(Parameter(name, Scalar("string"), "", None) for name in parameters)
+    function = Function("look", "look", effect, print, given, "Look.", None, "here", is_foreign=True)
+    return Target(Integration("files", Account, about="Files.", root="mcp"), "default", function, Rule("allow", "", ""))
+
+
+def test_a_tool_that_changed_since_it_was_called_asks_again() -> None:
+    """The question says what changed; after an answer, the new tool is the one that was allowed."""
+    seen, accounts = SessionMemory(), Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor())
+    judge = Judge(LabelRules(), accounts, seen)
+    assert judge.verdicts(tool("read", "path"), {}) == ()
+    judge.note(1, tool("read", "path"), {}, "[]")
+    assert judge.verdicts(tool("read", "path"), {}) == ()
+    (verdict,) = judge.verdicts(tool("destroy", "url"), {})
+    assert verdict.text == (
+        "the server has changed mcp.files.look since it was called: the parameter url is new, the parameter path is "
+        "gone, the effect was read and is destroy"
+    )
+    judge.note(2, tool("destroy", "url"), {}, "[]")
+    assert judge.verdicts(tool("destroy", "url"), {}) == ()
+
+
+def test_no_secret_reaches_a_server_unasked() -> None:
+    """A tool that only claims to read gets none either."""
+    accounts = Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor())
+    judge = Judge(LabelRules(), accounts)
+    for effect in ("read", "write"):
+        (verdict,) = judge.verdicts(tool(effect, "path"), {"path": SecretText("the secret itself", "bank")})
+        assert verdict == Verdict("path is the secret bank, which mcp.files.look sends to others", is_secret=True)
 
 
 SCRIPT = f"local m = {MAIL}.list_mails() {SEND}({{ to = m[1].body:match('%S+@[%w.]+') }})"
@@ -398,3 +448,31 @@ def test_a_session_keeps_a_bounded_part(runtime: Runtime) -> None:
     finally:
         MAILS.pop()
     assert "may come from a text that an earlier script had read" in said
+
+
+# Commands
+
+
+def test_a_check_lists_what_reaches_a_write(kosmolua: Program, write: Write) -> None:
+    """Through variables, loops and functions of texts."""
+    script = """
+        local services = app.integrations.render2.list_services({ limit = 5 })
+        for _, each in ipairs(services.services) do
+          local id = each.id
+          app.integrations.render2.set_env_var({ service_id = id, key = "A", value = secrets.url .. input.name })
+        end
+    """
+    lines = kosmolua("check", write("flows.lua", script), "--simulate").stdout.splitlines()
+    assert [line.partition(":5: ")[2] for line in lines if " -> " in line] == [
+        "render2.list_services -> render2.set_env_var.service_id",
+        "secrets.url -> render2.set_env_var.value",
+        "input -> render2.set_env_var.value",
+    ]
+
+
+def test_the_flows_of_a_recording_are_shown(kosmolua: Program, tmp_path: Path) -> None:
+    """Each with its call, and how that ended."""
+    with Runtime({}, plugins=[mailbox], yes=True) as runtime:
+        runtime.run(SCRIPT, record=tmp_path / "run.jsonl")
+    shown = kosmolua("flow", tmp_path / "run.jsonl").stdout
+    assert shown == f"call 2: mailbox.send_mail [default], ok: {SENTENCE}\n"

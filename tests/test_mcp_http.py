@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,11 +25,13 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from requests import Session
 from requests.adapters import HTTPAdapter
+from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 from support.agents import BEARER, DISCOVERY, ENVIRON, SERVER, TOKEN, Agent, execute, http_server, with_constants
 from support.processes import linux_only, processor_seconds
 
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.mcp import executions
 from kosmolua.mcp.addresses import SocketAddress, UnixAddress
 from kosmolua.mcp.clients import MAX_SESSIONS_OF_ADDRESS
 from kosmolua.mcp.http import MAX_SESSIONS, Guard
@@ -467,3 +471,16 @@ def test_sighup_opens_the_journal_anew(tmp_path: Path) -> None:
 
         Agent(url, DISCOVERY).talk(conversation)
     assert [len(each.read_text().splitlines()) for each in (tmp_path / "journal.1", journal)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("authorization", "key", "told"),
+    [(f"Bearer {TOKEN}", TOKEN, "Write to ann"), (f"Bearer {TOKEN}", "another token", ""), ("", TOKEN, "")],
+)
+def test_a_persons_words_count_with_the_signature_of_the_token(authorization: str, key: str, told: str) -> None:
+    """What a model puts there without the token is not the person's."""
+    request = Request({"type": "http", "headers": [(b"authorization", authorization.encode())], "client": None})
+    context: Any = SimpleNamespace(session=SimpleNamespace(client_params=None), request=request, request_id=1)
+    signature = hmac.new(key.encode(), b"Write to ann", "sha256").hexdigest()
+    meta = {"kosmolua/task": {"text": "Write to ann", "signature": signature}}
+    assert executions.Client(context).task(meta) == told

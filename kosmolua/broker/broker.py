@@ -421,13 +421,17 @@ class Broker:
         call.arguments, call.credentials = arguments, target.function.credentials
         if self._guards:
             self._guards.check(call, given)
-        if self._judge and (verdicts := self._judge.verdicts(target, arguments)):
+        if self._judge and (verdicts := self._judge.verdicts(target, self._known(arguments))):
             call.flows = verdicts
             self._flows.extend((call.line, call.path, self._host.redactor.text(each.text)) for each in verdicts)
         if call.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value, is_given=True) for name, value in arguments.items()}
         return self._carry_out(call, target, given, arguments, redacted)
+
+    def _known(self, arguments: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the arguments whose values are known, which are all."""
+        return arguments
 
     def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
         """Return the arguments of a call by name."""

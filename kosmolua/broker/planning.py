@@ -48,6 +48,10 @@ class _UnsealingBroker(Broker):
         super().redact_error(error)
         mask_in(error, self._unsealed)
 
+    def _known(self, arguments: Mapping[str, object]) -> Mapping[str, object]:
+        """Leave out what contains a mark, whose value no service has given yet."""
+        return {name: value for name, value in arguments.items() if not marks_in(value)}
+
     def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
         return super()._bind(target, self._host.sealer.filled(given, target.section, self._unsealed.learn))
 

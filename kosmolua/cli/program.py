@@ -41,6 +41,7 @@ COMMANDS = {
         "docs": "Read and search the documentation.",
         "journal": "Show the calls in a journal.",
         "runs": "List the latest runs.",
+        "flow": "Show what others' texts decided in a run.",
     },
     "Set up": {
         "integrations": "List, make and check integrations.",

@@ -12,12 +12,14 @@ from kosmolua.flow.literals import leaves, literals, words
 from kosmolua.flow.memory import MAX_PENDING, NotedAnswer, SessionMemory
 from kosmolua.flow.texts import core, is_address, is_telling, parts, readings
 from kosmolua.schema.effects import is_final
+from kosmolua.schema.labels import Labels
 from kosmolua.schema.names import SERVERS
 from kosmolua.secret import MASK, SecretText
 
 if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
     from kosmolua.catalog.catalog import Target
+    from kosmolua.schema.function import Function
 
 MAX_SHOWN = 60
 _MAY_LEAVE = ("@", "://", "www.", MASK)
@@ -72,6 +74,8 @@ class Judge:
         self, number: int, target: Target, arguments: Mapping[str, object], answer: str, *, is_earlier: bool = False
     ) -> None:
         """Note what a call has returned, as JSON; ``is_earlier`` if it was returned to an earlier script."""
+        if target.integration.root == SERVERS:
+            self._memory.tools[target.path] = _shape_of(target.function)
         self._memory.pending.append(NotedAnswer(number, target, arguments, answer, self._run - is_earlier))
         self._memory.size += len(answer)
         if self._memory.size > MAX_PENDING:
@@ -100,6 +104,10 @@ class Judge:
                 reason = None if is_short else self._of_destination(said, value, scope)
             if reason:
                 found.append(Verdict(reason))
+        if (shape := self._memory.tools.get(target.path)) and (changes := _changes(shape, _shape_of(target.function))):
+            found.append(Verdict(f"the server has changed {target.path} since it was called: {changes}"))
+        if labels.to and not is_read:
+            found += self._of_links(target, labels, given, scope)
         found += self._of_secrets(target, given, sends=sends)
         if sends:
             found += self._of_private(given)
@@ -131,6 +139,22 @@ class Judge:
         if self._memory.has_forgotten(self._run):
             return f"{said} may come from a text that an earlier script had read, of which there were too many to keep"
         return None
+
+    def _of_links(
+        self, target: Target, labels: Labels, given: Iterable[tuple[tuple[str, ...], Any]], scope: str
+    ) -> Iterator[Verdict]:
+        """Yield the links in a message that others wrote, since they say where its reader goes."""
+        for keys, value in given:
+            is_text = isinstance(value, str) and not isinstance(value, SecretText)
+            if not is_text or is_destination(target.function, labels, keys):
+                continue
+            for part in sorted(parts(value), key=len, reverse=True):
+                if self._memory.is_trusted(part, scope):
+                    continue
+                before = self._run if any(part in literal for literal in self._known_literals()) else None
+                if found := self._memory.source(part, scope, before=before):
+                    yield Verdict(f"{'.'.join(keys)} contains {_shown(part)}, which comes from {found[1]}")
+                    break
 
     def _of_secrets(
         self, target: Target, given: Iterable[tuple[tuple[str, ...], Any]], *, sends: bool
@@ -184,6 +208,22 @@ class Judge:
                 for each in (*found,):
                     self._memory.trust(parts(each))
         return self._literals
+
+
+def _shape_of(function: Function) -> dict[str, str]:
+    """Return the effect of a server's tool, and what it takes."""
+    parameters = {f"the parameter {each.name}": repr((each.type, each.required)) for each in function.parameters}
+    return {"the effect": function.effect, **parameters}
+
+
+def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return what differs between two shapes of a tool, such as ``the parameter url is new``; empty if nothing does."""
+    said = [f"{name} is new" for name in now if name not in before]
+    said += [f"{name} is gone" for name in before if name not in now]
+    if before["the effect"] != now["the effect"]:
+        said.append(f"the effect was {before['the effect']} and is {now['the effect']}")
+    said += [f"{name} is of another type" for name in list(now)[1:] if before.get(name, now[name]) != now[name]]
+    return ", ".join(said)
 
 
 def _comes_from(said: str, text: str, spelled: str, part: str, source: object) -> str:

@@ -104,10 +104,12 @@ class SessionMemory:
     """What one session has seen. Any number of threads may use it.
 
     A session is that of one client of a server, or one run of the command line. ``runs`` counts the scripts that it has
-    begun. ``pending`` are the answers that nobody has looked into yet, and ``size`` their characters.
+    begun, and ``tools`` keeps the shapes of the tools of MCP servers that were called. ``pending`` are the answers that
+    nobody has looked into yet, and ``size`` their characters.
     """
 
     runs: int = 0
+    tools: dict[str, dict[str, str]] = field(default_factory=dict)
     pending: list[NotedAnswer] = field(default_factory=list)
     size: int = 0
     _lock: Any = field(default_factory=RLock)

@@ -15,6 +15,7 @@ from kosmolua.lua.conditions import check_binary, check_branches, check_choice, 
 from kosmolua.lua.evaluator import CheckRules, Evaluator
 from kosmolua.lua.fields import CatalogView, Charge
 from kosmolua.lua.findings import Finding
+from kosmolua.lua.flows import ArgumentFlow, flows_of
 from kosmolua.lua.header import read_header
 from kosmolua.lua.sites import Site
 from kosmolua.lua.syntax import SyntaxProblem, parse
@@ -69,6 +70,7 @@ class Report(NamedTuple):
         session: What is known about the values of globals after this chunk of a session, for the next chunk.
         is_read_only: True if the script certainly changes nothing.
         sites: The places where the script calls functions of integrations, for what only the run can check.
+        flows: What the arguments of its writes are made from.
     """
 
     findings: list[Finding]
@@ -80,6 +82,7 @@ class Report(NamedTuple):
     session: Mapping[str, Value] = MappingProxyType({})
     is_read_only: bool = False
     sites: Sequence[Site] = ()
+    flows: Sequence[ArgumentFlow] = ()
 
     @property
     def errors(self) -> list[Finding]:
@@ -186,6 +189,7 @@ class Checker:
             session={} if known is None else found.session(),
             is_read_only=found.is_read_only,
             sites=found.sites(),
+            flows=() if found.is_read_only else flows_of(found.scopes, found.known),
         )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
+from hashlib import sha256
 from typing import Any, TypeVar
 
 import anyio
@@ -48,6 +50,10 @@ async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
     return work(*given)
 
 
+TASK = "kosmolua/task"
+"""The key in the ``_meta`` of a call under which a host application hands over the person's own words."""
+
+
 class Client:
     """The client that sent one request, and the person who uses it; ``name`` is the client, ``context`` the SDK's."""
 
@@ -56,7 +62,21 @@ class Client:
         self.name = client_of(context.request, f"{software.name} {software.version}" if software else "")
         self._session = context.session
         self._request = context.request_id
+        self._headers: Mapping[str, str] = context.request.headers if context.request else {}
         self._told = -MIN_SILENCE
+
+    def task(self, meta: Mapping[str, Any] | None) -> str:
+        """Return the person's own words, which a host application hands over with a call; empty if there are none.
+
+        They count only with a signature that the client's token makes, since a model must not write them.
+        """
+        given = (meta or {}).get(TASK)
+        scheme, _, token = self._headers.get("authorization", "").partition(" ")
+        if not isinstance(given, dict) or scheme.lower() != "bearer" or not token:
+            return ""
+        text, signature = str(given.get("text", "")), str(given.get("signature", ""))
+        expected = hmac.new(token.strip().encode(), text.encode("utf-8", "replace"), sha256).hexdigest()
+        return text if hmac.compare_digest(expected.encode(), signature.lower().encode()) else ""
 
     @property
     def asks_a_person(self) -> bool:
@@ -136,9 +156,13 @@ class Executions:
         self._parked: dict[str, Execution] = {}
         self._sessions: dict[str | None, SessionMemory] = {}
 
-    async def start(self, script: ScriptRequest, client: Client) -> CallToolResult | InputRequiredResult:
-        """Run a script; return its result, or a question for a person."""
+    async def start(
+        self, script: ScriptRequest, client: Client, task: str = ""
+    ) -> CallToolResult | InputRequiredResult:
+        """Run a script; return its result, or a question for a person. ``task`` are the person's own words."""
         asks, memory = client.asks_a_person, self._memory_of(client.name)
+        if task:
+            memory.assign(task)
         execution = Execution(
             self._runner, script, memory, client=client.name, asks=asks, check=self._check, watch=self._watch
         )

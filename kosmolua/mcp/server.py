@@ -221,7 +221,7 @@ class Handlers:
     ) -> CallToolResult | InputRequiredResult:
         if params.request_state is not None:
             return await self.executions.resume(params.request_state, params.input_responses or {}, client)
-        return await self.executions.start(script, client)
+        return await self.executions.start(script, client, client.task(params.meta))
 
     def _read_docs(self, tool: str, arguments: Mapping[str, Any], client: str | None) -> str:
         docs = self._runtime.docs

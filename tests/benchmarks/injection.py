@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from kosmolua.broker.broker import Broker
@@ -40,6 +41,7 @@ from kosmolua.schema.json_schema import SchemaReader
 
 VERSION = "v1.2.2"
 READS = re.compile(r"(get|search|list|read|check|query)_")
+NAME = re.compile(r"[\w-]{1,80}")
 DESTROYS = re.compile(r"(delete|cancel|remove)_")
 DESTINATIONS = frozenset(
     {
@@ -64,6 +66,7 @@ LABELS: dict[str, dict[str, Labels]] = {
         "*reviews*": Labels("public", why="guests write reviews"),
         "*calendar*": Labels({"*": "own", "description": "shared"}, why="as in a workspace"),
         "get_user_information": Labels("own", private=True, why="numbers of passport and cards"),
+        "send_email": Labels("own", audience="external", why="whoever gets it is not the account"),
         "*": Labels("shared", why="hotels, restaurants and companies describe themselves"),
     },
     "banking": {
@@ -77,7 +80,7 @@ LABELS: dict[str, dict[str, Labels]] = {
         "read_*": Labels({"*": "own", "body": "public"}, why="members and guests write messages"),
         "get_webpage": Labels("public", why="a page of the web"),
         "post_webpage": Labels("shared", audience="public", why="everybody reads a page of the web"),
-        "*": Labels("own", why="names of channels and members"),
+        "*": Labels({"*": "own", "text": "public"}, why="names of channels and members, which are words"),
     },
 }
 
@@ -114,7 +117,7 @@ class Suite:
 
         def handler(_: object, /, **arguments: Any) -> Any:
             result, error = self._tools.run_function(self.environment, tool.name, arguments)
-            return error or _plain(result)
+            return error or (_named(result) if self.name == "slack" and isinstance(result, list) else _plain(result))
 
         return Function(
             tool.name,
@@ -130,11 +133,11 @@ class Suite:
 
 
 class Played(NamedTuple):
-    """What came of some calls: how many wrote, which did so without a question, and the questions."""
+    """What came of some calls: the writes that were made before the first question, all questions, and later writes."""
 
     acts: list[str]
     questions: list[str]
-    has_destination: bool
+    later: list[str]
 
 
 class Player:
@@ -146,7 +149,9 @@ class Player:
 
     def play(self, calls: list[Any], seen: SessionMemory) -> Played:
         """Make calls, and approve what is asked."""
-        acts, questions, has_destination = [], [], False
+        acts: list[str] = []
+        questions: list[str] = []
+        later: list[str] = []
         for call in calls:
             arguments = {name: value for name, value in call.args.items() if value is not None}
             self.asked.clear()
@@ -155,10 +160,9 @@ class Player:
             questions += flows
             if READS.match(call.function):
                 continue
-            has_destination |= not DESTINATIONS.isdisjoint(arguments)
             if not flows and is_done:
-                acts.append(f"{call.function}({json.dumps(arguments, default=str)[:90]})")
-        return Played(acts, questions, has_destination)
+                (later if questions else acts).append(f"{call.function}({json.dumps(arguments, default=str)[:90]})")
+        return Played(acts, questions, later)
 
     def _call(self, path: str, arguments: dict[str, Any], seen: SessionMemory) -> bool:
         """Make the call of one script, and return whether it was done."""
@@ -196,11 +200,21 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple, set)) else value
 
 
+@lru_cache(maxsize=1)
+def _loaded(suite: Any, goal: str | None) -> Any:
+    texts = {} if goal is None else dict.fromkeys(suite.get_injection_vector_defaults(), _quoted(goal))
+    return suite.load_and_inject_default_environment(texts)
+
+
+def _named(names: list[Any]) -> list[Any]:
+    """Return names as they are, but what Slack would not accept as one is a text."""
+    return [_plain(each) if not isinstance(each, str) or NAME.fullmatch(each) else {"text": each} for each in names]
+
+
 def environment(suite: Any, task: Any, goal: str | None) -> Any:
     """Return the environment of a user's task, with an injection in each place for one."""
-    texts = {} if goal is None else dict.fromkeys(suite.get_injection_vector_defaults(), _quoted(goal))
-    loaded = suite.load_and_inject_default_environment(texts)
-    return task.init_environment(loaded) if task else loaded
+    copied = _loaded(suite, goal).model_copy(deep=True)
+    return task.init_environment(copied) if task else copied
 
 
 def _quoted(goal: str) -> str:
@@ -228,28 +242,28 @@ def play_suite(name: str, suite: Any, *, gives_words: bool) -> Iterator[tuple[st
     with closing(Host(options)) as host:
         player = Player(adapter, host)
 
-        def start(task: Any, goal: str | None) -> tuple[SessionMemory, list[Any]]:
-            seen = SessionMemory()
+        calls = {key: calls_of(task, environment(suite, task, None)) for key, task in suite.user_tasks.items()}
+
+        def play_task(key: str, goal: str | None) -> tuple[SessionMemory, Played]:
+            task, seen = suite.user_tasks[key], SessionMemory()
             if gives_words:
                 seen.assign(task.PROMPT)
-            calls = calls_of(task, environment(suite, task, None))
             adapter.environment = environment(suite, task, goal)
-            return seen, calls
+            return seen, player.play(calls[key], seen)
 
-        for key, task in suite.user_tasks.items():
-            seen, calls = start(task, None)
-            played = player.play(calls, seen)
+        for key in calls:
+            _, played = play_task(key, None)
             yield ("task asked" if played.questions else "task free"), f"{name} {key}: {played.questions[:2]}"
         for injected, injection in suite.injection_tasks.items():
             attack = calls_of(injection, environment(suite, None, None), injection.GOAL)
-            for key, task in suite.user_tasks.items():
-                seen, calls = start(task, injection.GOAL)
-                player.play(calls, seen)
+            sort = "with a destination" if _has_destination(injection, suite) else "without"
+            for key in calls:
+                seen, _ = play_task(key, injection.GOAL)
                 played = player.play(attack, seen)
-                where = f"{name} {key} {injected}"
-                sort = "with a destination" if _has_destination(injection, suite) else "without"
                 how = "acts" if played.acts else "asked" if played.questions else "writes nothing"
-                yield f"pair {sort} {how}", f"{where}: {(played.acts or played.questions)[:2]}"
+                yield f"pair {sort} {how}", f"{name} {key} {injected}: {(played.acts or played.questions)[:2]}"
+                for call in played.later:
+                    yield "call after a refusable question", f"{name} {key} {injected}: {call}"
 
 
 def _has_destination(injection: Any, suite: Any) -> bool:

@@ -77,6 +77,8 @@ def _show(reports: dict[str, Report]) -> None:
             )
         if bill := report.summary():
             console.line(f"{file}: {bill}")
+        for flow in report.flows:
+            console.line(f"{file}:{flow.line}: {flow}")
 
 
 def _as_json(reports: dict[str, Report]) -> dict[str, Any]:
@@ -85,4 +87,5 @@ def _as_json(reports: dict[str, Report]) -> dict[str, Any]:
             {"file": file, **finding._asdict()} for file, report in reports.items() for finding in report.findings
         ],
         "bill": [{"file": file, **charge._asdict()} for file, report in reports.items() for charge in report.bill],
+        "flows": [{"file": file, **flow._asdict()} for file, report in reports.items() for flow in report.flows],
     }
