@@ -19,7 +19,6 @@ from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response, Send
 from kosmolua.protocol import Json
-from kosmolua.recordings.recording import read
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 from kosmolua.schema.function import Function
@@ -148,6 +147,8 @@ class Playback:
     """The outcome of the last run, with its output and its calls."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        from kosmolua.recordings.recording import read  # a simulation, which imports this package, needs none
+
         read(path)
         self._path = path
         self._runtime = Runtime({}, workers=1, environ={})
