@@ -256,3 +256,28 @@ def test_an_outline_says_what_is_refused_and_assumed(runtime: Runtime) -> None:
     ]
     refused = runtime.plan(HEAD + 'pcall(yard.set_item, { id = "i-1" })').outline()
     assert refused[0].text.startswith("refused: call 1 in line 2: yard.set_item needs note, a string")
+
+
+def test_a_plan_goes_past_the_wait_for_a_deploy(simulated: Runtime) -> None:
+    """Of Render, whose functions say what their deploys, jobs and databases come to."""
+    source = """
+    local render = app.integrations.render2
+    local id = render.list_services({ limit = 1 }).services[1].id
+    local deploy = render.trigger_deploy({ service_id = id }).deploy
+    wait_until(function()
+      return render.get_deploy({ service_id = id, deploy_id = deploy.id }).deploy.status == "live"
+    end)
+    render.suspend_service({ service_id = id })
+    wait_until(function() return render.get_service({ service_id = id }).service.status == "suspended" end)
+    render.resume_service({ service_id = id })
+    """
+    plan = simulated.plan(source)
+    assert [call.path for call in plan.writes] == [
+        "render2.trigger_deploy",
+        "render2.suspend_service",
+        "render2.resume_service",
+    ]
+    assert not plan.is_open
+    assert len(plan.outline()) <= 20
+    outcome = simulated.apply(plan)
+    assert outcome.ok, outcome.error

@@ -133,7 +133,7 @@ def get_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalSe
     return {"deploy": _shaped(render, deploy, service)}
 
 
-@integration.writes(undo=inverses.DEPLOYED)
+@integration.writes(undo=inverses.DEPLOYED, assume={"deploy.status": "live"})
 def trigger_deploy(
     render: Render,
     /,
@@ -172,7 +172,7 @@ def _newest(render: Render, service_id: str) -> Thing:
     return next(iter(found), {"status": "queued"})
 
 
-@integration.writes(undo=inverses.STOPPED)
+@integration.writes(undo=inverses.STOPPED, assume={"deploy.status": "canceled"})
 def cancel_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
     """Cancel an unfinished deploy. Without ``service_id``, the deploy is searched for as in ``get_deploy``."""
     service = _service_of(render, deploy_id, service_id)
@@ -180,7 +180,7 @@ def cancel_deploy(render: Render, /, *, deploy_id: DeployId, service_id: Optiona
     return {"deploy": _shaped(render, thing_of(reply), service)}
 
 
-@integration.writes(undo=inverses.DEPLOYED)
+@integration.writes(undo=inverses.DEPLOYED, assume={"deploy.status": "live"})
 def rollback_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
     """Deploy the commit or image of an earlier deploy again, and return the new deploy.
 

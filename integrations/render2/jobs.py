@@ -102,7 +102,7 @@ def get_job(render: Render, /, *, service_id: ServiceId, job_id: JobId) -> OneJo
     return {"job": _shaped(thing_of(render.api.get(_JOB, service_id=service_id, job_id=job_id)))}
 
 
-@integration.writes(undo=inverses.STARTED)
+@integration.writes(undo=inverses.STARTED, assume={"job.status": "succeeded"})
 def create_job(
     render: Render,
     /,
@@ -120,7 +120,7 @@ def create_job(
     return {"job": _shaped(thing_of(render.api.post(_JOBS, json=body, service_id=service_id)))}
 
 
-@integration.writes(undo=inverses.STOPPED)
+@integration.writes(undo=inverses.STOPPED, assume={"job.status": "canceled"})
 def cancel_job(render: Render, /, *, service_id: ServiceId, job_id: JobId) -> OneJob:
     """Cancel a job that is pending or running."""
     return {"job": _shaped(thing_of(render.api.post(_JOB + "/cancel", service_id=service_id, job_id=job_id)))}

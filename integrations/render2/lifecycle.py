@@ -45,6 +45,7 @@ def _suspended(render: Render, /, *, service_id: ServiceId) -> Accepted | None:
     was_done=_suspended,
     before=inverses.SERVICE,
     undo=inverses.switched("resume_service", "service_id", inverses.is_suspended("service")),
+    assume={"service.status": "suspended", "service.suspended": "suspended"},
 )
 def suspend_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
     """Stop a service without deleting it; it answers no requests until it is resumed."""
@@ -52,7 +53,9 @@ def suspend_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
 
 
 @integration.writes(
-    before=inverses.SERVICE, undo=inverses.switched("suspend_service", "service_id", inverses.is_active("service"))
+    before=inverses.SERVICE,
+    undo=inverses.switched("suspend_service", "service_id", inverses.is_active("service")),
+    assume={"service.status": "active", "service.suspended": "not_suspended"},
 )
 def resume_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
     """Start a suspended service again."""

@@ -87,7 +87,9 @@ def get_postgres_connection_info(render: Render, /, *, postgres_id: PostgresId) 
     return {"postgres_id": postgres_id, "connection_info": cast(PostgresConnectionInfo, info)}
 
 
-@integration.writes(undo=inverses.dropped("delete_postgres", "postgres_id", "postgres", "id"))
+@integration.writes(
+    undo=inverses.dropped("delete_postgres", "postgres_id", "postgres", "id"), assume={"postgres.status": "available"}
+)
 def create_postgres(
     render: Render,
     /,
