@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.calls.places import spelled
 from kosmolua.errors import BadArguments
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from kosmolua.calls.facts import Facts
     from kosmolua.calls.records import Call, Returned
     from kosmolua.lua.sites import Key, Site
+
+
+class _Place(NamedTuple):
+    """What holds at each site where a call can stand; ``line`` is 0 if there are several."""
+
+    line: int
+    keys: tuple[Key, ...]
+    decides: bool
+    walked: frozenset[int]
+    within: frozenset[int]
 
 
 class Guards:
@@ -32,6 +42,7 @@ class Guards:
         self._sites: dict[tuple[int, str], list[Site]] = {}
         for site in sites:
             self._sites.setdefault((0 if site.is_tail else site.line, site.path), []).append(site)
+        self._places: dict[tuple[int, str], _Place | None] = {}
         self._lock = Lock()
         self._parts: dict[int, Returned] = {}
 
@@ -42,17 +53,17 @@ class Guards:
             BadArguments: The call writes, or a write depends on its result, and a key is nil. Or the call writes in a
                 loop over a list of which the script got only a part.
         """
-        sites = self._at(call)
-        if not sites:
+        place = self._at(call)
+        if not place:
             return
-        if len(sites) == 1 and call.hidden:
-            call.line = sites[0].line
-        if call.effect != "read":
-            self._refuse_in_part(call, sites)
-        absent = _absent(sites, given)
+        if call.hidden and place.line:
+            call.line = place.line
+        if call.effect != "read" and place.within:
+            self._refuse_in_part(call, place)
+        absent = _absent(place, given) if place.keys else ()
         if absent and call.effect != "read":
             what = f"{call.path}: {absent[0]} is nil, and the call would be made without it"
-        elif absent and all(site.decides for site in sites):
+        elif absent and place.decides:
             what = f"{call.path}: {absent[0]} is nil, so nothing limits the result, on which a write depends"
         else:
             self._facts.absent.extend((call.line, call.path, key) for key in absent)
@@ -62,42 +73,50 @@ class Guards:
 
     def note(self, call: Call, returned: Returned) -> None:
         """Note whether a list through which a loop of the script will go is whole."""
-        sites = self._at(call)
-        is_part = bool(sites) and returned.has_more and OF_PARTS.isdisjoint(call.arguments or ())
+        place = self._at(call)
+        if not place or not place.walked:
+            return
+        is_part = returned.has_more and OF_PARTS.isdisjoint(call.arguments or ())
         with self._lock:
-            for loop in _of_all(site.walked for site in sites):
+            for loop in place.walked:
                 if is_part:
                     self._parts[loop] = returned
                 else:
                     self._parts.pop(loop, None)
 
-    def _at(self, call: Call) -> list[Site]:
+    def _at(self, call: Call) -> _Place | None:
         if call.through or call.hidden == "chunk":
-            return []
-        line = 0 if call.hidden else call.line
-        return [*self._sites.get((line, call.path), ()), *self._sites.get((line, ""), ())]
+            return None
+        where = 0 if call.hidden else call.line, call.path
+        if where not in self._places:
+            sites = [*self._sites.get(where, ()), *self._sites.get((where[0], ""), ())]
+            self._places[where] = _place(sites) if sites else None
+        return self._places[where]
 
-    def _refuse_in_part(self, call: Call, sites: Sequence[Site]) -> None:
-        loops = _of_all(site.within for site in sites)
+    def _refuse_in_part(self, call: Call, place: _Place) -> None:
         with self._lock:
-            part = next((part for loop, part in self._parts.items() if loop in loops), None)
+            part = next((part for loop, part in self._parts.items() if loop in place.within), None)
         if part:
             there = f"{part.path} returned {part.items or 0:,} items of it in line {part.line}, and there are more"
             hint = "pass all = true there, or a limit if only these are meant"
             raise BadArguments(f"{call.path} is called for each item of a list, but {there}", hint=hint)
 
 
-def _of_all(sets: Iterable[frozenset[int]]) -> frozenset[int]:
-    each = list(sets)
-    return frozenset.intersection(*each) if each else frozenset()
+def _place(sites: Sequence[Site]) -> _Place:
+    return _Place(
+        sites[0].line if len(sites) == 1 else 0,
+        tuple(key for key in sites[0].keys if all(key in site.keys for site in sites)),
+        all(site.decides for site in sites),
+        frozenset.intersection(*(site.walked for site in sites)),
+        frozenset.intersection(*(site.within for site in sites)),
+    )
 
 
-def _absent(sites: Sequence[Site], given: Sequence[object]) -> list[str]:
-    """Return the keys that the script writes at each of these sites, and that are not in the arguments."""
+def _absent(place: _Place, given: Sequence[object]) -> list[str]:
+    """Return the keys that the script writes at a place, and that are not in the arguments."""
     if len(given) != 1:
         return []
-    keys = [key for key in sites[0].keys if all(key in site.keys for site in sites[1:])]
-    return [spelled(key).removeprefix(".") for key in keys if _is_absent(given[0], key)]
+    return [spelled(key).removeprefix(".") for key in place.keys if _is_absent(given[0], key)]
 
 
 def _is_absent(table: object, key: Key) -> bool:
