@@ -140,12 +140,16 @@ class ConfigError(KosmoError):
 
 
 class Unavailable(ConfigError):
-    """The store of recordings, or the server, cannot be used now. The same can be tried again later."""
+    """The store of recordings, or the server, cannot be used now.
+
+    The same can be tried again later (``retryable``), unless the run has written: then it is to be resumed.
+    """
 
     code = "unavailable"
+    retryable = True
 
     def fields(self) -> dict[str, object]:
-        return super().fields() | {"retryable": True}
+        return super().fields() | {"retryable": self.retryable}
 
 
 class PluginError(KosmoError):

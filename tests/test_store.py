@@ -473,6 +473,7 @@ def test_a_run_whose_database_stays_away_ends_and_can_be_resumed(
         postgres.start()
 
     assert isinstance(outcome.error, KosmoError)
+    assert outcome.error.fields()["retryable"] is False, "who runs it again writes twice"
     assert "can no longer be written" in str(outcome.error)
     assert "resume the run" in str(outcome.error)
     assert shelf.lent == {"b-1": 1}

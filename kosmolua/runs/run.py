@@ -24,6 +24,7 @@ from kosmolua.errors import (
     NotConfigured,
     PluginFault,
     ScriptError,
+    Unavailable,
     WorkerLost,
 )
 from kosmolua.limits import ADJUSTABLE, Limits, spell_size
@@ -240,6 +241,9 @@ class Run:
             if self.recording:
                 self.recording.finish(outcome)
             return outcome
+        except Unavailable as error:
+            error.retryable = False  # the script may have written
+            raise
         finally:
             if self._broker:
                 self._broker.close(None)
@@ -397,6 +401,8 @@ class Run:
         losses = broker.redact(list(ending.losses)) if broker else ending.losses
         if broker and ending.error:
             broker.redact_error(ending.error)
+        if isinstance(ending.error, Unavailable):
+            ending.error.retryable = all(call["effect"] in ("read", None) for call in calls)
         outcome = Outcome(
             result=broker.redact(ending.result) if broker else ending.result,
             output=output.decode("utf-8", "replace"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from contextlib import suppress
+from zlib import crc32
 
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
@@ -62,6 +63,8 @@ class DatabaseSlot:
         names = ["tenant", "kind", "holder", "number", "held_until"]
 
         def join(at: sql.Connection) -> tuple[int, bool]:
+            if at.dialect.name == "postgresql":  # otherwise one that joins would not see another that has not committed
+                at.execute(sql.select(sql.func.pg_advisory_xact_lock(crc32(f"{tenant}/{kind}".encode()))))
             at.execute(sql.insert(SLOTS).from_select(names, row))
             mine = sql.select(sql.func.min(of.number)).where(of.holder == self._holder)
             number = int(at.execute(mine).scalar_one())
