@@ -44,6 +44,24 @@ def test_a_script_is_run_listed_and_replayed(pages: Pages) -> None:
     assert ask(pages, "GET", f"/runs/{run}/outcome")[1]["output"] == "7\n"
 
 
+def test_a_plan_is_made_shown_applied_and_denied(pages: Pages) -> None:
+    """Without some of its calls; once; and another tenant has none of it."""
+    plans = [ask(pages, "POST", "/plans", {"source": RESTART})[1]["plan"] for _ in range(2)]
+    first, second = (plan["id"] for plan in plans)
+    listed = ask(pages, "GET", "/plans")[1]["plans"]
+
+    assert {(each["plan"], each["status"], each["writes"]) for each in listed} >= {(first, "planned", 1)}
+    assert ask(pages, "GET", f"/plans/{first}")[1]["outline"][-1] == "Plan: 0 to create, 1 to change, 0 to destroy."
+    assert ask(pages, "POST", f"/plans/{first}/apply", tenant="globex")[0] == 409
+    number = plans[0]["calls"][0]["number"]
+    applied = ask(pages, "POST", f"/plans/{first}/apply", {"without": [number]})[1]
+    assert [call["status"] for call in applied["calls"]] == ["ok", "planned"]
+    assert ask(pages, "POST", f"/plans/{first}/apply")[1]["error"]["message"].startswith("The plan was already applied")
+    assert ask(pages, "POST", f"/plans/{second}/apply")[1]["status"] == "done"
+    assert ask(pages, "DELETE", f"/plans/{first}")[0] == 200
+    assert ask(pages, "GET", f"/plans/{first}")[0] == 409
+
+
 def test_a_paused_run_is_approved_and_resumed(pages: Pages) -> None:
     """The calls that wait are listed; a paused run goes on with the numbers of those that are approved."""
     _, outcome = ask(pages, "POST", "/runs", {"source": RESTART})

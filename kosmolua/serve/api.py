@@ -136,6 +136,32 @@ async def _start(tenant: Tenant, given: Json) -> object:
     return _report(await tenant.run(given["source"], options))
 
 
+async def _plan(tenant: Tenant, given: Json) -> object:
+    options: RunOptions = {"client": CLIENT, "name": given.get("name", "api.lua"), "check": True}
+    return _report(await tenant.plan(given["source"], {**options, "input": given.get("input")}))
+
+
+async def _plans(tenant: Tenant, given: Json) -> object:
+    found = await asyncio.to_thread(tenant.runtime.plans.all)
+    about = [(plan, {"plan": plan.id, "time": plan.time, "script": plan.script["name"]}) for plan in found]
+    return {"plans": [{**each, "writes": len(plan.writes), "status": plan.status} for plan, each in about]}
+
+
+async def _kept_plan(tenant: Tenant, given: Json) -> object:
+    plan = await asyncio.to_thread(tenant.runtime.plans.load, given["plan"])
+    return {**plan.to_json(), "status": plan.status, "outline": [line.text for line in plan.outline()]}
+
+
+async def _apply(tenant: Tenant, given: Json) -> object:
+    plan = await asyncio.to_thread(tenant.runtime.plans.load, given["plan"])
+    return _report(await tenant.apply(plan, {"client": CLIENT}, without=given.get("without", ()), agreed=True))
+
+
+async def _deny_plan(tenant: Tenant, given: Json) -> object:
+    await asyncio.to_thread(tenant.runtime.plans.remove, given["plan"])
+    return {"plan": given["plan"], "denied": True}
+
+
 async def _resume(tenant: Tenant, given: Json) -> object:
     run = await _found(tenant, given["run"])
     decided: dict[str, Any] = {name: given[name] for name in ("approve", "deny", "again") if name in given}
@@ -247,6 +273,30 @@ ENDPOINTS = (
         body={"approve": _NUMBERS, "deny": _NUMBERS, "done": _NUMBERS, "again": _NUMBERS},
     ),
     Endpoint("POST", "/runs/{run}/cancel", "cancel_run", "End a running script, at whichever server it runs.", _cancel),
+    Endpoint("GET", "/plans", "list_plans", "List the plans of the tenant, the latest first.", _plans),
+    Endpoint(
+        "POST",
+        "/plans",
+        "make_plan",
+        "Make a plan of a script: its writes are noted and not sent.",
+        _plan,
+        body={
+            "source": {**_TEXT, "description": "The script, in Lua."},
+            "name": {**_TEXT, "description": "The name of the script."},
+            "input": {"description": "The value of the script's variable input."},
+        },
+        required=("source",),
+    ),
+    Endpoint("GET", "/plans/{plan}", "get_plan", "Get a plan, with its outline as lines of text.", _kept_plan),
+    Endpoint("DELETE", "/plans/{plan}", "deny_plan", "Deny a plan, which is then removed.", _deny_plan),
+    Endpoint(
+        "POST",
+        "/plans/{plan}/apply",
+        "apply_plan",
+        "Make the writes of a plan, and get the outcome.",
+        _apply,
+        body={"without": {**_NUMBERS, "description": "The numbers of calls to leave out."}},
+    ),
     Endpoint(
         "POST",
         "/drain",
