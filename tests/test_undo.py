@@ -489,8 +489,8 @@ def test_operations_of_github_have_inverses(
 
 
 @pytest.mark.slow
-def test_the_command_line_undoes_a_run(kosmolua: Program, write: Write) -> None:
-    """The plan and what is lost are shown; nothing is sent without a yes, and --yes makes no call that destroys."""
+def test_the_command_line_undoes_a_run(kosmolua: Program, write: Write, tmp_path: Path) -> None:
+    """The plan and what is lost are shown; nothing is sent without a yes, nor for a foreign recording with one."""
     script = write("release.lua", SET_TWO + f'app.integrations.render2.restart_service("{API}")')
     simulated = "--simulate=render.json"
     assert kosmolua("run", script, simulated, "--yes", "--record=r.jsonl").returncode == 0
@@ -500,6 +500,8 @@ def test_the_command_line_undoes_a_run(kosmolua: Program, write: Write) -> None:
     assert "Plan: 0 to create, 2 to change, 0 to destroy." in planned.stderr
     assert "call 3, render2.restart_service with default, cannot be undone: it changes no setting" in planned.stderr
     assert "nothing was sent; kosmolua apply p-" in planned.stderr
+    elsewhere = kosmolua("undo", "r.jsonl", "2", "--yes", simulated, variables={"XDG_STATE_HOME": str(tmp_path / "x")})
+    assert "nothing was sent; kosmolua apply p-" in elsewhere.stderr
     assert kosmolua("undo", "r.jsonl", "2", "--yes").returncode == 0
     found = json.loads(kosmolua("call", "render2.get_service", f"service_id={API}", simulated).stdout)
     assert found["service"]["serviceDetails"]["numInstances"] == 1

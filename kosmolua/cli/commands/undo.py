@@ -36,7 +36,7 @@ def command(file: str, calls: tuple[Any, ...], options: Options) -> int:
     RUN is a recording, or the beginning of the id of a recorded run; kosmolua runs show has the numbers. The calls that
     take the writes back are shown as a plan, and made after a yes; what cannot be undone is named, with the reason.
     Where nobody can be asked, the plan is kept for kosmolua apply, unless --yes allows its calls: it never allows calls
-    that destroy.
+    that destroy, nor those from a recording that was made elsewhere.
     """
     store = default_store()
     recording = recordings.find(file, store)
@@ -59,7 +59,7 @@ def command(file: str, calls: tuple[Any, ...], options: Options) -> int:
                 return outcome
             PlanFolder(plans_folder()).keep(plan)
             given["record"] = options.record_file or True
-            is_allowed = options.yes and not any(is_final(call.effect) for call in plan.writes)
+            is_allowed = is_own and options.yes and not any(is_final(call.effect) for call in plan.writes)
             if is_allowed or (console.can_ask() and console.agrees(f"Make these {len(plan.writes)} calls?")):
                 applied = runtime.apply(plan, **given)
                 applied.plan = outcome.plan
