@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from kosmolua import Runtime
 from kosmolua.calls.approvals import Approval
 from kosmolua.calls.inverses import inverse_of
 from kosmolua.errors import ConfigError
-from kosmolua.plugin import ApiError, Integration
+from kosmolua.plugin import ApiError, Integration, Secret
 from kosmolua.recordings.plans import Plan
+from kosmolua.recordings.sealing import Sealer
 from kosmolua.stores.folder_store import Folder
 
 MAKE_ALL = "for _, call in ipairs(input) do app.integrations[call[1]][call[2]](call[3]) end"
@@ -246,6 +248,24 @@ def test_an_undo_can_be_of_some_calls(runtime: Runtime) -> None:
     assert [(call.path, call.arguments["num_instances"]) for call in plan.calls] == [("render2.scale_service", 1)]
     assert plan.calls[0].before == {"num_instances": 4}
     assert plan.calls[0].undoable
+
+
+def test_without_the_library_old_secrets_are_lost(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording then has no sealed values, and the undo says so; what is no secret is put back."""
+    monkeypatch.setitem(sys.modules, "cryptography.fernet", None)
+    plan = runtime.undo(_recorded(runtime, SET_TWO))
+    lost = "cannot be undone: its inverse needs a secret that was not kept"
+    assert plan.lost == [f"call 1, render2.set_env_var with default, {lost}"]
+    assert [call.path for call in plan.calls] == ["render2.scale_service"]
+
+
+def test_a_sealed_secret_opens_for_its_account_alone(tmp_path: Path) -> None:
+    """A sealed text that is passed with another account, or with another key, stays a text."""
+    sealer, other = Sealer(Folder(str(tmp_path / "a"))), Sealer(Folder(str(tmp_path / "b")))
+    sealed = sealer.seal({"value": Secret("hunter2")}, "render2.main")
+    assert sealer.open(sealed, "render2.main")["value"].reveal() == "hunter2"
+    assert sealer.open(sealed, "render2.staging") == sealed
+    assert other.open(sealed, "render2.main") == sealed
 
 
 def test_an_undo_can_be_undone(runtime: Runtime) -> None:
