@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kosmolua.escaping import exposed, shortened
 from kosmolua.flow.labels import OWN, LabelRules, compared, is_destination, places, scope_of
 from kosmolua.flow.literals import leaves, literals, words
-from kosmolua.flow.memory import MAX_PENDING, NotedAnswer, SessionMemory
+from kosmolua.flow.memory import NotedAnswer, SessionMemory
 from kosmolua.flow.texts import core, is_address, is_telling, parts, readings
 from kosmolua.schema.effects import is_final
 from kosmolua.schema.labels import Labels
@@ -78,8 +78,8 @@ class Judge:
             self._memory.tools[target.path] = _shape_of(target.function)
         self._memory.pending.append(NotedAnswer(number, target, arguments, answer, self._run - is_earlier))
         self._memory.size += len(answer)
-        if self._memory.size > MAX_PENDING:
-            self._memory.settle(self._labels)
+        if self._memory.size > self._memory.most:
+            self._memory.relieve(self._labels)
 
     def verdicts(self, target: Target, arguments: Mapping[str, object]) -> tuple[Verdict, ...]:
         """Return why a person should decide about a call; nothing if its values come from where they may."""
@@ -88,14 +88,17 @@ class Judge:
             return ()
         given = list(places(arguments))
         labels, scope = self._labels.of(target), scope_of(target)
-        self._memory.settle(self._labels)
+        if is_own := self._memory.is_own(self._labels):
+            self._known_literals()
+        else:
+            self._memory.settle(self._labels)
         found: list[Verdict] = []
         sends = target.integration.root == SERVERS or labels.audience not in (None, OWN)
         for keys, value in given:
             if isinstance(value, SecretText):
                 continue
             sends |= isinstance(value, str) and is_address(value) and (is_read or "@" not in value)
-            if is_read or not is_destination(target.function, labels, keys):
+            if is_own or is_read or not is_destination(target.function, labels, keys):
                 continue
             said, is_short = f"{'.'.join(keys)} = {_shown(str(value))}", not is_telling(value)
             if is_short and is_final(target.function.effect) and compared(value) in self._known_literals():
@@ -106,12 +109,13 @@ class Judge:
                 found.append(Verdict(reason))
         if (shape := self._memory.tools.get(target.path)) and (changes := _changes(shape, _shape_of(target.function))):
             found.append(Verdict(f"the server has changed {target.path} since it was called: {changes}"))
-        if labels.to and not is_read:
+        if labels.to and not is_read and not is_own:
             found += self._of_links(target, labels, given, scope)
         found += self._of_secrets(target, given, sends=sends)
         if sends:
+            self._memory.settle(self._labels)
             found += self._of_private(given)
-        if not is_read:
+        if not is_read and not is_own:
             self._taint(given, scope)
         return tuple(dict.fromkeys(found))
 

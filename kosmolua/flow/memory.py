@@ -26,6 +26,8 @@ MAX_SEEN = 3 * MIB
 """How many bytes of texts by somebody else, and as many of private ones, are kept."""
 MAX_PENDING = 1 * MIB
 """How many characters of answers may wait until a write needs to know what they contain."""
+MAX_OWN = 6 * MIB
+"""How many may wait while all that was read is the account's own, so that nothing needs to be known."""
 MIN_PRIVATE = 8
 """The shortest private text that is looked for in what leaves."""
 EVERYWHERE = ""
@@ -105,13 +107,14 @@ class SessionMemory:
 
     A session is that of one client of a server, or one run of the command line. ``runs`` counts the scripts that it has
     begun, and ``tools`` keeps the shapes of the tools of MCP servers that were called. ``pending`` are the answers that
-    nobody has looked into yet, and ``size`` their characters.
+    nobody has looked into yet, ``size`` their characters, and ``most`` how many of these may wait.
     """
 
     runs: int = 0
     tools: dict[str, dict[str, str]] = field(default_factory=dict)
     pending: list[NotedAnswer] = field(default_factory=list)
     size: int = 0
+    most: int = MAX_PENDING
     _lock: Any = field(default_factory=RLock)
     # Guarded by the lock.
     _trusted: dict[int, str] = field(default_factory=dict)
@@ -120,6 +123,20 @@ class SessionMemory:
     _private: list[_Seen] = field(default_factory=list)
     _forgot_run: int = -1
     _task: bytes = b""
+
+    def is_own(self, rules: LabelRules) -> bool:
+        """Return True if everything that the session has read is the account's own."""
+        with self._lock:
+            return not self._seen and all(rules.of(answer.target).origin == OWN for answer in self.pending)
+
+    def relieve(self, rules: LabelRules) -> None:
+        """Make room for answers: find out what they contain, unless all are the account's own and few enough."""
+        with self._lock:
+            if self.size < MAX_OWN and self.is_own(rules):
+                self.most = MAX_OWN
+                return
+            self.settle(rules)
+            self.most = MAX_PENDING
 
     def settle(self, rules: LabelRules) -> None:
         """Find out what the answers that wait contain. ``rules`` are the labels of all functions."""
