@@ -442,3 +442,23 @@ def test_a_script_is_shown_with_its_invisible_characters(pages: Pages, person: P
         assert "\u202e" not in text
         assert "\x1b" not in text
         assert r"a\u202eb \u001b[2K c" in text
+
+
+def test_a_plan_is_shown_applied_in_part_and_denied(pages: Pages, person: Person) -> None:
+    """The list leads to it; numbers that are none decide nothing; and once applied it is not offered again."""
+    tenant = pages.tenants.get("acme")
+    assert tenant
+    made = [tenant.runtime.plan(RESTART, client="an agent") for _ in range(2)]
+    for plan in made:
+        tenant.runtime.plans.keep(plan)
+    first, second = (f"/plans/{plan.id}" for plan in made)
+    number = made[0].writes[0].number
+
+    assert f'href="{first}"' in person.open("/plans").text
+    assert "1 to change, 0 to destroy." in person.open(first).text
+    assert person.send(first, on=first, decision="apply", without="some").status_code == 409
+    applied = person.send(first, on=first, decision="apply", without=str(number))
+    assert applied.url.rpartition("/")[0].endswith("/runs")
+    assert 'value="apply"' not in person.open(first).text
+    assert person.send(second, on=second, decision="deny").status_code == 200
+    assert person.open(second).status_code == 404

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
-from kosmolua.serve.pages import accounts, approvals, docs, playground, runs, usage
+from kosmolua.serve.pages import accounts, approvals, docs, plans, playground, runs, usage
 from kosmolua.serve.pages.page_request import PART_HEADER, NotFound, PageRequest, View, form_of, is_own, telling
 from kosmolua.serve.pages.rendering import HEADERS, asset
 from kosmolua.serve.pages.sessions import Sessions, WebSession
@@ -29,6 +29,9 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/runs/{run}/output", runs.output),
     ("POST", "/runs/{run}/replay", runs.replayed),
     ("POST", "/runs/{run}/resume", runs.resumed),
+    ("GET", "/plans", plans.listed),
+    ("GET", "/plans/{plan}", plans.shown),
+    ("POST", "/plans/{plan}", plans.decided),
     ("GET", "/docs", docs.index),
     ("GET", "/docs/{page:path}", docs.page),
     ("GET", "/playground", playground.opened),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 from kosmolua.errors import Busy, KosmoError, Unavailable
+from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import Recording
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
@@ -137,6 +138,12 @@ class Workspace:
         options: RunOptions = {"client": CLIENT, "run": run, "name": SCRIPT, "check": True}
         self._start(run, lambda: self.tenant.run(source, options))
         return run
+
+    def apply(self, plan: Plan, without: Sequence[int]) -> Outcome:
+        """Apply a plan to which a person has agreed, wait for its end, and return the outcome."""
+        options: RunOptions = {"client": CLIENT}
+        applied = self.tenant.apply(plan, options, without=without, agreed=True)
+        return asyncio.run_coroutine_threadsafe(applied, self._loop).result()
 
     def try_out(self, source: str) -> Outcome:
         """Run a script with simulated calls, wait until it has ended, and return its outcome.
