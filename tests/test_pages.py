@@ -206,6 +206,16 @@ def test_an_approval_shows_what_is_replaced(pages: Pages, person: Person) -> Non
     assert "This cannot be undone: the service is gone, with its deploys, variables and disk." in shown
 
 
+def test_an_approval_says_where_a_destination_comes_from(pages: Pages, person: Person) -> None:
+    """After logs, in which anybody writes, a service that the script puts together is asked about with the reason."""
+    render = "app.integrations.render2"
+    logs = f'{render}.list_logs({{ resource_id = "srv-cabc12345678", limit = 5 }})'
+    pages.record("acme", f'{logs} {render}.restart_service({{ service_id = "srv-cabc" .. "99999999" }})')
+    shown = re.sub(r"\s+", " ", person.open("/approvals").text)
+    assert "service_id = srv-cabc99999999" in shown
+    assert "(call 1, public)" in shown
+
+
 def test_long_arguments_are_cut_in_the_list_and_whole_on_a_page(tmp_path: Path) -> None:
     """The list has the beginning of an argument and its length, and leads to a page with all of it."""
     arguments = '{ service_id = "srv-1", key = "A", value = ("0123456789"):rep(9000) }'
