@@ -88,11 +88,6 @@ def tenant_folder(name: str) -> str:
     return os.path.join(tenants_folder(), name)
 
 
-def plans_folder() -> str:
-    """Return the folder of plans for which the user names no file."""
-    return os.path.join(state_folder(), "plans")
-
-
 def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
     """Return an absolute path of one of the folders.
 

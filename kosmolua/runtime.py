@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from kosmolua.lua.check import Checker
     from kosmolua.mcp_client.servers import Servers
     from kosmolua.memory import Memory
-    from kosmolua.recordings.plan_folder import PlanFolder
+    from kosmolua.recordings.kept_plans import KeptPlans
     from kosmolua.recordings.planned import Application, Planner
     from kosmolua.recordings.plans import Plan
     from kosmolua.recordings.recording import Recording
@@ -171,11 +171,9 @@ class Runtime:
         return self._host.recordings_folder
 
     @property
-    def plans(self) -> PlanFolder:
-        """The folder in which plans are kept by their ids. The folder need not exist yet."""
-        from kosmolua.recordings.plan_folder import PlanFolder
-
-        return PlanFolder(self._host.plans_folder)
+    def plans(self) -> KeptPlans:
+        """The plans that the store keeps by their ids."""
+        return self._host.plans
 
     @property
     def is_running(self) -> bool:
@@ -396,7 +394,7 @@ class Runtime:
         from kosmolua.runs.planned import objection
 
         application, decided = Application(plan, without), _decided(again, done, accept_accounts)
-        if self.check_applicable(plan, anew=again is True):
+        if self.check_applicable(plan, anew=again is True, accept_accounts=accept_accounts):
             run, planner = self._prepare_rehearsal(application, options)
             outcome = self._execute(run)
             if refusal := objection(plan, run.recording, outcome, planner, accept=accept_changes):
@@ -438,20 +436,24 @@ class Runtime:
         outcome.warnings += application.warnings()
         return outcome
 
-    def check_applicable(self, plan: Plan, *, anew: bool = False) -> bool:
+    def check_applicable(
+        self, plan: Plan, *, anew: bool = False, accept_accounts: bool | Callable[[str], bool] = False
+    ) -> bool:
         """Return True if a plan would be applied from its start, and False if an earlier application would go on.
 
         Args:
             plan: The plan.
             anew: Whether it is applied from its start even if it was applied before.
+            accept_accounts: Whether it is applied although an account has changed, see :meth:`resume`.
 
         Raises:
-            ConfigError: The plan was applied before or is being applied now, or it was made in another mode.
+            ConfigError: The plan was applied before or is being applied now, it was made in another mode, or an account
+                has changed.
             Denied: The plan is refused.
         """
         from kosmolua.runs.planned import applied_before, check_applicable
 
-        check_applicable(plan, self._host)
+        check_applicable(plan, self._host, accept_accounts=accept_accounts)
         return applied_before(plan, self._host, anew=anew) is None
 
     def undo(
@@ -459,6 +461,8 @@ class Runtime:
         run: str | os.PathLike[str] | Recording,
         /,
         calls: Sequence[int] = (),
+        *,
+        accept_accounts: bool | Callable[[str], bool] = False,
         **options: Unpack[RunOptions],
     ) -> Plan:
         """Make a plan of the calls that undo what a recorded run wrote, the newest first. :meth:`apply` makes them.
@@ -466,14 +470,15 @@ class Runtime:
         Args:
             run: The file of the recording, the run's id in the store, or a recording that was read already.
             calls: The numbers of the calls to undo; by default all that wrote.
+            accept_accounts: Whether to undo them although an account has changed, see :meth:`resume`.
             options: The options of the run, as for :meth:`plan`.
 
         Returns:
             The plan. Its attribute ``lost`` has a sentence for each write that cannot be undone.
 
         Raises:
-            ConfigError: The recording cannot be read, or a call with such a number wrote nothing. Or only one of the
-                two uses simulators: the recorded run or this runtime.
+            ConfigError: The recording cannot be read, a call with such a number wrote nothing, or an account changed.
+                Or only one of the two uses simulators: the recorded run or this runtime.
             RuntimeError: The runtime is closed.
         """
         from kosmolua.recordings.recording import Recording, read
@@ -481,7 +486,7 @@ class Runtime:
 
         if not isinstance(run, Recording):
             run = read(run) if os.path.exists(run) else self.store.read(os.fspath(run))
-        steps, lost = way_back(self._host, run, calls)
+        steps, lost = way_back(self._host, run, calls, accept_accounts=accept_accounts)
         given: RunOptions = {"name": f"=undo {run.header['run']}", **options, "input": steps}
         plan = self.plan(SCRIPT, **given)
         plan.lost = lost
@@ -536,7 +541,7 @@ class Runtime:
             run.recording.follow(plan.order)
             path = run.recording.path
             where = path if given["record"] is True else os.path.abspath(path)
-            plan.mark(where, application.without, self._host.signer)
+            self.plans.mark(plan, where, application.without, self._host.signer)
         except BaseException:
             self._forget(run)
             raise

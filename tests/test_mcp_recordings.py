@@ -12,6 +12,10 @@ from mcp import Client
 from support.agents import DISCOVERY, HANDSHAKE, Agent, Person, execute, http_server, text_of
 from support.serving import ACME, GLOBEX, agent, serving
 
+from kosmolua import ConfigError, Runtime
+from kosmolua.mcp.runner import plan_of
+from kosmolua.stores.folder_store import Folder
+
 TENANTS = f"""\
 [tenants.acme]
 token = "{ACME}"
@@ -112,6 +116,16 @@ def test_a_plan_of_another_client_is_not_to_be_had(tmp_path: Path) -> None:
 
     with serving(tmp_path, TENANTS, "--simulate") as server:
         anyio.run(talk)
+
+
+def test_a_plan_of_the_command_line_is_not_to_be_had_over_http(tmp_path: Path) -> None:
+    """A client with a name has its own plans alone; those without a client are for the person's own process."""
+    with Runtime(simulate=True, store=Folder(tmp_path)) as runtime:
+        plan = runtime.plan(RESTART)
+        runtime.plans.keep(plan)
+        assert plan_of(runtime, plan.id, None).id == plan.id
+        with pytest.raises(ConfigError, match="There is no plan"):
+            plan_of(runtime, plan.id, "address 127.0.0.1 0a1b2c3d agent")
 
 
 @pytest.mark.slow

@@ -465,6 +465,7 @@ def test_a_plan_is_shown_applied_in_part_and_denied(pages: Pages, person: Person
     number = made[0].writes[0].number
 
     assert f'href="{first}"' in person.open("/plans").text
+    assert 'href="/plans" aria-current="page"' in person.open(first).text
     assert "1 to change, 0 to destroy." in person.open(first).text
     assert person.send(first, on=first, decision="apply", without="some").status_code == 409
     applied = person.send(first, on=first, decision="apply", without=str(number))

@@ -340,6 +340,27 @@ def test_a_plan_without_a_write_made_is_not_used_up(runtime: Runtime, store: Sto
     assert len(store.put) == 4
 
 
+def test_a_copy_of_a_plan_is_the_same_plan(runtime: Runtime, store: Store, tmp_path: Path) -> None:
+    """What was applied is known for copies made before, also while it is applied."""
+    runtime.plan(PUTTING).save(tmp_path / "plan.json")
+    shutil.copy(tmp_path / "plan.json", tmp_path / "copy.json")
+    said: list[str] = []
+
+    def apply_copy() -> None:
+        with pytest.raises(ConfigError) as refused:
+            runtime.apply(Plan.load(tmp_path / "copy.json"))
+        said.append(str(refused.value))
+
+    store.before = apply_copy
+    assert runtime.apply(Plan.load(tmp_path / "plan.json")).ok
+    assert len(said) == 4
+    assert all("The plan is being applied now" in each for each in said)
+    (tmp_path / "plan.json").unlink()
+    with pytest.raises(ConfigError, match="was already applied"):
+        runtime.apply(Plan.load(tmp_path / "copy.json"))
+    assert len(store.put) == 4
+
+
 def test_two_cannot_apply_a_plan_at_once(runtime: Runtime, store: Store, tmp_path: Path) -> None:
     """The second is told, also if it asks while the first is in its first write."""
     runtime.plan(PUTTING).save(tmp_path / "plan.json")

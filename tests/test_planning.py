@@ -129,6 +129,28 @@ def test_a_plan_is_applied_without_some_of_its_calls(runtime: Runtime, service: 
         runtime.apply(runtime.plan(HEAD + ADDING), without=[99])
 
 
+def test_a_plan_is_for_its_accounts(runtime: Runtime, service: Yard, tmp_path: Path) -> None:
+    """An account that leads elsewhere now gets nothing of it, not even a read, unless a person agrees."""
+    runtime.plan(HEAD + 'yard.set_item({ id = "i-1", note = yard.get_item({ id = "i-2" }).item.name })').save(
+        tmp_path / "plan.json"
+    )
+    other, asked = Yard(), []
+    with Loopback(other) as server:
+        accounts = {"yard": {"default": {"url": server.url}}}
+        with Runtime(accounts, plugins=Plugins([yard()], places=(), entry_points=dict), environ={}) as moved:
+            with pytest.raises(
+                ConfigError, match=r"made with other accounts: yard\.default led to .*Nothing was sent\."
+            ):
+                moved.apply(Plan.load(tmp_path / "plan.json"))
+            with pytest.raises(ConfigError, match="other accounts"):
+                moved.apply(Plan.load(tmp_path / "plan.json"), accept_accounts=lambda said: bool(asked.append(said)))
+            assert other.log == []
+            assert f"leads to {server.url}" in asked[0]
+            assert moved.apply(Plan.load(tmp_path / "plan.json"), accept_accounts=True).ok
+    assert [id for _, id, _ in other.log] == ["i-1"]
+    assert service.log == []
+
+
 def test_changes_that_change_no_argument_can_be_accepted(runtime: Runtime, service: Yard) -> None:
     """The writes that would not be made any more are listed."""
     source = """

@@ -161,6 +161,30 @@ def test_an_approval_at_one_replica_resumes_there(
 
 @pytest.mark.slow
 @every_kind
+def test_plans_are_kept_beside_recordings(open_some: Callable[[], Stores], tenant: str) -> None:
+    """Each host sees the others' plans; of two that change one at once only one succeeds; old ones are removed."""
+    one, two, other = open_some().of(tenant), open_some().of(tenant), open_some().of("other")
+    id = "p-00000001"
+    assert one.plan(id) is None
+    assert one.put_plan(id, b"made", None)
+    assert not two.put_plan(id, b"made elsewhere", None)
+    assert two.plan(id) == b"made"
+    assert two.put_plan(id, b"applied", b"made")
+    assert not one.put_plan(id, b"applied too", b"made")
+    assert one.plans() == [b"applied"]
+    assert other.plans() == []
+    one.prune(DAY)
+    assert two.plan(id) == b"applied"
+    one.remove_plan(id)
+    assert two.plan(id) is None
+    assert not two.put_plan(id, b"applied again", b"applied")
+    assert two.put_plan("p-00000002", b"old", None)
+    one.prune(-DAY)
+    assert two.plans() == []
+
+
+@pytest.mark.slow
+@every_kind
 def test_tenants_have_nothing_in_common(
     open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
 ) -> None:

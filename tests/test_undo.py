@@ -12,10 +12,13 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 from conftest import Program, Write
 from support.documents import small
+from support.loopback import Loopback
+from support.yard import Yard, yard
 
 from kosmolua import Runtime
 from kosmolua.calls.approvals import Approval
 from kosmolua.calls.inverses import inverse_of
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import ConfigError
 from kosmolua.plugin import ApiError, Integration, Secret
 from kosmolua.recordings.plans import Plan
@@ -288,6 +291,19 @@ def test_a_simulated_run_is_not_undone_live(runtime: Runtime) -> None:
     recording = _recorded(runtime, SET_TWO)
     with Runtime({}) as live, pytest.raises(ConfigError, match="was simulated, so it cannot be undone by a live one"):
         live.undo(recording)
+
+
+def test_a_run_is_undone_in_its_accounts(tmp_path: Path) -> None:
+    """An account that leads elsewhere now is not used, unless a person agrees."""
+    recording, plugins = str(tmp_path / "run.jsonl"), Plugins([yard()], places=(), entry_points=dict)
+    source = 'app.integrations.yard.set_item({ id = "i-1", note = "new" })'
+    with Loopback(Yard()) as first, Loopback(Yard()) as second:
+        with Runtime({"yard": {"default": {"url": first.url}}}, plugins=plugins, environ={}, yes=True) as runtime:
+            assert runtime.run(source, record=recording).ok
+        with Runtime({"yard": {"default": {"url": second.url}}}, plugins=plugins, environ={}) as moved:
+            with pytest.raises(ConfigError, match=r"used other accounts: yard\.default led to .*Nothing was sent\."):
+                moved.undo(recording)
+            assert moved.undo(recording, accept_accounts=True).outcome.ok
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import Helpers, countdown, forget, lazy
 from kosmolua.errors import Busy, ConfigError, LimitExceeded, WorkerLost
-from kosmolua.folders import JOURNAL, accounts_file, plans_folder, recordings_folder, scripts_folder, state_folder
+from kosmolua.folders import JOURNAL, accounts_file, recordings_folder, scripts_folder, state_folder
 from kosmolua.limits import Limits, spell_size
 
 # Only a call needs most of these modules. They are imported on first use, so that a script without calls starts sooner.
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kosmolua.flow.labels import LabelRules
     from kosmolua.lua.check import Checker
     from kosmolua.mcp_client.servers import Servers
+    from kosmolua.recordings.kept_plans import KeptPlans
     from kosmolua.recordings.sealing import Sealer
     from kosmolua.recordings.signing import Signer
     from kosmolua.secret import Redactor
@@ -275,17 +276,19 @@ class Host:
         """The folder that keeps a run's recording if the user names no file for it. The folder need not exist."""
         return os.path.join(self._tenancy.folder, "recordings") if self._tenancy else recordings_folder()
 
-    @property
-    def plans_folder(self) -> str:
-        """The folder that keeps plans for which the user names no file. The folder need not exist."""
-        return os.path.join(self._tenancy.folder, "plans") if self._tenancy else plans_folder()
-
     @lazy
     def store(self) -> Store:
         """The store that keeps a run's recording if the user names no file for it."""
         from kosmolua.stores.folder_store import Folder
 
         return self._options.store or Folder(self.recordings_folder)
+
+    @property
+    def plans(self) -> KeptPlans:
+        """The plans in the store."""
+        from kosmolua.recordings.kept_plans import KeptPlans
+
+        return KeptPlans(self.store)
 
     @lazy
     def signer(self) -> Signer:

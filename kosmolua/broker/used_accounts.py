@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from kosmolua.errors import KosmoError
+from kosmolua.errors import NOTHING_SENT, ConfigError, KosmoError
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
@@ -51,6 +51,35 @@ def used_account(host: Host, name: str, account: str) -> Used | None:
         "origin": _origin(integration, public),
         "settings": sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest(),
     }
+
+
+def used_accounts(host: Host, names: Iterable[tuple[str, str]]) -> list[Used]:
+    """Return what identifies each of some accounts, given as integration and account, without simulated ones."""
+    found = [used_account(host, *name) for name in sorted({*names})]
+    return [each for each in found if each]
+
+
+def refuse_others(
+    subject: str, host: Host, recorded: Iterable[Used], *, accept: bool | Callable[[str], bool]
+) -> list[str]:
+    """Return the differences between recorded accounts and those of the host now, if they are accepted.
+
+    Args:
+        subject: What used the recorded accounts, and a verb, such as ``The plan p-1 was made with``.
+        host: The host, with the accounts and integrations.
+        recorded: The accounts, as for :func:`differences`.
+        accept: Whether other accounts are used, or a function that asks a person.
+
+    Raises:
+        ConfigError: An account has changed, and this was not accepted.
+    """
+    found = differences(host, recorded)
+    said = f"{subject} other accounts: {'; '.join(found)}"
+    if found and not (accept(said) if callable(accept) else accept):
+        refusal = ConfigError(said, hint="pass --accept-accounts to go on with the accounts as they are now")
+        refusal.sent = NOTHING_SENT
+        raise refusal
+    return found
 
 
 def _origin(integration: Integration, settings: Mapping[str, Any]) -> str | None:

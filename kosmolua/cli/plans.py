@@ -6,23 +6,22 @@ import os
 from typing import TextIO
 
 from kosmolua.cli import console
-from kosmolua.folders import plans_folder
+from kosmolua.recordings.events import PLAN_ID
+from kosmolua.recordings.kept_plans import KeptPlans
 from kosmolua.recordings.plans import Plan
+from kosmolua.stores.opening import default_store
 
 STYLES = {"heading": "bold", "destroy": "red", "fault": "red", "read": "dim", "note": "dim"}
 
 
-def find(named: str) -> str:
-    """Return the path of a plan that the user named.
+def find(named: str) -> Plan:
+    """Return the plan that the user named: a file, or the id of a plan in the user's store.
 
-    Args:
-        named: A path, or the name of a plan in the user's plans folder. If no plan has this name, it is returned
-            unchanged.
+    Raises:
+        ConfigError: There is no such plan, or it cannot be read.
     """
-    if os.path.exists(named) or os.path.dirname(named):
-        return named
-    kept = os.path.join(plans_folder(), f"{named}.json")
-    return kept if os.path.exists(kept) else named
+    is_id = PLAN_ID.fullmatch(named) and not os.path.exists(named)
+    return KeptPlans(default_store()).load(named) if is_id else Plan.load(named)
 
 
 def show(plan: Plan, stream: TextIO) -> None:

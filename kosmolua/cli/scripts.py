@@ -313,13 +313,13 @@ def _refuse_unwritable(plan_file: str | None) -> None:
 def _planned(plan: Plan, options: Options) -> Outcome:
     """Save and show the plan of a script, and return the outcome of the run that made the plan."""
     from kosmolua.cli import plans
-    from kosmolua.folders import plans_folder
-    from kosmolua.recordings.plan_folder import PlanFolder
+    from kosmolua.recordings.kept_plans import KeptPlans
+    from kosmolua.stores.opening import default_store
 
     if options.plan_file:
         plan.save(options.plan_file)
     else:
-        PlanFolder(plans_folder()).keep(plan)
+        KeptPlans(default_store()).keep(plan)
     if not options.json:
         if not plan.refused:
             console.complain(f"nothing was sent; kosmolua apply {options.plan_file or plan.id} makes these writes:")

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from kosmolua.concurrency import Passage
 from kosmolua.limits import Limits
-from kosmolua.recordings.plan_folder import missing as missing_plan
+from kosmolua.recordings.kept_plans import missing as missing_plan
 from kosmolua.recordings.plans import Plan
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
@@ -92,14 +92,14 @@ async def planned(runtime: Runtime, source: str, options: RunOptions) -> Outcome
 
 
 def plan_of(runtime: Runtime, id: str, client: str | None) -> Plan:
-    """Return a plan that can be applied for a client: one of its own, or one that was made without a client's name.
+    """Return a plan that can be applied for a client: one of its own.
 
     Raises:
         ConfigError: There is no such plan of this client, or it was applied before.
         Denied: The plan is refused.
     """
     plan = runtime.plans.load(id)
-    if plan.run["client"] and plan.run["client"] != client:
+    if plan.run["client"] != client:
         raise missing_plan(id)
     runtime.check_applicable(plan)
     return plan

@@ -147,6 +147,15 @@ _HOST = {
     "simulate_state": _TEXT_OR_NULL,
     "simulate_fail": _map(_TEXT),
 }
+_USED = _object(
+    {
+        "integration": _TEXT,
+        "account": _TEXT,
+        "default": _TEXT_OR_NULL,
+        "origin": _TEXT_OR_NULL,
+        "settings": _TEXT,
+    }
+)
 _MODE = _that(_TEXT, "live or simulated", lambda text: text in ("live", "simulated"))
 _CALLED = {
     "path": _TEXT_OR_NULL,
@@ -249,15 +258,7 @@ EVENTS: Mapping[str, Shape] = {
             "seed": _SEED,
         }
     ),
-    "account": _object(
-        {
-            "integration": _TEXT,
-            "account": _TEXT,
-            "default": _TEXT_OR_NULL,
-            "origin": _TEXT_OR_NULL,
-            "settings": _TEXT,
-        }
-    ),
+    "account": _USED,
     "intent": _object({**_ASKED_FOR, "number": _WHOLE, "path": _TEXT, "account": _TEXT, "effect": _TEXT}, _CALLED),
     "answer": _object(
         _ASKED_FOR,
@@ -358,6 +359,7 @@ _PLAN = _object(
         "order": _TEXTS,
         "assumptions": _list(_object({"line": _WHOLE, "number": _WHOLE, "path": _TEXT, "key": _TEXT})),
         "refused": _list(_object({"number": _WHOLE, "line": _WHOLE, "path": _TEXT, "message": _TEXT})),
+        "accounts": _list(_USED),
         "open_at": _either(_WHOLE, _NULL),
         "applied": _either(_object({"time": _MOMENT, "recording": _TEXT_OR_NULL, "without": _list(_WHOLE)}), _NULL),
         "signature": _TEXT_OR_NULL,

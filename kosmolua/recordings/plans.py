@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import __version__
@@ -54,6 +53,7 @@ class Plan:
             the call, the field as ``key``, and its ``value``.
         refused: The calls that a run would refuse, each with ``number``, ``line``, ``path`` and ``message``; also the
             error that ended the script, as number 0. Such a plan cannot be applied.
+        accounts: What identifies each account that the plan's calls and reads use, as a recording has it.
         open_at: The line at which planning ended, since the script waits there for what a plan cannot know; 0 if the
             line is not known, None if the script came to its end.
         id: ``p-`` and eight hexadecimal digits.
@@ -76,6 +76,7 @@ class Plan:
     order: list[str] = field(default_factory=list)
     assumptions: list[dict[str, Any]] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
+    accounts: list[dict[str, Any]] = field(default_factory=list)
     open_at: int | None = None
     id: str = field(default_factory=new_id)
     lost: list[str] = field(default_factory=list)
@@ -84,6 +85,9 @@ class Plan:
     kosmolua: str = __version__
     path: str | None = field(default=None, repr=False, compare=False)
 
+    kept: bytes | None = field(default=None, repr=False, compare=False)
+    """The plan as the store had it when :class:`kosmolua.recordings.kept_plans.KeptPlans` read it; None if it had none.
+    """
     outcome: Any = field(default=None, repr=False, compare=False)
     """The outcome of the script when the plan was made; None for a plan that was loaded from a file."""
 
@@ -133,6 +137,10 @@ class Plan:
         fields = {name: value for name, value in vars(self).items() if name not in _OF_OBJECT}
         return {"format": FORMAT, **fields, "calls": [vars(call) for call in self.calls]}
 
+    def to_bytes(self) -> bytes:
+        """Return the plan as indented JSON, as it is in a file."""
+        return (json.dumps(self.to_json(), ensure_ascii=False, indent=2) + "\n").encode("utf-8", "surrogatepass")
+
     def sign(self, signer: Signer) -> None:
         """Sign the plan as it is now."""
         self.signature = signer.signed(self.to_json(), PLAN).get(SIGNATURE)
@@ -163,37 +171,14 @@ class Plan:
         """The plan without its mark, as JSON."""
         return json.dumps({**self.to_json(), "applied": None, "signature": None}, sort_keys=True)
 
-    def mark(self, recording: str | None, without: Iterable[int], signer: Signer) -> None:
-        """Note that the plan is being applied, also in its file, where the mark survives a power cut.
-
-        Args:
-            recording: The recording of the run that applies it: its file, or the run's id in the store, or None.
-            without: The numbers of the calls that are not made.
-            signer: Signs the plan with its mark.
-
-        Raises:
-            ConfigError: The file cannot be written.
-        """
-        before = self.applied, self.signature
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        self.applied = {"time": now, "recording": recording, "without": sorted(without)}
-        self.sign(signer)
-        try:
-            if self.path is not None:
-                self.save(self.path)
-        except ConfigError:
-            self.applied, self.signature = before
-            raise
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan to a file as indented JSON, readable by its owner only.
 
         Raises:
             ConfigError: The file cannot be written.
         """
-        text = json.dumps(self.to_json(), ensure_ascii=False, indent=2) + "\n"
         try:
-            replace_file(os.fspath(path), text.encode("utf-8", "surrogatepass"))
+            replace_file(os.fspath(path), self.to_bytes())
         except OSError as error:
             raise ConfigError(f"The plan cannot be written to {os.fspath(path)}: {error.strerror}") from None
         self.path = os.path.abspath(path)
@@ -208,9 +193,22 @@ class Plan:
         name = os.fspath(path)
         try:
             with open(name, "rb") as file:
-                found = json.loads(file.read())
+                data = file.read()
         except OSError as error:
             raise ConfigError(f"The plan {name} cannot be read: {error.strerror}") from None
+        plan = cls.parse(data, name)
+        plan.path = os.path.abspath(name)
+        return plan
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> Plan:
+        """Return the plan that :meth:`to_bytes` returned as ``data``; ``name`` is for messages.
+
+        Raises:
+            ConfigError: It is not a plan, or has a different version of the format.
+        """
+        try:
+            found = json.loads(data)
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or "format" not in found:
@@ -222,10 +220,10 @@ class Plan:
             raise ConfigError(f"The plan {name} is not valid: {fault}", hint="make a new plan")
         calls = [PlannedCall(**{key: call[key] for key in _CALL_FIELDS}) for call in found["calls"]]
         fields = {key: found[key] for key in cls.__dataclass_fields__ if key not in _OF_OBJECT}
-        return cls(**{**fields, "calls": calls}, path=os.path.abspath(name))
+        return cls(**{**fields, "calls": calls})
 
 
-_OF_OBJECT = ("outcome", "path")
+_OF_OBJECT = ("outcome", "path", "kept")
 """The attributes of a plan that its file does not have."""
 _CALL_FIELDS = tuple(PlannedCall.__dataclass_fields__)
 

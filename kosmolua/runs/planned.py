@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from kosmolua.broker.used_accounts import refuse_others, used_accounts
 from kosmolua.errors import ConfigError, Denied, Exited, PlanOpen, Stale
 from kosmolua.recordings.answers import Answers
 from kosmolua.recordings.notes import Notes
@@ -90,6 +91,8 @@ def complete(plan: Plan, outcome: Outcome, tape: RunRecording | None, planner: P
     plan.assumptions, plan.refused = redact(planner.assumptions), redact(planner.refused)
     if isinstance(tape, PlanningTape):
         plan.clocks, plan.reads, plan.order = tape.notes.clocks, tape.notes.reads, tape.notes.order
+    used = [(call.path, call.account) for call in plan.calls] + [(read["path"], read["account"]) for read in plan.reads]
+    plan.accounts = used_accounts(host, ((path.rpartition(".")[0], account) for path, account in used))
     plan.sign(host.signer)
 
 
@@ -121,11 +124,17 @@ def objection(
     return outcome
 
 
-def check_applicable(plan: Plan, host: Host) -> None:
-    """Refuse a plan that was refused itself, or that was made in another mode.
+def check_applicable(
+    plan: Plan,
+    host: Host,
+    *,
+    accept_accounts: bool | Callable[[str], bool],
+) -> None:
+    """Refuse a plan that was refused itself, or that was made in another mode or with other accounts.
 
     Raises:
-        ConfigError: Only one of the two runs is simulated: the one that made the plan or this one.
+        ConfigError: Only one of the two runs is simulated, the one that made the plan or this one, or an account has
+            changed.
         Denied: A run would refuse a call of the plan.
     """
     if plan.run["mode"] != host.mode:
@@ -137,6 +146,7 @@ def check_applicable(plan: Plan, host: Host) -> None:
         which = f"call {first['number']}, {first['path']}" if first["number"] else "its script"
         what = f"The plan {plan.id} is refused: {which} would fail: {first['message'].rstrip('.')}"
         raise Denied(what, hint="mend the script, and make a new plan")
+    refuse_others(f"The plan {plan.id} was made with", host, plan.accounts, accept=accept_accounts)
 
 
 def applied_before(plan: Plan, host: Host, *, anew: bool) -> Recording | None:
@@ -152,6 +162,7 @@ def applied_before(plan: Plan, host: Host, *, anew: bool) -> Recording | None:
     Raises:
         ConfigError: The plan was applied to its end, is being applied now, or the recording cannot be read.
     """
+    host.plans.refresh(plan)
     if plan.applied is None or anew:
         return None
     time, name = plan.applied["time"], plan.applied["recording"]

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, cast
 
 from kosmolua import __version__
-from kosmolua.broker.used_accounts import USED, differences, used_account
-from kosmolua.errors import NOTHING_SENT, ConfigError, KosmoError, Paused, UnderWay
+from kosmolua.broker.used_accounts import USED, Used, refuse_others, used_accounts
+from kosmolua.errors import ConfigError, KosmoError, Paused, UnderWay
 from kosmolua.recordings.answers import Answers, RecordedAnswer, may_have_been_done, number_of
 from kosmolua.recordings.recording import Event, Recording, Writer, events_of, revived
 from kosmolua.recordings.signing import identity
@@ -144,20 +144,18 @@ def _was_changed(recording: Recording) -> bool:
     return bool(header["kosmolua"] != __version__ or script["sha256"] != header["script"]["sha256"])
 
 
+def used_in(recording: Recording) -> list[Used]:
+    """Return the accounts that a recorded run used, in the order in which they were recorded."""
+    return [{name: event[name] for name in USED} for _, event in events_of(recording, "account")]
+
+
 def _of_accounts(recording: Recording, host: Host, *, accept: bool | Callable[[str], bool]) -> list[Event]:
     """Return the events that record the accounts as they are now, if a run goes on with others than it used before."""
-    used = [{name: event[name] for name in USED} for _, event in events_of(recording, "account")]
-    found = differences(host, used)
-    if not found:
+    used = used_in(recording)
+    if not refuse_others(f"The run in the recording {recording.path} used", host, used, accept=accept):
         return []
-    said = f"The run in the recording {recording.path} used other accounts: {'; '.join(found)}"
-    if not (accept(said) if callable(accept) else accept):
-        refusal = ConfigError(said, hint="pass --accept-accounts to go on with the accounts as they are now")
-        refusal.sent = NOTHING_SENT
-        raise refusal
-    names = {(each["integration"], each["account"]) for each in used}
-    now = [used_account(host, *name) for name in sorted(names)]
-    return [{"event": "account", **each} for each in now if each]
+    now = used_accounts(host, ((each["integration"], each["account"]) for each in used))
+    return [{"event": "account", **each} for each in now]
 
 
 def _of_doubtful_writes(

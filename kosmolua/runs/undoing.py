@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kosmolua.broker.used_accounts import refuse_others
 from kosmolua.calls.inverses import inverse_of
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.recordings.answers import Answers, calls_of, number_of
 from kosmolua.recordings.recording import Event, Recording, events_of
+from kosmolua.runs.resuming import used_in
 from kosmolua.schema.effects import changes
 from kosmolua.schema.names import ROOT, root_and_name, section_of
 
@@ -27,16 +29,24 @@ end
 """
 
 
-def way_back(host: Host, recording: Recording, numbers: Collection[int] = ()) -> tuple[list[Event], list[str]]:
+def way_back(
+    host: Host,
+    recording: Recording,
+    numbers: Collection[int] = (),
+    *,
+    accept_accounts: bool | Callable[[str], bool] = False,
+) -> tuple[list[Event], list[str]]:
     """Return the calls that undo the writes of a run, in order, and a sentence for each write that cannot be undone.
 
     Args:
         host: Has the functions and the accounts of the run.
         recording: The recording of the run.
         numbers: The numbers of the calls to undo; none for all writes.
+        accept_accounts: Whether it is undone although an account has changed, or a function that asks a person.
 
     Raises:
         ConfigError: A call with such a number wrote nothing, or only one of the two is simulated: the run or the host.
+            Or an account has changed.
     """
     mode, run = recording.header["mode"], recording.header["run"]
     if mode != host.mode:
@@ -46,6 +56,7 @@ def way_back(host: Host, recording: Recording, numbers: Collection[int] = ()) ->
     if unknown := sorted({*numbers} - written.keys()):
         what = f"Call {unknown[0]} of the run {run} wrote nothing, so there is nothing to undo"
         raise ConfigError(what, hint=f"to see the calls, run kosmolua runs show {run}")
+    refuse_others(f"The run {run} used", host, used_in(recording), accept=accept_accounts)
     results = {number_of(each): each.value for each in Answers(recording).all}
     before = _replaced_in(recording)
     steps: list[Event] = []

@@ -101,6 +101,15 @@ GRANTS = sql.Table(
     sql.Column("account", sql.String(255), primary_key=True),
     sql.Column("since", sql.String(40), nullable=False),
 )
+PLANS = sql.Table(
+    "kosmolua_plans",
+    _tables,
+    sql.Column("tenant", sql.String(63), primary_key=True),
+    sql.Column("id", sql.String(10), primary_key=True),
+    sql.Column("plan", sql.LargeBinary, nullable=False),
+    sql.Column("version", sql.String(64), nullable=False),  # the hash of the plan
+    sql.Column("written", sql.Double, nullable=False),
+)
 KEYS = sql.Table(
     "kosmolua_keys",
     _tables,

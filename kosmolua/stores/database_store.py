@@ -12,6 +12,7 @@ import secrets
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sql
@@ -26,6 +27,7 @@ from kosmolua.stores.database import (
     LEASE,
     LINES,
     MARKS,
+    PLANS,
     QUESTIONS,
     RECORDINGS,
     Database,
@@ -110,7 +112,7 @@ class DatabaseStores:
 
 
 class DatabaseStore:
-    """The recordings, questions and grants of one tenant in a database."""
+    """The recordings, plans, questions and grants of one tenant in a database."""
 
     def __init__(self, database: Database, tenant: str) -> None:
         self._database = database
@@ -141,6 +143,8 @@ class DatabaseStore:
 
     def prune(self, keep: float) -> int:
         """See :meth:`Store.prune`. Each recording is locked by a lease first, so that no run can write it meanwhile."""
+        old = sql.delete(PLANS).where(PLANS.c.tenant == self._tenant, PLANS.c.written < Now() - keep)
+        self._database.do(lambda at: at.execute(old))
         return self._remove(RECORDINGS.c.written < Now() - keep)
 
     def make_room(self, most: int) -> bool:
@@ -262,6 +266,33 @@ class DatabaseStore:
             _create_key(self._database, RECORDINGS_KEY)
         key = _key_in(self._database, RECORDINGS_KEY)
         return key and hmac.digest(key, self._tenant.encode(), "sha256")
+
+    def plan(self, id: str) -> bytes | None:
+        query = sql.select(PLANS.c.plan).where(PLANS.c.tenant == self._tenant, PLANS.c.id == id)
+        found = self._database.do(lambda at: at.execute(query).scalar())
+        return None if found is None else bytes(found)
+
+    def plans(self) -> list[bytes]:
+        query = sql.select(PLANS.c.plan).where(PLANS.c.tenant == self._tenant)
+        return [bytes(plan) for plan in self._database.do(lambda at: at.execute(query).scalars().all())]
+
+    def put_plan(self, id: str, new: bytes, old: bytes | None) -> bool:
+        given = {"plan": new, "version": sha256(new).hexdigest(), "written": Now()}
+        if old is None:
+            insert = sql.insert(PLANS).values(tenant=self._tenant, id=id, **given)
+            try:
+                self._database.do(lambda at: at.execute(insert))
+            except IntegrityError:
+                return False
+            return True
+        of = PLANS.c
+        update = sql.update(PLANS).where(of.tenant == self._tenant, of.id == id)
+        update = update.where(of.version == sha256(old).hexdigest()).values(given)
+        return self._database.do(lambda at: at.execute(update)).rowcount == 1
+
+    def remove_plan(self, id: str) -> None:
+        gone = sql.delete(PLANS).where(PLANS.c.tenant == self._tenant, PLANS.c.id == id)
+        self._database.do(lambda at: at.execute(gone))
 
     def slot(self, kind: str, count: int) -> DatabaseSlot:
         return DatabaseSlot(self._database, self._tenant, kind, count)

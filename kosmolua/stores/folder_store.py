@@ -14,10 +14,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from glob import escape, glob
 from hashlib import sha256
 from typing import Any
 
 from kosmolua.errors import ConfigError, Unavailable
+from kosmolua.locks import lock_file
 from kosmolua.recordings.recording import FORMAT, Event, Recording, read
 from kosmolua.recordings.sheets import File, replace_file
 from kosmolua.stores.folder_counts import count_in
@@ -47,6 +49,8 @@ KEY = ".key"
 PROBE_SIZE = 4096
 """Bytes of a write that is only tried. A full disk refuses them."""
 LATER = "nothing is lost: try again when it can be written"
+PLAN_TIMEOUT = 5.0
+"""Seconds to wait for another process that changes a plan."""
 KEY_TRIES, KEY_PAUSE = 50, 0.02
 """How many times to look for a key that another process is about to write, and the seconds between two looks."""
 
@@ -120,6 +124,7 @@ class Folder:
         self._questions = os.path.join(self.path, "questions")
         self._grants = os.path.join(self.path, "grants")
         self._marks = os.path.join(self.path, "marks")
+        self._plans = os.path.join(self.path, "plans")
         self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
         self._looked = -LOOK_PAUSE
 
@@ -148,6 +153,10 @@ class Folder:
             with suppress(OSError):
                 if time.time() - os.stat(path).st_mtime > keep and not waits(self._ends(run)[1]):
                     removed += self._file(run).remove()
+        for file in self._plan_files():
+            with suppress(OSError):
+                if time.time() - os.stat(file).st_mtime > keep:
+                    os.remove(file)
         return removed
 
     def make_room(self, most: int) -> bool:
@@ -259,6 +268,36 @@ class Folder:
                 return None
         return _key_in(path) if os.path.exists(path) else None
 
+    def plan(self, id: str) -> bytes | None:
+        try:
+            with open(self._plan(id), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Unavailable(f"The plan {id} cannot be read: {error.strerror}", detail=self._plans) from None
+
+    def plans(self) -> list[bytes]:
+        found: list[bytes] = []
+        for path in self._plan_files():
+            with suppress(OSError), open(path, "rb") as file:  # another process removed it
+                found.append(file.read())
+        return found
+
+    def put_plan(self, id: str, new: bytes, old: bytes | None) -> bool:
+        """Store a plan in a file, while a lock keeps other processes from changing one."""
+        with _written("Plans", self._plans):
+            _make(self._plans)
+            with open(os.path.join(self._plans, ".lock"), "ab") as lock:
+                if not lock_file(lock.fileno(), PLAN_TIMEOUT) or self.plan(id) != old:
+                    return False
+                replace_file(self._plan(id), new)
+        return True
+
+    def remove_plan(self, id: str) -> None:
+        with _written("Plans", self._plans), suppress(FileNotFoundError):
+            os.remove(self._plan(id))
+
     def slot(self, kind: str, count: int) -> FolderSlot:
         return FolderSlot(os.path.join(self.path, "slots", kind), count)
 
@@ -288,6 +327,12 @@ class Folder:
 
     def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
         return count_in(os.path.join(self.path, "counts", kind), window, more, most)
+
+    def _plan(self, id: str) -> str:
+        return os.path.join(self._plans, f"{id}.json")
+
+    def _plan_files(self) -> list[str]:
+        return glob(os.path.join(escape(self._plans), "p-*.json"))
 
     def _grant(self, path: str, account: str) -> str:
         return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())

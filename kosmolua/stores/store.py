@@ -130,7 +130,7 @@ class Grant:
 
 
 class Store(Protocol):
-    """The recordings, questions and grants of one tenant. Any thread may use it.
+    """The recordings, plans, questions and grants of one tenant. Any thread may use it.
 
     A question is a call that waits for a person's approval; a grant approves all later calls of a function with an
     account. Every method raises a ConfigError if the store cannot be reached.
@@ -164,6 +164,8 @@ class Store(Protocol):
 
     def prune(self, keep: float) -> int:
         """Remove the recordings that were last written more than ``keep`` seconds ago, and return their number.
+
+        Plans that were last written so long ago are removed too.
 
         Recordings that a run is writing are kept. Recordings of paused runs are kept while their calls can still be
         approved.
@@ -223,6 +225,21 @@ class Store(Protocol):
 
         Return None if there is no key and ``create`` is False, or if the store can keep none.
         """
+
+    def plan(self, id: str) -> bytes | None:
+        """Return the plan with a valid id, as it was stored; None if there is none."""
+
+    def plans(self) -> list[bytes]:
+        """Return all plans, as they were stored."""
+
+    def put_plan(self, id: str, new: bytes, old: bytes | None) -> bool:
+        """Store a plan in place of ``old``, what :meth:`plan` returned, and return True.
+
+        Return False if the plan is not as ``old`` any more, since another process has changed or removed it.
+        """
+
+    def remove_plan(self, id: str) -> None:
+        """Remove the plan with a valid id, if there is one."""
 
     def slot(self, kind: str, count: int) -> Slot:
         """Enter the line for one of the slots that all processes with this store share, and return the place in it.

@@ -14,7 +14,6 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, applying_options, examples
 from kosmolua.cli.recordings import agree, options_again
 from kosmolua.cli.scripts import open_runtime, perform, watched, where_it_is
-from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.signing import Signer
 from kosmolua.runs import Outcome
 from kosmolua.stores.opening import default_store
@@ -79,14 +78,13 @@ def command(
     The plan is marked before its first write, and a plan is applied only once. If the run ends early, the same command
     continues it and repeats no write; a write without an answer needs --done or --again with the number of its call.
     """
-    path = plans.find(file)
-    loaded = Plan.load(path)
+    loaded = plans.find(file)
     is_own = loaded.was_made_here(Signer(default_store()))
-    options = options_again(options, loaded.run["host"], f"The plan {path}", is_own=is_own)
+    options = options_again(options, loaded.run["host"], f"The plan {file}", is_own=is_own)
     if not is_own and not accept_plan:
         if console.can_ask():
             plans.show(loaded, sys.stderr)
-        said = f"The plan {path} was made elsewhere, or was changed since it was made"
+        said = f"The plan {file} was made elsewhere, or was changed since it was made"
         agree(said, "Apply it?", hint="look at its writes, then pass --accept-plan to apply it")
 
     def run(**callbacks: Any) -> Outcome:

@@ -9,9 +9,9 @@ import click
 from kosmolua.cli import console, plans
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, Group, examples, reading_options
-from kosmolua.folders import plans_folder
-from kosmolua.recordings.plan_folder import PlanFolder
+from kosmolua.recordings.kept_plans import KeptPlans
 from kosmolua.recordings.plans import Plan
+from kosmolua.stores.opening import default_store
 
 COLUMNS = ("plan", "time", "script", "mode", "writes", "status")
 
@@ -38,7 +38,7 @@ def command() -> None:
 @reading_options
 def list_plans(options: Options) -> None:
     """List the plans in your state folder, the latest first."""
-    found = [_row(plan) for plan in PlanFolder(plans_folder()).all()]
+    found = [_row(plan) for plan in KeptPlans(default_store()).all()]
     if options.json:
         console.as_json(found)
     else:
@@ -57,7 +57,7 @@ def _row(plan: Plan) -> dict[str, object]:
 @reading_options
 def show(file: str, markdown: bool, options: Options) -> None:
     """Show a plan: a file, or the id of a plan in your state folder."""
-    plan = Plan.load(plans.find(file))
+    plan = plans.find(file)
     if options.json:
         console.as_json(plan.to_json())
     elif markdown:

@@ -8,13 +8,11 @@ from typing import Any
 import click
 
 from kosmolua.cli import console, plans, recordings
-from kosmolua.cli.decisions import Numbers, numbers_in
+from kosmolua.cli.decisions import Numbers, accepted, accounts_option, numbers_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, applying_options, examples
 from kosmolua.cli.scripts import open_runtime, perform, watched, where_it_is
-from kosmolua.folders import plans_folder
 from kosmolua.recordings.outlines import MAX_NOTES
-from kosmolua.recordings.plan_folder import PlanFolder
 from kosmolua.recordings.signing import Signer
 from kosmolua.runs import Outcome
 from kosmolua.runs.recorded import was_made_here
@@ -29,8 +27,9 @@ from kosmolua.stores.opening import default_store
 )
 @click.argument("file", metavar="RUN", type=click.Path())
 @click.argument("calls", metavar="[N]...", nargs=-1, type=Numbers())
+@accounts_option
 @applying_options
-def command(file: str, calls: tuple[Any, ...], options: Options) -> int:
+def command(file: str, calls: tuple[Any, ...], accept_accounts: bool, options: Options) -> int:
     """Undo what a recorded run wrote: all of it, or the calls with these numbers, the newest first.
 
     RUN is a recording, or the beginning of the id of a recorded run; kosmolua runs show has the numbers. The calls that
@@ -47,7 +46,8 @@ def command(file: str, calls: tuple[Any, ...], options: Options) -> int:
     def run(**callbacks: Any) -> Outcome:
         given = {**options.limits, **callbacks}
         with open_runtime(options) as runtime:
-            plan = runtime.undo(recording, () if numbers is True else numbers, **given)
+            chosen, agreed = () if numbers is True else numbers, accepted(accept_accounts)
+            plan = runtime.undo(recording, chosen, accept_accounts=agreed, **given)
             outcome: Outcome = plan.outcome
             outcome.plan = plan.to_json()
             if not outcome.ok:
@@ -57,7 +57,7 @@ def command(file: str, calls: tuple[Any, ...], options: Options) -> int:
                 console.complain(sentence)
             if not plan.writes:
                 return outcome
-            PlanFolder(plans_folder()).keep(plan)
+            runtime.plans.keep(plan)
             given["record"] = options.record_file or True
             is_allowed = is_own and options.yes and not any(is_final(call.effect) for call in plan.writes)
             if is_allowed or (console.can_ask() and console.agrees(f"Make these {len(plan.writes)} calls?")):

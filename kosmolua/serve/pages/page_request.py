@@ -19,6 +19,7 @@ from kosmolua.serve.pages.workspace import Workspace
 SECTIONS = (
     ("approvals", "Approvals"),
     ("runs", "Runs"),
+    ("plans", "Plans"),
     ("docs", "Docs"),
     ("playground", "Playground"),
     ("accounts", "Accounts"),

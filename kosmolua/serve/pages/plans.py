@@ -11,13 +11,13 @@ from kosmolua.serve.pages.page_request import NotFound, PageRequest
 
 def listed(request: PageRequest) -> Response:
     """Return the list of plans, the latest first."""
-    return request.page("plans.html", "runs", plans=request.own.runtime.plans.all())
+    return request.page("plans.html", "plans", plans=request.own.runtime.plans.all())
 
 
 def shown(request: PageRequest) -> Response:
     """Return the page of a plan."""
     plan = _plan(request)
-    return request.page("plan.html", "runs", plan=plan, lines=plan.outline())
+    return request.page("plan.html", "plans", plan=plan, lines=plan.outline())
 
 
 def decided(request: PageRequest) -> Response:

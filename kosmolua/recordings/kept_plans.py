@@ -1,0 +1,110 @@
+"""The plans that a store keeps by their ids, with the marks of those that were applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Protocol
+
+from kosmolua.errors import ConfigError
+from kosmolua.recordings.events import PLAN_ID
+from kosmolua.recordings.plans import Plan
+
+if TYPE_CHECKING:
+    from kosmolua.recordings.signing import Signer
+
+
+class PlanStore(Protocol):
+    """Keeps plans as bytes. :class:`kosmolua.stores.store.Store` is one."""
+
+    def plan(self, id: str) -> bytes | None: ...
+    def plans(self) -> list[bytes]: ...
+    def put_plan(self, id: str, new: bytes, old: bytes | None) -> bool: ...
+    def remove_plan(self, id: str) -> None: ...
+
+
+class KeptPlans:
+    """The plans in a store. It also keeps each plan that was applied from a file, since the file can have copies.
+
+    Args:
+        store: The store of a user, or of a tenant.
+    """
+
+    def __init__(self, store: PlanStore) -> None:
+        self._store = store
+
+    def keep(self, plan: Plan) -> None:
+        """Keep a plan under its id.
+
+        Raises:
+            ConfigError: The store cannot be written.
+        """
+        self._put(plan, self._store.plan(plan.id))
+
+    def load(self, id: str) -> Plan:
+        """Return the plan with an id.
+
+        Raises:
+            ConfigError: There is no such plan, or it cannot be read.
+        """
+        data = self._store.plan(id) if PLAN_ID.fullmatch(id) else None
+        if data is None:
+            raise missing(id)
+        return Plan.parse(data, id)
+
+    def all(self) -> list[Plan]:
+        """Return the plans that can be read, the latest first."""
+        found: list[Plan] = []
+        for data in self._store.plans():
+            with suppress(ConfigError):  # of another version
+                found.append(Plan.parse(data, ""))
+        return sorted(found, key=lambda plan: plan.time, reverse=True)
+
+    def remove(self, id: str) -> None:
+        """Remove the plan with an id, if there is one."""
+        if PLAN_ID.fullmatch(id):
+            self._store.remove_plan(id)
+
+    def refresh(self, plan: Plan) -> None:
+        """Take over the mark that the store has of a plan, which may be a copy that has none."""
+        plan.kept = self._store.plan(plan.id)
+        if plan.kept and (mark := Plan.parse(plan.kept, plan.id).applied):
+            plan.applied = mark
+
+    def mark(self, plan: Plan, recording: str | None, without: Iterable[int], signer: Signer) -> None:
+        """Note that a plan is being applied, in the store and in the plan's file. The note survives a power cut.
+
+        Args:
+            plan: The plan, as it was at the last :meth:`refresh`.
+            recording: The recording of the run that applies it: its file, or the run's id in the store, or None.
+            without: The numbers of the calls that are not made.
+            signer: Signs the plan with its mark.
+
+        Raises:
+            ConfigError: The store or the file cannot be written, or another process has marked the plan meanwhile.
+        """
+        before = plan.applied, plan.signature
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        plan.applied = {"time": now, "recording": recording, "without": sorted(without)}
+        plan.sign(signer)
+        try:
+            if plan.path is not None:
+                plan.save(plan.path)
+            self._put(plan, plan.kept)
+        except ConfigError:
+            plan.applied, plan.signature = before
+            raise
+
+    def _put(self, plan: Plan, old: bytes | None) -> None:
+        new = plan.to_bytes()
+        if not self._store.put_plan(plan.id, new, old):
+            raise ConfigError(f"The plan {plan.id} is in use: another process applies or denies it", hint="try again")
+        plan.kept = new
+
+
+def missing(id: str) -> ConfigError:
+    """Return the error for a plan that does not exist."""
+    return ConfigError(
+        f"There is no plan {id[:40]!r}", hint="kosmolua run --plan makes one, and kosmolua plans lists them"
+    )
