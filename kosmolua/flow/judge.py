@@ -10,7 +10,7 @@ from kosmolua.escaping import exposed, shortened
 from kosmolua.flow.labels import OWN, LabelRules, compared, is_destination, places, scope_of
 from kosmolua.flow.literals import leaves, literals, words
 from kosmolua.flow.memory import NotedAnswer, SessionMemory
-from kosmolua.flow.texts import core, is_address, is_telling, parts, readings
+from kosmolua.flow.texts import core, is_address, is_telling, names_host, parts, readings, settings
 from kosmolua.schema.effects import is_final
 from kosmolua.schema.labels import Labels
 from kosmolua.schema.names import SERVERS
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kosmolua.schema.function import Function
 
 MAX_SHOWN = 60
-_MAY_LEAVE = ("@", "://", "www.", MASK)
+_MAY_LEAVE = ("@", "://", ".", MASK)
 """What stands in the arguments of a read that can send something away."""
 
 
@@ -76,7 +76,9 @@ class Judge:
         """Note what a call has returned, as JSON; ``is_earlier`` if it was returned to an earlier script."""
         if target.integration.root == SERVERS:
             self._memory.tools[target.path] = _shape_of(target.function)
-        self._memory.pending.append(NotedAnswer(number, target, arguments, answer, self._run - is_earlier))
+        self._memory.pending.append(
+            NotedAnswer(number, target, arguments, answer, self._run - is_earlier, self._known_literals)
+        )
         self._memory.size += len(answer)
         if self._memory.size > self._memory.most:
             self._memory.relieve(self._labels)
@@ -97,7 +99,9 @@ class Judge:
         for keys, value in given:
             if isinstance(value, SecretText):
                 continue
-            sends |= isinstance(value, str) and is_address(value) and (is_read or "@" not in value)
+            if isinstance(value, str):
+                sends |= is_address(value) and (is_read or "@" not in value)
+                sends |= is_read and names_host(value)
             if is_own or is_read or not is_destination(target.function, labels, keys):
                 continue
             said, is_short = f"{'.'.join(keys)} = {_shown(str(value))}", not is_telling(value)
@@ -107,6 +111,8 @@ class Judge:
                 reason = None if is_short else self._of_destination(said, value, scope)
             if reason:
                 found.append(Verdict(reason))
+        if found and not self._memory.held:
+            self._memory.held = f"{target.path}: {found[0].text}"
         if (shape := self._memory.tools.get(target.path)) and (changes := _changes(shape, _shape_of(target.function))):
             found.append(Verdict(f"the server has changed {target.path} since it was called: {changes}"))
         if labels.to and not is_read and not is_own:
@@ -117,6 +123,8 @@ class Judge:
             found += self._of_private(given)
         if not is_read and not is_own:
             self._taint(given, scope)
+        if is_final(target.function.effect) and self._memory.held and not found:
+            found.append(Verdict(f"{target.path} destroys something after a call that was held: {self._memory.held}"))
         return tuple(dict.fromkeys(found))
 
     def _of_destination(self, said: str, value: Any, scope: str) -> str | None:
@@ -193,9 +201,10 @@ class Judge:
         for _, value in given:
             if not is_telling(value) or self._memory.is_trusted(compared(value), scope):
                 continue
-            is_written_here = compared(value) in self._known_literals()
-            if not is_written_here or self._memory.source(str(value), scope, before=self._run):
-                self._memory.taint(str(value))
+            text = str(value)
+            said = () if compared(value) not in self._known_literals() else (text, *readings(text), *settings(text))
+            if not said or any(self._memory.source(each, scope, before=self._run) for each in said):
+                self._memory.taint(text)
 
     def _known_literals(self) -> set[str]:
         """Return the literals as they are compared. Those of a session's first script are trusted from then on."""

@@ -114,9 +114,11 @@ def _has_format(kind: Type) -> bool:
 
 
 def places(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield every text and number in arguments, and the keys of tables under which it stands."""
+    """Yield every text and number in arguments, with the keys of tables under which it stands; also keys, but names."""
     if isinstance(value, Mapping):
         for key, item in value.items():
+            if isinstance(key, str) and not key.isidentifier():
+                yield keys or (key,), key
             yield from places(item, (*keys, str(key)))
     elif isinstance(value, (list, tuple)):
         for item in value:

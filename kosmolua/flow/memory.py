@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.flow.labels import OWN, LabelRules, compared, hosts_of, leaves, noun_of, places, scope_of
-from kosmolua.flow.texts import MIN_SPELLED, MIN_SQUEEZED, core, is_telling, parts, plain, spellings, squeezed
+from kosmolua.flow.texts import (
+    MIN_SPELLED,
+    MIN_SQUEEZED,
+    core,
+    is_joined,
+    is_path,
+    is_telling,
+    parts,
+    plain,
+    readings,
+    revealed,
+    settings,
+    spellings,
+    squeezed,
+)
 from kosmolua.limits import MIB
 from kosmolua.schema.labels import Labels
 
@@ -30,6 +44,8 @@ MAX_OWN = 6 * MIB
 """How many may wait while all that was read is the account's own, so that nothing needs to be known."""
 MIN_PRIVATE = 8
 """The shortest private text that is looked for in what leaves."""
+MIN_PIECE = 16
+"""The shortest piece of a private text that is looked for, and the shortest text that is without its punctuation."""
 EVERYWHERE = ""
 _MARKS = re.compile("[\0-\3]")
 _LEAF, _FIELD, _TEXT = b"\1", b"\2", b"\3"
@@ -44,6 +60,7 @@ class NotedAnswer(NamedTuple):
         given: The arguments, which an answer may only repeat.
         text: The answer as JSON.
         run: How many scripts the session had begun before.
+        literals: Returns the literals of the script that made the call, as they are compared.
     """
 
     number: int
@@ -51,6 +68,7 @@ class NotedAnswer(NamedTuple):
     given: Mapping[str, object]
     text: str
     run: int
+    literals: Callable[[], Collection[str]] = frozenset
 
 
 class Provenance(NamedTuple):
@@ -106,11 +124,13 @@ class SessionMemory:
     """What one session has seen. Any number of threads may use it.
 
     A session is that of one client of a server, or one run of the command line. ``runs`` counts the scripts that it has
-    begun, and ``tools`` keeps the shapes of the tools of MCP servers that were called. ``pending`` are the answers that
-    nobody has looked into yet, ``size`` their characters, and ``most`` how many of these may wait.
+    begun, ``held`` is what the first question about a destination said, and ``tools`` keeps the shapes of the tools of
+    MCP servers that were called. ``pending`` are the answers that nobody has looked into yet, ``size`` counts their
+    characters, and ``most`` is how many of these may wait.
     """
 
     runs: int = 0
+    held: str = ""
     tools: dict[str, dict[str, str]] = field(default_factory=dict)
     pending: list[NotedAnswer] = field(default_factory=list)
     size: int = 0
@@ -173,7 +193,8 @@ class SessionMemory:
     def taint(self, text: str) -> None:
         """Note that the session writes a text that is not its own, which stays so when it is read back."""
         with self._lock:
-            self._tainted.update(map(hash, {core(text), *parts(text)}))
+            for each in (text, *readings(text)):
+                self._tainted.update(map(hash, {core(each), *parts(each), *settings(each)}))
             while len(self._tainted) > MAX_LEAVES:
                 self._tainted.pop()
 
@@ -204,20 +225,30 @@ class SessionMemory:
             hidden = [each for each in spellings(text) if len(each) >= MIN_SPELLED]
             if found := self._search(seen, hidden, before, is_word=False):
                 return value, found
-            bare = squeezed(_bytes(value))
-            if len(bare) >= MIN_SQUEEZED and bare != _bytes(value):
-                for each in seen:
-                    if bare in squeezed(each.data):
-                        return value, self._source(each, (_origin(each), "", ""), before)
-            return None
+            return self._scattered(value, scope, seen, before)
+
+    def _scattered(
+        self, value: str, scope: str, seen: Sequence[_Seen], before: int | None
+    ) -> tuple[str, Provenance] | None:
+        """Look for a value without regard to punctuation, and for the pieces of an address."""
+        bare = squeezed(_bytes(value))
+        if len(bare) >= MIN_SQUEEZED and bare != _bytes(value) and not is_path(value):
+            for each in seen:
+                if bare in squeezed(each.data):
+                    return value, self._source(each, (_origin(each), "", ""), before)
+        _, is_mail, host = value.partition("@")
+        if seen and is_mail and not self.is_trusted(host, scope) and is_joined(value, [each.data for each in seen]):
+            return value, self._source(seen[-1], (_origin(seen[-1]), "", ""), before)
+        return None
 
     def private_in(self, text: str) -> Provenance | None:
         """Return where a private text that occurs in this one comes from, or None."""
         data = _bytes(plain(text))
+        bare = squeezed(data)
         with self._lock:
             for seen in self._private:
                 for each, place in seen.texts():
-                    if len(each) >= MIN_PRIVATE and each in data:
+                    if len(each) >= MIN_PRIVATE and (each in data or _is_cut_out(each, data, bare)):
                         return self._source(seen, place, None)
         return None
 
@@ -235,31 +266,54 @@ class SessionMemory:
         (said, item, key), current = place, self.runs - 1 if before is None else before
         return Provenance(seen.number, seen.path, said or _origin(seen), item, key, seen.run < current)
 
+    def _clear(self, written: Iterable[str], scope: str, run: int) -> None:
+        """Trust the literals that a script passed to a call, and that nothing had which earlier scripts had read."""
+        if self.has_read(run) is None or self.has_forgotten(run):
+            return
+        for value in written:
+            if not self.is_trusted(value, scope) and not any(
+                self.source(each, scope, before=run) for each in (value, *readings(value))
+            ):
+                self.trust([value, *parts(value)])
+
     def _take(self, answer: NotedAnswer, labels: Labels) -> None:
         others, private = bytearray(), bytearray()
         own: list[str] = []
         made: list[str] = []
-        given = {compared(value) for _, value in places(answer.given)}
+        scope = scope_of(answer.target)
+        given = {compared(value) for _, value in places(answer.given) if is_telling(value)}
+        self._clear(given.intersection(answer.literals()), scope, answer.run)
+        echoed = [value for value in given if not self.is_trusted(value, scope)]
         for leaf in leaves(json.loads(answer.text), labels, hosts_of(answer.target)):
             if not is_telling(leaf.value):
                 continue
             text = str(leaf.value)
             if leaf.is_made or leaf.origin == OWN:
                 value = core(text)
-                if value not in given:
+                if value not in given and not any(each in value for each in echoed):
                     (made if leaf.is_made else own).append(value)
                     own += () if leaf.is_made else parts(text)
             else:
                 others += _entry(leaf.origin, leaf.item, leaf.key, text)
+                for each in revealed(text):
+                    others += _entry(leaf.origin, leaf.item, leaf.key, each)
             if leaf.is_private and not leaf.is_made:
                 for line in text.splitlines():
                     private += _entry(leaf.origin, leaf.item, leaf.key, line.strip())
-        self.trust(made, scope_of(answer.target))
+        self.trust(made, scope)
         self.trust(own)
         place = answer.number, answer.target.path, answer.run
         for kept, data in ((self._seen, others), (self._private, private)):
             if data and (lost := _keep(kept, _Seen(*place, bytes(data[:MAX_SEEN])), is_cut=len(data) > MAX_SEEN)):
                 self._forgot_run = max(self._forgot_run, lost.run)
+
+
+def _is_cut_out(private: bytes, data: bytes, bare: bytes) -> bool:
+    """Return True if a text has a private one with other punctuation, or a long piece of it."""
+    if len(private) < MIN_PIECE:
+        return False
+    starts = range(0, len(private) - MIN_PIECE + 1, 4)
+    return squeezed(private) in bare or any(private[at : at + MIN_PIECE] in data for at in starts)
 
 
 def _keep(kept: list[_Seen], new: _Seen, *, is_cut: bool) -> _Seen | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import binascii
+import html
 import re
 import unicodedata
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from codecs import encode
+from collections.abc import Collection, Iterator
 from urllib.parse import quote, unquote
 
 MIN_TEXT = 4
@@ -19,8 +21,10 @@ MIN_SQUEEZED = 8
 _LOOKALIKES = str.maketrans(
     "авеікмнорстухѕјԁԛԝһӏαβεικνορτυχωıł‐‑‒–—−⁄∕‘’‚“”„«»‹›", "abeikmhopctyxsjdqwhlabeikvoptuxwil------//'''\"\"\"\"\"''"
 )
+_TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)} | {0x3002: "."}
+"""The invisible characters of Unicode that spell ASCII, and the full stop of domains in Chinese."""
 _INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+    "[\u00ad\u0300-\u036f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0001\U000e007f-\U000e01ef]"
 )
 _SCHEME = re.compile(r"(?:mailto:|tel:|[a-z][a-z0-9+.-]{1,15}://)(?:www\.)?")
 _EDGES = " \t\r\n.,;:!?'\"`()[]{}<>|*_#"
@@ -30,13 +34,23 @@ _HOST = re.compile(
 )
 _URL = re.compile(r"[a-z][a-z0-9+.-]{1,15}://[^\s<>\"'`]{1,2000}")
 _NOT_SQUEEZED = bytes(each for each in range(128) if not chr(each).isalnum())
+_SAID = re.compile(rb"[\s(\[{<]+(?:at|dot)[\s)\]}>]+")
+"""How people write the ``@`` and the dots of an address."""
+_ENCODED = re.compile(r"[\w+/-]{8,}={0,2}", re.ASCII)
+_ESCAPED = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{4})\}?)")
+_PATH = re.compile(r"[^\W\d]+(?:[-_/ ][^\W\d]+)+")
+_SETTING = re.compile(r"[=:]\s*[\"']?([^\s\"',;}]+)")
+MAX_DEPTH = 3
+"""How often a text can be encoded again, and still be read."""
+MAX_PIECES = 3
+"""Of how many pieces an address may be put together, and still be told to come from them."""
 
 
 def plain(text: str) -> str:
-    """Return a text as it is compared: NFKC, without invisible characters, look-alikes as Latin, in lower case."""
+    """Return a text as it is compared: NFKD, without accents and invisible characters, look-alikes as Latin."""
     if text.isascii():
         return text.lower()
-    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold().translate(_LOOKALIKES)
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKD", text.translate(_TAGS))).casefold().translate(_LOOKALIKES)
 
 
 def core(text: str) -> str:
@@ -56,6 +70,11 @@ def parts(text: str) -> set[str]:
     return urls | {*addresses} | {*addresses.values()} | hosts
 
 
+def settings(text: str) -> set[str]:
+    """Return the values that a text assigns, such as ``ann`` in ``TO=ann``, as they are compared."""
+    return {core(each) for each in _SETTING.findall(text)}
+
+
 def is_address(text: str) -> bool:
     """Return True for a URL, whatever its query contains, and for an e-mail address."""
     found = plain(text).strip()
@@ -64,19 +83,77 @@ def is_address(text: str) -> bool:
     return found.count("@") == 1 and _ADDRESS.fullmatch(found.removeprefix("mailto:")) is not None
 
 
+def names_host(text: str) -> bool:
+    """Return True for a host, and for a URL without its scheme."""
+    found = plain(text).strip()
+    host = _HOST.match(found)
+    return host is not None and (host.end() == len(found) or found[host.end()] in "/?:")
+
+
+def is_path(text: str) -> bool:
+    """Return True for words that are joined like the name of a repository, and may well stand beside each other."""
+    return _PATH.fullmatch(text) is not None
+
+
 def squeezed(data: bytes) -> bytes:
-    """Return a text without its blanks and punctuation."""
-    return data.translate(None, _NOT_SQUEEZED)
+    """Return a text without its blanks and punctuation, and without the words for those of an address."""
+    return _SAID.sub(b"", data).translate(None, _NOT_SQUEEZED)
+
+
+def revealed(text: str, depth: int = MAX_DEPTH) -> Iterator[str]:
+    """Yield what the encoded words of a text say: in base64, hex, percent-encoding or escapes, also in each other."""
+    found: set[str] = set()
+    if "%" in text:
+        found.add(unquote(text))
+    if "&" in text:
+        found.add(html.unescape(text))
+    if "\\" in text:
+        found.add(_ESCAPED.sub(lambda each: chr(int(each[1] or each[2], 16)), text))
+    for word in _ENCODED.findall(text):
+        if not (word.isalpha() and word[1:].islower()):
+            found.update(_decoded(word))
+    for each in found - {text}:
+        yield each
+        if depth > 1:
+            yield from revealed(each, depth - 1)
+
+
+def _decoded(word: str) -> Iterator[str]:
+    padded = word.rstrip("=").replace("-", "+").replace("_", "/")
+    for decode, encoded in ((b64decode, padded + "=" * (-len(padded) % 4)), (binascii.unhexlify, word)):
+        try:
+            found = decode(encoded).decode()
+        except ValueError:
+            continue
+        if found.isprintable() and len(found) >= MIN_TEXT:
+            yield found
+
+
+def is_joined(text: str, data: Collection[bytes]) -> bool:
+    """Return True if a text is two or three pieces, of four characters or more but the last, of other texts."""
+    rest = text.encode("utf-8", "replace")
+    for _ in range(MAX_PIECES):
+        least, most = 0, len(rest)
+        while least < most:
+            middle = (least + most + 1) // 2
+            least, most = (middle, most) if any(rest[:middle] in each for each in data) else (least, middle - 1)
+        if least == len(rest):
+            return True
+        if least < MIN_TEXT:
+            return False
+        rest = rest[least:]
+    return False
 
 
 def spellings(text: str) -> set[str]:
-    """Return the texts in which a text is hidden: in base64, in hex, percent-encoded, and reversed."""
+    """Return the texts in which a text is hidden: in base64, in hex, percent-encoded, reversed, and in ROT13."""
     found: set[str] = set()
     for each in {text.strip(), core(text)}:
         data = each.encode("utf-8", "surrogatepass")
         if len(each) < MIN_SPELLED:
             continue
         found |= {data.hex(), "".join(f"%{byte:02x}" for byte in data), quote(each, safe="").lower(), plain(each[::-1])}
+        found.add(plain(encode(each, "rot13")))
         for shift, cut in ((0, 0), (1, 2), (2, 3)):  # bytes before it move the text within base64
             inside = b64encode(b"\0" * shift + data).decode().rstrip("=")[cut:]
             whole = inside if (shift + len(data)) % 3 == 0 else inside[:-1]
@@ -85,24 +162,17 @@ def spellings(text: str) -> set[str]:
 
 
 def readings(text: str) -> Iterator[str]:
-    """Yield what a text says if it is base64, hex, percent-encoded or reversed."""
+    """Yield what a text says if it is base64, hex, percent-encoded, reversed or in ROT13."""
     bare = text.strip()
     if len(bare) < MIN_SPELLED:
         return
     yield bare[::-1]
+    yield encode(bare, "rot13")
     if "%" in bare:
         yield unquote(bare)
     for word in {bare, *re.split(r"[^\w+/=-]+", bare), *re.split(r"[^\w+-]+", bare)}:
-        if len(word) < MIN_SPELLED:
-            continue
-        padded = word.rstrip("=").replace("-", "+").replace("_", "/")
-        for decode, encoded in ((b64decode, padded + "=" * (-len(padded) % 4)), (binascii.unhexlify, word)):
-            try:
-                found = decode(encoded).decode()
-            except ValueError:
-                continue
-            if found.isprintable() and len(found) >= MIN_TEXT:
-                yield found
+        if len(word) >= MIN_SPELLED:
+            yield from _decoded(word)
 
 
 def is_telling(value: object) -> bool:
