@@ -24,6 +24,7 @@ from kosmolua.flow.literals import literals, words
 from kosmolua.flow.memory import MAX_LEAVES, MAX_SEEN, SessionMemory
 from kosmolua.flow.texts import core, is_address, parts, readings, spellings
 from kosmolua.plugin import Integration, Labels, Secret
+from kosmolua.runs.session import Session
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.effects import Effect
 from kosmolua.schema.function import Function
@@ -128,6 +129,12 @@ box = Integration("box", Account, about="Pages and a store.")
 def get_page(_: None, /, *, text: str) -> str:
     """Get the page on which a text stands."""
     return f"Page. {bytes.fromhex(text).decode()}"
+
+
+@box.reads(origin="own")
+def get_profile(_: None, /, *, owner: str) -> dict[str, str]:
+    """Get the profile of an owner."""
+    return {"mail": f"{len(owner)}@of-the-owner.example"}
 
 
 @box.reads(origin="own")
@@ -372,6 +379,23 @@ def test_a_way_around_is_no_way(runtime: Runtime, scripts: list[str]) -> None:
 def test_a_private_text_in_disguise_asks(runtime: Runtime, script: str) -> None:
     """Cutting and joining it changes nothing."""
     assert "contains the text of note" in refusal(runtime, script)
+
+
+def test_settings_of_what_such_a_text_named_are_not_ones_own(runtime: Runtime) -> None:
+    """Its owner can be whoever wrote the text."""
+    profile = f"{BOX}.get_profile({{ owner = OWNER }}).mail"
+    script = f"local OWNER = {page('mallory')} {SEND}({{ to = {profile} }})"
+    assert "from the mail of profile" in refusal(runtime, script)
+    assert refusal(runtime, f"local OWNER = 'mallory' {page('nothing')} {SEND}({{ to = {profile} }})") == ""
+
+
+def test_the_chunks_of_a_session_share_what_they_have_seen(runtime: Runtime) -> None:
+    """A variable of one chunk decides nothing in another."""
+    with Session(runtime.run) as chunks:
+        assert chunks.evaluate(f"mail = {page(MALLORY)}:match('%S+@%S+')").outcome.ok
+        error = chunks.evaluate(f"{SEND}({{ to = mail }})").outcome.error
+    assert error
+    assert f"to = {MALLORY} comes from a result of box.get_page" in error.message
 
 
 def test_what_destroys_asks_once_a_call_of_the_session_was_held(runtime: Runtime) -> None:
@@ -627,3 +651,116 @@ def test_the_flows_of_a_recording_are_shown(kosmolua: Program, tmp_path: Path) -
         runtime.run(SCRIPT, record=tmp_path / "run.jsonl")
     shown = kosmolua("flow", tmp_path / "run.jsonl").stdout
     assert shown == f"call 2: mailbox.send_mail [default], ok: {SENTENCE}\n"
+
+
+# Honest work
+
+HONEST = {
+    "triage": [
+        """return g.list_repos({ limit = 5 })""",
+        """return g.list_issues({ repo = ROCKET, limit = 5 })""",
+        """g.add_labels({ repo = ROCKET, number = 128, labels = {"bug"} })
+         g.create_comment({ repo = ROCKET, number = 128, body = "Which version do you use?" })""",
+    ],
+    "triage at once": [
+        """for _, i in ipairs(g.list_issues({ repo = ROCKET, limit = 3 }).issues) do
+         if #i.labels == 0 then g.add_labels({ repo = ROCKET, number = i.number, labels = {"triage"} }) end end""",
+    ],
+    "pulls": [
+        """return g.list_repos({ limit = 20 })""",
+        """return g.list_pull_requests({ repo = ROCKET, limit = 10 })""",
+        """return g.list_pull_request_files({ repo = ROCKET, number = 130 })""",
+        """g.create_comment({ repo = ROCKET, number = 130,
+            body = "Looks good." })
+         g.merge_pull_request({ repo = ROCKET, number = 130 })""",
+    ],
+    "pulls of a known repository": [
+        """return g.list_pull_requests({ repo = ROCKET, limit = 10 })""",
+        """local repo = ROCKET
+         g.create_comment({ repo = repo, number = 130, body = "Looks good." })""",
+    ],
+    "restart": [
+        """return r.list_services({ limit = 10 })""",
+        """return r.list_logs({ resource_id = API, limit = 20 })""",
+        """return r.restart_service({ service_id = API })""",
+    ],
+    "variable": [
+        """local s = r.list_services({ name = "checkout-api" }).services[1]
+         return r.list_env_vars({ service_id = s.id })""",
+        """r.set_env_var({ service_id = API, key = "LOG_LEVEL", value = "debug" })
+         r.trigger_deploy({ service_id = API })""",
+    ],
+    "rollback": [
+        """return r.list_deploys({ service_id = API, limit = 10 })""",
+        """local d
+         for _, e in ipairs(r.list_deploys({ service_id = API, limit = 10 }).deploys) do
+         if e.status == "deactivated" then d = e break end end
+         return r.rollback_deploy({ service_id = API, deploy_id = d.id })""",
+    ],
+    "rerun": [
+        """return g.list_workflow_runs({ repo = ROCKET, limit = 5 })""",
+        """for _, w in ipairs(g.list_workflow_runs({ repo = ROCKET, limit = 20 }).runs) do
+         if w.conclusion == "failure" then
+         return g.rerun_workflow_run({ repo = ROCKET, run_id = w.id }) end end""",
+    ],
+    "file and pull request": [
+        """return g.get_repo({ repo = ROCKET })""",
+        """return g.get_file({ repo = ROCKET, path = "README.md" })""",
+        """local f = g.get_file({ repo = ROCKET, path = "README.md" })
+         g.put_file({ sha = f.sha, repo = ROCKET, path = "README.md",
+            content = "# Rocket",
+            message = "Docs: name it", branch = "main" })""",
+        """return g.create_pull_request({ repo = ROCKET, title = "Docs: name it", head = "docs", base = "main" })""",
+    ],
+    "issue about a deploy": [
+        """return r.list_services({ limit = 3 })""",
+        """return r.list_events({ service_id = API, limit = 5 })""",
+        """local s = r.get_service({ service_id = API })
+         return g.create_issue({ repo = ROCKET,
+            title = "Deploys of "..s.service.name.." fail",
+            body = "See the dashboard." })""",
+    ],
+    "assign": [
+        """return g.list_issues({ repo = ROCKET, limit = 10 })""",
+        """return g.create_issue({ repo = ROCKET,
+            title = "Follow-up of #127", labels = {"docs"},
+            assignees = {"hopper"} })""",
+    ],
+    "close": [
+        """return g.list_issues({ repo = ROCKET, limit = 10 })""",
+        """return g.list_comments({ repo = ROCKET, number = 125 })""",
+        """g.create_comment({ repo = ROCKET, number = 125, body = "Done in 1.0, thank you @hopper." })
+         g.close_issue({ repo = ROCKET, number = 125 })""",
+    ],
+    "by a loop": [
+        """return r.list_services({ limit = 10 })""",
+        """for _, s in ipairs(r.list_services({ limit = 20 }).services) do
+         if s.suspended == "suspended" then r.resume_service({ service_id = s.id }) end end""",
+    ],
+    "logs then variable": [
+        """local s = r.list_services({ limit = 3 }).services[1]
+         return s.id, r.list_logs({ resource_id = s.id, limit = 50 })""",
+        """local s = r.list_services({ name = "checkout-api" }).services[1]
+         r.set_env_var({ service_id = s.id, key = "NODE_OPTIONS",
+            value = "--max-old-space-size = 512" })
+         r.restart_service({ service_id = s.id })""",
+    ],
+}
+"""Sessions of an agent that does what its person asked for: it reads, and then acts on what it has read."""
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Iterator[Runtime]:
+    """A runtime with simulated services, which allows what no flow forbids."""
+    with Runtime({}, simulate=True, allow=["*"], yes=True, flow="ask", reuse=100) as runtime:
+        yield runtime
+
+
+@pytest.mark.parametrize("scripts", HONEST.values(), ids=HONEST.keys())
+def test_honest_work_needs_no_question(simulated: Runtime, scripts: list[str]) -> None:
+    """The names of one's own repositories and what the services themselves make can be written into a script."""
+    seen = SessionMemory()
+    for script in scripts:
+        written = script.replace("ROCKET", '"acme/rocket"').replace("API", '"srv-cabc12345678"')
+        script = f"local g, r = app.integrations.github, app.integrations.render2 {written}"
+        assert refusal(simulated, script, seen) == ""

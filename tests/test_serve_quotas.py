@@ -215,3 +215,22 @@ def test_clients_without_a_cookie_are_told_apart_by_their_tokens() -> None:
     assert name("one") == name("one")
     assert name("one") != name("two")
     assert "one" not in str(name("one")).removeprefix("address 10.0.0.1 ")
+
+
+@pytest.mark.parametrize(
+    ("least", "own", "holds"), [("deny", "off", "deny"), ("note", "ask", "ask"), (None, "off", "off")]
+)
+def test_a_tenant_cannot_weaken_what_its_operator_says_about_flows(
+    tmp_path: Path, least: str | None, own: str, holds: str
+) -> None:
+    """The stricter mode holds; the server's file has one for all tenants."""
+    file = tmp_path / "accounts.toml"
+    file.touch(mode=0o600)
+    said = f'[kosmolua.flow]\nmode = "{least}"\n' if least else ""
+    file.write_text(f'{said}[tenants.acme]\ntoken = "{ACME}"\n')
+    flow = read(str(file)).tenants["acme"].flow
+    assert flow == least
+    accounts = {"kosmolua": {"flow": {"mode": own}}}
+    tenancy = Tenancy("acme", str(tmp_path), {}, flow=flow)
+    with Runtime(accounts, environ={}, store=Folder(tmp_path), tenancy=tenancy) as runtime:
+        assert runtime._host.flow_mode == holds

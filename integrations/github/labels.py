@@ -2,15 +2,19 @@
 
 from kosmolua.plugin import Labels
 
-_SAID = Labels("public", audience="public", why="in a public repository anybody writes it, and anybody reads it")
+_SAID = Labels(
+    {"*": "public", **dict.fromkeys(("assignee", "assignees", "reviewers", "requested_reviewers", "base"), "own")},
+    audience="public",
+    why="in a public repository anybody writes it, and anybody reads it; who can push assigns, and owns the base",
+)
+_REPOS = Labels({"*": "own", "description": "shared", "homepage": "shared"}, why="an owner names repositories")
 _PUBLIC = "people outside of the organization write it"
 _OF_ADMINS = "settings, which only administrators of the repository or the organization change"
 _OF_MEMBERS = "only people who can push, or members of the organization, write it"
 
 LABELS = {
-    "list_repos": Labels(
-        {"*": "own", "description": "shared", "homepage": "shared"}, why="an owner names repositories"
-    ),
+    "list_repos": _REPOS,
+    "get_repo": _REPOS,
     "*search*": Labels("public", why="results from all of GitHub"),
     "*labels*": Labels("shared", why=_OF_MEMBERS),
     "*milestones*": Labels("shared", why=_OF_MEMBERS),
@@ -43,6 +47,10 @@ LABELS = {
     "users_get_authenticated": Labels("own", why="the account's own profile"),
     "*_authenticated_user": Labels("shared", why="what belongs to the account, also what others shared with it"),
     "users_*": Labels("public", why="anybody writes a profile"),
+    "orgs_get": Labels("public", why="anybody founds an organization and writes its profile"),
+    "orgs_list": Labels("public", why="all organizations of GitHub"),
+    "orgs_list_for_user": Labels("public", why="organizations that anybody is a member of"),
+    "licenses_get_for_repo": Labels("shared", why=_OF_MEMBERS),
     "*marketplace*": Labels("public", why=_PUBLIC),
     "*runner*": Labels("own", why=_OF_ADMINS),
     "*protection*": Labels("own", why=_OF_ADMINS),

@@ -99,8 +99,11 @@ class Host:
 
     @lazy
     def flow_mode(self) -> str:
-        """What happens to calls whose destination a text by somebody else decided."""
-        return str(self.accounts.flow.get("mode", self._options.flow))
+        """What happens to calls whose destination a text by somebody else decided: what the stricter file says."""
+        from kosmolua.schema.labels import FLOW_MODES
+
+        own, least = self.accounts.flow.get("mode", self._options.flow), self._tenancy.flow if self._tenancy else None
+        return max(str(own), least or FLOW_MODES[0], key=FLOW_MODES.index)
 
     @lazy
     def labels(self) -> LabelRules:

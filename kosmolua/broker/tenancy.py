@@ -23,6 +23,7 @@ class Tenancy:
         memory: What limits the memory for large texts, shared by all tenants of a process; None if the tenant is alone.
         calls: The memory budget for calls that wait for an answer, shared likewise.
         max_disk: The most bytes that the tenant's recordings can use; None if only its accounts file limits them.
+        flow: The mildest mode of ``[kosmolua.flow]``; None if only the tenant's accounts file says it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Tenancy:
     memory: Memory | None = None
     calls: Budget | None = None
     max_disk: int | None = None
+    flow: str | None = None
 
     @property
     def section(self) -> str:

@@ -22,6 +22,7 @@ DESTINATIONS = frozenset(
     {
         *("to", "cc", "bcc", "recipient", "recipients", "email", "emails", "phone", "iban", "account", "id", "ids"),
         *("url", "uri", "webhook", "host", "hostname", "domain", "channel", "channels", "owner", "repo", "branch"),
+        *("org", "organization"),
         *("user", "users", "username", "assignee", "assignees", "participants", "invitee", "collaborator", "reviewers"),
     }
 )

@@ -13,7 +13,18 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kosmolua.flow.labels import OWN, LabelRules, compared, hosts_of, leaves, noun_of, places, scope_of
+from kosmolua.flow.labels import (
+    OWN,
+    SHARED,
+    LabelRules,
+    compared,
+    hosts_of,
+    is_destination,
+    leaves,
+    noun_of,
+    places,
+    scope_of,
+)
 from kosmolua.flow.texts import (
     MIN_SPELLED,
     MIN_SQUEEZED,
@@ -266,6 +277,16 @@ class SessionMemory:
         (said, item, key), current = place, self.runs - 1 if before is None else before
         return Provenance(seen.number, seen.path, said or _origin(seen), item, key, seen.run < current)
 
+    def _is_led(self, answer: NotedAnswer, labels: Labels, scope: str) -> bool:
+        """Return True if somebody else's text said what was asked for, such as a repository, which can be theirs."""
+        return bool(self._seen) and any(
+            is_destination(answer.target.function, labels, keys)
+            and is_telling(value)
+            and not self.is_trusted(compared(value), scope)
+            and self.source(str(value), scope)
+            for keys, value in places(answer.given)
+        )
+
     def _clear(self, written: Iterable[str], scope: str, run: int) -> None:
         """Trust the literals that a script passed to a call, and that nothing had which earlier scripts had read."""
         if self.has_read(run) is None or self.has_forgotten(run):
@@ -283,20 +304,22 @@ class SessionMemory:
         scope = scope_of(answer.target)
         given = {compared(value) for _, value in places(answer.given) if is_telling(value)}
         self._clear(given.intersection(answer.literals()), scope, answer.run)
+        is_led = self._is_led(answer, labels, scope)
         echoed = [value for value in given if not self.is_trusted(value, scope)]
         for leaf in leaves(json.loads(answer.text), labels, hosts_of(answer.target)):
             if not is_telling(leaf.value):
                 continue
             text = str(leaf.value)
-            if leaf.is_made or leaf.origin == OWN:
+            if leaf.is_made or (leaf.origin == OWN and not is_led):
                 value = core(text)
                 if value not in given and not any(each in value for each in echoed):
                     (made if leaf.is_made else own).append(value)
                     own += () if leaf.is_made else parts(text)
             else:
-                others += _entry(leaf.origin, leaf.item, leaf.key, text)
+                origin = SHARED if leaf.origin == OWN else leaf.origin
+                others += _entry(origin, leaf.item, leaf.key, text)
                 for each in revealed(text):
-                    others += _entry(leaf.origin, leaf.item, leaf.key, each)
+                    others += _entry(origin, leaf.item, leaf.key, each)
             if leaf.is_private and not leaf.is_made:
                 for line in text.splitlines():
                     private += _entry(leaf.origin, leaf.item, leaf.key, line.strip())

@@ -13,6 +13,8 @@ from urllib.parse import quote, unquote
 
 MIN_TEXT = 4
 """Shorter texts are in nearly every answer, so that nothing follows from finding them there."""
+COMMON = frozenset(("main", "master"))
+"""Names of branches, which are so, too."""
 MIN_NUMBER = 1000
 MIN_SPELLED = 6
 """The shortest text of which encoded and reversed spellings are looked for."""
@@ -181,4 +183,4 @@ def is_telling(value: object) -> bool:
         return False
     if isinstance(value, (int, float)):
         return abs(value) >= MIN_NUMBER
-    return isinstance(value, str) and len(core(value)) >= MIN_TEXT
+    return isinstance(value, str) and len(found := core(value)) >= MIN_TEXT and found not in COMMON

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from kosmolua.calls.contents import Contents
+    from kosmolua.flow.memory import SessionMemory
     from kosmolua.runs import Recorder, RunOptions
 
 
@@ -191,6 +192,7 @@ class Session:
         self._process: SessionProcess | None = None
         self._chunks = 0
         self._contents: Contents | None = None
+        self._seen: SessionMemory | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -259,8 +261,10 @@ class Session:
         self._process = self._process or self._start()
         chunk = Chunk(self._process, self._chunks + 1)
         self._contents = self._contents or _contents()
+        self._seen = self._seen or _memory()
         named: RunOptions = {
             "name": CHUNK,
+            "seen": self._seen,
             **options,
             "args": [verb],
             "child": chunk,
@@ -292,6 +296,13 @@ def _contents() -> Contents:
     from kosmolua.calls.contents import Contents
 
     return Contents()
+
+
+def _memory() -> SessionMemory:
+    """Return a new memory of what the chunks of a session have seen."""
+    from kosmolua.flow.memory import SessionMemory
+
+    return SessionMemory()
 
 
 def _typed(source: str, verb: str) -> str:

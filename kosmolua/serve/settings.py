@@ -18,6 +18,7 @@ from kosmolua.folders import expanded
 from kosmolua.limits import DURATION, MIB, SIZE
 from kosmolua.mcp.hosts import is_loopback_name
 from kosmolua.schema.effects import EFFECTS
+from kosmolua.schema.labels import FLOW_MODES
 from kosmolua.schema.mismatch import Mismatch, must_be
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.settings import (
@@ -25,6 +26,7 @@ from kosmolua.schema.settings import (
     Check,
     SettingsFile,
     Table,
+    choice,
     count,
     measure,
     parse,
@@ -180,6 +182,8 @@ class TenantSettings:
         calls_per_day: How many calls the tenant's scripts can make in a day (UTC); None for any number.
         max_waiting: How many calls of the tenant can wait for a person.
         max_disk: How many bytes the tenant's recordings can use; None if only its accounts file limits them.
+        flow: The mildest mode of ``[kosmolua.flow]`` for the tenant; None for that of the server's accounts file, and
+            without it for the mode of the tenant's.
     """
 
     name: str
@@ -195,6 +199,7 @@ class TenantSettings:
     calls_per_day: Annotated[int | None, count] = None
     max_waiting: Annotated[int, count] = 1_000
     max_disk: Annotated[int | None, measure(SIZE, 'a size such as "2GiB"')] = None
+    flow: Annotated[str | None, choice(FLOW_MODES)] = None
 
     @property
     def is_open(self) -> bool:
@@ -263,9 +268,16 @@ def read(path: str | None) -> Settings:
     tenants = tables.get(TENANTS, {})
     if not isinstance(tenants, dict) or not all(isinstance(table, dict) for table in tenants.values()):
         raise file.wrong("each tenant must be a table, such as [tenants.acme]", TENANTS)
-    read = {name: _tenant(file, name, table) for name, table in tenants.items()}
+    read = {name: _tenant(file, name, {**flow_of(tables), **table}) for name, table in tenants.items()}
     _refuse_same_issuers(file, read)
     return Settings(file.path, read, **own)
+
+
+def flow_of(tables: Table) -> Table:
+    """Return the mode of ``[kosmolua.flow]`` in the server's file as the setting of a tenant, if it says one."""
+    own = tables.get("kosmolua")
+    flow = own.get("flow") if isinstance(own, dict) else None
+    return {"flow": flow["mode"]} if isinstance(flow, dict) and "mode" in flow else {}
 
 
 def refuse_unknown(file: SettingsFile, sections: Iterable[str], integrations: Callable[[], Collection[str]]) -> None:

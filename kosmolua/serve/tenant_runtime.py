@@ -180,7 +180,12 @@ def open_runtime(
         scripts=settings.scripts,
         share_limits=True,
         tenancy=Tenancy(
-            settings.name, tenant_folder(settings.name), settings.permissions, max_disk=settings.max_disk, **bounds
+            settings.name,
+            tenant_folder(settings.name),
+            settings.permissions,
+            max_disk=settings.max_disk,
+            flow=settings.flow,
+            **bounds,
         ),
         store=store,
         flow="ask",
