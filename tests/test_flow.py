@@ -24,12 +24,16 @@ from kosmolua.flow.literals import literals, words
 from kosmolua.flow.memory import MAX_LEAVES, MAX_SEEN, SessionMemory
 from kosmolua.flow.texts import core, is_address, parts, readings, spellings
 from kosmolua.plugin import Integration, Labels, Secret
+from kosmolua.recordings.plans import Plan
+from kosmolua.recordings.recording import read
+from kosmolua.recordings.timeline import bars_of
 from kosmolua.runs.session import Session
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.effects import Effect
 from kosmolua.schema.function import Function
 from kosmolua.schema.types import Scalar
 from kosmolua.secret import Redactor, SecretText
+from kosmolua.serve.pages.rendering import environment
 
 MALLORY = "mallory@evil.example"
 MAILS = [
@@ -535,6 +539,19 @@ def test_a_person_is_asked_with_the_sentence_although_the_call_is_allowed() -> N
         assert refusal(runtime, SCRIPT) == ""
     assert [each.flows for each in asked] == [(SENTENCE,)]
     assert asked[0].subject == ("mailbox.send_mail", "default", (SENTENCE,))
+
+
+def test_a_plan_and_the_page_of_a_run_show_each_flow(tmp_path: Path) -> None:
+    """In one line: a plan below its calls, also when it was loaded again, and the page beside the call."""
+    with Runtime({}, plugins=[mailbox], yes=True) as runtime:
+        plan = runtime.plan(SCRIPT)
+        plan.save(tmp_path / "plan.json")
+        runtime.run(SCRIPT, record=tmp_path / "run.jsonl")
+        bars = bars_of(read(tmp_path / "run.jsonl"))
+    assert f"call 2: {SENTENCE}" in [line.text for line in plan.outline()]
+    assert Plan.load(tmp_path / "plan.json").outline() == plan.outline()
+    shown = environment().get_template("parts.html").module.calls_table(bars, 1.0)  # type: ignore[attr-defined]
+    assert f'<p class="detail flow">{SENTENCE}</p>' in str(shown)
 
 
 def test_a_recording_has_the_verdicts_and_a_replay_gives_them_again(tmp_path: Path) -> None:

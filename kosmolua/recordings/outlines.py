@@ -35,6 +35,7 @@ class PlannedCall:
         before: The values that the call replaces, by parameter, as far as a read told them.
         undoable: Whether the call can be undone.
         lost: A sentence that says what cannot be brought back once the call was made; empty if nothing is known.
+        flows: A sentence for each argument that somebody else's text decided.
     """
 
     number: int
@@ -48,6 +49,7 @@ class PlannedCall:
     before: dict[str, Any] = field(default_factory=dict)
     undoable: bool = False
     lost: str = ""
+    flows: list[str] = field(default_factory=list)
 
 
 class Line(NamedTuple):

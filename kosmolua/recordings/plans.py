@@ -111,7 +111,8 @@ class Plan:
         faults = [f"{_where(each)}{each['message']}" for each in self.refused]
         if self.is_open:
             faults.append(f"planning ended in line {self.open_at}: each write from there on is asked about")
-        return outline(self.calls, [*faults, *self.lost], [*self._assumed(), *self._decided()])
+        flows = [f"call {call.number}: {flow}" for call in self.calls for flow in call.flows]
+        return outline(self.calls, [*faults, *self.lost, *flows], [*self._assumed(), *self._decided()])
 
     def markdown(self) -> str:
         """Return the outline as Markdown, for instance for a comment on a pull request."""
@@ -218,7 +219,7 @@ class Plan:
             raise ConfigError(what, hint="make a new plan")
         if fault := plan_fault(found):
             raise ConfigError(f"The plan {name} is not valid: {fault}", hint="make a new plan")
-        calls = [PlannedCall(**{key: call[key] for key in _CALL_FIELDS}) for call in found["calls"]]
+        calls = [PlannedCall(**{key: call[key] for key in _CALL_FIELDS if key in call}) for call in found["calls"]]
         fields = {key: found[key] for key in cls.__dataclass_fields__ if key not in _OF_OBJECT}
         return cls(**{**fields, "calls": calls})
 

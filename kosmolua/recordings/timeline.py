@@ -31,6 +31,7 @@ class Bar:
         self.duration = float(call.get("duration_ms") or 0.0)
         self.begins = begins
         self.allowed_by = str(call.get("allowed_by") or "")
+        self.flows = [str(flow) for flow in call.get("flows") or ()]
         self.arguments = call.get("arguments") or (ask[2] if len(ask) > 2 else {})
         self._attempts = [int(status) for status in call.get("attempts") or ()]
 
