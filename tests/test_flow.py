@@ -402,6 +402,14 @@ def test_the_chunks_of_a_session_share_what_they_have_seen(runtime: Runtime) -> 
     assert f"to = {MALLORY} comes from a result of box.get_page" in error.message
 
 
+def test_a_corrected_script_did_not_come_before_what_the_recorded_one_had_read(tmp_path: Path) -> None:
+    """Its literals can come from the answers that are in the recording."""
+    with Runtime({}, plugins=[mailbox, box], yes=True, flow="ask") as runtime:
+        assert not runtime.run(f"{page(MALLORY)} error('no')", record=tmp_path / "run.jsonl").ok
+        outcome = runtime.resume(tmp_path / "run.jsonl", script=f"{page(MALLORY)} {TO_MALLORY}")
+    assert outcome.status == "paused"
+
+
 def test_what_destroys_asks_once_a_call_of_the_session_was_held(runtime: Runtime) -> None:
     """Whatever was done next may hide the traces of it, also with ids that the service made."""
     seen = session(runtime, page(MALLORY))

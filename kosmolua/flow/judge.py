@@ -76,9 +76,8 @@ class Judge:
         """Note what a call has returned, as JSON; ``is_earlier`` if it was returned to an earlier script."""
         if target.integration.root == SERVERS:
             self._memory.tools[target.path] = _shape_of(target.function)
-        self._memory.pending.append(
-            NotedAnswer(number, target, arguments, answer, self._run - is_earlier, self._known_literals)
-        )
+        literals = frozenset if is_earlier else self._known_literals
+        self._memory.pending.append(NotedAnswer(number, target, arguments, answer, self._run - is_earlier, literals))
         self._memory.size += len(answer)
         if self._memory.size > self._memory.most:
             self._memory.relieve(self._labels)

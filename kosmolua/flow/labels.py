@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from kosmolua.flow.texts import core
+from kosmolua.flow.texts import MIN_NUMBER, core
 from kosmolua.schema.labels import NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.types import List, Scalar, Type, Union
@@ -36,6 +37,7 @@ _IDS = re.compile(r"(?:\w*_)?(?:id|ids|sha|number|uuid)_?|\w*[a-z](?:Id|Ids|Sha|
 _ID = re.compile(r"[\w+=-]{1,128}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 _ADDRESS_KEY = re.compile(r"(?:\w*_)?(?:url|uri|href)|\w*[a-z](?:Url|Uri)", re.IGNORECASE)
+_URL = re.compile(r"https?://([A-Za-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
 _NAMES = ("number", "id", "id_", "iid", "key", "name", "title", "subject", "filename")
 _VERBS = frozenset(("get", "list", "search", "read", "find", "fetch", "query", "retrieve", "show", "lookup", "check"))
 MAX_NAME = 40
@@ -145,37 +147,47 @@ def _leaves(
     private: Collection[str],
     hosts: Collection[str],
 ) -> Iterator[Leaf]:
-    if isinstance(origin, Mapping):
-        default = origin.get(OTHER_FIELDS, default)
-    if isinstance(value, Mapping):
+    is_by_field = isinstance(origin, Mapping)
+    if is_by_field:
+        default = origin.get(OTHER_FIELDS, default)  # type: ignore[attr-defined]
+    said = default if is_by_field else str(origin)
+    if isinstance(value, dict):
         item = next((str(value[name])[:MAX_NAME] for name in _NAMES if isinstance(value.get(name), (str, int))), item)
         for name, inner in value.items():
-            of_field = origin
-            if isinstance(origin, Mapping) and name in origin:
-                of_field = origin[name]
-            elif not name.isidentifier():
-                said = default if isinstance(origin, Mapping) else str(origin)
+            of_field = origin[name] if is_by_field and name in origin else origin  # type: ignore[index, operator]
+            if of_field is origin and not name.isidentifier():
                 yield Leaf(name, key, item, said, is_private, is_made=False)
-            yield from _leaves(inner, name, item, of_field, default, is_private or name in private, private, hosts)
-    elif isinstance(value, (list, tuple)):
+            kind, hidden = type(inner), is_private or name in private
+            if kind is int and -MIN_NUMBER < inner < MIN_NUMBER:
+                continue
+            if of_field is origin and (kind is str or kind is int or kind is float):
+                yield Leaf(inner, name, item, said, hidden, is_made(name, inner, hosts))
+            elif inner is not None and kind is not bool:
+                yield from _leaves(inner, name, item, of_field, default, hidden, private, hosts)
+    elif isinstance(value, list):
         for inner in value:
             yield from _leaves(inner, key, item, origin, default, is_private, private, hosts)
     elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        said = default if isinstance(origin, Mapping) else str(origin)
-        yield Leaf(value, key, item, said, is_private, _is_made(key, value, hosts))
+        yield Leaf(value, key, item, said, is_private, is_made(key, value, hosts))
 
 
-def _is_made(key: str, value: str | float, hosts: Collection[str]) -> bool:
+def is_made(key: str, value: str | float, hosts: Collection[str]) -> bool:
     """Return True for a number, a time, an id, and an address of the service itself."""
-    if not isinstance(value, str) or (_IDS.fullmatch(key) and _ID.fullmatch(value)) or _TIME.fullmatch(value):
+    if not isinstance(value, str):
         return True
-    if not hosts or not _ADDRESS_KEY.fullmatch(key) or "://" not in value:
+    is_id, is_address = _said_by(key)
+    if (is_id and _ID.fullmatch(value)) or (value[:4].isdigit() and _TIME.fullmatch(value)):
+        return True
+    if not is_address or not (found := _URL.match(value)):
         return False
-    try:
-        host = urlsplit(value).hostname or ""
-    except ValueError:
-        return False
+    host = found[1].lower()
     return any(host == each or host.endswith(f".{each}") for each in hosts)
+
+
+@lru_cache(maxsize=1024)
+def _said_by(key: str) -> tuple[bool, bool]:
+    """Return whether a field is named like an id, and whether like an address."""
+    return _IDS.fullmatch(key) is not None, _ADDRESS_KEY.fullmatch(key) is not None
 
 
 def hosts_of(target: Target) -> frozenset[str]:

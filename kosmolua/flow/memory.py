@@ -301,18 +301,23 @@ class SessionMemory:
         others, private = bytearray(), bytearray()
         own: list[str] = []
         made: list[str] = []
+        seen: set[tuple[object, ...]] = set()
         scope = scope_of(answer.target)
         given = {compared(value) for _, value in places(answer.given) if is_telling(value)}
         self._clear(given.intersection(answer.literals()), scope, answer.run)
         is_led = self._is_led(answer, labels, scope)
         echoed = [value for value in given if not self.is_trusted(value, scope)]
         for leaf in leaves(json.loads(answer.text), labels, hosts_of(answer.target)):
-            if not is_telling(leaf.value):
+            known = leaf.value, leaf.origin, leaf.is_made, leaf.is_private
+            if known in seen:
                 continue
+            seen.add(known)
             text = str(leaf.value)
+            value = core(text)
+            if not is_telling(leaf.value, value):
+                continue
             if leaf.is_made or (leaf.origin == OWN and not is_led):
-                value = core(text)
-                if value not in given and not any(each in value for each in echoed):
+                if value not in given and not (echoed and any(each in value for each in echoed)):
                     (made if leaf.is_made else own).append(value)
                     own += () if leaf.is_made else parts(text)
             else:

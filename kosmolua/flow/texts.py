@@ -66,8 +66,8 @@ def parts(text: str) -> set[str]:
     found = plain(text)
     if "." not in found and "@" not in found:
         return set()
-    urls = {core(url) for url in _URL.findall(found)}
-    addresses = {each[0].strip("."): each[1] for each in _ADDRESS.finditer(found)}
+    urls = {core(url) for url in _URL.findall(found)} if "://" in found else set()
+    addresses = {each[0].strip("."): each[1] for each in _ADDRESS.finditer(found)} if "@" in found else {}
     hosts = {each[0].removeprefix("www.") for each in _HOST.finditer(found)}
     return urls | {*addresses} | {*addresses.values()} | hosts
 
@@ -177,10 +177,13 @@ def readings(text: str) -> Iterator[str]:
             yield from _decoded(word)
 
 
-def is_telling(value: object) -> bool:
-    """Return True for a value that is rare enough for its origin to be told by comparing it."""
+def is_telling(value: object, compared: str | None = None) -> bool:
+    """Return True for a value, with its core, that is rare enough for its origin to be told by comparing it."""
     if isinstance(value, bool) or value is None:
         return False
     if isinstance(value, (int, float)):
         return abs(value) >= MIN_NUMBER
-    return isinstance(value, str) and len(found := core(value)) >= MIN_TEXT and found not in COMMON
+    if not isinstance(value, str):
+        return False
+    found = core(value) if compared is None else compared
+    return len(found) >= MIN_TEXT and found not in COMMON
