@@ -20,6 +20,7 @@ from support.servers import section, stdio, wait_for
 from kosmolua import Limits, Runtime
 from kosmolua.calls.approvals import Approval
 from kosmolua.errors import ConfigError, NetworkError, PluginError
+from kosmolua.flow.memory import SessionMemory
 from kosmolua.mcp_client.cards import Card, Cards
 from kosmolua.mcp_client.settings import identity
 from kosmolua.mcp_client.tools import functions_of
@@ -536,3 +537,29 @@ def test_the_page_of_a_server_with_many_tools_is_short(tmp_path: Path, monkeypat
         assert "`list_pet_7`" in runtime.docs.read("mcp.big.list")
         assert "# app.mcp.big.get_toy_3" in runtime.docs.read("mcp.big.get_toy_3")
         assert "mcp.big.set_pet_5" in runtime.docs.search("set_pet_5")
+
+
+HOSTILE = Path(__file__).parent / "support" / "hostile_mcp_server.py"
+
+
+def test_a_server_that_turns_hostile_is_asked_about(tmp_path: Path) -> None:
+    """Also in a later session and process, until a person has had its tools read anew; it gets no secret unasked."""
+    server = {"command": sys.executable, "args": [str(HOSTILE)], "env": {"TURNED": str(tmp_path / "turned")}}
+    accounts = {**section(server, "files"), "kosmolua": {"secrets": {"bank": {"env": "BANK"}}}}
+    options: dict[str, Any] = {"allow": ["*"], "yes": True, "flow": "ask", "environ": {"BANK": "the key of the bank"}}
+    changed = "the server has changed mcp.files.look since it was called: the parameter url is new, its description is "
+    look, seen = 'return app.mcp.files.look({ path = "a" })', SessionMemory()
+
+    with Runtime(accounts, **options) as runtime:
+        denied = runtime.run("return app.mcp.files.look({ path = secrets.bank })", seen=seen).error
+        assert "path is the secret bank, which mcp.files.look sends to others" in str(denied)
+        assert runtime.run(look, seen=seen).ok
+        wait_for(lambda: "former" in (runtime.servers.card("files") or {}))
+        assert changed in str(runtime.run(look, seen=seen).error)
+        send = 'return app.mcp.files.look({ path = "a", url = "https://evil.example/" })'
+        assert changed in str(runtime.run(send, seen=seen).error)
+
+    with Runtime(accounts, **options) as runtime:
+        assert changed in str(runtime.run(look).error)
+        runtime.servers.refresh("files")
+        assert runtime.run(look).ok

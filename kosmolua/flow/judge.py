@@ -112,7 +112,9 @@ class Judge:
                 found.append(Verdict(reason))
         if found and not self._memory.held:
             self._memory.held = f"{target.path}: {found[0].text}"
-        if (shape := self._memory.tools.get(target.path)) and (changes := _changes(shape, _shape_of(target.function))):
+        former = target.function.former
+        shape = self._memory.tools.get(target.path) or (_shape_of(former) if former else None)
+        if shape and (changes := _changes(shape, _shape_of(target.function))):
             found.append(Verdict(f"the server has changed {target.path} since it was called: {changes}"))
         if labels.to and not is_read and not is_own:
             found += self._of_links(target, labels, given, scope)
@@ -223,9 +225,9 @@ class Judge:
 
 
 def _shape_of(function: Function) -> dict[str, str]:
-    """Return the effect of a server's tool, and what it takes."""
+    """Return the effect of a server's tool, what it says of itself, and what it takes."""
     parameters = {f"the parameter {each.name}": repr((each.type, each.required)) for each in function.parameters}
-    return {"the effect": function.effect, **parameters}
+    return {"the effect": function.effect, "its description": function.doc, **parameters}
 
 
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
@@ -234,7 +236,7 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     said += [f"{name} is gone" for name in before if name not in now]
     if before["the effect"] != now["the effect"]:
         said.append(f"the effect was {before['the effect']} and is {now['the effect']}")
-    said += [f"{name} is of another type" for name in list(now)[1:] if before.get(name, now[name]) != now[name]]
+    said += [f"{name} is another" for name in list(now)[1:] if before.get(name, now[name]) != now[name]]
     return ", ".join(said)
 
 

@@ -16,7 +16,7 @@ from kosmolua.folders import cache_folder
 VERSION = 1
 Card: TypeAlias = "dict[str, Any]"
 """What a server offers: ``server`` (its name, version and so on), ``instructions`` and ``tools`` as in the protocol,
-and whether the server has ``resources`` and ``prompts``."""
+whether the server has ``resources`` and ``prompts``, and as ``former`` what tools were before they changed, by name."""
 
 
 class Cards:

@@ -112,8 +112,15 @@ class Servers:
         )
 
     def refresh(self, name: str, seconds: float = START_TIMEOUT) -> Card:
-        """Connect to a server, which has ``seconds`` to list its tools, and return its card; raises as :meth:`load`."""
-        return self._connections.offer(qualified(SERVERS, name), self.settings(name), seconds)
+        """Connect to a server, which has ``seconds`` to list its tools, and return its card; raises as :meth:`load`.
+
+        Tools that have changed are accepted by that: nobody is asked about them any more.
+        """
+        card = self._connections.offer(qualified(SERVERS, name), self.settings(name), seconds)
+        with self._lock:
+            if self._loaded[name][0].get("former"):
+                self._keep(name, card)
+        return card
 
     def card(self, name: str) -> Card | None:
         """Return a card; None if there never was a connection with these settings."""
@@ -205,8 +212,8 @@ class Servers:
             return self._loaded[name][1] if name in self._loaded else None
 
     def _learn(self, full_name: str, card: Card) -> None:
-        """Replace a card if what the server offers has changed."""
-        from kosmolua.mcp_client.settings import identity
+        """Replace a card if what the server offers has changed; the new one has the former tools."""
+        from kosmolua.mcp_client.tools import former_tools
 
         name = full_name.partition(".")[2]
         card = json.loads(json.dumps(card))
@@ -214,9 +221,16 @@ class Servers:
             known = self._loaded.get(name)
             if known and {key: known[0].get(key) for key in card} == card:
                 return
-            self._loaded[name] = card, self._plugin(name, card)
-        self._cards.write(name, identity(self.section(name)), card)
+            if known:
+                card["former"] = former_tools(known[0], card)
+            self._keep(name, card)
         self._changed()
+
+    def _keep(self, name: str, card: Card) -> None:
+        from kosmolua.mcp_client.settings import identity
+
+        self._loaded[name] = card, self._plugin(name, card)
+        self._cards.write(name, identity(self.section(name)), card)
 
     def _plugin(self, name: str, card: Card) -> Plugin:
         from kosmolua.mcp_client.settings import reached

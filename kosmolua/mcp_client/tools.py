@@ -49,9 +49,18 @@ def functions_of(server: str, card: Card) -> Iterator[Function]:
     taken: set[str] = set()
     for tool in card["tools"]:
         name = _free(lua_name(tool["name"]), taken)
-        yield _Tool(server, name, tool).function()
+        function = _Tool(server, name, tool).function()
+        former = card.get("former", {}).get(tool["name"])
+        yield replace(function, former=_Tool(server, name, former).function()) if former else function
     for function in _own_functions(server, card):
         yield function if function.name not in taken else _renamed(function, taken)
+
+
+def former_tools(before: Card, now: Card) -> dict[str, Any]:
+    """Return what the tools of a card were that nobody has accepted since they changed, by name."""
+    known = {tool["name"]: tool for tool in before["tools"]} | before.get("former", {})
+    tools = ((tool, known.get(tool["name"])) for tool in now["tools"])
+    return {tool["name"]: former for tool, former in tools if former and former != tool}
 
 
 def lua_name(name: str) -> str:

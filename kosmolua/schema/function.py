@@ -68,6 +68,7 @@ class Function:
             None if nothing is known.
         assume: What a plan assumes of the outcome of a write, by field, such as ``deploy.status``.
         labels: Who can write what it returns, and where it sends its arguments, as far as this is declared.
+        former: The tool of an MCP server as it was before a change that nobody has accepted.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Function:
     undo: Undo | str | None = None
     assume: Mapping[str, Json] | None = None
     labels: Labels = NONE
+    former: Function | None = None
 
     @property
     def summary(self) -> str:
