@@ -167,6 +167,17 @@ def invite(_: None, /, *, people: dict[str, str]) -> None:
     """Invite people."""
 
 
+@box.writes
+def pay(_: None, /, *, account: str | float) -> None:
+    """Pay to an account."""
+
+
+@box.reads(origin="own", private=True)
+def get_card(_: None, /) -> dict[str, int]:
+    """Get the card."""
+    return {"card": 4111111111111111}
+
+
 @box.destroys
 def drop(_: None, /, *, item_id: int) -> None:
     """Drop an item."""
@@ -383,6 +394,27 @@ def test_a_way_around_is_no_way(runtime: Runtime, scripts: list[str]) -> None:
 def test_a_private_text_in_disguise_asks(runtime: Runtime, script: str) -> None:
     """Cutting and joining it changes nothing."""
     assert "contains the text of note" in refusal(runtime, script)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("account 12345678", "12345678.0"),
+        ("account 12345678", "0xBC614E"),
+        ("call +49 151 12345678", '"+4915112345678"'),
+        ("DE89 3704 0044 0532 0130 00", '"DE89370400440532013000"'),
+        ("DE89370400440532013000", '"DE89 3704 0044 0532 0130 00"'),
+    ],
+)
+def test_a_number_is_the_same_in_every_spelling(runtime: Runtime, text: str, written: str) -> None:
+    """Of an account, and of a telephone."""
+    said = refusal(runtime, f"{BOX}.pay({{ account = {written} }})", session(runtime, page(text)))
+    assert "from a result of box.get_page" in said
+
+
+def test_a_private_number_asks(runtime: Runtime) -> None:
+    """It need not be a text."""
+    assert "text contains the card" in refusal(runtime, f'{MAIL}.post({{ text = "see " .. {BOX}.get_card().card }})')
 
 
 def test_settings_of_what_such_a_text_named_are_not_ones_own(runtime: Runtime) -> None:

@@ -189,8 +189,9 @@ class Judge:
 
     def _of_private(self, given: Iterable[tuple[tuple[str, ...], Any]]) -> Iterator[Verdict]:
         for keys, value in given:
-            if isinstance(value, str) and not isinstance(value, SecretText) and len(value) >= len("12345678"):
-                for each in (value, *readings(value)):
+            text = str(value)
+            if not isinstance(value, SecretText) and len(text) >= len("12345678"):
+                for each in (text, *readings(text)):
                     if found := self._memory.private_in(each):
                         yield Verdict(f"{'.'.join(keys)} contains {found}, which is private")
                         break

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from kosmolua.flow.texts import MIN_NUMBER, core
+from kosmolua.flow.texts import MIN_NUMBER, core, whole
 from kosmolua.schema.labels import NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.types import List, Scalar, Type, Union
@@ -127,7 +127,7 @@ def places(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
         for item in value:
             yield from places(item, keys)
     elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        yield keys, value
+        yield keys, whole(value)
 
 
 def leaves(value: object, labels: Labels, hosts: Collection[str]) -> Iterator[Leaf]:
@@ -175,7 +175,7 @@ def is_made(key: str, value: str | float, hosts: Collection[str]) -> bool:
     """Return True for a number, a time, an id, and an address of the service itself."""
     if not isinstance(value, str):
         return True
-    is_id, is_address = _said_by(key)
+    is_id, is_address = said_by(key)
     if (is_id and _ID.fullmatch(value)) or (value[:4].isdigit() and _TIME.fullmatch(value)):
         return True
     if not is_address or not (found := _URL.match(value)):
@@ -185,7 +185,7 @@ def is_made(key: str, value: str | float, hosts: Collection[str]) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _said_by(key: str) -> tuple[bool, bool]:
+def said_by(key: str) -> tuple[bool, bool]:
     """Return whether a field is named like an id, and whether like an address."""
     return _IDS.fullmatch(key) is not None, _ADDRESS_KEY.fullmatch(key) is not None
 

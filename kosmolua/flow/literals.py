@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
-from kosmolua.flow.texts import core
+from kosmolua.flow.texts import core, whole
 
 _TOKEN = re.compile(
     r"""--\[(?P<dashes>=*)\[.*?\](?P=dashes)\]|--[^\n]*                     # a comment
@@ -29,6 +30,9 @@ def literals(source: str) -> Iterator[str]:
             yield _ESCAPE.sub(_unescaped, token[kind])
         elif kind in ("long", "number", "name"):
             yield token[kind]
+            if kind == "number":
+                with suppress(ValueError, OverflowError):
+                    yield str(whole(float(token[kind])))
 
 
 def leaves(value: object) -> Iterator[object]:

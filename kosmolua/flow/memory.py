@@ -23,6 +23,7 @@ from kosmolua.flow.labels import (
     leaves,
     noun_of,
     places,
+    said_by,
     scope_of,
 )
 from kosmolua.flow.texts import (
@@ -39,6 +40,7 @@ from kosmolua.flow.texts import (
     settings,
     spellings,
     squeezed,
+    whole,
 )
 from kosmolua.limits import MIB
 from kosmolua.schema.labels import Labels
@@ -243,7 +245,7 @@ class SessionMemory:
     ) -> tuple[str, Provenance] | None:
         """Look for a value without regard to punctuation, and for the pieces of an address."""
         bare = squeezed(_bytes(value))
-        if len(bare) >= MIN_SQUEEZED and bare != _bytes(value) and not is_path(value):
+        if len(bare) >= MIN_SQUEEZED and not is_path(value):
             for each in seen:
                 if bare in squeezed(each.data):
                     return value, self._source(each, (_origin(each), "", ""), before)
@@ -312,7 +314,7 @@ class SessionMemory:
             if known in seen:
                 continue
             seen.add(known)
-            text = str(leaf.value)
+            text = str(whole(leaf.value))
             value = core(text)
             if not is_telling(leaf.value, value):
                 continue
@@ -325,7 +327,7 @@ class SessionMemory:
                 others += _entry(origin, leaf.item, leaf.key, text)
                 for each in revealed(text):
                     others += _entry(origin, leaf.item, leaf.key, each)
-            if leaf.is_private and not leaf.is_made:
+            if leaf.is_private and not (leaf.is_made and (isinstance(leaf.value, str) or said_by(leaf.key)[0])):
                 for line in text.splitlines():
                     private += _entry(leaf.origin, leaf.item, leaf.key, line.strip())
         self.trust(made, scope)

@@ -9,6 +9,7 @@ import unicodedata
 from base64 import b64decode, b64encode
 from codecs import encode
 from collections.abc import Collection, Iterator
+from typing import Any
 from urllib.parse import quote, unquote
 
 MIN_TEXT = 4
@@ -40,7 +41,7 @@ _SAID = re.compile(rb"[\s(\[{<]+(?:at|dot)[\s)\]}>]+")
 """How people write the ``@`` and the dots of an address."""
 _ENCODED = re.compile(r"[\w+/-]{8,}={0,2}", re.ASCII)
 _ESCAPED = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{4})\}?)")
-_PATH = re.compile(r"[^\W\d]+(?:[-_/ ][^\W\d]+)+")
+_PATH = re.compile(r"[^\W\d]+(?:[-_/ ][^\W\d]+)*")
 _SETTING = re.compile(r"[=:]\s*[\"']?([^\s\"',;}]+)")
 MAX_DEPTH = 3
 """How often a text can be encoded again, and still be read."""
@@ -93,7 +94,7 @@ def names_host(text: str) -> bool:
 
 
 def is_path(text: str) -> bool:
-    """Return True for words that are joined like the name of a repository, and may well stand beside each other."""
+    """Return True for a word, and for words that are joined like the name of a repository, which others write apart."""
     return _PATH.fullmatch(text) is not None
 
 
@@ -175,6 +176,11 @@ def readings(text: str) -> Iterator[str]:
     for word in {bare, *re.split(r"[^\w+/=-]+", bare), *re.split(r"[^\w+-]+", bare)}:
         if len(word) >= MIN_SPELLED:
             yield from _decoded(word)
+
+
+def whole(value: Any) -> Any:
+    """Return a number that is whole as an integer, and any other value as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def is_telling(value: object, compared: str | None = None) -> bool:
