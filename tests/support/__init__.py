@@ -22,6 +22,7 @@ Services that KosmoLua calls:
     oauth_server, oidc_server: strict providers of OAuth 2 and of OpenID Connect
     servers: sections and runtimes with MCP servers
     mcp_tools, raw_mcp_server: MCP servers made with the SDK, and without it
+    hostile_mcp_server: one whose tool becomes another
 
 Integrations and what they are called with:
     library: a small integration with functions that fail in every way
