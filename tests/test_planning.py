@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,6 +150,41 @@ def test_a_plan_is_for_its_accounts(runtime: Runtime, service: Yard, tmp_path: P
             assert moved.apply(Plan.load(tmp_path / "plan.json"), accept_accounts=True).ok
     assert [id for _, id, _ in other.log] == ["i-1"]
     assert service.log == []
+
+
+@pytest.mark.parametrize(
+    ("source", "given"),
+    [
+        ('yard.set_item({ id = "i-1", note = "hunter2secret" })', None),
+        ('yard.set_item({ id = "i-1", note = input.word })', {"word": "hunter2secret"}),
+    ],
+)
+def test_a_plan_of_a_script_with_a_secret_is_refused(runtime: Runtime, source: str, given: object) -> None:
+    """A plan has the mask of the secret, which would be sent instead of it; by its name the secret is sent."""
+    named = {"environ": {"BANK": "hunter2secret"}, "secrets": {"bank": "env:BANK"}}
+    accounts = {"yard": {"default": runtime.accounts.written(runtime.catalog.integration("yard"), "default")}}
+    with Runtime(accounts, plugins=Plugins([yard()], places=(), entry_points=dict), **named) as other:
+        plan = other.plan(HEAD + source, input=given)
+        assert "hunter2secret" not in json.dumps(plan.to_json())
+        assert "which no plan keeps" in plan.outline()[-2].text
+        assert plan.outcome.error is not None
+        with pytest.raises(Denied, match="is refused: its script or input contains a secret"):
+            other.apply(plan)
+        assert other.apply(other.plan(HEAD + 'yard.set_item({ id = "i-1", note = secrets.bank })')).ok
+
+
+def test_a_plan_says_where_a_script_reads_what_it_changes(runtime: Runtime) -> None:
+    """Since the answer is that of before, which is no answer once the write was made."""
+    before = 'local note = yard.get_item({ id = "i-1" }).item.note\n'
+    plan = runtime.plan(HEAD + before + 'yard.set_item({ id = "i-1", note = "new" })\n' + before)
+    [said] = [line.text for line in plan.outline() if line.kind == "note"]
+    assert said == "from line 4 on it depends on the result of yard.set_item (call 2): the answer of yard.get_item"
+
+
+def test_the_name_of_a_script_cannot_steer_a_terminal(runtime: Runtime) -> None:
+    """Not even in the Markdown of its plan."""
+    plan = runtime.plan("return 1", name="a\x1b[31mb`.lua")
+    assert r"`a\u001b[31mb'.lua`" in plan.markdown()
 
 
 def test_changes_that_change_no_argument_can_be_accepted(runtime: Runtime, service: Yard) -> None:

@@ -116,6 +116,7 @@ class _PlanningBroker(_OfPlan):
         if call.effect == "read" and not depends_on:
             answer = super()._carry_out(call, target, given, arguments, redacted)
             self._planner.repeat(target.path, target.account, redacted, answer, call.line)
+            self._planner.look(target.path, target.account, redacted, call.line)
             return answer
         call.allowed_by, call.is_planned = PLANNED, True
         details = self._details(target, arguments, exists=not depends_on)

@@ -87,6 +87,8 @@ class Planner:
         self._new: list[PlannedCall] = []
         self._repeats: Counter[str] = Counter()
         self._expected: list[tuple[PlannedCall, Mapping[str, object]]] = []
+        self._written: dict[str, int] = {}
+        """The numbers of the latest writes by each text that they have as an argument, of an account."""
         self._lock = Lock()
 
     def note(self, call: PlannedCall, returns: Type | None, expected: Mapping[str, object] | None = None) -> str:
@@ -102,6 +104,7 @@ class Planner:
             self.calls.append(call)
             if call.effect != "read":
                 self._repeats.clear()
+                self._written |= dict.fromkeys(_subjects(call.path, call.account, call.arguments), number)
                 if expected:
                     self._expected.append((call, expected))
         value = placeholder(returns, call.path, number)
@@ -122,6 +125,15 @@ class Planner:
         if not self.plan.is_open or any(each.effect != "read" for each in self._left):
             self._new.append(call)
         return NEW + call.number
+
+    def look(self, path: str, account: str, arguments: Mapping[str, object], line: int) -> None:
+        """Note that the script reads what a planned write changes, as it is before it, unless an assumption says so."""
+        with self._lock:
+            if any(each["line"] == line for each in self.assumptions):
+                return
+            numbers = {self._written.get(each) for each in _subjects(path, account, arguments)} - {None}
+        for number in numbers:
+            self.peek(number or 0, f"the answer of {path}", line)
 
     def as_assumed(self, path: str, account: str, arguments: Mapping[str, object], value: object, line: int) -> Any:
         """Return the answer to a read as if the planned writes that it is about had been done, and note what of it.
@@ -333,6 +345,12 @@ def is_call_of(
     """Return True if a call is this one of a plan, in whose arguments the results of earlier calls are filled in."""
     is_of = (planned.path, planned.account) == (path, account)
     return is_of and is_same(filled(planned.arguments, results or {}), arguments)
+
+
+def _subjects(path: str, account: str, arguments: Mapping[str, object]) -> list[str]:
+    """Return what a call is about: each of its arguments that is a text, as a key."""
+    about = path.rpartition(".")[0], account
+    return [question([*about, name, value]) for name, value in arguments.items() if isinstance(value, str)]
 
 
 def read_key(path: str, account: str | None, arguments: Mapping[str, object]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua import __version__
 from kosmolua.errors import ConfigError
+from kosmolua.escaping import exposed
 from kosmolua.recordings.events import plan_fault
 from kosmolua.recordings.outlines import Line, PlannedCall, literal, markdown, outline
 from kosmolua.recordings.sheets import held_file, replace_file
@@ -40,8 +41,9 @@ class Plan:
         run: How the script was run: ``mode``, ``host``, ``args``, ``input``, ``params``, ``account`` and ``client``,
             see :mod:`kosmolua.recordings.recording`, and its options ``read_only``, ``deny`` and ``check``.
         calls: The writes that the script would make, and the reads that depend on them.
-        decisions: The places where the script reads a field of a planned call's result. Each has the ``line`` of the
-            script, the ``number`` and ``path`` of the call, and the field's name as ``key``. What the script does after
+        decisions: The places where the script reads a field of a planned call's result, or what the call changes. Each
+            has the ``line`` of the script, the ``number`` and ``path`` of the call, and the field's name, or the read,
+            as ``key``. What the script does after
             such a place can depend on the real result, and so differ from the plan.
         time: The time when the plan was made.
         seed: The seed of the script's random numbers.
@@ -116,7 +118,7 @@ class Plan:
 
     def markdown(self) -> str:
         """Return the outline as Markdown, for instance for a comment on a pull request."""
-        name = self.script["name"].removeprefix("=").replace("`", "'")
+        name = exposed(self.script["name"].removeprefix("=")).replace("`", "'")
         return markdown(self.outline(), f"`kosmolua apply {self.id}` makes these writes of `{name}`.")
 
     def _assumed(self) -> Iterator[str]:

@@ -238,11 +238,16 @@ def in_use(name: str) -> ConfigError:
 def replace_file(path: str, data: bytes) -> None:
     """Replace a file in one step with a file that contains ``data`` and that only its owner can read."""
     descriptor, fresh = tempfile.mkstemp(prefix=f"{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
-    with open(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(fresh, path)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(fresh, path)
+    except OSError:
+        with suppress(OSError):
+            os.remove(fresh)
+        raise
     if os.name == "posix":
         _sync_folder(os.path.dirname(path) or ".")
 

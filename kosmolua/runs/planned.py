@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 KEPT = ("account", "read_only", "check")
 """The options of a run that its plan keeps, beside ``deny``."""
+HAS_SECRET = "its script or input contains a secret, which no plan keeps: name it with --secret, and use secrets.NAME"
 
 
 class PlanningTape(RunRecording):
@@ -82,9 +83,13 @@ def complete(plan: Plan, outcome: Outcome, tape: RunRecording | None, planner: P
         said = {"number": 0, "line": error.line or 0, "path": "", "message": error.message}
         if error is not planner.refusal:
             planner.refused.append(said)
+    redact: Callable[[Any], Any] = host.redactor.value
+    kept = [plan.script["source"], *(plan.run[name] for name in ("args", "input", "params"))]
+    if redact(kept) != kept:
+        planner.refusal = Denied(HAS_SECRET)
+        planner.refused.append({"number": 0, "line": 0, "path": "", "message": HAS_SECRET})
     outcome.error = outcome.error or planner.refusal
     plan.outcome = outcome
-    redact: Callable[[Any], Any] = host.redactor.value
     plan.calls = sorted(planner.calls, key=lambda call: call.number)
     decisions = sorted(planner.decisions, key=lambda seen: (seen["line"], seen["number"], seen["key"]))
     plan.script, plan.run, plan.decisions = redact(plan.script), redact(plan.run), redact(decisions)
@@ -143,8 +148,8 @@ def check_applicable(
         raise ConfigError(f"{what}, so the plan cannot be applied in a {host.mode} run", hint=hint)
     if plan.refused:
         first = plan.refused[0]
-        which = f"call {first['number']}, {first['path']}" if first["number"] else "its script"
-        what = f"The plan {plan.id} is refused: {which} would fail: {first['message'].rstrip('.')}"
+        which = f"call {first['number']}, {first['path']}, would fail: " if first["number"] else ""
+        what = f"The plan {plan.id} is refused: {which}{first['message'].rstrip('.')}"
         raise Denied(what, hint="mend the script, and make a new plan")
     refuse_others(f"The plan {plan.id} was made with", host, plan.accounts, accept=accept_accounts)
 
