@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from support.yard import Yard, yard
 
 from kosmolua import ConfigError, Runtime
 from kosmolua.catalog.plugins import Plugins
+from kosmolua.cli.plans import show
 from kosmolua.errors import Denied, Paused, Stale
 from kosmolua.recordings.plans import Plan
 
@@ -291,6 +293,29 @@ def test_a_plan_of_many_writes_is_shown_in_sixty_lines(runtime: Runtime) -> None
     assert "       and 392 more" in lines
     assert lines[-1] == "Plan: 400 to create, 400 to change, 200 to destroy."
     assert plan.markdown().startswith("### Plan: 400 to create, 400 to change, 200 to destroy.\n\n```diff\n# 400 x")
+
+
+class _Screen(io.StringIO):
+    """A terminal without colours."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_plan_fits_a_narrow_terminal(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long lines go on below the arguments of their call; in a pipe a call is one line."""
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    plan = runtime.plan(HEAD + 'yard.set_item({ id = "i-1", note = "' + "word " * 14 + '", state = "new or mended" })')
+    screen, pipe = _Screen(), io.StringIO()
+    show(plan, screen)
+    show(plan, pipe)
+    lines = screen.getvalue().splitlines()
+    assert max(map(len, lines)) < 60
+    assert lines[2].startswith("       word word")
+    assert '       state = "new or mended"' in lines
+    assert len(pipe.getvalue().splitlines()) == 3
 
 
 def test_a_plan_of_a_loop_that_waits_is_short(runtime: Runtime) -> None:
