@@ -230,10 +230,12 @@ def test_no_process_outlives_the_one_that_started_it() -> None:
     source = """
 import os, time
 from kosmolua.serve.processes import run_processes
-run_processes(2, lambda _: print(os.getpid(), flush=True) or time.sleep(600), print)
+run_processes(2, lambda _: os.write(1, b"%d\\n" % os.getpid()) and time.sleep(60), print)
 """
     with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as parent:
-        assert parent.stdout
-        processes = [int(parent.stdout.readline()) for _ in range(2)]
-        parent.kill()
+        try:
+            assert parent.stdout
+            processes = [int(parent.stdout.readline()) for _ in range(2)]
+        finally:
+            parent.kill()
     assert eventually(lambda: not any(map(is_running, processes)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -48,6 +49,8 @@ _USED = "kosmolua-used"
 _LASTING = (DataError, NotSupportedError, ProgrammingError)
 """Errors that would occur again if the statement were repeated, such as a missing permission for a table."""
 CONNECT_TIMEOUT = 2
+SQLITE_PATIENCE = 2.0
+"""Seconds to wait for the lock of a SQLite file."""
 _SCHEMA_LOCK = 0x4B6F736D  # an advisory lock of PostgreSQL, held while the tables are created
 _T = TypeVar("_T")
 
@@ -354,7 +357,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "tcp_user_timeout": 10_000,
         "options": "-c statement_timeout=10000 -c lock_timeout=10000",
     },
-    "sqlite": {"timeout": 2.0},
+    "sqlite": {"timeout": SQLITE_PATIENCE},
 }
 """The connection arguments for each kind of database. They set timeouts, so that no wait is endless."""
 
@@ -363,9 +366,20 @@ def _note_use(_: object, record: Any) -> None:
     record.info[_USED] = time.monotonic()
 
 
-def _write_ahead(connection: Any, _: object) -> None:
-    """Set up a new SQLite connection: readers continue during a write, and every commit reaches the disk."""
-    connection.execute("PRAGMA journal_mode=WAL")
+def _write_ahead(connection: sqlite3.Connection, _: object) -> None:
+    """Set up a new SQLite connection: readers continue during a write, and every commit reaches the disk.
+
+    SQLite does not wait for a lock when it changes the mode of a new file, so that is tried again.
+    """
+    ends = time.monotonic() + SQLITE_PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.02)
     connection.execute("PRAGMA synchronous=FULL")
 
 

@@ -10,7 +10,7 @@ local function names_of(library)
 end
 
 print(names_of(_G))
---> _G _VERSION app arg assert base64 collectgarbage coroutine csv debug dump error exit getmetatable hash ipairs json load lua_list_docs lua_read_doc lua_search_docs math next os pairs parallel params pcall print rawequal rawget rawlen rawset regex secrets select setmetatable sleep string table time tonumber tostring type url utf8 write xpcall
+--> _G _VERSION app arg assert base64 collectgarbage coroutine csv debug dump error exit getmetatable hash ipairs json load lua_list_docs lua_read_doc lua_search_docs math next os pairs parallel params pcall print rawequal rawget rawlen rawset regex secrets select setmetatable sleep string table time tonumber tostring type url utf8 wait_until write xpcall
 print(names_of(string))
 --> byte char find format gmatch gsub len lower match pack packsize rep reverse sub unpack upper
 print(names_of(table))
