@@ -286,6 +286,27 @@ def test_a_call_that_wrote_nothing_is_not_undone(runtime: Runtime) -> None:
         runtime.undo(_recorded(runtime, SET_TWO), [3])
 
 
+def test_a_write_that_a_service_refused_needs_no_undo(runtime: Runtime) -> None:
+    """It changed nothing, unlike one without an answer; what was written before it is undone."""
+    refused = 'app.integrations.render2.scale_service({ service_id = "srv-none12345678", num_instances = 4 })'
+    outcome = runtime.run(SET_TWO + refused, record=True)
+    assert outcome.status == "failed"
+    plan = runtime.undo(str(outcome.recording))
+    assert plan.lost == []
+    assert len(plan.writes) == 2
+    with pytest.raises(ConfigError, match=r"Call 3 of the run .* wrote nothing"):
+        runtime.undo(str(outcome.recording), [3])
+
+
+def test_what_is_gone_is_named_in_an_undo(runtime: Runtime) -> None:
+    """The plan of the undo says that the service of a write does not exist any more."""
+    recording = _recorded(runtime, SET_TWO)
+    destroy = f'app.integrations.render2.delete_service("{API}")'
+    assert runtime.run(destroy, allow=["render2.delete_service"]).ok
+    lost = [call.lost for call in runtime.undo(recording).calls]
+    assert "what it replaces does not exist" in lost
+
+
 def test_a_simulated_run_is_not_undone_live(runtime: Runtime) -> None:
     """A live runtime does not touch a service because of what a simulator did."""
     recording = _recorded(runtime, SET_TWO)

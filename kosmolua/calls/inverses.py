@@ -32,6 +32,8 @@ def inverse_of(function: Function, arguments: Mapping[str, Any], before: Any, re
     try:
         found = function.undo(arguments, before, result)
     except Exception as error:  # noqa: BLE001 - the code of an integration can raise anything
+        if before is None and function.before is not None:
+            return "what it replaces does not exist"
         return f"its inverse could not be found, since undo failed with {type(error).__name__}"
     if not isinstance(found, str) and _is_masked([step[1] for step in found]):
         return "its inverse needs a secret that was not kept"

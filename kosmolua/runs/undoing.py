@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kosmolua.broker.used_accounts import refuse_others
 from kosmolua.calls.inverses import inverse_of
 from kosmolua.errors import ConfigError, KosmoError
-from kosmolua.recordings.answers import Answers, calls_of, number_of
-from kosmolua.recordings.recording import Event, Recording, events_of
+from kosmolua.recordings.answers import Answers, calls_of, may_have_been_done, number_of
+from kosmolua.recordings.recording import Event, Recording, events_of, revived
 from kosmolua.runs.resuming import used_in
 from kosmolua.schema.effects import changes
 from kosmolua.schema.names import ROOT, root_and_name, section_of
@@ -52,12 +52,15 @@ def way_back(
     if mode != host.mode:
         hint = "pass --simulate" if mode == "simulated" else "undo it without --simulate"
         raise ConfigError(f"The run {run} was {mode}, so it cannot be undone by a {host.mode} one", hint=hint)
-    written = {number: call for number, call in calls_of(recording).items() if _may_have_written(call)}
+    answers = Answers(recording).all
+    refused = {number_of(each) for each in answers if each.error and not may_have_been_done(each, revived(each.error))}
+    calls = calls_of(recording).items()
+    written = {number: call for number, call in calls if number not in refused and _may_have_written(call)}
     if unknown := sorted({*numbers} - written.keys()):
         what = f"Call {unknown[0]} of the run {run} wrote nothing, so there is nothing to undo"
         raise ConfigError(what, hint=f"to see the calls, run kosmolua runs show {run}")
     refuse_others(f"The run {run} used", host, used_in(recording), accept=accept_accounts)
-    results = {number_of(each): each.value for each in Answers(recording).all}
+    results = {number_of(each): each.value for each in answers}
     before = _replaced_in(recording)
     steps: list[Event] = []
     lost: list[str] = []
