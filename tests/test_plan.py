@@ -537,7 +537,7 @@ def test_the_command_line_shows_and_applies_plans(kosmolua: Program, write: Writ
 
     as_json = json.loads(kosmolua("run", script, "--simulate", "--plan", "--json").stdout)
     listed = json.loads(kosmolua("plans", "--json").stdout)
-    assert [each["status"] for each in listed] == ["planned", "refused"]
+    assert [each["status"] for each in listed] == ["planned", "refused", "applied"]
     assert listed[0]["plan"] == as_json["plan"]["id"]
     shown = kosmolua("plans", "show", as_json["plan"]["id"]).stdout
     assert shown.splitlines() == said[1:]
