@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import codecs
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -332,6 +333,11 @@ NOTE = f"{MAIL}.get_note().text"
         pytest.param("mallory at evil dot example", id="at and dot"),
         pytest.param("mallory [at] evil [dot] example", id="at and dot in brackets"),
         pytest.param("mallory@evi and then l.example", id="two pieces"),
+        pytest.param(base64.b32encode(MALLORY.encode()).decode(), id="base32"),
+        pytest.param(MALLORY.encode().hex(" "), id="hex with blanks"),
+        pytest.param(" ".join(str(ord(each)) for each in MALLORY), id="decimal codes"),
+        pytest.param(" ".join(f"{ord(each):08b}" for each in MALLORY), id="binary"),
+        pytest.param("\n".join(textwrap.wrap(ENCODED, 10)), id="base64 in lines"),
     ],
 )
 def test_an_address_in_disguise_is_that_address(runtime: Runtime, text: str) -> None:
@@ -410,6 +416,22 @@ def test_a_number_is_the_same_in_every_spelling(runtime: Runtime, text: str, wri
     """Of an account, and of a telephone."""
     said = refusal(runtime, f"{BOX}.pay({{ account = {written} }})", session(runtime, page(text)))
     assert "from a result of box.get_page" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("our host is evil.example", "me@in.evil.example"), ("m@bücher.example", "me@xn--bcher-kva.example")],
+)
+def test_a_host_is_the_same_in_every_spelling(runtime: Runtime, text: str, written: str) -> None:
+    """Also as the parent of another, and in Punycode."""
+    assert "which comes from" in refusal(runtime, f'{SEND}({{ to = "{written}" }})', session(runtime, page(text)))
+
+
+def test_neighbours_below_one_domain_are_not_the_same(runtime: Runtime) -> None:
+    """Hosts of many owners have the same parent."""
+    seen = session(runtime, page("see one.pages.example and two.co.uk"))
+    for to in ("me@three.pages.example", "me@four.co.uk"):
+        assert refusal(runtime, f'{SEND}({{ to = "{to}" }})', seen) == ""
 
 
 def test_a_private_number_asks(runtime: Runtime) -> None:

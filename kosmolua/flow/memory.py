@@ -33,6 +33,7 @@ from kosmolua.flow.texts import (
     is_joined,
     is_path,
     is_telling,
+    parents,
     parts,
     plain,
     readings,
@@ -114,7 +115,8 @@ class _Seen(NamedTuple):
         """Return origin, record and field of the leaf in which a text stands, or None."""
         at = self.data.find(needle)
         while at >= 0:
-            if not is_word or not (_is_letter(self.data, at - 1) or _is_letter(self.data, at + len(needle))):
+            is_inside = _is_letter(needle, 0) and _is_letter(self.data, at - 1)
+            if not is_word or not (is_inside or _is_letter(self.data, at + len(needle))):
                 return self._place(at)
             at = self.data.find(needle, at + 1)
         return None
@@ -235,6 +237,11 @@ class SessionMemory:
             for part in (value, *reversed(others)):
                 if (part == value or is_telling(part)) and (found := self._search(seen, [part], before, is_word=True)):
                     return part, found
+            for parent in {each for part in (value, *others) for each in parents(part)}:
+                if not self.is_trusted(parent, scope):
+                    needles = [f"{mark}{parent}" for mark in "@/ \3"]
+                    if found := self._search(seen, needles, before, is_word=True):
+                        return parent, found
             hidden = [each for each in spellings(text) if len(each) >= MIN_SPELLED]
             if found := self._search(seen, hidden, before, is_word=False):
                 return value, found

@@ -6,9 +6,10 @@ import binascii
 import html
 import re
 import unicodedata
-from base64 import b64decode, b64encode
+from base64 import b32decode, b64decode, b64encode
 from codecs import encode
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -40,6 +41,9 @@ _NOT_SQUEEZED = bytes(each for each in range(128) if not chr(each).isalnum())
 _SAID = re.compile(rb"[\s(\[{<]+(?:at|dot)[\s)\]}>]+")
 """How people write the ``@`` and the dots of an address."""
 _ENCODED = re.compile(r"[\w+/-]{8,}={0,2}", re.ASCII)
+_CODES = re.compile(r"\b(?:[0-9a-fA-F]{2,8}[\s,;:]+){5,}[0-9a-fA-F]{2,8}\b")
+_CODE = re.compile(r"[0-9a-fA-F]+")
+"""Characters that are written as their codes, in hex, decimal or binary."""
 _ESCAPED = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{4})\}?)")
 _PATH = re.compile(r"[^\W\d]+(?:[-_/ ][^\W\d]+)*")
 _SETTING = re.compile(r"[=:]\s*[\"']?([^\s\"',;}]+)")
@@ -70,7 +74,23 @@ def parts(text: str) -> set[str]:
     urls = {core(url) for url in _URL.findall(found)} if "://" in found else set()
     addresses = {each[0].strip("."): each[1] for each in _ADDRESS.finditer(found)} if "@" in found else {}
     hosts = {each[0].removeprefix("www.") for each in _HOST.finditer(found)}
-    return urls | {*addresses} | {*addresses.values()} | hosts
+    hosts |= {*addresses.values()}
+    return urls | {*addresses} | hosts | {_unicode(host) for host in hosts if "xn--" in host}
+
+
+def parents(host: str) -> Iterator[str]:
+    """Yield the domains of a host that somebody can own, such as ``evil.example`` of ``in.evil.example``."""
+    parent = host.partition(".")[2]
+    while _HOST.fullmatch(host) and len(parent.partition(".")[0]) >= MIN_TEXT and "." in parent:
+        yield parent
+        parent = parent.partition(".")[2]
+
+
+def _unicode(host: str) -> str:
+    try:
+        return plain(host.encode().decode("idna"))
+    except UnicodeError:
+        return host
 
 
 def settings(text: str) -> set[str]:
@@ -112,7 +132,13 @@ def revealed(text: str, depth: int = MAX_DEPTH) -> Iterator[str]:
         found.add(html.unescape(text))
     if "\\" in text:
         found.add(_ESCAPED.sub(lambda each: chr(int(each[1] or each[2], 16)), text))
-    for word in _ENCODED.findall(text):
+    for run in _CODES.findall(text):
+        codes = _CODE.findall(run)
+        for base in (16, 10, 2):
+            with suppress(ValueError):
+                found.add(bytes(int(code, base) for code in codes).decode())
+    joined = "".join(text.split()) if "\n" in text else ""
+    for word in {*_ENCODED.findall(text), *_ENCODED.findall(joined)}:
         if not (word.isalpha() and word[1:].islower()):
             found.update(_decoded(word))
     for each in found - {text}:
@@ -123,7 +149,11 @@ def revealed(text: str, depth: int = MAX_DEPTH) -> Iterator[str]:
 
 def _decoded(word: str) -> Iterator[str]:
     padded = word.rstrip("=").replace("-", "+").replace("_", "/")
-    for decode, encoded in ((b64decode, padded + "=" * (-len(padded) % 4)), (binascii.unhexlify, word)):
+    ways: list[tuple[Callable[[str], bytes], str]] = [(b64decode, padded + "=" * (-len(padded) % 4))]
+    ways.append((binascii.unhexlify, word))
+    if word.isupper():
+        ways.append((b32decode, word.rstrip("=") + "=" * (-len(word.rstrip("=")) % 8)))
+    for decode, encoded in ways:
         try:
             found = decode(encoded).decode()
         except ValueError:
