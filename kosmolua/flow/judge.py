@@ -89,18 +89,21 @@ class Judge:
             return ()
         given = list(places(arguments))
         labels, scope = self._labels.of(target), scope_of(target)
+        sends = target.integration.root == SERVERS or labels.audience not in (None, OWN)
+        sends = sends or any(
+            _is_place(value, is_read=is_read, alone=is_destination(target.function, labels, keys))
+            for keys, value in given
+        )
+        if is_read and not sends and MASK not in shown:
+            return ()
         if is_own := self._memory.is_own(self._labels):
             self._known_literals()
         else:
             self._memory.settle(self._labels)
         found: list[Verdict] = []
-        sends = target.integration.root == SERVERS or labels.audience not in (None, OWN)
         for keys, value in given:
             if isinstance(value, SecretText):
                 continue
-            if isinstance(value, str):
-                sends |= is_address(value) and (is_read or "@" not in value)
-                sends |= is_read and names_host(value)
             if is_own or is_read or not is_destination(target.function, labels, keys):
                 continue
             said, is_short = f"{'.'.join(keys)} = {_shown(str(value))}", not is_telling(value)
@@ -223,6 +226,15 @@ class Judge:
                 for each in (*found,):
                     self._memory.trust(parts(each))
         return self._literals
+
+
+def _is_place(value: object, *, is_read: bool, alone: bool) -> bool:
+    """Return True for an argument that is an address to which the others are sent."""
+    if not isinstance(value, str) or isinstance(value, SecretText):
+        return False
+    if is_address(value):
+        return is_read or "@" not in value
+    return is_read and names_host(value, alone=alone)
 
 
 def _shape_of(function: Function) -> dict[str, str]:

@@ -106,11 +106,11 @@ def is_address(text: str) -> bool:
     return found.count("@") == 1 and _ADDRESS.fullmatch(found.removeprefix("mailto:")) is not None
 
 
-def names_host(text: str) -> bool:
-    """Return True for a host, and for a URL without its scheme."""
+def names_host(text: str, *, alone: bool) -> bool:
+    """Return True for a URL without its scheme, and if it can be ``alone``, for a host."""
     found = plain(text).strip()
     host = _HOST.match(found)
-    return host is not None and (host.end() == len(found) or found[host.end()] in "/?:")
+    return host is not None and (alone if host.end() == len(found) else found[host.end()] in "/?:")
 
 
 def is_path(text: str) -> bool:
