@@ -105,7 +105,13 @@ def is_destination(function: Function, labels: Labels, keys: Sequence[str]) -> b
         return any(key in labels.to for key in keys)
     if any(each.name == keys[0] and _has_format(each.type) for each in function.parameters):
         return True
-    return any((found := _WORD.findall(key)) and found[-1].lower() in DESTINATIONS for key in keys)
+    return any(map(_names_destination, keys))
+
+
+@lru_cache(maxsize=1024)
+def _names_destination(key: str) -> bool:
+    words = _WORD.findall(key)
+    return bool(words) and words[-1].lower() in DESTINATIONS
 
 
 def _has_format(kind: Type) -> bool:

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 MAX_LEAVES = 100_000
 MAX_SEEN = 3 * MIB
 """How many bytes of texts by somebody else, and as many of private ones, are kept."""
+SMALL = 64 * 1024
+"""Of shorter texts, only each sixteenth is the reason to see whether too much is kept."""
 MAX_PENDING = 1 * MIB
 """How many characters of answers may wait until a write needs to know what they contain."""
 MAX_OWN = 6 * MIB
@@ -156,6 +158,7 @@ class SessionMemory:
     _tainted: set[int] = field(default_factory=set)
     _seen: list[_Seen] = field(default_factory=list)
     _private: list[_Seen] = field(default_factory=list)
+    _led: set[str] = field(default_factory=set)
     _forgot_run: int = -1
     _task: bytes = b""
 
@@ -288,13 +291,16 @@ class SessionMemory:
 
     def _is_led(self, answer: NotedAnswer, labels: Labels, scope: str) -> bool:
         """Return True if somebody else's text said what was asked for, such as a repository, which can be theirs."""
-        return bool(self._seen) and any(
-            is_destination(answer.target.function, labels, keys)
-            and is_telling(value)
-            and not self.is_trusted(compared(value), scope)
-            and self.source(str(value), scope)
-            for keys, value in places(answer.given)
-        )
+        for keys, value in places(answer.given) if self._seen else ():
+            text = compared(value)
+            is_place = is_destination(answer.target.function, labels, keys) and is_telling(value)
+            if not is_place or self.is_trusted(text, scope):
+                continue
+            if text in self._led or self.source(str(value), scope):
+                if len(self._led) < MAX_LEAVES:
+                    self._led.add(text)
+                return True
+        return False
 
     def _clear(self, written: Iterable[str], scope: str, run: int) -> None:
         """Trust the literals that a script passed to a call, and that nothing had which earlier scripts had read."""
@@ -357,7 +363,7 @@ def _keep(kept: list[_Seen], new: _Seen, *, is_cut: bool) -> _Seen | None:
     """Keep texts, and return the newest of those of which something had to be dropped for them, or None."""
     lost = new if is_cut else None
     kept.append(new)
-    while sum(len(each.data) for each in kept) > MAX_SEEN:
+    while (is_cut or len(new.data) >= SMALL or len(kept) % 16 == 0) and sum(len(each.data) for each in kept) > MAX_SEEN:
         lost = lost or kept[0]
         del kept[0]
     return lost

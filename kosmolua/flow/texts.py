@@ -100,6 +100,8 @@ def settings(text: str) -> set[str]:
 
 def is_address(text: str) -> bool:
     """Return True for a URL, whatever its query contains, and for an e-mail address."""
+    if text.isascii() and "@" not in text and "://" not in text and "www." not in text.lower():
+        return False
     found = plain(text).strip()
     if found.startswith("www.") or _URL.match(found):
         return True
@@ -108,6 +110,8 @@ def is_address(text: str) -> bool:
 
 def names_host(text: str, *, alone: bool) -> bool:
     """Return True for a URL without its scheme, and if it can be ``alone``, for a host."""
+    if text.isascii() and "." not in text:
+        return False
     found = plain(text).strip()
     host = _HOST.match(found)
     return host is not None and (alone if host.end() == len(found) else found[host.end()] in "/?:")
