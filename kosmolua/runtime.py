@@ -425,7 +425,7 @@ class Runtime:
         from kosmolua.runs.planned import objection
 
         application, client = Application(plan, without, is_agreed=agreed), options.get("client")
-        if self.check_applicable(plan):
+        if await asyncio.to_thread(self.check_applicable, plan):
             run, planner = self._prepare_rehearsal(application, options)
             outcome = await self._execute_async(run, client)
             if refusal := objection(plan, run.recording, outcome, planner, accept=False):

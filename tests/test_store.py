@@ -185,6 +185,24 @@ def test_plans_are_kept_beside_recordings(open_some: Callable[[], Stores], tenan
 
 @pytest.mark.slow
 @every_kind
+def test_a_plan_of_one_replica_is_applied_at_another(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime], shelf: Shelf
+) -> None:
+    """Once: the first replica says that it was applied, also of the plan that it has in memory."""
+    one, two = replica(open_some().of(tenant)), replica(open_some().of(tenant))
+    plan = one.plan(PAUSING)
+    one.plans.keep(plan)
+    assert [each.id for each in two.plans.all()] == [plan.id]
+    outcome = two.apply(two.plans.load(plan.id))
+    assert outcome.ok, outcome.error
+    with pytest.raises(ConfigError, match="was already applied"):
+        one.apply(plan)
+    assert one.plans.load(plan.id).status == "applied"
+    assert shelf.lent == {"b-1": 1, "b-2": 1}
+
+
+@pytest.mark.slow
+@every_kind
 def test_tenants_have_nothing_in_common(
     open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
 ) -> None:

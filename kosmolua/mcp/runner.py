@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -85,7 +86,7 @@ class PlainRunner:
 async def planned(runtime: Runtime, source: str, options: RunOptions) -> Outcome:
     """Make a plan of a script and keep it under its id; return the outcome of the script, with the plan."""
     plan = await runtime.plan_async(source, **options)
-    runtime.plans.keep(plan)
+    await asyncio.to_thread(runtime.plans.keep, plan)
     outcome: Outcome = plan.outcome
     outcome.plan = plan.to_json() | {"outline": [line.text for line in plan.outline()]}
     return outcome
