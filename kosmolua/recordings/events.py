@@ -337,8 +337,8 @@ _PLAN = _object(
                     "before": _is("an object", dict),
                     "undoable": _FLAG,
                     "lost": _TEXT,
-                },
-                {"flows": _TEXTS},
+                    "flows": _TEXTS,
+                }
             )
         ),
         "decisions": _list(_object({"line": _WHOLE, "number": _WHOLE, "path": _TEXT, "key": _TEXT})),

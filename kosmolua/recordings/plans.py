@@ -221,7 +221,7 @@ class Plan:
             raise ConfigError(what, hint="make a new plan")
         if fault := plan_fault(found):
             raise ConfigError(f"The plan {name} is not valid: {fault}", hint="make a new plan")
-        calls = [PlannedCall(**{key: call[key] for key in _CALL_FIELDS if key in call}) for call in found["calls"]]
+        calls = [PlannedCall(**{key: call[key] for key in _CALL_FIELDS}) for call in found["calls"]]
         fields = {key: found[key] for key in cls.__dataclass_fields__ if key not in _OF_OBJECT}
         return cls(**{**fields, "calls": calls})
 
