@@ -394,6 +394,22 @@ def test_a_plan_that_cannot_be_marked_is_not_applied(
     assert runtime.apply(Plan.load(tmp_path / "plan.json")).ok
 
 
+def test_a_full_disk_leaves_nothing_behind(runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that cannot be saved is a sentence, and its folder has no half of it; an earlier one stays as it was."""
+
+    def refuse(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    plan = runtime.plan(PUTTING)
+    plan.save(tmp_path / "plan.json")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", refuse)
+        with pytest.raises(ConfigError, match=r"cannot be written to .*: No space left on device"):
+            runtime.plan(SCRIPT).save(tmp_path / "plan.json")
+    assert os.listdir(tmp_path) == ["plan.json"]
+    assert Plan.load(tmp_path / "plan.json").id == plan.id
+
+
 APPLYING = """
 local books = app.integrations.library
 local order = {}
