@@ -539,6 +539,35 @@ def test_a_tool_that_changed_since_it_was_called_asks_again() -> None:
     assert judge.verdicts(tool("destroy", "url"), {}) == ()
 
 
+def test_no_answer_is_lost_that_comes_while_others_are_looked_into() -> None:
+    """Another thread may look into the earlier answers at the moment at which one is noted."""
+    seen, accounts = SessionMemory(), Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor())
+
+    class Meanwhile(int):
+        def __rsub__(self, other: int) -> int:
+            seen.settle(LabelRules())
+            return other
+
+    judge = Judge(LabelRules(), accounts, seen)
+    judge.note(1, tool("read", "path"), {}, '"the text of a tool"', is_earlier=Meanwhile())  # type: ignore[arg-type]
+    seen.settle(LabelRules())
+    assert seen.source("the text of a tool", "")
+
+
+def test_a_script_that_is_called_meanwhile_says_what_it_knows_too() -> None:
+    """Its literals count, although it came while those of the others were read."""
+    seen, accounts = SessionMemory(), Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor())
+
+    class Given(dict[str, str]):
+        def items(self) -> Any:
+            judge.add(b'return "ann@else.example"')
+            return super().items()
+
+    judge = Judge(LabelRules(), accounts, seen, given=[Given()])
+    judge.note(1, tool("write", "path", "to"), {}, '"a text"')
+    assert judge.verdicts(tool("write", "path", "to"), {"to": "ann@else.example"}) == ()
+
+
 def test_no_secret_reaches_a_server_unasked() -> None:
     """A tool that only claims to read gets none either."""
     accounts = Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor())

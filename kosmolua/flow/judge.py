@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kosmolua.escaping import exposed, shortened
 from kosmolua.flow.labels import OWN, LabelRules, compared, is_destination, places, scope_of
 from kosmolua.flow.literals import leaves, literals, words
-from kosmolua.flow.memory import NotedAnswer, SessionMemory
+from kosmolua.flow.memory import MIN_PRIVATE, NotedAnswer, SessionMemory
 from kosmolua.flow.texts import core, is_address, is_telling, names_host, parts, readings, settings
 from kosmolua.schema.effects import is_final
 from kosmolua.schema.labels import Labels
@@ -61,14 +61,12 @@ class Judge:
         self._memory = seen or SessionMemory()
         self._sources = [source or b""]
         self._given = given
-        self._literals: set[str] | None = None
-        self._run = self._memory.runs
-        self._memory.runs += 1
+        self._literals: tuple[int, frozenset[str]] = (0, frozenset())
+        self._run = self._memory.begin()
 
     def add(self, source: bytes) -> None:
         """Count the literals of another script, which the script calls, as its own."""
         self._sources.append(source)
-        self._literals = None
 
     def note(
         self, number: int, target: Target, arguments: Mapping[str, object], answer: str, *, is_earlier: bool = False
@@ -77,14 +75,13 @@ class Judge:
         if target.integration.root == SERVERS:
             self._memory.tools[target.path] = _shape_of(target.function)
         literals = frozenset if is_earlier else self._known_literals
-        self._memory.pending.append(NotedAnswer(number, target, arguments, answer, self._run - is_earlier, literals))
-        self._memory.size += len(answer)
-        if self._memory.size > self._memory.most:
-            self._memory.relieve(self._labels)
+        noted = NotedAnswer(number, target, arguments, answer, self._run - is_earlier, literals)
+        self._memory.note(noted, self._labels)
 
     def verdicts(self, target: Target, arguments: Mapping[str, object]) -> tuple[Verdict, ...]:
         """Return why a person should decide about a call; nothing if its values come from where they may."""
-        is_read, shown = target.function.effect == "read", repr(arguments)
+        is_read = target.function.effect == "read"
+        shown = repr(arguments) if is_read else ""
         if is_read and target.integration.root != SERVERS and not any(mark in shown for mark in _MAY_LEAVE):
             return ()
         given = list(places(arguments))
@@ -101,10 +98,9 @@ class Judge:
         else:
             self._memory.settle(self._labels)
         found: list[Verdict] = []
-        for keys, value in given:
-            if isinstance(value, SecretText):
-                continue
-            if is_own or is_read or not is_destination(target.function, labels, keys):
+        can_be_led = not is_read and not is_own
+        for keys, value in given if can_be_led else ():
+            if isinstance(value, SecretText) or not is_destination(target.function, labels, keys):
                 continue
             said, is_short = f"{'.'.join(keys)} = {_shown(str(value))}", not is_telling(value)
             if is_short and is_final(target.function.effect) and compared(value) in self._known_literals():
@@ -119,13 +115,13 @@ class Judge:
         shape = self._memory.tools.get(target.path) or (_shape_of(former) if former else None)
         if shape and (changes := _changes(shape, _shape_of(target.function))):
             found.append(Verdict(f"the server has changed {target.path} since it was called: {changes}"))
-        if labels.to and not is_read and not is_own:
+        if labels.to and can_be_led:
             found += self._of_links(target, labels, given, scope)
         found += self._of_secrets(target, given, sends=sends)
         if sends:
             self._memory.settle(self._labels)
             found += self._of_private(given)
-        if not is_read and not is_own:
+        if can_be_led:
             self._taint(given, scope)
         if is_final(target.function.effect) and self._memory.held and not found:
             found.append(Verdict(f"{target.path} destroys something after a call that was held: {self._memory.held}"))
@@ -193,7 +189,7 @@ class Judge:
     def _of_private(self, given: Iterable[tuple[tuple[str, ...], Any]]) -> Iterator[Verdict]:
         for keys, value in given:
             text = str(value)
-            if not isinstance(value, SecretText) and len(text) >= len("12345678"):
+            if not isinstance(value, SecretText) and len(text) >= MIN_PRIVATE:
                 for each in (text, *readings(text)):
                     if found := self._memory.private_in(each):
                         yield Verdict(f"{'.'.join(keys)} contains {found}, which is private")
@@ -211,21 +207,18 @@ class Judge:
             if not said or any(self._memory.source(each, scope, before=self._run) for each in said):
                 self._memory.taint(text)
 
-    def _known_literals(self) -> set[str]:
+    def _known_literals(self) -> frozenset[str]:
         """Return the literals as they are compared. Those of a session's first script are trusted from then on."""
-        if self._literals is None:
-            found: set[str] = set()
-            for source in self._sources:
-                for literal in literals(source.decode("utf-8", "replace")):
-                    found |= words(literal)
-            for value in leaves(self._given):
-                found |= words(str(value))
-            self._literals = found
+        count, known = self._literals
+        if sources := self._sources[count:]:
+            said = [literal for source in sources for literal in literals(source.decode("utf-8", "replace"))]
+            given = () if count else map(str, leaves(self._given))
+            found = frozenset[str]().union(*map(words, (*said, *given)))
             if self._memory.has_read(before=self._run) is None:
-                self._memory.trust(found)
-                for each in (*found,):
-                    self._memory.trust(parts(each))
-        return self._literals
+                self._memory.trust(found.union(*map(parts, found)))
+            known |= found
+            self._literals = count + len(sources), known
+        return known
 
 
 def _is_place(value: object, *, is_read: bool, alone: bool) -> bool:

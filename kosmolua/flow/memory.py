@@ -65,6 +65,7 @@ MIN_PIECE = 16
 EVERYWHERE = ""
 _MARKS = re.compile("[\0-\3]")
 _LEAF, _FIELD, _TEXT = b"\1", b"\2", b"\3"
+_MARK_OF_TASK = _LEAF + _FIELD + _FIELD + _TEXT
 
 
 class NotedAnswer(NamedTuple):
@@ -140,20 +141,18 @@ class _Seen(NamedTuple):
 class SessionMemory:
     """What one session has seen. Any number of threads may use it.
 
-    A session is that of one client of a server, or one run of the command line. ``runs`` counts the scripts that it has
-    begun, ``held`` is what the first question about a destination said, and ``tools`` keeps the shapes of the tools of
-    MCP servers that were called. ``pending`` are the answers that nobody has looked into yet, ``size`` counts their
-    characters, and ``most`` is how many of these may wait.
+    A session is that of one client of a server, or one run of the command line. ``held`` is what the first question
+    about a destination said, and ``tools`` keeps the shapes of the tools of MCP servers that were called.
     """
 
-    runs: int = 0
     held: str = ""
     tools: dict[str, dict[str, str]] = field(default_factory=dict)
-    pending: list[NotedAnswer] = field(default_factory=list)
-    size: int = 0
-    most: int = MAX_PENDING
     _lock: Any = field(default_factory=RLock)
     # Guarded by the lock.
+    _runs: int = 0
+    _pending: list[NotedAnswer] = field(default_factory=list)
+    _size: int = 0
+    _most: int = MAX_PENDING
     _trusted: dict[int, str] = field(default_factory=dict)
     _tainted: set[int] = field(default_factory=set)
     _seen: list[_Seen] = field(default_factory=list)
@@ -162,24 +161,32 @@ class SessionMemory:
     _forgot_run: int = -1
     _task: bytes = b""
 
+    def begin(self) -> int:
+        """Count another script, and return how many the session had begun before."""
+        with self._lock:
+            self._runs += 1
+            return self._runs - 1
+
+    def note(self, answer: NotedAnswer, rules: LabelRules) -> None:
+        """Let an answer wait until a write needs to know what it contains; what is too much is looked into now."""
+        with self._lock:
+            self._pending.append(answer)
+            self._size += len(answer.text)
+            if self._size > self._most:
+                can_wait = self._size < MAX_OWN and self.is_own(rules)
+                self._most = MAX_OWN if can_wait else MAX_PENDING
+                if not can_wait:
+                    self.settle(rules)
+
     def is_own(self, rules: LabelRules) -> bool:
         """Return True if everything that the session has read is the account's own."""
         with self._lock:
-            return not self._seen and all(rules.of(answer.target).origin == OWN for answer in self.pending)
-
-    def relieve(self, rules: LabelRules) -> None:
-        """Make room for answers: find out what they contain, unless all are the account's own and few enough."""
-        with self._lock:
-            if self.size < MAX_OWN and self.is_own(rules):
-                self.most = MAX_OWN
-                return
-            self.settle(rules)
-            self.most = MAX_PENDING
+            return not self._seen and all(rules.of(answer.target).origin == OWN for answer in self._pending)
 
     def settle(self, rules: LabelRules) -> None:
         """Find out what the answers that wait contain. ``rules`` are the labels of all functions."""
         with self._lock:
-            pending, self.pending, self.size = self.pending, [], 0
+            pending, self._pending, self._size = self._pending, [], 0
             for answer in pending:
                 self._take(answer, rules.of(answer.target))
 
@@ -191,7 +198,7 @@ class SessionMemory:
 
     def has_forgotten(self, before: int) -> bool:
         """Return True if texts that scripts before one had read are no longer kept."""
-        return self._forgot_run >= 0 and self._forgot_run < before
+        return 0 <= self._forgot_run < before
 
     def is_trusted(self, value: str, scope: str) -> bool:
         """Return True if a value, as it is compared, is one that only the account's people or the service write."""
@@ -286,7 +293,7 @@ class SessionMemory:
         return None
 
     def _source(self, seen: _Seen, place: tuple[str, str, str], before: int | None) -> Provenance:
-        (said, item, key), current = place, self.runs - 1 if before is None else before
+        (said, item, key), current = place, self._runs - 1 if before is None else before
         return Provenance(seen.number, seen.path, said or _origin(seen), item, key, seen.run < current)
 
     def _is_led(self, answer: NotedAnswer, labels: Labels, scope: str) -> bool:
@@ -367,9 +374,6 @@ def _keep(kept: list[_Seen], new: _Seen, *, is_cut: bool) -> _Seen | None:
         lost = lost or kept[0]
         del kept[0]
     return lost
-
-
-_MARK_OF_TASK = _LEAF + _FIELD + _FIELD + _TEXT
 
 
 def _entry(origin: str, item: str, key: str, text: str) -> bytes:
