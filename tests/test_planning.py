@@ -15,6 +15,7 @@ from kosmolua import ConfigError, Runtime
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.plans import show
 from kosmolua.errors import Denied, Paused, Stale
+from kosmolua.recordings.planned import Planner
 from kosmolua.recordings.plans import Plan
 
 HEAD = "local yard = app.integrations.yard\n"
@@ -70,6 +71,13 @@ def test_a_plan_of_what_a_run_would_refuse_is_refused(
     with pytest.raises(Denied, match=f"The plan {plan.id} is refused: .* Nothing was sent"):
         runtime.apply(plan)
     assert service.log == []
+
+
+def test_making_a_plan_keeps_no_answers(runtime: Runtime) -> None:
+    """Only a rehearsal needs them, for the application that follows."""
+    planner = Planner()
+    runtime.run(HEAD + 'yard.get_item({ id = "i-1" })', planning=planner)
+    assert planner.values == {}
 
 
 def test_a_plan_goes_on_as_if_what_a_write_brings_about_had_come(runtime: Runtime) -> None:

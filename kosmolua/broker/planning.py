@@ -136,7 +136,8 @@ class _PlanningBroker(_OfPlan):
         arguments: Mapping[str, object],
     ) -> object:
         value = super()._invoke(call, integration, account, handler, arguments)
-        self._planner.values[read_key(call.path, account, arguments)].append(deepcopy(value))
+        if self._planner.plan:
+            self._planner.values[read_key(call.path, account, arguments)].append(deepcopy(value))
         return value
 
     def _encode(self, call: Call, target: Target, value: object) -> str:
@@ -169,10 +170,8 @@ class _ApplyingBroker(_OfPlan):
             number = planned.number if planned and planned.number in self._application.without else 0
         if not number:
             return super()._carry_out(call, target, given, arguments, redacted)
-        call.allowed_by, call.is_planned = (
-            PLANNED,
-            True,
-        )  # a call that the plan is applied without, or one that needs it
+        # The plan is applied without this call, or without one whose result it takes.
+        call.allowed_by, call.is_planned = PLANNED, True
         value = placeholder(target.function.returns, target.path, number)
         self._application.note(call.number, value)
         return protocol.encode(value)

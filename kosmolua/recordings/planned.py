@@ -81,7 +81,7 @@ class Planner:
         self.refused: list[dict[str, Any]] = []
         self.refusal: KosmoError | None = None
         self.values: dict[str, deque[object]] = defaultdict(deque)
-        """The answers to reads, by what :func:`read_key` returns."""
+        """The answers to the reads of a rehearsal, by what :func:`read_key` returns."""
         self._left = list(plan.calls) if plan else []
         self._pairs: list[tuple[PlannedCall, PlannedCall]] = []
         self._new: list[PlannedCall] = []
