@@ -393,7 +393,8 @@ class Runtime:
         from kosmolua.recordings.planned import Application
         from kosmolua.runs.planned import objection
 
-        application, decided = Application(plan, without), _decided(again, done, accept_accounts)
+        application = Application(plan, without)
+        decided = {"done": done or {}, "again": again, "accept_accounts": accept_accounts}
         if self.check_applicable(plan, anew=again is True, accept_accounts=accept_accounts):
             run, planner = self._prepare_rehearsal(application, options)
             outcome = self._execute(run)
@@ -430,7 +431,7 @@ class Runtime:
             outcome = await self._execute_async(run, client)
             if refusal := objection(plan, run.recording, outcome, planner, accept=False):
                 return refusal
-        decided = _decided(again=False, done=None, accept_accounts=False)
+        decided = {"done": {}, "again": False, "accept_accounts": False}
         run = await asyncio.to_thread(self._prepare_application, application, decided, options)
         outcome = await self._execute_async(run, client)
         outcome.warnings += application.warnings()
@@ -930,14 +931,6 @@ def _import_what_runs_need() -> None:
 
     for name in NEEDED_BY_RUNS:
         import_module(name)
-
-
-def _decided(
-    again: bool | Sequence[int],  # noqa: FBT001 - handed on
-    done: Mapping[int, Any] | None,
-    accept_accounts: bool | Callable[[str], bool],  # noqa: FBT001 - handed on
-) -> dict[str, Any]:
-    return {"done": done or {}, "again": again, "accept_accounts": accept_accounts}
 
 
 def _opened(options: bytes) -> Runtime:

@@ -13,6 +13,7 @@ from mcp_types import ClientCapabilities, ElicitResult
 
 from kosmolua.calls.approvals import Approval, Consent, grouped, shown_arguments
 from kosmolua.escaping import exposed
+from kosmolua.recordings.outlines import numbers_in
 from kosmolua.recordings.plans import Plan
 
 ONCE, EVERY = "this call", "every call of this function in this script"
@@ -100,11 +101,9 @@ class PlanQuestion(Question):
         """Return what a client's reply means; numbers that cannot be read mean no."""
         if not isinstance(reply, ElicitResult) or reply.action != "accept":
             return Consent.NO
-        given = str((reply.content or {}).get("without") or "").replace(",", " ").split()
-        if not all(each.isascii() and each.isdigit() for each in given):
-            return Consent.NO
-        self.without = tuple(map(int, given))
-        return Consent.YES
+        without = numbers_in(str((reply.content or {}).get("without") or ""))
+        self.without = without or ()
+        return Consent.NO if without is None else Consent.YES
 
 
 def can_be_asked(client: ClientCapabilities | None) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from kosmolua.calls.approvals import shown_arguments
 from kosmolua.escaping import exposed, shortened
 from kosmolua.schema.effects import changes, is_final
 
@@ -103,7 +104,14 @@ def markdown(lines: Sequence[Line], end: str) -> str:
 
 def described(call: PlannedCall) -> str:
     """Return the arguments of a planned call as text, with the names behind ids, and the values that they replace."""
-    return ", ".join(_argument(call, name) for name in call.arguments) or "without arguments"
+    shown = shown_arguments(vars(call), literal).items()
+    return ", ".join(exposed(f"{name} = {value}") for name, value in shown) or "without arguments"
+
+
+def numbers_in(text: str) -> tuple[int, ...] | None:
+    """Return the numbers of calls that a person wrote, such as ``3, 7``; None for a text that is something else."""
+    words = text.replace(",", " ").split()
+    return tuple(map(int, words)) if all(each.isascii() and each.isdigit() for each in words) else None
 
 
 def _group(heading: str, calls: Sequence[PlannedCall], most: int) -> Iterator[Line]:
@@ -127,13 +135,6 @@ def _undoing(calls: Sequence[PlannedCall]) -> str:
     if count == len(calls):
         return ", can be undone"
     return f", {count:,} can be undone" if count else f", cannot be undone: {exposed(lost)}" if lost else ""
-
-
-def _argument(call: PlannedCall, name: str) -> str:
-    value, said = literal(call.arguments[name]), call.names.get(name)
-    if name in call.before:
-        value = f"{literal(call.before[name])} -> {value}"
-    return f"{exposed(name)} = {value}" + (f" ({exposed(said)})" if said else "")
 
 
 def literal(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from kosmolua.errors import ConfigError, Stale
+from kosmolua.recordings.outlines import numbers_in
 from kosmolua.recordings.plans import Plan
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 
@@ -26,11 +27,11 @@ def decided(request: PageRequest) -> Response:
     if request.form.get("decision") == "deny":
         request.own.runtime.plans.remove(plan.id)
         return request.redirect("/plans")
-    numbers = request.form.get("without", "").replace(",", " ").split()
-    if request.form.get("decision") != "apply" or not all(each.isascii() and each.isdigit() for each in numbers):
+    without = numbers_in(request.form.get("without", ""))
+    if request.form.get("decision") != "apply" or without is None:
         why = "The calls to leave out are numbers, such as 3, 7. Nothing was sent."
         return request.error("Nothing was decided", why, status=409, back=back)
-    outcome = request.own.apply(plan, [*map(int, numbers)])
+    outcome = request.own.apply(plan, without)
     if outcome.recording and outcome.run:
         return request.redirect(f"/runs/{outcome.run}")
     error = outcome.error
