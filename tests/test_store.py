@@ -26,6 +26,7 @@ from support.shelf import Shelf
 from kosmolua import ConfigError, KosmoError, Outcome, Runtime
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import Unavailable
+from kosmolua.locks import lock_file
 from kosmolua.recordings.recording import Writer, read
 from kosmolua.secret import Redactor, Secret
 from kosmolua.stores import database
@@ -157,6 +158,21 @@ def test_an_approval_at_one_replica_resumes_there(
     assert one.waiting() == []
     assert [(each.run, each.status, each.waiting) for each in one.runs()] == [(run, "done", 0)]
     assert replica(one).replay(one.read(run)).result == ["lent"]
+
+
+def test_a_plan_is_not_removed_while_another_process_replaces_it(tmp_path: Path) -> None:
+    """Else a plan that was denied came back as one that is applied."""
+    store = Folder(str(tmp_path))
+    assert store.put_plan("p-00000001", b"made", None)
+    removing = threading.Thread(target=store.remove_plan, args=["p-00000001"])
+    (lock,) = tmp_path.rglob("plans/.lock")
+    with open(lock, "ab") as held:
+        assert lock_file(held.fileno())
+        removing.start()
+        removing.join(0.1)
+        assert store.plan("p-00000001") == b"made"
+    removing.join()
+    assert store.plan("p-00000001") is None
 
 
 @pytest.mark.slow

@@ -125,6 +125,7 @@ class Folder:
         self._grants = os.path.join(self.path, "grants")
         self._marks = os.path.join(self.path, "marks")
         self._plans = os.path.join(self.path, "plans")
+        self._plan_lock = os.path.join(self._plans, ".lock")
         self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
         self._looked = -LOOK_PAUSE
 
@@ -288,14 +289,15 @@ class Folder:
         """Store a plan in a file, while a lock keeps other processes from changing one."""
         with _written("Plans", self._plans):
             _make(self._plans)
-            with open(os.path.join(self._plans, ".lock"), "ab") as lock:
+            with open(self._plan_lock, "ab") as lock:
                 if not lock_file(lock.fileno(), PLAN_TIMEOUT) or self.plan(id) != old:
                     return False
                 replace_file(self._plan(id), new)
         return True
 
     def remove_plan(self, id: str) -> None:
-        with _written("Plans", self._plans), suppress(FileNotFoundError):
+        with _written("Plans", self._plans), suppress(FileNotFoundError), open(self._plan_lock, "ab") as lock:
+            lock_file(lock.fileno(), PLAN_TIMEOUT)  # another process may be replacing it
             os.remove(self._plan(id))
 
     def slot(self, kind: str, count: int) -> FolderSlot:
