@@ -259,6 +259,7 @@ def test_wait_until_returns_what_came(runtime: Runtime) -> None:
         ("wait_until(print, 1)", "table expected, got number"),
         ('wait_until(print, { every = "soon" })', "every: seconds or a text such as"),
         ("wait_until(print, { timeout = -1 })", "timeout: seconds or a text such as"),
+        ("wait_until(print, { every = 0, timeout = 1 })", "every: more than 0 seconds expected"),
     ],
 )
 def test_wait_until_refuses_what_it_cannot_use(runtime: Runtime, source: str, said: str) -> None:

@@ -281,6 +281,8 @@ function env.wait_until(f, options)
   if not every or not timeout then
     local name = every and "timeout" or "every"
     bad_argument(2, "wait_until", name .. ': seconds or a text such as "30s" or "5m" expected')
+  elseif every == 0 then
+    bad_argument(2, "wait_until", "every: more than 0 seconds expected") -- the timeout would never come
   end
   local fields, waited = format(',"seconds":%.17g,"for":true', every), 0
   while true do
