@@ -34,15 +34,20 @@ def broker_of(plan: Planner | Application, host: Host, context: RunContext) -> B
     return _ApplyingBroker(plan, host, context)
 
 
-class _UnsealingBroker(Broker):
-    """Puts the secrets that an earlier run replaced in place of their sealed texts, for the plan of an undo.
+class _OfPlan(Broker):
+    """What the brokers of plans have in common: the plan's clocks, and arguments that contain marks.
 
-    They are masked in this run alone: an old value can be a common word, which other runs have to show.
+    In the plan of an undo, arguments also contain sealed texts of the secrets that an earlier run replaced. The secrets
+    are masked in this run alone: an old value can be a common word, which other runs have to show.
     """
 
-    def __init__(self, host: Host, context: RunContext) -> None:
+    def __init__(self, plan: Planner | Application, host: Host, context: RunContext) -> None:
         super().__init__(host, context)
+        self._readings = plan.readings
         self._unsealed = Redactor()
+
+    def time(self, clock: str, own: float) -> float:
+        return self._readings.take(clock, super().time(clock, own))
 
     def redact_error(self, error: KosmoError) -> None:
         super().redact_error(error)
@@ -53,24 +58,8 @@ class _UnsealingBroker(Broker):
         return {name: value for name, value in arguments.items() if not marks_in(value)}
 
     def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
-        return super()._bind(target, self._host.sealer.filled(given, target.section, self._unsealed.learn))
-
-    def _encode(self, call: Call, target: Target, value: object) -> str:
-        return super()._encode(call, target, self._unsealed.value(value) if self._unsealed.learned else value)
-
-
-class _OfPlan(_UnsealingBroker):
-    """What the brokers of plans have in common: the plan's clocks, and arguments that contain marks."""
-
-    def __init__(self, plan: Planner | Application, host: Host, context: RunContext) -> None:
-        super().__init__(host, context)
-        self._readings = plan.readings
-
-    def time(self, clock: str, own: float) -> float:
-        return self._readings.take(clock, super().time(clock, own))
-
-    def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
         """Accept an argument that contains a mark, which stands for a part of a result, for any parameter."""
+        given = self._host.sealer.filled(given, target.section, self._unsealed.learn)
         try:
             return super()._bind(target, given)
         except BadArguments as error:
@@ -78,6 +67,9 @@ class _OfPlan(_UnsealingBroker):
             if not marks_in(named.get(error.param or "")):
                 raise
             return dict(named)
+
+    def _encode(self, call: Call, target: Target, value: object) -> str:
+        return super()._encode(call, target, self._unsealed.value(value) if self._unsealed.learned else value)
 
 
 class _PlanningBroker(_OfPlan):
@@ -125,7 +117,7 @@ class _PlanningBroker(_OfPlan):
         return self._planner.note(PlannedCall(*about, **details), function.returns, function.assume)
 
     def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
-        return super()._names_behind(target, {name: each for name, each in arguments.items() if not marks_in(each)})
+        return super()._names_behind(target, self._known(arguments))
 
     def _invoke(
         self,
