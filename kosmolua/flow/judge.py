@@ -129,13 +129,11 @@ class Judge:
 
     def _of_destination(self, said: str, value: Any, scope: str) -> str | None:
         """Return where a destination comes from, if this is not for the script alone to decide; else None."""
-        if self._memory.is_trusted(compared(value), scope):
+        text, form = str(value), compared(value)
+        if self._memory.is_trusted(form, scope):
             return None
-        text = str(value)
-        if compared(value) in self._known_literals():
-            if self._memory.is_assigned(compared(value)):
-                return None
-            return self._of_literal(said, text, scope)
+        if form in self._known_literals():
+            return None if self._memory.is_assigned(form) else self._of_literal(said, text, scope)
         first = self._memory.has_read()
         if first is None:
             return None
@@ -203,8 +201,9 @@ class Judge:
             if not is_telling(value) or self._memory.is_trusted(compared(value), scope):
                 continue
             text = str(value)
-            said = () if compared(value) not in self._known_literals() else (text, *readings(text), *settings(text))
-            if not said or any(self._memory.source(each, scope, before=self._run) for each in said):
+            said = (text, *readings(text), *settings(text))
+            is_own = compared(value) in self._known_literals()
+            if not is_own or any(self._memory.source(each, scope, before=self._run) for each in said):
                 self._memory.taint(text)
 
     def _known_literals(self) -> frozenset[str]:
