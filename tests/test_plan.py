@@ -361,6 +361,15 @@ def test_a_copy_of_a_plan_is_the_same_plan(runtime: Runtime, store: Store, tmp_p
     assert len(store.put) == 4
 
 
+def test_a_new_plan_replaces_no_other(runtime: Runtime) -> None:
+    """Whatever their ids are."""
+    first, second = runtime.plan(SCRIPT), runtime.plan(SCRIPT)
+    second.id = first.id
+    runtime.plans.keep(first)
+    with pytest.raises(ConfigError, match="in use"):
+        runtime.plans.keep(second)
+
+
 def test_two_cannot_apply_a_plan_at_once(runtime: Runtime, store: Store, tmp_path: Path) -> None:
     """The second is told, also if it asks while the first is in its first write."""
     runtime.plan(PUTTING).save(tmp_path / "plan.json")

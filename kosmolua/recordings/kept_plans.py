@@ -35,12 +35,12 @@ class KeptPlans:
         self._store = store
 
     def keep(self, plan: Plan) -> None:
-        """Keep a plan under its id.
+        """Keep a new plan under its id.
 
         Raises:
-            ConfigError: The store cannot be written.
+            ConfigError: The store cannot be written, or has a plan with this id.
         """
-        self._put(plan, self._store.plan(plan.id))
+        self._put(plan, None)
 
     def load(self, id: str) -> Plan:
         """Return the plan with an id.
