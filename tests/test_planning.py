@@ -73,6 +73,12 @@ def test_a_plan_of_what_a_run_would_refuse_is_refused(
     assert service.log == []
 
 
+def test_a_plan_says_of_what_destroys_that_it_cannot_be_undone(runtime: Runtime) -> None:
+    """As the question about the call does, also where its function says nothing about it."""
+    plan = runtime.plan(HEAD + 'yard.delete_item({ id = "i-1" })')
+    assert plan.outline()[0].text == "yard.delete_item [default], destroys, cannot be undone"
+
+
 def test_making_a_plan_keeps_no_answers(runtime: Runtime) -> None:
     """Only a rehearsal needs them, for the application that follows."""
     planner = Planner()

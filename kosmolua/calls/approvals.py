@@ -55,9 +55,14 @@ class Approval:
     @property
     def way_back(self) -> str:
         """A phrase that says whether the call can be undone; empty if nothing is known about it."""
-        if self.undoable:
-            return "can be undone"
-        return f"cannot be undone{f': {self.lost}' if self.lost else ''}" if self.lost or is_final(self.effect) else ""
+        return way_back(self.effect, self.lost, is_undoable=self.undoable)
+
+
+def way_back(effect: str, lost: str, *, is_undoable: bool) -> str:
+    """Return a phrase that says whether a call can be undone; empty if nothing is known about it."""
+    if is_undoable:
+        return "can be undone"
+    return f"cannot be undone{f': {lost}' if lost else ''}" if lost or is_final(effect) else ""
 
 
 def shown_arguments(asked: Mapping[str, Any], literal: Callable[[object], str]) -> dict[str, str]:

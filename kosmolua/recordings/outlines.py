@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kosmolua.calls.approvals import shown_arguments
+from kosmolua.calls.approvals import shown_arguments, way_back
 from kosmolua.escaping import exposed, shortened
 from kosmolua.schema.effects import changes, is_final
 
@@ -132,9 +132,10 @@ def _undoing(calls: Sequence[PlannedCall]) -> str:
     if not changes(calls[0].effect):
         return ""
     count, lost = sum(call.undoable for call in calls), next((call.lost for call in calls if call.lost), "")
-    if count == len(calls):
-        return ", can be undone"
-    return f", {count:,} can be undone" if count else f", cannot be undone: {exposed(lost)}" if lost else ""
+    if 0 < count < len(calls):
+        return f", {count:,} can be undone"
+    said = way_back(calls[0].effect, lost, is_undoable=count > 0)
+    return f", {exposed(said)}" if said else ""
 
 
 def literal(value: object) -> str:
