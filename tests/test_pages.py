@@ -12,6 +12,7 @@ import requests
 from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, Person, first_call, served, token_of
 
 from kosmolua.serve import settings
+from kosmolua.serve.pages.rendering import environment
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
 SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "usage")
@@ -473,3 +474,10 @@ def test_a_plan_is_shown_applied_in_part_and_denied(pages: Pages, person: Person
     assert 'value="apply"' not in person.open(first).text
     assert person.send(second, on=second, decision="deny").status_code == 200
     assert person.open(second).status_code == 404
+
+
+def test_a_long_value_that_a_call_replaces_says_that_it_goes_on() -> None:
+    """So a person sees that it is not the whole."""
+    parts = environment().get_template("parts.html").module
+    shown = parts.argument_list({"note": "new"}, {}, {"note": "x" * 700})  # type: ignore[attr-defined]
+    assert "x …</code></del>" in shown
