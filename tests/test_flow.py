@@ -718,6 +718,16 @@ def test_addresses() -> None:
 # The memory
 
 
+def test_what_a_session_wrote_of_others_stays_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of it there is: then nothing that is read is trusted any more."""
+    monkeypatch.setattr("kosmolua.flow.memory.MAX_LEAVES", 1000)
+    seen, written = SessionMemory(), [f"from-others-{number}" for number in range(100)]
+    for text in (*written, "\n".join(f"key={number}" for number in range(2000))):
+        seen.taint(text)
+    seen.trust(written)
+    assert not any(seen.is_trusted(text, "") for text in written)
+
+
 def test_a_session_keeps_a_bounded_part(runtime: Runtime) -> None:
     """What it has lost makes literals of later scripts a question, since it cannot tell any more."""
     seen = session(runtime)

@@ -206,9 +206,9 @@ class SessionMemory:
             return self._trusted.get(hash(value)) in (EVERYWHERE, scope)
 
     def trust(self, values: Iterable[str], scope: str = EVERYWHERE) -> None:
-        """Trust values, except those that the session wrote from a text of somebody else."""
+        """Trust values, except those that the session wrote from a text of others; if these are too many, none."""
         with self._lock:
-            for value in values:
+            for value in values if len(self._tainted) < MAX_LEAVES else ():
                 digest = hash(value)
                 if digest not in self._tainted and self._trusted.get(digest) != EVERYWHERE:
                     self._trusted[digest] = scope
@@ -218,10 +218,8 @@ class SessionMemory:
     def taint(self, text: str) -> None:
         """Note that the session writes a text that is not its own, which stays so when it is read back."""
         with self._lock:
-            for each in (text, *readings(text)):
+            for each in (text, *readings(text)) if len(self._tainted) < MAX_LEAVES else ():
                 self._tainted.update(map(hash, {core(each), *parts(each), *settings(each)}))
-            while len(self._tainted) > MAX_LEAVES:
-                self._tainted.pop()
 
     def assign(self, task: str) -> None:
         """Trust the literals of scripts that stand in a person's own words."""
