@@ -62,7 +62,9 @@ class Judge:
         self._sources = [source or b""]
         self._given = given
         self._literals: tuple[int, frozenset[str]] = (0, frozenset())
-        self._run = self._memory.begin()
+        with self._memory.lock:
+            self._run = self._memory.runs
+            self._memory.runs += 1
 
     def add(self, source: bytes) -> None:
         """Count the literals of another script, which the script calls, as its own."""
@@ -76,7 +78,11 @@ class Judge:
             self._memory.tools[target.path] = _shape_of(target.function)
         literals = frozenset if is_earlier else self._known_literals
         noted = NotedAnswer(number, target, arguments, answer, self._run - is_earlier, literals)
-        self._memory.note(noted, self._labels)
+        with self._memory.lock:
+            self._memory.pending.append(noted)
+            self._memory.size += len(answer)
+            if self._memory.size > self._memory.most:
+                self._memory.relieve(self._labels)
 
     def verdicts(self, target: Target, arguments: Mapping[str, object]) -> tuple[Verdict, ...]:
         """Return why a person should decide about a call; nothing if its values come from where they may."""

@@ -142,17 +142,19 @@ class SessionMemory:
     """What one session has seen. Any number of threads may use it.
 
     A session is that of one client of a server, or one run of the command line. ``held`` is what the first question
-    about a destination said, and ``tools`` keeps the shapes of the tools of MCP servers that were called.
+    about a destination said, and ``tools`` keeps the shapes of the tools of MCP servers that were called. Guarded by
+    ``lock``, ``runs`` counts the scripts that the session has begun, ``pending`` are the answers that nobody has looked
+    into yet, ``size`` counts their characters, and ``most`` is how many of these may wait.
     """
 
     held: str = ""
     tools: dict[str, dict[str, str]] = field(default_factory=dict)
-    _lock: Any = field(default_factory=RLock)
-    # Guarded by the lock.
-    _runs: int = 0
-    _pending: list[NotedAnswer] = field(default_factory=list)
-    _size: int = 0
-    _most: int = MAX_PENDING
+    lock: Any = field(default_factory=RLock)
+    runs: int = 0
+    pending: list[NotedAnswer] = field(default_factory=list)
+    size: int = 0
+    most: int = MAX_PENDING
+    # Guarded by the lock, too.
     _trusted: dict[int, str] = field(default_factory=dict)
     _tainted: set[int] = field(default_factory=set)
     _seen: list[_Seen] = field(default_factory=list)
@@ -161,38 +163,30 @@ class SessionMemory:
     _forgot_run: int = -1
     _task: bytes = b""
 
-    def begin(self) -> int:
-        """Count another script, and return how many the session had begun before."""
-        with self._lock:
-            self._runs += 1
-            return self._runs - 1
-
-    def note(self, answer: NotedAnswer, rules: LabelRules) -> None:
-        """Let an answer wait until a write needs to know what it contains; what is too much is looked into now."""
-        with self._lock:
-            self._pending.append(answer)
-            self._size += len(answer.text)
-            if self._size > self._most:
-                can_wait = self._size < MAX_OWN and self.is_own(rules)
-                self._most = MAX_OWN if can_wait else MAX_PENDING
-                if not can_wait:
-                    self.settle(rules)
-
     def is_own(self, rules: LabelRules) -> bool:
         """Return True if everything that the session has read is the account's own."""
-        with self._lock:
-            return not self._seen and all(rules.of(answer.target).origin == OWN for answer in self._pending)
+        with self.lock:
+            return not self._seen and all(rules.of(answer.target).origin == OWN for answer in self.pending)
+
+    def relieve(self, rules: LabelRules) -> None:
+        """Make room for answers: find out what they contain, unless all are the account's own and few enough."""
+        with self.lock:
+            if self.size < MAX_OWN and self.is_own(rules):
+                self.most = MAX_OWN
+                return
+            self.settle(rules)
+            self.most = MAX_PENDING
 
     def settle(self, rules: LabelRules) -> None:
         """Find out what the answers that wait contain. ``rules`` are the labels of all functions."""
-        with self._lock:
-            pending, self._pending, self._size = self._pending, [], 0
+        with self.lock:
+            pending, self.pending, self.size = self.pending, [], 0
             for answer in pending:
                 self._take(answer, rules.of(answer.target))
 
     def has_read(self, before: int | None = None) -> Provenance | None:
         """Return where the session, or its scripts before one, first saw a text that somebody else wrote."""
-        with self._lock:
+        with self.lock:
             seen = next((each for each in self._seen if before is None or each.run < before), None)
             return self._source(seen, ("", "", ""), before) if seen else None
 
@@ -202,12 +196,12 @@ class SessionMemory:
 
     def is_trusted(self, value: str, scope: str) -> bool:
         """Return True if a value, as it is compared, is one that only the account's people or the service write."""
-        with self._lock:
+        with self.lock:
             return self._trusted.get(hash(value)) in (EVERYWHERE, scope)
 
     def trust(self, values: Iterable[str], scope: str = EVERYWHERE) -> None:
         """Trust values, except those that the session wrote from a text of others; if these are too many, none."""
-        with self._lock:
+        with self.lock:
             for value in values if len(self._tainted) < MAX_LEAVES else ():
                 digest = hash(value)
                 if digest not in self._tainted and self._trusted.get(digest) != EVERYWHERE:
@@ -217,7 +211,7 @@ class SessionMemory:
 
     def taint(self, text: str) -> None:
         """Note that the session writes a text that is not its own, which stays so when it is read back."""
-        with self._lock:
+        with self.lock:
             for each in (text, *readings(text)) if len(self._tainted) < MAX_LEAVES else ():
                 self._tainted.update(map(hash, {core(each), *parts(each), *settings(each)}))
 
@@ -238,7 +232,7 @@ class SessionMemory:
             scope: Integration and account of the call that gets it.
             before: Look only at what scripts before this one have read; None for all.
         """
-        with self._lock:
+        with self.lock:
             value = core(text)
             seen = [each for each in self._seen if before is None or each.run < before]
             others = sorted((each for each in parts(text) - {value} if not self.is_trusted(each, scope)), key=len)
@@ -273,7 +267,7 @@ class SessionMemory:
         """Return where a private text that occurs in this one comes from, or None."""
         data = _bytes(plain(text))
         bare = squeezed(data)
-        with self._lock:
+        with self.lock:
             for seen in self._private:
                 for each, place in seen.texts():
                     if len(each) >= MIN_PRIVATE and (each in data or _is_cut_out(each, data, bare)):
@@ -291,7 +285,7 @@ class SessionMemory:
         return None
 
     def _source(self, seen: _Seen, place: tuple[str, str, str], before: int | None) -> Provenance:
-        (said, item, key), current = place, self._runs - 1 if before is None else before
+        (said, item, key), current = place, self.runs - 1 if before is None else before
         return Provenance(seen.number, seen.path, said or _origin(seen), item, key, seen.run < current)
 
     def _is_led(self, answer: NotedAnswer, labels: Labels, scope: str) -> bool:
