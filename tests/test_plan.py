@@ -564,6 +564,8 @@ def test_the_command_line_shows_and_applies_plans(kosmolua: Program, write: Writ
     listed = json.loads(kosmolua("plans", "--json").stdout)
     assert [each["status"] for each in listed] == ["planned", "refused", "applied"]
     assert listed[0]["plan"] == as_json["plan"]["id"]
+    first = kosmolua("plans").stdout.splitlines()[1]
+    assert re.match(rf"{listed[0]['plan']}\t\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\t", first)
     shown = kosmolua("plans", "show", as_json["plan"]["id"]).stdout
     assert shown.splitlines() == said[1:]
     assert kosmolua("plans", "show", as_json["plan"]["id"], "--markdown").stdout.startswith("### Plan: 0 to create")

@@ -190,6 +190,11 @@ def can_ask() -> bool:
     return sys.stderr.isatty() and standard.answers is not None
 
 
+def moment(time: object) -> str:
+    """Return how a time is shown, which is in RFC 3339 or missing: to the second, with a blank before the hour."""
+    return str(time or "")[:19].replace("T", " ")
+
+
 def table(title: str, columns: list[str], rows: list[list[str]], *, has_header: bool = False) -> None:
     """Write a table to standard output: with aligned columns on a terminal, as lines with tabs in a pipe.
 

@@ -65,6 +65,15 @@ class Group(Examples, click.Group):
     """A group of subcommands, whose help ends with examples."""
 
 
+class ListGroup(Group):
+    """A group that means its subcommand ``list`` without a subcommand, as in ``kosmolua runs calls.jsonl``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Add ``list`` if the command line names no subcommand, and parse the command line."""
+        is_own = args and (args[0] in self.commands or args[0] in ("--help", "-h"))
+        return super().parse_args(ctx, args if is_own else ["list", *args])
+
+
 class Command(Examples, click.Command):
     """A command whose help lists first the command's own options, and then the shared options under headings.
 

@@ -158,14 +158,14 @@ def _why_none(entries: list[Entry], given: dict[str, str]) -> str:
 
 def _row(entry: Entry) -> list[str]:
     cells = [entry.get(name) for name in ("path", "account", "effect", "status")]
-    time, run = str(entry.get("time", ""))[:19].replace("T", " "), _cell(entry.get("run"))
+    time, run = console.moment(entry.get("time")), _cell(entry.get("run"))
     shown = [time[LENGTH_OF_YEAR:], run[:LENGTH_OF_RUN]] if console.on_terminal() else [time, run]
     return [*shown, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
 
 
 def _paragraph(entry: Entry) -> str:
     """Return all details of a call as a text: first a summary, then a line for each argument and other detail."""
-    cells = [str(entry.get("time", ""))[:19].replace("T", " "), _cell(entry.get("run")), entry["path"]]
+    cells = [console.moment(entry.get("time")), _cell(entry.get("run")), entry["path"]]
     cells += [
         f"[{_cell(entry.get('account')) or '?'}, {_cell(entry.get('effect')) or '?'}]",
         _cell(entry.get("status")),

@@ -8,7 +8,7 @@ import click
 
 from kosmolua.cli import console, plans
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, Group, examples, reading_options
+from kosmolua.cli.parsing import Command, ListGroup, examples, reading_options
 from kosmolua.recordings.kept_plans import KeptPlans
 from kosmolua.recordings.plans import Plan
 from kosmolua.stores.opening import default_store
@@ -16,18 +16,9 @@ from kosmolua.stores.opening import default_store
 COLUMNS = ("plan", "time", "script", "mode", "writes", "status")
 
 
-class Plans(Group):
-    """The command ``plans``. Without a subcommand it means ``plans list``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Add ``list`` if the command line names no subcommand, and parse the command line."""
-        is_own = args and (args[0] in self.commands or args[0] in ("--help", "-h"))
-        return super().parse_args(ctx, args if is_own else ["list", *args])
-
-
 @click.group(
     "plans",
-    cls=Plans,
+    cls=ListGroup,
     epilog=examples("kosmolua plans", "kosmolua plans show p-3f2a41c0", "kosmolua plans show plan.json --markdown"),
 )
 def command() -> None:
@@ -42,7 +33,8 @@ def list_plans(options: Options) -> None:
     if options.json:
         console.as_json(found)
     else:
-        console.table("Plans", [*COLUMNS], [[str(row[name]) for name in COLUMNS] for row in found], has_header=True)
+        rows = [[str(each) for each in (row | {"time": console.moment(row["time"])}).values()] for row in found]
+        console.table("Plans", [*COLUMNS], rows, has_header=True)
 
 
 def _row(plan: Plan) -> dict[str, object]:

@@ -11,7 +11,7 @@ import click
 from kosmolua.cli import console, recordings, waterfall
 from kosmolua.cli.commands.journal import STATUSES, Entry, read_journal
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, Group, examples, listing_options, reading_options
+from kosmolua.cli.parsing import Command, ListGroup, examples, listing_options, reading_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.tenants import Kept, tenant_options
 from kosmolua.errors import ConfigError, UsageError
@@ -28,18 +28,9 @@ OF_TENANT = ("run", "time", "script", "mode", "status", "waiting", "client")
 DEFAULT_RUNS = 20
 
 
-class Runs(Group):
-    """The command ``runs``. Without a subcommand it means ``runs list``, as in ``kosmolua runs calls.jsonl``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Add ``list`` if the command line names no subcommand, and parse the command line."""
-        is_own = args and (args[0] in self.commands or args[0] in ("--help", "-h"))
-        return super().parse_args(ctx, args if is_own else ["list", *args])
-
-
 @click.group(
     "runs",
-    cls=Runs,
+    cls=ListGroup,
     epilog=examples(
         "kosmolua runs",
         "kosmolua runs --last 100 --json",
@@ -192,5 +183,5 @@ def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
 def _cell(run: dict[str, Any], name: str) -> str:
     value = run[name]
     if name == "time":
-        return str(value or "")[:19].replace("T", " ")
+        return console.moment(value)
     return "" if value is None else str(value)
