@@ -216,9 +216,15 @@ def test_no_secret_stands_in_what_a_person_decided(open_runtime: Any, backend: C
 
 @pytest.mark.slow
 def test_no_secret_stands_in_a_plan(open_runtime: Any, script: str, tmp_path: Path) -> None:
-    """Neither in its file, nor in what is shown of it, before and after it is applied."""
+    """Neither in its file, nor in what is shown of it, before and after it is applied, or if it is refused."""
     runtime = open_runtime()
-    plan = runtime.plan(script.replace("local door", "door"))
+    refused = runtime.plan(script.replace("local door", "door"))
+    refused.save(tmp_path / "refused.json")
+    assert refused.refused
+    assert_clean((tmp_path / "refused.json").read_bytes())
+    assert_clean(str([refused.to_json(), refused.outcome.to_json()]))
+
+    plan = runtime.plan(SCRIPT.format(literal='"mine"', basic="mine").replace("local door", "door"))
     plan.save(tmp_path / "plan.json")
     assert len(plan.calls) == 4
     assert_clean((tmp_path / "plan.json").read_bytes())
