@@ -44,6 +44,7 @@ from support.processes import (
     is_running,
     linux_only,
 )
+from support.rounds import rounds
 
 ENDLESS = "while true do pcall(app.integrations.render2.get_current_user) end"
 TIMEOUT = 120.0
@@ -193,7 +194,7 @@ def test_a_client_that_closes_its_end_leaves_nothing() -> None:
 
 @pytest.mark.slow
 @linux_only
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT][: rounds(2, 3)])
 def test_a_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
     """Ctrl-C, a polite and an impolite end: the process is gone at once, and its scripts with it."""
     with line() as client:
@@ -207,7 +208,7 @@ def test_a_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
 
 @pytest.mark.slow
 @linux_only
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT][: rounds(1, 2)])
 def test_a_web_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
     """The same over HTTP, while a client waits for a script; what the client still hears is left to chance."""
     with http_server() as (process, url), vanishing(url, DISCOVERY, ENDLESS) as waiting:
@@ -284,7 +285,7 @@ def can_isolate() -> bool:
 @pytest.mark.slow
 @linux_only
 @pytest.mark.skipif(not can_isolate(), reason="no PID namespace can be made here")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT][: rounds(1, 2)])
 def test_the_first_process_of_a_container_heeds_signals(how: signal.Signals) -> None:
     """The system ignores signals to it for which it has no handler, so the server has one."""
     command = ["unshare", "--pid", "--fork", "--kill-child", *SERVER]

@@ -19,6 +19,7 @@ import requests
 from support.agents import DISCOVERY, HANDSHAKE, Person, execute, text_of, with_constants
 from support.page import Person as Visitor
 from support.processes import eventually, is_running, linux_only
+from support.rounds import rounds
 from support.servers import wait_for
 from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, serving
 
@@ -157,7 +158,7 @@ def test_a_sign_out_ends_the_session_in_all_processes(server: Serving) -> None:
     assert statuses() == {303}
 
 
-@pytest.mark.parametrize("kind", ["default", "sqlite"])
+@pytest.mark.parametrize("kind", ["sqlite", "default"][: rounds(1, 2)])
 def test_the_workers_of_a_tenant_are_those_of_all_processes(tmp_path: Path, kind: str) -> None:
     """Scripts of a tenant with one worker run one after another, also after one of the processes was killed."""
     text = f"""\

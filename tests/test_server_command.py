@@ -16,6 +16,7 @@ from support.agents import ENVIRON
 from support.page import Person
 from support.postgres import Postgres, reason_to_skip
 from support.processes import eventually
+from support.rounds import rounds
 from support.servers import wait_for
 from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 
@@ -32,7 +33,7 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(scope="module", params=["processes", "folder", "postgres"])
+@pytest.fixture(scope="module", params=["postgres", "processes", "folder"][: rounds(2, 3)])
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Serving]]:
     """Two servers with one store, or one server of two processes."""
     folder = tmp_path_factory.mktemp("servers")
