@@ -254,11 +254,12 @@ def test_an_undo_can_be_of_some_calls(runtime: Runtime) -> None:
 
 
 def test_without_the_library_old_secrets_are_lost(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A recording then has no sealed values, and the undo says so; what is no secret is put back."""
+    """A recording then has no sealed values, which a plan and the undo say; what is no secret is put back."""
     monkeypatch.setitem(sys.modules, "cryptography.fernet", None)
+    lost = "its inverse needs a secret that was not kept (kosmolua[undo] keeps such secrets, sealed)"
+    assert [call.lost for call in runtime.plan(SET_TWO).calls] == [lost, ""]
     plan = runtime.undo(_recorded(runtime, SET_TWO))
-    lost = "cannot be undone: its inverse needs a secret that was not kept"
-    assert plan.lost == [f"call 1, render2.set_env_var with default, {lost}"]
+    assert plan.lost == [f"call 1, render2.set_env_var with default, cannot be undone: {lost}"]
     assert [call.path for call in plan.calls] == ["render2.scale_service"]
 
 

@@ -73,11 +73,12 @@ class Previews:
             return Preview()
         try:
             before = self._read(target, arguments) if exists else None
-            kept = protocol.encode(self._host.redactor.value(self._host.sealer.seal(before, target.section)))
+            sealed = self._host.sealer.seal(before, target.section)
+            kept = protocol.encode(self._host.redactor.value(sealed))
         except Exception as error:  # noqa: BLE001 - the code of an integration can raise anything
             why = str(error) if isinstance(error, KosmoError) else type(error).__name__
             return Preview(lost=self._host.redactor.text(f"what it replaces could not be read: {why}"))
-        inverse = inverse_of(function, arguments, before, Later())
+        inverse = inverse_of(function, arguments, self._host.sealer.open(sealed, target.section), Later())
         replaced = replaced_by(function, arguments, before, inverse)
         return Preview(
             {name: self._host.redactor.value(value) for name, value in replaced.items()},

@@ -36,7 +36,7 @@ def inverse_of(function: Function, arguments: Mapping[str, Any], before: Any, re
             return "what it replaces does not exist"
         return f"its inverse could not be found, since undo failed with {type(error).__name__}"
     if not isinstance(found, str) and _is_masked([step[1] for step in found]):
-        return "its inverse needs a secret that was not kept"
+        return "its inverse needs a secret that was not kept (kosmolua[undo] keeps such secrets, sealed)"
     return found
 
 
