@@ -43,8 +43,8 @@ class Plan:
         calls: The writes that the script would make, and the reads that depend on them.
         decisions: The places where the script reads a field of a planned call's result, or what the call changes. Each
             has the ``line`` of the script, the ``number`` and ``path`` of the call, and the field's name, or the read,
-            as ``key``. What the script does after
-            such a place can depend on the real result, and so differ from the plan.
+            as ``key``. What the script does after such a place can depend on the real result, and so differ from the
+            plan.
         time: The time when the plan was made.
         seed: The seed of the script's random numbers.
         clocks: The readings of each clock that the script asked for, in order.
