@@ -29,6 +29,8 @@ COMMANDS |= {
     "flow",
     "completion",
     "doctor",
+    "install",
+    "uninstall",
     "apply",
     "plans",
     "undo",

@@ -14,7 +14,7 @@ DOORS = [
     *("protocol", "concurrency", "clock", "container", "memory", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "docs"),
     *("openapi", "catalog", "mcp_client", "flow", "calls", "recordings", "stores", "broker"),
-    *("processes", "runs", "fleet", "runtime", "authoring", "testing", "mcp", "serve", "cli", "__main__"),
+    *("processes", "runs", "fleet", "runtime", "authoring", "clients", "testing", "mcp", "serve", "cli", "__main__"),
 ]
 """The packages and modules at the top, in order: each imports only itself and those left of it."""
 SANDBOX = {"errors", "protocol", "sandbox"}
@@ -24,14 +24,14 @@ HOMES = {
     "requests": ["http.transport", "http.connections", "http.faults", "http.oauth_services"],
     "urllib3": ["http.transport", "http.connections", "http.faults", "http.multipart"],
     "tomlkit": ["accounts.editing"],
-    "tomli": ["schema.settings", "cli.inputs"],
+    "tomli": ["schema.settings", "cli.inputs", "clients.formats"],
     "sqlalchemy": [
         *("stores.database", "stores.database_recording", "stores.database_store"),
         *("stores.database_slots", "stores.database_counts"),
     ],
     "keyring": ["accounts.sources", "accounts.logins"],
     "authlib": ["http.oauth", "serve.pages.oidc"],
-    "yaml": ["openapi.document"],
+    "yaml": ["openapi.document", "clients.formats"],
     "platformdirs": ["folders"],
     "filelock": ["locks"],
     "tree_sitter": ["lua.syntax"],

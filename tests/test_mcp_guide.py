@@ -9,10 +9,10 @@ from typing import Any
 
 import anyio
 import pytest
-import tomli
 from mcp import Client, StdioServerParameters
 from support.agents import ENVIRON
 
+from kosmolua.clients.known import CLIENTS
 from kosmolua.docs.pages import GuidePage
 from kosmolua.limits import Limits
 from kosmolua.mcp.tools import DEFAULT_ANSWER, DEFAULT_PAGE, MAX_ANSWER, tools_for
@@ -22,9 +22,7 @@ GUIDE = GuidePage("mcp").full()
 
 def servers() -> list[dict[str, Any]]:
     blocks = [json.loads(code) for code in re.findall(r"^```json\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)]
-    (codex,) = re.findall(r"^```toml\n# config.toml\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
-    files = [*blocks, tomli.loads(codex)]
-    return [server for file in files for group in file.values() for server in group.values()]
+    return [server for file in blocks for group in file.values() for server in group.values()]
 
 
 @pytest.mark.slow
@@ -39,8 +37,14 @@ def test_a_configuration_starts_a_server(server: dict[str, Any]) -> None:
         async with Client(parameters) as client:
             assert len((await client.list_tools()).tools) == 4
 
-    assert server["command"] == "kosmolua"
+    assert server["command"].endswith("/kosmolua")
     anyio.run(connect)
+
+
+def test_every_client_is_named() -> None:
+    """The table has each client with the name that install takes."""
+    for client in CLIENTS.values():
+        assert f"| {client.title} | `{client.name}` |" in GUIDE
 
 
 def test_every_tool_and_argument_is_named() -> None:

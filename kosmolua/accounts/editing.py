@@ -78,15 +78,23 @@ def _read(path: Path) -> tomlkit.TOMLDocument:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file in one step, with its permissions; a symbolic link is followed."""
-    path = path.resolve()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else PRIVATE
-        descriptor, fresh = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-        with open(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(fresh, mode)
-        os.replace(fresh, path)
+        replace(path, text.replace("\n", os.linesep).encode())
     except OSError as error:
         raise ConfigError(f"The accounts file {path} cannot be written: {error.strerror}") from None
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replace a file in one step, with its permissions, or create it for its owner; a symbolic link is followed.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else PRIVATE
+    descriptor, fresh = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    with open(descriptor, "wb") as stream:
+        stream.write(content)
+    os.chmod(fresh, mode)
+    os.replace(fresh, path)

@@ -47,6 +47,8 @@ COMMANDS = {
         "integrations": "List, make and check integrations.",
         "accounts": "List and check accounts.",
         "servers": "List, add and check MCP servers.",
+        "install": "Set KosmoLua up in MCP clients, such as editors.",
+        "uninstall": "Take KosmoLua out of MCP clients again.",
         "scripts": "List your own scripts.",
         "stubs": "Write definitions for editors.",
         "completion": "Print the completion script for a shell.",

@@ -22,6 +22,8 @@ from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.program import BUILT_IN
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.tenants import common_options
+from kosmolua.clients.installation import Installation
+from kosmolua.clients.known import CLIENTS
 from kosmolua.entry_points import COMMANDS, SECRETS, STORES, function_of, installed, the_one
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.folders import accounts_file, state_folder
@@ -112,6 +114,7 @@ def _examine(options: Options) -> Iterator[Diagnosis]:
     yield from _packages()
     yield _container()
     yield _sandbox()
+    yield from _clients()
     try:
         runtime = open_to_list(options)
     except KosmoError as error:
@@ -125,6 +128,26 @@ def _examine(options: Options) -> Iterator[Diagnosis]:
                 continue  # it has no account
             yield _integration(runtime, name)
     yield from _server(options)
+
+
+def _clients() -> Iterator[Diagnosis]:
+    """Check the entry for KosmoLua in the settings of each MCP client that is there."""
+    installation = Installation(os.environ)
+    for name in installation.present():
+        subject, command = f"client {name}", f"kosmolua install {name}"
+        try:
+            entry = installation.entry(CLIENTS[name])
+        except KosmoError as error:
+            yield Diagnosis.of(subject, error, "correct the file")
+            continue
+        words = [str(each) for each in (entry or {}).values() if isinstance(each, str)]
+        program = next((each for each in words if os.path.isabs(each)), "")
+        if entry is None:
+            yield Diagnosis(subject, "note", "without KosmoLua", command)
+        elif program and not os.path.exists(program):
+            yield Diagnosis(subject, "note", f"starts {program}, which is not there", command)
+        else:
+            yield Diagnosis(subject, "ok", "has KosmoLua")
 
 
 def _folders() -> Iterator[Diagnosis]:

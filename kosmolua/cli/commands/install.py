@@ -1,0 +1,165 @@
+"""``kosmolua install``: write an entry for KosmoLua into the settings of MCP clients, and try it once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from difflib import unified_diff
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import click
+
+from kosmolua.cli import console
+from kosmolua.cli.parsing import Command, examples
+from kosmolua.clients.installation import Change, Installation, client_called
+from kosmolua.clients.known import ENTRY, ClientProgram, Data
+from kosmolua.errors import ConfigError, KosmoError, UsageError
+
+HANDSHAKE_TIMEOUT = 30.0
+_HELLO = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+
+
+@click.command(
+    "install",
+    cls=Command,
+    epilog=examples(
+        "kosmolua install",
+        "kosmolua install cursor claude-code",
+        "kosmolua install codex -- --read-only --accounts ~/work.toml",
+        "kosmolua install vscode --tenant https://agents.example/mcp",
+    ),
+)
+@click.argument("words", nargs=-1, metavar="[CLIENT]... [-- OPTION...]")
+@click.option("--tenant", "url", metavar="URL", help="Reach a server of kosmolua serve, in place of this program.")
+@click.option("--print", "only_shows", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Write into all clients that are there, without asking.")
+@click.option("--json", "in_json", is_flag=True, help="Print JSON, even on failure.")
+def command(words: tuple[str, ...], url: str | None, only_shows: bool, yes: bool, in_json: bool) -> int:
+    """Set KosmoLua up in MCP clients: those with these names, or all that are there.
+
+    Options after -- are those of kosmolua mcp. Comments and other servers in a client's settings stay as they are, and
+    'kosmolua uninstall' writes them back.
+    """
+    split = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
+    names, options = words[:split], words[split:]
+    if url and (options or urlsplit(url).scheme not in ("http", "https")):
+        raise UsageError("--tenant takes a URL, such as https://agents.example/mcp, and no options after --")
+    program = [*program_line(), "mcp", *options]
+    installation = Installation(os.environ)
+    clients = chosen(installation, names, yes=yes or only_shows, verb="Write into")
+    changes = [installation.adding(client, _entry(client, program, url)) for client in clients]
+    told = [report(change) for change in changes]
+    if not only_shows:
+        for change in changes:
+            if change.after != change.before:
+                installation.apply(change)
+        error = _objection(program, url)
+        for each in told:
+            each["handshake"] = error.report() if error else "ok"
+    console.answer(told, lambda: _show(changes, only_shows=only_shows), in_json=in_json)
+    if only_shows:
+        return 0
+    if error and not in_json:
+        console.complain_of(error)
+    return console.status_of(error)
+
+
+def chosen(installation: Installation, names: Sequence[str], *, yes: bool, verb: str) -> list[ClientProgram]:
+    """Return the clients with these names, or else all that are there, if the user agrees."""
+    if names:
+        return [client_called(name) for name in dict.fromkeys(names)]
+    present = installation.present()
+    if not present:
+        raise ConfigError("No MCP client is there that KosmoLua knows", hint="'kosmolua docs mcp' lists them")
+    if not yes:
+        question = f"{verb} the settings of {', '.join(present)}?"
+        if not console.can_ask():
+            raise UsageError(f"{question} There is no terminal to ask on: name clients, or pass --yes")
+        if not console.agrees(question):
+            raise click.Abort
+    return [client_called(name) for name in present]
+
+
+def report(change: Change) -> dict[str, Any]:
+    """Return what is told about a change as JSON."""
+    return {
+        "client": change.client.name,
+        "file": str(change.file),
+        "changed": change.after != change.before,
+        "change": difference(change),
+    }
+
+
+def difference(change: Change) -> str:
+    """Return the lines that change, without those around them, which may have others' secrets."""
+    before, after = ((text or "").splitlines() for text in (change.before, change.after))
+    lines = [line for line in unified_diff(before, after, n=0, lineterm="") if not line.startswith(("---", "+++"))]
+    return "\n".join(line for line in lines if not line.startswith("@@"))
+
+
+def program_line() -> list[str]:
+    """Return the command line of this program, with an absolute path, since clients have a PATH of their own."""
+    called = Path(sys.argv[0])
+    if called.stem == ENTRY and called.is_file():
+        return [os.path.abspath(called)]
+    found = shutil.which(ENTRY)
+    return [os.path.abspath(found)] if found else [sys.executable, "-m", ENTRY]
+
+
+def _entry(client: ClientProgram, program: Sequence[str], url: str | None) -> Data:
+    if url is None:
+        return client.local(program)
+    if client.remote is None:
+        hint = f"add {url} in its settings, under Connectors"
+        raise ConfigError(f"{client.title} has no remote servers in its file, so nothing was written", hint=hint)
+    return client.remote(url)
+
+
+def _show(changes: Sequence[Change], *, only_shows: bool) -> None:
+    for change in changes:
+        client = change.client
+        if change.after == change.before:
+            console.complain(f"{client.title} has kosmolua already, in {change.file}")
+            continue
+        console.line(difference(change))
+        if only_shows:
+            console.complain(f"{change.file} would change like this; nothing was written")
+        else:
+            console.complain(f"added kosmolua to {change.file}; now {client.restart}")
+
+
+def _objection(program: Sequence[str], url: str | None) -> KosmoError | None:
+    """Return what is wrong with the server, after one handshake with it; None if it answers."""
+    if url:
+        return _objection_to_address(url)
+    if not find_spec("mcp"):
+        return ConfigError("The MCP server needs the Python package mcp", hint="pip install 'kosmolua[mcp]'")
+    from kosmolua.runtime import Runtime
+
+    try:
+        with Runtime({}, servers={ENTRY: {"command": program[0], "args": [*program[1:]]}}) as runtime:
+            runtime.servers.refresh(ENTRY, HANDSHAKE_TIMEOUT)
+    except KosmoError as error:
+        return error
+    return None
+
+
+def _objection_to_address(url: str) -> KosmoError | None:
+    """Return what is wrong with a server at a URL. One that wants a login is right."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    try:
+        with urlopen(Request(url, _HELLO, headers, method="POST"), timeout=HANDSHAKE_TIMEOUT):
+            return None
+    except HTTPError as error:
+        if error.code in (400, 401):
+            return None
+        return ConfigError(f"{url} answers with the status {error.code}", hint="check the URL; it usually ends in /mcp")
+    except (URLError, OSError, ValueError) as error:
+        return ConfigError(f"{url} cannot be reached: {getattr(error, 'reason', error)}", hint="check the URL")
