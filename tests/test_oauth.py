@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import stat
@@ -9,15 +11,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import jwt
 import pytest
 import requests
 from conftest import Program, Write
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from support import servers
 from support.loopback import Loopback
 from support.oauth_server import SECRET, USER, OAuthServer
@@ -25,8 +30,9 @@ from support.oauth_server import SECRET, USER, OAuthServer
 from kosmolua import Runtime
 from kosmolua.accounts.logins import Logins
 from kosmolua.broker.backends import Canned
+from kosmolua.cli import logins
 from kosmolua.errors import KosmoError, NetworkError, NotConfigured
-from kosmolua.http import oauth
+from kosmolua.http import oauth, proofs
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Request, Response
 from kosmolua.http.oauth import Tokens
@@ -119,6 +125,226 @@ def test_a_falsified_login_is_refused(falsified: dict[str, str], answers: dict[s
     with OAuthServer(answers=answers) as server, pytest.raises(NotConfigured, match=message):
         oauth.log_in_by_browser(service_of(server), lambda url: visit(url, lambda asked: asked | falsified))
     assert server.tokens == {}
+
+
+@pytest.mark.parametrize("named", [None, "/"])
+def test_a_redirect_names_its_issuer_exactly(named: str | None) -> None:
+    """A server that says it names itself has to, and another spelling of its address is another service."""
+    answers: dict[str, Any] = {"iss": named}
+    says = {"authorization_response_iss_parameter_supported": True}
+    with OAuthServer(answers=answers, metadata=says) as server:
+        if named:
+            answers["iss"] = f"{server.url}{named}"
+        with pytest.raises(NotConfigured, match="was answered by another service"):
+            oauth.log_in_by_browser(discover(f"{server.url}/mcp"), visit)
+    assert server.tokens == {}
+
+
+def test_a_client_registers_as_a_native_application() -> None:
+    """Servers that check redirect addresses take one on loopback for nothing else."""
+    with OAuthServer(metadata={"token_endpoint_auth_methods_supported": ["client_secret_post"]}) as server:
+        register(discover(f"{server.url}/mcp"), "http://127.0.0.1:1/callback")
+    assert server.registered[0]["application_type"] == "native"
+    assert server.registered[0]["token_endpoint_auth_method"] == "client_secret_post"
+
+
+@pytest.mark.parametrize(
+    ("offered", "posted"), [(["client_secret_post"], SECRET), (["client_secret_post", "client_secret_basic"], None)]
+)
+def test_a_secret_goes_where_the_server_wants_it(offered: list[str], posted: str | None) -> None:
+    """Into the form if the server takes it nowhere else."""
+    with OAuthServer(metadata={"token_endpoint_auth_methods_supported": offered}) as server:
+        service = replace(discover(f"{server.url}/mcp"), client_id=USER, client_secret=SECRET)
+        oauth.log_in_as_client(service)
+    assert server.forms[0].get("client_secret") == posted
+
+
+@pytest.mark.parametrize(
+    ("challenge", "supported", "asked"),
+    [
+        ('Bearer scope="notes:read"', [], ("notes:read",)),
+        ('Bearer error="invalid_token", scope="a b"', ["offline_access"], ("a", "b", "offline_access")),
+        ("Bearer", ["offline_access"], ()),
+    ],
+)
+def test_scopes_are_those_that_the_server_asks_for(challenge: str, supported: list[str], asked: tuple[str]) -> None:
+    """And the one by which a service gives a refresh token, if it has that."""
+    with OAuthServer(challenge=challenge, metadata={"scopes_supported": supported}) as server:
+        assert discover(f"{server.url}/mcp").login.scopes == asked
+
+
+def test_a_server_without_metadata_is_its_own_service() -> None:
+    """As the first version of the protocol had it; the login takes its course."""
+    with OAuthServer(metadata=None) as server:
+        _, tokens = oauth.log_in_by_browser(discover(f"{server.url}/mcp"), visit)
+        assert tokens.access in server.tokens
+
+
+def log_in(section: dict[str, Any], *scopes: str) -> None:
+    """Log the server ``t`` with this section in, as the command does."""
+    with Runtime({"mcp": {"t": section}}, environ={}) as runtime:
+        logins.log_in(runtime, "mcp.t", by_device=False, as_client=False, scopes=scopes)
+
+
+@pytest.fixture
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep logins in a folder of the test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.mark.usefixtures("own_state")
+def test_a_private_key_logs_a_program_in() -> None:
+    """The token that it signs is for the issuer, and says who the client is."""
+    key = proofs.new_key()
+    with OAuthServer() as server:
+        log_in({"url": f"{server.url}/mcp", "client_id": "robot", "private_key": key})
+    public: Any = load_pem_private_key(key.encode(), None).public_key()
+    claims = jwt.decode(server.forms[0]["client_assertion"], public, ["ES256"], audience=server.url)
+    assert claims["sub"] == claims["iss"] == "robot"
+    assert server.forms[0]["grant_type"] == "client_credentials"
+
+
+@pytest.mark.usefixtures("own_state")
+def test_a_key_that_cannot_sign_is_told() -> None:
+    """The message names the two settings, and shows nothing of the key."""
+    with OAuthServer() as server, pytest.raises(NotConfigured, match="cannot sign with ES256") as caught:
+        log_in({"url": f"{server.url}/mcp", "client_id": "robot", "private_key": "no key at all"})
+    assert "no key at all" not in str(caught.value)
+    assert server.forms == []
+
+
+@pytest.mark.usefixtures("own_state")
+def test_another_service_vouches_for_a_program() -> None:
+    """By a token for the workload, or by one that an identity provider gives for its user."""
+    with OAuthServer() as server:
+        url = f"{server.url}/mcp"
+        log_in({"url": url, "client_id": "robot", "assertion": "token of the workload"})
+        provider = {"token_endpoint": f"{server.url}/token", "client_id": "idp-client", "id_token": "token of ann"}
+        log_in({"url": url, "client_id": USER, "client_secret": SECRET, "idp": provider})
+    own, exchanged, vouched = server.forms
+    assert (own["assertion"], own["client_id"]) == ("token of the workload", "robot")
+    assert (exchanged["subject_token"], exchanged["client_id"]) == ("token of ann", "idp-client")
+    assert vouched["assertion"] == f"vouched for {server.url}"
+
+
+@pytest.mark.usefixtures("own_state")
+def test_a_login_without_a_person_reads_its_credentials_anew(tmp_path: Path, write: Write) -> None:
+    """A workload's token lives for minutes: the next login has the one that is in the file by then."""
+    token = write("token", "first token of it")
+    with OAuthServer(lifetime=0) as server:
+        section = {"url": f"{server.url}/mcp", "client_id": "robot", "assertion": {"file": str(token)}}
+        with Runtime({"mcp": {"t": section}}, environ={}) as runtime:
+            logins.log_in(runtime, "mcp.t", by_device=False, as_client=False)
+            token.write_text("second token of it")
+            runtime.accounts.login(*logins.find(runtime, "mcp.t")).token()
+    assert [form["assertion"] for form in server.forms] == ["first token of it", "second token of it"]
+    kept = "".join(file.read_text() for file in (tmp_path / "state").rglob("*.json"))
+    assert "token of it" not in kept
+
+
+@pytest.mark.usefixtures("own_state")
+def test_credentials_do_not_follow_a_server_to_another_service() -> None:
+    """A server that names another service gets no secret there, until a person says so."""
+    with OAuthServer() as first, OAuthServer() as second:
+        section = {
+            "url": f"{first.url}/mcp",
+            "client_id": USER,
+            "client_secret": SECRET,
+            "assertion": "of the workload",
+        }
+        log_in(section)
+        with pytest.raises(NotConfigured, match=f"now logs in at {second.url}") as caught:
+            log_in({**section, "url": f"{second.url}/mcp"})
+    assert "kosmolua accounts logout mcp.t" in str(caught.value.hints)
+    assert second.forms == []
+
+
+@pytest.mark.usefixtures("own_state")
+def test_a_scope_is_asked_for_in_addition() -> None:
+    """What the login has is kept, so that one more call works and the others still do."""
+    with OAuthServer(challenge='Bearer scope="read"') as server:
+        section = {"url": f"{server.url}/mcp", "client_id": "robot", "assertion": "of the workload"}
+        log_in(section)
+        log_in(section, "write")
+    assert [form["scope"] for form in server.forms] == ["read", "read write"]
+
+
+@pytest.mark.parametrize(("takes", "used"), [(True, "https://example.com/kosmolua.json"), (False, "client-1")])
+@pytest.mark.usefixtures("own_state")
+def test_the_url_of_a_document_is_an_id_where_it_is_taken(
+    takes: bool, used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere the client registers itself."""
+    pages: list[str] = []
+    monkeypatch.setattr(logins, "_open", lambda url, must: pages.append(url) or visit(url))
+    monkeypatch.setattr(oauth, "LOGIN_TIMEOUT", 0.5)
+    with OAuthServer(metadata={"client_id_metadata_document_supported": takes}) as server, suppress(NetworkError):
+        log_in({"url": f"{server.url}/mcp", "client_id": "https://example.com/kosmolua.json"})
+    assert dict(parse_qsl(urlsplit(pages[0]).query))["client_id"] == used
+
+
+@pytest.mark.usefixtures("own_state")
+def test_a_login_counts_at_once_in_an_open_runtime() -> None:
+    """However often the server refused before, and without a new start of the program."""
+    with (
+        Loopback(lambda _: Response(401, {"WWW-Authenticate": "Bearer"})) as server,
+        Runtime({"mcp": {"t": {"url": server.url}}}, environ={}) as runtime,
+    ):
+        for _ in range(3):
+            with pytest.raises(
+                NotConfigured, match=r"requires a valid credential \(run 'kosmolua accounts login mcp.t'"
+            ):
+                runtime.servers.refresh("t")
+        login = runtime.accounts.login(*logins.find(runtime, "mcp.t"))
+        login.keep(Service(OAuth2(token=f"{server.url}/token")), Tokens("token of ann"))
+        with pytest.raises(NotConfigured):
+            runtime.servers.refresh("t")
+        sent = [request.fields.get("Authorization") for request in server.requests if request.url == f"{server.url}/"]
+    assert sent[0] is None
+    assert "Bearer token of ann" in sent
+
+
+def test_a_call_that_needs_more_names_the_command_for_it() -> None:
+    """The scopes are those of the server's answer, and the login is not said to be invalid."""
+    asked = {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="notes:write mail"'}
+    with (
+        Loopback(lambda _: Response(403, asked)) as server,
+        Runtime({"mcp": {"t": {"url": server.url, "token": "token of ann"}}}, environ={}) as runtime,
+        pytest.raises(NotConfigured, match="requires the scope notes:write mail") as caught,
+    ):
+        runtime.servers.refresh("t")
+    assert caught.value.hints == ["run 'kosmolua accounts login mcp.t --scope notes:write --scope mail'"]
+
+
+@pytest.mark.usefixtures("own_state")
+def test_a_bound_token_is_sent_with_the_nonce_that_the_server_wants() -> None:
+    """Each request has a proof of its own, signed with the key of the login."""
+    key = proofs.new_key()
+    with (
+        Loopback(lambda _: Response(401, {"WWW-Authenticate": "DPoP", "DPoP-Nonce": "nonce 1"})) as server,
+        Runtime({"mcp": {"t": {"url": server.url}}}, environ={}) as runtime,
+    ):
+        login = runtime.accounts.login(*logins.find(runtime, "mcp.t"))
+        login.keep(Service(OAuth2(token=f"{server.url}/token")), Tokens("token of ann", key=key))
+        with pytest.raises(NotConfigured):
+            runtime.servers.refresh("t")
+        first, second = server.requests[:2]
+    public: Any = load_pem_private_key(key.encode(), None).public_key()
+    proved = [jwt.decode(each.fields["DPoP"], public, ["ES256"]) for each in (first, second)]
+    assert second.fields["Authorization"] == "DPoP token of ann"
+    assert [each.get("nonce") for each in proved] == [None, "nonce 1"]
+    assert proved[0]["jti"] != proved[1]["jti"]
+
+
+def test_a_proof_is_for_one_request() -> None:
+    """It has the method, the address without query, a hash of the token, and the key that it can be checked with."""
+    key = proofs.new_key()
+    proof = proofs.proof_of_possession(key, "POST", "https://a.example/mcp?b=c", token="secret token", nonce="n")
+    public = jwt.PyJWK(jwt.get_unverified_header(proof)["jwk"], "ES256")
+    claims = jwt.decode(proof, public.key, ["ES256"])
+    assert (claims["htm"], claims["htu"], claims["nonce"]) == ("POST", "https://a.example/mcp", "n")
+    assert claims["ath"] == base64.urlsafe_b64encode(hashlib.sha256(b"secret token").digest()).rstrip(b"=").decode()
+    assert "d" not in jwt.get_unverified_header(proof)["jwk"]
 
 
 @pytest.mark.slow

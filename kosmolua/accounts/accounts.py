@@ -204,7 +204,7 @@ class Accounts:
         """Return the login of an account, which need not exist."""
         from kosmolua.accounts.logins import Logins
 
-        return Logins(self.path).of(section_of(integration.name, account))
+        return Logins(self.path).of(section_of(integration.name, account), lambda: self.service(integration, account))
 
     def service(self, integration: Integration, account: str) -> Service:
         """Return the OAuth service of an account, with the client's id and secret.
@@ -213,7 +213,7 @@ class Accounts:
             ConfigError: A key is unknown, or a value is invalid.
             NotConfigured: The integration has no OAuth login, or the client's secret cannot be fetched.
         """
-        from kosmolua.http.oauth_services import Service, discover
+        from kosmolua.http.oauth_services import Credentials, Service, discover
 
         login = next((field.login for field in integration.account_fields if field.login), None)
         table = self.written(integration, account)
@@ -225,16 +225,35 @@ class Accounts:
         if integration.address:
             login = login.at(integration.address(table))
         service = discover(table["url"]) if "url" in table and not login.token else Service(login)
-        client_secret = ""
-        if "client_secret" in table:
-            given = self._secret_in_file(integration, account, "client_secret", table["client_secret"], inf)
-            client_secret = given.reveal()
-        scopes = tuple(table.get("scopes", service.login.scopes))
+        secrets = {
+            key: self._secret_in_file(integration, account, key, table[key], inf).reveal()
+            for key in ("client_secret", "private_key", "assertion")
+            if key in table
+        }
+        provider = {
+            key: self._named_secret(integration, account, f"idp.{key}", given, inf).reveal()
+            for key, given in table.get("idp", {}).items()
+        }
+        client_id = str(table.get("client_id") or service.login.client_id)
+        kept = self.login(integration, account).service if secrets or provider else None
+        if kept and kept.issuer and service.issuer not in ("", kept.issuer):
+            section = section_of(integration.name, account)
+            what = f"{section} now logs in at {service.issuer}, and its credentials are for {kept.issuer}"
+            hint = f"if you trust {service.issuer}, set its credentials, and run 'kosmolua accounts logout {section}'"
+            raise NotConfigured(f"{what}. Nothing was sent.", hint=hint)
         return replace(
             service,
-            login=replace(service.login, scopes=scopes),
-            client_id=str(table.get("client_id") or service.login.client_id),
-            client_secret=client_secret,
+            login=replace(service.login, scopes=tuple(table.get("scopes", service.login.scopes))),
+            client_id=""
+            if client_id.startswith("https://") and service.issuer and not service.takes_urls
+            else client_id,
+            client_secret=secrets.get("client_secret", ""),
+            credentials=Credentials(
+                secrets.get("private_key", ""),
+                str(table.get("signing_algorithm", Credentials.algorithm)),
+                secrets.get("assertion", ""),
+                provider,
+            ),
         )
 
     def login_state(self, integration: Integration, account: str) -> str | None:

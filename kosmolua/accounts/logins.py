@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.folders import state_folder
 from kosmolua.http.messages import Request
-from kosmolua.http.oauth import Tokens, renew
+from kosmolua.http.oauth import Tokens, log_in_as_client, renew
 from kosmolua.http.oauth_services import Service
 from kosmolua.locks import lock_file
 from kosmolua.secret import Secret
@@ -37,10 +37,10 @@ class Logins:
         self._owner = sha256(os.fsencode(os.path.abspath(accounts))).hexdigest()[:8]
         self._folder = Path(state_folder()) / "logins" if folder is None else Path(folder)
 
-    def of(self, account: str) -> Login:
-        """Return the login of an account, named by its section."""
+    def of(self, account: str, service: Callable[[], Service] | None = None) -> Login:
+        """Return the login of an account, named by its section; ``service`` as in :class:`Login`."""
         name = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', account)}-{self._owner}"
-        return Login(account, name, self._folder)
+        return Login(account, name, self._folder, service)
 
 
 class Login:
@@ -50,10 +50,12 @@ class Login:
         account: The account's section, for messages.
         name: The name in the keyring, and of the files.
         folder: The folder of the file and of its lock.
+        service: Returns the service as the account's section has it now, for logins without a person; None: as it was.
     """
 
-    def __init__(self, account: str, name: str, folder: Path) -> None:
+    def __init__(self, account: str, name: str, folder: Path, service: Callable[[], Service] | None = None) -> None:
         self._account = account
+        self._service = service
         self._name = name
         self._file = folder / f"{name}.json"
         self._lock_file = folder / f"{name}.lock"
@@ -66,6 +68,18 @@ class Login:
     def exists(self) -> bool:
         """Whether the account is logged in."""
         return self._read() is not None
+
+    @property
+    def service(self) -> Service | None:
+        """The service that issued the tokens, or None if there is no login."""
+        found = self._read()
+        return found[0] if found else None
+
+    @property
+    def key(self) -> str:
+        """The key that the last token is bound to (DPoP); empty if it is to none."""
+        known = self._known
+        return known[1].key if known else ""
 
     @property
     def tokens(self) -> Tokens | None:
@@ -135,7 +149,10 @@ class Login:
         service, tokens = found
         if tokens.is_over or tokens.access == but_not:
             try:
-                tokens = renew(service, tokens)
+                if tokens.refresh or service.login.needs_person or self._service is None:
+                    tokens = renew(service, tokens)
+                else:
+                    service, tokens = log_in_as_client(self._service())
             except NotConfigured as error:
                 raise self._missing(f"has to log in again: {error.what}") from None
             self._write(service, tokens)
@@ -177,8 +194,7 @@ class Login:
         return kept
 
     def _write(self, service: Service, tokens: Tokens) -> str:
-        values = {"access": tokens.access, "refresh": tokens.refresh, "expires": tokens.expires, "scope": tokens.scope}
-        text, where = json.dumps({"service": service.as_json(), "tokens": values}), str(self._file)
+        text, where = json.dumps({"service": service.as_json(), "tokens": asdict(tokens)}), str(self._file)
         if keyring := keyring_or_none():
             with asking_the_keyring():
                 keyring.set_password(KEYRING_SERVICE, self._name, text)
@@ -237,6 +253,11 @@ class LoginSecret(Secret):
     def as_password_of(self, user: str) -> Secret:
         """Return the header for basic authentication, which knows its token."""
         return IssuedToken(self.reveal(), self).as_password_of(user)
+
+    @property
+    def key(self) -> str:
+        """The key that the last token is bound to (DPoP), as PEM; empty if it is to none."""
+        return self._login.key
 
     def renewed(self, refused: str) -> str:
         """Return a valid token other than the refused one."""

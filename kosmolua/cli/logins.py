@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Sequence
+from dataclasses import replace
 
 from kosmolua.accounts.toml import stanza
 from kosmolua.cli import console
@@ -41,19 +43,25 @@ def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
     return integration, account
 
 
-def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> tuple[str, str]:
+def log_in(
+    runtime: Runtime, name: str, *, by_device: bool, as_client: bool, scopes: Sequence[str] = ()
+) -> tuple[str, str]:
     """Log an account in to its service, and store the token. Return the account's section, and where the token is.
 
-    With ``by_device``, the person types a code on another device. With ``as_client``, the account's client_id and
-    client_secret are enough, without a person.
+    With ``by_device``, the person types a code on another device. With ``as_client``, what the account's section has is
+    enough, without a person. ``scopes`` are asked for in addition to those of the login that is there.
 
     Raises:
         NotConfigured: The account lacks a setting for the login, or the service does not support device codes.
     """
     integration, account = find(runtime, name)
     service = runtime.accounts.service(integration, account)
-    if as_client or not service.login.needs_person:
-        if not (service.client_id and service.client_secret):
+    if scopes:
+        granted = runtime.accounts.login(integration, account).tokens
+        wanted = [*(granted.scope.split() if granted else service.login.scopes), *scopes]
+        service = replace(service, login=replace(service.login, scopes=tuple(dict.fromkeys(wanted))))
+    if as_client or service.credentials or not service.login.needs_person:
+        if not (service.client_id and (service.client_secret or service.credentials)):
             section = section_of(integration.name, account)
             problem = f"{section} needs its client_id and client_secret to log in as a client"
             raise NotConfigured(problem, hint="add client_id and client_secret to the accounts file")

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from kosmolua.errors import NetworkError, NotConfigured
+from kosmolua.http import proofs
 from kosmolua.http.oauth_services import (
     REQUEST_TIMEOUT,
     OAuthError,
@@ -34,6 +35,10 @@ LOGIN_TIMEOUT = 300.0
 EARLY = 30.0
 """How many seconds before it expires a token is renewed."""
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+BEARER_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
+ASSERTION_KIND = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+TOKEN_KIND = "urn:ietf:params:oauth:token-type:"
 DEFAULT_INTERVAL = 5
 """Seconds between two polls for the login of a device, if the service sets none (RFC 8628)."""
 _PAGE = "<!doctype html><meta charset=utf-8><title>KosmoLua</title><p>{}</p>"
@@ -48,12 +53,14 @@ class Tokens:
         refresh: The refresh token, which gets a new one; empty if there is none.
         expires: When the access token expires, in seconds since 1970, or None.
         scope: Its scopes, as the service writes them.
+        key: The key that the tokens are bound to (DPoP), as PEM; empty if they are not.
     """
 
     access: str = field(repr=False)
     refresh: str = field(default="", repr=False)
     expires: float | None = None
     scope: str = ""
+    key: str = field(default="", repr=False)
 
     @property
     def is_over(self) -> bool:
@@ -80,7 +87,7 @@ def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> t
             service = register(service, address)
         verifier = token_urlsafe(48)
         with _client(service, redirect_uri=address) as client:
-            extra = {"resource": service.resource} if service.resource else {}
+            extra = _resource(service)
             url, state = client.create_authorization_url(
                 service.login.authorize, code_verifier=verifier, **extra, **service.login.parameters
             )
@@ -104,10 +111,8 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
         while time.monotonic() < ends:
             time.sleep(interval)
             try:
-                extra = {"resource": service.resource} if service.resource else {}
-                device_code = given["device_code"]
-                tokens = _tokens(service, client, grant_type=DEVICE_GRANT, device_code=device_code, **extra)
-                return service, tokens
+                asked = {"grant_type": DEVICE_GRANT, "device_code": given["device_code"], **_resource(service)}
+                return service, _tokens(service, client, **asked)
             except OAuthError as refusal:
                 if refusal.code == "slow_down":
                     interval += DEFAULT_INTERVAL
@@ -117,15 +122,49 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
 
 
 def log_in_as_client(service: Service) -> tuple[Service, Tokens]:
-    """Log in with ``client_id`` and ``client_secret``; return the service without its login pages, and the tokens.
+    """Log in with ``client_secret`` or ``credentials``; return the service without its login pages, and the tokens.
 
     Raises:
         NetworkError: The service cannot be reached.
-        NotConfigured: The service refused the login.
+        NotConfigured: The service refused the login, or the private key cannot be used.
     """
     service = replace(service, login=replace(service.login, authorize="", device=""))
+    own = service.credentials
+    assertion = _vouched(service) if own.provider else own.assertion
+    grant = {"grant_type": BEARER_GRANT, "assertion": assertion} if assertion else {"grant_type": "client_credentials"}
+    if own.private_key:
+        audience = service.issuer or service.login.token
+        grant["client_assertion_type"] = ASSERTION_KIND
+        grant["client_assertion"] = proofs.signed_assertion(service.client_id, audience, own.private_key, own.algorithm)
+    if service.login.scopes:
+        grant["scope"] = " ".join(service.login.scopes)
     with _client(service) as client:
-        return service, _tokens(service, client, grant_type="client_credentials")
+        return service, _tokens(service, client, **grant, **_resource(service))
+
+
+def _vouched(service: Service) -> str:
+    """Let the identity provider vouch for its user at the service (RFC 8693, enterprise-managed authorization)."""
+    provider = service.credentials.provider
+    missing = [name for name in ("token_endpoint", "client_id", "id_token") if not provider.get(name)]
+    if missing:
+        raise NotConfigured(f"idp has no {missing[0]}", hint="idp has token_endpoint, client_id and id_token")
+    asked = {
+        "grant_type": EXCHANGE_GRANT,
+        "requested_token_type": f"{TOKEN_KIND}id-jag",
+        "subject_token_type": f"{TOKEN_KIND}id_token",
+        "subject_token": provider["id_token"],
+        "client_id": provider["client_id"],
+        "audience": service.issuer,
+        **_resource(service),
+    }
+    given = post(provider["token_endpoint"], asked)
+    if not isinstance(given.get("access_token"), str):
+        raise OAuthError(origin_of(provider["token_endpoint"]), "invalid_response", "its answer has no access_token")
+    return str(given["access_token"])
+
+
+def _resource(service: Service) -> dict[str, str]:
+    return {"resource": service.resource} if service.resource else {}
 
 
 def renew(service: Service, tokens: Tokens) -> Tokens:
@@ -135,14 +174,14 @@ def renew(service: Service, tokens: Tokens) -> Tokens:
         NetworkError: The service cannot be reached.
         NotConfigured: There is no refresh token, or the service refuses to renew.
     """
-    if not tokens.refresh and service.client_secret and not service.login.authorize:
+    if not tokens.refresh and service.client_secret and not service.login.needs_person:
         return log_in_as_client(service)[1]
     if not tokens.refresh:
         raise NotConfigured("The login has expired, and the service gave no refresh token")
-    extra = {"resource": service.resource} if service.resource else {}
     service = replace(service, login=replace(service.login, token=service.login.refresh or service.login.token))
+    asked = {"grant_type": "refresh_token", "refresh_token": tokens.refresh, **_resource(service)}
     with _client(service) as client:
-        fresh = _tokens(service, client, grant_type="refresh_token", refresh_token=tokens.refresh, **extra)
+        fresh = _tokens(service, client, key=tokens.key, **asked)
     return fresh if fresh.refresh else replace(fresh, refresh=tokens.refresh)
 
 
@@ -165,21 +204,18 @@ def revoke(service: Service, tokens: Tokens) -> bool:
     return True
 
 
-def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
-    """Send a token request."""
-    from authlib.common.errors import AuthlibBaseError
-
+def _tokens(service: Service, client: Any, *, key: str = "", **parameters: Any) -> Tokens:
+    """Send a token request, proving the possession of ``key``, or of a new one, where tokens are bound to one."""
     check_address(service.login.token)
-    with reaching(service.login.token):
-        try:
-            grant = parameters.get("grant_type")
-            if grant == "refresh_token":
-                del parameters["grant_type"]
-                given = client.refresh_token(service.login.token, timeout=REQUEST_TIMEOUT, **parameters)
-            else:
-                given = client.fetch_token(service.login.token, timeout=REQUEST_TIMEOUT, **parameters)
-        except AuthlibBaseError as error:
-            raise OAuthError(origin_of(service.login.token), str(error.error), str(error.description or "")) from None
+    key = key or (proofs.new_key() if service.binds_tokens else "")
+    nonces: list[str] = []
+    client.hooks["response"].append(lambda answer, *_, **__: nonces.append(answer.headers.get("DPoP-Nonce", "")))
+    try:
+        given = _answer_to(service, client, key, "", parameters)
+    except OAuthError as refusal:
+        if refusal.code != "use_dpop_nonce" or not nonces[-1:]:
+            raise
+        given = _answer_to(service, client, key, nonces[-1], parameters)
     if not isinstance(given.get("access_token"), str):
         raise OAuthError(origin_of(service.login.token), "invalid_response", "the service's answer has no access_token")
     expires = given.get("expires_in")
@@ -187,8 +223,26 @@ def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
         given["access_token"],
         str(given.get("refresh_token") or ""),
         time.time() + float(expires) if expires is not None else None,
-        str(given.get("scope") or ""),
+        str(given.get("scope") or " ".join(service.login.scopes)),
+        key,
     )
+
+
+def _answer_to(service: Service, client: Any, key: str, nonce: str, parameters: dict[str, Any]) -> Any:
+    """Return the answer to one token request."""
+    from authlib.common.errors import AuthlibBaseError
+
+    url = service.login.token
+    if key:
+        client.headers["DPoP"] = proofs.proof_of_possession(key, "POST", url, nonce=nonce)
+    with reaching(url):
+        try:
+            if parameters.get("grant_type") == "refresh_token":
+                named = {name: value for name, value in parameters.items() if name != "grant_type"}
+                return client.refresh_token(url, timeout=REQUEST_TIMEOUT, **named)
+            return client.fetch_token(url, timeout=REQUEST_TIMEOUT, **parameters)
+        except AuthlibBaseError as error:
+            raise OAuthError(origin_of(url), str(error.error), str(error.description or "")) from None
 
 
 @contextmanager
@@ -204,7 +258,7 @@ def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
         scope=" ".join(service.login.scopes) or None,
         redirect_uri=redirect_uri,
         code_challenge_method="S256",
-        token_endpoint_auth_method="client_secret_basic" if service.client_secret else "none",
+        token_endpoint_auth_method=service.method,
     ) as client:
         client.max_redirects = 0
         yield client
@@ -255,8 +309,8 @@ def _answer_with(state: str, answers: Queue[dict[str, str]], service: Service) -
             break
         if not hmac.compare_digest(answer.get("state", "").encode(), state.encode()):
             continue
-        issuer = answer.get("iss")
-        if issuer and service.issuer and issuer.rstrip("/") != service.issuer:
+        issuer = answer.get("iss", service.issuer if not service.names_itself else "")
+        if service.issuer and issuer != service.issuer:
             raise NotConfigured(f"The login at {service.issuer} was answered by another service, so it was refused")
         if "code" in answer:
             return answer["code"]

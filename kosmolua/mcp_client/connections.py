@@ -194,6 +194,8 @@ class Connections:
         """Record that a server is about to be started."""
         now = monotonic()
         starts = self._starts.setdefault(name, deque(maxlen=2))
+        if earlier and earlier.is_refused:
+            starts.clear()
         while starts and now - starts[0] > RESTART_INTERVAL:
             starts.popleft()
         if len(starts) > 1:

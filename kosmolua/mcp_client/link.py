@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import shlex
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ from kosmolua.protocol import Json, NotJson, encode
 START_TIMEOUT = 60.0
 """Seconds within which a server must have started and listed its tools."""
 CLOSE_TIMEOUT = 6.0
+BAD_REQUEST = 400
 MAX_PAGES = 100
 """The maximum number of pages of tools that are requested."""
 
@@ -88,13 +90,18 @@ class Link:
         self._calls = DirectCalls()
         self._outputs = Outputs()
         self._loop = asyncio.get_running_loop()
-        self._status = 0
+        self._status, self._missing = 0, ""
         self._questions = Questions(name, self.log.write)
 
     @property
     def is_over(self) -> bool:
         """Whether the connection was lost or closed."""
         return self._over.is_set()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the server wants another credential, which a login can give it at any moment."""
+        return self._status == UNAUTHORIZED or bool(self._missing)
 
     async def run(self) -> None:
         """Connect, and stay so until closed or lost. ``ready`` is done when the tools are listed, or has the error."""
@@ -139,7 +146,7 @@ class Link:
             NotConfigured: The server requires a valid credential.
             Gone: The connection was lost.
         """
-        self._status = 0
+        self._status, self._missing = 0, ""
         try:
             with self._reported(), self._questions.put_to(confirm), self.log.taking_warnings():
                 try:
@@ -267,8 +274,10 @@ class Link:
             kept(command), environment, started_in, calls=self._calls, said=self.log.write_printed, ended=self._end
         )
 
-    def _answered(self, status: int) -> None:
-        self._status = status
+    def _answered(self, status: int, missing: str) -> None:
+        """Note how the server answers; a refusal counts until it accepts something, whatever it answers in between."""
+        if status < BAD_REQUEST or not self.is_refused:
+            self._status, self._missing = status, missing
 
     async def _learn(self) -> None:
         """Ask the server what it offers; keep it as ``card``, and pass it to ``learned``."""
@@ -317,7 +326,7 @@ class Link:
 
     def _failure(self, error: BaseException) -> CallError:
         """Return the error for calls of a server that could not be started or reached."""
-        if self._status == UNAUTHORIZED:
+        if self.is_refused:
             return self._unauthorized()
         if isinstance(error, CallError):
             hints = "; ".join(error.hints) or None
@@ -329,7 +338,7 @@ class Link:
 
     def _refusal(self, error: Any) -> CallError:
         """Return the error for a request that the server answered with an error."""
-        if self._status == UNAUTHORIZED:
+        if self.is_refused:
             return self._unauthorized()
         body: dict[str, Json] = {"code": error.error.code, "message": error.error.message}
         with suppress(NotJson):  # data that no script could get is left out
@@ -339,6 +348,10 @@ class Link:
 
     def _unauthorized(self) -> NotConfigured:
         login = f"run 'kosmolua accounts login {self._name}'"
+        if self._missing:
+            options = "".join(f" --scope {shlex.quote(scope)}" for scope in self._missing.split())
+            what = f"The server {self._name} requires the scope {self._missing}"
+            return NotConfigured(what, hint=f"run 'kosmolua accounts login {self._name}{options}'")
         hint = f"{login}, or set token in the section [{self._name}] of the accounts file"
         return NotConfigured(f"The server {self._name} requires a valid credential", hint=hint)
 

@@ -72,6 +72,7 @@ class Servers:
         self._confirm = confirm
         self._timeout = timeout
         self._settings: dict[str, Server] = {}
+        self._declared: dict[str, Integration] = {}
         self._loaded: dict[str, tuple[Card, Plugin]] = {}
         self._lock = RLock()
 
@@ -138,20 +139,21 @@ class Servers:
         return []
 
     def settings(self, name: str) -> Server:
-        """Return the settings with the values of secrets, which are looked up once.
+        """Return the settings with the values of secrets, which are looked up once; a login counts at once.
 
         Raises:
             ConfigError: The section of the server lacks a key, or has an invalid key or value.
             UnknownPath: The accounts file has no server of this name.
         """
-        if known := self._settings.get(name):
+        if (known := self._settings.get(name)) and known.command:
             return known
         from kosmolua.mcp_client.settings import Server
 
         with self._lock:
-            if name not in self._settings:
-                self.section(name)
-                self._settings[name] = Server(**self._accounts.settings(_integration(name, "", None), "default"))
+            declared = self._declared.get(name)
+            if declared is None:
+                declared = self._declared[name] = self.declared(name)
+            self._settings[name] = Server(**self._accounts.settings(declared, "default"))
             return self._settings[name]
 
     def declared(self, name: str) -> Integration:

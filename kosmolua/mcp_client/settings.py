@@ -41,8 +41,18 @@ class Server:
     url: Annotated[str | None, "The address of a server that is reached over HTTP."] = None
     headers: Annotated[dict[str, Secret], "Headers of each HTTP request."] = field(default_factory=dict)
     token: Annotated[Secret | None, "Sent as Authorization: Bearer; by default the token of a login.", OAuth2()] = None
-    client_id: Annotated[str | None, "The client id for logins, if clients cannot register themselves."] = None
+    client_id: Annotated[
+        str | None, "The client id for logins, if clients cannot register themselves; or the URL of its document."
+    ] = None
     client_secret: Annotated[Secret | None, "The client secret, if there is one."] = None
+    private_key: Annotated[Secret | None, "The client's key as PEM, which signs a login without a person."] = None
+    signing_algorithm: Annotated[str | None, "The algorithm of private_key; ES256 by default."] = None
+    assertion: Annotated[Secret | None, "A token that vouches for this workload, which logs in without a person."] = (
+        None
+    )
+    idp: Annotated[
+        dict[str, Secret], "An identity provider that vouches for its user: token_endpoint, client_id, id_token."
+    ] = field(default_factory=dict)
     scopes: Annotated[list[str] | None, "The scopes of a login; by default those that the server names."] = None
 
     def open(self, send: Send) -> Send:

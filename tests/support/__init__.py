@@ -21,6 +21,7 @@ Services that KosmoLua calls:
     yard: an integration whose service logs its writes, and whose answers a test can change
     oauth_server, oidc_server: strict providers of OAuth 2 and of OpenID Connect
     servers: sections and runtimes with MCP servers
+    conformance_client: a person's part in the conformance suite of MCP
     mcp_tools, raw_mcp_server: MCP servers made with the SDK, and without it
     hostile_mcp_server: one whose tool becomes another
 

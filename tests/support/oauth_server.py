@@ -24,9 +24,21 @@ class OAuthServer(Loopback):
         lifetime: Seconds that an access token lives.
         answers: What ``/authorize`` puts into its answer in place of what belongs there.
         refuses: Whether the person says no.
+        metadata: What its metadata says in addition; None: it has none.
+        challenge: What ``/mcp`` asks for, as the header ``WWW-Authenticate``.
+
+    ``forms`` has the token requests, and ``registered`` what clients registered with.
     """
 
-    def __init__(self, *, lifetime: float = 3600, answers: dict[str, str] | None = None, refuses: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        lifetime: float = 3600,
+        answers: dict[str, Any] | None = None,
+        refuses: bool = False,
+        metadata: dict[str, Any] | None = {},  # noqa: B006 - never changed
+        challenge: str = "Bearer",
+    ) -> None:
         super().__init__(self._serve)
         self.lifetime = lifetime
         self.delay = 0.0
@@ -34,6 +46,10 @@ class OAuthServer(Loopback):
         self.revoked: list[str] = []
         self.tokens: dict[str, float] = {}
         self.polls = 0
+        self.forms: list[dict[str, str]] = []
+        self.registered: list[dict[str, Any]] = []
+        self._more = metadata
+        self._challenge = challenge
         self._answers = answers or {}
         self._refuses = refuses
         self._clients: dict[str, dict[str, Any]] = {USER: {"secret": SECRET, "redirect_uris": None}}
@@ -52,12 +68,15 @@ class OAuthServer(Loopback):
             "device": self._device,
             "revoke": self._revoke,
             "api": self._api,
+            "mcp": lambda *_: Response(401, {"WWW-Authenticate": self._challenge}),
             "introspect": self._introspect,
         }
         handler = handlers.get(path)
         return handler(request, form) if handler else Response(404)
 
     def _metadata(self, _: Request, __: dict[str, str]) -> Response:
+        if self._more is None:
+            return Response(404)
         return _json(
             {
                 "issuer": self.url,
@@ -67,11 +86,13 @@ class OAuthServer(Loopback):
                 "revocation_endpoint": f"{self.url}/revoke",
                 "code_challenge_methods_supported": ["S256"],
                 "response_types_supported": ["code"],
+                **self._more,
             }
         )
 
     def _register(self, request: Request, _: dict[str, str]) -> Response:
         asked = json.loads(request.body or b"{}")
+        self.registered.append(asked)
         name = f"client-{len(self._clients)}"
         self._clients[name] = {"secret": None, "redirect_uris": asked["redirect_uris"]}
         return _json({**asked, "client_id": name}, 201)
@@ -90,7 +111,8 @@ class OAuthServer(Loopback):
         answer = {"code": code, "state": asked["state"], "iss": self.url}
         if self._refuses:
             answer = {"error": "access_denied", "state": asked["state"]}
-        return Response(302, {"Location": f"{asked['redirect_uri']}?{urlencode(answer | self._answers)}"})
+        answer = {name: value for name, value in (answer | self._answers).items() if value is not None}
+        return Response(302, {"Location": f"{asked['redirect_uri']}?{urlencode(answer)}"})
 
     def _device(self, _: Request, form: dict[str, str]) -> Response:
         if form.get("client_id") not in self._clients:
@@ -106,6 +128,11 @@ class OAuthServer(Loopback):
         )
 
     def _token(self, request: Request, form: dict[str, str]) -> Response:
+        self.forms.append(form)
+        if form.get("grant_type", "").startswith("urn:ietf:params:oauth:grant-type:token-exchange"):
+            return _json({"access_token": f"vouched for {form['audience']}", "token_type": "N_A"})
+        if "assertion" in form or "client_assertion" in form:
+            return self._grant(refresh=False)
         client = self._client_of(request, form)
         if client is None:
             return _json({"error": "invalid_client"}, 401)

@@ -131,8 +131,9 @@ def add(name: str, options: Options) -> None:
 @click.argument("name", metavar="INTEGRATION[.ACCOUNT]", shell_complete=completes(accounts))
 @click.option("--device", is_flag=True, help="Show a code to type on another device, and open no browser.")
 @click.option("--client", is_flag=True, help="Log in as the client itself, by its client_id and client_secret.")
+@click.option("--scope", multiple=True, help="Ask for this scope too; repeatable.")
 @listing_options
-def login(name: str, device: bool, client: bool, options: Options) -> None:
+def login(name: str, device: bool, client: bool, scope: tuple[str, ...], options: Options) -> None:
     """Log an account in to its service, in the browser or with a code, and keep the token that the service returns.
 
     The token goes into the keyring if there is one, else into a file that only you can read. The token is renewed
@@ -141,7 +142,7 @@ def login(name: str, device: bool, client: bool, options: Options) -> None:
     from kosmolua.cli import logins
 
     with open_to_list(options) as runtime:
-        section, kept = logins.log_in(runtime, name, by_device=device, as_client=client)
+        section, kept = logins.log_in(runtime, name, by_device=device, as_client=client, scopes=scope)
         state = runtime.accounts.login_state(*logins.find(runtime, name))
     said = f"{section} is {state}; the token is in {kept}"
     console.answer({"account": section, "state": state}, lambda: console.complain(said), in_json=options.json)
