@@ -15,6 +15,7 @@ from support.rounds import rounds
 
 from kosmolua import LimitExceeded, Limits, Outcome, Runtime, ScriptError, WorkerLost
 
+pytestmark = pytest.mark.usefixtures("new_processes")
 HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / "shared" / "attacks"
 OWN = HERE / "lua" / "attacks"

@@ -26,7 +26,10 @@ LINUX = sys.platform == "linux"
 if LINUX:
     from kosmolua.sandbox import linux, seccomp
 
-pytestmark = pytest.mark.skipif(not LINUX, reason="the layers that are tested here are Linux's")
+pytestmark = [
+    pytest.mark.skipif(not LINUX, reason="the layers that are tested here are Linux's"),
+    pytest.mark.usefixtures("new_processes"),
+]
 filtered = pytest.mark.skipif(
     platform.machine() not in ("x86_64", "aarch64"), reason="there is no filter of system calls for this machine"
 )

@@ -15,7 +15,7 @@ import pytest
 from support.processes import eventually, is_running, linux_only
 from support.rawserver import answer, serving
 
-pytestmark = linux_only
+pytestmark = [linux_only, pytest.mark.usefixtures("new_processes")]
 
 TESTS = Path(__file__).parent
 HOST = """

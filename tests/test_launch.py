@@ -21,7 +21,7 @@ from kosmolua.processes.child import ColdChild, SessionProcess
 from kosmolua.processes.pool import WorkerPool
 from kosmolua.runs.session import Session
 
-pytestmark = linux_only
+pytestmark = [linux_only, pytest.mark.usefixtures("new_processes")]
 
 OPEN = "/proc/self/fd"
 

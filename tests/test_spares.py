@@ -18,7 +18,7 @@ from support.processes import children, descendants, eventually, is_running, lin
 from kosmolua import ConfigError, LimitExceeded, Limits, Runtime
 from kosmolua.processes import spares
 
-pytestmark = linux_only
+pytestmark = [linux_only, pytest.mark.usefixtures("new_processes")]
 
 
 OTHERS: set[int] = set()

@@ -26,6 +26,9 @@ from kosmolua.runs import Outcome
 RUNS, THREADS = rounds(240, 1000), 8
 
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
+
 class Load:
     """Runs scripts of one runtime and keeps what became of each, with the calls that it must have made.
 

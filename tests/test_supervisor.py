@@ -33,6 +33,7 @@ from kosmolua.processes.launch import command
 from kosmolua.runs.job import Ending, Job
 from kosmolua.runs.supervisor import Supervisor
 
+pytestmark = pytest.mark.usefixtures("new_processes")
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)
 

@@ -2,6 +2,7 @@
 
 Programs and processes:
     forked: the program, forked from a process that has imported it; the fixture ``kosmolua`` runs it so
+    prepared: sandboxes, forked from a process that has imported what they run
     terminal: a pseudo-terminal with a program in it, and what a person would see
     processes: the processes of this machine, and patience
     cgroups: a control group with a memory limit

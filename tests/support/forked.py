@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-IMPORTED = ("kosmolua.runtime", "kosmolua.docs.library", "kosmolua.lua.check", "requests", "rich.console")
+IMPORTED = ("broker", "calls", "catalog", "docs", "flow", "lua", "processes", "recordings")
+"""Packages of the program that most commands use, beside its command line."""
 UNKNOWN_TO_IT = ("opentelemetry.trace", "keyring")
 """Modules whose import has an effect of its own."""
 DECIDED_AT_THE_START = ("PYTHON", "LC_", "LANG", "TZ", "OTEL_")
@@ -72,12 +73,15 @@ def forking(environment: Mapping[str, str]) -> Iterator[list[str]]:
 
 def serve(address: str) -> NoReturn:
     """Fork a process for each client, which forks the program and tells the client how that has ended."""
-    import kosmolua.cli
+    for package in ("cli", *IMPORTED):
+        module = importlib.import_module(f"kosmolua.{package}")
+        for each in pkgutil.walk_packages(module.__path__, f"{module.__name__}."):
+            importlib.import_module(each.name)
+    from kosmolua import Runtime
+    from kosmolua.runs import planned, recorded, resuming, session, undoing  # noqa: F401
 
-    for each in pkgutil.walk_packages(kosmolua.cli.__path__, "kosmolua.cli."):
-        importlib.import_module(each.name)
-    for name in IMPORTED:
-        importlib.import_module(name)
+    with Runtime(os.devnull, simulate=True, environ={}) as runtime:
+        list(runtime.catalog.loadable())
     assert not {*UNKNOWN_TO_IT} & sys.modules.keys()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
