@@ -18,7 +18,7 @@ WRONG = RENDER + 'local one = await render.get_service("srv-1")\nprint(one.servi
 LIKELY = RENDER + "local page = render.list_services({ limit = 3 })\nprint(#page)\n"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
     """A runtime over simulators that allows writes."""
     with Runtime(os.devnull, simulate=True, yes=True, environ={}) as runtime:

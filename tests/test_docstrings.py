@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
+
+from support.sources import statements, tree_of
 
 ROOT = Path(__file__).parent.parent
 FILES = [path for top in ("kosmolua", "integrations") for path in sorted((ROOT / top).rglob("*.py"))]
@@ -15,14 +16,9 @@ PACKAGE = [path for path in FILES if path.is_relative_to(ROOT / "kosmolua")]
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-@cache
-def tree_of(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
-
-
 def described(tree: ast.Module) -> Iterator[tuple[str, str, list[str]]]:
     """Yield name, docstring and parameters of each public function and class."""
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if not isinstance(node, (ast.ClassDef, *FUNCTIONS)) or node.name.startswith("_"):
             continue
         inner = node.body if isinstance(node, ast.ClassDef) else [node]
@@ -59,18 +55,19 @@ SHARE = 0.18
 
 def docstrings(tree: ast.Module) -> Iterator[ast.stmt]:
     """Yield the docstrings of the module and of its classes and functions."""
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS)) and ast.get_docstring(node) is not None:
+    for node in (tree, *statements(tree)):
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS))
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             yield node.body[0]
 
 
-def private_functions(tree: ast.AST, *, within: bool = False) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+def private_functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Yield functions with a leading underscore, and those inside other functions."""
-    for node in ast.iter_child_nodes(tree):
-        is_function = isinstance(node, FUNCTIONS)
-        if is_function and (within or re.match(r"_(?!_)", node.name)):
-            yield node
-        yield from private_functions(node, within=within or is_function)
+    functions = [node for node in statements(tree) if isinstance(node, FUNCTIONS)]
+    inner = {node for function in functions for node in statements(function)}
+    yield from (node for node in functions if node in inner or re.match(r"_(?!_)", node.name))
 
 
 def test_a_private_function_lists_no_parameters() -> None:

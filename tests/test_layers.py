@@ -8,6 +8,8 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from support.sources import statements, tree_of
+
 PACKAGE = Path(__file__).parent.parent / "kosmolua"
 DOORS = [
     *("errors", "entry_points", "suggestions", "folders", "escaping", "secret", "limits", "locks"),
@@ -72,15 +74,24 @@ def _files() -> dict[str, Path]:
 
 
 @cache
+def nodes(module: str) -> list[ast.Import | ast.ImportFrom | ast.ClassDef]:
+    """Return the imports and classes of a module, wherever in it they stand."""
+    return [
+        node
+        for node in statements(tree_of(FILES[module]))
+        if isinstance(node, (ast.Import, ast.ImportFrom, ast.ClassDef))
+    ]
+
+
+@cache
 def imports(module: str) -> set[str]:
     """Return the modules that a module imports: at its top, inside functions, and for type checkers."""
-    path = FILES[module]
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively"
+            assert node.level == 0, f"{module} imports relatively"
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
             names |= inner & FILES.keys() or {str(node.module)}
     return names
@@ -118,7 +129,7 @@ def test_imports_point_to_the_left() -> None:
 
 def test_the_front_page_imports_nothing() -> None:
     """The child imports kosmolua/__init__.py too: what it imports is for type checkers, or fetched on first use."""
-    body = ast.parse(FILES[FRONT_PAGE].read_text(encoding="utf-8")).body
+    body = tree_of(FILES[FRONT_PAGE]).body
     assert not [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
 
 
@@ -150,10 +161,5 @@ def test_there_is_no_circle() -> None:
 
 def test_no_class_name_stands_for_two_things() -> None:
     """Whoever reads a name need not look which of several classes it is."""
-    names = [
-        node.name
-        for path in FILES.values()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef)
-    ]
+    names = [node.name for module in FILES for node in nodes(module) if isinstance(node, ast.ClassDef)]
     assert {name for name in names if names.count(name) > 1} == set()

@@ -270,7 +270,7 @@ SCRIPTS: dict[str, tuple[str, list[Any]]] = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
     """A simulation that allows writes."""
     with Runtime(os.devnull, simulate=True, yes=True, environ={}) as runtime:

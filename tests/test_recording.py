@@ -39,7 +39,7 @@ return books.lend({ book = "b-1" }), arg[1]
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
     """A runtime with only the library, whose accounts may write."""
     with Runtime(ACCOUNTS, plugins=only_library(), backend=Canned(lambda _: answering), environ={}) as runtime:

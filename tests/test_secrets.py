@@ -104,9 +104,18 @@ class Service:
         return [json.loads(request.content or b"null") for request in self.backend.requests]
 
 
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[Service, Runtime]]:
+    service = Service()
+    with opened(service) as runtime:
+        yield service, runtime
+
+
 @pytest.fixture
-def service() -> Service:
-    return Service()
+def service(served: tuple[Service, Runtime]) -> Service:
+    """The service, of which no test has asked anything yet."""
+    served[0].backend.requests.clear()
+    return served[0]
 
 
 def opened(service: Service, **options: Any) -> Runtime:
@@ -116,9 +125,8 @@ def opened(service: Service, **options: Any) -> Runtime:
 
 
 @pytest.fixture
-def runtime(service: Service) -> Iterator[Runtime]:
-    with opened(service) as runtime:
-        yield runtime
+def runtime(served: tuple[Service, Runtime]) -> Runtime:
+    return served[1]
 
 
 READING = {

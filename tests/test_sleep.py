@@ -17,7 +17,7 @@ from kosmolua.cli.progress import OutputPrinter, StatusLine
 from kosmolua.plugin import Integration, Send
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
     """A runtime over real services, of which there are none."""
     with Runtime({}, environ={}) as runtime:

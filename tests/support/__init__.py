@@ -8,6 +8,7 @@ Programs and processes:
     cgroups: a control group with a memory limit
     postgres: a PostgreSQL server
     rounds: how often a test repeats what it tries
+    sources: the program's own source, parsed once
 
 Servers of KosmoLua and their clients:
     serving: servers of many, their accounts files, and clients with tokens
