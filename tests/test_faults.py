@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import struct
 import threading
 import time
 import traceback
@@ -46,9 +47,13 @@ SOON = 30.0
 @cache
 def bomb() -> bytes:
     """Return 100 MB of zeros in about 100 kB of gzip."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     zeros = bytes(MIB)
-    return b"".join(packer.compress(zeros) for _ in range(100)) + packer.flush()
+    block = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)  # the same for each MiB
+    check = 0
+    for _ in range(100):
+        check = zlib.crc32(zeros, check)
+    return gzip.compress(b"")[:10] + 100 * block + packer.flush() + struct.pack("<II", check, 100 * MIB)
 
 
 @dataclass(frozen=True)

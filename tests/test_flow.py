@@ -22,7 +22,7 @@ from kosmolua.errors import PluginError
 from kosmolua.flow.judge import Judge, Verdict
 from kosmolua.flow.labels import LabelRules
 from kosmolua.flow.literals import literals, words
-from kosmolua.flow.memory import MAX_LEAVES, MAX_SEEN, SessionMemory
+from kosmolua.flow.memory import MAX_SEEN, SessionMemory
 from kosmolua.flow.texts import core, is_address, parts, readings, spellings
 from kosmolua.plugin import Integration, Labels, Secret
 from kosmolua.recordings.plans import Plan
@@ -728,12 +728,13 @@ def test_what_a_session_wrote_of_others_stays_theirs(monkeypatch: pytest.MonkeyP
     assert not any(seen.is_trusted(text, "") for text in written)
 
 
-def test_a_session_keeps_a_bounded_part(runtime: Runtime) -> None:
+def test_a_session_keeps_a_bounded_part(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it has lost makes literals of later scripts a question, since it cannot tell any more."""
+    monkeypatch.setattr("kosmolua.flow.memory.MAX_LEAVES", 1000)
     seen = session(runtime)
-    seen.trust(map(str, range(MAX_LEAVES + 10)))
+    seen.trust(map(str, range(1010)))
     assert not seen.is_trusted("0", "")
-    assert seen.is_trusted(str(MAX_LEAVES + 9), "")
+    assert seen.is_trusted("1009", "")
     MAILS.append({"id": 26, "from": "x@x.example", "body": "word " * (MAX_SEEN // 5 + 1)})
     try:
         assert refusal(runtime, f"{MAIL}.list_mails()", seen) == ""

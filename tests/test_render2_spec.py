@@ -154,6 +154,7 @@ def test_prism_accepts_the_request_of_every_function(prism: str, name: str, argu
     assert isinstance(result, dict)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "runtime", "arguments"), CHANGES, ids=[f"{number}-{row[0]}-{row[1]}" for number, row in enumerate(CHANGES)]
 )
@@ -178,6 +179,7 @@ def test_every_function_is_judged() -> None:
     assert {name for name, _ in CALLS} | {"update_service"} == set(integration.functions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("changes", "status"), CREATIONS)
 def test_prism_and_the_simulator_agree_on_creations(prism: str, changes: dict[str, Any], status: int) -> None:
     """What the simulator lets pass fits the document, and what it refuses the document refuses too.
@@ -190,6 +192,7 @@ def test_prism_and_the_simulator_agree_on_creations(prism: str, changes: dict[st
     assert reply.status_code == (status if "repo" in body or "image" in body else 201)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "body", "status"), CHANGE_BODIES)
 def test_prism_and_the_simulator_agree_on_changes(prism: str, kind: str, body: dict[str, Any], status: int) -> None:
     """So they do on what changes a service; the document does not know of which type it is."""
@@ -199,6 +202,7 @@ def test_prism_and_the_simulator_agree_on_changes(prism: str, kind: str, body: d
     assert reply.status_code == status
 
 
+@pytest.mark.slow
 def test_prism_wants_the_statuses_of_deploys_repeated(prism: str) -> None:
     """The document joins most lists by commas, but not this one: joined, it is refused."""
     url, headers = f"{prism}/services/{SERVICE}/deploys", {"Authorization": f"Bearer {KEY}"}

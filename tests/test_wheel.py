@@ -42,7 +42,7 @@ def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 Installed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(params=["installed", "as a zip"])
+@pytest.fixture(params=["installed", pytest.param("as a zip", marks=pytest.mark.slow)])
 def installed(request: pytest.FixtureRequest, wheel: Path, environment: dict[str, str], home: Path) -> Installed:
     """Return a function that runs an interpreter which sees the wheel and its dependencies, and no source."""
     place = wheel if request.param == "as a zip" else request.getfixturevalue("unpacked")

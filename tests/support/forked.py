@@ -17,10 +17,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 IMPORTED = ("broker", "calls", "catalog", "docs", "flow", "lua", "processes", "recordings")
 """Packages of the program that most commands use, beside its command line."""
@@ -119,6 +119,7 @@ def _answer(client: socket.socket) -> NoReturn:
 
 
 def _become(folder: bytes, words: list[bytes], variables: dict[bytes, bytes], streams: list[int]) -> None:
+    os.posix_spawn = _spawn_worker(os.posix_spawn)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     os.closerange(3, 100)
@@ -132,6 +133,27 @@ def _become(folder: bytes, words: list[bytes], variables: dict[bytes, bytes], st
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors=errors, closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
     runpy.run_module("kosmolua", run_name="__main__", alter_sys=True)
+
+
+def _spawn_worker(usual: Callable[..., int]) -> Callable[..., int]:
+    """Return what does as ``os.posix_spawn``, but forks a worker, since this process has imported what that runs."""
+    from kosmolua.processes import launch
+    from kosmolua.sandbox import worker
+
+    def spawn(path: str, command: list[str], environment: dict[str, str], **options: Any) -> int:
+        if command != launch.command("worker"):
+            return usual(path, command, environment, **options)
+        child = os.fork()
+        if not child:
+            os.setsid()
+            os.environb.clear()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for _, descriptor, number in options["file_actions"]:
+                os.dup2(descriptor, number)
+            worker.main()
+        return child
+
+    return spawn
 
 
 if __name__ == "__main__":
