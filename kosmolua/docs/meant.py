@@ -92,11 +92,10 @@ def _is_misspelt(said: str, word: str) -> bool:
 
 def functions_meant(integration: Integration, name: str) -> list[str]:
     """Return the short names of at most three functions that a wrong name may mean, the likeliest first."""
-    functions = outline_of(integration).functions
+    search, meanings, functions = _search_of(integration)
     own = {short: sketch for short, sketch in functions.items() if not sketch.section}
     for prefix in {sketch.full_name.removesuffix(short) for short, sketch in own.items()}:
         name = name.removeprefix(prefix) or name
-    search, meanings = _search_of(integration)
     guess = Guess(name, meanings)
     spelled = closest(name, own)
     found = search.find(" ".join(guess.words), MAX_CANDIDATES) if search and guess.words else []
@@ -130,8 +129,9 @@ def _is_safe(guess: Guess, name: str, functions: Mapping[str, Sketch]) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _search_of(integration: Integration) -> tuple[Search | None, Mapping[str, set[str]]]:
-    """Return a search, None without FTS5, and the synonyms of each word."""
+def _search_of(integration: Integration) -> tuple[Search | None, Mapping[str, set[str]], Mapping[str, Sketch]]:
+    """Return a search, None without FTS5, the synonyms of each word, and the functions."""
+    outline = outline_of(integration)
     said = [(words, said) for said, words in integration.words.items()]
     meanings: defaultdict[str, set[str]] = defaultdict(set)
     for words, others in [*MEANINGS, *((" ".join(words_in(word)), other) for word, other in said)]:
@@ -142,7 +142,7 @@ def _search_of(integration: Integration) -> tuple[Search | None, Mapping[str, se
     for word, others_said in _VERBS.items():
         meanings[word].update(others_said)
     try:
-        search = Search([Index.of(entries_for(outline_of(integration)))], [*MEANINGS, *said])
+        search = Search([Index.of(entries_for(outline))], [*MEANINGS, *said])
     except DocNotFound:
         search = None
-    return search, meanings
+    return search, meanings, outline.functions

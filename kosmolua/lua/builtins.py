@@ -183,9 +183,9 @@ def _joins(check: Evaluator, call: CallSite) -> None:
 
 def _gives_two(check: Evaluator, call: CallSite) -> None:
     """Look for a ``gsub`` whose second value, the count, becomes an item or an argument too."""
-    around = check.scopes.around[id(call.node)]
-    outer = check.scopes.around.get(id(around))
-    if around.children[-1] is not call.node or outer is None or around.get("name"):
+    around = call.node.around
+    outer = around.around if around else None
+    if around is None or outer is None or around.children[-1] is not call.node or around.get("name"):
         return
     is_item = around.kind == "field" and outer.children[-1] is around
     if is_item or (around.kind == "arguments" and check.value(outer.get("name")) == Builtin("table.insert")):

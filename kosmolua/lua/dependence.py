@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from kosmolua.lua.scopes import Scopes, Variable
-from kosmolua.lua.syntax import FUNCTIONS, LOOPS, Node, arguments_of, assigned, base_of, parameters_of, targets_of
+from kosmolua.lua.syntax import (
+    FUNCTIONS,
+    LOOPS,
+    NAMING,
+    Node,
+    arguments_of,
+    assigned,
+    base_of,
+    parameters_of,
+    targets_of,
+)
 from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Value
 
 _BLOCKS = frozenset({"block", "chunk"})
@@ -35,20 +46,24 @@ class Dependence:
     def __init__(self, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
         self._scopes = scopes
         self._known = known
-        self._around = scopes.around
         self._uses: defaultdict[Variable | str, list[Node]] = defaultdict(list)
-        self._calls: list[Node] = []
+        self._calls = scopes.of("function_call")
         self._callers: defaultdict[int, list[Node]] = defaultdict(list)
-        for node in scopes.nodes:
-            self._enter(node)
+        for node in scopes.of("identifier"):
+            if node.field not in _NAMES_NOTHING:
+                self._uses[scopes.variable(node) or node.text].append(node)
         for call in self._calls:
             for given in (call.get("name"), *arguments_of(call)):
                 if given and isinstance(value := known(given), Closure):
                     self._callers[value.node.start].append(call)
-            for node in call.walk():  # as in parallel.all({ function() ... end })
-                if node.kind == "function_definition" and call not in self._callers[node.start]:
+        for node in scopes.of("function_definition"):
+            for call in node.outer({"function_call"}):  # as in parallel.all({ function() ... end })
+                if call not in self._callers[node.start]:
                     self._callers[node.start].append(call)
-        self._writing = self._writing_calls()
+        self._writing = sorted(call.start for call in self._writing_calls())
+        self._deciding: set[_Effect] = set()
+        self._followed: set[_Effect] = set()
+        self._causes: defaultdict[_Effect, list[_Effect]] = defaultdict(list)
 
     def writes_in(self, node: Node) -> bool:
         """Return True if a call inside a node can change something."""
@@ -56,26 +71,37 @@ class Dependence:
 
     def writes_between(self, start: int, end: int) -> bool:
         """Return True if a call between two offsets can change something."""
-        return any(start <= call.start < end for call in self._writing)
+        place = bisect_left(self._writing, start)
+        return place < len(self._writing) and self._writing[place] < end
 
     def decides(self, node: Node) -> bool:
-        """Return True if a call that changes something depends on the value of an expression."""
-        waiting: list[_Effect] = [_Effect(node)]
-        seen = {(id(node), False)}
-        while waiting:
-            for found in self._next(waiting.pop()):
-                if found is None:
-                    return True
-                if (key := (id(found.node), found.runs)) not in seen:
-                    seen.add(key)
-                    waiting.append(found)
-        return False
+        """Return True if a call that changes something depends on the value of an expression.
 
-    def _enter(self, node: Node) -> None:
-        if node.kind == "function_call":
-            self._calls.append(node)
-        elif node.kind == "identifier" and node.field not in _NAMES_NOTHING:
-            self._uses[self._scopes.variable(node) or node.text].append(node)
+        What is found out on the way about other expressions is kept, so that each is followed only once.
+        """
+        start = _Effect(node)
+        waiting = [start]
+        while waiting and start not in self._deciding:
+            effect = waiting.pop()
+            if effect in self._followed or effect in self._deciding:
+                continue
+            for found in self._next(effect):
+                if found is None or found in self._deciding:
+                    self._decide(effect)
+                    break
+                self._causes[found].append(effect)
+                waiting.append(found)
+            else:
+                self._followed.add(effect)
+        return start in self._deciding
+
+    def _decide(self, effect: _Effect) -> None:
+        """Note that a change depends on an effect, and so on everything that this effect depends on."""
+        waiting = [effect]
+        while waiting:
+            if (each := waiting.pop()) not in self._deciding:
+                self._deciding.add(each)
+                waiting += self._causes[each]
 
     def _writing_calls(self) -> list[Node]:
         """Return the calls that can change something: of an integration's function, or of a function with such a call.
@@ -85,7 +111,7 @@ class Dependence:
         writing = {id(call): call for call in self._calls if self._changes(call)}
         waiting = list(writing.values())
         while waiting:
-            for function in self._around_of(waiting.pop(), FUNCTIONS):
+            for function in waiting.pop().outer(FUNCTIONS):
                 for call in self._callers[function.start]:
                     if id(call) not in writing:
                         writing[id(call)] = call
@@ -96,29 +122,20 @@ class Dependence:
         values = [self._known(each) for each in (call.get("name"), *arguments_of(call)) if each]
         return any(isinstance(value, Callee) and value.function.effect != "read" for value in values)
 
-    def _around_of(self, node: Node, kinds: frozenset[str]) -> Iterator[Node]:
-        """Yield the nodes of these kinds that contain a node, the innermost first."""
-        outer = self._around.get(id(node))
-        while outer:
-            if outer.kind in kinds:
-                yield outer
-            outer = self._around.get(id(outer))
-
     def _next(self, effect: _Effect) -> Iterator[_Effect | None]:
         """Yield what depends directly on the value or the execution of a node; None stands for a change."""
         if effect.runs:
             yield from self._from_running(effect.node)
             return
-        inner, outer = effect.node, self._around.get(id(effect.node))
+        inner, outer = effect.node, effect.node.around
         while outer and outer.kind not in _BLOCKS and outer.kind not in FUNCTIONS:
-            if outer.kind == "arguments":
-                yield from self._from_argument(inner, outer)
+            if outer.kind == "arguments" and outer.around:
+                yield from self._from_argument(inner, outer.around)
             elif outer.kind == "binary_expression" and inner.field == "left":
                 right = outer.get("right")
                 yield from [None] if right and self.writes_in(right) else []
             elif outer.kind in _BRANCHES and inner.field == "condition":
-                whole = outer if outer.kind == "if_statement" else self._around[id(outer)]
-                yield _Effect(whole, runs=True)
+                yield _Effect(outer if outer.kind == "if_statement" else outer.around or outer, runs=True)
             elif outer.kind in LOOPS:
                 yield _Effect(outer, runs=True)
                 yield from self._to_targets(inner)
@@ -126,11 +143,10 @@ class Dependence:
                 yield from self._to_targets(outer)
             elif outer.kind == "return_statement":
                 yield from self._to_callers(outer)
-            inner, outer = outer, self._around.get(id(outer))
+            inner, outer = outer, outer.around
 
-    def _from_argument(self, argument: Node, arguments: Node) -> Iterator[_Effect | None]:
+    def _from_argument(self, argument: Node, call: Node) -> Iterator[_Effect | None]:
         """Yield what has its value from an argument of a call: parameters, and the table that the call fills."""
-        call = self._around[id(arguments)]
         if self._changes(call):
             yield None
         name, given = call.get("name"), arguments_of(call)
@@ -170,11 +186,11 @@ class Dependence:
 
     def _after(self, statement: Node, ends: frozenset[str]) -> Iterator[_Effect]:
         """Yield the statements after a statement, in its block and the blocks around, up to a node of these kinds."""
-        inner, outer = statement, self._around.get(id(statement))
+        inner, outer = statement, statement.around
         while outer and inner.kind not in ends:
             if outer.kind in _BLOCKS:
                 yield from (_Effect(each, runs=True) for each in outer.children if each.start > inner.start)
-            inner, outer = outer, self._around.get(id(outer))
+            inner, outer = outer, outer.around
 
     def _to_targets(self, statement: Node) -> Iterator[_Effect]:
         for target in targets_of(statement) or statement.all("name"):
@@ -185,7 +201,7 @@ class Dependence:
         yield from self._to_uses(names[index]) if index < len(names) else ()
 
     def _to_callers(self, statement: Node) -> Iterator[_Effect]:
-        function = next(self._around_of(statement, FUNCTIONS), None)
+        function = next(statement.outer(FUNCTIONS), None)
         yield from map(_Effect, self._callers[function.start] if function else ())
 
     def _to_uses(self, name: Node) -> Iterator[_Effect]:
@@ -200,25 +216,24 @@ def leads_to_known_functions(scopes: Scopes, known: Callable[[Node], Value | Non
     """
     if scopes.is_dynamic:
         return False
-    return all(_is_followed(node, scopes, known) for node in scopes.nodes if node is not scopes.root)
+    return all(_is_followed(node, node.around, scopes, known) for node in scopes.of(*NAMING) if node.around)
 
 
-def _is_followed(node: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
+def _is_followed(node: Node, around: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
     """Return False if a node is ``app`` or a table inside it, and the script might use that table in an unknown way."""
-    value, around = known(node), scopes.around[id(node)]
+    value = known(node)
     if value is None and node.kind == "identifier" and node.text == "app" and scopes.variable(node) is None:
         return around.kind in ("field", *_INDEXED) and node.field != "table"  # a field's name, not the global
     if not isinstance(value, Branch):
         return True
     if around.kind in _INDEXED and node.field == "table":
         return isinstance(known(around), (Branch, Callee))
-    return around.kind == "variable_list" or _is_declared(node, around, scopes)
+    return around.kind == "variable_list" or _is_declared(node, around.around, scopes)
 
 
-def _is_declared(node: Node, around: Node, scopes: Scopes) -> bool:
+def _is_declared(node: Node, statement: Node | None, scopes: Scopes) -> bool:
     """Return True if a node is the initial value of a local variable that is never changed."""
-    statement = scopes.around.get(id(around))
-    declaration = scopes.around.get(id(statement)) if statement else None
+    declaration = statement.around if statement else None
     if statement is None or declaration is None or declaration.kind != "variable_declaration":
         return False
     target = next((target for target, value in assigned(statement) if value is node), None)

@@ -15,6 +15,7 @@ from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.sites import Site, sites_of
 from kosmolua.lua.syntax import (
+    BRANCHES,
     Node,
     arguments_of,
     assigned,
@@ -55,6 +56,8 @@ from kosmolua.lua.variables import NOTHING_HELD, Flow, Gathered, Held
 from kosmolua.schema.types import List, Type
 from kosmolua.suggestions import did_you_mean
 
+_OF_TYPE = re.compile(r"\btype\(\s*(\w+)\s*\)")
+_TESTING = frozenset({"and", "or", "==", "~="})
 ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 NOTHING = {
     "table.sort": "it sorts the list that it gets",
@@ -126,7 +129,7 @@ class Evaluator:
         self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
         self._flow = Flow(self.scopes)
         self._variables: dict[Variable, Value] = {}
-        self._known: dict[int, Value] = {}
+        self._known: list[Value | None] = [None] * len(root.walk())
         self._caught: dict[int, Value] = {}
         self._closures: dict[int, Closure] = {}
         self._entered: set[int] = set()
@@ -196,12 +199,12 @@ class Evaluator:
 
         There are none for a chunk of a session that may call functions of earlier chunks, which have lines of those.
         """
-        if self.is_chunk_of_session and any(map(self._is_call_of_unknown, self.scopes.nodes)):
+        if self.is_chunk_of_session and any(map(self._is_call_of_unknown, self.scopes.of("function_call"))):
             return []
         return sites_of(self.scopes, self.known, self.dependence)
 
     def _is_call_of_unknown(self, node: Node) -> bool:
-        name = node.get("name") if node.kind == "function_call" else None
+        name = node.get("name")
         return name is not None and name.kind == "identifier" and self.known(name) in (None, UNKNOWN)
 
     def session(self) -> dict[str, Value]:
@@ -218,13 +221,13 @@ class Evaluator:
         """Return what is known about the value of an expression. An expression is evaluated only the first time."""
         if node is None:
             return UNKNOWN
-        if (found := self._known.get(id(node))) is not None:
+        if (found := self._known[node.index]) is not None:
             return found
         read = _EXPRESSIONS.get(node.kind)
         value = read(self, node) if read else self._parts(node)
         if isinstance(value, Nil) and self._is_expected_nil(node):
             value = UNKNOWN
-        self._known[id(node)] = value
+        self._known[node.index] = value
         for rule in self._rules.nodes.get(node.kind, ()):
             rule(self, node)
         return value
@@ -243,7 +246,7 @@ class Evaluator:
 
     def known(self, node: Node) -> Value | None:
         """Return what was found out about an expression, or None if the evaluation has not reached it."""
-        return self._known.get(id(node))
+        return self._known[node.index]
 
     def block_end(self) -> int:
         """Return where the block ends that is being evaluated."""
@@ -267,9 +270,9 @@ class Evaluator:
     def _body(self, closure: Closure, values: Sequence[Value]) -> None:
         node = closure.node
         self._entered.add(node.start)
+        sorted_out = _OF_TYPE.findall(node.text) if values else []
         for name, value in zip(parameters_of(node), values, strict=False):
-            is_sorted_out = re.search(rf"\btype\(\s*{re.escape(name.text)}\s*\)", node.text)
-            self._set(name, UNKNOWN if is_sorted_out else value)
+            self._set(name, UNKNOWN if name.text in sorted_out else value)
         self._flow.open(closure)
         with self.findings.at_least(Mode.CERTAIN):
             self._block(node.get("body"))
@@ -285,8 +288,7 @@ class Evaluator:
 
     def is_guarded(self, node: Node) -> bool:
         """Return True if an expression runs only under a condition in which the same expression occurs."""
-        whole = re.compile(rf"(?<![\w.]){re.escape(node.text)}(?!\w)") if self._conditions else None
-        return whole is not None and any(map(whole.search, self._conditions))
+        return any(_has_word(condition, node.text, is_whole=True) for condition in self._conditions)
 
     def is_tested(self, node: Node) -> bool:
         """Return True if an expression is part of a condition that asks whether it is nil."""
@@ -295,11 +297,13 @@ class Evaluator:
     def may_be_tested(self, node: Node) -> bool:
         """Return True if a condition anywhere in the script contains an expression, or the field that it looks up."""
         if self._tests is None:
-            tests = (each.get("condition") or each.get("left") for each in self.scopes.nodes if _is_test(each))
+            compared = (
+                each.get("left") for each in self.scopes.of("binary_expression") if operator_of(each) in _TESTING
+            )
+            tests = [*compared, *(each.get("condition") for each in self.scopes.of(*BRANCHES, "repeat_statement"))]
             self._tests = [each.text for each in tests if each]
         ending = node.text if node.kind == "identifier" else f".{key_of(node)}"
-        whole = re.compile(rf"{re.escape(ending)}(?!\w)")
-        return any(map(whole.search, self._tests))
+        return any(_has_word(test, ending) for test in self._tests)
 
     def is_statement(self, call: Node) -> bool:
         """Return True if a call is a statement, so that nothing uses its result."""
@@ -376,9 +380,10 @@ class Evaluator:
         """Return a hint for a name that nothing defines, such as a similar known name, or None if there is none."""
         word, declared = name.text, self.scopes.locals
         if word in declared:
-            place = "further down" if declared[word] >= name.line else "in another block"
-            return f"it is declared local {place}, in line {declared[word]}: declare it earlier, outside both blocks"
-        above = {other for other, line in declared.items() if line <= name.line}
+            line = declared[word].line
+            place = "further down" if line >= name.line else "in another block"
+            return f"it is declared local {place}, in line {line}: declare it earlier, outside both blocks"
+        above = {other for other, place in declared.items() if place.line <= name.line}
         known = {*self.scopes.defined, *self._session, *GLOBALS, *above}
         return idioms.GLOBALS.get(word) or did_you_mean(word, known)
 
@@ -785,6 +790,17 @@ def _kinds(*nodes: Node | None) -> list[str]:
     return [node.kind for node in nodes if node]
 
 
-def _is_test(node: Node) -> bool:
-    """Return True if a node has a condition, or is an expression whose left side is one."""
-    return node.get("condition") is not None or operator_of(node) in ("and", "or", "==", "~=")
+def _has_word(text: str, word: str, *, is_whole: bool = False) -> bool:
+    """Return True if a text contains a word that no letter follows and, if ``is_whole``, that no name leads to."""
+    place = text.find(word)
+    while place >= 0:
+        end = place + len(word)
+        before = text[place - 1 : place] if is_whole and place else ""
+        if not (_is_letter(text[end : end + 1]) or _is_letter(before) or before == "."):
+            return True
+        place = text.find(word, end)
+    return False
+
+
+def _is_letter(text: str) -> bool:
+    return text.isalnum() or text == "_"

@@ -41,8 +41,8 @@ def flows_of(scopes: Scopes, known: Callable[[Node], Value | None]) -> list[Argu
         known: Returns what the check has found out about an expression, or None if it was not checked.
     """
     found: dict[ArgumentFlow, None] = {}
-    for node in scopes.nodes:
-        name = node.get("name") if node.kind == "function_call" else None
+    for node in scopes.of("function_call"):
+        name = node.get("name")
         called = known(name) if name else None
         if not isinstance(called, Callee) or called.function.effect == "read":
             continue

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import (
+    BRANCHES,
     FUNCTIONS,
     LEAVING,
     Node,
@@ -26,7 +27,6 @@ DYNAMIC = frozenset({"_ENV", "_G", "load"})
 _BENDING = frozenset({"setmetatable", "rawset"})
 _CATCHING = frozenset({"pcall", "xpcall", "coroutine"})
 _STOPPING = frozenset({"exit", "getmetatable"})
-_BRANCHES = frozenset({"if_statement", "elseif_statement", "while_statement"})
 _LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 
@@ -93,8 +93,8 @@ class Scopes:
 
     ``defined`` counts the assignments to each global. ``globals`` contains the names of the globals that the script
     reads, and ``escaping`` the names of those that it uses for more than reading a field. ``fields`` contains the names
-    of all fields that the script assigns, in any table. ``locals`` contains the line of the first declaration of each
-    local name. ``hidden`` contains pairs of local variables with the same name: the second one is hidden by the first.
+    of all fields that the script assigns, in any table. ``locals`` contains the first declaration of each local
+    name. ``hidden`` contains pairs of local variables with the same name: the second one is hidden by the first.
     """
 
     def __init__(self, root: Node, *, follows_others: bool = False) -> None:
@@ -103,7 +103,7 @@ class Scopes:
         self.fields: set[str] = set()
         self.globals: set[str] = set()
         self.escaping: set[str] = set(LIBRARIES) if follows_others else set()
-        self.locals: dict[str, int] = {}
+        self.locals: dict[str, Node] = {}
         self.hidden: list[tuple[Variable, Variable]] = []
         self._reads: Counter[str] = Counter()
         self._read: set[str] = set()
@@ -115,32 +115,33 @@ class Scopes:
         self.root = root
         self._block(root)
 
-    @cached_property
-    def nodes(self) -> list[Node]:
-        """All nodes of the script, in the order of the source."""
-        return list(self.root.walk())
+    def of(self, *kinds: str) -> list[Node]:
+        """Return the nodes of these kinds; those of one kind are in the order of the source."""
+        return [node for kind in kinds for node in self._by_kind.get(kind, ())]
 
     @cached_property
-    def around(self) -> dict[int, Node]:
-        """The node around each node, by the id of the inner one."""
-        return {id(child): node for node in self.nodes for child in node.children}
+    def _by_kind(self) -> dict[str, list[Node]]:
+        found: defaultdict[str, list[Node]] = defaultdict(list)
+        for node in self.root.walk():
+            found[node.kind].append(node)
+        return found
 
-    @property
+    @cached_property
     def is_dynamic(self) -> bool:
         """True if the script can define globals in a way that parsing does not show, such as with ``load``."""
         return bool(self.globals & DYNAMIC or self.defined.keys() & DYNAMIC)
 
-    @property
+    @cached_property
     def may_share_globals(self) -> bool:
         """True if other code, such as code that the script loads, could assign globals."""
         return self._follows_others or self.is_dynamic
 
-    @property
+    @cached_property
     def may_bend_tables(self) -> bool:
         """True if tables could get fields or operators in a way that parsing does not show, such as by a metatable."""
         return self.may_share_globals or bool(self.globals & _BENDING)
 
-    @property
+    @cached_property
     def may_extend_tables(self) -> bool:
         """True if the script assigns a field with a computed name to a table that cannot be identified."""
         return self.may_bend_tables or any(each is None or not each.table or each.changes for each in self._filled)
@@ -184,11 +185,11 @@ class Scopes:
     def leaving(self) -> set[int]:
         """The ids of nodes that can leave their block or run for ever, so that the code after them might not run."""
         found: set[int] = set()
-        for node in filter(_leaves, self.nodes):
+        for node in filter(_leaves, self.of(*LEAVING, "while_statement", "function_call")):
             outer: Node | None = node
             while outer and id(outer) not in found and outer.kind not in FUNCTIONS:
                 found.add(id(outer))
-                outer = self.around.get(id(outer))
+                outer = outer.around
         return found
 
     def returns_value(self, function: Node) -> bool:
@@ -201,11 +202,8 @@ class Scopes:
 
     def dead_parts(self) -> Iterator[Node]:
         """Yield the blocks that certainly never run: under ``if false``, and of functions that nothing calls."""
-        for node in self.nodes:
-            if node.kind in FUNCTIONS:
-                never = not self.uses_of(node)
-            else:
-                never = node.kind in _BRANCHES and self._is_never_true(node.get("condition"))
+        for node in self.of(*FUNCTIONS, *BRANCHES):
+            never = not self.uses_of(node) if node.kind in FUNCTIONS else self._is_never_true(node.get("condition"))
             if never and (block := node.get("consequence") or node.get("body")):
                 yield block
 
@@ -232,7 +230,7 @@ class Scopes:
         self._scopes.pop()
 
     def _declare(self, name: Node) -> Variable:
-        self.locals.setdefault(name.text, name.line)
+        self.locals.setdefault(name.text, name)
         variable = self._scopes[-1][name.text] = self._variables[id(name)] = Variable(name.text, name)
         if name.text in DYNAMIC:
             self.defined[variable.name] += 1

@@ -11,6 +11,7 @@ from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import (
     FUNCTIONS,
     LOOPS,
+    NAMING,
     Node,
     arguments_of,
     assigned,
@@ -91,13 +92,10 @@ class _Sites:
         self._scopes = scopes
         self._known = known
         self._dependence = dependence
-        self._around = scopes.around
-        self._called: list[Node] = []
-        self._over: list[Node] = []
+        self._called = scopes.of("function_call")
         self._of_app: list[tuple[Node, Callee | Branch]] = []
         self._named: list[tuple[Node, Closure]] = []
-        self._reads_next_page = False
-        for node in scopes.nodes:
+        for node in scopes.of(*NAMING):
             self._enter(node)
 
     @cached_property
@@ -105,17 +103,11 @@ class _Sites:
         return Written(self._scopes, self._known)
 
     def _enter(self, node: Node) -> None:
-        """Note what a node is: a call, a loop, a part of ``app``, the name of a function, or a look at a cursor."""
-        if node.kind == "function_call":
-            self._called.append(node)
-        elif node.kind in ("for_statement", "while_statement"):
-            self._over.append(node)
-        elif node.kind in _PATHS and not self._reads_next_page:
-            self._reads_next_page = key_of(node) in _NEXT
+        """Note a part of ``app``, and the name of a function of the script."""
         value = self._known(node)
         if isinstance(value, (Callee, Branch)):
             self._of_app.append((node, value))
-        elif isinstance(value, Closure) and node.kind != "function_definition":
+        elif isinstance(value, Closure):
             self._named.append((node, value))
 
     def found(self) -> Iterator[Site]:
@@ -127,7 +119,7 @@ class _Sites:
         if escaped or any(each and each.function.effect != "read" for each in functions):
             changes = self._dependence()
         loops = [each for each in (*self._loops(), *maps) if changes and self._changes(each, changes)]
-        if self._reads_next_page:
+        if any(key_of(node) in _NEXT for node in (self._scopes.of(*_PATHS) if loops else ())):
             loops = []
         inside = {loop.start: list(self._run_by(loop)) for loop in loops}
         sources = [(loop.start, self._source(loop.items)) for loop in loops]
@@ -166,17 +158,11 @@ class _Sites:
 
     def _is_tail(self, node: Node) -> bool:
         """Return True for a tail call. The script itself makes none: a variable to close is put before it."""
-        around = self._around.get(id(node))
+        around = node.around
         if around is None or around.kind != "expression_list" or len(around.children) > 1:
             return False
-        statement = self._around.get(id(around))
-        return statement is not None and statement.kind == "return_statement" and self._is_in_function(statement)
-
-    def _is_in_function(self, node: Node) -> bool:
-        outer = self._around.get(id(node))
-        while outer and outer.kind not in FUNCTIONS:
-            outer = self._around.get(id(outer))
-        return outer is not None
+        statement = around.around
+        return statement is not None and statement.kind == "return_statement" and any(statement.outer(FUNCTIONS))
 
     def _escaped(self) -> set[str]:
         """Return the paths of functions that the script may call where no call names them.
@@ -191,12 +177,12 @@ class _Sites:
 
     def _is_followed(self, node: Node) -> bool:
         """Return True for a part of ``app`` that only a variable, a known field, or a call of it uses."""
-        around = self._around.get(id(node))
+        around = node.around
         if around is None or node.field == "name" or node.kind == "parenthesized_expression":
             return True
         if node.field == "table":
             return not isinstance(self._known(around), Unknown)
-        outer = self._around.get(id(around))
+        outer = around.around
         if around.kind == "expression_list" and outer and (targets := outer.first("variable_list")):
             return all(target.kind == "identifier" for target in targets.children)
         if around.kind != "arguments" or outer is None or (name := outer.get("name")) is None:
@@ -248,7 +234,7 @@ class _Sites:
 
     def _loops(self) -> Iterator[_Loop]:
         """Yield the loops that go through whole lists."""
-        for node in self._over:
+        for node in self._scopes.of("for_statement", "while_statement"):
             items, body = self._items(node), node.get("body")
             if items and body and not _leaves_early(body):
                 yield _Loop(node.start, items, body)
@@ -316,16 +302,16 @@ class _Sites:
             path = inner
         key, variable = key_of(path), self._scopes.variable(base_of(path))
         given = [each.get("value") for each in table.children if key_of(each) == key]
-        for node in self._scopes.nodes if variable and variable.fills else ():
-            for target, value in assigned(node) if node.kind == "assignment_statement" else ():
+        for node in self._scopes.of("assignment_statement") if variable and variable.fills else ():
+            for target, value in assigned(node):
                 if self._scopes.variable(target.get("table") or target) is variable and key_of(target) == key:
                     given.append(value)
         return given[0] if key is not None and len(given) == 1 else None
 
     def _caught(self, name: Node) -> Node | None:
         """Return the ``pcall`` whose second value a variable is declared with, or None."""
-        names = self._around.get(id(name))
-        statement = self._around.get(id(names)) if names else None
+        names = name.around
+        statement = names.around if names else None
         given = statement.first("expression_list") if statement else None
         if names is None or given is None or len(given.children) != 1 or names.children[1:2] != [name]:
             return None

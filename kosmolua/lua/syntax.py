@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import lru_cache
 from threading import local
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.schema.names import APP, ROOT
@@ -33,36 +34,62 @@ _STRING_OR_COMMENT = re.compile(
     rb"""(?:--)?\[(?P<level>=*)\[|--[^\n]*|"(?:\\z\s*|\\.|[^"\\\n])*"|'(?:\\z\s*|\\.|[^'\\\n])*'""", re.DOTALL
 )
 QUOTES = ('"', "'")
-_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
+_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 _chunks = local()
 FUNCTIONS = frozenset({"function_definition", "function_declaration"})
+NAMING = frozenset({"identifier", "dot_index_expression", "bracket_index_expression", "parenthesized_expression"})
+"""The kinds of expressions that can stand for a function, or for a table of the program, that is named elsewhere."""
 LOOPS = frozenset({"for_statement", "while_statement", "repeat_statement"})
+BRANCHES = frozenset({"if_statement", "elseif_statement", "while_statement"})
 LEAVING = frozenset({"return_statement", "goto_statement", "break_statement"})
+
+
+_NO_FIELDS: Mapping[str, Node] = MappingProxyType({})
 
 
 class Node:
     """A node of the syntax tree of a script.
 
     ``kind`` is its name in the grammar of tree-sitter-lua, such as ``function_call``, and ``field`` its role around it,
-    such as ``arguments``. Lines and columns count from 1, columns and offsets in bytes. ``children`` contains the nodes
-    inside this node, without brackets, commas and keywords.
+    such as ``arguments``. Offsets are in bytes. ``children`` contains the nodes inside this node, without brackets,
+    commas and keywords, and ``around`` is the node that contains it; it is None for the whole script. ``index`` counts
+    the nodes of the script from 0, in the order of the source.
     """
 
-    __slots__ = ("_text", "children", "column", "end", "field", "kind", "line", "source", "start")
+    __slots__ = (
+        *("_after", "_fields", "_nodes", "_text", "around", "children"),
+        *("end", "field", "index", "kind", "source", "start"),
+    )
 
-    def __init__(self, kind: str, field: str, start: int, end: int, line: int, column: int, source: bytes) -> None:
+    def __init__(
+        self, kind: str, field: str, start: int, end: int, source: bytes, nodes: list[Node], around: Node | None
+    ) -> None:
         self.kind = kind
         self.field = field
         self.start = start
         self.end = end
-        self.line = line
-        self.column = column
         self.source = source
-        self.children: list[Node] = []
+        self.around = around
+        self.children: Sequence[Node] = ()
+        self._fields: Mapping[str, Node] = _NO_FIELDS
         self._text: str | None = None
+        self._nodes = nodes
+        self.index = len(nodes)
+        self._after = self.index + 1
+        nodes.append(self)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.line}:{self.column} {self.text[:40]!r}>"
+
+    @property
+    def line(self) -> int:
+        """The line on which the node begins, counted from 1."""
+        return self.source.count(b"\n", 0, self.start) + 1
+
+    @property
+    def column(self) -> int:
+        """The byte of its line at which the node begins, counted from 1."""
+        return self.start - self.source.rfind(b"\n", 0, self.start)
 
     @property
     def text(self) -> str:
@@ -73,10 +100,7 @@ class Node:
 
     def get(self, field: str) -> Node | None:
         """Return the first child with the role ``field``, such as ``arguments``, or None."""
-        for child in self.children:
-            if child.field == field:
-                return child
-        return None
+        return self._fields.get(field)
 
     def all(self, field: str) -> list[Node]:
         """Return all children with the role ``field``, such as ``alternative``."""
@@ -89,22 +113,31 @@ class Node:
                 return child
         return None
 
-    def walk(self) -> Iterator[Node]:
-        """Yield the node and all nodes inside it, in the order of the source."""
-        waiting = [self]
-        while waiting:
-            node = waiting.pop()
-            yield node
-            waiting.extend(reversed(node.children))
+    def close(self, children: Sequence[Node]) -> None:
+        """End the node, of which all nodes inside were made, with those directly inside it."""
+        self.children = children
+        self._fields = {child.field: child for child in reversed(children)}
+        self._after = len(self._nodes)
+
+    def walk(self) -> Sequence[Node]:
+        """Return the node and all nodes inside it, in the order of the source."""
+        return self._nodes[self.index : self._after]
 
     def walk_own(self) -> Iterator[Node]:
         """Yield the node and all nodes inside it, except those inside functions."""
-        waiting = [self]
-        while waiting:
-            node = waiting.pop()
+        index = self.index
+        while index < self._after:
+            node = self._nodes[index]
             yield node
-            if node.kind not in FUNCTIONS:
-                waiting.extend(reversed(node.children))
+            index = node._after if node.kind in FUNCTIONS else index + 1
+
+    def outer(self, kinds: Container[str]) -> Iterator[Node]:
+        """Yield the nodes of these kinds that contain the node, the innermost first."""
+        node = self.around
+        while node is not None:
+            if node.kind in kinds:
+                yield node
+            node = node.around
 
 
 class SyntaxProblem(NamedTuple):
@@ -137,7 +170,7 @@ def parse(source: str | bytes) -> Script | None:
     if _is_nested_deeply(text):
         return None
     if unclosed := _unclosed(text):
-        return Script(Node("chunk", "", 0, len(text), 1, 1, text), [unclosed])
+        return Script(Node("chunk", "", 0, len(text), text, [], None), [unclosed])
     tree = _tree(text)
     script = _script(tree, text) if tree else None
     if script and script.problems and (plain := _without_dashes(text)) != text:
@@ -223,36 +256,48 @@ def _chunk_of_thread() -> bytearray:
 
 def _script(tree: Tree, text: bytes) -> Script:
     """Convert a tree of tree-sitter to a :class:`Script`, with its named nodes and its syntax errors."""
-    cursor = tree.walk()
+    cursor, kinds, fields = tree.walk(), *_names()
+    is_broken, is_identifier = tree.root_node.has_error, _IDENTIFIER.fullmatch
     problems: list[SyntaxProblem] = []
-    root: Node | None = None
-    around: list[Node] = []
+    nodes: list[Node] = []
+    open_nodes: list[tuple[Node | None, list[Node]]] = [(None, [])]
     while True:
-        found, field = cursor.node, cursor.field_name or ""
+        found, field = cursor.node, fields[cursor.field_id or 0]
         assert found is not None
-        kept = None
+        start, end = found.start_byte, found.end_byte
+        kind, is_named = (found.type, found.is_named) if is_broken else kinds[found.kind_id]
         if (
-            found.is_error
-            or found.is_missing
-            or found.type == "hash_bang_line"  # after empty lines; in the first line it is a comment by now
-            or (found.type == "identifier" and not _IDENTIFIER.match(text[found.start_byte : found.end_byte]))
+            (is_broken and (found.is_error or found.is_missing))
+            or kind == "hash_bang_line"  # after empty lines; in the first line it is a comment by now
+            or (kind == "identifier" and not is_identifier(text, start, end))
         ):
             problems.append(_problem(found, text))
-        if found.is_named or field:
-            row, column = found.start_point
-            kept = Node(found.type, field, found.start_byte, found.end_byte, row + 1, column + 1, text)
-            if around and found.type != "comment":
-                around[-1].children.append(kept)
-            root = root or kept
-        around.append(kept or around[-1])
-        if cursor.goto_first_child():
-            continue
-        around.pop()
+        if kind != "comment":
+            outer = open_nodes[-1]
+            if is_named or field or not nodes:
+                node = Node(kind, field, start, end, text, nodes, outer[0])
+                outer[1].append(node)
+                outer = node, []
+            if cursor.goto_first_child():
+                open_nodes.append(outer)
+                continue
         while not cursor.goto_next_sibling():
+            closed, children = open_nodes.pop()
+            if closed and children:
+                closed.close(children)
             if not cursor.goto_parent():
-                assert root is not None
-                return Script(root, problems)
-            around.pop()
+                return Script(nodes[0], problems)
+
+
+@lru_cache(maxsize=1)
+def _names() -> tuple[list[tuple[str, bool]], list[str]]:
+    """Return the name of each kind of nodes, with whether it is named, and of each field, by their numbers."""
+    language = _language()
+    kinds = [
+        (language.node_kind_for_id(each) or "", language.node_kind_is_named(each))
+        for each in range(language.node_kind_count)
+    ]
+    return kinds, ["", *(language.field_name_for_id(each) or "" for each in range(1, language.field_count + 1))]
 
 
 @lru_cache(maxsize=1)
@@ -316,7 +361,7 @@ def targets_of(statement: Node) -> list[Node]:
     return names.all("name") if names else []
 
 
-def values_of(statement: Node | None) -> list[Node]:
+def values_of(statement: Node | None) -> Sequence[Node]:
     """Return the expressions of a declaration, an assignment, a ``return`` or the clause of a loop."""
     inner = (statement.first("assignment_statement") or statement) if statement else None
     expressions = inner.first("expression_list") if inner else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from kosmolua.lua.evaluator import Evaluator
@@ -57,7 +57,7 @@ def check_for(check: Evaluator, node: Node) -> None:
 def check_pages(check: Evaluator, node: Node) -> None:
     """Look for a loop that keeps the cursor of each page in a variable, but does not pass it to any call."""
     body = node.get("body")
-    nodes = list(body.walk()) if body else []
+    nodes = body.walk() if body else []
     kept = dict(_cursors(nodes))
     calls = [each for each in nodes if each.kind == "function_call"]
     if not kept or any(name.text in kept for call in calls for each in arguments_of(call) for name in each.walk()):
@@ -106,7 +106,7 @@ def check_window(check: Evaluator, counted: Node) -> None:
             check.findings.warn(counted, message, f"give {parameter.name} and limit")
 
 
-def _cursors(nodes: list[Node]) -> Iterator[tuple[str, str]]:
+def _cursors(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
     """Yield each variable to which a next page's cursor is assigned, and the parameter to pass the cursor to."""
     for node in nodes:
         if node.kind in ("assignment_statement", "variable_declaration"):
@@ -166,8 +166,8 @@ def check_changes(check: Evaluator, node: Node) -> None:
 def check_names(check: Evaluator) -> None:
     """Look for globals that are assigned and never read, each beside a similar one that is only read."""
     unread, scopes = check.scopes.unread, check.scopes
-    for node in scopes.nodes if unread and not scopes.may_share_globals else ():
-        for target, given in assigned(node) if node.kind == "assignment_statement" else ():
+    for node in scopes.of("assignment_statement") if unread and not scopes.may_share_globals else ():
+        for target, given in assigned(node):
             if target.kind == "identifier" and target.text in unread and scopes.variable(target) is None:
                 _check_name(check, target, given)
 

@@ -46,20 +46,20 @@ class Written:
         self._items: dict[int, Node] = {}
         self._optional: set[int] = set()
         fields: defaultdict[tuple[str, str | None], list[Node]] = defaultdict(list)
-        for node in scopes.nodes:
-            name = node.get("name") if node.kind in FUNCTIONS else None
+        for node in scopes.of(*FUNCTIONS):
+            name = node.get("name")
             if name and name.kind in _METHODS:
                 fields[name.kind, key_of(name)].append(node)
-            if node.kind in FUNCTIONS and b"---@param" in node.source:
+            if b"---@param" in node.source:
                 names = _optional_names(node)
                 self._optional.update(each.start for each in parameters_of(node) if each.text in names)
-        for node in scopes.nodes:
-            if node.kind == "function_call" and (name := node.get("name")):
+        for node in scopes.of("function_call"):
+            if name := node.get("name"):
                 self._call(name, arguments_of(node), fields[name.kind, key_of(name)] if name.kind in _METHODS else [])
-            elif node.kind == "assignment_statement":
-                for target, value in assigned(node):
-                    if variable := scopes.variable(target):
-                        self._assigned[variable.start].append(value)
+        for node in scopes.of("assignment_statement"):
+            for target, value in assigned(node):
+                if variable := scopes.variable(target):
+                    self._assigned[variable.start].append(value)
 
     def is_left_out(self, node: Node) -> bool:
         """Return True if the script writes nil for a value, or writes it in one call or table and not in another.
@@ -79,9 +79,9 @@ class Written:
 
     def _begins_as_nil(self, variable: Variable) -> bool:
         """Return True for a local that is declared without a value, or as nil."""
-        names = self._scopes.around[id(variable.node)]
-        values = values_of(self._scopes.around[id(names)])
-        return names.kind == "variable_list" and all(value.kind == "nil" for value in values)
+        names = variable.node.around
+        values = values_of(names.around if names else None)
+        return names is not None and names.kind == "variable_list" and all(value.kind == "nil" for value in values)
 
     def _call(self, name: Node, given: Sequence[Node], fields: Sequence[Node]) -> None:
         """Note what a call passes to each parameter of a function of the script."""
