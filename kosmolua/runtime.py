@@ -868,7 +868,7 @@ class Runtime:
             given["approve"] = decided["approve"]
         run = self._prepare(source, given, limits=limits)  # type: ignore[arg-type]
         try:
-            run.recording = resuming(self._host, recording, Decisions(**decided), mended)
+            run.recording = resuming(self._host, recording, Decisions(**decided, by=options.get("person")), mended)
         except BaseException:
             self._forget(run)
             raise

@@ -803,10 +803,8 @@ def test_newer_tables_are_refused_by_older_code(tmp_path: Path, monkeypatch: pyt
     monkeypatch.undo()
     open_stores(f"sqlite:///{tmp_path / 'other.db'}").key()
     with sqlite3.connect(tmp_path / "runs.db") as newer:
-        newer.execute("UPDATE kosmolua_schema SET version = 2, oldest = 2")
-    with pytest.raises(
-        ConfigError, match=r"have version 2, and this release knows versions up to 1 .*update this server"
-    ):
+        newer.execute("UPDATE kosmolua_schema SET version = 9, oldest = 9")
+    with pytest.raises(ConfigError, match=r"have version 9, and this release knows .*update this server"):
         open_stores(address).key()
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timezone
 from functools import partial
 from threading import Condition, RLock
 from time import monotonic
@@ -74,7 +75,7 @@ class Broker:
         self._host = host
         self._catalog = host.catalog.preferring(context.account) if context.account else host.catalog
         self._clock = clock = context.clock
-        self._origin = Origin(host.mode, context.name, context.source)
+        self._origin = Origin(host.mode, context.name, context.source, context.title)
         self._limits = context.limits
         self._permissions = Permissions(host, context)
         self._watch = context.watch
@@ -450,9 +451,11 @@ class Broker:
             target,
             redacted,
             number=call.number,
-            details=lambda: self._asked_about(target, arguments),
+            details=lambda: self._asked_about(call, target, arguments),
             flows=call.flows,
         )
+        if call.asked:
+            call.answered = datetime.now(timezone.utc)
         if self._permissions.can_ask:
             call.confirm = partial(self._permissions.confirm, target, call.number)
         write, before = Write(""), ""
@@ -519,8 +522,9 @@ class Broker:
 
         return Previews(self._host, self._catalog, self._permissions, self._accounts, lambda: self._clock.ends)
 
-    def _asked_about(self, target: Target, arguments: Mapping[str, object]) -> dict[str, Any]:
+    def _asked_about(self, call: Call, target: Target, arguments: Mapping[str, object]) -> dict[str, Any]:
         """Return what a question about a call shows; only what a recorded run does can be undone."""
+        call.asked = call.asked or datetime.now(timezone.utc)
         details = self._details(target, arguments)
         return details if self._write else {**details, "undoable": False}
 

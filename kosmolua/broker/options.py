@@ -333,6 +333,8 @@ class RunContext(NamedTuple):
         given: The values that were passed to the script, which count as its literals.
         seen: What the session has seen that the run belongs to; None if the run is a session of its own.
         is_changed: Whether the recorded answers of the run were given to another script.
+        title: The title that the client gave the run, or None.
+        person: Who decided beforehand what ``decided`` returns, or None.
     """
 
     clock: Clock
@@ -355,3 +357,5 @@ class RunContext(NamedTuple):
     given: Sequence[object] = ()
     seen: SessionMemory | None = None
     is_changed: bool = False
+    title: str | None = None
+    person: str | None = None

@@ -49,6 +49,7 @@ class Permissions:
     def __init__(self, host: Host, context: RunContext) -> None:
         self._host = host
         self._decided = context.decided
+        self._later = f"approved by {context.person}" if context.person else APPROVED_LATER
         self._read_only = context.read_only or host.read_only
         self._allow = [*host.allow, *context.allow]
         self._deny = [*host.deny, *context.deny]
@@ -121,7 +122,7 @@ class Permissions:
         decision = self._decided(approval) if self._decided else None
         reply: Reply = UNANSWERED
         if decision is not None:
-            reply, how = decision, APPROVED_LATER
+            reply, how = decision, self._later
         elif self._questions:
             reply = self._questions.ask(number, lambda: replace(approval, **details()))
             how = f"approved by {self._questions.person}"

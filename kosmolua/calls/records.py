@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from kosmolua.calls.approvals import Confirm
 from kosmolua.calls.credentials import masked
-from kosmolua.errors import CallError, CallTimeout, KosmoError, NetworkError
+from kosmolua.calls.titles import title_of
+from kosmolua.errors import CallError, CallTimeout, Denied, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
 from kosmolua.protocol import Truncated
 from kosmolua.schema.function import OF_PARTS
@@ -71,11 +72,18 @@ class Origin:
         mode: What answers the calls: ``live``, ``simulated`` or ``replayed``.
         script: The script's name; None if no script makes the call.
         source: The text of the script; None if no script makes the call.
+        given: The title that the client gave the run, or None.
     """
 
     mode: Mode = "live"
     script: str | None = None
     source: bytes | None = None
+    given: str | None = None
+
+    @cached_property
+    def title(self) -> str:
+        """The title of the run, as far as it is known before its end."""
+        return "" if self.source is None else title_of(self.source, self.script or "", self.given)
 
     @cached_property
     def sha256(self) -> str | None:
@@ -137,6 +145,8 @@ class CallRecord(NamedTuple):
         request: The last HTTP request; None if no request was made.
         credentials: The names of the arguments that are credentials according to the function.
         flows: A sentence for each argument that somebody else's text decided, or that is private.
+        asked: When a person was asked about the call, or None.
+        answered: When the person answered, or None.
     """
 
     run: str
@@ -157,6 +167,14 @@ class CallRecord(NamedTuple):
     request: Request | None = None
     credentials: frozenset[str] = frozenset()
     flows: tuple[str, ...] = ()
+    asked: datetime | None = None
+    answered: datetime | None = None
+
+    @property
+    def question(self) -> dict[str, str]:
+        """When a person was asked, and answered, as fields of a record; empty if nobody was asked."""
+        moments = {"asked": self.asked, "answered": self.answered}
+        return {name: moment.isoformat(timespec="milliseconds") for name, moment in moments.items() if moment}
 
     def __repr__(self) -> str:
         """Return a text with all fields except the request, which may contain secrets."""
@@ -181,12 +199,14 @@ class CallRecord(NamedTuple):
         record = {
             "time": self.started.isoformat(timespec="milliseconds"),
             "run": self.run,
+            **({"title": self.origin.title} if self.origin.title else {}),
             "script": self.origin.script,
             "sha256": self.origin.sha256,
             "mode": self.origin.mode,
             **({"through": list(self.through)} if self.through else {}),
             **self.summary(),
             "allowed_by": self.allowed_by,
+            **self.question,
             "arguments": masked(arguments, self.credentials) if isinstance(arguments, dict) else arguments,
             "attempts": self.attempts,
             "request_id": self.request_id,
@@ -223,6 +243,9 @@ class Call:
     key = ""
     flows: tuple[Verdict, ...] = ()
     """Why a person should decide about the call."""
+    asked: datetime | None = None
+    answered: datetime | None = None
+    """When a person was asked about the call, and answered."""
     is_earlier = False
     """Whether a recording answers the call, and gave the answer to another script."""
     _keyed = 0
@@ -316,6 +339,9 @@ class Call:
             request=self.request,
             credentials=self.credentials,
             flows=tuple(redactor.text(flow.text) for flow in self.flows),
+            asked=self.asked,
+            answered=self.answered
+            or (datetime.now(timezone.utc) if self.asked and isinstance(error, Denied) else None),
         )
 
     def complete(self, error: KosmoError) -> None:

@@ -191,8 +191,14 @@ def can_ask() -> bool:
 
 
 def moment(time: object) -> str:
-    """Return how a time is shown, which is in RFC 3339 or missing: to the second, with a blank before the hour."""
-    return str(time or "")[:19].replace("T", " ")
+    """Return how a time is shown, which is in RFC 3339 or missing: to the second, in the local zone."""
+    from datetime import datetime
+
+    try:
+        shown = datetime.fromisoformat(str(time or "").replace("Z", "+00:00")).astimezone()
+    except (ValueError, OverflowError):
+        return str(time or "")[:19].replace("T", " ")
+    return f"{shown:%Y-%m-%d %H:%M:%S}"
 
 
 def table(title: str, columns: list[str], rows: list[list[str]], *, has_header: bool = False) -> None:

@@ -25,6 +25,8 @@ from kosmolua.folders import state_folder
 VARIABLE = "KOSMOLUA_MCP_TOKEN"
 """The environment variable with the token that all clients must send."""
 MAX_TOKEN = 4_096
+PERSON = "kosmolua.person"
+"""The key of the name of the person who is signed in, in the ASGI scope of a request."""
 SCOPE = "kosmolua.client"
 """The key of the client's name in the ASGI scope of a request."""
 COOKIE = "kosmolua-client"

@@ -30,6 +30,7 @@ class Execution(Approver):
         asks: Whether the client can ask a person to approve calls.
         check: Whether it is refused if it is certain to fail.
         watch: Is told of calls.
+        about: Options that say who the client is, for people.
     """
 
     name = "the person at the MCP client"
@@ -44,6 +45,7 @@ class Execution(Approver):
         asks: bool,
         check: bool,
         watch: Watch,
+        about: RunOptions | None = None,
     ) -> None:
         super().__init__()
         self.script = script
@@ -55,7 +57,7 @@ class Execution(Approver):
         self._changed = asyncio.Event()
         self._started = monotonic()
         self.limits = runner.limits
-        options = script.options
+        options: RunOptions = {**(about or {}), **script.options}
         options["client"] = client
         options["seen"] = memory
         options["check"] = check
@@ -156,6 +158,7 @@ async def _run(execution: Execution, runner: Runner, script: ScriptRequest, opti
     """Run a script, plan its writes, apply a plan, or continue a recorded run."""
     try:
         if script.resume:
+            options.pop("person", None)  # who decided about its calls is in the recording
             return await runner.resume(script.resume, options)
         if script.apply:
             plan = await asyncio.to_thread(plan_of, runner.runtime, script.apply, options.get("client"))

@@ -21,12 +21,13 @@ from kosmolua.calls.records import Watch
 from kosmolua.errors import Interrupted, WorkerLost
 from kosmolua.flow.memory import SessionMemory
 from kosmolua.mcp.answer import answer, refusal, weigh
-from kosmolua.mcp.clients import client_of
+from kosmolua.mcp.clients import MAX_NAME, PERSON, client_of
 from kosmolua.mcp.execution import Execution
 from kosmolua.mcp.questions import Question, can_be_asked
 from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.mcp.transcripts import Transcripts
+from kosmolua.runs import RunOptions
 
 HEARTBEAT_INTERVAL = 5.0
 """Seconds after which a client is told that its script still runs, even if nothing has happened."""
@@ -55,11 +56,13 @@ TASK = "kosmolua/task"
 
 
 class Client:
-    """The client that sent one request, and the person who uses it; ``name`` is the client, ``context`` the SDK's."""
+    """The client that sent one request, and its person; ``name`` tells clients apart, ``context`` is the SDK's."""
 
     def __init__(self, context: ServerRequestContext[Any]) -> None:
         software = context.session.client_params and context.session.client_params.client_info
-        self.name = client_of(context.request, f"{software.name} {software.version}" if software else "")
+        self.software = f"{software.name} {software.version}".strip()[:MAX_NAME] if software else ""
+        self.person = str(context.request.scope.get(PERSON) or "") if context.request else ""
+        self.name = client_of(context.request, self.software)
         self._session = context.session
         self._request = context.request_id
         self._headers: Mapping[str, str] = context.request.headers if context.request else {}
@@ -164,7 +167,14 @@ class Executions:
         if task:
             memory.assign(task)
         execution = Execution(
-            self._runner, script, memory, client=client.name, asks=asks, check=self._check, watch=self._watch
+            self._runner,
+            script,
+            memory,
+            client=client.name,
+            asks=asks,
+            check=self._check,
+            watch=self._watch,
+            about=RunOptions(software=client.software or None, person=client.person or None),
         )
         return await self._follow(execution, client)
 

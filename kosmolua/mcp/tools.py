@@ -174,7 +174,7 @@ _DOCS = (
                 "type": "integer",
                 "minimum": MIN_BUDGET,
                 "default": DEFAULT_PAGE,
-                "description": "Most characters",
+                "description": "Characters",
             },
             "offset": {"type": "integer", "minimum": 0, "description": "For run:last, an answer that was cut"},
         },
@@ -192,6 +192,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
         f"inside it. Calls that write may need the user's approval. {about}".rstrip(),
         {
             "code": {"type": "string"},
+            "title": {"type": "string", "description": "For the user"},
             "args": {"type": "array", "items": {"type": "string"}, "description": "For arg and ..."},
             "input": {},
             "mode": {
@@ -207,7 +208,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
                 "minimum": MIN_ANSWER,
                 "maximum": MAX_ANSWER,
                 "default": DEFAULT_ANSWER,
-                "description": "Most characters",
+                "description": "Characters",
             },
         },
         [],
@@ -237,6 +238,7 @@ class ScriptRequest:
         budget: The budget.
         name: The script's name in messages; empty for the default.
         params: The value of ``params``.
+        title: The title, by which people recognise the run; empty for the default.
     """
 
     code: str
@@ -250,6 +252,7 @@ class ScriptRequest:
     budget: int = DEFAULT_ANSWER
     name: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
 
     def given(self, params: Mapping[str, Any]) -> ScriptRequest:
         """Return the script with these params."""
@@ -276,6 +279,7 @@ class ScriptRequest:
             arguments.get("apply"),
             {name: arguments[name] for name in ADJUSTABLE if name in arguments},
             int(arguments.get("budget", DEFAULT_ANSWER)),
+            title=arguments.get("title", ""),
         )
 
     @property
@@ -286,5 +290,7 @@ class ScriptRequest:
             options = RunOptions(args=self.args, input=self.input, params=dict(self.params), read_only=self.read_only)
         if self.name:
             options["name"] = self.name
+        if self.title:
+            options["title"] = self.title
         options.update(self.limits)  # type: ignore[typeddict-item]
         return options

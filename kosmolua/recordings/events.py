@@ -168,6 +168,8 @@ _CALLED = {
     "attempts": _list(_WHOLE),
     "request_id": _TEXT_OR_NULL,
     "allowed_by": _TEXT_OR_NULL,
+    "asked": _MOMENT,
+    "answered": _MOMENT,
     "arguments": _ARGUMENTS,
 }
 _CALL = _object({"number": _WHOLE, "status": _TEXT}, _CALLED)
@@ -256,7 +258,8 @@ EVENTS: Mapping[str, Shape] = {
             "client": _TEXT_OR_NULL,
             "host": _object(_HOST),
             "seed": _SEED,
-        }
+        },
+        {"title": _TEXT, "software": _TEXT_OR_NULL, "person": _TEXT_OR_NULL},
     ),
     "account": _USED,
     "intent": _object({**_ASKED_FOR, "number": _WHOLE, "path": _TEXT, "account": _TEXT, "effect": _TEXT}, _CALLED),
@@ -290,7 +293,8 @@ EVENTS: Mapping[str, Shape] = {
                 "decision": _that(_TEXT, "approve or deny", lambda text: text in ("approve", "deny")),
                 "number": _WHOLE,
                 "call": _ASKED,
-            }
+            },
+            {"by": _TEXT, "time": _MOMENT},
         ),
     ),
     "end": _object(
@@ -299,6 +303,10 @@ EVENTS: Mapping[str, Shape] = {
             "error": _ERROR,
             "by": _either(_object({"branch": _TEXT, "ask": _ASK}), _NULL),
             "usage": _map(_NUMBER),
+            "title": _TEXT,
+            "made": _list(_row(_TEXT, _TEXT, _WHOLE, _WHOLE)),
+            "worked": _NUMBER,
+            "waited": _NUMBER,
         },
     ),
 }

@@ -131,6 +131,7 @@ class Tape:
         self._replies: list[_Reply] = []
         self._stuck: dict[int, KosmoError | None] = {}
         self._calls: dict[int, Event] = {}
+        self._questions: list[dict[str, str]] = []
         self._call_of: dict[int, int] = {}
         self._pages: set[str] = set()
         self._identified: set[tuple[str, str]] = set()
@@ -478,6 +479,7 @@ class Tape:
         with self._lock:
             self._call_of.setdefault(getattr(self._local, "number", 0), record.number)
             self._calls[record.number] = _call_of(record)
+            self._questions += [record.question] if record.asked else []
             self.last_call = max(self.last_call, record.number)
 
 
@@ -485,6 +487,7 @@ def _call_of(record: CallRecord) -> Event:
     """Return the fields that a recording stores of a call that has ended."""
     known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
     known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
+    known |= record.question
     return known | ({"arguments": record.arguments} if record.effect != "read" else {})
 
 

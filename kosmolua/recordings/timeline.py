@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -79,6 +79,20 @@ def bars_of(recording: Recording) -> list[Bar]:
     return sorted(bars, key=lambda bar: (bar.begins, bar.number))
 
 
+def waited_seconds(calls: Iterable[Mapping[str, Any]]) -> float:
+    """Return for how many seconds calls waited for a person; waits at the same time count once."""
+    waits = sorted((_time(call["asked"]), _time(call["answered"])) for call in calls if call.get("answered"))
+    seconds, reached = 0.0, 0.0
+    for asked, answered in waits:
+        seconds += max(0.0, answered - max(asked, reached))
+        reached = max(reached, answered)
+    return seconds
+
+
+def _time(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
 def paused_numbers(recording: Recording) -> set[int]:
     """Return the numbers of the calls that wait for an approval."""
     error = (recording.end or {}).get("error") or {}
@@ -115,7 +129,9 @@ def headline(recording: Recording) -> str:
     header, script = recording.header, recording.script
     takes = 1 + sum(1 for _ in events_of(recording, "resumed"))
     resumed = f", resumed {takes - 1} times" if takes > 2 else ", resumed once" if takes == 2 else ""
-    when = str(header["time"])[:19].replace("T", " ")
+    when = f"{datetime.fromisoformat(header['time']).astimezone():%Y-%m-%d %H:%M:%S}"
+    title = header.get("title") or (recording.end or {}).get("title") or ""
     name = script["name"].removeprefix("=")
+    name = f"{name} ({title})" if title not in ("", name) else name
     ended = f"{recording.status}{resumed}, {spell_size(recording.size)}"
     return f"run {header['run']} of {name}, {when}, {header['mode']}: {ended}"

@@ -94,6 +94,13 @@ class RunOptions(LimitOptions, total=False):
     client: str | None
     """The name of the client that the run belongs to, in a server with several clients. The workers are shared fairly
     among the clients."""
+    title: str | None
+    """A line that says what the run is for, by which people recognise it. By default the first sentence of the script's
+    first comment, or else its name."""
+    software: str | None
+    """The client's own name and version, such as ``claude-code 2.1``."""
+    person: str | None
+    """The name of the person who is signed in; if the run is resumed, of the person who decided about its calls."""
 
 
 DEFAULTS: RunOptions = {

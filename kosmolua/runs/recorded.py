@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 from kosmolua import __version__, protocol
 from kosmolua.broker.used_accounts import used_account
 from kosmolua.calls.contents import Contents
+from kosmolua.calls.titles import deeds_of, made_of, title_of
 from kosmolua.errors import Diverged, Interrupted, KosmoError, Paused, WorkerLost
 from kosmolua.limits import NAMES, Limits
 from kosmolua.recordings.answers import Answers, RecordedAnswer, calls_of, number_of, summaries
 from kosmolua.recordings.events import is_same
-from kosmolua.recordings.recording import FORMAT, Event, Recording, Writer, error_fields, revived
+from kosmolua.recordings.recording import FORMAT, Event, Recording, Writer, error_fields, events_of, revived
 from kosmolua.recordings.sheets import File
 from kosmolua.recordings.signing import identity
 from kosmolua.recordings.tape import Tape
+from kosmolua.recordings.timeline import waited_seconds
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
@@ -68,6 +70,7 @@ class RunRecording(Tape):
         redact = host.redactor.value if host else lambda value: value
         identify = partial(used_account, host) if host and not is_chunk else lambda integration, account: None
         super().__init__(header["run"], answers, writer, is_chunk=is_chunk, cut=cut, redact=redact, identify=identify)
+        self._header = header
         self.seed: str = header["seed"]
         self.path = path
         self.remark: str | None = None
@@ -150,10 +153,22 @@ class RunRecording(Tape):
 
     def _end(self, outcome: Outcome) -> Event:
         end: Event = {"event": "end", "time": moment(), "status": outcome.status, "calls": self.unanswered()}
+        if not self._header.get("title"):
+            end["title"] = deeds_of(outcome.calls)
+        end |= {"made": made_of(outcome.calls), **self._seconds(outcome)}
         if outcome.error:
             end["error"] = error_fields(outcome.error)
             end["by"] = self.question_that_raised(outcome.error)
         return end | {"usage": {name: outcome.usage[name] for name in ("wall_ms", "cpu_ms") if name in outcome.usage}}
+
+    def _seconds(self, outcome: Outcome) -> dict[str, float]:
+        """Return for how many seconds the run has worked, and waited for people, in all executions so far."""
+        earlier = [event for _, event in events_of(self._recording, "end")] if self._recording else []
+        waited = waited_seconds(self._questions)
+        known = {"worked": outcome.usage.get("wall_ms", 0.0) / 1000 - waited, "waited": waited}
+        return {
+            name: round(sum((end.get(name, 0.0) for end in earlier), max(0.0, now)), 3) for name, now in known.items()
+        }
 
 
 def begin(
@@ -167,13 +182,14 @@ def begin(
     read_only: bool = False,
     deny: Sequence[str] = (),
     check: bool = False,
+    title: str | None = None,
     **more: Any,
 ) -> Writer:
     """Begin the recording of a run, or of a session without ``source``: write its first line, and return its writer.
 
     Without ``path``, where there must be no file yet, the recording is kept in the store. ``read_only``, ``deny`` and
-    ``check`` hold even after the run is resumed. ``more`` are fields of the first line: ``account``, ``client``, and
-    for a session ``session``.
+    ``check`` hold even after the run is resumed. ``title`` is the one that the client gave the run. ``more`` are fields
+    of the first line: ``account``, ``client``, ``software``, ``person``, and for a session ``session``.
 
     Raises:
         ConfigError: The recording cannot be written.
@@ -193,6 +209,7 @@ def begin(
         "run": run,
         "time": moment(),
         "mode": host.mode,
+        "title": title_of(source, job.name, title),
         "script": script_fields(job.name.removeprefix("="), source),
         "args": list(job.arguments),
         "input": job.input,
@@ -242,7 +259,7 @@ def options_of(recording: Recording) -> dict[str, Any]:
     header = recording.header
     account = {"account": header["account"]} if header["account"] else {}
     kept = {name: header[name] for name in ("args", "input", "params")}
-    return {"name": recording.script["name"], **kept, **account}
+    return {"name": recording.script["name"], "title": header.get("title"), **kept, **account}
 
 
 def script_fields(name: str, source: bytes) -> Event:

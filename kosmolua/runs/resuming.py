@@ -30,6 +30,7 @@ class Decisions:
     """What a person decided about calls of a recorded run: see :meth:`kosmolua.Runtime.resume`.
 
     In ``approve`` and ``deny``, only numbers of calls and True count. A function and patterns are options of the run.
+    ``by`` is the name of the person, if it is known.
     """
 
     approve: object = ()
@@ -37,6 +38,7 @@ class Decisions:
     done: Mapping[int, Any] = field(default_factory=dict)
     again: Sequence[int] = ()
     accept_accounts: bool | Callable[[str], bool] = False
+    by: str | None = None
 
 
 def resuming(host: Host, recording: Recording, decisions: Decisions, script: Event | None) -> RunRecording:
@@ -258,7 +260,9 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
             if number not in waiting:
                 what = f"Call {number} does not wait for an approval"
                 raise ConfigError(what, hint=f"calls that wait for an approval: {_numbers_of(waiting)}")
-            events.append({"event": "decision", "decision": decision, "number": number, "call": waiting[number]})
+            known = {"time": moment(), **({"by": decisions.by} if decisions.by else {})}
+            about = {"decision": decision, "number": number, "call": waiting[number]}
+            events.append({"event": "decision", **about, **known})
     age = datetime.now(timezone.utc) - datetime.fromisoformat(end["time"]) if events else timedelta()
     if age > timedelta(days=APPROVAL_DAYS):
         raise Paused(f"The run was paused more than {APPROVAL_DAYS} days ago, so its calls can no longer be approved")

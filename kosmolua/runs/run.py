@@ -155,12 +155,18 @@ class Run:
             ) as error:  # nothing to run it with
                 return Outcome([], "", error, [], warnings=self._warnings)
 
+    @property
+    def _title(self) -> str:
+        from kosmolua.calls.titles import title_of
+
+        return title_of(self._given, self._name, self._options["title"])
+
     def _prepared_span(self) -> RunSpan | None:
         """Return the span for the run, or None. Only a program that uses OpenTelemetry has one."""
         from kosmolua.runs import spans
 
         tracer = spans.tracer()
-        return spans.RunSpan(tracer, self._name.removeprefix("="), self._host.mode) if tracer else None
+        return spans.RunSpan(tracer, self._name.removeprefix("="), self._host.mode, self._title) if tracer else None
 
     def _checked_input(self, given: object) -> object:
         """Return the option ``input`` as a JSON value. Bytes that are not UTF-8 become lone surrogates."""
@@ -292,6 +298,8 @@ class Run:
             require_isolation=self._host.require_isolation,
             given=(options["args"], self._input, self._params),
             seen=options["seen"],
+            title=options["title"],
+            person=options["person"],
             is_changed=recording is not None and recording.answers.is_changed,
         )
 
@@ -320,7 +328,8 @@ class Run:
         from kosmolua.recordings.answers import Answers
         from kosmolua.runs.recorded import RunRecording, begin
 
-        path, names = self._options["record"], ("run", "read_only", "deny", "check", "account", "client")
+        path = self._options["record"]
+        names = ("run", "read_only", "deny", "check", "account", "client", "title", "software", "person")
         kept = {name: self._options[name] for name in names}  # type: ignore[literal-required]
         path = None if isinstance(path, bool) else path
         if plan := self._options["planning"]:

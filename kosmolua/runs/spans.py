@@ -97,15 +97,17 @@ class CallSpans:
 class RunSpan:
     """Records the span of one run, within the span that is current when this object is made."""
 
-    def __init__(self, tracer: Tracer, script: str, mode: str) -> None:
+    def __init__(self, tracer: Tracer, script: str, mode: str, title: str = "") -> None:
         self._tracer = tracer
         self._script = script
         self._mode = mode
+        self._title = title
         self._parent = contexts.get_current()
 
     def around(self, run: Callable[[], Outcome]) -> Outcome:
         """Call ``run``, which executes the run, within a new span. Return the outcome of the run."""
         given = {"kosmolua.script": self._script, "kosmolua.mode": self._mode}
+        given |= {"kosmolua.title": self._title} if self._title not in ("", self._script) else {}
         span = self._tracer.start_span(f"run {self._script}", self._parent, SpanKind.INTERNAL, given)
         within = trace.set_span_in_context(span, self._parent)
         self.calls = CallSpans(self._tracer, within)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
+from kosmolua.mcp.clients import PERSON
 from kosmolua.mcp.http import HostCheck, bearer
 from kosmolua.serve import api
 from kosmolua.serve.flow import STOPPING_MCP, Draining, Heartbeat, Newcomers, Refusals, Weighing
@@ -100,6 +101,7 @@ class McpEndpoint:
             await self._refusals(scope, receive, send)
             return
         scope[TENANT] = tenant.name
+        scope[PERSON] = tenant.person_of(bearer(Headers(scope=scope)))
         app = tenant.mcp
         if self._siblings:
             app = partial(self._siblings.answer, app, self._tenants.settings.max_request)

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.broker.journal import MAX_SIZE, Journal
 from kosmolua.calls.records import CallRecord
+from kosmolua.calls.titles import deeds_of
 from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.folders import state_folder
 from kosmolua.runs import Outcome
@@ -126,7 +127,7 @@ class RunLog:
 
     def started(self, run: Running) -> None:
         """Write to the log that a run has started."""
-        self._log.note("run started", tenant=run.tenant, run=run.id, client=run.client, script=run.script)
+        self._log.note("run started", tenant=run.tenant, run=run.id, client=run.client, **_named(run))
 
     def called(self, run: Running, call: CallRecord) -> None:
         """Keep who or what allowed a call that changes something. The tenant's journal has a line for each call."""
@@ -137,7 +138,7 @@ class RunLog:
         """Write the end of a run, with its status and the number of its calls, to the log and the audit log."""
         about = _about(run, outcome)
         self._log.note("run ended", tenant=run.tenant, run=run.id, **about)
-        entry = {"tenant": run.tenant, "run": run.id, "client": run.client, "script": run.script}
+        entry = {"tenant": run.tenant, "run": run.id, "client": run.client, **_named(run, deeds_of(outcome.calls))}
         allowed = list(self._allowed.pop(run.id, ()))
         line = AuditEntry({**entry, "sha256": run.sha256, "mode": self._mode, **about, "allowed_by": allowed})
         self._audit.write(line)
@@ -213,6 +214,12 @@ def request_fields(scope: Scope, status: int, size: int, seconds: float) -> dict
         "address": scope["client"][0] if scope.get("client") else None,
         "agent": headers.get("user-agent", "")[:MAX_TEXT] or None,
     }
+
+
+def _named(run: Running, deeds: str = "") -> dict[str, str]:
+    """Return what people recognise a run by, without what is not known."""
+    named = {"title": run.title or deeds, "script": run.script, "software": run.software, "person": run.person}
+    return {name: text for name, text in named.items() if text or name == "script"}
 
 
 def _about(run: Running, outcome: Outcome) -> dict[str, object]:

@@ -17,7 +17,7 @@ class Running:
     """A run of a script that is active on the server. ``id`` is that of its recording too.
 
     ``client`` is a name by which the server distinguishes clients; ``sha256`` that of the script's text in hex, None if
-    it is not known. ``interrupt`` ends the run.
+    it is not known; ``title``, ``software`` and ``person`` are for people. ``interrupt`` ends the run.
     """
 
     tenant: str
@@ -25,6 +25,9 @@ class Running:
     client: str
     script: str
     sha256: str | None
+    title: str = ""
+    software: str = ""
+    person: str = ""
     interrupt: Callable[[], None] = lambda: None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _clock: float = field(default_factory=monotonic)

@@ -17,6 +17,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp
 
 from kosmolua.calls.records import CallEnded, Event
+from kosmolua.calls.titles import title_of
 from kosmolua.concurrency import Passage
 from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Paused, Unavailable, WorkerLost
 from kosmolua.limits import Limits
@@ -42,7 +43,7 @@ from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.signed_in import SignedIn
 from kosmolua.serve.tenant_runtime import Common, TenantRuntime, refuse_same_tokens
-from kosmolua.serve.tokens import TenantTokens, may_be_signed
+from kosmolua.serve.tokens import TenantTokens, may_be_signed, person_in
 
 OPEN_TENANT = "simulated"
 """The name of the only tenant of a server that simulates and has no tenants in its settings."""
@@ -136,6 +137,11 @@ class Tenant:
         """Return True if a token was signed for this tenant by the tenant's issuer, and is valid now."""
         return self._opened.signed is not None and await self._opened.signed.accept(token)
 
+    def person_of(self, token: bytes) -> str:
+        """Return the name of the person in a token with which this tenant was found; empty if it names nobody."""
+        is_signed = self._opened.signed is not None and not self.tokens.accept(token)
+        return person_in(token) if is_signed and not self.settings.is_open and may_be_signed(token) else ""
+
     # Runs
 
     way_to_approve = "on the page of this server"
@@ -186,9 +192,9 @@ class Tenant:
         self._sources += size
         try:
             digest = sha256(source.encode("utf-8", "surrogateescape")).hexdigest()
-            running = Running(
-                self.name, run, options.get("client") or "", options.get("name", DEFAULTS["name"]), digest
-            )
+            name = options.get("name", DEFAULTS["name"])
+            title = title_of(source.encode("utf-8", "surrogateescape"), name, options.get("title"))
+            running = Running(self.name, run, options.get("client") or "", name, digest, title, *_about(options))
             return await self._attend(running, options, begin)
         finally:
             self._sources -= size
@@ -230,7 +236,9 @@ class Tenant:
             return Outcome([], "", error, [])
         recording = await asyncio.to_thread(self.runtime.store.read, run)
         script = recording.script
-        running = Running(self.name, run, options.get("client") or "", script["name"], script["sha256"])
+        title = recording.header.get("title") or ""
+        client = options.get("client") or ""
+        running = Running(self.name, run, client, script["name"], script["sha256"], title, *_about(options))
         return await self._attend(
             running,
             options,
@@ -372,6 +380,11 @@ class Tenant:
         async with self._sessions.run():
             ready.set()
             await self._stopping.wait()
+
+
+def _about(options: RunOptions) -> tuple[str, str]:
+    """Return the names of the client and of the person, for people."""
+    return options.get("software") or options.get("client") or "", options.get("person") or ""
 
 
 async def _retire(opened: TenantRuntime) -> None:

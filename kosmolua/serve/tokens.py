@@ -28,6 +28,7 @@ KEYS_LIFETIME = 600.0
 MIN_FETCH_INTERVAL = 30.0
 """The shortest interval between two fetches because of an unknown key id, in seconds. Anybody can send such ids."""
 FETCH_TIMEOUT = 5
+MAX_PERSON = 100
 MAX_TOKEN = 16_384
 """The maximum length of a signed token, in bytes."""
 
@@ -148,6 +149,16 @@ class SignedTokens:
 def may_be_signed(given: bytes) -> bool:
     """Return True if a token looks like a signed token: it has three parts and is not too long. Nothing is verified."""
     return given.count(b".") == 2 and len(given) <= MAX_TOKEN
+
+
+def person_in(given: bytes) -> str:
+    """Return the name of the person in a signed token that was verified; empty if it names nobody."""
+    try:
+        claims = claims_of(given)
+    except (jwt.PyJWTError, ValueError):
+        return ""
+    found = (claims.get(name) for name in ("email", "preferred_username", "name", "sub"))
+    return next((each[:MAX_PERSON] for each in found if isinstance(each, str) and each), "")
 
 
 def claims_of(given: bytes) -> Mapping[str, Any]:

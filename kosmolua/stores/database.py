@@ -71,6 +71,15 @@ RECORDINGS = sql.Table(
     sql.Column("written", sql.Double, nullable=False),
     sql.Column("holder", sql.String(32)),
     sql.Column("held_until", sql.Double),
+    sql.Column("title", sql.Text),
+    sql.Column("software", sql.Text),
+    sql.Column("person", sql.Text),
+    sql.Column("error", sql.Text),
+    sql.Column("made", sql.Text),  # what the run called, as JSON
+    sql.Column("writes", sql.Integer),
+    sql.Column("worked", sql.Double),
+    sql.Column("waited", sql.Double),
+    sql.Column("words", sql.Text),  # what a search looks through, besides title, error and made
     sql.Index("kosmolua_recordings_by_time", "tenant", "time"),
 )
 LINES = sql.Table(
@@ -173,7 +182,17 @@ class Step(NamedTuple):
     is_additive: bool
 
 
-STEPS: tuple[Step, ...] = ()
+def _add_titles(at: sql.Connection) -> None:
+    """Add the columns by which people find and recognise runs."""
+    names = ("title", "software", "person", "error", "made", "writes", "worked", "waited", "words")
+    known = {column["name"] for column in sql.inspect(at).get_columns(RECORDINGS.name)}
+    for name in names:
+        if name not in known:
+            kind = RECORDINGS.c[name].type.compile(at.dialect)
+            at.exec_driver_sql(f"ALTER TABLE {RECORDINGS.name} ADD COLUMN {name} {kind}")
+
+
+STEPS: tuple[Step, ...] = (Step(_add_titles, is_additive=True),)
 """The changes of the tables, in order. The first leads from version 1 to version 2.
 
 A new table needs no step, since missing tables are created.

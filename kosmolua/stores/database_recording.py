@@ -20,7 +20,7 @@ from sqlalchemy.sql.expression import ColumnElement
 from kosmolua.errors import ConfigError, KosmoError, Unavailable
 from kosmolua.recordings.sheets import in_use
 from kosmolua.stores.database import LEASE, LINES, RECORDINGS, Database, Now, is_held
-from kosmolua.stores.store import missing, waits
+from kosmolua.stores.store import found_in, missing, waits, words_of, writes_in
 
 PATIENCE = 20.0
 """Seconds that a run waits for an unreachable database before it ends."""
@@ -244,10 +244,13 @@ def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:
     if event["event"] == "run":
         script = event["script"]
         named = {name: event[name] for name in ("time", "mode", "client")}
-        return {**named, "script": script["name"], "sha256": script["sha256"]}
+        named |= {name: event.get(name) or "" for name in ("title", "software", "person")}
+        return {**named, "script": script["name"], "sha256": script["sha256"], "words": words_of(event)}
     if event["event"] == "resumed":
         return {"status": "running", "ended": None, "pause": None}
     if event["event"] == "end":
         pause = json.dumps({name: event[name] for name in ("event", "time", "error")}) if waits(event) else None
-        return {"status": event["status"], "ended": event["time"], "pause": pause}
+        told = found_in(event)
+        told |= {"made": json.dumps(told["made"]), "writes": writes_in(told["made"])} if "made" in told else {}
+        return {"status": event["status"], "ended": event["time"], "pause": pause, **told}
     return {}

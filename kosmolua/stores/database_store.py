@@ -47,6 +47,7 @@ from kosmolua.stores.store import (
     RUN_ID,
     Decision,
     Grant,
+    RunFilter,
     Summary,
     WaitingCall,
     checked_tenant,
@@ -128,13 +129,34 @@ class DatabaseStore:
     def read(self, run: str) -> Recording:
         return read(self.place(run))
 
+    def find_runs(self, fitting: RunFilter, start: int = 0, limit: int = DEFAULT_RUNS) -> tuple[list[Summary], int]:
+        of, found = RECORDINGS.c, _status()
+        equal = {found: fitting.status, of.mode: fitting.mode, of.person: fitting.person}
+        wanted = [of.tenant == self._tenant, of.time != "", *(column == text for column, text in equal.items() if text)]
+        wanted += [sql.or_(of.software == fitting.client, of.client == fitting.client)] if fitting.client else []
+        wanted += [of.time >= fitting.since] if fitting.since else []
+        wanted += [of.time < fitting.until] if fitting.until else []
+        wanted += [of.writes > 0] if fitting.writes else []
+        wanted += [] if fitting.runs is None else [of.run.in_(fitting.runs)]
+        wanted += [of.made.contains(f'"{fitting.integration}.', autoescape=True)] if fitting.integration else []
+        texts = (of.run, of.words, *(sql.func.lower(column) for column in (of.title, of.error, of.made)))
+        for word in fitting.words.lower().split():
+            wanted.append(sql.or_(*(column.contains(word, autoescape=True) for column in texts)))
+        order = {"title": of.title, "status": found, "worked": of.worked.desc()}.get(fitting.order, of.time.desc())
+        query = sql.select(*_columns()).where(*wanted).order_by(order, of.time.desc(), of.run.desc())
+        count = sql.select(sql.func.count()).select_from(RECORDINGS).where(*wanted)
+
+        def find(at: sql.Connection) -> tuple[list[Summary], int]:
+            rows = at.execute(query.offset(start).limit(limit)).all()
+            return [_summary(row._asdict()) for row in rows], at.execute(count).scalar_one()
+
+        return self._database.do(find)
+
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
-        of = RECORDINGS.c
-        found = sql.case((sql.and_(of.status == "running", ~is_held()), "interrupted"), else_=of.status)
-        names = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause)
-        query = sql.select(of.run, found.label("status"), *names).where(of.tenant == self._tenant)
+        of, found = RECORDINGS.c, _status()
+        query = sql.select(*_columns()).where(of.tenant == self._tenant)
         query = query.where(of.run.startswith(beginning, autoescape=True), of.time != "")
         query = query.where(found == status) if status else query
         query = query.where(of.time < before) if before else query
@@ -350,7 +372,22 @@ def _key_in(database: Database, name: str) -> bytes | None:
     return None if found is None else bytes(found)
 
 
+def _status() -> sql.ColumnElement[str]:
+    of = RECORDINGS.c
+    return sql.case((sql.and_(of.status == "running", ~is_held()), "interrupted"), else_=of.status)
+
+
+def _columns() -> list[sql.ColumnElement[Any]]:
+    """Return what a summary is made of."""
+    of = RECORDINGS.c
+    plain = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause, of.made)
+    told = [sql.func.coalesce(column, "").label(column.name) for column in (of.title, of.software, of.person, of.error)]
+    numbers = [sql.func.coalesce(column, 0.0).label(column.name) for column in (of.worked, of.waited)]
+    return [of.run, _status().label("status"), *plain, *told, *numbers]
+
+
 def _summary(row: dict[str, Any]) -> Summary:
+    row["made"] = json.loads(row["made"]) if row["made"] else None
     pause: Event = json.loads(row.pop("pause") or "{}")
     row["script"] = row["script"].removeprefix("=")
     return Summary(**row, waiting=len(pause["error"]["fields"]["calls"]) if waits(pause) else 0)

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from glob import escape, glob
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 from kosmolua.errors import ConfigError, Unavailable
@@ -34,12 +35,15 @@ from kosmolua.stores.store import (
     RUN_ID,
     Decision,
     Grant,
+    RunFilter,
     Summary,
     WaitingCall,
     checked_tenant,
+    found_in,
     missing,
     paused_calls,
     waits,
+    words_of,
 )
 
 SUFFIX = ".jsonl"
@@ -127,6 +131,7 @@ class Folder:
         self._plans = os.path.join(self.path, "plans")
         self._plan_lock = os.path.join(self._plans, ".lock")
         self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
+        self._index: dict[str, tuple[Event, Summary, str]] = {}
         self._looked = -LOOK_PAUSE
 
     def place(self, run: str) -> File:
@@ -146,6 +151,12 @@ class Folder:
         found = sorted(map(self._summary, self._names(beginning)), key=lambda each: (each.time, each.run), reverse=True)
         fitting = [each for each in found if status in (None, each.status) and (before is None or each.time < before)]
         return fitting[:limit]
+
+    def find_runs(self, fitting: RunFilter, start: int = 0, limit: int = DEFAULT_RUNS) -> tuple[list[Summary], int]:
+        known = map(self._indexed, self._names() if fitting.runs is None else fitting.runs)
+        found = [run for run, text in known if fitting.fits(run, text)]
+        found.sort(key=attrgetter(fitting.order, "time", "run"), reverse=fitting.order in ("time", "worked"))
+        return found[start : start + limit], len(found)
 
     def prune(self, keep: float) -> int:
         removed = 0
@@ -383,6 +394,20 @@ class Folder:
             with suppress(FileNotFoundError), open(self._question(name), encoding="utf-8") as file:
                 yield WaitingCall(**json.load(file))
 
+    def _indexed(self, run: str) -> tuple[Summary, str]:
+        """Return a run's summary and the text to search. They are kept while the recording's last event is the same."""
+        head, end = self._ends(run)
+        known = self._index.get(run)
+        if known and known[0] is end:
+            return known[1:]
+        found = self._summary(run)
+        text = words_of(head) if found.status != "damaged" else run
+        made = " ".join(row[0] for row in found.made or ())
+        text = f"{text}\n{found.title}\n{found.error}\n{made}".lower()
+        if end.get("event") == "end" and not found.waiting:
+            self._index[run] = end, found, text
+        return found, text
+
     def _summary(self, run: str) -> Summary:
         head, end = self._ends(run)
         if head.get("event") != "run" or head.get("format") != FORMAT:
@@ -400,6 +425,9 @@ class Folder:
             head["client"],
             len(end["error"]["fields"]["calls"]) if waits(end) else 0,
             self._seen[run][0][0] / 1e9,
+            **{"title": head.get("title") or "", **found_in(ended)},
+            software=head.get("software") or "",
+            person=head.get("person") or "",
         )
 
     def _ends(self, run: str) -> tuple[Event, Event]:

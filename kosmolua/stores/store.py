@@ -16,14 +16,15 @@ from __future__ import annotations
 import glob
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from kosmolua.errors import ConfigError, Paused
-from kosmolua.recordings.recording import Event, Recording
+from kosmolua.recordings.recording import Event, Recording, revived
 from kosmolua.recordings.sheets import Place
+from kosmolua.schema.effects import changes
 
 DAY = 86400.0
 KEY_SIZE = 32
@@ -32,6 +33,8 @@ ENDED_DAYS = 2
 APPROVAL_DAYS = 7
 """Days that a paused run waits for its approvals."""
 DEFAULT_RUNS = 100
+MAX_WORDS = 20_000
+"""How many characters of a script a search looks through."""
 LOOK_PAUSE = 5.0
 """Seconds between two looks at how many bytes the recordings of a store use."""
 RUN_ID = re.compile(r"[0-9a-f]{12}")
@@ -54,6 +57,14 @@ class Summary:
         client: The client that the run belongs to, in a server with several clients; else None.
         waiting: How many calls of the run wait for an approval.
         written: When the recording was last written, in seconds since 1970.
+        title: What people recognise the run by; empty if it is not known yet.
+        software: The client's own name and version.
+        person: The person who was signed in at the client.
+        error: The message of the error that ended the run.
+        made: A row for each function that was called: path, effect, how many calls were sent, and how many refused.
+            None if the run has not ended, or its recording is of an older version.
+        worked: For how many seconds the run worked.
+        waited: For how many seconds it waited for people while it ran.
     """
 
     run: str
@@ -66,6 +77,78 @@ class Summary:
     client: str | None = None
     waiting: int = 0
     written: float = 0.0
+    title: str = ""
+    software: str = ""
+    person: str = ""
+    error: str = ""
+    made: Sequence[Sequence[Any]] | None = None
+    worked: float = 0.0
+    waited: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs a list has, and in which order. An empty text fits every run.
+
+    Args:
+        words: Words that all occur in the run's title, script, client, person, error, id, or functions.
+        status: The status.
+        mode: ``live`` or ``simulated``.
+        person: The person.
+        client: The client's own name, or the name of the client.
+        integration: An integration of which a function was called.
+        since: The earliest time at which the run began, like :attr:`Summary.time`.
+        until: The time before which it began.
+        writes: Only runs that changed something.
+        runs: Only runs with these ids; None for any.
+        order: ``time``, ``title``, ``status`` or ``worked``; for time and seconds, the largest come first.
+    """
+
+    words: str = ""
+    status: str = ""
+    mode: str = ""
+    person: str = ""
+    client: str = ""
+    integration: str = ""
+    since: str = ""
+    until: str = ""
+    writes: bool = False
+    runs: Collection[str] | None = None
+    order: str = "time"
+
+    def fits(self, run: Summary, text: str) -> bool:
+        """Return True for a run with this text to search, which is in lower case."""
+        return (
+            self.status in ("", run.status)
+            and self.mode in ("", run.mode)
+            and self.person in ("", run.person)
+            and self.client in ("", run.software, run.client)
+            and self.since <= run.time
+            and (not self.until or run.time < self.until)
+            and (not self.writes or bool(writes_in(run.made)))
+            and (self.runs is None or run.run in self.runs)
+            and (not self.integration or any(row[0].startswith(f"{self.integration}.") for row in run.made or ()))
+            and all(word in text for word in self.words.lower().split())
+        )
+
+
+def writes_in(made: Sequence[Sequence[Any]] | None) -> int:
+    """Return how many calls changed something."""
+    return sum(row[2] for row in made or () if changes(row[1]))
+
+
+def words_of(head: Mapping[str, Any]) -> str:
+    """Return what a search finds of a run from the first event of its recording."""
+    script = head["script"]
+    known = (head["run"], head.get("title"), script["name"], head["client"], head.get("software"), head.get("person"))
+    return "\n".join([*(each for each in known if each), script["source"][:MAX_WORDS]]).lower()
+
+
+def found_in(end: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those fields of a summary that the last event of a recording tells."""
+    error = end.get("error")
+    told = {"error": revived(error).message if error else ""}
+    return told | {name: end[name] for name in ("title", "made", "worked", "waited") if name in end}
 
 
 @dataclass(frozen=True)
@@ -149,6 +232,9 @@ class Store(Protocol):
         Raises:
             ConfigError: The run has no recording, or the recording is damaged.
         """
+
+    def find_runs(self, fitting: RunFilter, start: int = 0, limit: int = DEFAULT_RUNS) -> tuple[list[Summary], int]:
+        """Return the runs that a filter finds from the place ``start`` on, and how many it finds in all."""
 
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS

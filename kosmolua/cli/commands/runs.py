@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from kosmolua.calls.titles import deeds_of
 from kosmolua.cli import console, recordings, waterfall
 from kosmolua.cli.commands.journal import STATUSES, Entry, read_journal
 from kosmolua.cli.options import Options
@@ -22,8 +23,8 @@ from kosmolua.schema.effects import changes
 from kosmolua.stores.opening import default_store
 from kosmolua.stores.store import Store, Summary
 
-COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes", "status")
-OF_TENANT = ("run", "time", "script", "mode", "status", "waiting", "client")
+COLUMNS = ("run", "time", "title", "mode", "calls", *STATUSES, "writes", "status")
+OF_TENANT = ("run", "time", "title", "mode", "status", "waiting", "by")
 """The columns in a list of a tenant's runs, which comes from its store. The user's list comes from the journal too."""
 DEFAULT_RUNS = 20
 
@@ -66,7 +67,7 @@ def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None
         if file:
             raise UsageError("Name a journal or a --tenant, but not both: a tenant's runs are not in a journal")
         with kept.opened(options.accounts) as store:
-            found = [asdict(each) for each in reversed(store.runs(limit=last))]
+            found = [_of_tenant(each) for each in reversed(store.runs(limit=last))]
         _print(found, OF_TENANT, options)
         return
     store = default_store()
@@ -152,6 +153,11 @@ def _newest(store: Store) -> str:
     raise UsageError("No run has been recorded yet", hint="kosmolua run --record records one")
 
 
+def _of_tenant(run: Summary) -> dict[str, Any]:
+    by = ", ".join(each for each in (run.software or run.client, run.person) if each)
+    return {**asdict(run), "title": run.title or run.script, "by": by}
+
+
 def _of_recording(found: Summary, store: Store) -> dict[str, Any]:
     """Return the row of a run that is recorded and not in the journal, such as a simulated one."""
     try:
@@ -160,7 +166,8 @@ def _of_recording(found: Summary, store: Store) -> dict[str, Any]:
         calls = []
     entries = [{**call, "script": found.script, "sha256": found.sha256, "mode": found.mode} for call in calls]
     shown = _summary(found.run, entries or [{"script": found.script, "sha256": found.sha256, "mode": found.mode}])
-    return {**shown, "time": found.time, "calls": len(calls)}
+    title = found.title or shown["title"]
+    return {**shown, "title": title, "time": found.time, "calls": len(calls)}
 
 
 def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
@@ -169,6 +176,7 @@ def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
     return {
         "run": run,
         "time": first.get("time"),
+        "title": first.get("title") or deeds_of(entries) or first.get("script"),
         "script": first.get("script"),
         "sha256": first.get("sha256"),
         "mode": first.get("mode"),

@@ -9,14 +9,11 @@ from starlette.responses import Response
 from kosmolua.schema.effects import is_final
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import render
-from kosmolua.serve.pages.workspace import Workspace, by_run
 from kosmolua.stores.store import Decision, WaitingCall
 
 PAGE = 50
 """How many calls a page of the list has."""
 ANSWERS = {"approve": True, "deny": False}
-PERSON = "a person on the page"
-"""The phrase in the journal that says who approved or denied a call."""
 
 
 def waiting(request: PageRequest) -> Response:
@@ -30,7 +27,7 @@ def waiting(request: PageRequest) -> Response:
         "approvals.html",
         "approvals",
         parts=("live",),
-        waiting=by_run(shown),
+        waiting=request.own.by_run(shown),
         first=(page - 1) * PAGE + 1,
         last=(page - 1) * PAGE + len(shown),
         total=len(calls),
@@ -44,7 +41,7 @@ def shown(request: PageRequest) -> Response:
     call = next((each for each in request.own.waiting() if each.id == request.request.path_params["call"]), None)
     if call is None:
         raise NotFound("This call does not wait any more.", "/approvals")
-    return request.page("approval.html", "approvals", call=call)
+    return request.page("approval.html", "approvals", call=call, asking=request.own.by_run([call])[0])
 
 
 def count(request: PageRequest) -> Response:
@@ -67,10 +64,10 @@ def decide(request: PageRequest) -> Response:
     decided = [call for call in calls if call.id in answers]
     for call in decided:
         if call.is_live:
-            request.own.runtime.store.decide(call.id, Decision(answers[call.id], PERSON))
+            request.own.runtime.store.decide(call.id, Decision(answers[call.id], request.person))
             if call.run:
                 request.own.follow(call.run)
-    _resume(request.own, [call for call in decided if not call.is_live], answers)
+    _resume(request, [call for call in decided if not call.is_live], answers)
     run = decided[0].run
     return request.redirect(f"/runs/{run}" if run else "/approvals")
 
@@ -89,7 +86,7 @@ def _keep_grants(request: PageRequest, calls: Iterable[WaitingCall], answers: Ma
             request.own.tenant.grants.add(*subject)
 
 
-def _resume(workspace: Workspace, calls: Iterable[WaitingCall], answers: Mapping[str, bool]) -> None:
+def _resume(request: PageRequest, calls: Iterable[WaitingCall], answers: Mapping[str, bool]) -> None:
     """Resume the paused runs of calls about which a person has decided."""
     runs: dict[str, tuple[list[int], list[int]]] = {}
     for call in calls:
@@ -97,4 +94,4 @@ def _resume(workspace: Workspace, calls: Iterable[WaitingCall], answers: Mapping
         approved, denied = runs.setdefault(call.run, ([], []))
         (approved if answers[call.id] else denied).append(call.call["number"])
     for run, (approved, denied) in runs.items():
-        workspace.resume(run, approve=approved, deny=denied)
+        request.own.resume(run, request.person, approve=approved, deny=denied)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Any
 
+from kosmolua.calls.titles import UNNAMED, deeds_of
 from kosmolua.errors import ConfigError, KosmoError, Paused
 from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.recording import Recording, events_of, revived
 from kosmolua.schema.effects import changes
-from kosmolua.stores.store import RUN_ID, Store, Summary
+from kosmolua.stores.store import RunFilter, Store, Summary, writes_in
 
 RUNNING, DAMAGED = "running", "damaged"
 STATUSES = (RUNNING, "paused", "done", "failed", "limit", "interrupted", DAMAGED)
 """The statuses by which a person can filter the list of runs."""
 MAX_RUNS = 2000
-"""How many of the latest runs the website uses for the list of runs and the usage page."""
+"""How many of the latest runs the usage page counts."""
+
+
+BEGINNING = re.compile(r"[0-9a-f]{4,12}")
 
 
 class CallSummary:
@@ -63,16 +68,27 @@ class RunEntry:
         self.status = summary.status
         self.script = summary.script
         self.mode = summary.mode
-        self.client = summary.client or ""
+        self.person = summary.person
+        self.sha256 = summary.sha256
+        self.client = summary.software or client_name(summary.client)
+        self.waited = summary.waited
         self.started = _moment(summary.time)
         self.ended = _moment(summary.ended)
         self._summary = summary
         self._look = look
 
     @property
+    def title(self) -> str:
+        """What people recognise the run by."""
+        if self._summary.title or self.status == DAMAGED:
+            return self._summary.title or "unreadable"
+        made = ({"path": call.path, "effect": call.effect} for call in self.calls)
+        return deeds_of(made) or ("a script that calls nothing" if self.script in UNNAMED else self.script)
+
+    @property
     def seconds(self) -> float:
-        """How many seconds the run took, not counting pauses."""
-        return self._look(self._summary).seconds
+        """How many seconds the run worked, not counting waits for people."""
+        return self._summary.worked or self._look(self._summary).seconds
 
     @property
     def calls(self) -> tuple[CallSummary, ...]:
@@ -80,13 +96,28 @@ class RunEntry:
         return self._look(self._summary).calls
 
     @property
+    def count(self) -> int:
+        """The number of calls."""
+        made = self._summary.made
+        return len(self.calls) if made is None or self._summary.waiting else sum(row[2] + row[3] for row in made)
+
+    @property
     def error(self) -> KosmoError | None:
         """The error that ended the run, or None. If the recording cannot be read, the error that says why."""
         return self._look(self._summary).error
 
     @property
+    def why(self) -> str:
+        """What ended the run early, on one line; empty if it ended by itself."""
+        if self.status == DAMAGED or (self._summary.made is None and self.ended):
+            return self.error.what if self.error else ""
+        return self._summary.error
+
+    @property
     def writes(self) -> int:
         """The number of calls that wrote or destroyed something, including those whose result is unknown."""
+        if self._summary.made is not None:
+            return writes_in(self._summary.made)
         return sum(changes(call.effect) and call.status != "refused" for call in self.calls)
 
     @property
@@ -94,19 +125,13 @@ class RunEntry:
         """True if the run can be resumed: it is paused, has failed, reached a limit or was interrupted."""
         return self.status not in (RUNNING, DAMAGED, "done")
 
-    def fits(self, words: str, status: str = "", mode: str = "") -> bool:
-        """Return True if the run matches the filter of the list of runs; empty texts fit any run.
 
-        Each of the ``words``, separated by spaces, must occur in the id of the run, the name of its script or client,
-        its error message or the path of a function that it called.
-        """
-        if (status and status != self.status) or (mode and mode != self.mode):
-            return False
-        if not words.split():
-            return True
-        error = self.error.message if self.error else ""
-        text = " ".join([self.id, self.script, self.client, error, *{call.path for call in self.calls}]).lower()
-        return all(word in text for word in words.lower().split())
+def client_name(client: str | None) -> str:
+    """Return the name of a client for people; empty if it has only one by which the server tells clients apart."""
+    kind, _, rest = (client or "").partition(" ")
+    if kind == "address":
+        return rest.partition(" ")[2].partition(" ")[2]
+    return "" if kind in ("session", "cookie") else client or ""
 
 
 class History:
@@ -116,14 +141,19 @@ class History:
         self._known: dict[str, tuple[Summary, Details]] = {}
         self._lock = Lock()
 
+    def find(self, store: Store, fitting: RunFilter, start: int, limit: int) -> tuple[list[RunEntry], int]:
+        """Return the runs that a filter finds from the place ``start`` on, and how many it finds in all."""
+        found, total = store.find_runs(fitting, start, limit)
+        return [self._run(summary, store) for summary in found], total
+
     def runs(self, store: Store) -> list[RunEntry]:
         """Return the runs in a store, beginning with the latest, but at most ``MAX_RUNS``."""
         return [self._run(summary, store) for summary in store.runs(limit=MAX_RUNS)]
 
     def run(self, name: str, store: Store) -> RunEntry | None:
-        """Return the run whose id is, or begins with, ``name``, or None if the store has no such run."""
-        found = store.runs(beginning=name, limit=1) if RUN_ID.fullmatch(name) else []
-        return self._run(found[0], store) if found else None
+        """Return the one run whose id is, or begins with, ``name``; None if there is none, or several."""
+        found = store.runs(beginning=name, limit=2) if BEGINNING.fullmatch(name) else []
+        return self._run(found[0], store) if len(found) == 1 else None
 
     def _run(self, summary: Summary, store: Store) -> RunEntry:
         return RunEntry(summary, lambda summary: self._details(summary, store))

@@ -26,6 +26,7 @@ SECTIONS = (
     ("usage", "Usage"),
 )
 """The sections of the website, each with its title, in the order of the navigation."""
+SOMEBODY = "a person on the page"
 MAX_FORM = 1 << 20
 """The maximum size of a field of a form, in bytes."""
 PART_HEADER = "x-part"
@@ -56,6 +57,11 @@ class PageRequest:
         """The data of the person's tenant, and the actions that people can take. The person must be signed in."""
         assert self.workspace, "only pages for people who are signed in have a workspace"
         return self.workspace
+
+    @property
+    def person(self) -> str:
+        """The name of the person, or a phrase in place of it, for the journal."""
+        return self.session.person or SOMEBODY
 
     @property
     def root(self) -> str:

@@ -41,7 +41,7 @@ def used(request: PageRequest) -> Response:
     if request.form.get("deed") == "check":
         return _page(request, source, report=_checked(request, source))
     if not _is_simulated(request):
-        return request.redirect(f"/runs/{request.own.run(source)}")
+        return request.redirect(f"/runs/{request.own.run(source, request.session.person)}")
     return _page(request, source, report=_checked(request, source), **_tried(request, source))
 
 
@@ -59,7 +59,7 @@ def run(request: PageRequest) -> Response:
     source = _source(request)
     if not _is_simulated(request):
         answer = Response(status_code=204)
-        answer.headers["X-Leads-To"] = f"{request.root}/runs/{request.own.run(source)}"
+        answer.headers["X-Leads-To"] = f"{request.root}/runs/{request.own.run(source, request.session.person)}"
         return answer
     return request.page("outcome.html", parts=("outcome",), **_tried(request, source))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -13,20 +14,35 @@ from kosmolua.recordings.timeline import bars_of
 from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, RunEntry, counts
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
+from kosmolua.stores.store import RunFilter
 
 PAGE = 50
 """The number of runs on one page of the list."""
+FIELDS = ("q", "status", "mode", "person", "client", "integration", "since", "until", "writes", "order")
+"""The parameters of the URL that filter the list of runs."""
+ORDERS = {"time": "Latest first", "worked": "Longest first", "title": "By title", "status": "By status"}
 MAX_BARS = 1000
 """The most calls that the page of a run shows."""
 
 
 def listed(request: PageRequest) -> Response:
     """Return the page that lists the tenant's runs, beginning with the latest. The URL can have a filter."""
-    asked = {name: request.asked(name) for name in ("q", "status", "mode")}
-    fitting = [run for run in request.own.runs() if run.fits(asked["q"], asked["status"], asked["mode"])]
+    asked = {name: request.asked(name) for name in FIELDS}
+    fitting = RunFilter(
+        words=asked["q"],
+        status=asked["status"],
+        mode=asked["mode"],
+        person=asked["person"],
+        client=asked["client"],
+        integration=asked["integration"],
+        since=_day(asked["since"]),
+        until=_day(asked["until"], days=1),
+        writes=asked["writes"] == "yes",
+        order=asked["order"] if asked["order"] in ORDERS else "time",
+    )
     given = request.asked("from")
-    start = min(int(given), len(fitting)) if given.isascii() and given.isdecimal() and len(given) < 9 else 0
-    shown = fitting[start : start + PAGE]
+    start = int(given) if given.isascii() and given.isdecimal() and len(given) < 9 else 0
+    shown, total = request.own.find_runs(fitting, start, PAGE)
 
     def leads_to(first: int) -> str:
         kept = {name: value for name, value in {**asked, "from": first or ""}.items() if value}
@@ -38,13 +54,24 @@ def listed(request: PageRequest) -> Response:
         parts=("live",),
         runs=shown,
         asked=asked,
+        orders=ORDERS,
+        integrations=request.own.runtime.catalog.names(),
         statuses=STATUSES,
-        is_filtered=any(asked.values()),
+        is_filtered=any(value for name, value in asked.items() if name != "order"),
+        is_simulated=request.own.runtime.is_simulated,
         first=start + 1,
-        total=len(fitting),
+        total=total,
         newer=leads_to(max(0, start - PAGE)) if start else None,
-        older=leads_to(start + PAGE) if start + PAGE < len(fitting) else None,
+        older=leads_to(start + PAGE) if start + PAGE < total else None,
     )
+
+
+def _day(text: str, days: int = 0) -> str:
+    """Return the beginning of a day, or of a later one, as times of runs are written; empty if it is none."""
+    try:
+        return (date.fromisoformat(text) + timedelta(days=days)).isoformat()
+    except (ValueError, OverflowError):
+        return ""
 
 
 def shown(request: PageRequest) -> Response:
@@ -95,6 +122,7 @@ def resumed(request: PageRequest) -> Response:
     chosen = {number: request.form.get(f"choice-{number}") for number in numbers}
     request.own.resume(
         run.id,
+        request.person,
         done={number: None for number, answer in chosen.items() if answer == "done"},
         again=[number for number, answer in chosen.items() if answer == "again"],
     )

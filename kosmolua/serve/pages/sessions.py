@@ -28,12 +28,14 @@ class WebSession(NamedTuple):
         mark: A keyed hash of the token with which the person signed in, or a word for a different way of signing in.
             The session ends when the tenant no longer accepts this token or this way.
         until: When the session ends, in seconds since 1970; 0 if it ends only because of its age.
+        person: The name of the person; empty if it is not known.
     """
 
     id: str
     tenant: str = ""
     mark: str = ""
     until: float = 0.0
+    person: str = ""
 
 
 class Sessions:
@@ -53,9 +55,9 @@ class Sessions:
         self._ended_until = 0.0
         self._lock = Lock()
 
-    def begin(self, tenant: str = "", mark: str = "", until: float = 0.0) -> tuple[WebSession, str]:
+    def begin(self, tenant: str = "", mark: str = "", until: float = 0.0, person: str = "") -> tuple[WebSession, str]:
         """Return a new session and its cookie."""
-        session = WebSession(secrets.token_urlsafe(16), tenant, mark, until)
+        session = WebSession(secrets.token_urlsafe(16), tenant, mark, until, person)
         return session, str(self._signer.dumps(session))
 
     def read(self, cookie: str) -> WebSession | None:

@@ -103,7 +103,7 @@ class SignIn:
             return self._page(request, "No tenant has this token.", status=401)
         following = form.get("next", "")
         answer = page_request.redirect(following if is_local(following) else "/approvals")
-        return await self._begin(request, answer, tenant, *self._mark_of(tenant, token))
+        return await self._begin(request, answer, tenant, *self._mark_of(tenant, token), tenant.person_of(token))
 
     async def _sign_out(self, request: Request) -> Response:
         session = await self.session(request)
@@ -155,10 +155,12 @@ class SignIn:
         page_request = PageRequest(request, self._sessions, WebSession(""))
         answer = page_request.page("signed_in.html", following=page_request.root + begun.following)
         _set_cookie(request, answer, LOGIN_COOKIE, "", 0, site="lax")
-        return await self._begin(request, answer, tenant, PROVIDED, 0.0)
+        return await self._begin(request, answer, tenant, PROVIDED, 0.0, tenant.person_of(token))
 
-    async def _begin(self, request: Request, answer: Response, tenant: Tenant, mark: str, until: float) -> Response:
-        session, cookie = self._sessions.begin(tenant.name, mark, until)
+    async def _begin(
+        self, request: Request, answer: Response, tenant: Tenant, mark: str, until: float, person: str
+    ) -> Response:
+        session, cookie = self._sessions.begin(tenant.name, mark, until, person)
         seconds = min(MAX_AGE, until - time()) if until else MAX_AGE
         await run_in_threadpool(tenant.signed_in.begin, session.id, seconds)
         _set_cookie(request, answer, COOKIE, cookie, MAX_AGE)

@@ -18,7 +18,7 @@ from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.pages.history import History, RunEntry
 from kosmolua.serve.tenants import Tenant
-from kosmolua.stores.store import Slot, WaitingCall
+from kosmolua.stores.store import RunFilter, Slot, WaitingCall
 
 MAX_STARTED = 8
 """The most runs of a tenant that were started on the website, in any replica, and are active at once."""
@@ -40,7 +40,7 @@ class Asking:
     """A run with calls that wait for a person's approval; ``run`` is empty if it is not recorded."""
 
     run: str
-    script: str
+    title: str
     calls: tuple[WaitingCall, ...]
 
     @property
@@ -81,6 +81,15 @@ class Workspace:
         """Return the tenant's recorded runs, beginning with the latest."""
         return self._history.runs(self.runtime.store)
 
+    def find_runs(self, fitting: RunFilter, start: int, limit: int) -> tuple[list[RunEntry], int]:
+        """Return the runs that a filter finds from the place ``start`` on, and how many it finds in all."""
+        return self._history.find(self.runtime.store, fitting, start, limit)
+
+    def named(self, calls: Iterable[WaitingCall]) -> dict[str, RunEntry]:
+        """Return the runs of calls that wait, by their ids."""
+        runs = {call.run for call in calls if call.run}
+        return {run.id: run for run in self.find_runs(RunFilter(runs=runs), 0, len(runs))[0]} if runs else {}
+
     def find(self, run: str) -> RunEntry | None:
         """Return the recorded run whose id is, or begins with, ``run``; None if there is no such run."""
         return self._history.run(run, self.runtime.store)
@@ -99,15 +108,24 @@ class Workspace:
 
     def asking(self, run: str) -> Asking | None:
         """Return a run with its calls that wait for a person's approval, or None if none of its calls waits."""
-        return next(iter(by_run([call for call in self.waiting() if call.run == run])), None)
+        return next(iter(self.by_run([call for call in self.waiting() if call.run == run])), None)
 
-    def resume(self, run: str, **decided: Any) -> None:
-        """Resume a recorded run in the background, with the decisions that :meth:`kosmolua.Runtime.resume` takes.
+    def by_run(self, calls: Sequence[WaitingCall]) -> list[Asking]:
+        """Return the runs of calls that wait for a person's approval, in the order of each run's first call."""
+        runs: dict[str, list[WaitingCall]] = {}
+        for call in calls:
+            runs.setdefault(call.run or call.id, []).append(call)
+        named = self.named(calls)
+        titles = {run: named[run].title if run in named else group[0].script for run, group in runs.items()}
+        return [Asking(group[0].run or "", titles[run], tuple(group)) for run, group in runs.items()]
+
+    def resume(self, run: str, person: str, **decided: Any) -> None:
+        """Resume a recorded run in the background, with a person's decisions: see :meth:`kosmolua.Runtime.resume`.
 
         Raises:
             KosmoError: The run cannot be resumed, or too many runs that were started on the website are active.
         """
-        self._start(run, lambda: self.tenant.resume(run, {"client": CLIENT}, **decided))
+        self._start(run, lambda: self.tenant.resume(run, {"client": CLIENT, "person": person}, **decided))
 
     def follow(self, run: str) -> None:
         """Resume a run about whose call a person has just decided, in case its server has died.
@@ -125,17 +143,17 @@ class Workspace:
                 if not await asyncio.to_thread(store.answered, run):
                     return
                 if not await asyncio.to_thread(store.place(run).is_in_use):
-                    await asyncio.to_thread(self.resume, run)
+                    await asyncio.to_thread(self.resume, run, "")
                     return
 
-    def run(self, source: str) -> str:
+    def run(self, source: str, person: str) -> str:
         """Start a script with the tenant's accounts in the background, and record the run. Return the id of the run.
 
         Raises:
             KosmoError: The run cannot be recorded, or too many runs that were started on the website are active.
         """
         run = secrets.token_hex(6)
-        options: RunOptions = {"client": CLIENT, "run": run, "name": SCRIPT, "check": True}
+        options: RunOptions = {"client": CLIENT, "run": run, "name": SCRIPT, "check": True, "person": person}
         self._start(run, lambda: self.tenant.run(source, options))
         return run
 
@@ -182,11 +200,3 @@ class Workspace:
         with self._lock:
             self._under_way.pop(run, None)
         self._loop.run_in_executor(None, slot.release)  # this is the thread of the loop, which must not wait
-
-
-def by_run(calls: Iterable[WaitingCall]) -> list[Asking]:
-    """Return the runs of calls that wait for a person's approval, in the order of each run's first call."""
-    runs: dict[str, list[WaitingCall]] = {}
-    for call in calls:
-        runs.setdefault(call.run or call.id, []).append(call)
-    return [Asking(group[0].run or "", group[0].script, tuple(group)) for group in runs.values()]
