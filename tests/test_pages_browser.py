@@ -145,7 +145,7 @@ def test_a_keyboard_is_enough(pages: Pages, window: Window) -> None:
     expect(page.locator(":focus")).to_have_text("Skip to the content")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    asked = card(page, "clean.lua")
+    asked = card(page, "Deletes what nobody uses any more")
     while not asked.evaluate("each => each.contains(document.activeElement)"):
         page.keyboard.press("Tab")
     first = asked.get_by_role("radio", name="Later").first
@@ -172,7 +172,7 @@ def test_calls_are_a_waterfall(pages: Pages, window: Window) -> None:
 def test_runs_appear_by_themselves(pages: Pages, window: Window) -> None:
     """The list shows a run that began after it was opened, and filters while a person types."""
     page = window.open("/runs")
-    pages.record("acme", BROKEN, "late_arrival.lua")
+    pages.record("acme", REPORT, "late_arrival.lua")
     expect(page.locator("tbody")).to_contain_text("late_arrival.lua")
     page.get_by_role("searchbox").press_sequentially("late_arr")
     expect(page.locator("tbody tr")).to_have_count(1)
