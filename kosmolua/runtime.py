@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from kosmolua.calls.records import Watch
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.scripts import Scripts
+    from kosmolua.check.checker import Checker
     from kosmolua.docs import Library
-    from kosmolua.lua.check import Checker
     from kosmolua.mcp_client.servers import Servers
     from kosmolua.memory import Memory
     from kosmolua.recordings.kept_plans import KeptPlans
@@ -57,7 +57,7 @@ NEEDED_BY_RUNS = (
     "kosmolua.calls.approvals",
     "kosmolua.broker.broker",
     "kosmolua.broker.guards",
-    "kosmolua.lua.check",
+    "kosmolua.check.checker",
     "kosmolua.lua.header",
     "kosmolua.processes.spares",
 )

@@ -15,9 +15,9 @@ from mcp_types import CallToolResult
 from support.agents import HANDSHAKE, Agent
 
 from kosmolua import Runtime
+from kosmolua.check.checker import Checker
 from kosmolua.errors import BadArguments, CallError, ConfigError
 from kosmolua.limits import Limits
-from kosmolua.lua.check import Checker
 from kosmolua.mcp.tools import script_tools
 
 COUNT = """--- Counts the services.

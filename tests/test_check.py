@@ -16,8 +16,8 @@ import pytest
 from support.library import ACCOUNTS, library
 
 from kosmolua import Runtime
+from kosmolua.check.checker import Checker, Report
 from kosmolua.docs.pages import NAMES, GuidePage
-from kosmolua.lua.check import Checker, Report
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.values import Secrets
 
@@ -633,7 +633,7 @@ with Runtime(simulate=True, environ={}) as runtime:
     source = Path(sys.argv[1]).read_text()
     source = "\\n".join(f"do {source} end" for _ in range(200 // source.count("\\n") + 1))
     started = time.process_time()
-    from kosmolua.lua.check import Checker
+    from kosmolua.check.checker import Checker
     Checker(runtime.catalog).check(source)
     print(time.process_time() - started)
 """

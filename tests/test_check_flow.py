@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from kosmolua import Runtime
-from kosmolua.lua.check import Checker
+from kosmolua.check.checker import Checker
 
 R = "local render = app.integrations.render2\n"
 LIST = "render.list_services({ limit = 2 })"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kosmolua import Runtime
-from kosmolua.lua.check import Checker, Report
+from kosmolua.check.checker import Checker, Report
 
 RENDER = "local r = app.integrations.render2\nlocal list = r.list_services({ limit = 5 }).services\n"
 GITHUB = """local gh = app.integrations.github

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from kosmolua import Runtime
-from kosmolua.lua.check import Checker
+from kosmolua.check.checker import Checker
 from kosmolua.plugin import AbsolutePath, Schedule, Url
 from kosmolua.schema.bounds import Bound
 from kosmolua.schema.formats import Format

@@ -10,8 +10,8 @@ import pytest
 from conftest import Program, Write
 
 from kosmolua import Runtime
+from kosmolua.check.checker import Checker
 from kosmolua.errors import BadArguments, ScriptError
-from kosmolua.lua.check import Checker
 from kosmolua.lua.header import read_header
 from kosmolua.schema.types import INTEGER, STRING, Choice, List, Map, Record
 

@@ -20,6 +20,7 @@ NOT_WITHOUT_CALLS = NEVER | {
     "difflib",
     "tree_sitter",
     "kosmolua.lua",
+    "kosmolua.check",
     "kosmolua.accounts.accounts",
     "kosmolua.catalog.plugins",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -14,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "kosmolua"
 DOORS = [
     *("errors", "entry_points", "suggestions", "folders", "escaping", "secret", "limits", "locks"),
     *("protocol", "concurrency", "clock", "container", "memory", "sandbox"),
-    *("http", "schema", "plugin", "accounts", "lua", "docs"),
+    *("http", "schema", "plugin", "accounts", "lua", "check", "docs"),
     *("openapi", "catalog", "mcp_client", "flow", "calls", "recordings", "stores", "broker"),
     *("processes", "runs", "fleet", "runtime", "authoring", "clients", "testing", "mcp", "serve", "cli", "__main__"),
 ]
@@ -98,6 +99,9 @@ def imports(module: str) -> set[str]:
 
 
 FILES = _files()
+MAX_LINES = 4_000
+"""The most lines of a package, except of those that consist of many parts that do not know each other."""
+OF_MANY_PARTS = {"cli", "openapi", "serve"}
 FRONT_PAGE = "kosmolua"
 MODULES = sorted(FILES.keys() - {FRONT_PAGE})
 
@@ -151,6 +155,15 @@ def test_each_library_lives_in_its_room() -> None:
         for library in {name.partition(".")[0] for name in imports(module)} - {"kosmolua", *sys.stdlib_module_names}
         if not any(f"{module}.".startswith(f"kosmolua.{home}.") for home in HOMES.get(library, ()))
     ] == []
+
+
+def test_no_package_has_too_many_lines() -> None:
+    """Whoever changes a package can know all of it."""
+    lines: Counter[str] = Counter()
+    for module in MODULES:
+        lines[door_of(module)] += FILES[module].read_text(encoding="utf-8").count("\n")
+
+    assert {door: count for door, count in lines.items() if count > MAX_LINES and door not in OF_MANY_PARTS} == {}
 
 
 def test_there_is_no_circle() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kosmolua import Runtime
-from kosmolua.lua.check import Checker
+from kosmolua.check.checker import Checker
 
 SUITE = Path(os.environ.get("LUA_SUITE", ""))
 LEFT_OUT: dict[str, dict[tuple[int, int], str]] = {

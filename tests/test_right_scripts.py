@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kosmolua import Runtime
-from kosmolua.lua.check import Checker
+from kosmolua.check.checker import Checker
 
 
 def scripts_in(name: str) -> dict[str, str]:

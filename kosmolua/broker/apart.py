@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 
 from kosmolua.broker.options import RuntimeOptions
 from kosmolua.catalog.catalog import Catalog
+from kosmolua.check.checker import Checker, Report
 from kosmolua.docs.library import Library
 from kosmolua.docs.pages import DEFAULT_DETAIL
 from kosmolua.docs.search import DEFAULT_HITS, Hit
 from kosmolua.errors import ConfigError
-from kosmolua.lua.check import Checker, Report
 from kosmolua.lua.values import Secrets, Value
 
 SMALL = 2_048

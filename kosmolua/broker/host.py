@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.plugins import Plugins
     from kosmolua.catalog.scripts import Scripts
+    from kosmolua.check.checker import Checker
     from kosmolua.docs import Library
     from kosmolua.flow.labels import LabelRules
-    from kosmolua.lua.check import Checker
     from kosmolua.mcp_client.servers import Servers
     from kosmolua.recordings.kept_plans import KeptPlans
     from kosmolua.recordings.sealing import Sealer
@@ -171,7 +171,7 @@ class Host:
             is_complete: False if the run can get more secrets, whose names are not known yet. If this is False and
                 there is no accounts file, the checker ignores the names of secrets.
         """
-        from kosmolua.lua.check import Checker
+        from kosmolua.check.checker import Checker
         from kosmolua.lua.values import Secrets
 
         names = tuple(self.secret_names if secrets is None else secrets)

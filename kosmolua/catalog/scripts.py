@@ -10,10 +10,10 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kosmolua.catalog.plugins import Plugin
+from kosmolua.check.checker import Checker
 from kosmolua.concurrency import lazy
 from kosmolua.errors import CallError, KosmoError, PluginError, UnknownPath
 from kosmolua.limits import LIMITS, spell_size
-from kosmolua.lua.check import Checker
 from kosmolua.lua.header import Header, read_header
 from kosmolua.schema.effects import EFFECTS, Effect
 from kosmolua.schema.function import Function

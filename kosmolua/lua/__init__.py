@@ -1,1 +1,1 @@
-"""Parses, checks and rewrites the source of Lua scripts. Nothing in this package runs a script."""
+"""Reads the source of Lua scripts: syntax, scopes, values, and what depends on them. Nothing here runs a script."""

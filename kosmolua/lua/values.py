@@ -1,6 +1,6 @@
 """What can be known about the values of a script's expressions before the script runs.
 
-In this package, only this module and ``kosmolua.lua.calls`` inspect the declared types of ``kosmolua.schema``.
+In this package, only this module inspects the declared types of ``kosmolua.schema``.
 """
 
 from __future__ import annotations

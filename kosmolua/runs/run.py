@@ -391,7 +391,7 @@ class Run:
 
     def _explain(self, error: ScriptError) -> None:
         """Let a syntax error say what to write instead of another language's syntax."""
-        from kosmolua.lua.check import syntax_hint
+        from kosmolua.check.checker import syntax_hint
 
         if _PATH.fullmatch(self._source):
             error.what = f"{error.what}: to run a file, pass its path as a pathlib.Path"

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from kosmolua.check.checker import Checker, Report
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import name_of, open_to_list, read_file
 from kosmolua.cli.streams import names_standard_input
-from kosmolua.lua.check import Checker, Report
 from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
 

@@ -31,7 +31,7 @@ from kosmolua.schema.names import APP
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kosmolua.lua.check import Report
+    from kosmolua.check.checker import Report
     from kosmolua.lua.values import Value
     from kosmolua.runs import RunOptions
     from kosmolua.runs.session import State

@@ -7,8 +7,8 @@ from typing import Any
 from starlette.responses import Response
 
 from kosmolua import protocol
+from kosmolua.check.checker import Report
 from kosmolua.escaping import exposed
-from kosmolua.lua.check import Report
 from kosmolua.runs.job import chunk_of
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 

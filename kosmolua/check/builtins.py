@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from kosmolua.lua.conditions import check_shown, is_time
-from kosmolua.lua.evaluator import CallSite, Evaluator
-from kosmolua.lua.findings import Mode
+from kosmolua.check.conditions import check_shown, is_time
+from kosmolua.check.evaluator import CallSite, Evaluator
+from kosmolua.check.findings import Mode
+from kosmolua.check.tables import check_holes
 from kosmolua.lua.syntax import Node, key_of, operator_of, parameters_of, values_of
-from kosmolua.lua.tables import check_holes
 from kosmolua.lua.values import (
     UNKNOWN,
     Builtin,

@@ -7,19 +7,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from kosmolua.errors import CheckFailed, ConfigError, NotConfigured, PluginFault, ScriptError
-from kosmolua.lua import idioms
-from kosmolua.lua.builtins import CALLS, check_string
-from kosmolua.lua.calls import check_call
-from kosmolua.lua.conditions import check_binary, check_branches, check_choice, check_end, check_length
-from kosmolua.lua.evaluator import CheckRules, Evaluator
-from kosmolua.lua.fields import CatalogView, Charge
-from kosmolua.lua.findings import Finding
-from kosmolua.lua.flows import ArgumentFlow, flows_of
-from kosmolua.lua.header import read_header
-from kosmolua.lua.sites import Site
-from kosmolua.lua.syntax import SyntaxProblem, parse
-from kosmolua.lua.tables import (
+from kosmolua.check.builtins import CALLS, check_string
+from kosmolua.check.calls import check_call
+from kosmolua.check.conditions import check_binary, check_branches, check_choice, check_end, check_length
+from kosmolua.check.evaluator import CheckRules, Evaluator
+from kosmolua.check.fields import CatalogView, Charge
+from kosmolua.check.findings import Finding
+from kosmolua.check.tables import (
     check_changes,
     check_for,
     check_gathered,
@@ -28,6 +22,12 @@ from kosmolua.lua.tables import (
     check_pages,
     check_use,
 )
+from kosmolua.errors import CheckFailed, ConfigError, NotConfigured, PluginFault, ScriptError
+from kosmolua.lua import idioms
+from kosmolua.lua.flows import ArgumentFlow, flows_of
+from kosmolua.lua.header import read_header
+from kosmolua.lua.sites import Site
+from kosmolua.lua.syntax import SyntaxProblem, parse
 from kosmolua.lua.values import Secrets, Value
 
 MAX_FINDINGS = 50

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from kosmolua.check.evaluator import Evaluator
+from kosmolua.check.findings import Mode
 from kosmolua.lua.environment import LIBRARIES
-from kosmolua.lua.evaluator import Evaluator
-from kosmolua.lua.findings import Mode
 from kosmolua.lua.syntax import Node, arguments_of, key_of, keys_of
 from kosmolua.lua.values import (
     ARGUMENT,

@@ -8,7 +8,7 @@ from functools import reduce
 from types import MappingProxyType
 from typing import NamedTuple
 
-from kosmolua.lua.findings import Findings, Mode
+from kosmolua.check.findings import Findings, Mode
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import Node, base_of, key_of, keys_of
 from kosmolua.lua.values import UNKNOWN, Closure, Missing, Result, Undefined, Value, kind_of

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
-from kosmolua.lua.evaluator import Evaluator
+from kosmolua.check.evaluator import Evaluator
+from kosmolua.check.variables import always_returns
 from kosmolua.lua.syntax import (
     LEAVING,
     Node,
@@ -21,7 +22,6 @@ from kosmolua.lua.syntax import (
     values_of,
 )
 from kosmolua.lua.values import Builtin, Callee, Closure, Result, record_keys
-from kosmolua.lua.variables import always_returns
 
 _NEXT = {"cursor": "cursor", "next_page": "page"}
 """The fields of a page that lead to the next page, each with the parameter to pass its value to."""

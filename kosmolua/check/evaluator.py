@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from kosmolua.check.fields import CatalogView, Fields
+from kosmolua.check.findings import Findings, Mode
+from kosmolua.check.variables import NOTHING_HELD, Flow, Gathered, Held
 from kosmolua.lua import idioms
 from kosmolua.lua.dependence import Dependence, leads_to_known_functions
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
-from kosmolua.lua.fields import CatalogView, Fields
-from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.sites import Site, sites_of
 from kosmolua.lua.syntax import (
@@ -52,7 +53,6 @@ from kosmolua.lua.values import (
     literal_of,
     record_keys,
 )
-from kosmolua.lua.variables import NOTHING_HELD, Flow, Gathered, Held
 from kosmolua.schema.types import List, Type
 from kosmolua.suggestions import did_you_mean
 

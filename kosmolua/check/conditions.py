@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kosmolua.lua.evaluator import ARITHMETIC, Evaluator
-from kosmolua.lua.fields import CODE
+from kosmolua.check.evaluator import ARITHMETIC, Evaluator
+from kosmolua.check.fields import CODE
+from kosmolua.check.tables import check_holes, check_window
+from kosmolua.check.variables import always_returns
 from kosmolua.lua.syntax import LEAVING, Node, arguments_of, key_of, operator_of
-from kosmolua.lua.tables import check_holes, check_window
 from kosmolua.lua.values import (
     ARGUMENT,
     Builtin,
@@ -29,7 +30,6 @@ from kosmolua.lua.values import (
     kind_of,
     record_keys,
 )
-from kosmolua.lua.variables import always_returns
 from kosmolua.schema.types import ANY
 from kosmolua.suggestions import did_you_mean, listed
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
+from kosmolua.check.findings import Findings, Mode
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, PluginError, PluginFault
 from kosmolua.lua import idioms
 from kosmolua.lua.environment import ERROR_KEYS, LIBRARIES, STRING_METHODS
-from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node, keys_of
 from kosmolua.lua.values import (
