@@ -24,8 +24,8 @@ from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 from kosmolua.mcp.http import HostCheck
 from kosmolua.serve import flow
 from kosmolua.serve.app import McpEndpoint
-from kosmolua.serve.call_pace import ACTIVE, CALL_RATE, CallPace
 from kosmolua.serve.flow import Draining, Heartbeat, Newcomers, Pace, Refusals, Weighing
+from kosmolua.serve.shares import Shares
 from kosmolua.serve.siblings import Family, Siblings
 
 EVENTS = b"text/event-stream"
@@ -131,19 +131,6 @@ def test_large_requests_of_a_tenant_have_a_pace(monkeypatch: pytest.MonkeyPatch)
     assert of_another.delay(flow.RATE) == 0
 
 
-def test_calls_have_a_pace_while_another_tenant_has_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenant that is alone makes as many as it can; and one that makes few does not wait."""
-    now = 100.0
-    monkeypatch.setattr("kosmolua.serve.call_pace.monotonic", lambda: now)
-    pace = CallPace()
-    assert [pace.delay("acme") for _ in range(9)] == [0.0] * 9
-    pace.note("globex")
-    assert [pace.delay("acme") for _ in range(9)] == pytest.approx([each / CALL_RATE for each in range(9)])
-    assert pace.delay("globex") == 0
-    now += ACTIVE
-    assert [pace.delay("acme") for _ in range(9)] == [0.0] * 9
-
-
 @pytest.mark.parametrize("header", [("content-length", "4000000"), ("transfer-encoding", "chunked")], ids=str)
 def test_large_requests_beyond_the_pace_are_refused(monkeypatch: pytest.MonkeyPatch, header: tuple[str, str]) -> None:
     """With when to try again, instead of waiting without end; one without a length counts as the largest."""
@@ -174,7 +161,9 @@ def test_memory_is_reserved_while_a_body_is_read() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     async def authenticate(_: bytes) -> Any:
-        return SimpleNamespace(name="acme", mcp=app, room=Room, pace=Pace(), is_stopped=False)
+        return SimpleNamespace(
+            name="acme", mcp=app, room=Room, pace=Pace(), share=Shares().of("acme"), is_stopped=False
+        )
 
     async def receive() -> Message:
         done.append("read")

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
+from math import isfinite
 from typing import Any
 
 from mcp_types import CallToolResult, TextContent
@@ -40,9 +41,12 @@ def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
 def decodable(value: Any) -> Any:
     """Return a copy without lone surrogates, NaN and infinity, which some JSON decoders reject."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-    return json.loads(text, parse_constant=lambda _: None)
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {decodable(name): decodable(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [decodable(member) for member in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def weigh(value: Any, most: int) -> int:

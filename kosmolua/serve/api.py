@@ -370,6 +370,7 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
                 return refusals
             if tenant:
                 request.scope[TENANT] = tenant.name
+                await tenant.share.begin()
             try:
                 given = await _given(each, request, tenants.settings.max_request)
                 chosen = _chosen(each, tenants, tenant, given.pop("tenant", None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from kosmolua.serve.flow import STOPPING_MCP, Draining, Heartbeat, Newcomers, Re
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
 from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
 from kosmolua.serve.pages.site import Website
+from kosmolua.serve.shares import share_time
 from kosmolua.serve.siblings import PASSED_ON, Siblings
 from kosmolua.serve.tenants import Tenants
 
@@ -102,6 +104,7 @@ class McpEndpoint:
             return
         scope[TENANT] = tenant.name
         scope[PERSON] = tenant.person_of(bearer(Headers(scope=scope)))
+        await tenant.share.begin()
         app = tenant.mcp
         if self._siblings:
             app = partial(self._siblings.answer, app, self._tenants.settings.max_request)
@@ -135,6 +138,7 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
 
     @asynccontextmanager
     async def running(_: Starlette) -> AsyncIterator[None]:
+        share_time(asyncio.get_running_loop())
         await tenants.start()
         state.is_ready = True
         yield

@@ -8,7 +8,7 @@ from kosmolua.concurrency import Budget
 from kosmolua.limits import MIB
 from kosmolua.memory import Memory, memory_of_server
 from kosmolua.runs.supervisor import FREE_CALLS, call_memory
-from kosmolua.serve.call_pace import CallPace
+from kosmolua.serve.shares import Shares
 
 MIN_SOURCES = 8 * MIB
 """Bytes of sources that a tenant can always have, so that the largest script fits."""
@@ -22,13 +22,13 @@ class Held:
         memory: For large texts on their way: requests, answers of services, outputs, results. Who needs more waits.
         calls: For calls that wait for an answer. A run that needs more is ended.
         sources: For the sources and inputs of runs that wait or are active. A run that needs more is refused.
-        pace: For the calls of each tenant while others have scripts.
+        shares: For the time of the interpreter.
     """
 
     memory: Memory
     calls: Budget
     sources: Budget
-    pace: CallPace
+    shares: Shares
 
     @classmethod
     def within(cls, bytes_: int | None, processes: int = 1) -> Held:
@@ -36,4 +36,4 @@ class Held:
         memory = Memory(bytes_, most=bytes_) if bytes_ else memory_of_server(processes)
         total = memory.total
         sources = Budget(max(total // 2, MIN_SOURCES), max(total // 4, MIN_SOURCES), MIN_SOURCES // 8)
-        return cls(memory, call_memory(total, min(FREE_CALLS, total // 32)), sources, CallPace())
+        return cls(memory, call_memory(total, min(FREE_CALLS, total // 32)), sources, Shares())

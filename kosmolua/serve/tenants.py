@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
-from time import sleep
 from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -52,6 +51,8 @@ RETIREMENT = 5.0
 """Seconds for which a runtime that was replaced stays open, since a request may have looked it up just before."""
 
 
+CALL = 0.0012
+"""Seconds of the interpreter that one call takes, in the threads of its run."""
 COPIES_OF_SOURCE = 2
 """How often the source of a script is in memory while it waits or runs: as text, and as bytes."""
 
@@ -84,6 +85,7 @@ class Tenant:
         self._sources = 0
         self._quotas = Quotas(lambda: self.settings, lambda: self.runtime.store)
         self.pace = Pace()
+        self.share = opened.held.shares.of(self.name)
         self.signed_in = SignedIn(lambda: self.runtime.store, lambda: self._opened.stores)
         self.orders = Orders(lambda: self.runtime.store)
         self._obeying: asyncio.Task[None] | None = None
@@ -259,7 +261,7 @@ class Tenant:
         granted = self.grants.recent_patterns(self.runtime.catalog)
         if granted is None:
             granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
-        self._opened.held.pace.note(self.name)
+        self.share.use()
         own = None if options.get("room") else self.room()
         if own:
             options["room"] = own
@@ -309,8 +311,7 @@ class Tenant:
                 self._quotas.called(event.record)
                 for each in self._observers:
                     each.called(running, event.record)
-                if delay := self._opened.held.pace.delay(self.name):
-                    sleep(delay)
+                self.share.pause(CALL)
             watch(event)
 
         return note

@@ -72,6 +72,7 @@ WAYS = {
     "searches in scripts": Way(24, "for i = 1, 900 do lua_search_docs('restart a service ' .. i) end"),
     "60 KB to check": Way(24, f"local function never()\n{LINE * 580}end return 1"),
     "3,000 parentheses": Way(16, f"return {'(' * 3000}1{')' * 3000}"),
+    "refused requests": Way(16, "app", "lua_read_doc"),
     "sources of 3.5 MB": Way(16, "local x = 1\n" * 290_000),
 }
 

@@ -69,6 +69,7 @@ class Website:
             workspace = self._workspace(session) if session else None
             if session is None or workspace is None:
                 return self._to_login(request)
+            await workspace.tenant.share.begin()
             form, lists = await form_of(request)
             page_request = PageRequest(request, self._sessions, session, form, lists, workspace)
             if request.method == "POST" and not is_own(page_request):
