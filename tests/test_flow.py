@@ -883,3 +883,12 @@ def test_honest_work_needs_no_question(simulated: Runtime, scripts: list[str]) -
         written = script.replace("ROCKET", '"acme/rocket"').replace("API", '"srv-cabc12345678"')
         script = f"local g, r = app.integrations.github, app.integrations.render2 {written}"
         assert refusal(simulated, script, seen) == ""
+
+
+def test_an_input_that_is_an_earlier_result_is_no_literal(runtime: Runtime) -> None:
+    """What a script made of a mail stays the mail's, though the next script gets it as its input."""
+    seen = SessionMemory()
+    made = runtime.run(f"return 'team-' .. #{MAIL}.list_mails({{}})[1].body", seen=seen).result[0]
+    script = f"{SEND}({{ to = input, text = 'x' }})"
+    assert "to = " in refusal(runtime, script, seen, input=made, input_of="run:last")
+    assert refusal(runtime, script, seen, input=made) == ""

@@ -115,7 +115,7 @@ def test_pages_are_resources(agent: Agent) -> None:
     async def conversation(client: Client) -> None:
         listed = {resource.uri for resource in (await client.list_resources()).resources}
         assert {"kosmolua://docs/overview", "kosmolua://docs/integrations.render2"} <= listed
-        (template,) = (await client.list_resource_templates()).resource_templates
+        template = (await client.list_resource_templates()).resource_templates[0]
         uri = template.uri_template.replace("{page}", "integrations.render2.list_jobs")
         (page,) = (await client.read_resource(uri)).contents
         assert page.mime_type == "text/markdown"
@@ -331,6 +331,42 @@ def test_what_was_cut_can_be_read_on(any_agent: Agent) -> None:
         assert "offset is only for an answer that was cut, such as run:last" in text_of(other)
 
     any_agent.talk(conversation)
+
+
+@pytest.mark.slow
+def test_a_long_result_is_a_resource_and_the_next_scripts_input(agent: Agent) -> None:
+    """A script gets the result of another by its page, and a client reads it by its link."""
+
+    async def conversation(client: Client) -> None:
+        rows = "local t = {} for i = 1, 999 do t[i] = { id = i, name = 'row' } end return t"
+        first = await client.call_tool("execute_lua", {"code": rows})
+        (link,) = [part for part in first.content if part.type == "resource_link"]
+        (found,) = (await client.read_resource(link.uri)).contents
+        assert json.loads(found.text)[0][998] == {"id": 999, "name": "row"}
+        page = "run:" + link.uri.rpartition("/")[2]
+        second = await client.call_tool("execute_lua", {"code": "return #input, input[7].id", "input": page})
+        assert second.structured_content["result"] == [999, 7]
+        gone = await client.call_tool("execute_lua", {"code": "return 1", "input": "run:0123456789abcdef"})
+        assert gone.is_error
+        assert "There is no kept answer" in gone.content[0].text
+
+    agent.talk(conversation)
+
+
+@pytest.mark.slow
+def test_a_header_gets_its_params(web_agent: Agent) -> None:
+    """Parameters of a header are checked, and have their defaults."""
+    code = "--- Counts.\n---@param days integer How many days (default: 7)\nreturn params.days"
+
+    async def conversation(client: Client) -> None:
+        given = await client.call_tool("execute_lua", {"code": code, "params": {"days": 9}})
+        assert given.structured_content["result"] == [9]
+        usual = await client.call_tool("execute_lua", {"code": code})
+        assert usual.structured_content["result"] == [7]
+        wrong = await client.call_tool("execute_lua", {"code": code, "params": {"day": 9}})
+        assert wrong.is_error
+
+    web_agent.talk(conversation)
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ def answered(
         ScriptRequest("", **script),
         HOST,
         "with kosmolua resume",
-        lambda text: "run:last",
+        lambda text, result: ("run:last", "run:0123"),
     )
 
 
@@ -130,9 +130,24 @@ def test_a_long_result_is_whole_in_the_structured_content() -> None:
     result = answered(rows)
     assert result.structured_content["result"] == [rows]
     said = text(rows)
-    assert said.startswith("Result (without result[1]: 1")
-    assert 'page "run:last", offset 0):\n[{"id":0,' in said
-    assert len(said) < 1_500
+    assert said.startswith("Result: 200 items with id, name, such as these (all of it: lua_read_doc, ")
+    assert 'input = "run:last"):\n{"id":0,' in said
+    assert len(said) < 600
+
+
+def test_a_long_result_is_a_link_too() -> None:
+    """A client can read all of it as a resource, whose description says what it is."""
+    link = answered([{"id": number, "name": "x" * 20} for number in range(200)]).content[1]
+    assert link.type == "resource_link"
+    assert (link.uri, link.description) == ("kosmolua://runs/0123", "200 items with id, name")
+    assert len(answered([1, 2]).content) == 1
+
+
+def test_a_long_map_shows_what_is_left_out() -> None:
+    """What is no list has its beginning, cut by its structure."""
+    said = text({"rows": ["x" * 20] * 400, "total": 400})
+    assert said.startswith("Result (without result[1].rows: ")
+    assert '"total":400' in said
 
 
 def test_facts_follow_the_warnings() -> None:

@@ -226,3 +226,12 @@ def test_the_time_says_nothing() -> None:
             fastest[place] = min(fastest[place], time.perf_counter_ns() - started)
 
     assert max(fastest) < 1.5 * min(fastest)
+
+
+def test_where_calls_are_approved_is_a_link(folder: Path) -> None:
+    """With the server's own URL, an answer about a paused run says where to go."""
+    stanza = f'[tenants.acme]\ntoken = "{SECOND}"\n'
+    (tenant,) = tenants(folder, f'[serve]\nurl = "https://agents.example/"\n{stanza}')
+    assert tenant.way_to_approve == "at https://agents.example/approvals"
+    with pytest.raises(ConfigError, match="must be the URL at which people reach the server"):
+        tenants(folder, f'[serve]\nurl = "agents.example"\n{stanza}')

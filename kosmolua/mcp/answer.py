@@ -10,7 +10,7 @@ from itertools import chain
 from math import isfinite
 from typing import Any
 
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, ContentBlock, ResourceLink, TextContent
 
 from kosmolua.errors import KosmoError
 from kosmolua.limits import REPORTED, Limits
@@ -150,6 +150,10 @@ MAX_KINDS_OF_CALL = 6
 MAX_TRACEBACK = 600
 MAX_RESULT, SAMPLE = 4_000, 1_000
 """If a result is longer than ``MAX_RESULT`` characters, the text has only about ``SAMPLE`` of them."""
+SAMPLES, MAX_FIELDS = 3, 20
+"""How many items of a long list the text has, and how many of their fields it names."""
+RUNS = "kosmolua://runs/"
+"""The beginning of the URI of a long result."""
 IN_WORDS = frozenset({"message", "hint", "traceback", "findings", "differences"})
 """The parts of an error that are in the text, and so not in the structured content."""
 OF_PLAN = ("id", "calls", "assumptions", "decisions", "refused", "open_at", "outline")
@@ -159,12 +163,16 @@ GET_LESS = "return and print only what is needed: select fields, filter, count o
 
 
 def answer(
-    outcome: Outcome, script: ScriptRequest, host: Limits, way_to_approve: str, keep: Callable[[str], str]
+    outcome: Outcome,
+    script: ScriptRequest,
+    host: Limits,
+    way_to_approve: str,
+    keep: Callable[[str, Any], tuple[str, str]],
 ) -> CallToolResult:
     """Convert the outcome of a script for the client that requested it.
 
     ``host`` are the limits of the server, which a script can only lower. ``keep`` stores the whole text of a cut
-    answer, and returns the ``page`` for ``lua_read_doc``.
+    answer and its result, and returns the ``page`` for ``lua_read_doc``, and the one that its resource is called after.
     """
     error = (
         outcome.error and outcome.error.fields()
@@ -177,9 +185,10 @@ def answer(
     if outcome.recording:
         found["run"] = run_of(outcome)
     is_long = weigh(found["result"], MAX_RESULT) > MAX_RESULT
-    page = ""
+    page, link = "", ""
     if left_out or is_long:
-        page = keep(_join(_sections(decodable(whole), outcome, script, host, way_to_approve)))
+        whole_text = _join(_sections(decodable(whole), outcome, script, host, way_to_approve))
+        page, link = keep(whole_text, decodable(outcome.result))
     if left_out:
         hint = f'read the whole answer with lua_read_doc, page "{page}", offset 0; or {GET_LESS}'
         found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": hint}
@@ -188,8 +197,13 @@ def answer(
     if "plan" in data:
         data["plan"] = {name: part for name, part in data["plan"].items() if name != "outline"}
     data["error"] = error and {name: part for name, part in found["error"].items() if name not in IN_WORDS}
+    content: list[ContentBlock] = [TextContent(text=decodable(_join(sections)))]
+    if is_long:
+        about = _about(outcome.result)
+        uri = f"{RUNS}{link.partition(':')[2]}"
+        content.append(ResourceLink(uri=uri, name=link, description=about, mime_type="application/json"))
     return CallToolResult(
-        content=[TextContent(text=decodable(_join(sections)))],
+        content=content,
         structured_content=data,
         is_error=not outcome.ok,
     )
@@ -239,9 +253,20 @@ def _sections(
 def _result(values: Sequence[Any], page: str) -> str:
     if not page:
         return "\n".join(["Result:", *map(_shown, values)])
+    whole = f'all of it: lua_read_doc, page "{page}", offset 0, or the next script with input = "{page}"'
+    if len(values) == 1 and isinstance(values[0], list):
+        sample, _ = truncate(values[0][:SAMPLES], SAMPLE, "result")
+        return "\n".join([f"Result: {_about(values)}, such as these ({whole}):", *map(_shown, sample)])
     sample, left_out = truncate(values, SAMPLE, "result")
-    whole = f'the structured content has all of it, and so has lua_read_doc, page "{page}", offset 0'
-    return "\n".join([f"Result (without {'; '.join(left_out)}: {whole}):", *map(_shown, sample)])
+    return "\n".join([f"Result (without {'; '.join(left_out)}; {whole}):", *map(_shown, sample)])
+
+
+def _about(values: Sequence[Any]) -> str:
+    """Return how many items a result has, and with which fields."""
+    items = values[0] if len(values) == 1 and isinstance(values[0], list) else values
+    fields = dict.fromkeys(str(key) for item in items[:MAX_RESULT] if isinstance(item, dict) for key in item)
+    named = f" with {', '.join([*fields][:MAX_FIELDS])}" if fields else ""
+    return f"{len(items):,} {'items' if items is not values else 'values'}{named}"[:MAX_RESULT]
 
 
 def run_of(outcome: Outcome) -> str:

@@ -18,6 +18,7 @@ from mcp_types import (
 
 from kosmolua.docs import pages
 from kosmolua.errors import BadArguments, DocNotFound
+from kosmolua.mcp.answer import RUNS
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import ROOT, page_of
 
@@ -28,6 +29,13 @@ TEMPLATE = ResourceTemplate(
     name="docs",
     description="A page of the documentation: a guide, integrations.NAME or integrations.NAME.FUNCTION.",
     mime_type=MARKDOWN,
+)
+
+RESULTS = ResourceTemplate(
+    uri_template=f"{RUNS}{{id}}",
+    name="runs",
+    description="A long result of one of your last scripts, as execute_lua links it.",
+    mime_type="application/json",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -26,6 +27,7 @@ from mcp_types import (
     ReadResourceRequestParams,
     ReadResourceResult,
     TextContent,
+    TextResourceContents,
 )
 
 from kosmolua import __version__
@@ -34,7 +36,7 @@ from kosmolua.docs.pages import DEFAULT_DETAIL
 from kosmolua.docs.search import DEFAULT_HITS
 from kosmolua.errors import BadDocArguments, ConfigError, KosmoError
 from kosmolua.mcp import resources, transcripts
-from kosmolua.mcp.answer import decodable, refusal
+from kosmolua.mcp.answer import RUNS, decodable, refusal
 from kosmolua.mcp.executions import PARKING_TIMEOUT, Client, Executions, in_thread
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
 from kosmolua.mcp.runner import PlainRunner, Runner
@@ -173,7 +175,8 @@ class Handlers:
             given = params.arguments or {}
             arguments = check(tool, {decodable(name): decodable(given[name]) for name in given})
             if tool.name == "execute_lua":
-                return await self._execute(ScriptRequest.of(arguments), params, Client(context))
+                client = Client(context)
+                return await self._execute(self._with_input(ScriptRequest.of(arguments), client), params, client)
             async with self._reading:
                 text = await in_thread(self._read_docs, tool.name, arguments, Client(context).name)
         except KosmoError as error:
@@ -184,7 +187,7 @@ class Handlers:
         return ListResourcesResult(resources=await in_thread(resources.resources, self._runtime))
 
     async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:
-        return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE])
+        return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE, resources.RESULTS])
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         """Return a page.
@@ -193,6 +196,11 @@ class Handlers:
             MCPError: No page has this URI, or its integration cannot be loaded.
         """
         try:
+            if params.uri.startswith(RUNS):
+                page = f"{transcripts.PREFIX}{params.uri.removeprefix(RUNS)}"
+                text = await in_thread(self._transcripts.result, Client(context).name, page)
+                found = TextResourceContents(uri=params.uri, mime_type="application/json", text=text)
+                return ReadResourceResult(contents=[found])
             contents = await in_thread(resources.read, self._runtime, params.uri)
         except KosmoError as error:
             raise MCPError(INVALID_PARAMS, error.message, {"uri": params.uri}) from error
@@ -222,6 +230,13 @@ class Handlers:
         if params.request_state is not None:
             return await self.executions.resume(params.request_state, params.input_responses or {}, client)
         return await self.executions.start(script, client, client.task(params.meta))
+
+    def _with_input(self, script: ScriptRequest, client: Client) -> ScriptRequest:
+        """Return a script with the result of another run as its input, if it names one."""
+        page = script.input
+        if not isinstance(page, str) or not page.startswith(transcripts.PREFIX):
+            return script
+        return replace(script, input=self._transcripts.value(client.name, page), input_of=page)
 
     def _read_docs(self, tool: str, arguments: Mapping[str, Any], client: str | None) -> str:
         docs = self._runtime.docs

@@ -116,6 +116,8 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
         except Mismatch as mismatch:
             # For instance: lua_search_docs: limit must be an integer in 1..100, not 0
             raise refused(f"{tool.name}: {name}{mismatch.where} {mismatch.problem}", param=name) from None
+        if name in ADJUSTABLE and arguments[name] <= 0:
+            raise refused(f"{tool.name}: {name} must be above 0, not {arguments[name]:g}", param=name)
     return arguments
 
 
@@ -194,11 +196,12 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
             "code": {"type": "string"},
             "title": {"type": "string", "description": "For the user"},
             "args": {"type": "array", "items": {"type": "string"}, "description": "For arg and ..."},
-            "input": {},
+            "input": {"description": "Or run:ID"},
+            "params": {"type": "object"},
             "mode": {
                 "enum": ["run", "read_only", "plan"],
                 "default": "run",
-                "description": "plan lists writes, for apply",
+                "description": "plan: only list writes",
             },
             "resume": {"type": "string"},
             "apply": {"type": "string"},
@@ -217,9 +220,8 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
 
 
 def _limit(name: str, most: float) -> dict[str, Any]:
-    kind = {"type": "number", "exclusiveMinimum": 0} if name in SECONDS else {"type": "integer", "minimum": 1}
     unit = {"description": _UNITS[name]} if name in _UNITS else {}
-    return {**kind, "maximum": most, **unit}
+    return {"type": "number" if name in SECONDS else "integer", "maximum": most, **unit}
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ class ScriptRequest:
         name: The script's name in messages; empty for the default.
         params: The value of ``params``.
         title: The title, by which people recognise the run; empty for the default.
+        input_of: The run whose result the input is, or None.
     """
 
     code: str
@@ -253,6 +256,7 @@ class ScriptRequest:
     name: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
+    input_of: str | None = None
 
     def given(self, params: Mapping[str, Any]) -> ScriptRequest:
         """Return the script with these params."""
@@ -266,6 +270,8 @@ class ScriptRequest:
             BadArguments: The arguments have none of ``code``, ``resume`` and ``apply``, or several.
         """
         given = [name for name in ("code", "resume", "apply") if name in arguments]
+        if given != ["code"] and "params" in arguments:
+            raise BadArguments("execute_lua takes params only with code", param="params")
         if len(given) != 1:
             needs = f"either {' or '.join(given)}, not both" if given else "code"
             raise BadArguments(f"execute_lua needs {needs}", param="code")
@@ -280,6 +286,7 @@ class ScriptRequest:
             {name: arguments[name] for name in ADJUSTABLE if name in arguments},
             int(arguments.get("budget", DEFAULT_ANSWER)),
             title=arguments.get("title", ""),
+            params=arguments.get("params", {}),
         )
 
     @property
@@ -288,6 +295,7 @@ class ScriptRequest:
         options = RunOptions()
         if not self.resume and not self.apply:
             options = RunOptions(args=self.args, input=self.input, params=dict(self.params), read_only=self.read_only)
+            options["input_of"] = self.input_of
         if self.name:
             options["name"] = self.name
         if self.title:

@@ -1,13 +1,14 @@
-"""Transcripts, kept for a while so that clients can read them."""
+"""Transcripts and the results in them, kept for a while so that clients can read them, and give them to scripts."""
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections import OrderedDict
 from contextlib import ExitStack, suppress
 from tempfile import TemporaryFile
 from threading import Lock
-from typing import IO
+from typing import IO, Any
 
 from kosmolua.errors import BadDocArguments, DocNotFound
 from kosmolua.mcp.clients import is_exact
@@ -29,22 +30,24 @@ class Transcripts:
 
     def __init__(self, id_prefix: str = "") -> None:
         self._prefix = PREFIX + id_prefix
-        self._kept: OrderedDict[str, tuple[str | None, _Text]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[str | None, _Text, _Text]] = OrderedDict()
         self._lock = Lock()
 
-    def keep(self, client: str | None, text: str) -> str:
-        """Keep a text, and return its page: ``run:last``, or one that cannot be guessed if others can have the
-        client's name.
+    def keep(self, client: str | None, text: str, result: object) -> tuple[str, str]:
+        """Keep a text and the result in it; return its page, and the one that cannot be guessed.
+
+        The page is ``run:last`` if nobody else can have the client's name.
         """
-        page, kept = self._prefix + secrets.token_hex(8), _Text(text[:MAX_CHARACTERS])
+        page = self._prefix + secrets.token_hex(8)
+        kept = _Text(text[:MAX_CHARACTERS]), _Text(json.dumps(result, ensure_ascii=False)[:MAX_CHARACTERS])
         with self._lock:
-            self._kept[page] = (client, kept)
-            own = [name for name, (owner, _) in self._kept.items() if owner == client]
+            self._kept[page] = (client, *kept)
+            own = [name for name, (owner, *_) in self._kept.items() if owner == client]
             for name in own[:-MAX_OF_CLIENT]:
                 del self._kept[name]
-            while len(self._kept) > MAX_TEXTS or sum(len(each) for _, each in self._kept.values()) > MAX_CHARACTERS:
+            while len(self._kept) > MAX_TEXTS or sum(map(_size, self._kept.values())) > MAX_CHARACTERS:
                 self._kept.popitem(last=False)
-        return LAST if is_exact(client) else page
+        return LAST if is_exact(client) else page, page
 
     def read(self, client: str | None, page: str, *, offset: int, budget: int) -> str:
         """Return a part of a page, from ``offset``, with a note where the next begins.
@@ -53,7 +56,7 @@ class Transcripts:
             DocNotFound: There is no page with this name, or it is no longer kept.
             BadDocArguments: The offset is beyond the end of the answer.
         """
-        text = self._find(client, page)
+        text, _ = self._find(client, page)
         if offset and offset >= len(text):
             raise BadDocArguments(
                 f"{page} has {len(text):,} characters, so nothing is at offset {offset:,}", param="offset"
@@ -62,17 +65,39 @@ class Transcripts:
         more = f'\n\n[Characters {offset:,} to {end:,} of {len(text):,}. The next part: page "{page}", offset {end}]'
         return text.part(offset, end) + (more if end < len(text) else "")
 
-    def _find(self, client: str | None, page: str) -> _Text:
+    def result(self, client: str | None, page: str) -> str:
+        """Return the values that a script returned, as JSON.
+
+        Raises:
+            DocNotFound: There is no page with this name, or it is no longer kept.
+        """
+        _, result = self._find(client, page)
+        return result.part(0, len(result))
+
+    def value(self, client: str | None, page: str) -> Any:
+        """Return the value that a script returned, or the list of its values.
+
+        Raises:
+            DocNotFound: As for :meth:`result`.
+        """
+        values = json.loads(self.result(client, page))
+        return values[0] if len(values) == 1 else values
+
+    def _find(self, client: str | None, page: str) -> tuple[_Text, _Text]:
         with self._lock:
-            own = [text for owner, text in self._kept.values() if owner == client]
+            own = [(text, result) for owner, text, result in self._kept.values() if owner == client]
             if page == LAST and own and is_exact(client):
                 return own[-1]
             if page in self._kept:  # such a name cannot be guessed, so a client can read only its own answers
-                return self._kept[page][1]
+                return self._kept[page][1:]
         raise DocNotFound(
             f"There is no kept answer with the page name {page[:80]!r}",
             hint="only the last few answers that were cut are kept; run the script again",
         )
+
+
+def _size(kept: tuple[str | None, _Text, _Text]) -> int:
+    return len(kept[1]) + len(kept[2])
 
 
 class _Text:

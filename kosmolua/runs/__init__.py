@@ -42,6 +42,8 @@ class RunOptions(LimitOptions, total=False):
     """The arguments of the script. The script finds them in its variables ``arg`` and ``...``."""
     input: object
     """The value of the script's variable ``input``: a JSON value, bytes for a Lua string, or None for nil."""
+    input_of: str | None
+    """The run whose result the input is. Its values count as what that run has read, not as what a person said."""
     params: Mapping[str, object] | None
     """The value of the script's variable ``params``. If a header in the script declares its parameters, the values are
     checked against the header, and defaults are added."""

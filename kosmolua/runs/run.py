@@ -296,7 +296,7 @@ class Run:
             earlier=recording.earlier if recording else 0,
             sites=self._sites,
             require_isolation=self._host.require_isolation,
-            given=(options["args"], self._input, self._params),
+            given=(options["args"], None if options["input_of"] else self._input, self._params),
             seen=options["seen"],
             title=options["title"],
             person=options["person"],

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -52,7 +53,8 @@ class ServerState:
 
     def hosts(self) -> tuple[str, ...]:
         """Return the host names that clients can use for the server."""
-        return (*self._hosts, *self.tenants.settings.hosts)
+        own = urlsplit(self.tenants.settings.url or "").hostname
+        return (*self._hosts, *self.tenants.settings.hosts, *([own] if own else []))
 
     def note_request(self, scope: Scope, status: int, size: int, seconds: float) -> None:
         """Count a request that was answered, with the answer's ``size`` in bytes. Log it too, unless it is a probe."""

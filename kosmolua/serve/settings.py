@@ -109,6 +109,13 @@ def _hosts(value: object) -> tuple[str, ...]:
     return tuple(map(str.lower, names))
 
 
+def _url(value: object) -> str:
+    url = urlsplit(text(value))
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        raise Mismatch('must be the URL at which people reach the server, such as "https://agents.example"')
+    return url.geturl().rstrip("/")
+
+
 def _tokens(value: object) -> tuple[Given, ...]:
     given = value if isinstance(value, list) else [value]
     if not 0 < len(given) <= MAX_TOKENS:
@@ -214,6 +221,7 @@ class Settings:
     Args:
         path: The path of the accounts file; None if there is none.
         tenants: The settings of each tenant, by the tenant's name.
+        url: The URL at which people and clients reach the server; None for that of each request.
         hosts: The host names that the server accepts in the header ``Host``, besides IP addresses and ``localhost``.
         metrics_token: The token that requests for ``/metrics`` need; None if only requests from this machine are
             answered.
@@ -234,6 +242,7 @@ class Settings:
 
     path: Path | None
     tenants: Mapping[str, TenantSettings]
+    url: Annotated[str | None, _url] = None
     hosts: Annotated[tuple[str, ...], _hosts] = ()
     metrics_token: Annotated[Given | None, _secret] = None
     operator_token: Annotated[Given | None, _secret] = None

@@ -146,7 +146,11 @@ class Tenant:
 
     # Runs
 
-    way_to_approve = "on the page of this server"
+    @property
+    def way_to_approve(self) -> str:
+        """How a person approves calls of a paused run, with a link if the server knows its own URL."""
+        url = self._opened.server.url
+        return f"at {url}/approvals" if url else "on the page of this server"
 
     def room(self) -> Passage:
         """Return what reserves memory for a request, or for the outcome of a run."""
