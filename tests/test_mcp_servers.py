@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.client import session
 from support import servers
 from support.rounds import rounds
 from support.servers import section, stdio, wait_for
@@ -115,6 +116,41 @@ def test_a_failed_tool_raises(tools: Runtime) -> None:
     assert error["code"] == "api_error"
     assert error["path"] == "mcp.tools.fail"
     assert "Error executing tool fail" in error["message"]
+
+
+@pytest.mark.parametrize("probed", ["dies", "is silent"])
+def test_an_old_server_is_greeted_as_it_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probed: str) -> None:
+    """One that dies of the question for its versions, or does not answer it, is not asked again at the next start."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(session, "DISCOVER_TIMEOUT_SECONDS", 1.0)
+    notes = tmp_path / "notes.txt"
+    raw = section(
+        {"command": sys.executable, "args": [str(servers.RAW)], "env": {"NOTES": str(notes), "PROBED": probed}}
+    )
+    for asked in (1, 0):
+        notes.write_text("")
+        with Runtime(raw, yes=True) as runtime:
+            outcome = runtime.run("return app.mcp.tools['do']({ what = 'late' })")
+        assert outcome.result == ["in time"], outcome.error
+        assert notes.read_text().count('"server/discover"') == asked
+
+
+def test_an_effect_can_be_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is lower than the server's is said once, and a name that is no tool is a mistake with its place."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    told: list[str] = []
+    notes = {"NOTES": str(tmp_path / "notes.txt")}
+    raw = {"command": sys.executable, "args": [str(servers.RAW)], "env": notes, "tools": {"typed": "read"}}
+    for _ in range(2):
+        with Runtime(section(raw), warn=told.append) as runtime:
+            assert runtime.run("return app.mcp.tools.typed({ what = 'right' })").result == [{"total": 3}]
+    assert told == ["the accounts passed to the runtime: [mcp.tools.tools] takes typed for milder than the server does"]
+    with Runtime(section(raw | {"tools": {"tiped": "read"}})) as runtime:
+        error = runtime.run("return app.mcp.tools.typed({ what = 'right' })").error
+    assert "[mcp.tools.tools] names tiped, which is no tool of the server (did you mean 'typed'?)" in str(error)
+    with Runtime(section(raw | {"tools": {"typed": "reads"}})) as runtime:
+        error = runtime.run("return app.mcp.tools.typed({ what = 'right' })").error
+    assert "tools.typed must be one of" in str(error)
 
 
 def test_a_pattern_starts_no_server() -> None:

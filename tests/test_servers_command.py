@@ -8,11 +8,14 @@ import shlex
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
 from conftest import Program, Write
 from support import servers
+
+from kosmolua.mcp_client import imports, tools
 
 pytestmark = pytest.mark.slow
 SCRIPT = str(servers.SCRIPT)
@@ -100,6 +103,8 @@ def test_a_person_is_asked_after_the_tools_are_shown(
         (("add", "x"), "Name either --url URL or, after --, the command"),
         (("add", "x", "--url", "http://x", "--", "y"), "Name either --url URL or, after --, the command"),
         (("add", "x", "--", "y", "--token", "ghp_0123456789abcdef0123"), "looks like a credential"),
+        (("add", "x", "--", "y", "postgres://ann:0123456789abcdef@db/notes"), "looks like a credential"),
+        (("add", "x", "--", "y", "--db=postgres://ann:0123456789abcdef@db/notes"), "looks like a credential"),
         (
             ("add", "x", "--env", "A", "--", "y"),
             "'A' has no value (write NAME=env:VARIABLE for a secret, or NAME=TEXT)",
@@ -155,6 +160,78 @@ def test_the_servers_of_other_clients_are_taken_over(kosmolua: Program, accounts
     done = kosmolua("servers", "import", "vscode", str(write("mcp.json", vscode)), "--yes", *named)
     assert "x is left out: it asks the user for input:z" in done.stderr
     assert '[mcp.git]\ncommand = "git-mcp"' in accounts.read_text()
+
+
+@pytest.mark.parametrize(
+    ("server", "section"),
+    [
+        ({"command": "${X_BIN:-npx}", "args": ["${SET}"]}, {"command": "npx", "args": ["of the environment"]}),
+        ({"command": "a", "args": ["${workspaceFolder}/b"]}, {"command": "a", "args": ["/home/ann/project/b"]}),
+        ({"command": "a", "env": {"A": "${env:B}"}}, {"command": "a", "env": {"A": {"env": "B"}}}),
+        ({"command": "a", "env": {"A": "${B:-c}"}}, {"command": "a", "env": {"A": "c"}}),
+        ({"command": "a", "env": {"A": "${SET:-c}"}}, {"command": "a", "env": {"A": {"env": "SET"}}}),
+        ({"command": "a", "args": ["${UNSET}"]}, "it needs the variable UNSET, which is not set"),
+        ({"command": "a", "disabled": True}, "it is disabled there"),
+        (
+            {"command": "a", "args": ["postgres://ann:0123456789abcdef@db/notes"]},
+            "one of its arguments looks like a credential, and every user of this machine can read it",
+        ),
+        (
+            {"url": "https://a.example", "headers": {"Authorization": "Bearer ${B}", "X-Level": "1"}},
+            {"url": "https://a.example", "token": {"env": "B"}, "headers": {"X-Level": "1"}},
+        ),
+        ({"command": "a", "envFile": "/no/such/.env"}, "its envFile /no/such/.env cannot be read"),
+    ],
+)
+def test_what_another_client_writes_is_understood(
+    write: Write, server: dict[str, Any], section: dict[str, Any] | str
+) -> None:
+    """Variables are expanded as that client would, secrets stay references, and what cannot be is told."""
+    file = write("claude.json", json.dumps({"mcpServers": {"x": server}}))
+    environ = {"SET": "of the environment"}
+    ((_, read),) = imports.read_client("claude", file, environ)
+    if "workspaceFolder" in str(server):
+        read = json.loads(json.dumps(read).replace(str(file.parent), "/home/ann/project"))
+    assert read == section
+
+
+def test_servers_of_projects_and_their_files_of_variables_are_taken_over(write: Write) -> None:
+    """Each starts in its project's folder, with the variables that the file has."""
+    variables = write("notes.env", "# of the project\nexport TOKEN='abc'\nLEVEL=1\n")
+    server = {"command": "a", "envFile": str(variables), "env": {"LEVEL": "2"}}
+    document = {
+        "projects": {"/home/ann/notes": {"mcpServers": {"notes": server}}, "/home/ann/none": {"mcpServers": {}}}
+    }
+    read = list(imports.read_client("claude", write("claude.json", json.dumps(document)), {}))
+    environment = {"TOKEN": "abc", "LEVEL": "2"}
+    assert read == [("notes", {"command": "a", "cwd": "/home/ann/notes", "env": environment})]
+
+
+@pytest.mark.parametrize(
+    ("name", "hints", "effect"),
+    [
+        ("list_tables", {}, "write"),
+        ("deleteBranch", {}, "destroy"),
+        ("run-query", None, "destroy"),
+        ("drop_table", {"destructiveHint": False}, "write"),
+        ("remove_note", {"readOnlyHint": True}, "read"),
+        ("prune", {"destructiveHint": True}, "destroy"),
+        ("truncated_list", {}, "write"),
+    ],
+)
+def test_a_name_tells_what_destroys_where_no_hint_does(name: str, hints: dict[str, bool] | None, effect: str) -> None:
+    """Hints are the server's word; without them the words of the name are what there is."""
+    assert tools.effect_of({"name": name, "annotations": hints}) == effect
+    assert tools.effect_of({"name": name, "annotations": hints}, {tools.lua_name(name): "read"}) == "read"
+
+
+def test_only_tools_without_hints_are_proposed_as_reads() -> None:
+    """What destroys by its name is none of them."""
+    named = ["list_tables", "getUser", "create_note", "delete_list"]
+    found = tools.seem_to_read(
+        [{"name": name} for name in named] + [{"name": "read_x", "annotations": {"readOnlyHint": False}}]
+    )
+    assert found == ["list_tables", "getUser"]
 
 
 def test_files_of_the_current_folder_start_nothing(kosmolua: Program, tmp_path: Path) -> None:

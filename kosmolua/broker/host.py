@@ -127,6 +127,7 @@ class Host:
             changed=lambda: vars(self).pop("docs", None),
             confirm=current_confirm,
             timeout=self._seconds_for_a_call,
+            warn=self._options.warn,
         )
 
     def _seconds_for_a_call(self) -> float:

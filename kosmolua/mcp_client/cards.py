@@ -16,7 +16,10 @@ from kosmolua.folders import cache_folder
 VERSION = 1
 Card: TypeAlias = "dict[str, Any]"
 """What a server offers: ``server`` (its name, version and so on), ``instructions`` and ``tools`` as in the protocol,
-whether the server has ``resources`` and ``prompts``, and as ``former`` what tools were before they changed, by name."""
+whether it has ``resources`` and ``prompts``, and whether it ``is_old`` and must not be asked for its versions.
+
+``former`` has what tools were before they changed, by name, and ``lowered`` the tools of whose milder effect was told.
+"""
 
 
 class Cards:

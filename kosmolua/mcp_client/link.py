@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from mcp.client import session
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -42,6 +43,8 @@ START_TIMEOUT = 60.0
 """Seconds within which a server must have started and listed its tools."""
 CLOSE_TIMEOUT = 6.0
 BAD_REQUEST = 400
+GRACE = 1.0
+"""Seconds within which the session notices that its server has died; one that only closed its input has not."""
 MAX_PAGES = 100
 """The maximum number of pages of tools that are requested."""
 
@@ -55,12 +58,14 @@ class Surroundings:
         environ: The environment, of which servers inherit only a few variables.
         trace: Called in the event loop's thread with a server's name and line.
         learned: Called there with a server's name and card, after connecting and each time the tools changed.
+        known: Returns a server's card there, or None.
     """
 
     folder: Path
     environ: Mapping[str, str]
     trace: Trace | None
     learned: Callable[[str, Card], None]
+    known: Callable[[str], Card | None]
 
 
 class Link:
@@ -88,7 +93,9 @@ class Link:
         self._over = asyncio.Event()
         self._client: Any = None
         self._calls = DirectCalls()
+        self._is_probed = self._has_died = False
         self._outputs = Outputs()
+        self._is_old = False
         self._loop = asyncio.get_running_loop()
         self._status, self._missing = 0, ""
         self._questions = Questions(name, self.log.write)
@@ -239,11 +246,36 @@ class Link:
             return _plain(await self._client.call_tool(params["name"], params["arguments"], **further))
 
     async def _connect(self, stack: AsyncExitStack) -> None:
-        transport = await self._transport(stack)
+        """Connect, and learn what the server offers.
+
+        Servers of today are asked for the versions that they speak. Older ones may die of this question, or leave it
+        without an answer: they are greeted as the older versions have it, and the next time at once.
+        """
         divert_warnings()
-        self._client = await stack.enter_async_context(
+        self._is_old = bool((self._around.known(self._name) or {}).get("is_old"))
+        self._is_probed = not (self._is_old or self._server.url)
+        began = monotonic()
+        try:
+            self._client = await self._greet(stack)
+        except Exception:
+            if not self._has_died or self.is_over:
+                raise
+            self._is_probed, self._is_old = False, True
+            self._client = await self._greet(stack)
+        self._is_probed = False
+        was_silent = monotonic() - began >= session.DISCOVER_TIMEOUT_SECONDS
+        self._is_old |= was_silent and self._client.session.discover_result is None
+        await self._learn()
+        if self._client.server_capabilities.tools and self._client.session.discover_result is not None:
+            await stack.enter_async_context(_cancelled_at_end(self._listen()))
+
+    async def _greet(self, stack: AsyncExitStack) -> Any:
+        """Start the server or reach it, and return the SDK's client of it."""
+        self._calls = DirectCalls()
+        return await stack.enter_async_context(
             Client(
-                transport,
+                await self._transport(stack),
+                mode="legacy" if self._is_old else "auto",
                 elicitation_callback=self._questions.answer,
                 logging_callback=self.log.write_message,
                 log_level="info" if self.log.is_shown else None,
@@ -252,9 +284,14 @@ class Link:
                 cache=None,
             )
         )
-        await self._learn()
-        if self._client.server_capabilities.tools and self._client.session.discover_result is not None:
-            await stack.enter_async_context(_cancelled_at_end(self._listen()))
+
+    def _ended(self, reason: str) -> None:
+        """End the connection with its process, unless it has died of the question for its versions."""
+        if not self._is_probed:
+            self._end(reason)
+            return
+        self._has_died = True
+        self._loop.call_later(GRACE, lambda: self._end(reason) if self._is_probed else None)
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
         server = self._server
@@ -271,7 +308,7 @@ class Link:
         environment = server.environment(self._around.environ)
         started_in = folder / Path(server.cwd).expanduser() if server.cwd else folder
         return process_streams(
-            kept(command), environment, started_in, calls=self._calls, said=self.log.write_printed, ended=self._end
+            kept(command), environment, started_in, calls=self._calls, said=self.log.write_printed, ended=self._ended
         )
 
     def _answered(self, status: int, missing: str) -> None:
@@ -297,6 +334,7 @@ class Link:
             "tools": tools,
             "resources": bool(capabilities.resources),
             "prompts": bool(capabilities.prompts),
+            "is_old": self._is_old,
         }
         self._outputs.learn(tools)
         self.tags = {tool["name"]: digest(tool) for tool in tools}

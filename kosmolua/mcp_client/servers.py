@@ -47,6 +47,7 @@ class Servers:
         changed: Called when what a server offers no longer matches its card.
         confirm: Returns the ``confirm`` for the current thread's call.
         timeout: Returns how many seconds a server that a call needs has to list its tools.
+        warn: Gets a sentence, once, about tools that the accounts file takes for milder than their server does.
     """
 
     root = SERVERS
@@ -62,6 +63,7 @@ class Servers:
         changed: Callable[[], None] = lambda: None,
         confirm: Callable[[], Confirm | None] = lambda: None,
         timeout: Callable[[], float] = lambda: START_TIMEOUT,
+        warn: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._accounts = accounts
         self._environ = environ
@@ -71,6 +73,7 @@ class Servers:
         self._changed = changed
         self._confirm = confirm
         self._timeout = timeout
+        self._warn = warn
         self._settings: dict[str, Server] = {}
         self._declared: dict[str, Integration] = {}
         self._loaded: dict[str, tuple[Card, Plugin]] = {}
@@ -203,7 +206,10 @@ class Servers:
 
         folder = self._accounts.path.parent
         started_in = folder if folder.is_absolute() and folder.is_dir() else Path.home()
-        return Connections(Surroundings(started_in, self._environ, self._trace, self._learn))
+        return Connections(Surroundings(started_in, self._environ, self._trace, self._learn, self._card_of))
+
+    def _card_of(self, full_name: str) -> Card | None:
+        return self.card(full_name.partition(".")[2])
 
     def _known(self, name: str) -> Plugin | None:
         from kosmolua.mcp_client.settings import identity
@@ -211,6 +217,8 @@ class Servers:
         with self._lock:
             if name not in self._loaded and (card := self._cards.read(name, identity(self.section(name)))):
                 self._loaded[name] = card, self._plugin(name, card)
+                if self._tell_of_lowered(name, card):
+                    self._cards.write(name, identity(self.section(name)), card)
             return self._loaded[name][1] if name in self._loaded else None
 
     def _learn(self, full_name: str, card: Card) -> None:
@@ -232,17 +240,34 @@ class Servers:
         from kosmolua.mcp_client.settings import identity
 
         self._loaded[name] = card, self._plugin(name, card)
+        self._tell_of_lowered(name, card)
         self._cards.write(name, identity(self.section(name)), card)
+
+    def _tell_of_lowered(self, name: str, card: Card) -> bool:
+        """Warn of tools that the section takes for milder than the server does; return False if nothing was to tell."""
+        from kosmolua.mcp_client.tools import is_lowered
+
+        stated, told = self.section(name).get("tools", {}), card.get("lowered", [])
+        card["lowered"] = [tool["name"] for tool in card["tools"] if is_lowered(tool, stated)]
+        if fresh := [tool for tool in card["lowered"] if tool not in told]:
+            where = f"{self._accounts.path}: [{SERVERS}.{name}.tools]"
+            self._warn(f"{where} takes {', '.join(fresh)} for milder than the server does")
+        return bool(card["lowered"] != told)
 
     def _plugin(self, name: str, card: Card) -> Plugin:
         from kosmolua.mcp_client.settings import reached
-        from kosmolua.mcp_client.tools import functions_of
+        from kosmolua.mcp_client.tools import functions_of, lua_name
 
         info = card.get("server") or {}
         title = str(info.get("title") or info.get("name") or name)
         integration = _integration(name, f"{title}, an MCP server.", lambda account: self._sender(name))
-        for function in functions_of(integration.name, card):
+        stated = self.section(name).get("tools", {})
+        for function in functions_of(integration.name, card, stated):
             integration.functions.own[function.name] = function
+        known = {each for tool in card["tools"] for each in (tool["name"], lua_name(tool["name"]))}
+        if unknown := [each for each in stated if each not in known]:
+            what = f"{self._accounts.path}: [{SERVERS}.{name}.tools] names {unknown[0]}, which is no tool of the server"
+            raise ConfigError(what, hint=did_you_mean(unknown[0], known))
         return Plugin(integration, reached(self.section(name)), "server", lambda: self.prose(name))
 
     def _sender(self, name: str) -> Callable[..., Response]:

@@ -14,6 +14,7 @@ from typing import Annotated
 from kosmolua.errors import NetworkError
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
+from kosmolua.schema.effects import Effect
 from kosmolua.schema.settings import Table
 from kosmolua.secret import Secret
 
@@ -37,6 +38,9 @@ class Server:
     ] = field(default_factory=dict)
     cwd: Annotated[str | None, "The folder in which the program is started; by default that of the accounts file."] = (
         None
+    )
+    tools: Annotated[dict[str, Effect], "What tools do, where their server says it wrongly or not at all."] = field(
+        default_factory=dict
     )
     url: Annotated[str | None, "The address of a server that is reached over HTTP."] = None
     headers: Annotated[dict[str, Secret], "Headers of each HTTP request."] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -14,7 +14,7 @@ from kosmolua.mcp_client import results
 from kosmolua.mcp_client.cards import Card
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED, Parameter
-from kosmolua.schema.effects import Effect
+from kosmolua.schema.effects import EFFECTS, Effect
 from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.names import KEYWORDS
@@ -24,6 +24,9 @@ MAX_TEXT = 64 * 1024
 """The maximum length of a description, in characters."""
 EXTRA = "extra"
 """The name of the parameter for further arguments. A tool gets it if its schema allows undeclared arguments."""
+_DESTROYING = {"delete", "remove", "drop", "run", "destroy", "erase", "purge", "truncate", "execute"}
+_READING = {"get", "list", "read", "search", "find", "show", "describe", "fetch", "count"}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -44,14 +47,17 @@ class ToolResponse(Response):
     value: dict[str, Any] = field(default_factory=dict)
 
 
-def functions_of(server: str, card: Card) -> Iterator[Function]:
-    """Yield the functions for what a card offers; ``server`` is a unique name, such as ``mcp.files``."""
+def functions_of(server: str, card: Card, stated: Mapping[str, Effect] | None = None) -> Iterator[Function]:
+    """Yield the functions for what a card offers; ``server`` is a unique name, such as ``mcp.files``.
+
+    ``stated`` has the effects of tools that the user corrects.
+    """
     taken: set[str] = set()
     for tool in card["tools"]:
         name = _free(lua_name(tool["name"]), taken)
-        function = _Tool(server, name, tool).function()
+        function = _Tool(server, name, tool, stated).function()
         former = card.get("former", {}).get(tool["name"])
-        yield replace(function, former=_Tool(server, name, former).function()) if former else function
+        yield replace(function, former=_Tool(server, name, former, stated).function()) if former else function
     for function in _own_functions(server, card):
         yield function if function.name not in taken else _renamed(function, taken)
 
@@ -77,23 +83,48 @@ def digest(tool: Mapping[str, Any]) -> str:
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def effect_of(tool: Mapping[str, Any]) -> Effect:
-    """Return a tool's effect by its annotations, else ``write``."""
+def effect_of(tool: Mapping[str, Any], stated: Mapping[str, Effect] | None = None) -> Effect:
+    """Return a tool's effect: the stated one, else by its annotations, else ``destroy`` or ``write`` by its name."""
+    if given := (stated or {}).get(tool["name"]) or (stated or {}).get(lua_name(tool["name"])):
+        return given
     hints = tool.get("annotations") or {}
     if hints.get("destructiveHint") is True:
         return "destroy"
-    return "read" if hints.get("readOnlyHint") is True else "write"
+    if hints.get("readOnlyHint") is True:
+        return "read"
+    return "destroy" if not _hints(tool) and _words(tool) & _DESTROYING else "write"
+
+
+def is_lowered(tool: Mapping[str, Any], stated: Mapping[str, Effect]) -> bool:
+    """Return True if the stated effect of a tool is milder than that by its annotations and name."""
+    return EFFECTS.index(effect_of(tool, stated)) < EFFECTS.index(effect_of(tool))
+
+
+def seem_to_read(tools: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of tools without hints whose names say that they read."""
+    return [
+        each["name"] for each in tools if not _hints(each) and _words(each) & _READING and effect_of(each) == "write"
+    ]
+
+
+def _hints(tool: Mapping[str, Any]) -> set[str]:
+    return {"readOnlyHint", "destructiveHint"} & (tool.get("annotations") or {}).keys()
+
+
+def _words(tool: Mapping[str, Any]) -> set[str]:
+    """Return the words of a tool's name: of ``deleteBranch``, delete and branch."""
+    return {word.lower() for word in _WORD.findall(tool["name"])}
 
 
 class _Tool:
     """The function that calls one tool of a server."""
 
-    def __init__(self, server: str, name: str, tool: Mapping[str, Any]) -> None:
+    def __init__(self, server: str, name: str, tool: Mapping[str, Any], stated: Mapping[str, Effect] | None) -> None:
         self._server = server
         self._name = name
         self._tool = tool
         self._digest = digest(tool)
-        self._effect = effect_of(tool)
+        self._effect = effect_of(tool, stated)
         self._reader = SchemaReader(tool.get("inputSchema"))
         self._filled: tuple[str, ...] = ()
         self._wire: dict[str, str] = {}

@@ -18,7 +18,8 @@ from kosmolua.errors import KosmoError
 
 DOCUMENT = "https://conformance-test.local/client-metadata.json"
 """The client id that the suite's authorization servers know as the URL of a document."""
-MAX_LOGINS = 4
+MAX_LOGINS = 3
+"""How often a person logs in for one call before they give up."""
 CALL = "return app.mcp.t[input.name](input.arguments)"
 SAMPLES = {"string": "a", "integer": 1, "number": 1.5, "boolean": True, "object": {}, "array": []}
 

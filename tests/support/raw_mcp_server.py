@@ -79,6 +79,10 @@ for line in sys.stdin:
         notes.write(line)
     message = json.loads(line)
     match message.get("method"):
+        case "server/discover" if os.environ.get("PROBED") == "dies":
+            os._exit(7)
+        case "server/discover" if os.environ.get("PROBED") == "is silent":
+            pass
         case "initialize" if "REFUSE" in os.environ:
             say(id=message["id"], error={"code": -32000, "message": os.environ["REFUSE"]})
         case "initialize":

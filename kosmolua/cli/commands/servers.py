@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,13 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Group, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.errors import ConfigError, KosmoError, UsageError
-from kosmolua.mcp_client.imports import CLIENTS, read_client, read_source
+from kosmolua.mcp_client.imports import CLIENTS, holds_credential, read_client, read_source
 from kosmolua.mcp_client.settings import reached
-from kosmolua.mcp_client.tools import effect_of
+from kosmolua.mcp_client.tools import effect_of, seem_to_read
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SERVERS, objection_to_integration, qualified
 from kosmolua.schema.settings import Table
-from kosmolua.secret import looks_like_key
 
 
 @click.group(
@@ -112,6 +112,12 @@ def add(
             _show_tools(runtime, name)
         file = runtime.catalog.accounts_path
         tools = len(_card(runtime, name)["tools"])
+        reading = seem_to_read(_card(runtime, name)["tools"])
+    said = ", ".join(reading)
+    if reading and yes:
+        console.complain(f'{said}: by their names they only read; tools = {{ NAME = "read" }} in the section says so')
+    elif reading and console.can_ask() and console.agrees(f"By their names these only read: {said}. Do they?"):
+        table["tools"] = dict.fromkeys(reading, "read")
     _ask(f"Add {name} to {file}?", yes=yes)
     _keep(file, name, table)
     said = f"added [{SERVERS}.{name}] to {file}; a script calls app.{SERVERS}.{name}"
@@ -131,7 +137,8 @@ def check(names: tuple[str, ...], options: Options) -> int:
             entry: dict[str, Any] = {"name": name, "tools": [], "error": None}
             try:
                 card = _card(runtime, name)
-                entry["tools"] = [{"name": tool["name"], "effect": effect_of(tool)} for tool in card["tools"]]
+                stated = runtime.servers.section(name).get("tools", {})
+                entry["tools"] = [{"name": tool["name"], "effect": effect_of(tool, stated)} for tool in card["tools"]]
                 if not options.json:
                     _show_tools(runtime, name)
             except KosmoError as error:
@@ -174,7 +181,7 @@ def import_(client: str, file: Path, yes: bool, options: Options) -> None:
     with open_to_list(options) as runtime:
         accounts, taken = runtime.catalog.accounts_path, runtime.servers.names()
     usable: dict[str, Table] = {}
-    for name, section in read_client(client, file):
+    for name, section in read_client(client, file, os.environ):
         if isinstance(section, str):
             console.warn(f"{name} is left out: {section}")
         elif name in taken or name in usable:
@@ -226,9 +233,8 @@ def _keep(file: Path, name: str, table: Table) -> None:
 
 def _refuse_secrets(table: Table) -> None:
     """Raise a UsageError for an argument that looks like a credential: every user can read a program's arguments."""
-    for word in table.get("args", ()):
-        if looks_like_key(word.rpartition("=")[2]) and "/" not in word:
-            raise UsageError(
-                "One of the arguments looks like a credential, and every user of this machine can read it "
-                "(pass it as --env NAME=env:VARIABLE)"
-            )
+    if any(map(holds_credential, table.get("args", ()))):
+        raise UsageError(
+            "One of the arguments looks like a credential, and every user of this machine can read it "
+            "(pass it as --env NAME=env:VARIABLE)"
+        )
