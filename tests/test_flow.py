@@ -163,6 +163,12 @@ def get(_: None, /) -> dict[str, str]:
     return {**found, "stored": stored, "decoded": decoded}
 
 
+@box.reads(origin="own")
+def get_id(_: None, /, *, of: str) -> dict[str, str]:
+    """Get the id of something, which is its name, or if it has none, what was stored."""
+    return {"id": of or STATE["stored"]}
+
+
 @box.writes(to=["people"])
 def invite(_: None, /, *, people: dict[str, str]) -> None:
     """Invite people."""
@@ -186,6 +192,13 @@ def drop(_: None, /, *, item_id: int) -> None:
 
 STATE = {"signature": "", "stored": ""}
 SENT: list[str] = []
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Iterator[Runtime]:
+    """A runtime with simulated services, which allows what no flow forbids."""
+    with Runtime({}, simulate=True, allow=["*"], yes=True, flow="ask", reuse=100) as runtime:
+        yield runtime
 
 
 @pytest.fixture(scope="module")
@@ -367,6 +380,16 @@ def test_an_address_in_disguise_is_that_address(runtime: Runtime, text: str) -> 
             id="a literal in base64",
         ),
         pytest.param(
+            [f"{BOX}.pay({{ account = {BOX}.get_id({{ of = {page('mallory77')}:sub(7) }}).id }})"], id="echo as an id"
+        ),
+        pytest.param(
+            [
+                f"""{BOX}.put({{ content = {page("mallory77")}:sub(7) }})
+                {BOX}.pay({{ account = {BOX}.get_id({{ of = "" }}).id }})"""
+            ],
+            id="written and read back as an id",
+        ),
+        pytest.param(
             [page("mallory77"), f'{BOX}.put({{ content = "TO=mallory77" }}) {SEND}({{ to = {BOX}.get().TO }})'],
             id="a setting",
         ),
@@ -545,12 +568,12 @@ def test_no_answer_is_lost_that_comes_while_others_are_looked_into() -> None:
 
     class Meanwhile(int):
         def __rsub__(self, other: int) -> int:
-            seen.settle(LabelRules())
+            seen.settle()
             return other
 
     judge = Judge(LabelRules(), accounts, seen)
     judge.note(1, tool("read", "path"), {}, '"the text of a tool"', is_earlier=Meanwhile())  # type: ignore[arg-type]
-    seen.settle(LabelRules())
+    seen.settle()
     assert seen.source("the text of a tool", "")
 
 
@@ -718,6 +741,33 @@ def test_addresses() -> None:
 # The memory
 
 
+@pytest.mark.parametrize(
+    "to",
+    ['"acme/rocket"', '"acme/" .. each.author'],
+    ids=["literal", "put together"],
+)
+def test_answers_are_looked_into_only_if_a_destination_is_not_known(simulated: Runtime, to: str) -> None:
+    """A loop that reads texts by others and writes to what the script itself says costs nearly nothing."""
+    seen, is_known = SessionMemory(), ".." not in to
+    script = f"""local g = app.integrations.github
+        for _, each in ipairs(g.list_issues({{ repo = "acme/rocket", limit = 3 }}).issues) do
+          g.create_comment({{ repo = ({to}), number = each.number, body = "About " .. each.title .. ":" }})
+        end"""
+    refusal(simulated, script, seen)
+    assert (seen.version == 0) is is_known
+
+
+def test_ids_are_found_in_answers_that_nobody_has_looked_into(simulated: Runtime) -> None:
+    """Whatever else is in them."""
+    seen = SessionMemory()
+    script = """local r = app.integrations.render2
+        for _, each in ipairs(r.list_services({ limit = 3 }).services) do
+          r.set_env_var({ service_id = each.id, key = "TURN", value = "of " .. each.name })
+        end"""
+    assert refusal(simulated, script, seen) == ""
+    assert seen.version == 0
+
+
 def test_what_a_session_wrote_of_others_stays_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     """However much of it there is: then nothing that is read is trusted any more."""
     monkeypatch.setattr("kosmolua.flow.memory.MAX_LEAVES", 1000)
@@ -866,13 +916,6 @@ HONEST = {
     ],
 }
 """Sessions of an agent that does what its person asked for: it reads, and then acts on what it has read."""
-
-
-@pytest.fixture(scope="module")
-def simulated() -> Iterator[Runtime]:
-    """A runtime with simulated services, which allows what no flow forbids."""
-    with Runtime({}, simulate=True, allow=["*"], yes=True, flow="ask", reuse=100) as runtime:
-        yield runtime
 
 
 @pytest.mark.parametrize("scripts", HONEST.values(), ids=HONEST.keys())

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kosmolua.escaping import exposed, shortened
 from kosmolua.flow.labels import OWN, LabelRules, compared, is_destination, places, scope_of
 from kosmolua.flow.literals import leaves, literals, words
-from kosmolua.flow.memory import MIN_PRIVATE, NotedAnswer, SessionMemory
+from kosmolua.flow.memory import MAX_PENDING, MIN_PRIVATE, NotedAnswer, SessionMemory
 from kosmolua.flow.texts import core, is_address, is_telling, names_host, parts, readings, settings
 from kosmolua.schema.effects import is_final
-from kosmolua.schema.labels import Labels
 from kosmolua.schema.names import SERVERS
 from kosmolua.secret import MASK, SecretText
 
@@ -35,6 +34,29 @@ class Verdict(NamedTuple):
 
     text: str
     is_secret: bool = False
+
+
+class _Given(NamedTuple):
+    """A text or number of the arguments, with the keys under which it stands, and in the form that is compared."""
+
+    keys: tuple[str, ...]
+    value: Any
+    form: str
+    is_end: bool
+
+    @property
+    def text(self) -> str:
+        return str(self.value)
+
+    @property
+    def place(self) -> str:
+        return ".".join(self.keys)
+
+    def saying(self, text: str) -> _Given:
+        return self._replace(value=text, form=core(text))
+
+    def __str__(self) -> str:
+        return f"{self.place} = {_shown(self.text)}"
 
 
 class Judge:
@@ -62,6 +84,7 @@ class Judge:
         self._sources = [source or b""]
         self._given = given
         self._literals: tuple[int, frozenset[str]] = (0, frozenset())
+        self._clear: dict[tuple[str, str], int] = {}
         with self._memory.lock:
             self._run = self._memory.runs
             self._memory.runs += 1
@@ -77,12 +100,13 @@ class Judge:
         if target.integration.root == SERVERS:
             self._memory.tools[target.path] = _shape_of(target.function)
         literals = frozenset if is_earlier else self._known_literals
-        noted = NotedAnswer(number, target, arguments, answer, self._run - is_earlier, literals)
-        with self._memory.lock:
-            self._memory.pending.append(noted)
-            self._memory.size += len(answer)
-            if self._memory.size > self._memory.most:
-                self._memory.relieve(self._labels)
+        data, memory = answer.encode("utf-8", "surrogatepass"), self._memory
+        noted = NotedAnswer(number, target, arguments, data, self._labels, self._run - is_earlier, literals)
+        with memory.lock:
+            memory.pending.append(noted)
+            memory.size += len(data)
+            if memory.size > MAX_PENDING:
+                memory.settle()
 
     def verdicts(self, target: Target, arguments: Mapping[str, object]) -> tuple[Verdict, ...]:
         """Return why a person should decide about a call; nothing if its values come from where they may."""
@@ -90,29 +114,27 @@ class Judge:
         shown = repr(arguments) if is_read else ""
         if is_read and target.integration.root != SERVERS and not any(mark in shown for mark in _MAY_LEAVE):
             return ()
-        given = list(places(arguments))
-        labels, scope = self._labels.of(target), scope_of(target)
+        labels, scope, function = self._labels.of(target), scope_of(target), target.function
+        given = [
+            _Given(keys, value, compared(value), is_destination(function, labels, keys))
+            for keys, value in places(arguments)
+        ]
         sends = target.integration.root == SERVERS or labels.audience not in (None, OWN)
-        sends = sends or any(
-            _is_place(value, is_read=is_read, alone=is_destination(target.function, labels, keys))
-            for keys, value in given
-        )
+        sends = sends or any(_is_place(each.value, is_read=is_read, alone=each.is_end) for each in given)
         if is_read and not sends and MASK not in shown:
             return ()
-        if is_own := self._memory.is_own(self._labels):
-            self._known_literals()
-        else:
-            self._memory.settle(self._labels)
         found: list[Verdict] = []
-        can_be_led = not is_read and not is_own
-        for keys, value in given if can_be_led else ():
-            if isinstance(value, SecretText) or not is_destination(target.function, labels, keys):
+        known = self._known_literals()
+        can_be_led = not is_read and not self._memory.is_own
+        for each in given if can_be_led else ():
+            if isinstance(each.value, SecretText) or not each.is_end:
                 continue
-            said, is_short = f"{'.'.join(keys)} = {_shown(str(value))}", not is_telling(value)
-            if is_short and is_final(target.function.effect) and compared(value) in self._known_literals():
-                reason = self._of_literal(said, str(value), scope)
+            if is_telling(each.value, each.form):
+                reason = self._of_destination(each, scope)
+            elif is_final(function.effect) and each.form in known:
+                reason = self._of_literal(each, scope)
             else:
-                reason = None if is_short else self._of_destination(said, value, scope)
+                reason = None
             if reason:
                 found.append(Verdict(reason))
         if found and not self._memory.held:
@@ -122,10 +144,9 @@ class Judge:
         if shape and (changes := _changes(shape, _shape_of(target.function))):
             found.append(Verdict(f"the server has changed {target.path} since it was called: {changes}"))
         if labels.to and can_be_led:
-            found += self._of_links(target, labels, given, scope)
+            found += self._of_links([each for each in given if not each.is_end], scope)
         found += self._of_secrets(target, given, sends=sends)
         if sends:
-            self._memory.settle(self._labels)
             found += self._of_private(given)
         if can_be_led:
             self._taint(given, scope)
@@ -133,49 +154,64 @@ class Judge:
             found.append(Verdict(f"{target.path} destroys something after a call that was held: {self._memory.held}"))
         return tuple(dict.fromkeys(found))
 
-    def _of_destination(self, said: str, value: Any, scope: str) -> str | None:
+    def _of_destination(self, given: _Given, scope: str) -> str | None:
         """Return where a destination comes from, if this is not for the script alone to decide; else None."""
-        text, form = str(value), compared(value)
-        if self._memory.is_trusted(form, scope):
+        memory, form = self._memory, given.form
+        if memory.is_trusted(form, scope):
             return None
-        if form in self._known_literals():
-            return None if self._memory.is_assigned(form) else self._of_literal(said, text, scope)
-        first = self._memory.has_read()
+        is_literal = form in self._known_literals()
+        if self._is_clear(given, scope) if is_literal else memory.is_made(form, scope):
+            return None
+        memory.settle()
+        if memory.is_trusted(form, scope):
+            return None
+        if is_literal:
+            return self._of_literal(given, scope)
+        first = memory.has_read()
         if first is None:
             return None
-        for each in (text, *readings(text)):
-            if found := self._memory.source(each, scope):
-                return _comes_from(said, text, each, *found)
-        return f"{said} was put together by the script, after a text that others write: {first}"
+        for each in (given.text, *readings(given.text)):
+            if found := memory.source(each, scope):
+                return _comes_from(given, each, *found)
+        return f"{given} was put together by the script, after a text that others write: {first}"
 
-    def _of_literal(self, said: str, text: str, scope: str) -> str | None:
-        for each in (text, *readings(text)):
+    def _is_clear(self, given: _Given, scope: str) -> bool:
+        """Return True if nothing that earlier scripts had read has a literal, or the person's own words have it."""
+        if self._clear.get((given.form, scope)) != self._memory.version or self._memory.waits_before(self._run):
+            if not self._memory.is_assigned(given.form) and self._of_literal(given, scope):
+                return False
+            self._clear[given.form, scope] = self._memory.version
+        return True
+
+    def _of_literal(self, given: _Given, scope: str) -> str | None:
+        if self._memory.waits_before(self._run):
+            self._memory.settle()
+        for each in (given.text, *readings(given.text)):
             if found := self._memory.source(each, scope, before=self._run):
-                return _comes_from(said, text, each, *found)
+                return _comes_from(given, each, *found)
         if self._memory.has_forgotten(self._run):
-            return f"{said} may come from a text that an earlier script had read, of which there were too many to keep"
+            return f"{given} may come from a text that an earlier script had read, of which there were too many to keep"
         return None
 
-    def _of_links(
-        self, target: Target, labels: Labels, given: Iterable[tuple[tuple[str, ...], Any]], scope: str
-    ) -> Iterator[Verdict]:
+    def _of_links(self, given: Iterable[_Given], scope: str) -> Iterator[Verdict]:
         """Yield the links in a message that others wrote, since they say where its reader goes."""
-        for keys, value in given:
-            is_text = isinstance(value, str) and not isinstance(value, SecretText)
-            if not is_text or is_destination(target.function, labels, keys):
+        for each in given:
+            if not isinstance(each.value, str) or isinstance(each.value, SecretText):
                 continue
-            for part in sorted(parts(value), key=len, reverse=True):
+            for part in sorted(parts(each.value), key=len, reverse=True):
+                if self._memory.is_trusted(part, scope):
+                    continue
+                self._memory.settle()
                 if self._memory.is_trusted(part, scope):
                     continue
                 before = self._run if any(part in literal for literal in self._known_literals()) else None
                 if found := self._memory.source(part, scope, before=before):
-                    yield Verdict(f"{'.'.join(keys)} contains {_shown(part)}, which comes from {found[1]}")
+                    yield Verdict(f"{each.place} contains {_shown(part)}, which comes from {found[1]}")
                     break
 
-    def _of_secrets(
-        self, target: Target, given: Iterable[tuple[tuple[str, ...], Any]], *, sends: bool
-    ) -> Iterator[Verdict]:
-        for keys, value in given:
+    def _of_secrets(self, target: Target, given: Iterable[_Given], *, sends: bool) -> Iterator[Verdict]:
+        for each in given:
+            value = each.value
             if not isinstance(value, SecretText) or not value.origin:
                 continue
             call, is_of_call, number = value.origin.partition("#")
@@ -184,33 +220,32 @@ class Judge:
             if any(fnmatchcase(target.path, pattern) for pattern in bound or ()) or (bound is None and not sends):
                 continue
             said = f"the secret in the result of {call} (call {number})" if is_of_call else f"the secret {value.origin}"
-            place = f"{'.'.join(keys)} is {said}, which"
+            place = f"{each.place} is {said}, which"
             if bound is None:
                 yield Verdict(f"{place} {target.path} sends to others", is_secret=True)
             else:
                 yield Verdict(f"{place} is only for {', '.join(bound)}", is_secret=True)
 
-    def _of_private(self, given: Iterable[tuple[tuple[str, ...], Any]]) -> Iterator[Verdict]:
-        for keys, value in given:
-            text = str(value)
-            if not isinstance(value, SecretText) and len(text) >= MIN_PRIVATE:
-                for each in (text, *readings(text)):
-                    if found := self._memory.private_in(each):
-                        yield Verdict(f"{'.'.join(keys)} contains {found}, which is private")
+    def _of_private(self, given: Iterable[_Given]) -> Iterator[Verdict]:
+        for each in given if self._memory.has_private else ():
+            if not isinstance(each.value, SecretText) and len(each.text) >= MIN_PRIVATE:
+                for said in (each.text, *readings(each.text)):
+                    if found := self._memory.private_in(said):
+                        yield Verdict(f"{each.place} contains {found}, which is private")
                         break
 
-    def _taint(self, given: Iterable[tuple[tuple[str, ...], Any]], scope: str) -> None:
-        """Remember what is written from a text of somebody else."""
-        if self._memory.has_read() is None:
-            return
-        for _, value in given:
-            if not is_telling(value) or self._memory.is_trusted(compared(value), scope):
+    def _taint(self, given: Iterable[_Given], scope: str) -> None:
+        """Remember what is written that may be a text of somebody else."""
+        written = []
+        for each in given:
+            if not is_telling(each.value, each.form) or self._memory.is_trusted(each.form, scope):
                 continue
-            text = str(value)
-            said = (text, *readings(text), *settings(text))
-            is_own = compared(value) in self._known_literals()
-            if not is_own or any(self._memory.source(each, scope, before=self._run) for each in said):
-                self._memory.taint(text)
+            if each.form not in self._known_literals() or not all(
+                self._is_clear(said, scope) for said in (each, *map(each.saying, settings(each.text)))
+            ):
+                written.append(each.text)
+        if written:
+            self._memory.note_write(written, scope)
 
     def _known_literals(self) -> frozenset[str]:
         """Return the literals as they are compared. Those of a session's first script are trusted from then on."""
@@ -219,6 +254,8 @@ class Judge:
             said = [literal for source in sources for literal in literals(source.decode("utf-8", "replace"))]
             given = () if count else map(str, leaves(self._given))
             found = frozenset[str]().union(*map(words, (*said, *given)))
+            if self._memory.waits_before(self._run):
+                self._memory.settle()
             if self._memory.has_read(before=self._run) is None:
                 self._memory.trust(found.union(*map(parts, found)))
             known |= found
@@ -251,10 +288,10 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     return ", ".join(said)
 
 
-def _comes_from(said: str, text: str, spelled: str, part: str, source: object) -> str:
-    if part != core(text):
-        return f"{said} contains {_shown(part)}, which comes from {source}"
-    return f"{said} comes from {source}" if spelled == text else f"{said} is {_shown(spelled)} from {source}"
+def _comes_from(given: _Given, spelled: str, part: str, source: object) -> str:
+    if part != given.form:
+        return f"{given} contains {_shown(part)}, which comes from {source}"
+    return f"{given} comes from {source}" if spelled == given.text else f"{given} is {_shown(spelled)} from {source}"
 
 
 def _shown(text: str) -> str:

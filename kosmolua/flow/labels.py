@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from kosmolua.flow.texts import MIN_NUMBER, core, whole
+from kosmolua.flow.texts import MIN_NUMBER, MIN_TEXT, core, whole
 from kosmolua.schema.labels import NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.types import List, Scalar, Type, Union
@@ -35,6 +35,8 @@ FORMATS = frozenset(
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _IDS = re.compile(r"(?:\w*_)?(?:id|ids|sha|number|uuid)_?|\w*[a-z](?:Id|Ids|Sha|Uuid|Number)")
 _ID = re.compile(r"[\w+=-]{1,128}")
+MADE_IDS = re.compile(rf'[{{,]"(?:{_IDS.pattern})":"({_ID.pattern})"[,}}]'.encode())
+"""The ids in an answer as JSON, under names that only they have: no text inside of it can have these quotes."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 _ADDRESS_KEY = re.compile(r"(?:\w*_)?(?:url|uri|href)|\w*[a-z](?:Url|Uri)", re.IGNORECASE)
 _URL = re.compile(r"https?://([A-Za-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
@@ -103,9 +105,9 @@ def is_destination(function: Function, labels: Labels, keys: Sequence[str]) -> b
     """Return True if an argument under these keys says where a write goes or whom it reaches."""
     if labels.to is not None:
         return any(key in labels.to for key in keys)
-    if any(each.name == keys[0] and _has_format(each.type) for each in function.parameters):
+    if any(map(_names_destination, keys)):
         return True
-    return any(map(_names_destination, keys))
+    return any(each.name == keys[0] and _has_format(each.type) for each in function.parameters)
 
 
 @lru_cache(maxsize=1024)
@@ -124,57 +126,54 @@ def _has_format(kind: Type) -> bool:
 
 def places(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every text and number in arguments, with the keys of tables under which it stands; also keys, but names."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (str, int, float)):
+        if not isinstance(value, bool):
+            yield keys, whole(value)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from places(item, keys)
+    elif isinstance(value, Mapping):
         for key, item in value.items():
             if isinstance(key, str) and not key.isidentifier():
                 yield keys or (key,), key
             yield from places(item, (*keys, str(key)))
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from places(item, keys)
-    elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        yield keys, whole(value)
 
 
-def leaves(value: object, labels: Labels, hosts: Collection[str]) -> Iterator[Leaf]:
-    """Yield the leaves of a result; ``hosts`` are the hosts of the service itself."""
-    private = labels.private
+def leaves(value: object, labels: Labels, hosts: Collection[str]) -> list[Leaf]:
+    """Return the leaves of a result that can be told apart; ``hosts`` are the hosts of the service itself."""
+    private, found = labels.private, []
     named = frozenset(private) if not isinstance(private, bool) else frozenset()
-    yield from _leaves(value, "", "", labels.origin, PUBLIC, private is True, named, hosts)
 
+    def gather(value: object, key: str, item: str, origin: Any, default: str, *, is_private: bool) -> None:
+        fields = {} if isinstance(origin, str) else origin
+        default = fields.get(OTHER_FIELDS, default)
+        said = origin if isinstance(origin, str) else default
+        if isinstance(value, dict):
+            for name in _NAMES:
+                if name in value and isinstance(value[name], (str, int)):
+                    item = str(value[name])[:MAX_NAME]
+                    break
+            for name, inner in value.items():
+                if not name.isidentifier() and name not in fields:
+                    found.append(Leaf(name, key, item, said, is_private, is_made=False))
+                kind = type(inner)
+                if not inner or kind is bool or (kind is int and -MIN_NUMBER < inner < MIN_NUMBER):
+                    continue
+                if kind is str and len(inner) < MIN_TEXT and inner.isascii():
+                    continue
+                hidden = is_private or name in named
+                if (kind is str or kind is int or kind is float) and name not in fields:
+                    found.append(Leaf(inner, name, item, said, hidden, kind is not str or is_made(name, inner, hosts)))
+                else:
+                    gather(inner, name, item, fields.get(name, origin), default, is_private=hidden)
+        elif isinstance(value, list):
+            for inner in value:
+                gather(inner, key, item, origin, default, is_private=is_private)
+        elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            found.append(Leaf(value, key, item, said, is_private, is_made(key, value, hosts)))
 
-def _leaves(
-    value: object,
-    key: str,
-    item: str,
-    origin: object,
-    default: str,
-    is_private: bool,  # noqa: FBT001
-    private: Collection[str],
-    hosts: Collection[str],
-) -> Iterator[Leaf]:
-    is_by_field = isinstance(origin, Mapping)
-    if is_by_field:
-        default = origin.get(OTHER_FIELDS, default)  # type: ignore[attr-defined]
-    said = default if is_by_field else str(origin)
-    if isinstance(value, dict):
-        item = next((str(value[name])[:MAX_NAME] for name in _NAMES if isinstance(value.get(name), (str, int))), item)
-        for name, inner in value.items():
-            of_field = origin[name] if is_by_field and name in origin else origin  # type: ignore[index, operator]
-            if of_field is origin and not name.isidentifier():
-                yield Leaf(name, key, item, said, is_private, is_made=False)
-            kind, hidden = type(inner), is_private or name in private
-            if kind is int and -MIN_NUMBER < inner < MIN_NUMBER:
-                continue
-            if of_field is origin and (kind is str or kind is int or kind is float):
-                yield Leaf(inner, name, item, said, hidden, is_made(name, inner, hosts))
-            elif inner is not None and kind is not bool:
-                yield from _leaves(inner, name, item, of_field, default, hidden, private, hosts)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner, key, item, origin, default, is_private, private, hosts)
-    elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        yield Leaf(value, key, item, said, is_private, is_made(key, value, hosts))
+    gather(value, "", "", labels.origin, PUBLIC, is_private=private is True)
+    return found
 
 
 def is_made(key: str, value: str | float, hosts: Collection[str]) -> bool:

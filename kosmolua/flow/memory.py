@@ -1,7 +1,8 @@
 """What a session has seen: which values are trusted, and the texts that somebody else wrote.
 
 Of a trusted value only a digest is kept. Of the other texts the words are, since a value must also be found inside one:
-one text of bytes for each answer, with the place of each of its leaves before it.
+one text of bytes for each answer, with the place of each of its leaves before it. Nobody looks into an answer before a
+write has a destination that is not known: until then it waits as it came.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.flow.labels import (
+    MADE_IDS,
     OWN,
     SHARED,
     LabelRules,
@@ -54,10 +57,8 @@ MAX_SEEN = 3 * MIB
 """How many bytes of texts by somebody else, and as many of private ones, are kept."""
 SMALL = 64 * 1024
 """Of shorter texts, only each sixteenth is the reason to see whether too much is kept."""
-MAX_PENDING = 1 * MIB
-"""How many characters of answers may wait until a write needs to know what they contain."""
-MAX_OWN = 6 * MIB
-"""How many may wait while all that was read is the account's own, so that nothing needs to be known."""
+MAX_PENDING = 6 * MIB
+"""How many bytes of answers may wait until a write needs to know what they contain."""
 MIN_PRIVATE = 8
 """The shortest private text that is looked for in what leaves."""
 MIN_PIECE = 16
@@ -75,7 +76,8 @@ class NotedAnswer(NamedTuple):
         number: The call's number in its run.
         target: The function, and the account.
         given: The arguments, which an answer may only repeat.
-        text: The answer as JSON.
+        data: The answer as JSON.
+        rules: The labels of all functions.
         run: How many scripts the session had begun before.
         literals: Returns the literals of the script that made the call, as they are compared.
     """
@@ -83,9 +85,21 @@ class NotedAnswer(NamedTuple):
     number: int
     target: Target
     given: Mapping[str, object]
-    text: str
+    data: bytes
+    rules: LabelRules
     run: int
     literals: Callable[[], Collection[str]] = frozenset
+
+    def repeated(self) -> set[str]:
+        """Return the arguments, as they are compared, which mean nothing where the answer has them."""
+        return {compared(value) for _, value in places(self.given) if is_telling(value)}
+
+
+class NotedWrite(NamedTuple):
+    """Texts that a call writes, and that are not the session's own unless they are trusted for its ``scope``."""
+
+    texts: Sequence[str]
+    scope: str
 
 
 class Provenance(NamedTuple):
@@ -143,18 +157,25 @@ class SessionMemory:
 
     A session is that of one client of a server, or one run of the command line. ``held`` is what the first question
     about a destination said, and ``tools`` keeps the shapes of the tools of MCP servers that were called. Guarded by
-    ``lock``, ``runs`` counts the scripts that the session has begun, ``pending`` are the answers that nobody has looked
-    into yet, ``size`` counts their characters, and ``most`` is how many of these may wait.
+    ``lock``, ``runs`` counts the scripts that the session has begun, and ``version`` the answers looked into;
+    ``pending`` is what waits until a write needs to know what it contains, and ``size`` counts the bytes of that.
     """
 
     held: str = ""
     tools: dict[str, dict[str, str]] = field(default_factory=dict)
     lock: Any = field(default_factory=RLock)
     runs: int = 0
-    pending: list[NotedAnswer] = field(default_factory=list)
+    version: int = 0
+    pending: list[NotedAnswer | NotedWrite] = field(default_factory=list)
     size: int = 0
-    most: int = MAX_PENDING
-    # Guarded by the lock, too.
+    # Guarded by the lock, too. How much of what waits was glanced over, and how much looked through for ids; what its
+    # writes may have of others.
+    _glanced: int = 0
+    _indexed: int = 0
+    _doubted: set[str] = field(default_factory=set)
+    _pending_run: float = inf
+    _waits_private: bool = False
+    _has_others: bool = False
     _trusted: dict[int, str] = field(default_factory=dict)
     _tainted: set[int] = field(default_factory=set)
     _seen: list[_Seen] = field(default_factory=list)
@@ -163,26 +184,65 @@ class SessionMemory:
     _forgot_run: int = -1
     _task: bytes = b""
 
-    def is_own(self, rules: LabelRules) -> bool:
-        """Return True if everything that the session has read is the account's own."""
-        with self.lock:
-            return not self._seen and all(rules.of(answer.target).origin == OWN for answer in self.pending)
+    @property
+    def is_own(self) -> bool:
+        """Whether everything that the session has read is the account's own."""
+        self._glance()
+        return not self._has_others
 
-    def relieve(self, rules: LabelRules) -> None:
-        """Make room for answers: find out what they contain, unless all are the account's own and few enough."""
+    def _glance(self) -> None:
+        """Find out which labels the answers that wait have, and the first script of which one waits."""
+        if self._glanced == len(self.pending):
+            return
         with self.lock:
-            if self.size < MAX_OWN and self.is_own(rules):
-                self.most = MAX_OWN
-                return
-            self.settle(rules)
-            self.most = MAX_PENDING
+            for noted in self.pending[self._glanced :]:
+                if isinstance(noted, NotedAnswer):
+                    labels = noted.rules.of(noted.target)
+                    self._pending_run = min(self._pending_run, noted.run)
+                    self._has_others = self._has_others or labels.origin != OWN
+                    self._waits_private = self._waits_private or bool(labels.private)
+            self._glanced = len(self.pending)
 
-    def settle(self, rules: LabelRules) -> None:
-        """Find out what the answers that wait contain. ``rules`` are the labels of all functions."""
+    def note_write(self, texts: Sequence[str], scope: str) -> None:
+        """Keep what a call writes, which stays somebody else's when it is read back, unless it turns out as trusted."""
         with self.lock:
-            pending, self.pending, self.size = self.pending, [], 0
-            for answer in pending:
-                self._take(answer, rules.of(answer.target))
+            self.pending.append(NotedWrite(texts, scope))
+            self.size += sum(map(len, texts))
+
+    def waits_before(self, run: int) -> bool:
+        """Return True if an answer waits that a script before this one got."""
+        self._glance()
+        return self._pending_run < run
+
+    def settle(self) -> None:
+        """Find out what waits contains."""
+        if not self.pending:
+            return
+        with self.lock:
+            pending, self.pending, self.size, self._glanced, self._indexed = self.pending, [], 0, 0, 0
+            self._doubted, self._pending_run, self._waits_private = set(), inf, False
+            for noted in _emptied(pending):
+                if isinstance(noted, NotedAnswer):
+                    self._take(noted, noted.rules.of(noted.target))
+                elif self._seen:
+                    for text in noted.texts:
+                        if not self.is_trusted(core(text), noted.scope):
+                            self.taint(text)
+            self._has_others = bool(self._seen)
+
+    def is_made(self, value: str, scope: str) -> bool:
+        """Return True if a value is an id that a service made in an answer that waits; it is trusted from then on."""
+        with self.lock:
+            for noted in self.pending[self._indexed :]:
+                if isinstance(noted, NotedWrite):
+                    self._doubted.update(*map(_written, noted.texts))
+                    continue
+                given, place = noted.repeated(), scope_of(noted.target)
+                echoed = [each for each in given if not self.is_trusted(each, place)]
+                ids = {core(found.decode()) for found in MADE_IDS.findall(noted.data)} - given - self._doubted
+                self.trust((each for each in ids if not any(echo in each for echo in echoed)), place)
+            self._indexed = len(self.pending)
+            return self.is_trusted(value, scope)
 
     def has_read(self, before: int | None = None) -> Provenance | None:
         """Return where the session, or its scripts before one, first saw a text that somebody else wrote."""
@@ -212,8 +272,8 @@ class SessionMemory:
     def taint(self, text: str) -> None:
         """Note that the session writes a text that is not its own, which stays so when it is read back."""
         with self.lock:
-            for each in (text, *readings(text)) if len(self._tainted) < MAX_LEAVES else ():
-                self._tainted.update(map(hash, {core(each), *parts(each), *settings(each)}))
+            if len(self._tainted) < MAX_LEAVES:
+                self._tainted.update(map(hash, _written(text)))
 
     def assign(self, task: str) -> None:
         """Trust the literals of scripts that stand in a person's own words."""
@@ -262,6 +322,15 @@ class SessionMemory:
         if seen and is_mail and not self.is_trusted(host, scope) and is_joined(value, [each.data for each in seen]):
             return value, self._source(seen[-1], (_origin(seen[-1]), "", ""), before)
         return None
+
+    @property
+    def has_private(self) -> bool:
+        """Whether the session has read something private."""
+        with self.lock:
+            self._glance()
+            if self._waits_private:
+                self.settle()
+            return bool(self._private)
 
     def private_in(self, text: str) -> Provenance | None:
         """Return where a private text that occurs in this one comes from, or None."""
@@ -316,38 +385,52 @@ class SessionMemory:
         own: list[str] = []
         made: list[str] = []
         seen: set[tuple[object, ...]] = set()
-        scope = scope_of(answer.target)
-        given = {compared(value) for _, value in places(answer.given) if is_telling(value)}
+        scope, given = scope_of(answer.target), answer.repeated()
         self._clear(given.intersection(answer.literals()), scope, answer.run)
         is_led = self._is_led(answer, labels, scope)
         echoed = [value for value in given if not self.is_trusted(value, scope)]
-        for leaf in leaves(json.loads(answer.text), labels, hosts_of(answer.target)):
-            known = leaf.value, leaf.origin, leaf.is_made, leaf.is_private
+        for leaf in leaves(json.loads(answer.data), labels, hosts_of(answer.target)):
+            value, key, item, origin, is_private, is_made = leaf
+            known = value, origin, is_made, is_private
             if known in seen:
                 continue
             seen.add(known)
-            text = str(whole(leaf.value))
-            value = core(text)
-            if not is_telling(leaf.value, value):
+            text = str(whole(value))
+            form = core(text)
+            if not is_telling(value, form):
                 continue
-            if leaf.is_made or (leaf.origin == OWN and not is_led):
-                if value not in given and not (echoed and any(each in value for each in echoed)):
-                    (made if leaf.is_made else own).append(value)
-                    own += () if leaf.is_made else parts(text)
+            if is_made or (origin == OWN and not is_led):
+                if form not in given and not (echoed and any(each in form for each in echoed)):
+                    (made if is_made else own).append(form)
+                    own += () if is_made else parts(text)
             else:
-                origin = SHARED if leaf.origin == OWN else leaf.origin
-                others += _entry(origin, leaf.item, leaf.key, text)
+                origin = SHARED if origin == OWN else origin
+                others += _entry(origin, item, key, text)
                 for each in revealed(text):
-                    others += _entry(origin, leaf.item, leaf.key, each)
-            if leaf.is_private and not (leaf.is_made and (isinstance(leaf.value, str) or said_by(leaf.key)[0])):
+                    others += _entry(origin, item, key, each)
+            if is_private and not (is_made and (isinstance(value, str) or said_by(key)[0])):
                 for line in text.splitlines():
-                    private += _entry(leaf.origin, leaf.item, leaf.key, line.strip())
+                    private += _entry(leaf.origin, item, key, line.strip())
         self.trust(made, scope)
         self.trust(own)
+        self.version += 1
         place = answer.number, answer.target.path, answer.run
         for kept, data in ((self._seen, others), (self._private, private)):
             if data and (lost := _keep(kept, _Seen(*place, bytes(data[:MAX_SEEN])), is_cut=len(data) > MAX_SEEN)):
                 self._forgot_run = max(self._forgot_run, lost.run)
+
+
+def _emptied(pending: list[NotedAnswer | NotedWrite]) -> Iterator[NotedAnswer | NotedWrite]:
+    """Yield what waited, and let go of each, since what it contains takes as much memory."""
+    pending.reverse()
+    while pending:
+        yield pending.pop()
+
+
+def _written(text: str) -> set[str]:
+    """Return what stays somebody else's if a text is written that is theirs."""
+    said = (text, *readings(text))
+    return {form for each in said for form in (core(each), *parts(each), *settings(each))}
 
 
 def _is_cut_out(private: bytes, data: bytes, bare: bytes) -> bool:
@@ -369,8 +452,8 @@ def _keep(kept: list[_Seen], new: _Seen, *, is_cut: bool) -> _Seen | None:
 
 
 def _entry(origin: str, item: str, key: str, text: str) -> bytes:
-    head = "\2".join((origin, _MARKS.sub("", item), _MARKS.sub("", key)[:80]))
-    return _LEAF + _bytes(head) + _TEXT + _bytes(_MARKS.sub(" ", plain(text)))
+    head, said = f"{origin}\2{_MARKS.sub('', item)}\2{_MARKS.sub('', key)[:80]}", _MARKS.sub(" ", plain(text))
+    return _bytes(f"\1{head}\3{said}")
 
 
 def _origin(seen: _Seen) -> str:

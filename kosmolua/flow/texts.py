@@ -129,6 +129,8 @@ def squeezed(data: bytes) -> bytes:
 
 def revealed(text: str, depth: int = MAX_DEPTH) -> Iterator[str]:
     """Yield what the encoded words of a text say: in base64, hex, percent-encoding or escapes, also in each other."""
+    if len(text) < MIN_SPELLED:
+        return
     found: set[str] = set()
     if "%" in text:
         found.add(unquote(text))
