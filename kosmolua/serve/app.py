@@ -21,11 +21,12 @@ from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
 from kosmolua.mcp.clients import PERSON
 from kosmolua.mcp.http import HostCheck, bearer
-from kosmolua.serve import api
+from kosmolua.serve import api, resource_metadata
 from kosmolua.serve.flow import STOPPING_MCP, Draining, Heartbeat, Newcomers, Refusals, Weighing
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
 from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
 from kosmolua.serve.pages.site import Website
+from kosmolua.serve.resource_metadata import challenge
 from kosmolua.serve.shares import share_time
 from kosmolua.serve.siblings import PASSED_ON, Siblings
 from kosmolua.serve.tenants import Tenants
@@ -130,7 +131,7 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
             return PlainTextResponse(f"not ready: {error.message}\n", 503)
         return PlainTextResponse("ready\n")
 
-    refusals = Refusals(state.note_refusal)
+    refusals = Refusals(state.note_refusal, lambda request: challenge(tenants.settings, request))
 
     async def metrics(request: Request) -> ASGIApp:
         if not await state.may_read_metrics(request):
@@ -152,6 +153,7 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
         Route(READY, is_ready),
         Route(METRICS, metrics),
         Route(PATH, McpEndpoint(tenants, refusals, siblings, lambda: state.is_draining)),
+        *resource_metadata.routes(tenants),
         *api.routes(tenants, refusals),
         *Website(tenants).routes(),
     ]

@@ -9,6 +9,7 @@ from contextlib import suppress
 from time import monotonic
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -128,18 +129,22 @@ def read_again(body: bytes, receive: Receive, *, has_more: bool) -> Receive:
 class Refusals:
     """The ASGI application that answers requests without a valid token, and tells ``note`` the address of the client.
 
+    ``challenge`` returns the header ``WWW-Authenticate``.
+
     The answer is delayed, so that tokens cannot be guessed quickly. The delay grows with each refusal for an address.
     """
 
-    def __init__(self, note: Callable[[str], None]) -> None:
+    def __init__(self, note: Callable[[str], None], challenge: Callable[[Request], str] = lambda _: "Bearer") -> None:
         self._note = note
+        self._challenge = challenge
         self._counts: dict[str, tuple[int, float]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         address = scope["client"][0] if scope.get("client") else ""
         self._note(address)
         await asyncio.sleep(self._delay(address))
-        await PlainTextResponse(NO_TOKEN, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+        headers = {"WWW-Authenticate": self._challenge(Request(scope))}
+        await PlainTextResponse(NO_TOKEN, 401, headers)(scope, receive, send)
 
     def _delay(self, address: str) -> float:
         now = monotonic()

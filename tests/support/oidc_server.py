@@ -46,13 +46,22 @@ class OidcServer(Loopback):
             "keys": self._keys,
             "authorize": self._authorize,
             "token": self._token,
+            "register": self._register,
         }
         handler = handlers.get(path)
         return handler(request) if handler else Response(404)
 
     def _describe(self, _: Request) -> Response:
         own = {"issuer": self.url, "authorization_endpoint": f"{self.url}/authorize"}
-        return _json({**own, "token_endpoint": f"{self.url}/token", "jwks_uri": f"{self.url}/keys", **self.description})
+        own |= {"token_endpoint": f"{self.url}/token", "jwks_uri": f"{self.url}/keys"}
+        own |= {"registration_endpoint": f"{self.url}/register", "response_types_supported": ["code"]}
+        return _json({**own, "code_challenge_methods_supported": ["S256"], **self.description})
+
+    def _register(self, request: Request) -> Response:
+        """Register any client as the one that is known, for its own address."""
+        self.back = json.loads(request.body or b"")["redirect_uris"][0]
+        own = {"client_id": CLIENT, "client_secret": SECRET, "token_endpoint_auth_method": "client_secret_basic"}
+        return _json({**own, "redirect_uris": [self.back]}, 201)
 
     def _keys(self, _: Request) -> Response:
         return _json({"keys": [{**json.loads(RSAAlgorithm.to_jwk(KEY.public_key())), "kid": "one"}]})
@@ -63,7 +72,8 @@ class OidcServer(Loopback):
         wanted = {"client_id": CLIENT, "redirect_uri": self.back, "response_type": "code", "scope": "openid"}
         wanted["code_challenge_method"] = "S256"
         is_good = all(asked.get(name) == value for name, value in wanted.items())
-        if not is_good or not {"state", "nonce", "code_challenge"} <= asked.keys():
+        needed = {"state", "code_challenge", "resource" if "resource" in asked else "nonce"}
+        if not is_good or not needed <= asked.keys():
             return _json({"error": "invalid_request"}, 400)
         code = secrets.token_urlsafe(16)
         self._codes[code] = asked
@@ -81,10 +91,13 @@ class OidcServer(Loopback):
         is_good = asked and challenge == asked["code_challenge"] and form.get("redirect_uri") == self.back
         if not asked or not is_good or form.get("grant_type") != "authorization_code":
             return _json({"error": "invalid_grant"}, 400)
-        claims = {"iss": self.url, "aud": CLIENT, "sub": "ada", "nonce": asked["nonce"], "org": "acme"}
+        claims = {"iss": self.url, "aud": CLIENT, "sub": "ada", "nonce": asked.get("nonce"), "org": "acme"}
         claims |= {"iat": time.time(), "exp": time.time() + 60, **self.claims}
         token = jwt.encode(claims, self.key, "RS256", headers={"kid": "one"})
-        return _json({"access_token": "access", "token_type": "Bearer", "expires_in": 60, "id_token": token})
+        access = "access"
+        if "resource" in asked:
+            access = jwt.encode({"aud": asked["resource"], **self.claims, **claims}, self.key, "RS256", {"kid": "one"})
+        return _json({"access_token": access, "token_type": "Bearer", "expires_in": 60, "id_token": token})
 
 
 def _json(value: object, status: int = 200) -> Response:
