@@ -256,6 +256,7 @@ class Broker:
         call.line, call.through, call.hidden, call.is_earlier = line, through, hidden, self._is_changed
         with suppress(KosmoError):  # the integration has changed since
             target = self._catalog.resolve(path)
+            call.target, call.given = target, given
             call.path, call.effect = target.path, target.function.effect
             call.arguments = target.function.bind(target.path, given)
             if self._guards:
@@ -263,7 +264,7 @@ class Broker:
             value = json.loads(answer)
             if isinstance(answer, protocol.Answer) and answer.truncated:
                 value = protocol.Truncated(value)
-            self._note(call, target, given, value, answer)
+            self._note(call, value, answer)
 
     def content(self, name: str) -> str:
         """Return the bytes that a handle stands for, as a JSON string with their base64.
@@ -349,7 +350,7 @@ class Broker:
         call = Call(self.run, 1, integration.name)
         call.account = account
         try:
-            return self._host.redactor.text(str(self._invoke(call, integration, account, integration.identify, {})))
+            return self._host.redactor.text(str(self._invoke(call, integration, integration.identify)))
         except KosmoError as error:
             call.complete(error)
             self.redact_error(error)
@@ -419,7 +420,8 @@ class Broker:
             raise
         except BaseException as error:
             raise blamed(target.path, target.integration.origin, error, self._host.redactor) from error
-        call.arguments, call.credentials = arguments, target.function.credentials
+        call.target, call.given, call.arguments = target, given, arguments
+        call.credentials = target.function.credentials
         if self._guards:
             self._guards.check(call, given)
         if self._judge and (verdicts := self._judge.verdicts(target, self._known(arguments))):
@@ -427,8 +429,8 @@ class Broker:
             self._flows.extend((call.line, call.path, self._host.redactor.text(each.text)) for each in verdicts)
         if call.effect != "read":
             self._host.journal.require()
-        redacted = {name: self._host.redactor.value(value, is_given=True) for name, value in arguments.items()}
-        return self._carry_out(call, target, given, arguments, redacted)
+        call.redacted = {name: self._host.redactor.value(value, is_given=True) for name, value in arguments.items()}
+        return self._carry_out(call, target, arguments)
 
     def _known(self, arguments: Mapping[str, object]) -> Mapping[str, object]:
         """Return the arguments whose values are known, which are all."""
@@ -438,18 +440,11 @@ class Broker:
         """Return the arguments of a call by name."""
         return target.function.bind(target.path, given)
 
-    def _carry_out(
-        self,
-        call: Call,
-        target: Target,
-        given: Sequence[Json],
-        arguments: Mapping[str, object],
-        redacted: Mapping[str, object],
-    ) -> str:
+    def _carry_out(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str:
         """Make a call that is not denied, once it is allowed, and return its value as JSON."""
         call.allowed_by = self._permissions.allow(
             target,
-            redacted,
+            call.redacted,
             number=call.number,
             details=lambda: self._asked_about(call, target, arguments),
             flows=call.flows,
@@ -465,39 +460,37 @@ class Broker:
         call.key, call.idempotency = write.key, target.function.idempotency
         if self._watch:
             effect = target.function.effect
-            self._watch(CallStarted(call.number, target.path, target.account, effect, redacted, write.key, before))
-        is_done, value = self._read_back(call, target, arguments, redacted) if write.is_doubtful else (False, None)
+            self._watch(CallStarted(call.number, target.path, target.account, effect, call.redacted, write.key, before))
+        is_done, value = self._read_back(call) if write.is_doubtful else (False, None)
         if not is_done:
             try:
-                value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
+                value = self._invoke(call, target.integration, target.function.handler)
             except CallError as error:
                 if self._judge and call.has_begun:
                     self._judge.note(call.number, target, arguments, protocol.encode([error.what, error.body]))
                 raise
-        answer = self._encode(call, target, value)
-        self._note(call, target, given, value, answer)
+        answer = self._encode(call, value)
+        self._note(call, value, answer)
         return answer
 
-    def _note(self, call: Call, target: Target, given: Sequence[Json], value: object, answer: str) -> None:
-        returned = call.returned(target.function, given, value, answer)
+    def _note(self, call: Call, value: object, answer: str) -> None:
+        returned = call.returned(value, answer)
         self.facts.returned.append(returned)
         if self._guards:
             self._guards.note(call, returned)
         if self._judge:
-            self._judge.note(call.number, target, call.arguments or {}, answer, is_earlier=call.is_earlier)
+            self._judge.note(call.number, call.target, call.arguments or {}, answer, is_earlier=call.is_earlier)
 
-    def _read_back(
-        self, call: Call, target: Target, arguments: Mapping[str, object], redacted: Mapping[str, object]
-    ) -> tuple[bool, object]:
+    def _read_back(self, call: Call) -> tuple[bool, object]:
         """Return whether a write under way was done, and its result; one with a key counts as not done."""
-        function = target.function
+        target, function = call.target, call.target.function
         if function.was_done is None or function.idempotency:
             return False, None
         try:
-            result = self._invoke(call, target.integration, target.account, function.was_done, arguments)
+            result = self._invoke(call, target.integration, function.was_done)
         except CallError as error:
             about = {"number": call.number, "path": target.path, "account": target.account, "effect": call.effect}
-            raise UnderWay.unread({**about, "arguments": redacted}, error) from error
+            raise UnderWay.unread({**about, "arguments": call.redacted}, error) from error
         call.has_begun = call.has_returned = False  # these are about the write itself
         return result is not None, result if function.returns else None
 
@@ -549,15 +542,8 @@ class Broker:
         }
         return {name: self._host.redactor.text(said) for name, said in found.items() if said}
 
-    def _invoke(
-        self,
-        call: Call,
-        integration: Integration,
-        account: str,
-        handler: Callable[..., object],
-        arguments: Mapping[str, object],
-    ) -> object:
-        """Call an integration's function with an account's client, and return the function's value."""
+    def _invoke(self, call: Call, integration: Integration, handler: Callable[..., object]) -> object:
+        """Call an integration's function with the client of the call's account, and return the function's value."""
         ends, memory, limit = monotonic() + self._limits.call_timeout, passage.get(), countdown.get()
 
         def until() -> float:
@@ -569,11 +555,11 @@ class Broker:
             if until() <= monotonic():
                 raise self._timeout(call)
             call.has_begun = True
-            value = handler(opened, **arguments)
+            value = handler(opened, **(call.arguments or {}))
             call.has_returned = True
             return value
 
-        use = partial(self._accounts.use, integration, account, call, until, work)
+        use = partial(self._accounts.use, integration, str(call.account), call, until, work)
         try:
             if limit:
                 with limit.limiting(until, partial(self._leave_behind, call)):
@@ -617,16 +603,17 @@ class Broker:
             self._watch(CallEnded(record))
         return error
 
-    def _encode(self, call: Call, target: Target, value: object) -> str:
+    def _encode(self, call: Call, value: object) -> str:
         """Return the value of a call as JSON with secrets masked, or raise an error if the value is too large."""
         places: Sequence[Any] = ()
         truncated = isinstance(value, protocol.Truncated)
-        if target.function.returns_secrets:
-            value, places = self.handles.hide(target.function.returns, value, f"{call.path}#{call.number}")
+        function = call.target.function
+        if function.returns_secrets:
+            value, places = self.handles.hide(function.returns, value, f"{call.path}#{call.number}")
         try:
             text = protocol.encode(value)
         except NotJson as error:
-            raise PluginFault(f"{target.path} returned something that cannot be passed to Lua: {error}") from None
+            raise PluginFault(f"{call.path} returned something that cannot be passed to Lua: {error}") from None
         contents: Sequence[Any] = ()
         if '"base64":"' in text:
             value, contents = self.contents.hide(value)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from kosmolua.calls.records import Call
     from kosmolua.catalog.catalog import Target
     from kosmolua.flow.judge import Verdict
-    from kosmolua.schema.integration import Integration
 
 
 def broker_of(plan: Planner | Application, host: Host, context: RunContext) -> Broker:
@@ -68,8 +67,8 @@ class _OfPlan(Broker):
                 raise
             return dict(named)
 
-    def _encode(self, call: Call, target: Target, value: object) -> str:
-        return super()._encode(call, target, self._unsealed.value(value) if self._unsealed.learned else value)
+    def _encode(self, call: Call, value: object) -> str:
+        return super()._encode(call, self._unsealed.value(value) if self._unsealed.learned else value)
 
 
 class _PlanningBroker(_OfPlan):
@@ -96,47 +95,32 @@ class _PlanningBroker(_OfPlan):
                 self._planner.refuse(call, error)
             raise
 
-    def _carry_out(
-        self,
-        call: Call,
-        target: Target,
-        given: Sequence[Json],
-        arguments: Mapping[str, object],
-        redacted: Mapping[str, object],
-    ) -> str:
-        depends_on, function = marks_in(redacted), target.function
+    def _carry_out(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str:
+        depends_on, function = marks_in(call.redacted), target.function
         if call.effect == "read" and not depends_on:
-            answer = super()._carry_out(call, target, given, arguments, redacted)
-            self._planner.repeat(target.path, target.account, redacted, answer, call.line)
-            self._planner.look(target.path, target.account, redacted, call.line)
+            answer = super()._carry_out(call, target, arguments)
+            self._planner.repeat(target.path, target.account, call.redacted, answer, call.line)
+            self._planner.look(target.path, target.account, call.redacted, call.line)
             return answer
         call.allowed_by, call.is_planned = PLANNED, True
         details = self._details(target, arguments, exists=not depends_on)
         details["flows"] = [self._host.redactor.text(flow.text) for flow in call.flows]
-        about = call.number, call.line, target.path, target.account, function.effect, dict(redacted), depends_on
+        about = call.number, call.line, target.path, target.account, function.effect, dict(call.redacted), depends_on
         return self._planner.note(PlannedCall(*about, **details), function.returns, function.assume)
 
     def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
         return super()._names_behind(target, self._known(arguments))
 
-    def _invoke(
-        self,
-        call: Call,
-        integration: Integration,
-        account: str,
-        handler: Callable[..., object],
-        arguments: Mapping[str, object],
-    ) -> object:
-        value = super()._invoke(call, integration, account, handler, arguments)
+    def _invoke(self, call: Call, *called: Any) -> object:
+        value = super()._invoke(call, *called)
         if self._planner.plan:
-            self._planner.values[read_key(call.path, account, arguments)].append(deepcopy(value))
+            self._planner.values[read_key(call.path, str(call.account), call.arguments or {})].append(deepcopy(value))
         return value
 
-    def _encode(self, call: Call, target: Target, value: object) -> str:
+    def _encode(self, call: Call, value: object) -> str:
         given = call.arguments or {}
-        return super()._encode(
-            call, target, self._planner.as_assumed(target.path, target.account, given, value, call.line)
-        )
+        assumed = self._planner.as_assumed(call.path, str(call.account), given, value, call.line)
+        return super()._encode(call, assumed)
 
 
 class _ApplyingBroker(_OfPlan):
@@ -147,41 +131,28 @@ class _ApplyingBroker(_OfPlan):
         self._application = application
         self._permissions = _PlannedPermissions(application, host, context)
 
-    def _carry_out(
-        self,
-        call: Call,
-        target: Target,
-        given: Sequence[Json],
-        arguments: Mapping[str, object],
-        redacted: Mapping[str, object],
-    ) -> str:
+    def _carry_out(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str:
         if call.effect == "read":
-            number = call.number if marks_in(redacted) else 0
+            number = call.number if marks_in(call.redacted) else 0
         else:
-            planned = self._application.take(call.number, target, redacted)
+            planned = self._application.take(call.number, target, call.redacted)
             number = planned.number if planned and planned.number in self._application.without else 0
         if not number:
-            return super()._carry_out(call, target, given, arguments, redacted)
+            return super()._carry_out(call, target, arguments)
         # The plan is applied without this call, or without one whose result it takes.
         call.allowed_by, call.is_planned = PLANNED, True
         value = placeholder(target.function.returns, target.path, number)
         self._application.note(call.number, value)
         return protocol.encode(value)
 
-    def _invoke(
-        self,
-        call: Call,
-        integration: Integration,
-        account: str,
-        handler: Callable[..., object],
-        arguments: Mapping[str, object],
-    ) -> object:
+    def _invoke(self, call: Call, *called: Any) -> object:
         if call.effect == "read":
-            is_known, value = self._application.rehearsed_value(read_key(call.path, account, arguments))
+            key = read_key(call.path, str(call.account), call.arguments or {})
+            is_known, value = self._application.rehearsed_value(key)
             call.has_begun = call.has_returned = is_known
-            return value if is_known else super()._invoke(call, integration, account, handler, arguments)
+            return value if is_known else super()._invoke(call, *called)
         self._application.begin_writing()
-        value = super()._invoke(call, integration, account, handler, arguments)
+        value = super()._invoke(call, *called)
         self._application.note(call.number, value)
         return value
 

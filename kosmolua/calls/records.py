@@ -23,10 +23,12 @@ from kosmolua.secret import Redactor
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
+    from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Until
     from kosmolua.flow.judge import Verdict
     from kosmolua.http.messages import Attempt, Request
-    from kosmolua.schema.function import Function, Paging
+    from kosmolua.protocol import Json
+    from kosmolua.schema.function import Paging
 
 Status: TypeAlias = Literal["ok", "failed", "refused", "unknown", "planned"]
 """How a call ended.
@@ -230,7 +232,11 @@ class Call:
     account: str | None = None
     effect: str | None = None
     allowed_by: str | None = None
+    target: Target
+    given: Sequence[Json] = ()
+    """The arguments as the script passed them; ``arguments`` has them by name, ``redacted`` also without secrets."""
     arguments: Mapping[str, object] | None = None
+    redacted: Mapping[str, object]
     credentials: frozenset[str] = frozenset()
     confirm: Confirm | None = None
     request: Request | None = None
@@ -277,16 +283,14 @@ class Call:
         key = self.key if self._keyed == 1 else key_of(self.key, self._keyed)
         return replace(request, headers={**request.headers, self.idempotency: key})
 
-    def returned(self, function: Function, given: Sequence[object], value: object, answer: str) -> Returned:
+    def returned(self, value: object, answer: str) -> Returned:
         """Return what the facts about the run need of this call, which has returned.
 
         Args:
-            function: The description of the function.
-            given: The arguments, as the script passed them.
             value: The result.
             answer: The result as JSON.
         """
-        digest, paging = hash((repr(given), answer)), function.paging
+        digest, paging = hash((repr(self.given), answer)), self.target.function.paging
         result = value if isinstance(value, Mapping) else {}
         lists = [each for each in (result.values() if result else [value]) if isinstance(each, list)] if paging else []
         if paging is None or len(lists) != 1:

@@ -508,14 +508,20 @@ class Supervisor:
             finally:
                 self._memory.give_back(size)
 
+    def _takes_room(self, size: int) -> bool:
+        """Take room for a request that waits, or end the run if there is none. Called with the lock."""
+        if self._is_closed:
+            return False
+        if self._memory.take(size, self._pending_bytes):
+            self._pending_bytes += size
+            return True
+        self._mail.put(partial(self._stop, _too_many_pending()))
+        return False
+
     def _put_to_sleep(self, frame: dict[str, Any], size: int) -> None:
         with self._lock:
-            if self._is_closed:
+            if not self._takes_room(size):
                 return
-            if not self._memory.take(size, self._pending_bytes):
-                self._mail.put(partial(self._stop, _too_many_pending()))
-                return
-            self._pending_bytes += size
             self._asleep_bytes += size
         line = frame.get("line")
         more: dict[str, Any] = {"line": line if isinstance(line, int) else 0}
@@ -525,13 +531,9 @@ class Supervisor:
     def _answer_in_call_thread(self, frame: dict[str, Any], size: int) -> None:
         """Pass a request to a call thread, which answers it. It is a call in ``parallel``, or a sleep that is over."""
         with self._lock:
-            if self._is_closed:
-                return
-            if not self._memory.take(size, self._pending_bytes):
-                self._mail.put(partial(self._stop, _too_many_pending()))
+            if not self._takes_room(size):
                 return
             self._pending += 1
-            self._pending_bytes += size
             is_short = self._threads < min(self._pending, MAX_CALL_THREADS)
             self._threads += is_short
         self._calls.put((frame, size))

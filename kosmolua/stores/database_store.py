@@ -67,14 +67,7 @@ PRUNED = "pruned"
 
 
 class DatabaseStores:
-    """The stores of all tenants in one database, whose tables are created on first use.
-
-    Args:
-        address: The address, such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
-
-    Raises:
-        ConfigError: The address is not valid, or a package that this kind of database needs is missing.
-    """
+    """The stores of all tenants in one :class:`Database`, which has this address and raises these errors."""
 
     def __init__(self, address: str) -> None:
         self._database = Database(address)
