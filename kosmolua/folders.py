@@ -1,8 +1,9 @@
-"""The user's own folders: configuration, state and cache. They and their files need not exist."""
+"""The user's own folders: configuration, state and cache, which need not exist, and their files."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from kosmolua.errors import ConfigError
 
@@ -139,3 +140,45 @@ def _is_own_group(group: int, user: int) -> bool:
     except KeyError:
         return False
     return members.gr_name == owner.pw_name and {*members.gr_mem} <= {owner.pw_name}
+
+
+def replace_file(path: str | os.PathLike[str], content: bytes, *, keeps_mode: bool = False) -> None:
+    """Replace a file in one step; a symbolic link is followed. Then only its owner can read it.
+
+    Args:
+        path: The file, which need not exist.
+        content: What it contains then.
+        keeps_mode: True if a file that exists keeps its permissions.
+
+    Raises:
+        OSError: It cannot be written. What was there before is there still.
+    """
+    import tempfile
+
+    path = os.path.realpath(path)
+    folder, name = os.path.split(path)
+    descriptor, fresh = tempfile.mkstemp(prefix=f"{name}.", dir=folder)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if keeps_mode and os.path.exists(path):
+            os.chmod(fresh, os.stat(path).st_mode & 0o7777)
+        os.replace(fresh, path)
+    except OSError:
+        with suppress(OSError):
+            os.remove(fresh)
+        raise
+    if os.name == "posix":
+        _sync(folder)
+
+
+def _sync(folder: str) -> None:
+    """Make the names of the files in a folder survive a power cut, if the system can."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

@@ -26,7 +26,7 @@ HOMES = {
     "lupa": ["sandbox.vm"],
     "requests": ["http.transport", "http.connections", "http.faults", "http.oauth_services"],
     "urllib3": ["http.transport", "http.connections", "http.faults", "http.multipart"],
-    "tomlkit": ["accounts.editing"],
+    "tomlkit": ["accounts.toml"],
     "tomli": ["schema.settings", "cli.inputs", "clients.formats"],
     "sqlalchemy": [
         *("stores.database", "stores.database_recording", "stores.database_store"),

@@ -1,18 +1,26 @@
-"""Example sections of an accounts file to paste, and values as TOML."""
+"""The text of an accounts file: examples to paste, values, and edits that keep comments and the order of keys."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from kosmolua.errors import ConfigError
+from kosmolua.folders import replace_file
 from kosmolua.limits import BYTES, Limits, spell_size
 from kosmolua.schema.integration import placeholder
 from kosmolua.schema.names import section_of
 from kosmolua.schema.settings import Table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tomlkit import TOMLDocument
+    from tomlkit.items import InlineTable
+
     from kosmolua.schema.integration import AccountField, Integration
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -85,3 +93,77 @@ def _key(name: str) -> str:
 
 def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def set_section(path: Path, keys: tuple[str, ...], table: Table) -> None:
+    """Write or replace a section; tables inside it are written inline. A missing file is created for its owner alone.
+
+    Raises:
+        ConfigError: The file cannot be read or written, or is not TOML, or one of the keys has a value that is not a
+            table.
+    """
+    import tomlkit
+
+    document = _read(path)
+    parent: Any = document
+    for key in keys[:-1]:
+        if key not in parent:
+            parent[key] = tomlkit.table(is_super_table=True)
+        parent = parent[key]
+        if not isinstance(parent, dict):
+            raise ConfigError(f"{path}: {key} must be a table, such as [{'.'.join(keys)}]")
+    section = tomlkit.table()
+    for key, value in table.items():
+        section[key] = _inline(value) if isinstance(value, dict) else value
+    parent[keys[-1]] = section
+    _write(path, document.as_string())
+
+
+def remove_section(path: Path, keys: tuple[str, ...]) -> bool:
+    """Remove a section and return True; return False if the file has no such section.
+
+    Raises:
+        ConfigError: The file cannot be read or written, or is not TOML.
+    """
+    document = _read(path)
+    parent: Any = document
+    for key in keys[:-1]:
+        parent = parent.get(key)
+        if not isinstance(parent, dict):
+            return False
+    if keys[-1] not in parent:
+        return False
+    del parent[keys[-1]]
+    _write(path, document.as_string())
+    return True
+
+
+def _inline(table: Table) -> InlineTable:
+    from tomlkit import inline_table
+
+    inline = inline_table()
+    for key, value in table.items():
+        inline[key] = _inline(value) if isinstance(value, dict) else value
+    return inline
+
+
+def _read(path: Path) -> TOMLDocument:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        return tomlkit.parse(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return tomlkit.document()
+    except (TOMLKitError, ValueError) as error:
+        raise ConfigError(f"{path}: this is not TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"The accounts file {path} cannot be read: {error.strerror}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(path, text.replace("\n", os.linesep).encode(), keeps_mode=True)
+    except OSError as error:
+        raise ConfigError(f"The accounts file {path} cannot be written: {error.strerror}") from None

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from kosmolua.accounts.editing import set_section
 from kosmolua.accounts.logins import asking_the_keyring, keyring_or_none
+from kosmolua.accounts.toml import set_section
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli import console
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, UsageError

@@ -10,11 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from kosmolua.accounts.editing import replace
 from kosmolua.clients.formats import found, with_entry, without_entry
 from kosmolua.clients.known import CLIENTS, ClientProgram, Data
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.folders import state_folder
+from kosmolua.folders import replace_file, state_folder
 from kosmolua.suggestions import did_you_mean
 
 RECORD = "clients.json"
@@ -192,6 +191,7 @@ def _read(file: Path) -> str | None:
 
 def _write(file: Path, text: str) -> None:
     try:
-        replace(file, text.encode("utf-8", "surrogateescape"))
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(file, text.encode("utf-8", "surrogateescape"), keeps_mode=True)
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error.strerror}") from None

@@ -8,8 +8,8 @@ from contextlib import ExitStack, suppress
 from typing import Any, BinaryIO
 
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.folders import replace_file
 from kosmolua.locks import FileLock
-from kosmolua.recordings.sheets import replace_file
 from kosmolua.runs import Outcome
 
 LOCK = ".lock"

@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 
 from kosmolua.errors import Busy, ConfigError
+from kosmolua.folders import replace_file
 from kosmolua.locks import FileLock
-from kosmolua.recordings.sheets import replace_file
 
 LOCKS = ".locks"
 """The folder of the locks, in the folder of the recordings."""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from kosmolua import __version__
 from kosmolua.errors import ConfigError
 from kosmolua.escaping import exposed
+from kosmolua.folders import replace_file
 from kosmolua.recordings.events import plan_fault
 from kosmolua.recordings.outlines import Line, PlannedCall, literal, markdown, outline
-from kosmolua.recordings.sheets import held_file, replace_file
+from kosmolua.recordings.sheets import held_file
 from kosmolua.recordings.signing import SIGNATURE
 
 if TYPE_CHECKING:

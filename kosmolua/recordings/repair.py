@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from kosmolua.folders import replace_file
 from kosmolua.recordings.events import fault_of
 from kosmolua.recordings.recording import Event, Recording, encoded_line, read, sound_part
-from kosmolua.recordings.sheets import File, Place, replace_file
+from kosmolua.recordings.sheets import File, Place
 
 UNREADABLE = "(unreadable)"
 _KIND = re.compile(rb'\{"event":"(\w+)"')

@@ -7,13 +7,13 @@ for writing; while it is open, no other run can write there.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
 from typing import Any, Protocol
 
 from kosmolua.errors import ConfigError, KosmoError, Unavailable
+from kosmolua.folders import replace_file
 from kosmolua.locks import lock_file
 
 LOCK_TIMEOUT = 0.1
@@ -233,33 +233,6 @@ def held_file(path: str, subject: str) -> Iterator[None]:
 def in_use(name: str) -> ConfigError:
     """Return the error for a recording that another run is writing."""
     return ConfigError(f"The recording {name} is in use: another run is writing it", hint="wait until that run ends")
-
-
-def replace_file(path: str, data: bytes) -> None:
-    """Replace a file in one step with a file that contains ``data`` and that only its owner can read."""
-    descriptor, fresh = tempfile.mkstemp(prefix=f"{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(fresh, path)
-    except OSError:
-        with suppress(OSError):
-            os.remove(fresh)
-        raise
-    if os.name == "posix":
-        _sync_folder(os.path.dirname(path) or ".")
-
-
-def _sync_folder(path: str) -> None:
-    """Make the names of the files in a folder survive a power cut, if the system can."""
-    with suppress(OSError):
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _is_at(path: str, file: FileIO) -> bool:

@@ -20,9 +20,10 @@ from operator import attrgetter
 from typing import Any
 
 from kosmolua.errors import ConfigError, Unavailable
+from kosmolua.folders import replace_file
 from kosmolua.locks import lock_file
 from kosmolua.recordings.recording import FORMAT, Event, Recording, read
-from kosmolua.recordings.sheets import File, replace_file
+from kosmolua.recordings.sheets import File
 from kosmolua.stores.folder_counts import count_in
 from kosmolua.stores.folder_slots import FolderSlot
 from kosmolua.stores.store import (

@@ -157,7 +157,7 @@ def check(names: tuple[str, ...], options: Options) -> int:
 @listing_options
 def remove(name: str, options: Options) -> None:
     """Remove the MCP server with this NAME from the accounts file."""
-    from kosmolua.accounts.editing import remove_section
+    from kosmolua.accounts.toml import remove_section
 
     with open_to_list(options) as runtime:
         file = runtime.catalog.accounts_path
@@ -226,7 +226,7 @@ def _ask(question: str, *, yes: bool) -> None:
 
 
 def _keep(file: Path, name: str, table: Table) -> None:
-    from kosmolua.accounts.editing import set_section
+    from kosmolua.accounts.toml import set_section
 
     set_section(file, (SERVERS, name), table)
 
