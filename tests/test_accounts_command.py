@@ -52,7 +52,8 @@ def test_check_makes_no_error_of_an_integration_that_cannot_tell(kosmolua: Calla
     plugin = write("library.py", PLUGIN)
     done = kosmolua("accounts", "check", "library", "--simulate", "--plugin", plugin)
     assert done.stdout.splitlines()[0] == "library.default\tnot known: the integration does not support this"
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr == ""
     listed = json.loads(kosmolua("accounts", "check", "library", "--simulate", "--plugin", plugin, "--json").stdout)
     assert listed[0] == {"integration": "library", "account": "default", "identity": None, "error": None, "login": None}
 

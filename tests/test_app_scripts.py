@@ -266,7 +266,8 @@ def test_a_saved_script_is_a_command(kosmolua: Program, write: Write, words: tup
     folder = write("saved/greet.lua", "--- Greet.\n---@param name string\n\nprint('hello ' .. params.name)").parent
     write("saved/say-it.lua", "print('said')")
     ran = kosmolua(*words, "--scripts", folder)
-    assert (ran.stdout, ran.stderr) == (printed, "")
+    assert ran.stdout == printed
+    assert ran.stderr == ""
 
 
 def test_a_file_goes_before_a_saved_script(kosmolua: Program, write: Write, home: Path) -> None:

@@ -101,7 +101,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 def listed(session: Session) -> dict[str, str]:
     """Each integration's line of the list."""
     done = session.run("integrations", plugins=(*BROKEN, "fine"))
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr == ""
     return {line.partition("\t")[0]: line for line in done.stdout.splitlines()}
 
 
@@ -135,7 +136,9 @@ def test_the_others_are_listed_and_usable(session: Session, listed: dict[str, st
 
     quick = tuple(name for name in BROKEN if name != "hangs")
     done = session.run("run", "-e", "print(app.integrations.fine.get_thing().name)", plugins=(*quick, "fine"))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "a thing\n", "")
+    assert done.returncode == 0
+    assert done.stdout == "a thing\n"
+    assert done.stderr == ""
 
 
 @pytest.mark.slow

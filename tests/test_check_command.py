@@ -31,7 +31,8 @@ def test_findings_stand_at_their_places(kosmolua: Program, write: Write) -> None
     wrong, likely = write("wrong.lua", WRONG), write("likely.lua", LIKELY)
     done = kosmolua("check", "--simulate", wrong, likely)
     lines = done.stdout.splitlines()
-    assert (done.returncode, done.stderr) == (1, "")
+    assert done.returncode == 1
+    assert done.stderr == ""
     assert lines[0].startswith(f"{wrong}:2:13: error: nothing defines 'await'")
     assert f"{wrong}: reads render2.get_service (default)" in lines
     assert any(line.startswith(f"{likely}:3:8: warning: # needs a list") for line in lines)
@@ -41,7 +42,8 @@ def test_findings_stand_at_their_places(kosmolua: Program, write: Write) -> None
 def test_warnings_alone_are_no_failure(kosmolua: Program) -> None:
     """A script from standard input; status 0."""
     done = kosmolua("check", "--simulate", "-", input=LIKELY)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr == ""
     assert done.stdout.splitlines() == [
         "stdin:3:8: warning: # needs a list, but the result of list_services has the keys services, cursor "
         "(the list is page.services)",
@@ -131,7 +133,8 @@ def test_a_run_without_a_check_fails_by_itself(kosmolua: Program) -> None:
 def test_warnings_follow_the_output(kosmolua: Program) -> None:
     """On standard error, so that the output is the script's alone."""
     done = kosmolua("run", "--simulate", "-e", LIKELY)
-    assert (done.returncode, done.stdout) == (0, "0\n")
+    assert done.returncode == 0
+    assert done.stdout == "0\n"
     assert done.stderr.startswith("kosmolua: warning: (command line):3:8: # needs a list")
 
 
@@ -235,6 +238,7 @@ def test_a_run_refuses_the_name_of_a_secret_that_it_has_not(kosmolua: Program, w
     """Before anything is sent; with ``--secret`` it runs."""
     script = write("secret.lua", "print(app.integrations)\nprint(secrets.token)\n")
     refused = kosmolua("run", "--simulate", script)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.returncode == 1
+    assert refused.stdout == ""
     assert "2:7: there is no secret called 'token' (--secret token=SOURCE gives one)" in refused.stderr
     assert kosmolua("run", "--simulate", "--secret", "token=env:HOME", script).stdout == "app.integrations\n***\n"

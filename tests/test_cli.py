@@ -37,7 +37,9 @@ def test_a_script_that_works(kosmolua: Program, write: Write) -> None:
     """Standard output is the script's output only, standard error is empty, and the status is 0."""
     script = write("job.lua", "print('hello', #arg, arg[0], ...)\nreturn 1, 2\n")
     done = kosmolua("run", script, "a", "b c")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "hello\t2\tjob.lua\ta\tb c\n", "")
+    assert done.returncode == 0
+    assert done.stdout == "hello\t2\tjob.lua\ta\tb c\n"
+    assert done.stderr == ""
 
 
 @pytest.mark.slow
@@ -73,7 +75,8 @@ def test_a_simulated_call_in_lua_and_without(kosmolua: Program) -> None:
 def test_help_goes_to_standard_output(kosmolua: Program, words: tuple[str, ...]) -> None:
     """Help that was asked for is not an error."""
     done = kosmolua(*words)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr == ""
     assert done.stdout
 
 
@@ -117,7 +120,8 @@ def test_a_script_without_end(kosmolua: Program, write: Write) -> None:
     with open("/dev/zero", "rb") as endless:
         said(kosmolua("run", "-", "--accounts", limited, stdin=endless), status=124, error="larger than 1 KiB")
     done = kosmolua("repl", "--simulate", input=":load /dev/zero\n1 + 1\n")
-    assert (done.returncode, done.stdout) == (124, "2\n")
+    assert done.returncode == 124
+    assert done.stdout == "2\n"
 
 
 def test_a_line_of_the_repl_is_guarded(kosmolua: Program) -> None:
@@ -665,7 +669,8 @@ def test_values_take_the_declared_type(
     folder = write("note.txt", "line 1\nline 2\n").parent
     write("env.json", '{"A": "b"}\n')
     done = kosmolua("call", "echo.echo", *pairs, "--plugin", write("echo.py", ECHO), "--simulate", cwd=folder)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr == ""
     assert json.loads(done.stdout) == arguments
 
 
@@ -732,7 +737,8 @@ def test_help_on_a_function(kosmolua: Program) -> None:
     """``call PATH --help`` shows the parameters, wherever the options stand, and needs no account."""
     for words in (("render2.list_services", "--help"), ("-h", "render2.production.list_services", "--simulate")):
         done = kosmolua("call", *words)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        assert done.stderr == ""
         assert "List all services in the Render account. (read)" in done.stdout
         assert "limit integer" in done.stdout
         assert "kosmolua docs integrations.render2.list_services" in done.stdout
@@ -798,7 +804,8 @@ def test_journal_and_trace(kosmolua: Program, tmp_path: Path) -> None:
     script = "app.integrations.render2.staging.list_owners() pcall(app.integrations.render2.get_service) print('done')"
     for _ in range(2):
         done = kosmolua("run", "-e", script, "--simulate", "--trace", "--journal", tmp_path / "j")
-        assert (done.returncode, done.stdout) == (0, "done\n")
+        assert done.returncode == 0
+        assert done.stdout == "done\n"
     lines = [json.loads(line) for line in (tmp_path / "j").read_text().splitlines()]
     assert [(line["path"], line["account"], line["status"]) for line in lines] == [
         ("render2.list_owners", "staging", "ok"),

@@ -127,13 +127,15 @@ def test_each_shell_has_its_script(kosmolua: Program, shell: str) -> None:
     """``kosmolua completion SHELL`` prints what a user's start-up file evaluates, also without the shell itself."""
     done = kosmolua("completion", shell, variables={"PATH": "/nowhere"})
     assert f"_KOSMOLUA_COMPLETE={shell}_complete" in done.stdout
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr == ""
 
 
 def test_a_shell_without_completion(kosmolua: Program) -> None:
     """The refusal names those that have one."""
     done = kosmolua("completion", "csh")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 2
+    assert done.stdout == ""
     assert "'csh' is not one of 'bash', 'zsh', 'fish'" in done.stderr
 
 

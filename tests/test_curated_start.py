@@ -209,17 +209,20 @@ def test_its_own_test_passes_at_once(kosmolua: Program, environment: dict[str, s
     document_in(home)
     options = ["--from", "pets.openapi.json", "--functions", ",".join(WANTED[:3]), "--functions", ",".join(WANTED[3:])]
     made = kosmolua("integrations", "new", "shop", *options)
-    assert (made.returncode, made.stderr) == (0, "")
+    assert made.returncode == 0
+    assert made.stderr == ""
     assert "-e 'print(json.encode(app.integrations.shop.list_pets()))'" in made.stdout
 
     tested = own_test(environment, home, "shop")
     assert "28 passed" in tested.stdout, tested.stdout
     checked = kosmolua("integrations", "check", "shop")
-    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.returncode == 0
+    assert checked.stderr == ""
     assert all("note:" in line for line in checked.stdout.splitlines()), checked.stdout
     script = "local s = app.integrations.shop print(#s.list_pets(), s.cookies({}).name ~= nil)"
     ran = kosmolua("run", "--simulate", "--plugin", "shop", "-e", script)
-    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == "", ran.stderr
 
 
 @pytest.mark.slow
@@ -227,7 +230,8 @@ def test_a_document_comes_through_a_pipe(kosmolua: Program, home: Path) -> None:
     """``--from -`` reads it from standard input."""
     text = document_in(home).read_text(encoding="utf-8")
     made = kosmolua("integrations", "new", "shop", "--from", "-", "--functions", WANTED[0], input=text)
-    assert (made.returncode, made.stderr) == (0, "")
+    assert made.returncode == 0
+    assert made.stderr == ""
     assert (home / "shop" / "openapi.json").is_file()
 
 
@@ -360,14 +364,18 @@ def test_a_real_document_is_a_start(
     """The check has nothing to correct, its own test passes, and an operation beside it runs with the simulator."""
     options = ["--from", str(shared(name)), "--functions", ",".join(wanted), "--auth", "bearer"]
     made = kosmolua("integrations", "new", "real_one", *options)
-    assert (made.returncode, made.stderr) == (0, "")
+    assert made.returncode == 0
+    assert made.stderr == ""
     checked = kosmolua("integrations", "check", "real_one")
-    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
+    assert checked.returncode == 0, checked.stdout
+    assert checked.stderr == "", checked.stdout
     tested = own_test(environment, home, "real_one")
     assert tested.returncode == 0, tested.stdout
     assert f"{3 * len(wanted) + 1} passed" in tested.stdout
     listed = kosmolua("run", "--simulate", "--plugin", "real_one", "-e", f"print({BESIDE[name]} ~= nil)")
-    assert (listed.returncode, listed.stdout, listed.stderr) == (0, "true\n", "")
+    assert listed.returncode == 0
+    assert listed.stdout == "true\n"
+    assert listed.stderr == ""
 
 
 BESIDE = {

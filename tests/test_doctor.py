@@ -30,7 +30,8 @@ def examined(
 ) -> tuple[dict[str, dict[str, Any]], str]:
     """Return the findings by what was looked at, and the next command."""
     done = kosmolua("doctor", "--json", *words, variables=variables)
-    assert (done.returncode, done.stderr) == (status, "")
+    assert done.returncode == status
+    assert done.stderr == ""
     assert "SECRET" not in done.stdout
     printed = json.loads(done.stdout)
     return {check["subject"]: check for check in printed["checks"]}, printed["next"]

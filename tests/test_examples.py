@@ -52,7 +52,8 @@ def test_an_example_runs_verbatim(kosmolua: Program, accounts: Path, service: Lo
         pytest.skip("the seed file is not at ../shared/seed")
     before = len(service.requests)
     done = kosmolua("run", "-", "--accounts", accounts, "--yes", input=example)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr == ""
     assert bool(done.stdout) == ("print(" in example)
     keys = {str(request.headers["Authorization"]) for request in service.requests[before:]}
     named = {name for name in ACCOUNTS[1:] if f".{name}." in example} | {"default"}

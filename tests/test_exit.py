@@ -102,7 +102,9 @@ def test_the_command_line_exits_with_the_status(kosmolua: Program) -> None:
     """A script's own status is no failure of the program, so nothing is said on standard error."""
     for status in (0, 1, 3, 63):
         done = kosmolua("run", "-e", f"print('x') exit({status})")
-        assert (done.returncode, done.stdout, done.stderr) == (status, "x\n", "")
+        assert done.returncode == status
+        assert done.stdout == "x\n"
+        assert done.stderr == ""
     done = kosmolua("run", "--json", "-e", "print('x') exit(5)")
     told = json.loads(done.stdout)
     assert told["ok"] is False

@@ -295,10 +295,12 @@ def test_inputs_come_through_a_pipe(kosmolua: Program, write: Write) -> None:
     assert done.returncode == 0, done.stderr
     for second in ("{", "[" * 100_000):
         wrong = kosmolua("fleet", job, "--inputs", "-", input=f'{{"team": "a"}}\n{second}\n')
-        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert wrong.returncode == 2
+        assert wrong.stdout == ""
         assert "Standard input is not JSON lines: line 2: " in wrong.stderr
     twice = kosmolua("fleet", job, "--inputs", "-", "--key", "team", input='{"team": "a"}\n{"team": "a"}\n')
-    assert (twice.returncode, twice.stdout) == (2, "")
+    assert twice.returncode == 2
+    assert twice.stdout == ""
     assert 'kosmolua: Standard input has two inputs with the key "a"' in twice.stderr
 
 

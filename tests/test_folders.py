@@ -78,7 +78,8 @@ def test_a_folder_that_cannot_be_entered_is_an_error(open_home: Path) -> None:
     words = ("call", "render2.list_owners", "--simulate", "--yes")
     folder.chmod(0o700)
     hidden = run_as_nobody(*words, HOME=str(open_home))
-    assert (hidden.returncode, hidden.stdout) == (3, "")
+    assert hidden.returncode == 3
+    assert hidden.stdout == ""
     assert f"{folder / 'accounts.toml'} cannot be reached: Permission denied" in hidden.stderr
     folder.chmod(0o755)
     assert "the account's permissions deny that" in run_as_nobody(*words, HOME=str(open_home)).stderr

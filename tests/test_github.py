@@ -69,8 +69,13 @@ def test_a_repository_is_flat(play: Playground) -> None:
         "local g = app.integrations.github return g.get_repo('acme/rocket'), g.get_repo('acme/empty')"
     )
 
-    assert (rocket["owner"], rocket["license"], rocket["stars"]) == ("acme", "MIT", 1200)
-    assert (empty["description"], empty["language"], empty["license"], empty["homepage"]) == ("", "", "", "")
+    assert rocket["owner"] == "acme"
+    assert rocket["license"] == "MIT"
+    assert rocket["stars"] == 1200
+    assert empty["description"] == ""
+    assert empty["language"] == ""
+    assert empty["license"] == ""
+    assert empty["homepage"] == ""
 
 
 def test_every_text_can_be_joined_whatever_github_leaves_out() -> None:
@@ -173,7 +178,8 @@ def test_pages_one_by_one_and_all_at_once_give_the_same(
     pages, one_by_one, at_once = play.run(script)
 
     assert one_by_one == at_once
-    assert (len(set(at_once)), pages) == (count, -(-count // 25))
+    assert len(set(at_once)) == count
+    assert pages == -(-count // 25)
 
 
 def test_the_links_of_pages_are_followed_as_they_are(play: Playground) -> None:
@@ -201,7 +207,9 @@ def test_a_search_stops_where_github_stops(github: responses.RequestsMock) -> No
     github.get(f"{API}/search/repositories", json=page)
     found = call("search_repos", query="a", all=True)
 
-    assert (len(found["repos"]), found["total"], len(github.calls)) == (1000, 40_000, 10)
+    assert len(found["repos"]) == 1000
+    assert found["total"] == 40_000
+    assert len(github.calls) == 10
     assert call("search_repos", query="a", limit=100, page=10).get("next_page") is None
     assert call("search_repos", query="a", limit=100, page=9)["next_page"] == 10
 
@@ -225,7 +233,9 @@ def test_a_search_that_took_too_long_says_so_and_goes_on(github: responses.Reque
     found = call("search_repos", query="a", all=True)
 
     assert [repo["name"] for repo in found["repos"]] == ["a/1", "a/2", "a/3"]
-    assert (found["total"], found["incomplete"], len(github.calls)) == (4, True, 3)
+    assert found["total"] == 4
+    assert found["incomplete"] is True
+    assert len(github.calls) == 3
 
 
 # Requests
@@ -430,7 +440,9 @@ def test_an_error_says_what_github_says(github: responses.RequestsMock, status: 
 
     with pytest.raises(ApiError, match=says) as caught:
         call("create_issue", repo="a/b", title="t")
-    assert (caught.value.code, caught.value.status, caught.value.request_id) == ("api_error", status, "F26A:0482")
+    assert caught.value.code == "api_error"
+    assert caught.value.status == status
+    assert caught.value.request_id == "F26A:0482"
     assert "Validation Failed" not in str(caught.value) or "title" in str(caught.value)
     assert KEY not in repr(caught.value.fields())
 
@@ -451,7 +463,10 @@ def test_what_is_odd_inside_a_reply_is_left_out(github: responses.RequestsMock) 
     github.get(f"{API}/search/repositories", json={"total_count": "9", "items": [{"topics": "lua"}]})
 
     issue = call("get_issue", repo="a/b", number=1)
-    assert (issue["number"], issue["state"], issue["labels"], issue["comments"]) == (0, "", [], 0)
+    assert issue["number"] == 0
+    assert issue["state"] == ""
+    assert issue["labels"] == []
+    assert issue["comments"] == 0
     assert call("search_repos", query="lua")["repos"][0]["topics"] == []
 
 
@@ -518,7 +533,8 @@ def test_a_secondary_limit_that_says_nothing_else_means_a_minute(github: respons
 
     with pytest.raises(CallError) as caught:
         call("get_repo", repo="a/b")
-    assert (caught.value.code, caught.value.retry_after) == ("rate_limited", 60)
+    assert caught.value.code == "rate_limited"
+    assert caught.value.retry_after == 60
 
 
 def test_the_simulator_enforces_an_allowance() -> None:

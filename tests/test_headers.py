@@ -166,4 +166,5 @@ def test_options_with_a_file_after_an_equals_sign(
     script = write("p.lua", "--- Prints.\n---@param tag string A tag.\nprint(params.tag)\n")
     line = [*words, str(script), "--tag", "t0"] if is_before else [str(script), *words, "--tag", "t0"]
     done = kosmolua("run", *line)
-    assert (done.returncode, done.stdout) == (0, "t0\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "t0\n", done.stderr

@@ -199,7 +199,8 @@ def test_a_file_that_is_not_what_it_says_is_told(
     if content is not None:
         (tmp_path / name).write_text(content)
     done = kosmolua("run", "--input", tmp_path / name, "-e", "print('ran')")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 2
+    assert done.stdout == ""
     assert f"{name} {said}" in done.stderr
 
 

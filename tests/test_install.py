@@ -211,7 +211,8 @@ def test_the_program_installs_itself_and_shakes_hands(kosmolua: Program, home: P
     """The entry starts a server that answers, the doctor sees it, and its options are those after --."""
     (home / ".cursor").mkdir()
     done = kosmolua("install", "cursor", "--json", "--", "--simulate")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr == ""
     assert json.loads(done.stdout)[0]["handshake"] == "ok"
     entry = json.loads((home / ".cursor" / "mcp.json").read_bytes())["mcpServers"]["kosmolua"]
     assert Path(entry["command"]).is_absolute()
@@ -241,7 +242,8 @@ def test_the_change_that_is_shown_has_no_others_secrets(kosmolua: Program, home:
 def test_a_name_that_no_client_has_is_refused(kosmolua: Program) -> None:
     """The message has the name that was probably meant."""
     done = kosmolua("install", "curser")
-    assert (done.returncode, "did you mean 'cursor'?" in done.stderr) == (2, True)
+    assert done.returncode == 2
+    assert "did you mean 'cursor'?" in done.stderr
 
 
 def test_a_client_with_local_servers_only_says_where_others_go(kosmolua: Program, home: Path) -> None:

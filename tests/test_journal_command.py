@@ -101,7 +101,8 @@ def test_calls_are_chosen(kosmolua: Program, journal: Path, filters: list[str], 
 def test_it_is_said_why_no_call_is_chosen(kosmolua: Program, journal: Path, filters: list[str], said: str) -> None:
     """A word that is misspelt is told from a journal without such calls."""
     done = kosmolua("journal", journal, *filters)
-    assert (done.stdout, done.returncode) == ("", 0)
+    assert done.stdout == ""
+    assert done.returncode == 0
     assert said in done.stderr
 
 

@@ -501,7 +501,9 @@ def test_the_command_says_each_finding_on_a_line(kosmolua: Program, write: Write
     checked = kosmolua("integrations", "check", target, cwd=tmp_path)
 
     says = "about is not a sentence (say what the integration is for, and end with a full stop)"
-    assert (checked.returncode, checked.stdout, checked.stderr) == (1, f"{file}:19: {says}\n", "")
+    assert checked.returncode == 1
+    assert checked.stdout == f"{file}:19: {says}\n"
+    assert checked.stderr == ""
 
 
 @pytest.mark.slow
@@ -523,7 +525,9 @@ def test_the_command_by_name(kosmolua: Program) -> None:
     """An integration that is installed."""
     checked = kosmolua("integrations", "check", "github")
 
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "github: nothing to correct\n", "")
+    assert checked.returncode == 0
+    assert checked.stdout == "github: nothing to correct\n"
+    assert checked.stderr == ""
 
 
 @pytest.mark.slow
@@ -546,7 +550,8 @@ def test_one_that_cannot_be_loaded(
     write("notes.py", source)
     checked = kosmolua("integrations", "check", target, cwd=tmp_path)
 
-    assert (checked.returncode, checked.stdout) == (3, "")
+    assert checked.returncode == 3
+    assert checked.stdout == ""
     assert says in checked.stderr.replace(f"{tmp_path}/", "")
 
 

@@ -222,8 +222,10 @@ def test_another_service_vouches_for_a_program() -> None:
         provider = {"token_endpoint": f"{server.url}/token", "client_id": "idp-client", "id_token": "token of ann"}
         log_in({"url": url, "client_id": USER, "client_secret": SECRET, "idp": provider})
     own, exchanged, vouched = server.forms
-    assert (own["assertion"], own["client_id"]) == ("token of the workload", "robot")
-    assert (exchanged["subject_token"], exchanged["client_id"]) == ("token of ann", "idp-client")
+    assert own["assertion"] == "token of the workload"
+    assert own["client_id"] == "robot"
+    assert exchanged["subject_token"] == "token of ann"
+    assert exchanged["client_id"] == "idp-client"
     assert vouched["assertion"] == f"vouched for {server.url}"
 
 
@@ -342,7 +344,9 @@ def test_a_proof_is_for_one_request() -> None:
     proof = proofs.proof_of_possession(key, "POST", "https://a.example/mcp?b=c", token="secret token", nonce="n")
     public = jwt.PyJWK(jwt.get_unverified_header(proof)["jwk"], "ES256")
     claims = jwt.decode(proof, public.key, ["ES256"])
-    assert (claims["htm"], claims["htu"], claims["nonce"]) == ("POST", "https://a.example/mcp", "n")
+    assert claims["htm"] == "POST"
+    assert claims["htu"] == "https://a.example/mcp"
+    assert claims["nonce"] == "n"
     assert claims["ath"] == base64.urlsafe_b64encode(hashlib.sha256(b"secret token").digest()).rstrip(b"=").decode()
     assert "d" not in jwt.get_unverified_header(proof)["jwk"]
 

@@ -94,7 +94,8 @@ def test_a_value_that_looks_like_an_option_with_a_file(
 ) -> None:
     """``--plan=x`` is short for two options where an option may stand, and what it is where a value does."""
     done = kosmolua("run", *words, cwd=tmp_path)
-    assert (done.stdout, done.stderr) == (output, "")
+    assert done.stdout == output
+    assert done.stderr == ""
     assert [file.name for file in tmp_path.iterdir()] == ["home"]
 
 
@@ -125,7 +126,8 @@ def test_the_named_accounts_file_alone_counts(
     (config / "accounts.toml").write_text(f"[kosmolua.options]\n{default}\n")
     named = write("named.toml", "")
     done = kosmolua("accounts", *[named if word == "FILE" else word for word in words])
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr == ""
     assert done.stdout.startswith("#")
     write("named.toml", "[kosmolua.options]\njson = true\n")
     assert kosmolua("accounts", *[named if word == "FILE" else word for word in words]).stdout.startswith("{")

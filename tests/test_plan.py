@@ -549,7 +549,9 @@ def test_the_command_line_shows_and_applies_plans(kosmolua: Program, write: Writ
     assert said[-1] == "Plan: 0 to create, 2 to change, 0 to destroy."
 
     applied = kosmolua("apply", "p.json")
-    assert (applied.returncode, applied.stdout, applied.stderr) == (0, planned.stdout, "")
+    assert applied.returncode == 0
+    assert applied.stdout == planned.stdout
+    assert applied.stderr == ""
     again = kosmolua("apply", "p.json")
     assert again.returncode == 3
     assert "was already applied" in again.stderr

@@ -399,7 +399,8 @@ def test_all_broken_ones_are_lines_of_the_list(config: Path, kosmolua: Program) 
         (folder / f"{name}.py").write_text(text)
     (folder / "fine.py").write_text(good("fine"))
     listed = kosmolua("integrations")
-    assert (listed.returncode, listed.stderr) == (0, "")
+    assert listed.returncode == 0
+    assert listed.stderr == ""
     rows = {row.split("\t")[0]: row for row in listed.stdout.splitlines()}
     for name, (_, message, line) in BROKEN.items():
         assert message.split(" (")[0] in rows[name], name
@@ -410,7 +411,8 @@ def test_all_broken_ones_are_lines_of_the_list(config: Path, kosmolua: Program) 
         "print(#app.integrations.render2.list_services({ limit = 3 }).services)",
     ):
         ran = kosmolua("run", "-e", script, "--simulate")
-        assert (ran.returncode, ran.stderr) == (0, ""), script
+        assert ran.returncode == 0, script
+        assert ran.stderr == "", script
 
 
 @pytest.mark.slow

@@ -374,7 +374,9 @@ def test_an_unfinished_chunk_at_the_end_is_an_error(kosmolua: Program) -> None:
 def test_habits_of_other_programs(kosmolua: Program, chunks: str, output: str) -> None:
     """A word that leaves elsewhere leaves, unless it is a global; an equals sign is Lua's own habit."""
     done = kosmolua("repl", input=chunks)
-    assert (done.stdout, done.stderr, done.returncode) == (output, "", 0)
+    assert done.stdout == output
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 @pytest.mark.slow
@@ -468,7 +470,8 @@ def test_json_answers_commands_too(kosmolua: Program, write: Write) -> None:
     codes = [(answer["error"] or {}).get("code") for answer in answers]
     assert codes == [None, "usage", "usage", "usage", None, None]
     assert [answer["state"] for answer in answers] == ["kept", "kept", "kept", "kept", "lost", "kept"]
-    assert (done.returncode, done.stderr) == (2, "")
+    assert done.returncode == 2
+    assert done.stderr == ""
     done = kosmolua("repl", "--json", "--accounts", write("accounts.toml", "[x"), input="1\n")
     assert json.loads(done.stdout)["error"]["code"] == "config_error"
     assert done.stdout.count("\n") == 1
@@ -487,7 +490,9 @@ def test_json_answers_commands_too(kosmolua: Program, write: Write) -> None:
 def test_a_command_that_is_none(kosmolua: Program, line: str, complaint: str) -> None:
     """The sentence names it as it is typed."""
     done = kosmolua("repl", input=f"{line}\n")
-    assert (done.stderr, done.stdout, done.returncode) == (f"kosmolua: {complaint}\n", "", 2)
+    assert done.stderr == f"kosmolua: {complaint}\n"
+    assert done.stdout == ""
+    assert done.returncode == 2
 
 
 @pytest.mark.slow

@@ -494,7 +494,8 @@ def test_the_command_line_says_why_a_run_cannot_go_on(kosmolua: Program, write: 
         (("replay", "nothing"), "There is no recording 'nothing', neither a file of this name nor a run", 2),
     ):
         done = kosmolua(*words)
-        assert (done.returncode, done.stdout) == (status, "")
+        assert done.returncode == status
+        assert done.stdout == ""
         assert done.stderr.startswith(f"kosmolua: {told}")
         assert done.stderr.count("\n") == 1
     assert kosmolua("replay", "run.jsonl").stdout == "1\n"
@@ -522,10 +523,12 @@ def test_the_command_line_pauses_and_goes_on(kosmolua: Program, write: Write, ho
     ended = kosmolua("resume", "--approve", "2", "r.jsonl", "--deny", "3")
     assert ended.returncode == 75
     ended = kosmolua("resume", "r.jsonl", "--approve")
-    assert (ended.returncode, ended.stdout) == (0, "true\tfalse\ttrue\n")
+    assert ended.returncode == 0
+    assert ended.stdout == "true\tfalse\ttrue\n"
     assert kosmolua("replay", "r.jsonl").stdout == ended.stdout
     again = kosmolua("resume", "r.jsonl")
-    assert (again.returncode, again.stdout) == (0, ended.stdout)
+    assert again.returncode == 0
+    assert again.stdout == ended.stdout
     assert "is already finished" in again.stderr
 
 
@@ -565,10 +568,12 @@ def test_limits_of_a_recorded_run_are_the_recorded_ones(kosmolua: Program, write
     write("home/accounts.toml", "[kosmolua.options]\nmax_output = '9'\n")
     given = ("--accounts", "accounts.toml")
     ended = kosmolua("run", "-e", "print('0123456789') error('no')", *given, "--max-output", "20", "--record=r.jsonl")
-    assert (ended.returncode, ended.stdout) == (1, "0123456789\n")
+    assert ended.returncode == 1
+    assert ended.stdout == "0123456789\n"
     for command in ("replay", "resume"):
         again = kosmolua(command, "r.jsonl", *given)
-        assert (again.returncode, again.stdout) == (1, "0123456789\n"), again.stderr
+        assert again.returncode == 1, again.stderr
+        assert again.stdout == "0123456789\n", again.stderr
         assert kosmolua(command, "r.jsonl", *given, "--max-output", "5").returncode == 124
 
 
@@ -598,7 +603,8 @@ def test_the_command_line_names_what_was_under_way(
     assert as_json["error"]["code"] == "under_way"
     assert as_json["error"]["calls"][0]["number"] == 1
     ended = kosmolua("resume", "r.jsonl", "--done", '1="put before"')
-    assert (ended.returncode, ended.stdout) == (0, "put before\n")
+    assert ended.returncode == 0
+    assert ended.stdout == "put before\n"
 
 
 PLUGIN = '''"""Waits."""

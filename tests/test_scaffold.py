@@ -50,14 +50,16 @@ def python(environment: dict[str, str], home: Path) -> Python:
 def test_its_own_test_passes_at_once(kosmolua: Program, python: Python, home: Path, auth: str) -> None:
     """Whatever the credential, nothing has to be edited; and lint has nothing to say."""
     made = kosmolua("integrations", "new", "weather", "--auth", auth)
-    assert (made.returncode, made.stderr) == (0, "")
+    assert made.returncode == 0
+    assert made.stderr == ""
     assert sorted(path.name for path in (home / "weather").iterdir()) == FILES
 
     tested = python("-m", "pytest", "weather", "-q", "-p", "no:cacheprovider")
     assert tested.returncode == 0, tested.stdout
     assert f"{6 if auth == 'none' else 7} passed" in tested.stdout
     checked = kosmolua("integrations", "check", "weather")
-    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.returncode == 0
+    assert checked.stderr == ""
     assert all("note:" in line or line == "weather: nothing to correct" for line in checked.stdout.splitlines())
 
 
@@ -68,7 +70,9 @@ def test_it_runs_with_its_simulator(kosmolua: Program) -> None:
     assert "kosmolua run --simulate --plugin weather -e 'print(app.integrations.weather.list_items())'" in made.stdout
 
     ran = kosmolua("run", "--simulate", "--plugin", "weather", "-e", "print(#app.integrations.weather.list_items())")
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "3\n", "")
+    assert ran.returncode == 0
+    assert ran.stdout == "3\n"
+    assert ran.stderr == ""
 
 
 def serve(request: Request) -> Response:
@@ -85,7 +89,9 @@ def test_it_runs_against_a_service(kosmolua: Program) -> None:
         script = "local w = app.integrations.weather print(w.list_items({ limit = 3 })[1].name, w.get_item('7').id)"
         ran = kosmolua("run", "--plugin", "weather", "-e", script)
 
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "seven\t7\n", "")
+    assert ran.returncode == 0
+    assert ran.stdout == "seven\t7\n"
+    assert ran.stderr == ""
     assert [request.url for request in server.requests] == [f"{server.url}/v1/items", f"{server.url}/v1/items/7"]
 
 
@@ -163,7 +169,9 @@ def test_its_wheel_is_found_by_its_entry_point(kosmolua: Program, python: Python
     assert "\tentry point\t2 reads, 1 write" in row
     script = "print(#app.integrations.my_weather.list_items())"
     ran = kosmolua("run", "--simulate", "-e", script, variables=paths, cwd=tmp_path)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "3\n", "")
+    assert ran.returncode == 0
+    assert ran.stdout == "3\n"
+    assert ran.stderr == ""
     assert kosmolua("docs", "my_weather.create_item", variables=paths, cwd=tmp_path).stdout.count("The service chooses")
     assert kosmolua("integrations", "check", "my_weather", variables=paths, cwd=tmp_path).returncode == 0
 
@@ -183,7 +191,8 @@ def test_it_reads_its_templates_from_a_zip(tmp_path: Path, python: Python) -> No
         f"print(len(write(Draft('weather'), Path({str(tmp_path)!r}))))"
     )
     done = python("-c", code)
-    assert (done.stdout, done.stderr) == ("5\n", "")
+    assert done.stdout == "5\n"
+    assert done.stderr == ""
 
 
 def test_a_base_url_cannot_leave_its_string(tmp_path: Path) -> None:
@@ -227,7 +236,8 @@ def test_a_bad_name_is_refused_in_a_sentence(kosmolua: Program, home: Path, name
     """It says why, and what to do; nothing is written."""
     made = kosmolua("integrations", "new", name)
 
-    assert (made.returncode, made.stdout) == (2, "")
+    assert made.returncode == 2
+    assert made.stdout == ""
     assert made.stderr.startswith(f"kosmolua: {says}")
     assert [path for path in home.iterdir() if path.name != ".config"] == []
 

@@ -570,7 +570,8 @@ def back(opened: None, /, *, text: str) -> str:
 def test_a_secret_of_the_command_line_needs_a_name_and_a_source(kosmolua: Program, given: str) -> None:
     """A literal secret is none: it would stand in the list of processes."""
     done = kosmolua("run", "--secret", given, "-e", "print(1)")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 2
+    assert done.stdout == ""
     assert "give NAME=SOURCE" in done.stderr
 
 
@@ -602,7 +603,8 @@ def test_the_accounts_file_has_secrets_too(kosmolua: Program, write: Write) -> N
     for wrong in ("token = 5", "token = { nowhere = 'x' }", "token = { env = 1 }"):
         write("accounts.toml", f"[kosmolua.secrets]\n{wrong}\n")
         done = kosmolua(*words, "-e", "print(1)")
-        assert (done.returncode, done.stdout) == (3, "")
+        assert done.returncode == 3
+        assert done.stdout == ""
         assert "accounts.toml:2: [kosmolua.secrets] token" in done.stderr
 
 

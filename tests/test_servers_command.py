@@ -123,10 +123,12 @@ def test_an_option_names_a_server_for_one_run(kosmolua: Program) -> None:
     """`--server` takes a command, and a URL; it is written nowhere."""
     command = shlex.join([sys.executable, SCRIPT])
     done = kosmolua("run", "-e", "print(app.mcp.tools.greet('Ann'))", "--server", f"tools={command}")
-    assert (done.stdout, done.returncode) == ("hello Ann\n", 0), done.stderr
+    assert done.stdout == "hello Ann\n", done.stderr
+    assert done.returncode == 0, done.stderr
     with servers.over_http() as url:
         done = kosmolua("run", "-e", "print(app.mcp.tools.greet('Bob'))", "--server", f"tools={url}")
-        assert (done.stdout, done.returncode) == ("hello Bob\n", 0), done.stderr
+        assert done.stdout == "hello Bob\n", done.stderr
+        assert done.returncode == 0, done.stderr
     done = kosmolua("run", "-e", "print(1)", "--server", "Tools")
     assert "must look like notes=https://" in done.stderr
     assert done.returncode == 2

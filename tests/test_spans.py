@@ -195,7 +195,8 @@ def test_the_command_line_sends_spans_to_a_collector(kosmolua: Program) -> None:
     script = "local f = app.integrations.render2.list_owners f() parallel.map({ 1, 2 }, function() f() end)"
     with Collector() as collector:
         done = kosmolua("run", "--simulate", "-e", script, env=collector.environ)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        assert done.stderr == ""
         assert collector.services == {"kosmolua"}
         [run] = collector.named("run (command line)")
         calls = collector.named("execute_tool render2.list_owners")

@@ -188,7 +188,8 @@ def test_a_fleet_of_processes_is_below_what_started_it(
         environ = {**environment, **collector.environ, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
         path = write("nightly.py", textwrap.dedent(program))
         done = subprocess.run([sys.executable, path], env=environ, cwd=home, capture_output=True, text=True)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        assert done.stderr == ""
     [nightly] = collector.named("nightly")
     runs, calls = collector.named("run script.lua"), collector.named(CALL)
     assert [run.parent for run in runs] == [nightly.id] * 4

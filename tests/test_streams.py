@@ -79,7 +79,8 @@ def test_what_an_integration_prints_is_no_output(
 ) -> None:
     """It goes to standard error, at once, from wherever it is printed; and there is nothing to read."""
     done = kosmolua(*words, "--plugin", noisy, input=OWN)
-    assert (done.returncode, done.stdout) == (0, output), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == output, done.stderr
     assert done.stderr.startswith("noise import\nnoise below\nnoise of a program\n")
 
 
@@ -207,4 +208,6 @@ def test_a_caller_that_ignores_its_children_changes_nothing(environment: dict[st
     """Programs inherit that a parent wants to hear of no child, and have children of their own all the same."""
     line = f"trap '' CHLD; exec {sys.executable} -m kosmolua {command}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=environment, check=False)
-    assert (done.stdout, done.stderr, done.returncode) == ("2\n", "", 0)
+    assert done.stdout == "2\n"
+    assert done.stderr == ""
+    assert done.returncode == 0

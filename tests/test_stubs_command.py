@@ -41,4 +41,5 @@ def test_settings_that_cannot_be_read_are_named(kosmolua: Program, home: Path) -
     """A folder in their place is no fault of standard output."""
     (home / ".luarc.json").mkdir()
     done = kosmolua("stubs")
-    assert (done.returncode, done.stderr) == (3, "kosmolua: .luarc.json cannot be read: Is a directory\n")
+    assert done.returncode == 3
+    assert done.stderr == "kosmolua: .luarc.json cannot be read: Is a directory\n"

@@ -314,7 +314,8 @@ def test_the_settings_of_ones_own_recording_are_used(user: Program, home: Path, 
     ]
     forged(home / "f.jsonl", foreign)
     resumed = user("resume", "r.jsonl", "--approve")
-    assert (resumed.returncode, resumed.stdout) == (0, "srv-cabc12345678\n")
+    assert resumed.returncode == 0
+    assert resumed.stdout == "srv-cabc12345678\n"
     assert user("resume", "f.jsonl", "--approve").returncode == 3
     assert user("resume", "f.jsonl", "--approve", "--accounts", str(accounts)).returncode == 0
 
