@@ -25,12 +25,12 @@ pcall(render.suspend_service, "srv-cabc12345678")
 pcall(render.list_services, { limit = 1000 })
 """
 TRACED = """\
--> render2.list_services [production, read]
-<- render2.list_services [production, read] ok N ms (200)
--> render2.get_service [default, read]
-<- render2.get_service [default, read] failed N ms (404) api_error
-<- render2.suspend_service [default, write] refused N ms (nothing sent) denied
-<- render2.list_services [default, read] refused N ms (nothing sent) bad_arguments
+-> 1 render2.list_services [production, read]
+<- 1 render2.list_services [production, read] ok N ms (200)
+-> 2 render2.get_service [default, read]
+<- 2 render2.get_service [default, read] failed N ms (404) api_error
+<- 3 render2.suspend_service [default, write] refused N ms (nothing sent) denied
+<- 4 render2.list_services [default, read] refused N ms (nothing sent) bad_arguments
 """
 needs_terminal = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 
@@ -68,12 +68,12 @@ def test_a_trace_in_a_pipe_is_plain(kosmolua: Program) -> None:
 @pytest.mark.slow
 @needs_terminal
 def test_a_trace_on_a_terminal_is_coloured(environment: dict[str, str]) -> None:
-    """What went well is green, what failed red, what was refused yellow; NO_COLOR takes the colours away."""
+    """A read that went well is dim, what failed red, what was refused yellow; NO_COLOR takes the colours away."""
     with in_terminal(environment, "run", "--simulate", "--read-only", "--trace", "-e", CALLS) as terminal:
         assert terminal.wait() == 0
-        assert b"\x1b[32m<- render2.list_services" in terminal.raw
-        assert b"\x1b[31m<- render2.get_service" in terminal.raw
-        assert b"\x1b[33m<- render2.suspend_service" in terminal.raw
+        assert b"\x1b[2m<- 1 render2.list_services" in terminal.raw
+        assert b"\x1b[31m<- 2 render2.get_service" in terminal.raw
+        assert b"\x1b[33m<- 3 render2.suspend_service" in terminal.raw
     with in_terminal(environment, "run", "--simulate", "--read-only", "--trace", "-e", CALLS, NO_COLOR="1") as terminal:
         assert terminal.wait() == 0
         assert b"\x1b" not in terminal.raw
@@ -89,7 +89,7 @@ def test_what_a_script_names_cannot_steer_a_terminal(kosmolua: Program) -> None:
 def test_call_traces_too(kosmolua: Program) -> None:
     """One call without Lua has the same lines."""
     done = kosmolua("call", "--simulate", "--trace", "render2.get_current_user")
-    assert "-> render2.get_current_user [default, read]" in done.stderr
+    assert "-> 1 render2.get_current_user [default, read]" in done.stderr
     assert done.stderr.endswith("calls: 1 ok, 0 failed, 0 refused\n")
 
 

@@ -107,7 +107,7 @@ class Report(NamedTuple):
             return error
         return CheckFailed(
             "; ".join(f"{error.place}: {error.advice}" for error in self.errors),
-            findings=[finding._asdict() for finding in self.findings],
+            findings=[finding.to_json() for finding in self.findings],
             line=self.errors[0].line,
         )
 
@@ -116,11 +116,14 @@ class Report(NamedTuple):
 
         The line is empty if the script has no effects.
         """
-        parts = []
-        for effect in dict.fromkeys(charge.effect for charge in self.bill):
-            calls = ", ".join(f"{each.path} ({each.account})" for each in self.bill if each.effect == effect)
-            parts.append(f"{effect}s {calls}")
-        return "; ".join(parts)
+        return "; ".join(f"{effect}s {', '.join(calls)}" for effect, calls in self.effects().items())
+
+    def effects(self) -> dict[str, list[str]]:
+        """Return the calls of the script by effect, each as ``render2.list_services (production)``."""
+        found: dict[str, list[str]] = {}
+        for charge in self.bill:
+            found.setdefault(charge.effect, []).append(f"{charge.path} ({charge.account})")
+        return found
 
 
 def syntax_hint(source: bytes, message: str) -> str:

@@ -10,6 +10,17 @@ from typing import NamedTuple
 from kosmolua.lua.syntax import Node
 from kosmolua.lua.values import Absent, Nil, Undefined
 
+CODES = {
+    "syntax": "The script is not Lua, or its header cannot be read.",
+    "fails": "Code that fails when it is executed.",
+    "undefined": "A name that nothing defines.",
+    "nil": "A use of a value that is nil.",
+    "type": "Code that fails if the values have their declared types.",
+    "meaning": "Code that does something else than it seems to do.",
+    "doubtful": "Code that is probably not what is meant.",
+}
+"""The kinds of problems that the check finds."""
+
 
 class Finding(NamedTuple):
     """A certain or a probable problem in a script.
@@ -20,6 +31,9 @@ class Finding(NamedTuple):
         severity: ``error`` if the script is certain to fail there, otherwise ``warning``.
         message: What is wrong.
         hint: What to write instead, or an empty string.
+        code: The kind of the problem, one of :data:`CODES`.
+        end_line: The line in which the part of the script ends that the finding is about; 0 if that is not known.
+        end_column: The column behind that part, counted from 1.
     """
 
     line: int
@@ -27,9 +41,17 @@ class Finding(NamedTuple):
     severity: str
     message: str
     hint: str = ""
+    code: str = "syntax"
+    end_line: int = 0
+    end_column: int = 0
 
     def __str__(self) -> str:
         return f"{self.place}: {self.severity}: {self.advice}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the finding as programs get it."""
+        names = ("line", "column", "severity", "message", "hint")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def place(self) -> str:
@@ -82,35 +104,36 @@ class Findings:
 
     def warn(self, node: Node, message: str, hint: str = "") -> None:
         """Add a warning about something that is probably wrong, unless there already is a finding about this node."""
-        self._found.setdefault((node.start, node.end), Finding(node.line, node.column, "warning", message, hint))
+        self._warn(node, message, hint, "doubtful")
 
-    def fail(self, node: Node, message: str, hint: str = "", *, mode: Mode | None = None) -> None:
+    def fail(self, node: Node, message: str, hint: str = "", *, mode: Mode | None = None, code: str = "fails") -> None:
         """Add a finding about code that fails when it is executed: an error if that is certain, otherwise a warning.
 
         ``mode`` says how certain the failure is, if not as the code that is being checked.
         """
         if (self.mode if mode is None else mode) is not Mode.CERTAIN:
-            self.warn(node, message, hint)
+            self._warn(node, message, hint, code)
             if mode is None:
                 self.fails_if_reached(node)
             return
         found = self._found.get((node.start, node.end))
         if found is None or found.severity == "warning":
-            self._found[node.start, node.end] = Finding(node.line, node.column, "error", message, hint)
+            self._found[node.start, node.end] = _finding(node, "error", message, hint, code)
 
     def doubt(self, node: Node, message: str, hint: str = "") -> None:
         """Add a warning about code that fails if the values at run time have their declared types."""
-        self.warn(node, message, hint)
+        self._warn(node, message, hint, "type")
         self.fails_if_reached(node)
 
     def mistake(self, node: Node, message: str, hint: str = "") -> None:
         """Add a warning about something that is wrong by the types: an error where a change depends on it."""
-        self.warn(node, message, hint)
-        self.mistakes[node.start, node.end] = Mistake(node, _warning(node, message, hint))
+        self._warn(node, message, hint, "meaning")
+        self.mistakes[node.start, node.end] = Mistake(node, _finding(node, "warning", message, hint, "meaning"))
 
     def suspect(self, node: Node, message: str, hint: str = "", *, within: tuple[int, int] | None = None) -> None:
         """Note something that only matters where a change depends on it, or is ``within`` two offsets."""
-        self.mistakes.setdefault((node.start, node.end), Mistake(node, _warning(node, message, hint), within))
+        mistake = Mistake(node, _finding(node, "warning", message, hint, "meaning"), within)
+        self.mistakes.setdefault((node.start, node.end), mistake)
 
     def refuse(self, mistake: Mistake) -> None:
         """Turn a mistake into an error, unless there is an error about the same part of the script."""
@@ -143,14 +166,17 @@ class Findings:
             self.fails_if_reached(value.node)
         elif isinstance(value, Undefined):
             message = f"nothing defines '{value.name}': it is nil, and Lua cannot {verb} nil"
-            self.fail(node, message, value.hint)
+            self.fail(node, message, value.hint, code="undefined")
         elif value.what != "nil":
-            self.fail(node, f"there is no {value.what}: it is nil, and Lua cannot {verb} nil", value.hint)
+            self.fail(node, f"there is no {value.what}: it is nil, and Lua cannot {verb} nil", value.hint, code="nil")
 
     def undefined(self, node: Node, value: Undefined) -> None:
         """Add a finding about a name that nothing defines: an error for ``await`` and ``async``, else a warning."""
         mode = Mode.CERTAIN if value.name in ("await", "async") else Mode.POSSIBLE
-        self.fail(node, f"nothing defines '{value.name}', so it is nil", value.hint, mode=mode)
+        self.fail(node, f"nothing defines '{value.name}', so it is nil", value.hint, mode=mode, code="undefined")
+
+    def _warn(self, node: Node, message: str, hint: str, code: str) -> None:
+        self._found.setdefault((node.start, node.end), _finding(node, "warning", message, hint, code))
 
     @contextmanager
     def at_least(self, mode: Mode) -> Iterator[None]:
@@ -162,5 +188,8 @@ class Findings:
             self.mode = before
 
 
-def _warning(node: Node, message: str, hint: str) -> Finding:
-    return Finding(node.line, node.column, "warning", message, hint)
+def _finding(node: Node, severity: str, message: str, hint: str, code: str) -> Finding:
+    text = node.source[node.start : node.end]
+    ends = node.line + text.count(b"\n")
+    behind = len(text) - text.rfind(b"\n") if ends > node.line else node.column + len(text)
+    return Finding(node.line, node.column, severity, message, hint, code, ends, behind)

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from kosmolua.calls.approvals import Approval, Approver, Consent, grouped, shown_arguments
-from kosmolua.cli import console
+from kosmolua.cli import terminal
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import exposed, shortened
 from kosmolua.schema import luacats
@@ -18,10 +18,18 @@ from kosmolua.schema.effects import is_final
 
 RESET = "\x18\x1b\\\x1b[0m"
 """Ends escape sequences and colours that earlier output on the same terminal has left open."""
-ANSWERS = {"y": Consent.YES, "n": Consent.NO, "": Consent.NO, "s": Consent.MORE}
-ANSWERS_OF_MANY = {**ANSWERS, "a": Consent.ALWAYS, "d": Consent.NEVER}
-ANSWERS_OF_LIST = {**ANSWERS, "o": Consent.EACH, **ANSWERS_OF_MANY}
-WORDS = {"yes": "y", "no": "n", "show": "s", "one": "o", "all": "a", "deny": "d"}
+CHOICES = {
+    "y": (Consent.YES, "[y]es", "make it"),
+    "n": (Consent.NO, "[N]o", "do not make it; the default"),
+    "o": (Consent.EACH, "[o]ne by one", "ask about each of these calls"),
+    "a": (Consent.ALWAYS, "[a]ll such calls", "make it, and ask no more about this function and account in this run"),
+    "d": (Consent.NEVER, "[d]eny all calls", "do not make it, nor any other call that would have to be asked about"),
+    "s": (Consent.MORE, "[s]how the arguments in full", "show them, and ask again"),
+}
+"""The answers that a person can type: what each means, how it is offered, and what it does."""
+WORDS = {"yes": "y", "no": "n", "": "n", "show": "s", "one": "o", "all": "a", "deny": "d"}
+INDENT = "  "
+"""Where a long line of a question goes on."""
 MAX_VALUE, HEAD, TAIL = 1000, 600, 300
 """How many characters of an argument are shown; of a longer one, how many at its beginning and at its end."""
 MAX_ROW, ROW_HEAD, ROW_TAIL = 300, 200, 80
@@ -68,7 +76,7 @@ class TerminalApprover(Approver):
     def ask(self, approvals: Sequence[Approval]) -> Consent:
         """Ask one question about calls, on lines of its own, even if other programs wrote to the terminal."""
         _discard_typed_input()
-        _write(RESET if console.draws_on(sys.stderr) else "", "\n")
+        _write(RESET if terminal.draws_on(sys.stderr) else "", "\n")
         try:
             return self._ask_one(approvals[0]) if len(approvals) == 1 else self._ask_many(approvals)
         except KeyboardInterrupt:
@@ -77,24 +85,18 @@ class TerminalApprover(Approver):
 
     def _ask_one(self, approval: Approval) -> Consent:
         lines = _lines_of(approval)
-        choices, answers = "[y]es, [n]o", ANSWERS
-        if not self._is_single:
-            choices, answers = f"{choices}, [a]ll such calls, [d]eny all calls", ANSWERS_OF_MANY
-        if any(len(value) > MAX_VALUE for value in lines.values()):
-            choices += ", [s]how the arguments in full"
+        letters = ("yn" if self._is_single else "ynad") + "s" * any(len(each) > MAX_VALUE for each in lines.values())
         subject = "You are about" if self._is_single else "The script wants"
         _write(f"{subject} to {_phrase(approval)}:\n", _sentence(approval), _arguments(lines, _shorten))
-        question = f"Allow {console.styled(approval.path, 'bold', sys.stderr)} with {exposed(approval.account)}?"
-        while (answer := _answer(f"{question} {choices}: ", answers)) is Consent.MORE:
+        question = f"Allow {terminal.styled(approval.path, 'bold', sys.stderr)} with {exposed(approval.account)}?"
+        while (answer := _answer(question, letters)) is Consent.MORE:
             _write(_arguments(lines, str))
         return answer
 
     def _ask_many(self, approvals: Sequence[Approval]) -> Consent:
-        choices = "[y]es, [n]o, [o]ne by one, [a]ll such calls, [d]eny all calls"
-        if any(len(_row(approval)) > MAX_ROW for approval in approvals):
-            choices += ", [s]how the arguments in full"
+        letters = "ynoad" + "s" * any(len(_row(approval)) > MAX_ROW for approval in approvals)
         _write(f"The script wants to make {len(approvals)} calls:\n", _list(approvals, _shorten_row))
-        while (answer := _answer(f"Allow these {len(approvals)} calls? {choices}: ", ANSWERS_OF_LIST)) is Consent.MORE:
+        while (answer := _answer(f"Allow these {len(approvals)} calls?", letters)) is Consent.MORE:
             _write(_list(approvals, str))
         return answer
 
@@ -109,17 +111,17 @@ def described(call: Mapping[str, Any], *, in_full: bool = False) -> str:
 
 def _phrase(approval: Approval) -> str:
     """Return the effect, function and account of a call as a phrase that says whether the call can be undone."""
-    path, account = console.styled(approval.path, "bold", sys.stderr), exposed(approval.account)
+    path, account = terminal.styled(approval.path, "bold", sys.stderr), exposed(approval.account)
     phrase = f"{approval.effect} with {path}, account {account}"
     said = exposed(approval.way_back)
     is_lost = is_final(approval.effect) and not approval.undoable
-    warning = console.styled(said, "red", sys.stderr) if is_lost else said
+    warning = terminal.styled(said, "destroy", sys.stderr) if is_lost else said
     return f"{phrase} ({warning})" if said else phrase
 
 
 def _sentence(approval: Approval) -> str:
-    about = f"  {console.styled(exposed(approval.about), 'dim', sys.stderr)}\n" if approval.about else ""
-    return about + "".join(f"  {console.styled(exposed(each), 'red', sys.stderr)}\n" for each in approval.flows)
+    about = f"  {terminal.styled(exposed(approval.about), 'dim', sys.stderr)}\n" if approval.about else ""
+    return about + "".join(f"  {terminal.styled(exposed(each), 'destroy', sys.stderr)}\n" for each in approval.flows)
 
 
 def _lines_of(approval: Approval) -> dict[str, str]:
@@ -141,14 +143,15 @@ def _list(approvals: Sequence[Approval], shorten: Callable[[str], str]) -> str:
     return "".join(lines)
 
 
-def _answer(question: str, answers: Mapping[str, Consent]) -> Consent:
-    """Ask until the person types a valid answer, and return its meaning."""
+def _answer(question: str, letters: str) -> Consent:
+    """Ask until the person types one of the letters, or the word for it, and return its meaning."""
+    offered = f"{question} {', '.join(CHOICES[each][1] for each in letters)}, [?]:"
     while True:
-        typed = _reply_to(question).strip().lower()
-        if answer := answers.get(WORDS.get(typed, typed)):
-            return answer
-        letters = [letter for letter in answers if letter not in ("", "s")]
-        _write(f"Please answer {', '.join(letters[:-1])} or {letters[-1]}.\n")
+        typed = _reply_to(terminal.fitted(offered, sys.stderr) + " ").strip().lower()
+        typed = WORDS.get(typed, typed)
+        if typed in (*letters,):
+            return CHOICES[typed][0]
+        _write("".join(f"  {each} = {CHOICES[each][2]}\n" for each in letters))
 
 
 def _arguments(lines: Mapping[str, str], shorten: Callable[[str], str]) -> str:
@@ -164,7 +167,7 @@ def _shorten_row(text: str) -> str:
 
 
 def _write(*texts: str) -> None:
-    sys.stderr.write("".join(texts))
+    sys.stderr.write(terminal.fitted("".join(texts), sys.stderr, INDENT))
     sys.stderr.flush()
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import sys
 
+from kosmolua.cli import terminal
 from kosmolua.cli.streams import OutputLost, standard
 from kosmolua.errors import (
     NOTHING_SENT,
@@ -28,24 +28,23 @@ from kosmolua.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TextIO
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 
+INDENT = "    "
+"""What a message's further lines begin with, so that none of them looks like a message of its own."""
 MAX_LINES, MAX_CHARACTERS = 60, 6000
 """How many lines and characters of a very long value a terminal shows. A pipe gets the whole value."""
 FEW_LINES, FEW_CHARACTERS = 6, 600
 """A value that exceeds the limits by no more lines and characters than these is still shown whole."""
-STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
-"""Codes of ECMA-48's Select Graphic Rendition."""
 
 
 def complain(sentence: str) -> None:
     """Write a sentence for the user to standard error, after the program's name."""
     first, *more = _harmless(sentence).rstrip("\n").split("\n")
-    sys.stderr.write(
-        "\n    ".join([f"kosmolua: {first}", *more]) + "\n"
-    )  # so that no later line looks like a separate error
+    text = "\n".join([f"kosmolua: {first}", *(f"{INDENT}{each}" for each in more)])
+    sys.stderr.write(terminal.fitted(text, sys.stderr, INDENT) + "\n")
 
 
 def warn(sentence: str) -> None:
@@ -65,9 +64,9 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
         place = f"{script}:{error.line}: "
     complain(place + str(error))
     if error.traceback and isinstance(error, ScriptError):
-        sys.stderr.write(_harmless(error.traceback) + "\n")
+        sys.stderr.write(terminal.fitted(_harmless(error.traceback), sys.stderr, INDENT) + "\n")
     if error.hint and "\n" in error.hint:
-        sys.stderr.write("\n" + "\n".join("    " + line for line in _harmless(error.hint).splitlines()) + "\n")
+        sys.stderr.write("\n" + "\n".join(INDENT + line for line in _harmless(error.hint).splitlines()) + "\n")
 
 
 def _list_findings(error: CheckFailed, script: str) -> None:
@@ -83,6 +82,16 @@ def line(text: str) -> None:
     """Write a line of text to standard output. If that is a terminal, control characters are escaped."""
     text = _harmless(text) if standard.is_shown else text
     standard.write(text.encode("utf-8", "replace") + b"\n")
+
+
+def say(text: str) -> None:
+    """Write a text for people to standard output: on a terminal with long lines broken between words."""
+    line(terminal.fitted(text, indent=INDENT))
+
+
+def shown(lines: Sequence[str]) -> None:
+    """Write lines to a terminal that are escaped already, without escaping the colours in them."""
+    standard.write("".join(f"{each}\n" for each in lines).encode("utf-8", "replace"))
 
 
 def as_json(value: object, indent: int | None = 2) -> None:
@@ -119,11 +128,11 @@ def show_values(values: list[object]) -> None:
     """Write the values that a script returned: strings as text, others as JSON. On a terminal, long values are cut."""
     for value in values:
         whole = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
-        shown = fit(whole) if on_terminal() else whole
+        shown = fit(whole) if terminal.on_terminal() else whole
         line(shown)
         if len(shown) < len(whole):
             remark = f"... {len(whole) - len(shown):,} more characters; --json shows the value whole"
-            sys.stderr.write(styled(remark, "dim", sys.stderr) + "\n")
+            sys.stderr.write(terminal.styled(remark, "dim", sys.stderr) + "\n")
 
 
 def fit(text: str) -> str:
@@ -134,26 +143,9 @@ def fit(text: str) -> str:
     return text if len(lines) <= MAX_LINES + FEW_LINES else "\n".join(lines[:MAX_LINES])
 
 
-def on_terminal(stream: TextIO | None = None) -> bool:
-    """Return True if a stream (by default standard output) is a terminal that can show colours and styles."""
-    is_terminal = stream.isatty() if stream else standard.is_shown
-    return is_terminal and os.environ.get("TERM", "windows" if os.name == "nt" else "") not in ("", "dumb")
-
-
-def draws_on(stream: TextIO) -> bool:
-    """Return True if a stream is a terminal that understands escape codes, so that a line can be drawn again."""
-    return os.name != "nt" and on_terminal(stream)
-
-
-def styled(text: str, style: str, stream: TextIO) -> str:
-    """Return text in one of :data:`STYLES`, or unchanged if the stream is no terminal or NO_COLOR is set."""
-    plain = os.environ.get("NO_COLOR") or not draws_on(stream)
-    return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
-
-
 def markdown(text: str, *, paged: bool = False) -> None:
     """Write a page of Markdown: formatted on a terminal, and in the user's pager if it is long and ``paged``."""
-    if not on_terminal():
+    if not terminal.on_terminal():
         line(text.rstrip("\n"))
         return
     from kosmolua.cli.rendering import draw_page
@@ -190,31 +182,26 @@ def can_ask() -> bool:
     return sys.stderr.isatty() and standard.answers is not None
 
 
-def moment(time: object) -> str:
-    """Return how a time is shown, which is in RFC 3339 or missing: to the second, in the local zone."""
-    from datetime import datetime
-
-    try:
-        shown = datetime.fromisoformat(str(time or "").replace("Z", "+00:00")).astimezone()
-    except (ValueError, OverflowError):
-        return str(time or "")[:19].replace("T", " ")
-    return f"{shown:%Y-%m-%d %H:%M:%S}"
-
-
-def table(title: str, columns: list[str], rows: list[list[str]], *, has_header: bool = False) -> None:
+def table(
+    title: str,
+    columns: list[str],
+    rows: list[list[str]],
+    *,
+    has_header: bool = False,
+    spare: Sequence[str] = (),
+) -> None:
     """Write a table to standard output: with aligned columns on a terminal, as lines with tabs in a pipe.
 
-    In a pipe, ``has_header`` says whether the first line has the names of the columns, unless the table is empty.
+    In a pipe, ``has_header`` says whether the first line has the names of the columns, unless the table is empty. A
+    terminal that is too narrow does not show the columns in ``spare``, the first ones first.
     """
     from kosmolua.escaping import harmless, visible
 
-    if not on_terminal():
+    if not terminal.on_terminal():
         for row in [columns, *rows] if has_header and rows else rows:
             line("\t".join(harmless(re.sub(r"[\t\r\n]", " ", cell)) for cell in row))
         return
-    from kosmolua.cli.rendering import draw_table
-
-    draw_table(title, columns, [[visible(cell) for cell in row] for row in rows])
+    shown(terminal.tabulated(title, columns, [[visible(cell) for cell in row] for row in rows], spare))
 
 
 def status_of(error: KosmoError | None) -> int:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import os
-from shutil import get_terminal_size
-from textwrap import wrap
 from typing import TextIO
 
-from kosmolua.cli import console
+from kosmolua.cli import terminal
+from kosmolua.cli.terminal import JOINT
 from kosmolua.recordings.events import PLAN_ID
 from kosmolua.recordings.kept_plans import KeptPlans
+from kosmolua.recordings.outlines import MARKS
 from kosmolua.recordings.plans import Plan
 from kosmolua.stores.opening import default_store
-
-STYLES = {"heading": "bold", "destroy": "red", "fault": "red", "read": "dim", "note": "dim"}
-ARGUMENTS, OTHERS = 7, 4
-"""The columns at which a long line of a plan goes on: that of a call, and any other."""
-JOINT = "\xa0"
-"""A blank at which no line is broken. The text of a plan has it only as an escape."""
 
 
 def find(named: str) -> Plan:
@@ -36,11 +30,7 @@ def show(plan: Plan, stream: TextIO) -> None:
     On a terminal, long lines go on below the arguments of their call.
     """
     for kind, text in plan.outline():
-        style, pieces = STYLES.get(kind), [text]
-        if console.on_terminal(stream):
-            indent = " " * (ARGUMENTS if text.startswith(" ") else OTHERS)
-            whole = text.replace(" = ", f"{JOINT}={JOINT}").replace(" -> ", f"{JOINT}->{JOINT}")
-            pieces = wrap(whole, get_terminal_size().columns - 1, subsequent_indent=indent, break_on_hyphens=False)
-        for piece in pieces:
-            line = piece.replace(JOINT, " ")
-            stream.write(f"{console.styled(line, style, stream) if style else line}\n")
+        whole = f"{MARKS[kind]}{text[1:]}" if kind in MARKS else text
+        whole = whole.replace(" = ", f"{JOINT}={JOINT}").replace(" -> ", f"{JOINT}->{JOINT}")
+        lines = terminal.fitted(whole, stream, "  " if text.startswith(" ") else "    ").replace(JOINT, " ")
+        stream.writelines(f"{terminal.styled(each, kind, stream)}\n" for each in lines.split("\n"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import sys
 from collections.abc import Callable, Sequence
+from io import StringIO
 from shutil import get_terminal_size
 from typing import Any
 
@@ -12,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from kosmolua import __version__, entry_points
-from kosmolua.cli import console
+from kosmolua.cli import console, terminal
 from kosmolua.cli.console import guarded, status_of, worded
 from kosmolua.cli.options import OPTIONS
 from kosmolua.cli.parsing import Group, examples
@@ -164,7 +166,9 @@ def run_program(arguments: Sequence[str], worker: WorkerProcess | None) -> int:
         except click.ClickException as error:
             if in_json:
                 raise UsageError(error.format_message()) from None
-            error.show()
+            said = StringIO()
+            error.show(said)
+            sys.stderr.write(terminal.fitted(said.getvalue(), sys.stderr, console.INDENT))
             return error.exit_code
 
     return guarded(_answering(work, None if arguments[0] == "repl" else 2) if in_json else work)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import os
 import re
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import TextIO, TypeVar
 
 from kosmolua.calls.approvals import Asker
 from kosmolua.calls.records import CallStarted, Event, Waiting, Watch
-from kosmolua.cli import console
+from kosmolua.cli import console, terminal
 from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import harmless
@@ -23,7 +22,6 @@ from kosmolua.runs import Outcome
 
 _T = TypeVar("_T")
 PLAIN, ERASE = "\x1b[0m", "\r\x1b[2K"
-DEFAULT_WIDTH = 80
 _ALLOWED = re.compile(r"(\x1b\[[0-9;]{0,40}m|\r)")
 """Matches the control sequences that a script is allowed to send to a terminal: colours, and carriage returns."""
 _INCOMPLETE = re.compile(r"\x1b(\[[0-9;]{0,40})?\Z")
@@ -139,7 +137,7 @@ class StatusLine:
         with self._lock:
             if self._asides or self._printed.mid_line or self._clock() - self._started < self._after:
                 return
-            text = console.styled(on_one_line(self._text(), self._terminal), "dim", self._terminal)
+            text = terminal.status_line(self._text(), self._terminal)
             self._write(ERASE + text)
             self._shown = True
 
@@ -150,8 +148,9 @@ class StatusLine:
     def _text(self) -> str:
         calls = "1 call done" if self._done == 1 else f"{self._done} calls done"
         left = self._waits_until - self._clock()
-        waits = f", waiting {_spell(left)}" if left > 0 else ""
-        return f"{calls}, {len(self._under_way)} under way{waits}, {_spell(self._clock() - self._started)}"
+        waits = f", waiting {terminal.spelled(left * 1000)}" if left > 0 else ""
+        lasted = terminal.spelled((self._clock() - self._started) * 1000)
+        return f"{calls}, {len(self._under_way)} under way{waits}, {lasted}"
 
     def _erase(self) -> None:
         if self._shown:
@@ -161,33 +160,6 @@ class StatusLine:
     def _write(self, text: str) -> None:
         self._terminal.write(text)
         self._terminal.flush()
-
-
-def _spell(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
-
-
-def on_one_line(text: str, terminal: TextIO) -> str:
-    """Return a text, or only its beginning if the text is too wide for one line of a terminal."""
-    from unicodedata import east_asian_width
-
-    room = _width(terminal) - 1
-    for place, character in enumerate(text):
-        room -= 2 if east_asian_width(character) in ("W", "F") else 1
-        if room < 0:
-            return text[:place]
-    return text
-
-
-def _width(terminal: TextIO) -> int:
-    try:
-        return os.get_terminal_size(terminal.fileno()).columns or DEFAULT_WIDTH
-    except (OSError, ValueError):
-        return DEFAULT_WIDTH
-
-
-COLOURS = {"ok": "green", "failed": "red", "refused": "yellow", "unknown": "red", "planned": "yellow"}
 
 
 class Trace:
@@ -204,16 +176,15 @@ class Trace:
                 _write(f"-- waits {event.seconds:g} s", "dim")
                 return
             if isinstance(event, CallStarted):
-                _write(harmless(f"-> {event.path} [{event.account}, {event.effect}]"), "dim")
+                _write(f"-> {event.number} {event.path} [{event.account}, {event.effect}]", "dim")
                 return
             record = event.record
             self._totals[record.status] = self._totals.get(record.status, 0) + 1
             requests = ", ".join(str(status or "no answer") for status in record.attempts) or "nothing sent"
-            subject = f"{record.path} [{record.account or '?'}, {record.effect or '?'}]"
-            line = (
-                f"<- {subject} {record.status} {record.duration_ms:.0f} ms ({requests}) {record.error or ''}".rstrip()
-            )
-            _write(harmless(line.rstrip()), COLOURS[record.status])
+            subject = f"{record.number} {record.path} [{record.account or '?'}, {record.effect or '?'}]"
+            ending = f"{record.status} {record.duration_ms:.0f} ms ({requests}) {record.error or ''}"
+            is_ok = record.status == "ok"
+            _write(f"<- {subject} {ending}".rstrip(), (record.effect or "") if is_ok else record.status)
 
     def note_end(self, outcome: Outcome) -> None:
         """Write the facts about a run, the processor time and memory that it used, and its isolation layers."""
@@ -240,8 +211,9 @@ def tracer(wanted: bool) -> Iterator[Watch]:
     trace.sum_up()
 
 
-def _write(line: str, style: str) -> None:
-    sys.stderr.write(console.styled(line, style, sys.stderr) + "\n")
+def _write(line: str, role: str) -> None:
+    text = terminal.fitted(harmless(line), sys.stderr, "   ")
+    sys.stderr.write(terminal.styled(text, role, sys.stderr) + "\n")
     sys.stderr.flush()
 
 
@@ -298,7 +270,7 @@ def watching(*, trace: bool, approver: TerminalApprover | None = None) -> Iterat
     traces, printed = Trace() if trace else None, OutputPrinter()
     with ExitStack() as stack:
         stack.callback(printed.settle)
-        live = stack.enter_context(StatusLine(sys.stderr, printed)) if console.draws_on(sys.stderr) else None
+        live = stack.enter_context(StatusLine(sys.stderr, printed)) if terminal.draws_on(sys.stderr) else None
         yield Watching(approver, traces, printed, live)
     if traces:
         traces.sum_up()

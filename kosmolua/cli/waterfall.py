@@ -6,12 +6,10 @@ The chart is drawn in a terminal, or written as a page of HTML.
 from __future__ import annotations
 
 import json
-import sys
 from html import escape
-from shutil import get_terminal_size
 
-from kosmolua.cli import console
-from kosmolua.cli.streams import standard
+from kosmolua.cli import console, terminal
+from kosmolua.cli.terminal import JOINT
 from kosmolua.escaping import exposed, shortened
 from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.timeline import Bar, bars_of, headline, paused_numbers
@@ -20,6 +18,10 @@ from kosmolua.schema.effects import is_final
 
 MIN_BAR, MAX_BAR = 10, 40
 """The width of the bars in a terminal, in columns."""
+OTHERS = 24
+"""How many columns beside a bar its time and its status take."""
+LATER = "     "
+"""Where the further lines about a call begin."""
 MAX_ARGUMENTS = 2000
 """The most characters of a call's arguments on the page."""
 MAX_LINE, HEAD, TAIL = 1000, 600, 300
@@ -29,39 +31,41 @@ MAX_LINE, HEAD, TAIL = 1000, 600, 300
 def draw(recording: Recording) -> None:
     """Write the calls of a recording to standard output: rows with bars on a terminal, tab-separated rows in a pipe."""
     bars = bars_of(recording)
-    console.line(headline(recording))
-    if not console.on_terminal():
+    console.say(headline(recording, terminal.both(recording.header["time"])))
+    if not terminal.on_terminal():
         for bar in bars:
             cells = (bar.number, bar.effect, bar.path, bar.account, bar.status, round(bar.begins), round(bar.duration))
             console.line("\t".join([*map(str, cells), bar.remarks, _arguments(bar)]))
         return
     waiting = paused_numbers(recording)
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
-    titles = [f"{bar.number:>4} {bar.path} [{bar.account}]" for bar in bars]
-    width = max(map(len, titles), default=0)
-    room = max(MIN_BAR, min(MAX_BAR, get_terminal_size().columns - width - 30))
+    titles = [f"{bar.number:>4} {exposed(bar.path)} [{exposed(bar.account)}]" for bar in bars]
+    columns, width = terminal.width(), max(map(len, titles), default=0)
+    if is_narrow := width + MIN_BAR + OTHERS > columns:
+        width = len(LATER)
+    room = max(MIN_BAR, min(MAX_BAR, columns - width - OTHERS))
+    lines = [f"{'':<{width}} {'0':<{room - 8}}{terminal.spelled(whole):>8}"] if bars else []
     for bar, title in zip(bars, titles, strict=True):
         before = min(int(bar.begins / whole * room), room - 1)
         length = max(1, min(round(bar.duration / whole * room), room - before))
-        style = "red" if is_final(bar.effect) or bar.status in ("failed", "unknown") else "green"
-        drawn = console.styled("█" * length, style if bar.effect != "read" or style == "red" else "dim", sys.stdout)
-        track = " " * before + drawn + " " * (room - before - length)
-        _write(f"{exposed(title):<{width}} {track} {bar.duration:7.0f} ms {exposed(f'{bar.status} {bar.remarks}')}")
+        role = bar.effect if bar.status == "ok" else bar.status
+        drawn = terminal.styled(terminal.mark("bar") * length, role)
+        remarks = exposed(f"{terminal.spelled(bar.duration):>8} {bar.status} {bar.remarks}").rstrip()
+        row = f"{'' if is_narrow else title:<{width}} {' ' * before}{drawn}{' ' * (room - before - length)} {remarks}"
+        lines += [title] if is_narrow else []
+        lines += terminal.broken(row.replace("  ", JOINT * 2), columns, LATER)
         if arguments := _arguments(bar):
             # Somebody decides about a call that waits, so nothing of it is left out.
             is_whole = bar.number in waiting or len(arguments) <= MAX_LINE
-            _write(f"     {arguments if is_whole else shortened(arguments, HEAD, TAIL)}")
+            shown = f"{LATER}{arguments if is_whole else shortened(arguments, HEAD, TAIL)}"
+            lines += [terminal.styled(each, "dim") for each in terminal.broken(shown, columns)]
+    console.shown(lines)
 
 
 def _arguments(bar: Bar) -> str:
     """Return the arguments of a call on one line."""
     given = bar.named_arguments.items()
     return ", ".join(f"{exposed(name)} = {exposed(luacats.literal(value))}" for name, value in given)
-
-
-def _write(row: str) -> None:
-    """Write a row to standard output without escaping the colour codes in it."""
-    standard.write(row.rstrip().encode("utf-8", "replace") + b"\n")
 
 
 STYLE = """

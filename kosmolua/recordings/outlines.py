@@ -15,6 +15,8 @@ MAX_CALLS, MAX_GROUPS, MAX_NOTES = 24, 8, 4
 """How many calls, headings and notes of each kind an outline has at most. What is left out is counted."""
 MAX_ARGUMENTS, HEAD, TAIL = 160, 110, 40
 """How many characters of a call's arguments are shown; of longer ones, how many at the beginning and at the end."""
+MARKS = {"create": "+", "change": "~", "destroy": "-", "read": " "}
+"""What a line about a call begins with, by what the call does."""
 CREATING = frozenset({"create", "add", "new", "insert", "register", "import", "upload", "fork", "clone"})
 """The words in the name of a function that creates something."""
 
@@ -96,9 +98,8 @@ def outline(calls: Sequence[PlannedCall], faults: Sequence[str], notes: Sequence
 
 def markdown(lines: Sequence[Line], end: str) -> str:
     """Return an outline as Markdown, with a sentence at its end."""
-    marks = {"create": "+", "change": "~", "destroy": "-", "read": " "}
     shown = [(line.kind, line.text.replace("```", "'''")) for line in lines[:-1]]
-    body = [f"{marks.get(kind, '#')} {text.strip() if kind in marks else text}" for kind, text in shown]
+    body = [f"{MARKS.get(kind, '#')} {text.strip() if kind in MARKS else text}" for kind, text in shown]
     return "\n".join([f"### {lines[-1].text}", "", "```diff", *body, "```", "", end, ""])
 
 

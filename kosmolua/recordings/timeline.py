@@ -124,12 +124,12 @@ def _moment(call: dict[str, Any]) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def headline(recording: Recording) -> str:
-    """Return one line that describes a recording: the run, its script, its time and its status."""
+def headline(recording: Recording, when: str = "") -> str:
+    """Return one line that describes a recording: the run, its script, its time (by default in UTC) and its status."""
     header, script = recording.header, recording.script
     takes = 1 + sum(1 for _ in events_of(recording, "resumed"))
     resumed = f", resumed {takes - 1} times" if takes > 2 else ", resumed once" if takes == 2 else ""
-    when = f"{datetime.fromisoformat(header['time']).astimezone():%Y-%m-%d %H:%M:%S}"
+    when = when or f"{datetime.fromisoformat(header['time']).astimezone():%Y-%m-%d %H:%M:%S}"
     title = header.get("title") or (recording.end or {}).get("title") or ""
     name = script["name"].removeprefix("=")
     name = f"{name} ({title})" if title not in ("", name) else name

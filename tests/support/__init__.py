@@ -4,6 +4,7 @@ Programs and processes:
     forked: the program, forked from a process that has imported it; the fixture ``kosmolua`` runs it so
     prepared: sandboxes, forked from a process that has imported what they run
     terminal: a pseudo-terminal with a program in it, and what a person would see
+    screen: a pseudo-terminal for commands that run in this process
     processes: the processes of this machine, and patience
     cgroups: a control group with a memory limit
     postgres: a PostgreSQL server

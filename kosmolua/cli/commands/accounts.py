@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kosmolua.accounts.toml import example_file, stanza
-from kosmolua.cli import console
+from kosmolua.cli import console, terminal
 from kosmolua.cli.completion import accounts, completes, integrations
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
@@ -49,13 +49,13 @@ def command(context: click.Context, options: Options) -> None:
         console.complain(f"there are no accounts; 'kosmolua accounts example' prints what to write into {path}")
     else:
         show_permissions(entries)
-        if console.on_terminal():
+        if terminal.on_terminal():
             console.complain(f"accounts file: {path}{'' if path.exists() else ', which does not exist'}")
 
 
 def show_permissions(entries: list[dict[str, object]]) -> None:
     """Show what :func:`permissions_of` returns as a table, on a terminal at most :data:`MAX_SHOWN` accounts."""
-    shown = entries[:MAX_SHOWN] if console.on_terminal() else entries
+    shown = entries[:MAX_SHOWN] if terminal.on_terminal() else entries
     console.table(
         "Accounts", [*COLUMNS], [[_cell(entry[name]) for name in COLUMNS] for entry in shown], has_header=True
     )

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from kosmolua.calls.records import CallEnded, CallRecord, Event
-from kosmolua.cli import console
+from kosmolua.cli import console, results
 from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.completion import arguments_of, completes, paths
 from kosmolua.cli.console import status_of
@@ -53,6 +53,7 @@ class CallCommand(Command):
     advice="An argument of the function is written {name}=VALUE.",
     epilog=examples(
         "kosmolua call render2.list_services limit=5",
+        "kosmolua call render2.list_services --output csv > services.csv",
         "kosmolua call render2.production.get_service srv-cabc12345678",
         "kosmolua call render2.get_service --help",
         """kosmolua call render2.create_service --args '{"name": "api", "type": "web_service"}'""",
@@ -66,6 +67,13 @@ class CallCommand(Command):
     metavar="JSON",
     help="The arguments as a JSON object, or - to read it from standard input; KEY=VALUE takes precedence.",
 )
+@click.option(
+    "--output",
+    "form",
+    type=click.Choice(["json", "table", "csv"]),
+    default="json",
+    help="Print the result as JSON, or the items of its list as a table or CSV [json].",
+)
 @calling_options
 @click.pass_context
 def command(
@@ -74,9 +82,10 @@ def command(
     words: tuple[str, ...],
     text: str | None,
     wants_help: bool,
+    form: str,
     options: Options,
 ) -> int:
-    """Call one function and print its result as JSON.
+    """Call one function and print its result.
 
     PATH is INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION. A VALUE without a KEY is the value of the function's
     next parameter, in declared order. A value is converted to the type that the function declares: id=00420 stays a
@@ -92,6 +101,8 @@ def command(
         return 0
     if path is None:
         raise click.MissingParameter(ctx=context, param_hint="'PATH'", param_type="argument")
+    if options.json and form != "json":
+        raise UsageError(f"--json and --output {form} cannot be combined: leave one of them out")
     records: list[CallRecord] = []
     with taken_as_interrupts():
         try:
@@ -101,7 +112,10 @@ def command(
                 raise
             console.as_json(_outcome(None, error, records).to_json())
             return status_of(error)
-        console.as_json(_outcome(value, None, records).to_json() if options.json else value)
+        if form == "json":
+            console.as_json(_outcome(value, None, records).to_json() if options.json else value)
+        else:
+            results.write(value, form)
         return 0
 
 

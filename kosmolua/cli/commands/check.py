@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kosmolua.check.checker import Checker, Report
-from kosmolua.cli import console
+from kosmolua.cli import console, terminal
+from kosmolua.cli.findings import Checked, commands, counted, framed, sarif, unread
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import name_of, open_to_list, read_file
 from kosmolua.cli.streams import names_standard_input
+from kosmolua.errors import UsageError
 from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
 
@@ -26,12 +29,20 @@ COMPILE = "return load(input, '=script') ~= nil"
     epilog=examples(
         "kosmolua check report.lua",
         "kosmolua check scripts/*.lua --accounts production.toml",
+        "kosmolua check scripts/*.lua --format sarif > findings.sarif",
         "generate-script | kosmolua check - --simulate --json",
     ),
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE|-...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "github", "sarif"]),
+    default="text",
+    help="Show findings as text, as annotations of GitHub's workflows, or as SARIF 2.1.0 [text].",
+)
 @listing_options
-def command(files: tuple[str, ...], options: Options) -> int:
+def command(files: tuple[str, ...], form: str, options: Options) -> int:
     """Find mistakes in Lua scripts without running them.
 
     Code that is certain to fail is an error: bad syntax, unknown names under app, wrong arguments, missing accounts,
@@ -40,11 +51,21 @@ def command(files: tuple[str, ...], options: Options) -> int:
 
     The exit status is 1 if there are errors, and 0 otherwise.
     """
+    if options.json and form != "text":
+        raise UsageError(f"--json and --format {form} cannot be combined: leave one of them out")
+    reports: dict[str, Checked] = {}
     with open_to_list(options) as runtime:
         checker = runtime.checker(is_complete=False)
-        reports = {_shown(file): _report_on(_source_of(file, runtime), checker, runtime) for file in files}
-    console.answer(_as_json(reports), lambda: _show(reports), in_json=options.json)
-    return 1 if any(report.errors for report in reports.values()) else 0
+        for file in files:
+            source = _source_of(file, runtime)
+            reports[_shown(file)] = Checked(source, _report_on(source, checker, runtime))
+    if options.json:
+        console.as_json(_as_json(reports))
+    elif form == "sarif":
+        console.as_json(sarif(reports))
+    else:
+        _show(reports, form)
+    return 1 if any(checked.report.errors for checked in reports.values()) else 0
 
 
 def _report_on(source: bytes, checker: Checker, runtime: Runtime) -> Report:
@@ -67,25 +88,26 @@ def _shown(file: str) -> str:
     return "stdin" if names_standard_input(file) else str(Path(file).parent / name_of(file))
 
 
-def _show(reports: dict[str, Report]) -> None:
-    for file, report in reports.items():
-        for finding in report.findings:
-            console.line(f"{file}:{finding}")
-        if not report.is_read:
-            console.line(
-                f"{file}: could not be read by the check (too long, or too deeply nested?), though Lua may run it"
-            )
-        if bill := report.summary():
-            console.line(f"{file}: {bill}")
-        for flow in report.flows:
-            console.line(f"{file}:{flow.line}: {flow}")
+def _show(reports: Mapping[str, Checked], form: str) -> None:
+    if form == "github":
+        for each in commands(reports):
+            console.line(each)
+    elif terminal.on_terminal():
+        console.shown([line for file, checked in reports.items() for line in framed(file, checked)])
+        console.say(counted(reports))
+    else:
+        for file, (_, report) in reports.items():
+            lines = [f"{file}:{finding}" for finding in report.findings]
+            lines += [] if report.is_read else [unread(file)]
+            lines += [f"{file}: {bill}"] if (bill := report.summary()) else []
+            for line in [*lines, *(f"{file}:{flow.line}: {flow}" for flow in report.flows)]:
+                console.line(line)
 
 
-def _as_json(reports: dict[str, Report]) -> dict[str, Any]:
+def _as_json(reports: Mapping[str, Checked]) -> dict[str, Any]:
+    every = [(file, checked.report) for file, checked in reports.items()]
     return {
-        "findings": [
-            {"file": file, **finding._asdict()} for file, report in reports.items() for finding in report.findings
-        ],
-        "bill": [{"file": file, **charge._asdict()} for file, report in reports.items() for charge in report.bill],
-        "flows": [{"file": file, **flow._asdict()} for file, report in reports.items() for flow in report.flows],
+        "findings": [{"file": file, **each.to_json()} for file, report in every for each in report.findings],
+        "bill": [{"file": file, **each._asdict()} for file, report in every for each in report.bill],
+        "flows": [{"file": file, **each._asdict()} for file, report in every for each in report.flows],
     }

@@ -15,7 +15,7 @@ from kosmolua import __version__, container
 from kosmolua.accounts.accounts import NOT_LOGGED_IN
 from kosmolua.accounts.sections import SERVE, TENANTS
 from kosmolua.accounts.sources import SOURCES
-from kosmolua.cli import console
+from kosmolua.cli import console, terminal
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
@@ -26,6 +26,7 @@ from kosmolua.clients.installation import Installation
 from kosmolua.clients.known import CLIENTS
 from kosmolua.entry_points import COMMANDS, SECRETS, STORES, function_of, installed, the_one
 from kosmolua.errors import KosmoError, PluginError
+from kosmolua.escaping import visible
 from kosmolua.folders import accounts_file, state_folder
 from kosmolua.limits import MIB
 from kosmolua.runs.telemetry import asks_for_spans
@@ -57,6 +58,7 @@ EXTRAS = {
     "dask": ("distributed",),
 }
 """The optional parts of the package, and the modules that each needs."""
+EXTRA = "extra "
 MIN_MEMORY, MIN_THREADS = 256 * MIB, 64
 """What a server needs for a few scripts at once: bytes, and processes and threads together."""
 EXPORTER = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
@@ -99,10 +101,39 @@ def command(options: Options) -> int:
         checks = [{name: value for name, value in each._asdict().items() if name != "status"} for each in findings]
         console.as_json({"checks": checks, "next": following})
     else:
+        _show(findings)
+        console.say(f"Next: {following}")
+    return max(each.status for each in findings)
+
+
+def _show(findings: Sequence[Diagnosis]) -> None:
+    """Write the findings: to a terminal with the extras together, so that they fit on a screen."""
+    if not terminal.on_terminal():
         rows = [[each.subject, each.state, each.words, each.command] for each in findings]
         console.table("Doctor", ["what", "state", "found", "to do"], rows)
-        console.line(f"Next: {following}")
-    return max(each.status for each in findings)
+        return
+    size = max(len(each.subject) for each in findings if not each.subject.startswith(EXTRA))
+    room, indent = terminal.width(), " " * (size + 4)
+    for each in _together(findings):
+        mark = terminal.styled(terminal.mark(each.state), each.state)
+        to_do = f" ({each.command})" if each.command and each.state != "ok" else ""
+        line = f"{mark} {each.subject:<{size}}".replace(" ", terminal.JOINT)
+        console.shown(terminal.broken(f"{line}  {visible(each.words + to_do)}", room, indent))
+
+
+def _together(findings: Sequence[Diagnosis]) -> Iterator[Diagnosis]:
+    """Yield the findings, with one for all extras that are installed, and one for all that are missing."""
+    extras = [each for each in findings if each.subject.startswith(EXTRA)]
+    for each in findings:
+        if each not in extras:
+            yield each
+        elif each is extras[0]:
+            for state in ("ok", "note"):
+                names = [extra.subject.removeprefix(EXTRA) for extra in extras if extra.state == state]
+                words = f"{', '.join(names)}" if state == "ok" else f"without {', '.join(names)}"
+                command = "" if state == "ok" else f"pip install 'kosmolua[{','.join(names)}]'"
+                if names:
+                    yield Diagnosis("extras", state, words, command)
 
 
 def _examine(options: Options) -> Iterator[Diagnosis]:
@@ -164,9 +195,9 @@ def _folders() -> Iterator[Diagnosis]:
 def _extra(extra: str, modules: Sequence[str]) -> Diagnosis:
     missing = _missing(modules)
     if not missing:
-        return Diagnosis(f"extra {extra}", "ok", "installed")
+        return Diagnosis(f"{EXTRA}{extra}", "ok", "installed")
     words = "not installed" if len(missing) == len(modules) else f"not complete: without {', '.join(missing)}"
-    return Diagnosis(f"extra {extra}", "note", words, f"pip install 'kosmolua[{extra}]'")
+    return Diagnosis(f"{EXTRA}{extra}", "note", words, f"pip install 'kosmolua[{extra}]'")
 
 
 def _packages() -> Iterator[Diagnosis]:

@@ -86,11 +86,11 @@ def _show(ready: Import, files: list[Path], options: Options) -> None:
         }
         console.as_json(described)
         return
-    console.line("\n".join(ready.lines()))
+    console.say("\n".join(ready.lines()))
     if files:
-        console.line(f"Written to {files[0].parent}")
+        console.say(f"Written to {files[0].parent}")
         account = "" if ready.folder.endswith(".onto") else f"kosmolua accounts example {ready.name}; "
-        console.line(f"Next: {account}kosmolua docs {ready.name}")
+        console.say(f"Next: {account}kosmolua docs {ready.name}")
 
 
 @click.command("update")
@@ -105,7 +105,7 @@ def update(name: str, source: str, yes: bool, options: Options) -> int:
     """
     changes = importing.update(_folder_of(name), standard_document, source)
     told = {"added": changes.added, "gone": changes.gone, "changed": changes.changed}
-    console.answer(told, lambda: console.line("\n".join(changes.lines())), in_json=options.json)
+    console.answer(told, lambda: console.say("\n".join(changes.lines())), in_json=options.json)
     if not yes and changes and not (console.can_ask() and console.agrees("Write it?")):
         console.complain("nothing was written (--yes writes it)")
         return 1

@@ -14,10 +14,9 @@ from typing import Any
 
 import click
 
-from kosmolua.cli import console
+from kosmolua.cli import console, terminal
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, fleet_options
-from kosmolua.cli.progress import on_one_line
 from kosmolua.cli.rows import read_rows
 from kosmolua.cli.scripts import name_of, open_runtime, read_file, taken_as_interrupts
 from kosmolua.cli.streams import standard
@@ -218,21 +217,25 @@ class _Report:
 
     def _show_progress(self) -> None:
         now = monotonic()
-        if not console.draws_on(sys.stderr) or now - self._shown < INTERVAL:
+        if not terminal.draws_on(sys.stderr) or now - self._shown < INTERVAL:
             return
         self._shown = now
-        count = self._counts.total()
-        rate = count / (now - self._started)
-        slowest = self._slowest[0]
-        key = " ".join(visible(str(self._slowest[1])).split())
-        line = (
-            f"{count:,}/{self._total:,}  {rate:.0f}/s  {self._counts[False]:,} failed  slowest {slowest:.1f} s ({key})"
-        )
-        sys.stderr.write(f"\r\x1b[K{on_one_line(line, sys.stderr)}")
+        sys.stderr.write(f"\r\x1b[K{terminal.status_line(self._progress(now - self._started), sys.stderr)}")
         sys.stderr.flush()
 
+    def _progress(self, seconds: float) -> str:
+        """Return the progress after so many seconds on one line: a bar, the time that is left, and what failed."""
+        count = self._counts.total()
+        left = terminal.spelled((self._total - count) / count * seconds * 1000)
+        slowest = terminal.spelled(self._slowest[0] * 1000)
+        key = " ".join(visible(str(self._slowest[1])).split())
+        return (
+            f"{terminal.bar(count, self._total)} {count:,}/{self._total:,}  {left} left  {count / seconds:.0f}/s  "
+            f"{self._counts[False]:,} failed  slowest {slowest} ({key})"
+        )
+
     def _end_progress(self) -> None:
-        if console.draws_on(sys.stderr):
+        if terminal.draws_on(sys.stderr):
             sys.stderr.write("\r\x1b[K")
 
     def _summarize(self) -> None:

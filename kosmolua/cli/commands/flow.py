@@ -30,6 +30,6 @@ def command(file: str, options: Options) -> None:
         console.as_json(found)
     elif found:
         for each in found:
-            console.line(f"call {each['number']}: {each['path']} [{each['account']}], {each['status']}: {each['flow']}")
+            console.say(f"call {each['number']}: {each['path']} [{each['account']}], {each['status']}: {each['flow']}")
     else:
-        console.line("no call went where a text by somebody else said")
+        console.say("no call went where a text by somebody else said")

@@ -26,7 +26,7 @@ from kosmolua.authoring.plan import (
 )
 from kosmolua.authoring.scaffold import write
 from kosmolua.catalog.plugins import Plugin, Plugins
-from kosmolua.cli import console
+from kosmolua.cli import console, terminal
 from kosmolua.cli.commands import documents
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Group, examples, listing_options
@@ -105,7 +105,7 @@ def _counted(count: object, noun: str) -> str:
 
 def _origin(entry: dict[str, object]) -> str:
     """Return the origin of an integration, for a table. On a terminal it is empty for a bundled integration."""
-    return "" if entry["place"] == "bundled" and console.on_terminal() else str(entry["origin"])
+    return "" if entry["place"] == "bundled" and terminal.on_terminal() else str(entry["origin"])
 
 
 @command.command("new")
@@ -232,7 +232,7 @@ def check(target: str, options: Options) -> int:
     found = [*written, *_in_document(plugin)]
     findings = [replace(finding, place=_relative(finding.place)) for finding in found]
     said = "\n".join(map(str, findings)) or f"{plugin.integration.name}: nothing to correct"
-    console.answer([asdict(finding) for finding in findings], lambda: console.line(said), in_json=options.json)
+    console.answer([asdict(finding) for finding in findings], lambda: console.say(said), in_json=options.json)
     return 0 if all(finding.note for finding in findings) else 1
 
 

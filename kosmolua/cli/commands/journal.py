@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kosmolua.cli import console
+from kosmolua.cli import console, terminal
 from kosmolua.cli.parsing import Command, examples
 from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
@@ -21,6 +21,8 @@ from kosmolua.suggestions import did_you_mean
 Entry = dict[str, Any]
 
 COLUMNS = ("time", "run", "path", "account", "effect", "status", "ms", "error")
+SPARE = ("effect", "ms", "run")
+"""The columns that a narrow terminal leaves out."""
 LENGTH_OF_YEAR, LENGTH_OF_RUN = len("2026-"), 4
 """The parts of times and run ids that a terminal shows: no year, and only the beginning of an id."""
 STATUSES = ("ok", "failed", "refused", "unknown")
@@ -84,9 +86,9 @@ def command(
         console.as_json(chosen)
     elif verbose:
         for entry in chosen:
-            console.line(_paragraph(entry))
+            console.say(_paragraph(entry))
     else:
-        console.table("Calls", [*COLUMNS], [_row(entry) for entry in chosen], has_header=True)
+        console.table("Calls", [*COLUMNS], [_row(entry) for entry in chosen], has_header=True, spare=SPARE)
 
 
 def read_journal(file: str | None) -> list[Entry]:
@@ -158,14 +160,14 @@ def _why_none(entries: list[Entry], given: dict[str, str]) -> str:
 
 def _row(entry: Entry) -> list[str]:
     cells = [entry.get(name) for name in ("path", "account", "effect", "status")]
-    time, run = console.moment(entry.get("time")), _cell(entry.get("run"))
-    shown = [time[LENGTH_OF_YEAR:], run[:LENGTH_OF_RUN]] if console.on_terminal() else [time, run]
+    time, run = terminal.moment(entry.get("time")), _cell(entry.get("run"))
+    shown = [time[LENGTH_OF_YEAR:], run[:LENGTH_OF_RUN]] if terminal.on_terminal() else [time, run]
     return [*shown, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
 
 
 def _paragraph(entry: Entry) -> str:
     """Return all details of a call as a text: first a summary, then a line for each argument and other detail."""
-    cells = [console.moment(entry.get("time")), _cell(entry.get("run")), entry["path"]]
+    cells = [terminal.moment(entry.get("time")), _cell(entry.get("run")), entry["path"]]
     cells += [
         f"[{_cell(entry.get('account')) or '?'}, {_cell(entry.get('effect')) or '?'}]",
         _cell(entry.get("status")),
@@ -212,4 +214,8 @@ def _total(path: str, account: str, entries: list[Entry]) -> Entry:
 
 def _show_totals(totals: list[Entry], *, as_json: bool) -> None:
     rows = [[_cell(total[name]) for name in TOTALS] for total in totals]
-    console.answer(totals, lambda: console.table("Totals", [*TOTALS], rows, has_header=True), in_json=as_json)
+    console.answer(
+        totals,
+        lambda: console.table("Totals", [*TOTALS], rows, has_header=True, spare=("refused", "unknown")),
+        in_json=as_json,
+    )

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from kosmolua.cli import console, plans
+from kosmolua.cli import console, plans, terminal
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, ListGroup, examples, reading_options
 from kosmolua.recordings.kept_plans import KeptPlans
@@ -33,7 +33,7 @@ def list_plans(options: Options) -> None:
     if options.json:
         console.as_json(found)
     else:
-        rows = [[str(each) for each in (row | {"time": console.moment(row["time"])}).values()] for row in found]
+        rows = [[str(each) for each in (row | {"time": terminal.moment(row["time"])}).values()] for row in found]
         console.table("Plans", [*COLUMNS], rows, has_header=True)
 
 

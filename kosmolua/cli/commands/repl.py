@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from kosmolua import __version__
-from kosmolua.cli import console
+from kosmolua.cli import console, terminal
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.repl.conversation import Conversation
@@ -65,7 +65,7 @@ def _reader(conversation: Conversation) -> Iterator[ChunkReader]:
         yield LineReader(piped_line, conversation.is_whole)
         return
     history = Path(state_folder())
-    if console.on_terminal() and find_spec("prompt_toolkit") and find_spec("pygments"):
+    if terminal.on_terminal() and find_spec("prompt_toolkit") and find_spec("pygments"):
         from kosmolua.cli.repl.prompt import Prompt
 
         with standard.given_back():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from kosmolua.calls.titles import deeds_of
-from kosmolua.cli import console, recordings, waterfall
+from kosmolua.cli import console, recordings, terminal, waterfall
 from kosmolua.cli.commands.journal import STATUSES, Entry, read_journal
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, ListGroup, examples, listing_options, reading_options
@@ -26,6 +27,11 @@ from kosmolua.stores.store import Store, Summary
 COLUMNS = ("run", "time", "title", "mode", "calls", *STATUSES, "writes", "status")
 OF_TENANT = ("run", "time", "title", "mode", "status", "waiting", "by")
 """The columns in a list of a tenant's runs, which comes from its store. The user's list comes from the journal too."""
+FOR_PEOPLE = ("status", "time", "title", "took", "mode", "calls", "failed", "writes", "waiting", "by", "run")
+SPARE = ("mode", "by", "took", "failed")
+"""The columns that a terminal shows, and those of them that a narrow one leaves out."""
+LENGTH_OF_RUN = 6
+"""How much of a run's id a terminal shows: commands take the beginning of an id."""
 DEFAULT_RUNS = 20
 
 
@@ -79,13 +85,17 @@ def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None
     listed += [_of_recording(each, store) for run, each in recorded.items() if run not in runs]
     listed.sort(key=lambda run: str(run["time"]))
     for run in listed:
-        run["status"] = recorded[run["run"]].status if run["run"] in recorded else None
+        entry_of = recorded.get(run["run"])
+        run["status"], run["ended"] = (entry_of.status, entry_of.ended) if entry_of else (None, None)
     _print(listed[-last:], COLUMNS, options)
 
 
 def _print(runs: list[dict[str, Any]], columns: tuple[str, ...], options: Options) -> None:
     if options.json:
         console.as_json(runs)
+    elif terminal.on_terminal():
+        names = [name for name in FOR_PEOPLE if name in columns or name == "took"]
+        console.table("Runs", names, [[_shown(run, name) for name in names] for run in runs], spare=SPARE)
     else:
         console.table("Runs", [*columns], [[_cell(run, name) for name in columns] for run in runs], has_header=True)
 
@@ -143,7 +153,7 @@ def prune(keep: str | None, kept: Kept, options: Options) -> None:
                 seconds = runtime.recordings.keep
         removed = store.prune(seconds)
     said = f"removed {removed} {'recording' if removed == 1 else 'recordings'}"
-    console.answer({"removed": removed}, lambda: console.line(said), in_json=options.json)
+    console.answer({"removed": removed}, lambda: console.say(said), in_json=options.json)
 
 
 def _newest(store: Store) -> str:
@@ -191,5 +201,19 @@ def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
 def _cell(run: dict[str, Any], name: str) -> str:
     value = run[name]
     if name == "time":
-        return console.moment(value)
+        return terminal.moment(value)
     return "" if value is None else str(value)
+
+
+def _shown(run: dict[str, Any], name: str) -> str:
+    """Return a cell of the list of runs as a terminal shows it."""
+    value = run.get(name)
+    if name == "status":
+        return terminal.marked(value) if value else ""
+    if name == "time":
+        return terminal.age(value, time.time())
+    if name == "run":
+        return str(value)[:LENGTH_OF_RUN]
+    if name == "took":
+        return terminal.between(run["time"], run.get("ended"))
+    return str(value or "")

@@ -128,7 +128,7 @@ class Commands:
         self._load(Path(expanded(name)))
 
     def _help(self, _: str) -> None:
-        console.line(
+        console.say(
             "An expression shows its values, and the first of them stays in _. Top-level locals are kept, too.\n"
         )
         rows = [[f":{name} {command.argument}".strip(), command.about] for name, command in self._table.items()]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from shutil import get_terminal_size
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 from kosmolua import protocol
-from kosmolua.cli import console
+from kosmolua.cli import console, terminal
 from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
@@ -64,12 +62,12 @@ def _show_values(text: str, size: int) -> None:
     standard.write(shown + b"\n")
     if len(shown) < len(whole) or len(whole) < size:
         remark = f"... {size - len(shown):,} more bytes; print(_) shows the first value whole"
-        sys.stderr.write(console.styled(remark, "dim", sys.stderr) + "\n")
+        sys.stderr.write(terminal.styled(remark, "dim", sys.stderr) + "\n")
 
 
 def _on_screen(whole: bytes) -> bytes:
     text = harmless(whole.decode("utf-8", "backslashreplace"))
-    return (console.fit(text) if console.on_terminal() else text).encode()
+    return (console.fit(text) if terminal.on_terminal() else text).encode()
 
 
 MAX_NAMES = 5
@@ -219,9 +217,9 @@ class Conversation:
 
     def _explain(self, answer: ChunkResult) -> None:
         """If the result of a chunk is a table under ``app``, such as an integration, list the names in the table."""
-        if console.on_terminal() and UNDER_APP.fullmatch(answer.text or ""):
+        if terminal.on_terminal() and UNDER_APP.fullmatch(answer.text or ""):
             names = " ".join(each.text for each in self.candidates.of(f"{answer.text}."))
-            console.line(fill(names, get_terminal_size().columns, initial_indent="  ", subsequent_indent="  "))
+            console.say(f"  {names}")
 
     def _begin_anew(self) -> None:
         self.candidates.forget()

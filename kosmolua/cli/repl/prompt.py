@@ -15,6 +15,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import PygmentsLexer
+from prompt_toolkit.styles import Style
 from pygments.lexers.scripting import LuaLexer
 
 from kosmolua.cli import console
@@ -25,6 +26,8 @@ from kosmolua.schema import luacats
 from kosmolua.schema.function import Function
 
 INDENT = "  "
+COLOURS = {"keyword": "bold", "literal.string": "ansigreen", "literal.number": "ansicyan", "comment": "ansibrightblack"}
+"""The terminal's own colours, which it shows well on its background, by the kind of a Lua token."""
 KEYS = "Tab completes, Alt-Enter begins a new line, :help explains, Ctrl-D leaves"
 _CLOSES = re.compile(r"\s*(end|else|elseif|until|[)}])(?!\w)")
 _OPENS = re.compile(r"(\b(then|do|else|repeat|function\b.*\))|[{(])\s*$")
@@ -43,6 +46,8 @@ class Prompt:
             multiline=True,
             prompt_continuation=lambda width, number, wraps: "" if wraps else NEXT,  # a long line only wraps
             lexer=PygmentsLexer(LuaLexer),
+            style=Style.from_dict({f"pygments.{kind}": colour for kind, colour in COLOURS.items()}),
+            include_default_pygments_style=False,
             completer=_Completer(candidates),
             complete_while_typing=False,
             auto_suggest=AutoSuggestFromHistory(),
