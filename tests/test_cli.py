@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -1028,3 +1030,28 @@ def test_doctor_names_no_account_that_nobody_can_use(kosmolua: Program, home: Pa
     found = kosmolua("doctor", "--scripts", "saved").stdout
     assert "integration github\tnote\tnot logged in: default\tkosmolua accounts login github" in found
     assert "integration scripts" not in found
+
+
+def test_call_prints_rows_for_a_spreadsheet(kosmolua: Program) -> None:
+    """The items of a page's one list, with what they are known by first, and tables inside them as JSON at the end."""
+    words = ("call", "render2.list_services", "limit=2", "--simulate", "--output")
+    rows = list(csv.reader(io.StringIO(kosmolua(*words, "csv").stdout)))
+    assert rows[0][:3] == ["id", "name", "type"]
+    assert [row[1] for row in rows[1:]] == ["checkout-api", "checkout-site"]
+    assert json.loads(rows[1][-1])
+    table = kosmolua(*words, "table").stdout.splitlines()
+    assert [line.split("\t")[1] for line in table] == ["name", "checkout-api", "checkout-site"]
+
+
+def test_call_prints_one_row_for_what_is_no_list(kosmolua: Program) -> None:
+    """The keys of the result are the columns."""
+    done = kosmolua("call", "render2.get_current_user", "--simulate", "--output", "csv")
+    assert done.stdout.splitlines()[0].startswith("id,name")
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_call_has_one_form(kosmolua: Program) -> None:
+    """JSON and rows cannot be had at once."""
+    done = kosmolua("call", "render2.get_current_user", "--simulate", "--output", "csv", "--json")
+    assert done.returncode == 2
+    assert "--json and --output csv cannot be combined" in done.stdout
