@@ -162,7 +162,7 @@ def test_memory_is_reserved_while_a_body_is_read() -> None:
 
     async def authenticate(_: bytes) -> Any:
         return SimpleNamespace(
-            name="acme", mcp=app, room=Room, pace=Pace(), share=Shares().of("acme"), is_stopped=False
+            name="acme", mcp=app, room=Room, pace=Pace(), share=Shares().of("acme"), is_stopped=False, person_of=repr
         )
 
     async def receive() -> Message:
