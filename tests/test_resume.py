@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from kosmolua.catalog.plugins import Plugins
 from kosmolua.recordings.recording import read
 from kosmolua.recordings.repair import repaired
 from kosmolua.recordings.sheets import File
+from kosmolua.stores.folder_store import Folder
 from kosmolua.recordings.timeline import bars_of
 
 WRITES = 20
@@ -392,6 +394,45 @@ def test_a_call_is_not_both_approved_and_denied(
     with pytest.raises(ConfigError, match="Call 1 cannot be both approved and denied"):
         open_runtime(write="ask").resume(file, **decided)
     assert shelf.lent == {}
+
+
+def test_a_copy_of_a_kept_recording_is_refused(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, tmp_path: Path
+) -> None:
+    """Before and after the run itself went on, so that no write is approved twice; nothing is sent."""
+    store = Folder(str(tmp_path / "store"))
+    first = open_runtime(write="ask", store=store).run(ASKING, record=True)
+    assert isinstance(first.error, Paused)
+    [run] = [each.run for each in store.runs()]
+    copy = shutil.copy(store.place(run).name, tmp_path / "copy.jsonl")
+
+    def refused() -> None:
+        with pytest.raises(ConfigError, match=f"copy.jsonl is a copy of the run {run}") as caught:
+            open_runtime(write="ask", store=store).resume(copy, approve=True)
+        assert caught.value.hint == f"nothing was sent; to continue the run, resume {run}"
+
+    refused()
+    assert open_runtime(write="ask", store=store).resume(store.read(run), approve=True).ok
+    assert set(shelf.lent.values()) == {1}
+    refused()
+    assert set(shelf.lent.values()) == {1}
+
+
+def test_a_copy_that_is_ahead_of_the_kept_recording_goes_on(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, tmp_path: Path
+) -> None:
+    """As after the store was restored from a backup: it knows of every write."""
+    store = Folder(str(tmp_path / "store"))
+    open_runtime(write="ask", store=store).run(ASKING, record=True)
+    [run] = [each.run for each in store.runs()]
+    kept = Path(store.place(run).name)
+    backup = kept.read_bytes()
+    open_runtime(write="ask", store=store).resume(kept, approve=[1])
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(kept.read_bytes())
+    kept.write_bytes(backup)
+    assert open_runtime(write="ask", store=store).resume(copy, approve=True).ok
+    assert set(shelf.lent.values()) == {1}
 
 
 def test_all_calls_but_one_are_approved(open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path) -> None:

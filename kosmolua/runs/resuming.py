@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -11,7 +12,7 @@ from kosmolua import __version__
 from kosmolua.broker.used_accounts import USED, Used, refuse_others, used_accounts
 from kosmolua.errors import ConfigError, KosmoError, Paused, UnderWay
 from kosmolua.recordings.answers import Answers, RecordedAnswer, may_have_been_done, number_of
-from kosmolua.recordings.recording import Event, Recording, Writer, events_of, revived
+from kosmolua.recordings.recording import Event, Recording, Writer, events_of, revived, sound_part
 from kosmolua.recordings.signing import identity
 from kosmolua.runs.recorded import RunRecording, is_about, moment, was_made_here
 from kosmolua.stores.store import APPROVAL_DAYS
@@ -19,6 +20,7 @@ from kosmolua.stores.store import APPROVAL_DAYS
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.recordings.signing import Signer
+    from kosmolua.stores.store import Store
 
 MAX_NAMED = 3
 KEYS_LAST = timedelta(hours=23)
@@ -47,8 +49,9 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     ``script`` are the fields of a changed script, None for the script that ran last.
 
     Raises:
-        ConfigError: The recording cannot be written, or another run is writing to it. Or only one of the two runs is
-            simulated: the recorded run or this one. Or a decision is about a call that needs no decision.
+        ConfigError: The recording cannot be written, another run is writing to it, or it is a copy of the store's. Or
+            only one of the two runs is simulated: the recorded run or this one. Or a decision is about a call that
+            needs no decision.
         UnderWay: A write has no answer and may have been done, and there is no decision about it.
         Paused: The run paused so long ago that its calls can no longer be approved.
     """
@@ -56,6 +59,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         hint = "pass --simulate" if recording.header["mode"] == "simulated" else "resume it without --simulate"
         what = f"The run in the recording {recording.path} is {recording.header['mode']}"
         raise ConfigError(f"{what}, so the run cannot be resumed as a {host.mode} run", hint=hint)
+    _refuse_copy(recording, host.store)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
     recording = believed(recording, host.signer)
     writer = Writer(recording.place, host.redactor, recording, host.signer)
@@ -86,6 +90,25 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     answers = Answers(recording, is_changed=_was_changed(recording))
     path = recording.path
     return RunRecording(recording.header, path, answers, writer, host=host, recording=recording, decided=left)
+
+
+def _refuse_copy(recording: Recording, store: Store) -> None:
+    """Refuse a copy of a recording of the store, unless it goes on where that one ends, as one older than the copy."""
+    run = recording.header["run"]
+    if not any(each.run == run for each in store.runs(beginning=run)):
+        return
+    place = store.place(run)
+    if type(place) is type(recording.place) and os.path.realpath(place.name) == os.path.realpath(recording.path):
+        return
+    own, _ = sound_part(place, place.read())
+    count = len(own.events)
+    if own.events and identity(own.header) == identity(recording.header):
+        if len(recording.events) > count and recording.events[count - 1] == own.events[-1]:
+            return
+        what = f"The recording {recording.path} is a copy of the run {run}, which may have gone on, or may later"
+        raise ConfigError(
+            f"{what}: writes would be sent twice", hint=f"nothing was sent; to continue the run, resume {run}"
+        )
 
 
 def _told_by_services(host: Host, recording: Recording, numbers: Iterable[int]) -> Iterator[Event]:
