@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
-from time import monotonic, sleep
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
 from kosmolua.errors import Busy, ConfigError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_NOTE = 200
 POLL_INTERVAL = 0.02
+NEW = 60.0
+"""Seconds for which a temporary folder is left alone, whoever has made it."""
 LOCKED_BYTE = 2**30
 """The byte that is locked on Windows, where nobody else can read a locked byte: one behind the end of any file."""
 
@@ -50,6 +53,41 @@ def lock_file(descriptor: int, timeout: float = 0.0) -> bool:
             sleep(POLL_INTERVAL)
         else:
             return True
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[str]:
+    """Provide a temporary folder for a ``with`` block, and remove those of killed processes; not for Windows.
+
+    The processes that this one forks keep it too.
+    """
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix=prefix) as folder:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            lock_file(descriptor)
+            _remove_abandoned(os.path.dirname(folder), prefix)
+            yield folder
+        finally:
+            os.close(descriptor)
+
+
+def _remove_abandoned(place: str, prefix: str) -> None:
+    from shutil import rmtree
+
+    for entry in os.scandir(place):
+        if not entry.name.startswith(prefix):
+            continue
+        with suppress(OSError):
+            descriptor = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                found = os.fstat(descriptor)
+                is_old = time() - found.st_mtime > NEW  # a new one is not locked yet
+                if is_old and found.st_uid == os.geteuid() and lock_file(descriptor):
+                    rmtree(entry.path, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 class FileLock:

@@ -13,7 +13,7 @@ from time import monotonic
 import pytest
 
 from kosmolua.errors import Busy
-from kosmolua.locks import FileLock, lock_file
+from kosmolua.locks import FileLock, lock_file, temporary_folder
 
 HOLD = """
 import sys, time
@@ -134,3 +134,21 @@ def test_a_killed_process_holds_no_open_file(tmp_path: Path) -> None:
         holder.kill()
         holder.wait()
         assert lock_file(file.fileno(), 20.0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="servers with several processes need fork")
+def test_temporary_folders_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the next use; but not those that a process has, nor new ones, nor others."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("some-dead", "some-new", "other-dead"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    (tmp_path / "some-link").symlink_to(tmp_path / "other-dead")
+    with temporary_folder("some-") as first:
+        for name in ("some-dead", "other-dead", os.path.basename(first)):
+            os.utime(tmp_path / name, (0, 0))
+        with temporary_folder("some-") as second:
+            left = {each.name for each in tmp_path.iterdir()}
+            assert left == {"some-new", "some-link", "other-dead", *map(os.path.basename, (first, second))}
+            assert (tmp_path / "other-dead" / "file").exists()
+    assert not os.path.exists(first)

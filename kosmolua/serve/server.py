@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from tempfile import TemporaryDirectory
 from types import FrameType
 
 import uvicorn
@@ -18,6 +17,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from kosmolua.broker.journal import Journal
 from kosmolua.errors import ConfigError
+from kosmolua.locks import temporary_folder
 from kosmolua.mcp.addresses import SocketAddress, UnixAddress
 from kosmolua.mcp.connections import Listener
 from kosmolua.mcp.hosts import host_names
@@ -92,7 +92,7 @@ def _serve_with_many(plan: ServerOptions, settings: Settings, listener: Listener
     tenants = Tenants(settings, plan.common)  # a wrong file is reported before processes start
     tenants.disconnect()  # processes must not share a connection
     plan.announce(_announcement(tenants, plan, url))
-    with TemporaryDirectory(prefix="kosmolua-sockets-") as folder:
+    with temporary_folder("kosmolua-sockets-") as folder:
         sockets = [os.path.join(folder, str(number)) for number in range(plan.processes)]
         family = Family(sockets, secrets.token_hex(16))
 

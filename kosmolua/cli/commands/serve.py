@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +19,7 @@ from kosmolua.cli.tenants import common_options
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import ACCOUNTS_VARIABLE, accounts_file
 from kosmolua.limits import parse_duration
+from kosmolua.locks import temporary_folder
 
 if TYPE_CHECKING:
     from kosmolua.serve.tenant_runtime import Common
@@ -143,6 +143,6 @@ def _counting_together(processes: int) -> Iterator[None]:
         os.environ.pop(COUNTS, None)
         yield
         return
-    with TemporaryDirectory(prefix="kosmolua-counts-") as folder:
+    with temporary_folder("kosmolua-counts-") as folder:
         os.environ[COUNTS] = folder
         yield
