@@ -32,8 +32,8 @@ from kosmolua.catalog.plugins import Plugins
 from kosmolua.recordings.recording import read
 from kosmolua.recordings.repair import repaired
 from kosmolua.recordings.sheets import File
-from kosmolua.stores.folder_store import Folder
 from kosmolua.recordings.timeline import bars_of
+from kosmolua.stores.folder_store import Folder
 
 WRITES = 20
 LENDING = """
