@@ -135,6 +135,64 @@ def test_an_old_server_is_greeted_as_it_knows_it(tmp_path: Path, monkeypatch: py
         assert notes.read_text().count('"server/discover"') == asked
 
 
+def raw(notes: Path, more: Any = (), **keys: Any) -> dict[str, Any]:
+    """Return the content of an accounts file with the server that is not made with the SDK."""
+    environment = {"NOTES": str(notes), "MORE": json.dumps(more)}
+    return section({"command": sys.executable, "args": [str(servers.RAW)], "env": environment, **keys})
+
+
+def test_the_version_of_the_protocol_can_be_set(tmp_path: Path) -> None:
+    """A server that asks the user in the middle of a call is then greeted as old servers are, and answered."""
+    notes = tmp_path / "notes.txt"
+    with Runtime(raw(notes, protocol="2025-11-25"), approve=lambda _: True) as runtime:
+        assert runtime.run("return app.mcp.tools['do']({ what = 'ask' })").result == ["accept"]
+    assert "server/discover" not in notes.read_text()
+
+
+def test_one_malformed_tool_does_not_lose_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes anything, or is left out if it has no name."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    more = [{"name": "empty", "inputSchema": {}}, {"name": "none"}, {"name": 5}, {"name": "odd", "inputSchema": True}]
+    with Runtime(raw(tmp_path / "notes.txt", more), yes=True) as runtime:
+        assert runtime.run("return app.mcp.tools.empty({ extra = { what = 'late' } })").result == ["in time"]
+        names = [tool["name"] for tool in runtime.servers.refresh("tools")["tools"]]
+    assert names == ["do", "typed", "broken", "look", "empty", "none", "odd"]
+
+
+def test_null_is_sent_where_the_schema_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only so a server does not take its default instead; elsewhere it counts as left out."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    what = {"type": ["string", "null"], "default": "late"}
+    schema = {"type": "object", "properties": {"what": what, "any": {}, "n": {"type": "integer"}}}
+    notes = tmp_path / "notes.txt"
+    with Runtime(raw(notes, [{"name": "nulls", "inputSchema": schema}]), yes=True) as runtime:
+        outcome = runtime.run("return app.mcp.tools.nulls({ what = json.null, any = json.null, n = json.null })")
+    assert outcome.result == ["null"], outcome.error
+    assert '"arguments":{"what":null,"any":null}' in notes.read_text()
+
+
+def test_a_server_of_the_first_version_is_reached_by_sse() -> None:
+    """The section says so, and without that the message does."""
+    with servers.over_http("sse") as url:
+        with Runtime(section({"url": url, "transport": "sse"}), yes=True) as runtime:
+            assert returned(runtime, "return tools.greet('Ann')") == ["hello Ann"]
+        with Runtime(section({"url": url})) as runtime:
+            error = runtime.run("return app.mcp.tools.greet('Ann')").error
+    assert 'set transport = "sse" in [mcp.tools]' in str(error)
+
+
+def test_a_short_password_of_a_program_of_this_machine_is_taken(tmp_path: Path) -> None:
+    """The user is told that it is not masked; a service elsewhere gets none."""
+    told: list[str] = []
+    accounts = raw(tmp_path / "notes.txt")
+    accounts["mcp"]["tools"]["env"]["NEO4J_PASSWORD"] = "neo4j"
+    with Runtime(accounts, warn=told.append, yes=True) as runtime:
+        assert runtime.run("return app.mcp.tools['do']({ what = 'late' })").result == ["in time"]
+    assert told == ["The secret mcp.tools.env.NEO4J_PASSWORD has fewer than 8 characters, so it is not masked"]
+    with Runtime(section({"url": "http://127.0.0.1:1/", "headers": {"X-Token": "neo4j"}})) as runtime:
+        assert "has fewer than 8 characters" in str(runtime.run("return app.mcp.tools.x()").error)
+
+
 def test_an_effect_can_be_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is lower than the server's is said once, and a name that is no tool is a mistake with its place."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

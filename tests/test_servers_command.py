@@ -150,9 +150,9 @@ def test_the_servers_of_other_clients_are_taken_over(kosmolua: Program, accounts
     done = kosmolua("servers", "import", "claude", str(file), "--yes", *named)
     assert done.returncode == 0, done.stderr
     assert "brave_search\tnpx -y brave\tBRAVE_API_KEY" in done.stdout
-    assert "events is left out: it uses the older HTTP transport" in done.stderr
     assert "old is left out: there is a server of this name" in done.stderr
     text = accounts.read_text()
+    assert '[mcp.events]\nurl = "https://example.com/sse"\ntransport = "sse"' in text
     assert 'env = {BRAVE_API_KEY = {env = "BRAVE_API_KEY"}}' in text
     assert '[mcp.remote]\nurl = "https://example.com/mcp"\nheaders = {X-Level = "1"}' in text
 

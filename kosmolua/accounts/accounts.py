@@ -24,7 +24,7 @@ from kosmolua.schema.integration import made_up
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SERVERS, section_of
 from kosmolua.schema.settings import Table, parse
-from kosmolua.secret import Redactor, Secret, looks_like_key
+from kosmolua.secret import MIN_SECRET, Redactor, Secret, looks_like_key
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -325,7 +325,9 @@ class Accounts:
             if field.many:
                 named = table.get(field.name, {}).items()
                 settings[field.name] = {
-                    key: self._named_secret(integration, account, f"{field.name}.{key}", each, until)
+                    key: self._named_secret(
+                        integration, account, f"{field.name}.{key}", each, until, is_local="command" in table
+                    )
                     for key, each in named
                 }
             elif field.secret and self._simulate:
@@ -356,22 +358,37 @@ class Accounts:
         return settings
 
     def _named_secret(
-        self, integration: Integration, account: str, key: str, given: str | Table, until: float
+        self,
+        integration: Integration,
+        account: str,
+        key: str,
+        given: str | Table,
+        until: float,
+        *,
+        is_local: bool = False,
     ) -> Secret:
         """Return one of a field's table of credentials, such as HTTP headers.
 
-        A value in the file itself is masked only if it looks like a key, or its name looks like that of a secret.
+        A value in the file itself is masked only if it looks like a key, or its name looks like that of a secret. A
+        short one for a program on this machine is told, and not masked: it may be a word that everybody knows.
         """
         name = key.rpartition(".")[2]
         if isinstance(given, str) and not (looks_like_key(given) or _NAME_OF_SECRET.search(name)):
             return Secret(given, holding=())
-        return self._secret_in_file(integration, account, key, given, until)
+        return self._secret_in_file(integration, account, key, given, until, is_local=is_local)
 
     def _secret_in_file(
-        self, integration: Integration, account: str, key: str, given: str | Table, until: float
+        self,
+        integration: Integration,
+        account: str,
+        key: str,
+        given: str | Table,
+        until: float,
+        *,
+        is_local: bool = False,
     ) -> Secret:
         try:
-            return self._secret(f"{section_of(integration.name, account)}.{key}", given, until)
+            return self._secret(f"{section_of(integration.name, account)}.{key}", given, until, is_local=is_local)
         except NotConfigured as error:
             place = self._sections.place(integration.name, account, *key.split(".", 1))
             error.detail = f"{place}: {error.detail}" if error.detail else place
@@ -387,8 +404,11 @@ class Accounts:
             what = f"The environment variable {variable}{mismatch.where} {mismatch.problem}"
             raise ConfigError(what) from None
 
-    def _secret(self, where: str, given: str | Table, until: float = inf) -> Secret:
-        secret = self._sources.read(where, given, until)
+    def _secret(self, where: str, given: str | Table, until: float = inf, *, is_local: bool = False) -> Secret:
+        secret = self._sources.read(where, given, until, least=1 if is_local else MIN_SECRET)
+        if len(secret.reveal()) < MIN_SECRET:
+            self._sources.warn(f"The secret {where} has fewer than {MIN_SECRET} characters, so it is not masked")
+            return Secret(secret.reveal(), holding=())
         self._redactor.learn(secret, owner=where)
         return secret
 

@@ -40,10 +40,12 @@ class Sources:
         self.environ = environ
         self.warn = warn
 
-    def read(self, where: str, given: str | Mapping[str, Any], until: float = inf) -> Secret:
+    def read(
+        self, where: str, given: str | Mapping[str, Any], until: float = inf, *, least: int = MIN_SECRET
+    ) -> Secret:
         """Return the secret for a value that passed :func:`check_secret`: itself, or what its source provides.
 
-        ``where`` is its key, for messages, such as ``render2.production.api_key``.
+        ``where`` is its key, for messages, such as ``render2.production.api_key``; ``least`` is its least length.
 
         Raises:
             NotConfigured: The source provides no secret, or one that is too short to be masked.
@@ -55,7 +57,7 @@ class Sources:
             text = (SOURCES.get(source) or all_sources()[source]).fetch(self, where, value, until).strip()
         if not text:
             raise NotConfigured(f"The secret {where} is empty")
-        if len(text) < MIN_SECRET:
+        if len(text) < least:
             raise NotConfigured(
                 f"The secret {where} has fewer than {MIN_SECRET} characters",
                 hint="choose a longer secret at the service: "

@@ -157,13 +157,13 @@ def _section(server: Any, variables: _Variables, folder: str) -> Table:
         raise ConfigError("it is not an object")
     if server.get("disabled") is True or server.get("enabled") is False:
         raise ConfigError("it is disabled there")
-    if server.get("type") == "sse":
-        raise ConfigError("it uses the older HTTP transport, SSE, which is not supported")
     values: Table = {key: variables.expanded(str(server[key])) for key in ("command", "cwd", "url") if server.get(key)}
     if ("command" in values) == ("url" in values):
         raise ConfigError(
             f"it has {'both' if 'url' in values else 'neither'} a command {'and' if 'url' in values else 'nor'} a url"
         )
+    if server.get("type") == "sse" and "url" in values:
+        values["transport"] = "sse"
     if server.get("args"):
         values["args"] = [variables.expanded(str(word)) for word in server["args"]]
     if any(map(holds_credential, values.get("args", ()))):

@@ -19,6 +19,7 @@ from mcp.client import session
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    INVALID_REQUEST,
     CallToolResult,
     Implementation,
     InputRequiredResult,
@@ -32,6 +33,7 @@ from kosmolua.mcp_client.cards import Card
 from kosmolua.mcp_client.direct import DirectCalls, Gone
 from kosmolua.mcp_client.http_client import UNAUTHORIZED, http_client
 from kosmolua.mcp_client.log import ServerLog, Trace, divert_warnings, words_of
+from kosmolua.mcp_client.mending import mending
 from kosmolua.mcp_client.outputs import Outputs
 from kosmolua.mcp_client.pending import InLoop
 from kosmolua.mcp_client.questions import Confirm, Questions
@@ -42,7 +44,7 @@ from kosmolua.protocol import Json, NotJson, encode
 START_TIMEOUT = 60.0
 """Seconds within which a server must have started and listed its tools."""
 CLOSE_TIMEOUT = 6.0
-BAD_REQUEST = 400
+BAD_REQUEST, NOT_FOUND, NOT_ALLOWED = 400, 404, 405
 GRACE = 1.0
 """Seconds within which the session notices that its server has died; one that only closed its input has not."""
 MAX_PAGES = 100
@@ -253,7 +255,7 @@ class Link:
         """
         divert_warnings()
         self._is_old = bool((self._around.known(self._name) or {}).get("is_old"))
-        self._is_probed = not (self._is_old or self._server.url)
+        self._is_probed = not (self._is_old or self._server.url or self._server.mode != "auto")
         began = monotonic()
         try:
             self._client = await self._greet(stack)
@@ -274,8 +276,8 @@ class Link:
         self._calls = DirectCalls()
         return await stack.enter_async_context(
             Client(
-                await self._transport(stack),
-                mode="legacy" if self._is_old else "auto",
+                mending(await self._transport(stack), self.log.write),
+                mode="legacy" if self._is_old else self._server.mode,
                 elicitation_callback=self._questions.answer,
                 logging_callback=self.log.write_message,
                 log_level="info" if self.log.is_shown else None,
@@ -295,6 +297,10 @@ class Link:
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
         server = self._server
+        if server.url and server.transport == "sse":
+            from mcp.client.sse import sse_client
+
+            return sse_client(server.url, httpx_client_factory=lambda *_, **__: http_client(server, self._answered))
         if server.url:
             from mcp.client.streamable_http import streamable_http_client
 
@@ -370,7 +376,9 @@ class Link:
             hints = "; ".join(error.hints) or None
             return NetworkError(f"{self._name} cannot be started: {error.what}", retryable=False, hint=hints)
         verb = "reached" if self._server.url else "started"
-        failure = NetworkError(f"{self._name} cannot be {verb}: {self.reason or words_of(error)}")
+        is_other = self._status in (NOT_FOUND, NOT_ALLOWED) and self._server.transport is None
+        hint = f'if the server has the older transport, set transport = "sse" in [{self._name}]' if is_other else None
+        failure = NetworkError(f"{self._name} cannot be {verb}: {self.reason or words_of(error)}", hint=hint)
         failure.detail = self.log.last
         return failure
 
@@ -378,11 +386,14 @@ class Link:
         """Return the error for a request that the server answered with an error."""
         if self.is_refused:
             return self._unauthorized()
+        hint = None
+        if error.error.code == INVALID_REQUEST and self._client.session.discover_result is not None:
+            hint = f'if its tool asks the user in the middle of a call, set protocol = "2025-11-25" in [{self._name}]'
         body: dict[str, Json] = {"code": error.error.code, "message": error.error.message}
         with suppress(NotJson):  # data that no script could get is left out
             if error.error.data is not None and encode(error.error.data):
                 body["data"] = error.error.data
-        return ApiError(f"{self._name}: {error.error.message}", body=body)
+        return ApiError(f"{self._name}: {error.error.message}", body=body, hint=hint)
 
     def _unauthorized(self) -> NotConfigured:
         login = f"run 'kosmolua accounts login {self._name}'"

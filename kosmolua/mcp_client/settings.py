@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from kosmolua.errors import NetworkError
 from kosmolua.http.auth import OAuth2
@@ -43,6 +43,14 @@ class Server:
         default_factory=dict
     )
     url: Annotated[str | None, "The address of a server that is reached over HTTP."] = None
+    transport: Annotated[
+        Literal["http", "sse"] | None,
+        "How a server with a URL is reached: http, or sse for a server of the first version.",
+    ] = None
+    protocol: Annotated[
+        Literal["2025-11-25", "2026-07-28"] | None,
+        "The version of the protocol to speak, or the next older one; by default the newest that the server knows.",
+    ] = None
     headers: Annotated[dict[str, Secret], "Headers of each HTTP request."] = field(default_factory=dict)
     token: Annotated[Secret | None, "Sent as Authorization: Bearer; by default the token of a login.", OAuth2()] = None
     client_id: Annotated[
@@ -58,6 +66,12 @@ class Server:
         dict[str, Secret], "An identity provider that vouches for its user: token_endpoint, client_id, id_token."
     ] = field(default_factory=dict)
     scopes: Annotated[list[str] | None, "The scopes of a login; by default those that the server names."] = None
+
+    @property
+    def mode(self) -> str:
+        """How the SDK greets the server: by the older handshake, in one version, or by asking for its versions."""
+        is_old = self.transport == "sse" or self.protocol == "2025-11-25"
+        return "legacy" if is_old else self.protocol or "auto"
 
     def open(self, send: Send) -> Send:
         """Return ``send``: the settings serve as an account, which must have ``open``."""

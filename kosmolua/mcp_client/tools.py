@@ -159,7 +159,9 @@ class _Tool:
             spelled = _free(lua_name(name), taken)
             self._wire[spelled] = name
             alias = name if name != spelled else ""
-            yield Parameter(spelled, record.fields[name], " ".join(about.split()), default, alias=alias)
+            kind_of = record.fields[name]
+            null = kind_of.nullable or kind_of == ANY
+            yield Parameter(spelled, kind_of, " ".join(about.split()), default, alias=alias, null=null)
         if EXTRA not in names and _says_more(schema):
             self._takes_extra = True
             yield Parameter(EXTRA, Map(ANY), "Further arguments, by name.", None)

@@ -236,7 +236,9 @@ def ignore_the_end() -> None:
 if __name__ == "__main__":
     if "deaf" in sys.argv:
         ignore_the_end()
-    if sys.argv[1:] and sys.argv[1].isdigit():
+    if "sse" in sys.argv:
+        server.run("sse", host="127.0.0.1", port=int(sys.argv[1]))
+    elif sys.argv[1:] and sys.argv[1].isdigit():
         server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[1]), json_response="json" in sys.argv)
     else:
         server.run()

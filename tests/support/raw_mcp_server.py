@@ -15,6 +15,9 @@ TYPED = TOOL | {
 }
 LOOK = TOOL | {"name": "look", "annotations": {"readOnlyHint": True}}
 BROKEN = TOOL | {"name": "broken", "outputSchema": {"type": "object", "properties": {"total": {"$ref": "#/nowhere"}}}}
+FORM = {"type": "object", "properties": {"agreed": {"type": "boolean"}}, "required": ["agreed"]}
+ASKING: list[Any] = []
+"""The numbers of calls that wait for the answer to a question."""
 LATE: list[Any] = []
 """The numbers of calls that are not answered yet."""
 STRUCTURED = {
@@ -37,9 +40,11 @@ def text(words: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": words}]}
 
 
-def answer_call(number: object, what: str) -> None:
+def answer_call(number: object, what: Any) -> None:
     """Answer a call of the tool."""
-    if what.startswith("hang"):
+    if what is None:
+        say(id=number, result=text("null"))
+    elif what.startswith("hang"):
         LATE.append(number)
     elif what == "late":
         for late in LATE:
@@ -60,6 +65,9 @@ def answer_call(number: object, what: str) -> None:
         say(id=number, result={"content": 5})
     elif what == "sampling":
         say(id=number, result={"resultType": "input_required", "inputRequests": {"a": QUESTION}, "requestState": "s"})
+    elif what == "ask":
+        ASKING.append(number)
+        say(id="question", method="elicitation/create", params={"message": "May I?", "requestedSchema": FORM})
     elif what in STRUCTURED:
         say(id=number, result=text("x") | STRUCTURED[what])
     elif len(what) > 100:
@@ -92,8 +100,11 @@ for line in sys.stdin:
                 result={"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info},
             )
         case "tools/list":
-            say(id=message["id"], result={"tools": [TOOL, TYPED, BROKEN, LOOK]})
+            more = json.loads(os.environ.get("MORE", "[]"))
+            say(id=message["id"], result={"tools": [TOOL, TYPED, BROKEN, LOOK, *more]})
         case "tools/call":
             answer_call(message["id"], message["params"]["arguments"].get("what"))
+        case None if ASKING and "result" in message:
+            say(id=ASKING.pop(), result=text(message["result"]["action"]))
         case _ if "id" in message:
             say(id=message["id"], error={"code": -32601, "message": "Method not found"})

@@ -33,7 +33,7 @@ def over_http(*words: str, **environment: str) -> Iterator[str]:
     )
     try:
         wait_for(lambda: _answers(port), 30)
-        yield f"http://127.0.0.1:{port}/mcp"
+        yield f"http://127.0.0.1:{port}/{'sse' if 'sse' in words else 'mcp'}"
     finally:
         process.kill()
         process.wait()
