@@ -53,7 +53,7 @@ EXTRAS = {
     "otel": ("opentelemetry.trace",),
     "undo": ("cryptography.fernet",),
     "keyring": ("keyring",),
-    "oauth": ("authlib",),
+    "oauth": ("authlib", "jwt"),
     "openapi": ("yaml",),
     "dask": ("distributed",),
 }
