@@ -12,9 +12,10 @@ from pathlib import Path
 
 import requests
 from bench_json import services
-from ratio import Ratio, compare
+from ratio import Ratio, Seconds, compare
 
 from kosmolua import Runtime
+from kosmolua.check.checker import Checker
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -50,6 +51,15 @@ def rows(api: Api, /) -> list:
     return api.get("/rows")
 
 @integration.reads
+def named(api: Api, /, *, name: str | None = None, plan: str | None = None, tags: list[str] | None = None) -> list:
+    """Return rows."""
+    return api.get("/rows")
+
+@integration.writes
+def rename(api: Api, /, *, id: str, name: str) -> None:
+    """Do nothing."""
+
+@integration.reads
 def nothing(api: Api, /) -> None:
     """Do nothing."""
 
@@ -83,11 +93,14 @@ def bench_runtime(url: str) -> Iterator[Runtime]:
             yield runtime
 
 
-def inside(runtime: Runtime, work: str) -> float:
-    """Run Lua and return the seconds between two marks that it prints, start-up taken off."""
+def inside(runtime: Runtime, work: str, *, clock: Seconds = time.perf_counter, is_guarded: bool = False) -> float:
+    """Run Lua and return the seconds between two marks that it prints, start-up and the check taken off."""
     marks: list[float] = []
     source = f'local bench = app.integrations.bench bench.wait({{ seconds = 0 }}) print("from") {work} print("to")'
-    outcome = runtime.run(source, on_output=lambda piece: marks.append(time.perf_counter()), timeout=60, max_calls=5000)
+    sites = Checker(runtime.catalog).check(source).sites if is_guarded else ()
+    outcome = runtime.run(
+        source, sites=sites, on_output=lambda piece: marks.append(clock()), timeout=60, max_calls=5000
+    )
     assert outcome.ok, outcome.error
     return marks[1] - marks[0]
 
@@ -106,6 +119,7 @@ def ratios() -> Iterator[Ratio]:
         yield from _over_loopback(runtime, server.url)
         yield from _at_once(runtime)
         yield from _protocol(runtime)
+        yield from _guarded(runtime)
 
 
 def _over_loopback(runtime: Runtime, url: str) -> Iterator[Ratio]:
@@ -158,4 +172,23 @@ def _protocol(runtime: Runtime) -> Iterator[Ratio]:
         direct,
         goal=1,
         rounds=5,
+    )
+
+
+def _guarded(runtime: Runtime) -> Iterator[Ratio]:
+    """What the guards of a run cost: each read decides about a write, and has keys that could be nil."""
+    work = f"""
+    local names = {{}} for i = 1, {CALLS} do names[i] = "service-" .. i end
+    for i, name in ipairs(names) do
+      local rows = bench.named({{ name = name, plan = names[1], tags = {{ name, names[i] }} }})
+      if #rows == 0 then bench.rename({{ id = name, name = names[i] }}) end
+    end
+    """
+    yield compare(
+        f"{CALLS} calls over loopback, with guards, in the host's own time",
+        "the same calls without them",
+        lambda: inside(runtime, work, clock=time.process_time, is_guarded=True),
+        lambda: inside(runtime, work, clock=time.process_time),
+        goal=1.03,
+        rounds=15,
     )
