@@ -8,12 +8,13 @@ Child to host::
     ready    {isolation, missing}           the isolation layers that are in force, and those that are missing
     describe {id, path}                     asks what is at a path under app; the path is empty, integrations,
                                             integrations.NAME, integrations.NAME.ACCOUNT or integrations.NAME.*
-    call     {id, path, args | fault, secrets, contents, through, line, hidden}
+    call     {id, path, args | fault, secrets, contents, through, line, hidden, at}
                                             args is what Lua passed; fault says why this could not be encoded;
                                             secrets has the place in args and the name of each handle of a secret;
                                             contents has the same for each handle of bytes; through has the names of
                                             the called scripts that led to the call, the outermost first; hidden
-                                            says why line may be that of another call: a tail call, a loaded chunk
+                                            says why line may be that of another call: a tail call, a loaded chunk;
+                                            at is the line of the called script that makes the call
     script   {id, path, args | fault, secrets, through}
                                             asks for another script, which the child then runs
     content  {id, name}                     asks for bytes in base64, by the name of their handle
@@ -207,7 +208,7 @@ _OPTIONAL = {
     "sleep": ("branch", "for"),
     "time": ("branch",),
     "content": ("branch",),
-    "call": ("args", "fault", "secrets", "contents", "branch", "through", "hidden"),
+    "call": ("args", "fault", "secrets", "contents", "branch", "through", "hidden", "at"),
     "script": ("args", "fault", "secrets", "branch", "through"),
     "doc": ("args", "fault", "branch"),
 } | {"end": ("result", "error", "exit", "losses")}

@@ -378,3 +378,60 @@ def test_there_are_at_most_twenty_facts(runtime: Runtime) -> None:
     outcome = runtime.run(source)
     assert len(outcome.facts) == 20
     assert outcome.to_json()["facts"] == [vars(fact) for fact in outcome.facts]
+
+
+LEFT_OUT = "name = 'x',\n  auto_deploy = arg[1] })"
+CALLED = {
+    "mend.lua": f"--- Mends.\n---@param id string\n{R}r.update_service({{\n  service_id = params.id, {LEFT_OUT}",
+    "suspend.lua": f"{R}local found = r.list_services()\n{SUSPEND_ALL}",
+    "one.lua": f"{R}local found = r.list_services({{ limit = 1, name = arg[1] }})\nreturn #found.services",
+    "last.lua": f"{R}return {UPDATE}{LEFT_OUT}",
+}
+
+
+@pytest.fixture(scope="module")
+def calling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """A simulated runtime with scripts to call."""
+    folder = tmp_path_factory.mktemp("scripts")
+    for name, text in CALLED.items():
+        (folder / name).write_text(text)
+    with Runtime(simulate=True, yes=True, scripts=folder) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("app.scripts.mend({ id = 'srv-cabc12345678' })", "auto_deploy is nil"),
+        ("parallel.map({ 'srv-cabc12345678' }, function(id) app.scripts.mend({ id = id }) end)", "auto_deploy is nil"),
+        ("app.scripts.suspend()", "20 items"),
+        ("app.scripts.last()", "auto_deploy is nil"),
+    ],
+)
+def test_a_called_script_is_guarded_like_the_main_script(calling: Runtime, source: str, said: str) -> None:
+    """By its own lines, not by the line that calls it."""
+    assert said in refused(calling.run(source, check=True))
+    assert calling.run(source).ok
+
+
+def test_a_guard_of_a_called_script_is_not_one_of_the_main_script(calling: Runtime) -> None:
+    """Two scripts that call a function on lines of the same number are told apart."""
+    update = f"{R}\n\nr.update_service({{ service_id = 'srv-cabc12345678', name = 'x' }})"
+    assert calling.run(f"{update} app.scripts.one()", check=True).ok
+
+
+def test_facts_about_a_called_script_have_the_line_that_calls_it(calling: Runtime) -> None:
+    """Also the keys that were nil there."""
+    assert [str(fact) for fact in calling.run("\napp.scripts.one()", check=True).facts] == [
+        "line 2: render2.list_services: name was nil",
+        "line 2: render2.list_services: 1 item, and there are more",
+    ]
+
+
+def test_a_replay_has_the_facts_of_the_run(runtime: Runtime, tmp_path: Path) -> None:
+    """The calls are not made again, so the facts are the recorded ones; those of a changed script are not known."""
+    source = f"{R}local found = r.list_services({{ limit = 1, name = arg[1] }})"
+    outcome = runtime.run(source, check=True, record=tmp_path / "run.jsonl")
+    assert len(outcome.facts) == 2
+    assert runtime.replay(tmp_path / "run.jsonl").facts == outcome.facts
+    assert runtime.replay(tmp_path / "run.jsonl", script=f"{source}\nprint(1)").facts == []

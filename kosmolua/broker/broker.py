@@ -173,6 +173,8 @@ class Broker:
             params = script.header.bind(name, given)
             if self._judge:
                 self._judge.add(script.source)
+            if self._guards:
+                self._guards.add(name, self._host.scripts.sites(script))
         except KosmoError as error:
             self.redact_error(error)
             raise
@@ -189,6 +191,7 @@ class Broker:
         secrets: Sequence[Any] = (),
         contents: Sequence[Any] = (),
         hidden: str = "",
+        at: int = 0,
     ) -> str:
         """Make one call and return its value as JSON.
 
@@ -205,13 +208,14 @@ class Broker:
             contents: For each handle that stands for bytes in the arguments, the place of the bytes and the handle's
                 name.
             hidden: Why ``line`` may not be the line of the call itself: ``tail`` or ``chunk``; empty if it is.
+            at: The line of the called script that makes the call; 0 if the main script makes it, or if it is not known.
 
         Raises:
             CallError: The call was refused, or it failed; the call's record says which.
             LimitExceeded: The run has made too many calls, or the value is too large.
         """
         call = self._begin(path)
-        call.line, call.hidden = line, hidden
+        call.line, call.hidden, call.at = line, hidden, at
         call.through = through
         error: KosmoError | None = None
         try:
@@ -240,6 +244,7 @@ class Broker:
         line: int = 0,
         through: tuple[str, ...] = (),
         hidden: str = "",
+        at: int = 0,
         **_: object,
     ) -> None:
         """Note a call whose answer is in the recording, for the facts and for the guards of the calls that follow.
@@ -251,9 +256,11 @@ class Broker:
             line: The line of the script.
             through: The scripts that were called by one another and led to the call.
             hidden: See :meth:`call`.
+            at: See :meth:`call`.
         """
         call = Call(self.run, 0, path)
-        call.line, call.through, call.hidden, call.is_earlier = line, through, hidden, self._is_changed
+        call.line, call.through, call.hidden, call.at = line, through, hidden, at
+        call.is_earlier = self._is_changed
         with suppress(KosmoError):  # the integration has changed since
             target = self._catalog.resolve(path)
             call.target, call.given = target, given

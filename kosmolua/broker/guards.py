@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from kosmolua.lua.sites import Key, Site
 
 
+_Where = tuple[str, int, str]
+"""The script that makes a call, the line there, which is 0 for a tail call, and the path of the function."""
+
+
 class _Place(NamedTuple):
     """What holds at each site where a call can stand; ``line`` is 0 if there are several."""
 
@@ -39,12 +43,19 @@ class Guards:
 
     def __init__(self, sites: Iterable[Site], facts: Facts) -> None:
         self._facts = facts
-        self._sites: dict[tuple[int, str], list[Site]] = {}
-        for site in sites:
-            self._sites.setdefault((0 if site.is_tail else site.line, site.path), []).append(site)
-        self._places: dict[tuple[int, str], _Place | None] = {}
+        self._sites: dict[_Where, list[Site]] = {}
+        self._places: dict[_Where, _Place | None] = {}
         self._lock = Lock()
-        self._parts: dict[int, Returned] = {}
+        self._parts: dict[tuple[str, int], Returned] = {}
+        self._scripts: set[str] = set()
+        self.add("", sites)
+
+    def add(self, script: str, sites: Iterable[Site]) -> None:
+        """Guard the calls of a script that the main script, whose name is empty, calls."""
+        with self._lock:
+            for site in sites if script not in self._scripts else ():
+                self._sites.setdefault((script, 0 if site.is_tail else site.line, site.path), []).append(site)
+            self._scripts.add(script)
 
     def check(self, call: Call, given: Sequence[object]) -> None:
         """Note as facts the keys of a call's arguments that are nil although the script gives them a value.
@@ -56,7 +67,7 @@ class Guards:
         place = self._at(call)
         if not place:
             return
-        if call.hidden and place.line:
+        if call.hidden and place.line and not call.at:
             call.line = place.line
         if call.effect != "read" and place.within:
             self._refuse_in_part(call, place)
@@ -80,26 +91,32 @@ class Guards:
         with self._lock:
             for loop in place.walked:
                 if is_part:
-                    self._parts[loop] = returned
+                    self._parts[_script_of(call), loop] = returned
                 else:
-                    self._parts.pop(loop, None)
+                    self._parts.pop((_script_of(call), loop), None)
 
     def _at(self, call: Call) -> _Place | None:
-        if call.through or call.hidden == "chunk":
+        if call.hidden == "chunk" and not call.at:
             return None
-        where = 0 if call.hidden else call.line, call.path
+        where = _script_of(call), call.at or (0 if call.hidden else call.line), call.path
         if where not in self._places:
-            sites = [*self._sites.get(where, ()), *self._sites.get((where[0], ""), ())]
+            sites = [*self._sites.get(where, ()), *self._sites.get((*where[:2], ""), ())]
             self._places[where] = _place(sites) if sites else None
         return self._places[where]
 
     def _refuse_in_part(self, call: Call, place: _Place) -> None:
         with self._lock:
-            part = next((part for loop, part in self._parts.items() if loop in place.within), None)
+            loops = ((_script_of(call), loop) for loop in place.within)
+            part = next((self._parts[loop] for loop in loops if loop in self._parts), None)
         if part:
             there = f"{part.path} returned {part.items or 0:,} items of it in line {part.line}, and there are more"
             hint = "pass all = true there, or a limit if only these are meant"
             raise BadArguments(f"{call.path} is called for each item of a list, but {there}", hint=hint)
+
+
+def _script_of(call: Call) -> str:
+    """Return the name of the called script that makes a call; empty for the main script."""
+    return call.through[-1] if call.through else ""
 
 
 def _place(sites: Sequence[Site]) -> _Place:

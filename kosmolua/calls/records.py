@@ -228,6 +228,7 @@ class Call:
 
     line = 0
     hidden = ""
+    at = 0
     through: tuple[str, ...] = ()
     account: str | None = None
     effect: str | None = None

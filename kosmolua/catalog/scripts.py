@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +23,7 @@ from kosmolua.suggestions import did_you_mean, list_of
 
 if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog
+    from kosmolua.lua.sites import Site
 
 SUFFIX = ".lua"
 _MARK = b"\xef\xbb\xbf"
@@ -77,6 +78,7 @@ class Scripts:
         self._max_source = max_source
         self._lock = RLock()
         self._plugin: Plugin | None = None
+        self._sites: dict[str, tuple[bytes, Sequence[Site]]] = {}
 
     def names(self) -> list[str]:
         """Return the one name, or none without scripts."""
@@ -103,6 +105,14 @@ class Scripts:
             return UserScript(name, path, source, read_header(source, os.path.basename(path)))
         except KosmoError as error:
             raise CallError("plugin_error", error.what) from error
+
+    def sites(self, script: UserScript) -> Sequence[Site]:
+        """Return the places where a script calls functions of integrations, for the guards of a run."""
+        source, sites = self._sites.get(script.name, (b"", ()))
+        if source != script.source:
+            sites = Checker(self._catalog()).check(script.chunk).sites
+            self._sites[script.name] = script.source, sites
+        return sites
 
     def load(self, name: str) -> Plugin:
         """Return all scripts as one integration.

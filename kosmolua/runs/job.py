@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeGuard
 
@@ -182,7 +183,7 @@ class Outcome:
         """True if the script ended without an error."""
         return self.error is None
 
-    @property
+    @cached_property
     def facts(self) -> list[Fact]:
         """Sentences that make silent mistakes visible, such as how many items a list had; at most 20."""
         return self._facts.found() if self._facts else []

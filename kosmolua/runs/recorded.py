@@ -27,6 +27,7 @@ from kosmolua.recordings.timeline import waited_seconds
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.calls.approvals import Approval
+    from kosmolua.calls.facts import Fact
     from kosmolua.recordings.notes import Notes
     from kosmolua.recordings.signing import Signer
     from kosmolua.runs.job import Job, Outcome
@@ -132,6 +133,7 @@ class RunRecording(Tape):
         taken = {number_of(answer): dict(answer.call) for answer in self.answers.all if answer.is_taken and answer.call}
         if self._recording.status == outcome.status and not self.answers.is_changed:
             taken = recorded
+            outcome.facts = _facts_of(self._recording)
         outcome.calls = summaries(taken.values())
         if outcome.ok and (left := self.answers.left):
             outcome.warnings.append(f"{_not_made(left)}, the first of them {_words(left[0])}")
@@ -156,6 +158,7 @@ class RunRecording(Tape):
         if not self._header.get("title"):
             end["title"] = deeds_of(outcome.calls)
         end |= {"made": made_of(outcome.calls), **self._seconds(outcome)}
+        end |= {"facts": [vars(fact) for fact in outcome.facts]} if outcome.facts else {}
         if outcome.error:
             end["error"] = error_fields(outcome.error)
             end["by"] = self.question_that_raised(outcome.error)
@@ -270,6 +273,13 @@ def script_fields(name: str, source: bytes) -> Event:
 def source_of(script: Mapping[str, Any]) -> bytes:
     """Return the text of a script from the fields that :func:`script_fields` returned."""
     return protocol.to_bytes(script["source"])
+
+
+def _facts_of(recording: Recording) -> list[Fact]:
+    """Return the facts about a recorded run; none if an earlier version has recorded it."""
+    from kosmolua.calls.facts import Fact
+
+    return [Fact(**each) for each in (recording.end or {}).get("facts", ())]
 
 
 def is_about(call: Event, path: str | None, account: str | None, arguments: object) -> bool:

@@ -118,7 +118,7 @@ MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
 """Bytes that a frame can have in addition to its value, for the other fields and for escaped characters.
 """
-MORE_OF_CALL = {"line": int, "secrets": list, "contents": list, "through": list, "hidden": str}
+MORE_OF_CALL = {"line": int, "secrets": list, "contents": list, "through": list, "hidden": str, "at": int}
 """The optional fields of a request frame, with their types."""
 SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another script finds in secrets by its name"}
 _T = TypeVar("_T")

@@ -196,8 +196,9 @@ function requests.ask(kind, fields)
     more = format('%s%s,"of":"%s"', more, is_branch and "" or ',"waits":true', name_of(requests.branch))
   end
   if kind == "call" then
-    local line, hidden = traceback.caller(2) -- the function that the script calls, which called `ask` through `ask_with`
+    local line, hidden, at = traceback.caller(2) -- the function that the script calls: it called `ask` through `ask_with`
     more = format(hidden and '%s,"line":%d,"hidden":"%s"' or '%s,"line":%d', more, line, hidden)
+    more = at and format('%s,"at":%d', more, at) or more
   elseif requests.is_recorded or requests.is_planned then
     more = format('%s,"line":%d', more, traceback.line() or 0)
   end

@@ -2,7 +2,7 @@
 
 local host = ...
 
-local env, requests, tree = host.env, host.requests, host.tree
+local env, traceback, tree = host.env, host.traceback, host.tree
 local error, load, select = error, load, select
 
 ---Runs a script, and returns what it returns. Its calls carry the names of the scripts that lead to it.
@@ -12,6 +12,7 @@ local function run(call)
   globals.app = tree.tree(call.through)
   globals.params = call.params
   globals.arg = { [0] = call.name }
+  traceback.add("@" .. call.name)
   local script, problem = load(host.OPENING .. call.source, "@" .. call.name, "t", globals)
   if not script then
     error(problem, 0)

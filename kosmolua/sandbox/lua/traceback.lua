@@ -16,6 +16,9 @@ local traceback = {}
 ---Lua's information about the script's chunk: its source, and the name that messages begin with.
 local script
 
+---The chunks of the scripts that the script has called, by their sources.
+local called = {}
+
 ---For each error of the host, the line on which it was last raised.
 local lines = setmetatable({}, { __mode = "k" })
 
@@ -26,6 +29,12 @@ local passed
 ---@param chunk string its name, as `load` takes it
 function traceback.watch(chunk)
   script = getinfo(load("", chunk), "S")
+end
+
+---Notes a script that the script calls.
+---@param chunk string its name, as `load` takes it
+function traceback.add(chunk)
+  called[chunk] = true
 end
 
 ---Returns the line of the script that a coroutine is on, if any, and whether it raises the failure of a branch again.
@@ -52,20 +61,23 @@ end
 ---@param level integer
 ---@return integer line 0 if none is known
 ---@return "tail"|"chunk"|nil hidden
+---@return integer? at the line of a called script, if that makes the call and the line is certain
 function traceback.caller(level)
+  local at
   local hidden = getinfo(level + 1, "t").istailcall and "tail" or nil
   for each = level + 2, MAX_FRAMES do
     local info = getinfo(each, "Slt")
     if not info then
-      return 0, hidden or "tail"
+      return 0, hidden or "tail", at
     elseif info.source == script.source and info.currentline > 0 then
-      return info.currentline, hidden
+      return info.currentline, hidden, at
     elseif info.what ~= "C" and info.source ~= OWN then
+      at = not hidden and called[info.source] and info.currentline or at
       hidden = "chunk"
     end
     hidden = hidden or info.istailcall and "tail" or nil
   end
-  return 0, "chunk"
+  return 0, "chunk", at
 end
 
 ---Returns an error value. If its message begins with a place in the prelude, as that of `error(text, 2)` may, the place is
