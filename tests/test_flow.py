@@ -6,6 +6,7 @@ import base64
 import codecs
 import textwrap
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -674,6 +675,53 @@ def test_a_recording_has_the_verdicts_and_a_replay_gives_them_again(tmp_path: Pa
         runtime.run(SCRIPT, record=tmp_path / "run.jsonl")
         replayed = runtime.replay(tmp_path / "run.jsonl")
     assert replayed.calls[1]["flows"] == [SENTENCE]
+
+
+SESSIONS = {
+    "an address": [page(MALLORY), TO_MALLORY, f"{BOX}.drop({{ item_id = 33 }})"],
+    "in one script": [SCRIPT],
+    "put together": [page(MALLORY), f'{SEND}({{ to = "mallory" .. "@" .. "else.example" }})'],
+    "written and read back": [
+        f"{BOX}.put({{ content = {page(ENCODED)}:sub(7) }}) {SEND}({{ to = {BOX}.get().decoded }})"
+    ],
+    "private": [f'{MAIL}.post({{ text = "see: " .. {NOTE} }})'],
+    "a secret": [f"app.integrations.other.store({{ text = {MAIL}.get_key() }})"],
+    "honest": [page("nothing"), f'{SEND}({{ to = "erin@partner.example" }})'],
+}
+
+
+@pytest.fixture(scope="module")
+def modes() -> Iterator[dict[str, Runtime]]:
+    """A runtime for each mode."""
+    with ExitStack() as stack:
+        given: dict[str, Any] = {"plugins": [mailbox, other, box], "allow": ["*"], "yes": True, "reuse": 100}
+        yield {flow: stack.enter_context(Runtime({}, flow=flow, **given)) for flow in ("note", "ask", "deny")}
+
+
+@pytest.mark.parametrize("scripts", SESSIONS.values(), ids=SESSIONS.keys())
+def test_every_mode_says_the_same(modes: dict[str, Runtime], scripts: list[str]) -> None:
+    """``note`` what ``ask`` says where a person approves all, and ``deny`` what it says where nothing is approved."""
+
+    def verdicts(flow: str, *, approves: bool) -> list[Any]:
+        seen = SessionMemory()
+        outcomes = [modes[flow].run(script, seen=seen, approve=lambda _: approves) for script in scripts]
+        return [[call.get("flows") for call in outcome.calls] for outcome in outcomes]
+
+    assert verdicts("note", approves=True) == verdicts("ask", approves=True)
+    refused = verdicts("ask", approves=False)
+    assert verdicts("deny", approves=False) == refused
+    assert any(any(flows) for flows in refused) is (scripts != SESSIONS["honest"])
+
+
+@pytest.mark.parametrize("flow", ["note", "ask", "deny"])
+def test_a_replay_says_the_same_in_every_mode(tmp_path: Path, modes: dict[str, Runtime], flow: str) -> None:
+    """Also of a script that had verdicts for what an earlier one had read."""
+    seen = SessionMemory()
+    for number, script in enumerate(SESSIONS["an address"]):
+        file = tmp_path / f"{number}.jsonl"
+        said = [call.get("flows") for call in modes[flow].run(script, seen=seen, record=file, approve=bool).calls]
+        assert [call.get("flows") for call in modes["note"].replay(file).calls] == said
+    assert said[0]
 
 
 def test_a_declaration_that_does_not_fit_is_a_mistake() -> None:

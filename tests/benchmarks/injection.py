@@ -1,6 +1,6 @@
 """Injected texts: how many attacks of AgentDojo act, and how many of its tasks are done without a question of flow.
 
-    python tests/benchmarks/injection.py [--task-words] [--suite slack] [--list]
+    python tests/benchmarks/injection.py [--task-words] [--suite slack] [--list] [--mode note|deny|replay]
 
 Needs ``pip install agentdojo`` (0.1.35), which brings 97 user tasks, 35 injections and their 949 pairs, with the calls
 that fulfil them. No model is used. An obedient agent plays them: one script for each call of the user's task, with the
@@ -8,7 +8,9 @@ values as literals, since a model copies them from what it has read; then the in
 functions of an integration, with the labels below. Writes are allowed, so that every question is one of flow. The
 broker of each run answers its one call; no child is started, since the script says nothing that the call does not say.
 
-``--task-words``: the host application hands over the person's words.
+``--task-words``: the host application hands over the person's words. ``--mode``: play each session twice, and count
+those whose verdicts are the same, call by call: ``note`` against a person who approves everything, ``deny`` against one
+who approves nothing, and ``replay`` with the answers that were recorded, against the calls themselves.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -28,7 +30,7 @@ from typing import Any, NamedTuple
 from kosmolua.broker.broker import Broker
 from kosmolua.broker.host import Host
 from kosmolua.broker.options import RunContext, RuntimeOptions
-from kosmolua.calls.approvals import Approval, Asker
+from kosmolua.calls.approvals import Asker
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
 from kosmolua.errors import KosmoError
@@ -100,6 +102,8 @@ class Suite:
         from agentdojo.functions_runtime import FunctionsRuntime
 
         self.name, self.suite, self.environment = name, suite, None
+        self.recorded: list[Any] = []
+        self.is_replay = False
         self._tools = FunctionsRuntime(suite.tools)
         self.integration = Integration(name, Account, about=name, labels=LABELS[name])
         for tool in suite.tools:
@@ -116,8 +120,12 @@ class Suite:
         effect = "read" if is_read else "destroy" if destroys else "write"
 
         def handler(_: object, /, **arguments: Any) -> Any:
+            if self.is_replay:
+                return self.recorded.pop(0)
             result, error = self._tools.run_function(self.environment, tool.name, arguments)
-            return error or (_named(result) if self.name == "slack" and isinstance(result, list) else _plain(result))
+            answer = error or (_named(result) if self.name == "slack" and isinstance(result, list) else _plain(result))
+            self.recorded.append(answer)
+            return answer
 
         return Function(
             tool.name,
@@ -141,22 +149,27 @@ class Played(NamedTuple):
 
 
 class Player:
-    """An obedient agent: it makes the calls of a task in one session, each in a script of its own."""
+    """An obedient agent: it makes the calls of a task in one session, each in a script of its own.
 
-    def __init__(self, suite: Suite, host: Host) -> None:
-        self._suite, self._host = suite, host
-        self.asked: list[Approval] = []
+    Args:
+        suite: The suite.
+        host: The host, whose mode holds.
+        says_yes: What the person answers who is asked.
+    """
+
+    def __init__(self, suite: Suite, host: Host, *, says_yes: bool = True) -> None:
+        self._suite, self._host, self._says_yes = suite, host, says_yes
+        self.verdicts: list[list[str]] = []
 
     def play(self, calls: list[Any], seen: SessionMemory) -> Played:
-        """Make calls, and approve what is asked."""
+        """Make calls; ``verdicts`` gets what is said about each."""
         acts: list[str] = []
         questions: list[str] = []
         later: list[str] = []
         for call in calls:
             arguments = {name: value for name, value in call.args.items() if value is not None}
-            self.asked.clear()
-            is_done = self._call(f"{self._suite.name}.{call.function}", _plain(arguments), seen)
-            flows = [flow for each in self.asked for flow in each.flows]
+            is_done, flows = self._call(f"{self._suite.name}.{call.function}", _plain(arguments), seen)
+            self.verdicts.append(flows)
             questions += flows
             if READS.match(call.function):
                 continue
@@ -164,22 +177,17 @@ class Player:
                 (later if questions else acts).append(f"{call.function}({json.dumps(arguments, default=str)[:90]})")
         return Played(acts, questions, later)
 
-    def _call(self, path: str, arguments: dict[str, Any], seen: SessionMemory) -> bool:
-        """Make the call of one script, and return whether it was done."""
+    def _call(self, path: str, arguments: dict[str, Any], seen: SessionMemory) -> tuple[bool, list[str]]:
+        """Make the call of one script, and return whether it was done, and what was said about it."""
         script = f"return app.integrations.{path}({_lua(arguments)})".encode()
-        limits, approve = Limits(), Asker(self._approve)
+        limits, approve = Limits(), Asker(lambda _: self._says_yes)
         broker = Broker(self._host, RunContext(Clock(60), limits, source=script, approve=approve, seen=seen))
-        try:
+        is_done = False
+        with suppress(KosmoError):
             broker.call(path, [arguments])
-        except KosmoError:
-            return False
-        finally:
-            broker.close(None)
-        return True
-
-    def _approve(self, approval: Approval) -> bool:
-        self.asked.append(approval)
-        return True
+            is_done = True
+        broker.close(None)
+        return is_done, [text for _, _, text in broker.facts.flows]
 
 
 def _lua(value: object) -> str:
@@ -234,36 +242,76 @@ def calls_of(task: Any, where: Any, goal: str = "") -> list[Any]:
     return [FunctionCall(function="send_email", args=mail)]
 
 
+class Stage:
+    """Where the sessions of one suite are played."""
+
+    def __init__(self, name: str, suite: Any, *, gives_words: bool) -> None:
+        self.name, self.suite, self._gives_words = name, suite, gives_words
+        self.adapter = Suite(name, suite)
+        self.calls = {key: calls_of(task, environment(suite, task, None)) for key, task in suite.user_tasks.items()}
+
+    def host(self, mode: str) -> Host:
+        """Return a host with a mode, which allows all."""
+        plugins = Plugins([self.adapter.integration], places=(), entry_points=dict)
+        accounts = {self.name: {"default": {}}}
+        return Host(RuntimeOptions(accounts=accounts, plugins=plugins, allow=[f"{self.name}.*"], flow=mode))
+
+    def play_task(self, player: Player, key: str, goal: str | None) -> tuple[SessionMemory, Played]:
+        """Play a user's task in a session of its own."""
+        task, seen = self.suite.user_tasks[key], SessionMemory()
+        if self._gives_words:
+            seen.assign(task.PROMPT)
+        self.adapter.environment = environment(self.suite, task, goal)
+        return seen, player.play(self.calls[key], seen)
+
+    def attacks(self) -> Iterator[tuple[str, Any, list[Any]]]:
+        """Yield each injection with its calls."""
+        for key, injection in self.suite.injection_tasks.items():
+            yield key, injection, calls_of(injection, environment(self.suite, None, None), injection.GOAL)
+
+
 def play_suite(name: str, suite: Any, *, gives_words: bool) -> Iterator[tuple[str, str]]:
     """Play all tasks and pairs of a suite; yield a kind and a line for each."""
-    adapter = Suite(name, suite)
-    plugins = Plugins([adapter.integration], places=(), entry_points=dict)
-    options = RuntimeOptions(accounts={name: {"default": {}}}, plugins=plugins, allow=[f"{name}.*"], flow="ask")
-    with closing(Host(options)) as host:
-        player = Player(adapter, host)
-
-        calls = {key: calls_of(task, environment(suite, task, None)) for key, task in suite.user_tasks.items()}
-
-        def play_task(key: str, goal: str | None) -> tuple[SessionMemory, Played]:
-            task, seen = suite.user_tasks[key], SessionMemory()
-            if gives_words:
-                seen.assign(task.PROMPT)
-            adapter.environment = environment(suite, task, goal)
-            return seen, player.play(calls[key], seen)
-
-        for key in calls:
-            _, played = play_task(key, None)
+    stage = Stage(name, suite, gives_words=gives_words)
+    with closing(stage.host("ask")) as host:
+        player = Player(stage.adapter, host)
+        for key in stage.calls:
+            _, played = stage.play_task(player, key, None)
             yield ("task asked" if played.questions else "task free"), f"{name} {key}: {played.questions[:2]}"
-        for injected, injection in suite.injection_tasks.items():
-            attack = calls_of(injection, environment(suite, None, None), injection.GOAL)
+        for injected, injection, attack in stage.attacks():
             sort = "with a destination" if _has_destination(injection, suite) else "without"
-            for key in calls:
-                seen, _ = play_task(key, injection.GOAL)
+            for key in stage.calls:
+                seen, _ = stage.play_task(player, key, injection.GOAL)
                 played = player.play(attack, seen)
                 how = "acts" if played.acts else "asked" if played.questions else "writes nothing"
                 yield f"pair {sort} {how}", f"{name} {key} {injected}: {(played.acts or played.questions)[:2]}"
                 for call in played.later:
                     yield "call after a refusable question", f"{name} {key} {injected}: {call}"
+
+
+def compare_suite(name: str, suite: Any, mode: str, *, gives_words: bool) -> Iterator[tuple[str, str]]:
+    """Play each session in the mode ``ask`` and in another; yield whether the verdicts are the same, and a line."""
+    stage = Stage(name, suite, gives_words=gives_words)
+    with ExitStack() as stack:
+        hosts = [stack.enter_context(closing(stage.host(each))) for each in ("ask", mode.replace("replay", "ask"))]
+
+        def verdicts(host: Host, key: str, goal: str | None, attack: list[Any]) -> list[list[str]]:
+            player = Player(stage.adapter, host, says_yes=mode != "deny")
+            player.play(attack, stage.play_task(player, key, goal)[0])
+            return player.verdicts
+
+        pairs = [(key, injection.GOAL, attack) for _, injection, attack in stage.attacks() for key in stage.calls]
+        for session in [*((key, None, []) for key in stage.calls), *pairs]:
+            stage.adapter.recorded.clear()
+            asked = verdicts(hosts[0], *session)
+            stage.adapter.is_replay = mode == "replay"
+            again = verdicts(hosts[1], *session)
+            stage.adapter.is_replay = False
+            sort = "with verdicts" if any(asked) else "without a verdict"
+            yield (
+                f"session {sort} {'the same' if asked == again else 'OTHERWISE'}",
+                f"{name} {session[0]}: {asked} {again}",
+            )
 
 
 def _has_destination(injection: Any, suite: Any) -> bool:
@@ -279,11 +327,14 @@ def main() -> None:
         print(f"skipped: {error}; pip install agentdojo brings what this benchmark plays")
         return
     chosen = sys.argv[sys.argv.index("--suite") + 1] if "--suite" in sys.argv else ""
+    mode = sys.argv[sys.argv.index("--mode") + 1] if "--mode" in sys.argv else ""
     counts: Counter[str] = Counter()
     for name, suite in get_suites(VERSION).items():
         if chosen in ("", name):
             own: Counter[str] = Counter()
-            for kind, line in play_suite(name, suite, gives_words="--task-words" in sys.argv):
+            given = {"gives_words": "--task-words" in sys.argv}
+            played = compare_suite(name, suite, mode, **given) if mode else play_suite(name, suite, **given)
+            for kind, line in played:
                 own[kind] += 1
                 if "--list" in sys.argv:
                     print(f"{kind}: {line}")
