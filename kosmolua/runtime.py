@@ -208,13 +208,12 @@ class Runtime:
         """The documentation, with the methods ``list``, ``search`` and ``read``."""
         return self._host.docs
 
-    def load_integrations(self, *, apart: bool = False) -> None:
+    def load_integrations(self) -> None:
         """Load all integrations, and compile the OpenAPI documents that have changed, before a call needs them.
 
-        Args:
-            apart: Whether another process compiles, if the option ``apart`` provides one.
+        Another process compiles if the option ``apart`` provides one.
         """
-        self._host.load_integrations(apart=apart)
+        self._host.load_integrations()
 
     def warm(self) -> None:
         """Start a sandbox process in the background, so that the first script need not wait for its start."""

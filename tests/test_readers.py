@@ -71,7 +71,7 @@ def test_documentation_is_searched_and_read_there(readers: Readers) -> None:
 
 @pytest.mark.slow
 def test_documents_are_compiled_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before this process needs them, which finds them in the cache."""
+    """Before this process needs them, which finds them in the cache; no process starts if there is nothing to do."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     compiled: list[Path] = []
 
@@ -82,9 +82,11 @@ def test_documents_are_compiled_there(tmp_path: Path, monkeypatch: pytest.Monkey
 
     own = Readers(1)
     with Runtime(simulate=True, environ={}, apart=call) as runtime:
-        runtime.load_integrations(apart=True)
+        runtime.load_integrations()
         assert compiled
         assert compiled == [*tmp_path.rglob("*.sqlite")]
+    with Runtime(simulate=True, environ={}, apart=call) as runtime:
+        runtime.load_integrations()
     own.close()
 
 

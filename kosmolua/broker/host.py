@@ -207,15 +207,15 @@ class Host:
 
         return Library(self.catalog)
 
-    def load_integrations(self, *, apart: bool = False) -> None:
-        """Load all integrations, and compile documents that have changed. With ``apart``, another process compiles."""
-        if apart and self._apart:
+    def load_integrations(self) -> None:
+        """Load all integrations, and compile documents that have changed, in another process if there is one."""
+        found = [more for each in self.catalog.loadable() if (more := each.functions.more)]
+        if self._apart and not all(more.is_compiled for more in found):
             with suppress(WorkerLost, Busy):
                 self._apart.load()
-        for integration in self.catalog.loadable():
-            if more := integration.functions.more:
-                with suppress(ConfigError):  # the first call raises the same error
-                    more.names()
+        for more in found:
+            with suppress(ConfigError):  # the first call raises the same error
+                more.names()
 
     @lazy
     def _apart(self) -> Apart | None:

@@ -98,6 +98,10 @@ class DocumentFunctions:
         self._without = without
         self._supplied = supplied
 
+    @property
+    def is_compiled(self) -> bool:
+        return self._store.is_compiled
+
     def names(self) -> Sequence[str]:
         return [name for name in self._store.names() if name not in self._without]
 

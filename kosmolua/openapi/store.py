@@ -81,6 +81,14 @@ class DocumentStore:
         self.schema = lru_cache(MAX_KEPT)(self._schema)
         """Returns the value that a reference leads to, or an empty object. Callers must not change the value."""
 
+    @property
+    def is_compiled(self) -> bool:
+        """True if the cache has the document. So it is for one that cannot be read, which nothing compiles."""
+        try:
+            return self.home.compiled().is_file()
+        except OSError:
+            return True
+
     @lazy
     def database(self) -> sqlite3.Connection:
         """The connection.

@@ -19,6 +19,10 @@ class More(Protocol):
     A function of the same name that the plugin registers takes precedence.
     """
 
+    @property
+    def is_compiled(self) -> bool:
+        """True if to read them takes no compilation."""
+
     def names(self) -> Sequence[str]: ...
 
     def has(self, name: str) -> bool:

@@ -90,7 +90,7 @@ def serve(plan: ServerOptions) -> None:
 
 def _serve_with_many(plan: ServerOptions, settings: Settings, listener: Listener, url: str) -> None:
     tenants = Tenants(settings, plan.common)  # a wrong file is reported before processes start
-    tenants.disconnect()  # processes must not share a connection
+    tenants.disconnect()  # processes must not share a connection, nor a process for checks
     plan.announce(_announcement(tenants, plan, url))
     with temporary_folder("kosmolua-sockets-") as folder:
         sockets = [os.path.join(folder, str(number)) for number in range(plan.processes)]

@@ -481,7 +481,7 @@ class Tenants:
         """
         own = self._own(settings)
         credentials = await asyncio.to_thread(own.credentials)
-        read, opened = await asyncio.to_thread(self._open, settings, is_serving=True)
+        read, opened = await asyncio.to_thread(self._open, settings)
         self.settings, self.credentials = read, credentials
         gone = [tenant for tenant in self if tenant.name not in read.tenants]
         for each in opened:
@@ -502,7 +502,8 @@ class Tenants:
         await asyncio.gather(*(tenant.drain(seconds) for tenant in self))
 
     def disconnect(self) -> None:
-        """Close the connections of the stores to their database. A store connects again when it is used again."""
+        """End the processes for checks, and close the connections of the stores, which connect again when used."""
+        self._readers.close()
         self.stores.close()
 
     async def stop(self) -> None:
@@ -511,7 +512,6 @@ class Tenants:
             task.cancel()
         await asyncio.gather(*self._leaving, *(tenant.stop() for tenant in self), return_exceptions=True)
         await asyncio.to_thread(self.health.stop)
-        await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self.disconnect)
 
     def reopen_journals(self) -> None:
@@ -522,7 +522,7 @@ class Tenants:
     def _own(self, settings: Settings) -> ServerSecrets:
         return ServerSecrets(settings, self._common.environ, self._common.warn)
 
-    def _open(self, settings: Settings, *, is_serving: bool = False) -> tuple[Settings, list[TenantRuntime]]:
+    def _open(self, settings: Settings) -> tuple[Settings, list[TenantRuntime]]:
         """Return the settings, and each tenant's runtime and tokens; one without token for a server that only
         simulates. All integrations are loaded.
         """
@@ -532,7 +532,7 @@ class Tenants:
         try:
             for each in settings.tenants.values():
                 opened.append(TenantRuntime(each, self._common, settings, self.stores, self.held, self._readers))
-                opened[-1].runtime.load_integrations(apart=is_serving)
+                opened[-1].runtime.load_integrations()
             refuse_same_tokens(opened)
         except ConfigError:
             for each_opened in opened:
