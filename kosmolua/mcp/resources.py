@@ -17,7 +17,7 @@ from mcp_types import (
 )
 
 from kosmolua.docs import pages
-from kosmolua.errors import BadArguments, DocNotFound
+from kosmolua.errors import BadArguments, DocNotFound, KosmoError
 from kosmolua.mcp.answer import RUNS
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import ROOT, page_of
@@ -58,6 +58,26 @@ def read(runtime: Runtime, uri: str) -> TextResourceContents:
         )
     text = runtime.docs.read(unquote(uri.removeprefix(PREFIX)))
     return TextResourceContents(uri=uri, mime_type=MARKDOWN, text=text)
+
+
+MAX_OFFERED = 100
+"""The most values that a completion returns."""
+
+
+def offered(runtime: Runtime, typed: str, *, is_page: bool) -> list[str]:
+    """Return the integrations and accounts that begin with a text, or the pages, with functions and scripts."""
+    found: list[str] = [*pages.NAMES] if is_page else []
+    for name in runtime.catalog.names():
+        known = page_of(name) if is_page else name
+        found.append(known)
+        if not typed.startswith(known):
+            continue
+        try:
+            inner = [*runtime.catalog.listed(name).functions] if is_page else runtime.catalog.accounts(name)
+        except KosmoError:
+            continue
+        found += [f"{known}.{each}" for each in inner]
+    return [each for each in found if each.startswith(typed)]
 
 
 def _listed(names: Iterable[str]) -> Iterable[Resource]:

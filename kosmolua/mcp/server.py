@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -16,8 +18,12 @@ from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
     GetPromptRequestParams,
     GetPromptResult,
+    Icon,
     InputRequiredResult,
     ListPromptsResult,
     ListResourcesResult,
@@ -26,6 +32,7 @@ from mcp_types import (
     PaginatedRequestParams,
     ReadResourceRequestParams,
     ReadResourceResult,
+    ResourceTemplateReference,
     TextContent,
     TextResourceContents,
 )
@@ -35,9 +42,10 @@ from kosmolua.calls.records import Watch
 from kosmolua.docs.pages import DEFAULT_DETAIL
 from kosmolua.docs.search import DEFAULT_HITS
 from kosmolua.errors import BadDocArguments, ConfigError, KosmoError
-from kosmolua.mcp import resources, transcripts
+from kosmolua.mcp import resources, skills, transcripts
 from kosmolua.mcp.answer import RUNS, decodable, refusal
 from kosmolua.mcp.executions import PARKING_TIMEOUT, Client, Executions, in_thread
+from kosmolua.mcp.recipes import recipe
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
 from kosmolua.mcp.runner import PlainRunner, Runner
 from kosmolua.mcp.tools import DEFAULT_PAGE, MAX_LISTED, ScriptRequest, check, script_tools, tools_for
@@ -53,9 +61,17 @@ INSTRUCTIONS = (
 )
 MAX_ABOUT = 100
 """The maximum length of the sentence about one integration, in characters."""
+MAX_SHORT = 45
+"""Its maximum length if there are many integrations, in characters."""
 MAX_ACCOUNTS = 8
 MAX_READING = 1
 """How many pages are found or read at once, so that other tenants of the process have their turn meanwhile."""
+
+_MOON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="14" fill="#2b3a67"/>'
+    '<circle cx="21" cy="11" r="5" fill="#f4f1de"/></svg>'
+)
+ICON = Icon(src=f"data:image/svg+xml;base64,{b64encode(_MOON.encode()).decode()}", mime_type="image/svg+xml")
 
 Context = ServerRequestContext[Any]
 Paging = PaginatedRequestParams | None
@@ -122,6 +138,8 @@ class Handlers:
         server: Server[Any] = Server(
             NAME,
             version=__version__,
+            title="KosmoLua",
+            icons=[ICON],
             instructions=self._instructions,
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
@@ -130,8 +148,12 @@ class Handlers:
             on_read_resource=self.read_resource,
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
+            on_completion=self.complete,
             get_tool_input_schema=self._input_schema,
         )
+        server.extensions[skills.EXTENSION] = {}
+        server.add_request_handler("skills/list", PaginatedRequestParams, self.list_skills)
+        server.add_request_handler("skills/get", skills.GetSkillParams, self.get_skill)
         sealed = RequestStateSecurity(codec=_Prefixed(self._id_prefix), ttl=PARKING_TIMEOUT)
         server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
         self._server = server
@@ -184,7 +206,8 @@ class Handlers:
         return CallToolResult(content=[TextContent(text=text)])
 
     async def list_resources(self, context: Context, params: Paging) -> ListResourcesResult:
-        return ListResourcesResult(resources=await in_thread(resources.resources, self._runtime))
+        found = await in_thread(resources.resources, self._runtime)
+        return ListResourcesResult(resources=[*found, skills.RESOURCE])
 
     async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:
         return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE, resources.RESULTS])
@@ -196,6 +219,9 @@ class Handlers:
             MCPError: No page has this URI, or its integration cannot be loaded.
         """
         try:
+            if params.uri == skills.URI:
+                found = TextResourceContents(uri=skills.URI, mime_type=resources.MARKDOWN, text=self._skill)
+                return ReadResourceResult(contents=[found])
             if params.uri.startswith(RUNS):
                 page = f"{transcripts.PREFIX}{params.uri.removeprefix(RUNS)}"
                 text = await in_thread(self._transcripts.result, Client(context).name, page)
@@ -205,6 +231,36 @@ class Handlers:
         except KosmoError as error:
             raise MCPError(INVALID_PARAMS, error.message, {"uri": params.uri}) from error
         return ReadResourceResult(contents=[contents])
+
+    async def complete(self, context: Context, params: CompleteRequestParams) -> CompleteResult:
+        """Return what can stand for an argument of the prompt or of a resource's URI."""
+        given = params.argument
+        uri = params.ref.uri if isinstance(params.ref, ResourceTemplateReference) else ""
+        is_page = uri == resources.TEMPLATE.uri_template
+        if not is_page and (uri or given.name != "integration"):
+            return CompleteResult(completion=Completion(values=[]))
+        offered = await in_thread(partial(resources.offered, self._runtime, given.value, is_page=is_page))
+        values = offered[: resources.MAX_OFFERED]
+        more = len(offered) > len(values)
+        return CompleteResult(completion=Completion(values=values, total=len(offered), has_more=more))
+
+    async def list_skills(self, context: Context, params: PaginatedRequestParams) -> dict[str, Any]:
+        """Return the one skill: how to use this server with the user's integrations."""
+        return {"skills": [skills.entry(self._skill)]}
+
+    async def get_skill(self, context: Context, params: skills.GetSkillParams) -> dict[str, Any]:
+        """Return the skill.
+
+        Raises:
+            MCPError: There is none with this URI.
+        """
+        if params.uri != skills.URI:
+            raise MCPError(INVALID_PARAMS, f"There is no skill {params.uri[:80]!r} (the only one is {skills.URI})")
+        return {"skill": skills.entry(self._skill)}
+
+    @property
+    def _skill(self) -> str:
+        return skills.text(self._about, MAX_LISTED)
 
     async def list_prompts(self, context: Context, params: Paging) -> ListPromptsResult:
         return ListPromptsResult(prompts=[WRITE_SCRIPT])
@@ -243,7 +299,9 @@ class Handlers:
         if tool == "lua_list_docs":
             return docs.list(arguments.get("namespace"))
         if tool == "lua_search_docs":
-            return docs.search(arguments["query"], limit=int(arguments.get("limit", DEFAULT_HITS)), for_scripts=True)
+            query, limit = arguments["query"], arguments.get("limit")
+            found = recipe(self._runtime, query) if limit is None else ""
+            return found or docs.search(query, limit=int(limit or DEFAULT_HITS), for_scripts=True)
         page, budget = arguments["page"], int(arguments.get("budget", DEFAULT_PAGE))
         if page.startswith(transcripts.PREFIX):
             return self._transcripts.read(client, page, offset=int(arguments.get("offset", 0)), budget=budget)
@@ -260,8 +318,10 @@ def _about(runtime: Runtime, *, simulated: bool) -> list[str]:
     integrations = [each for each in runtime.catalog.loadable() if not each.is_flat]
     full = " ".join(_about_integration(runtime, each) for each in integrations)
     names = ", ".join(each.name for each in integrations)
+    short = [f"{each.name} ({each.about.rstrip('.')[:MAX_SHORT]})" for each in integrations]
     ways = [
         f"Integrations: {full}",
+        f"Integrations: {', '.join(short)}.",
         f"Integrations: {names}.",
         f"lua_list_docs names the {len(integrations)} integrations.",
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from mcp_types import Tool, ToolAnnotations
 
 from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET
-from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS
+from kosmolua.docs.search import MAX_HITS
 from kosmolua.errors import BadArguments, BadDocArguments
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
 from kosmolua.runs import RunOptions
@@ -157,10 +157,10 @@ _DOCS = (
     ),
     _tool(
         "lua_search_docs",
-        "Find the pages to read next, best first.",
+        "Functions for a task, and a script that uses them. With limit: pages, best first.",
         {
             "query": {"type": "string"},
-            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_HITS, "default": DEFAULT_HITS},
+            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_HITS},
         },
         ["query"],
         _READS,

@@ -1,0 +1,189 @@
+"""What an agent finds out by itself: integrations and what they are for, scripts for a task, completions, the skill."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp_types import PaginatedRequestParams, PromptReference, ResourceTemplateReference
+
+from kosmolua import Runtime, __version__
+from kosmolua.mcp.recipes import MAX_RECIPE, recipe
+from kosmolua.mcp.server import Handlers
+from kosmolua.mcp.skills import URI, GetSkillParams
+from kosmolua.mcp.tools import MAX_LISTED
+from kosmolua.plugin import Integration
+
+ROOT = Path(__file__).parent.parent
+TASKS = {
+    "restart the service called checkout-api": "restart_service",
+    "list the newest deploys of a service": "list_deploys",
+    "create an issue about a failed deploy": "create_issue",
+    "scale a service to three instances": "scale_service",
+    "set an environment variable of a service": "set_env_var",
+    "which disks does the account have": "list_disks",
+    "who am I logged in as": "get_current_user",
+}
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    with Runtime(os.devnull, simulate=True, environ={}) as runtime:
+        yield runtime
+
+
+def served(runtime: Runtime, conversation: Callable[[Client, Handlers], Awaitable[None]]) -> None:
+    """Hold a conversation with a server in this process."""
+
+    async def hold() -> None:
+        handlers = Handlers(runtime, read_only=False, simulated=True, watch=lambda event: None)
+        async with Client(handlers.server()) as client:
+            await conversation(client, handlers)
+        handlers.close()
+
+    anyio.run(hold)
+
+
+@pytest.mark.parametrize(("task", "function"), TASKS.items())
+def test_a_task_is_answered_with_a_script_that_passes_the_check(runtime: Runtime, task: str, function: str) -> None:
+    """The answer is short, has the function that is meant first, and its script can be begun from."""
+    answer = recipe(runtime, task)
+    assert len(answer) <= MAX_RECIPE
+    script = answer.partition("```lua\n")[2].partition("\n```")[0]
+    assert f".{function}`" in answer.split("\n- ")[1]
+    assert f".{function}(" in script
+    assert len(script.splitlines()) <= 10
+    assert [each for each in runtime.checker().check(script).findings if each.severity == "error"] == []
+
+
+def test_an_id_comes_from_the_function_that_lists_it(runtime: Runtime) -> None:
+    """A script does not begin with an id that nobody has."""
+    script = recipe(runtime, "restart the service called checkout-api")
+    assert "api.list_services({ all = true })" in script
+    assert "restart_service({ service_id = service.id })" in script
+
+
+@pytest.mark.parametrize("query", ["services", "failed deploy", "how does parallel work in scripts"])
+def test_what_is_no_task_for_a_function_is_a_search_for_pages(runtime: Runtime, query: str) -> None:
+    """Guides and single words are found as before."""
+    assert recipe(runtime, query) == ""
+
+
+def test_search_answers_a_task_over_the_protocol(runtime: Runtime) -> None:
+    """Without a limit a task has a script; with one there is the list of pages."""
+
+    async def conversation(client: Client, _: Handlers) -> None:
+        asked = {"query": "restart the service called checkout-api"}
+        assert "```lua" in str((await client.call_tool("lua_search_docs", asked)).content)
+        pages = await client.call_tool("lua_search_docs", {**asked, "limit": 2})
+        assert "2 pages for" in str(pages.content)
+
+    served(runtime, conversation)
+
+
+def test_many_integrations_still_say_what_they_are_for() -> None:
+    """Before only their names are left, each has a few words, and all fits."""
+    many = [Integration(f"service_{number}", _Account, about=f"Purpose {number} of many.") for number in range(30)]
+    for each in many:
+        each.reads(_list_all)
+    with Runtime({}, plugins=many, environ={}) as runtime:
+        handlers = Handlers(runtime, read_only=False, simulated=False, watch=lambda event: None)
+        instructions = handlers.server().instructions or ""
+        assert "service_29 (Purpose 29 of many" in instructions
+        assert len(instructions) <= MAX_LISTED
+
+
+@dataclass(frozen=True)
+class _Account:
+    """No settings."""
+
+    def open(self, send: Any) -> None: ...
+
+
+def _list_all(_: Any, /) -> list[str]:
+    """List all."""
+    return []
+
+
+@pytest.mark.parametrize(
+    ("ref", "argument", "typed", "found"),
+    [
+        ("page", "page", "over", ["overview"]),
+        ("page", "page", "integrations.render2.list_ser", ["integrations.render2.list_services"]),
+        ("page", "page", "integrations.git", ["integrations.github"]),
+        ("prompt", "integration", "rend", ["render2"]),
+        ("prompt", "task", "rend", []),
+        ("other", "id", "", []),
+    ],
+)
+def test_arguments_are_completed(runtime: Runtime, ref: str, argument: str, typed: str, found: list[str]) -> None:
+    """Pages with functions for the URI of a page, integrations for the prompt."""
+    uri = "kosmolua://docs/{page}" if ref == "page" else "kosmolua://runs/{id}"
+    reference: Any = ResourceTemplateReference(uri=uri) if ref != "prompt" else PromptReference(name="write_script")
+
+    async def conversation(client: Client, _: Handlers) -> None:
+        done = await client.complete(reference, {"name": argument, "value": typed})
+        assert [each for each in done.completion.values if each.startswith(found[0] if found else "")][:1] == found
+
+    served(runtime, conversation)
+
+
+def test_accounts_are_completed_after_their_integration(runtime: Runtime) -> None:
+    """A typed integration offers its accounts."""
+
+    async def conversation(client: Client, _: Handlers) -> None:
+        done = await client.complete(PromptReference(name="write_script"), {"name": "integration", "value": "render2"})
+        assert {"render2", "render2.default", "render2.staging"} <= {*done.completion.values}
+
+    served(runtime, conversation)
+
+
+def test_the_skill_is_a_resource_with_a_list_of_its_own(runtime: Runtime) -> None:
+    """It names the integrations, is short, and its digest is that of the text that is read."""
+
+    async def conversation(client: Client, handlers: Handlers) -> None:
+        (contents,) = (await client.read_resource(URI)).contents
+        text = contents.model_dump()["text"]
+        assert text.startswith("---\nname: kosmolua\ndescription: ")
+        assert "render2 (" in text
+        assert len(text) <= MAX_LISTED
+        (skill,) = (await handlers.list_skills(None, PaginatedRequestParams()))["skills"]  # type: ignore[arg-type]
+        assert skill["resources"] == [
+            {"uri": URI, "digest": f"sha256:{sha256(text.encode()).hexdigest()}", "size": len(text.encode())}
+        ]
+        assert "render2 (" in skill["frontmatter"]["description"]
+        one = await handlers.get_skill(None, GetSkillParams(uri=URI))  # type: ignore[arg-type]
+        assert one == {"skill": skill}
+
+    served(runtime, conversation)
+
+
+def test_the_server_introduces_itself(runtime: Runtime) -> None:
+    """Title, icon and the extension are in what it says of itself."""
+
+    async def conversation(client: Client, _: Handlers) -> None:
+        about = client.server_info
+        assert about.title == "KosmoLua"
+        assert about.icons
+        assert about.icons[0].mime_type == "image/svg+xml"
+        assert (client.server_capabilities.extensions or {})["io.modelcontextprotocol/skills"] == {}
+
+    served(runtime, conversation)
+
+
+def test_the_entry_for_the_registry_is_that_of_the_package() -> None:
+    """Version, package and command are those of the project, and the README has the mark that the registry wants."""
+    entry = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
+    (package,) = entry["packages"]
+    assert (entry["version"], package["version"]) == (__version__, __version__)
+    assert package["identifier"] == "kosmolua"
+    assert [each["value"] for each in package["packageArguments"]] == ["mcp"]
+    assert f"mcp-name: {entry['name']}" in (ROOT / "README.md").read_text(encoding="utf-8")
