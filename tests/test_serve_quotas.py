@@ -234,3 +234,16 @@ def test_a_tenant_cannot_weaken_what_its_operator_says_about_flows(
     tenancy = Tenancy("acme", str(tmp_path), {}, flow=flow)
     with Runtime(accounts, environ={}, store=Folder(tmp_path), tenancy=tenancy) as runtime:
         assert runtime._host.flow_mode == holds
+
+
+@pytest.mark.parametrize("can_trust", [True, False], ids=["no mode", "a mode of the operator"])
+def test_a_tenant_cannot_trust_what_its_operator_distrusts(tmp_path: Path, *, can_trust: bool) -> None:
+    """Where the operator says a mode, the tenant's own file can only make labels stricter."""
+    said = {"trusted": ["render2.list_logs"], "origins": {"render2.list_*": "own", "render2.get_service": "public"}}
+    tenancy = Tenancy("acme", str(tmp_path), {}, flow="ask", can_trust=can_trust)
+    accounts = {"kosmolua": {"flow": said}}
+    with Runtime(accounts, simulate=True, environ={}, store=Folder(tmp_path), tenancy=tenancy) as runtime:
+        host = runtime._host
+        logs, page = (host.catalog.resolve(f"render2.{name}") for name in ("list_logs", "get_service"))
+        assert (host.labels.of(logs).origin == "own") is can_trust
+        assert host.labels.of(page).origin in ("public", {"*": "public"})

@@ -111,7 +111,8 @@ class Host:
         from kosmolua.flow.labels import LabelRules
 
         flow = self.accounts.flow
-        return LabelRules(flow.get("trusted", ()), flow.get("origins"))
+        can_trust = self._tenancy is None or self._tenancy.can_trust
+        return LabelRules(flow.get("trusted", ()), flow.get("origins"), can_trust=can_trust)
 
     @lazy
     def servers(self) -> Servers:

@@ -24,6 +24,7 @@ class Tenancy:
         calls: The memory budget for calls that wait for an answer, shared likewise.
         max_disk: The most bytes that the tenant's recordings can use; None if only its accounts file limits them.
         flow: The mildest mode of ``[kosmolua.flow]``; None if only the tenant's accounts file says it.
+        can_trust: Whether that file can trust what functions return, and not only distrust it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Tenancy:
     calls: Budget | None = None
     max_disk: int | None = None
     flow: str | None = None
+    can_trust: bool = True
 
     @property
     def section(self) -> str:

@@ -60,17 +60,31 @@ class Leaf(NamedTuple):
     is_made: bool
 
 
+def stricter(one: Origin, other: Origin) -> Origin:
+    """Return the less trusted of two origins, field by field."""
+    if isinstance(one, str) and isinstance(other, str):
+        return max(one, other, key=ORIGINS.index)
+    tables = [each if isinstance(each, Mapping) else {OTHER_FIELDS: each} for each in (one, other)]
+    rest = [each.get(OTHER_FIELDS, PUBLIC) for each in tables]
+    names = {OTHER_FIELDS, *tables[0], *tables[1]}
+    return {name: stricter(tables[0].get(name, rest[0]), tables[1].get(name, rest[1])) for name in names}
+
+
 class LabelRules:
     """The labels of all functions: of the accounts file, then declared ones, then those of a table, then defaults.
 
     Args:
         trusted: Patterns of functions whose results are as good as the account's own.
         origins: Origins by patterns of functions.
+        can_trust: Whether these can make labels milder, and not only stricter.
     """
 
-    def __init__(self, trusted: Sequence[str] = (), origins: Mapping[str, Origin] | None = None) -> None:
-        self._trusted = trusted
+    def __init__(
+        self, trusted: Sequence[str] = (), origins: Mapping[str, Origin] | None = None, *, can_trust: bool = True
+    ) -> None:
+        self._trusted = trusted if can_trust else ()
         self._origins = origins or {}
+        self._can_trust = can_trust
         self._known: dict[str, Labels] = {}
 
     def of(self, target: Target) -> Labels:
@@ -90,7 +104,8 @@ class LabelRules:
         if isinstance(origin, Mapping):
             origin = {OTHER_FIELDS: table.origin if isinstance(table.origin, str) else default, **origin}
         for pattern, given in self._origins.items():
-            origin = given if fnmatchcase(path, pattern) else origin
+            if fnmatchcase(path, pattern):
+                origin = given if self._can_trust else stricter(origin, given)
         if any(fnmatchcase(path, pattern) for pattern in self._trusted):
             origin = OWN
         return Labels(

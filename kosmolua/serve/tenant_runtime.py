@@ -185,6 +185,7 @@ def open_runtime(
             settings.permissions,
             max_disk=settings.max_disk,
             flow=settings.flow,
+            can_trust=settings.flow is None or settings.accounts is None,
             **bounds,
         ),
         store=store,
