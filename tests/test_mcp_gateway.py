@@ -42,3 +42,21 @@ def test_a_client_reaches_the_tools_of_servers_through_four(tmp_path: Path) -> N
 
     asyncio.run(use())
     servers.wait_for(lambda: servers.processes_with(mark) == [])
+
+
+def test_what_a_server_says_of_itself_in_the_documentation_was_seen(tmp_path: Path) -> None:
+    """A client that has read it may write what it said, so that a person is asked."""
+    command = shlex.join([sys.executable, str(servers.SCRIPT.parent / "hostile_mcp_server.py")])
+    environment = ENVIRON | {"XDG_CACHE_HOME": str(tmp_path), "TURNED": str(tmp_path / "turned")}
+    words = ["-m", "kosmolua", "mcp", "--simulate", "--yes", "--allow", "render2.*", "--server", f"files={command}"]
+    gateway = StdioServerParameters(command=sys.executable, args=words, env=environment)
+
+    async def use() -> None:
+        async with Client(gateway) as client:
+            await client.call_tool("lua_read_doc", {"page": "mcp.files.look"})
+            for host, is_theirs in (("acme-rockets.example", False), ("evil.example", True)):
+                given = f'{{ url = "https://{host}/", name = "n", enabled = true, event_filter = {{}} }}'
+                answer = text_of(await execute(client, f"app.integrations.render2.create_webhook({given})"))
+                assert ("comes from the page mcp.files.look (public)" in answer) is is_theirs
+
+    asyncio.run(use())

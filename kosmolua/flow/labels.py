@@ -60,7 +60,7 @@ class Leaf(NamedTuple):
     is_made: bool
 
 
-def stricter(one: Origin, other: Origin) -> Origin:
+def stricter(one: Any, other: Any) -> Any:
     """Return the less trusted of two origins, field by field."""
     if isinstance(one, str) and isinstance(other, str):
         return max(one, other, key=ORIGINS.index)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kosmolua.flow.labels import (
     MADE_IDS,
     OWN,
+    PUBLIC,
     SHARED,
     LabelRules,
     compared,
@@ -102,6 +103,14 @@ class NotedWrite(NamedTuple):
     scope: str
 
 
+class NotedText(NamedTuple):
+    """A text that came to the client without a call, with the name of its page and the last script begun before."""
+
+    text: str
+    page: str
+    run: int
+
+
 class Provenance(NamedTuple):
     """Where a value comes from."""
 
@@ -113,6 +122,8 @@ class Provenance(NamedTuple):
     is_earlier: bool
 
     def __str__(self) -> str:
+        if self.number < 0:
+            return f"the page {self.path} ({self.origin})"
         call = f"call {self.number}" if self.number else "a recorded call"
         call += " of an earlier script" if self.is_earlier else ""
         where = f"the {self.field} of {noun_of(self.path)}" if self.field else f"a result of {self.path}"
@@ -166,7 +177,7 @@ class SessionMemory:
     lock: Any = field(default_factory=RLock)
     runs: int = 0
     version: int = 0
-    pending: list[NotedAnswer | NotedWrite] = field(default_factory=list)
+    pending: list[NotedAnswer | NotedWrite | NotedText] = field(default_factory=list)
     size: int = 0
     # Guarded by the lock, too. How much of what waits was glanced over, and how much looked through for ids; what its
     # writes may have of others.
@@ -201,7 +212,25 @@ class SessionMemory:
                     self._pending_run = min(self._pending_run, noted.run)
                     self._has_others = self._has_others or labels.origin != OWN
                     self._waits_private = self._waits_private or bool(labels.private)
+                elif isinstance(noted, NotedText):
+                    self._pending_run, self._has_others = min(self._pending_run, noted.run), True
             self._glanced = len(self.pending)
+
+    def note_text(self, text: str, page: str) -> None:
+        """Keep a text by anybody that the client gets without a call.
+
+        Such are the words of an MCP server in the documentation, and the result of a run of another session
+        (``run:ID``), whose calls this session does not know: whatever of it is in a destination is asked about.
+
+        Args:
+            text: The text; for a result its JSON.
+            page: Where it stands, as questions name it.
+        """
+        with self.lock:
+            self.pending.append(NotedText(text[:MAX_SEEN], page, self.runs - 1))
+            self.size += len(text)
+            if self.size > MAX_PENDING:
+                self.settle()
 
     def note_write(self, texts: Sequence[str], scope: str) -> None:
         """Keep what a call writes, which stays somebody else's when it is read back, unless it turns out as trusted."""
@@ -224,6 +253,9 @@ class SessionMemory:
             for noted in _emptied(pending):
                 if isinstance(noted, NotedAnswer):
                     self._take(noted, noted.rules.of(noted.target))
+                elif isinstance(noted, NotedText):
+                    entries = [_entry(PUBLIC, "", "", each) for each in (noted.text, *revealed(noted.text))]
+                    self._see(self._seen, _Seen(-1, noted.page, noted.run, b"".join(entries)))
                 elif self._seen:
                     for text in noted.texts:
                         if not self.is_trusted(core(text), noted.scope):
@@ -236,6 +268,7 @@ class SessionMemory:
             for noted in self.pending[self._indexed :]:
                 if isinstance(noted, NotedWrite):
                     self._doubted.update(*map(_written, noted.texts))
+                if not isinstance(noted, NotedAnswer):
                     continue
                 given, place = noted.repeated(), scope_of(noted.target)
                 echoed = [each for each in given if not self.is_trusted(each, place)]
@@ -416,11 +449,18 @@ class SessionMemory:
         self.version += 1
         place = answer.number, answer.target.path, answer.run
         for kept, data in ((self._seen, others), (self._private, private)):
-            if data and (lost := _keep(kept, _Seen(*place, bytes(data[:MAX_SEEN])), is_cut=len(data) > MAX_SEEN)):
-                self._forgot_run = max(self._forgot_run, lost.run)
+            self._see(kept, _Seen(*place, bytes(data)))
+
+    def _see(self, kept: list[_Seen], new: _Seen) -> None:
+        """Keep texts, of which as many are dropped as are too many."""
+        is_cut = len(new.data) > MAX_SEEN
+        if new.data and (lost := _keep(kept, new._replace(data=new.data[:MAX_SEEN]), is_cut=is_cut)):
+            self._forgot_run = max(self._forgot_run, lost.run)
 
 
-def _emptied(pending: list[NotedAnswer | NotedWrite]) -> Iterator[NotedAnswer | NotedWrite]:
+def _emptied(
+    pending: list[NotedAnswer | NotedWrite | NotedText],
+) -> Iterator[NotedAnswer | NotedWrite | NotedText]:
     """Yield what waited, and let go of each, since what it contains takes as much memory."""
     pending.reverse()
     while pending:

@@ -163,7 +163,7 @@ class Executions:
         self, script: ScriptRequest, client: Client, task: str = ""
     ) -> CallToolResult | InputRequiredResult:
         """Run a script; return its result, or a question for a person. ``task`` are the person's own words."""
-        asks, memory = client.asks_a_person, self._memory_of(client.name)
+        asks, memory = client.asks_a_person, self.memory_of(client.name)
         if task:
             memory.assign(task)
         execution = Execution(
@@ -178,7 +178,7 @@ class Executions:
         )
         return await self._follow(execution, client)
 
-    def _memory_of(self, client: str | None) -> SessionMemory:
+    def memory_of(self, client: str | None) -> SessionMemory:
         """Return what a client's session has seen. Of too many, the one that was used least recently is forgotten."""
         memory = self._sessions.pop(client) if client in self._sessions else SessionMemory()
         self._sessions[client] = memory

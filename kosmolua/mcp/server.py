@@ -52,6 +52,7 @@ from kosmolua.mcp.tools import DEFAULT_PAGE, MAX_LISTED, ScriptRequest, check, s
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import SERVERS
 from kosmolua.suggestions import did_you_mean
 
 NAME = "kosmolua"
@@ -200,7 +201,9 @@ class Handlers:
                 client = Client(context)
                 return await self._execute(self._with_input(ScriptRequest.of(arguments), client), params, client)
             async with self._reading:
-                text = await in_thread(self._read_docs, tool.name, arguments, Client(context).name)
+                client = Client(context)
+                text = await in_thread(self._read_docs, tool.name, arguments, client.name)
+                self._note_foreign(text, arguments.get("page", tool.name), client)
         except KosmoError as error:
             return refusal(error)
         return CallToolResult(content=[TextContent(text=text)])
@@ -228,6 +231,7 @@ class Handlers:
                 found = TextResourceContents(uri=params.uri, mime_type="application/json", text=text)
                 return ReadResourceResult(contents=[found])
             contents = await in_thread(resources.read, self._runtime, params.uri)
+            self._note_foreign(contents.text, params.uri, Client(context))
         except KosmoError as error:
             raise MCPError(INVALID_PARAMS, error.message, {"uri": params.uri}) from error
         return ReadResourceResult(contents=[contents])
@@ -293,6 +297,16 @@ class Handlers:
         if not isinstance(page, str) or not page.startswith(transcripts.PREFIX):
             return script
         return replace(script, input=self._transcripts.value(client.name, page), input_of=page)
+
+    def _note_foreign(self, text: str, page: str, client: Client) -> None:
+        """Note for the client's session what servers say of themselves in the documentation."""
+        names = [f"{SERVERS}.{name}" for name in self._runtime.servers.names()]
+        if not names or page.startswith(transcripts.PREFIX):
+            return
+        is_theirs = any(name in page for name in names)
+        lines = [line for line in text.splitlines() if is_theirs or any(name in line for name in names)]
+        if lines:
+            self.executions.memory_of(client.name).note_text("\n".join(lines), page)
 
     def _read_docs(self, tool: str, arguments: Mapping[str, Any], client: str | None) -> str:
         docs = self._runtime.docs
