@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,6 +95,9 @@ def test_to_simulate_it_takes_no_tenants_that_nobody_named(tmp_path: Path) -> No
         said = server.log.read_text()
     assert "serving simulated on " in said
     assert "every call is simulated" in said
+    [site] = re.findall(r"people: (http://127\.0\.0\.1:\d+)/\n", said)
+    assert f"agents: {site}/mcp\n" in said
+    assert f"kosmolua install CLIENT --tenant {site}/mcp\n" in said
 
 
 PUBLIC_KEY = {

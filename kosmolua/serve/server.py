@@ -18,7 +18,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from kosmolua.broker.journal import Journal
 from kosmolua.errors import ConfigError
 from kosmolua.locks import temporary_folder
-from kosmolua.mcp.addresses import SocketAddress, UnixAddress
+from kosmolua.mcp.addresses import PATH, SocketAddress, UnixAddress
 from kosmolua.mcp.connections import Listener
 from kosmolua.mcp.hosts import host_names
 from kosmolua.mcp.http import configured
@@ -141,8 +141,16 @@ def _receivers(settings: Settings, common: Common) -> list[Syslog | Collector]:
 
 
 def _announcement(tenants: Tenants, plan: ServerOptions, url: str) -> str:
+    """Return what the person is told who started the server: who is served, and where people and agents find it."""
     simulated = "; every call is simulated" if plan.common.simulate else ""
-    return f"serving {', '.join(tenant.name for tenant in tenants)} on {url}{simulated}"
+    served = f"serving {', '.join(tenant.name for tenant in tenants)} on {url}{simulated}"
+    public = tenants.settings.url
+    endpoint = f"{public}{PATH}" if public else url
+    if not endpoint.startswith("http"):  # a socket, which no browser opens
+        return served
+    site = endpoint.removesuffix(PATH)
+    connect = f"kosmolua install CLIENT --tenant {endpoint}"
+    return f"{served}\npeople: {site}/\nagents: {endpoint}\nto connect an agent's client: {connect}"
 
 
 class HttpServer(uvicorn.Server):
