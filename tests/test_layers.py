@@ -44,6 +44,8 @@ HOMES = {
     "rich": ["cli"],
     "prompt_toolkit": ["cli"],
     "pygments": ["cli", "serve.pages"],
+    "pygls": ["cli.language_server"],
+    "lsprotocol": ["cli.language_server"],
     "mcp": ["mcp", "mcp_client", "serve"],
     "mcp_types": ["mcp", "mcp_client"],
     "pydantic": ["mcp", "mcp_client"],

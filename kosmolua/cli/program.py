@@ -53,6 +53,7 @@ COMMANDS = {
         "uninstall": "Take KosmoLua out of MCP clients again.",
         "scripts": "List your own scripts.",
         "stubs": "Write definitions for editors.",
+        "lsp": "Serve an editor: findings, completion and help.",
         "completion": "Print the completion script for a shell.",
         "doctor": "Show what is set up and what is wrong.",
     },

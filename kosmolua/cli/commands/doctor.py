@@ -53,6 +53,7 @@ EXTRAS = {
     "otel": ("opentelemetry.trace",),
     "undo": ("cryptography.fernet",),
     "keyring": ("keyring",),
+    "lsp": ("pygls",),
     "oauth": ("authlib", "jwt"),
     "openapi": ("yaml",),
     "dask": ("distributed",),

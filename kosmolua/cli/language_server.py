@@ -1,0 +1,112 @@
+"""A language server for scripts: findings as one types, completion, help, and a lens with what the script may do."""
+
+from __future__ import annotations
+
+import re
+
+from lsprotocol import types as lsp
+from pygls.lsp.server import LanguageServer
+
+from kosmolua import __version__
+from kosmolua.cli.findings import Checked
+from kosmolua.cli.repl.completion import Candidates
+from kosmolua.errors import KosmoError
+from kosmolua.lua.environment import GLOBALS, LIBRARIES
+from kosmolua.runs.session import Names
+from kosmolua.runtime import Runtime
+from kosmolua.schema.names import APP
+
+SOURCE = "kosmolua"
+MAX_HELP = 4000
+"""The most characters of a page that are shown beside the cursor."""
+_ALIAS = re.compile(rf"\blocal\s+(\w+)\s*=\s*({APP}\.[\w.]+|\w+\.[\w.]+)\s*$", re.MULTILINE)
+_LOCAL = re.compile(r"\b(?:local|function|for)\s+(?:function\s+)?(\w+)")
+_PATH = re.compile(r"[A-Za-z_][\w.]*")
+
+
+def language_server(runtime: Runtime) -> LanguageServer:
+    """Return a server for the scripts that run with the integrations and accounts of a runtime."""
+    server = LanguageServer(SOURCE, __version__)
+    checker = runtime.checker(is_complete=False)
+
+    def checked(uri: str) -> Checked:
+        source = server.workspace.get_text_document(uri).source.encode()
+        return Checked(source, checker.check(source))
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)
+    @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
+    def check(given: lsp.DidOpenTextDocumentParams | lsp.DidChangeTextDocumentParams) -> None:
+        uri = given.text_document.uri
+        found = _diagnostics(checked(uri))
+        server.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, found))
+
+    @server.feature(lsp.TEXT_DOCUMENT_CODE_LENS)
+    def bill(given: lsp.CodeLensParams) -> list[lsp.CodeLens]:
+        said = checked(given.text_document.uri).report.summary()
+        start = lsp.Position(0, 0)
+        return [lsp.CodeLens(lsp.Range(start, start), lsp.Command(said, ""))] if said else []
+
+    @server.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=[".", "{", ",", '"', "="]))
+    def complete(given: lsp.CompletionParams) -> list[lsp.CompletionItem]:
+        document = server.workspace.get_text_document(given.text_document.uri)
+        before = document.source[: document.offset_at_position(given.position)]
+        candidates = Candidates(runtime.catalog, lambda base: _names(document.source, base), {}, lambda _: ())
+        return [lsp.CompletionItem(each.text, detail=each.about or None) for each in candidates.of(before)]
+
+    @server.feature(lsp.TEXT_DOCUMENT_HOVER)
+    def explain(given: lsp.HoverParams) -> lsp.Hover | None:
+        document = server.workspace.get_text_document(given.text_document.uri)
+        path = _path_at(document.source, document.offset_at_position(given.position))
+        try:
+            page = runtime.docs.read(path, budget=MAX_HELP) if path.startswith(f"{APP}.") else ""
+        except KosmoError:
+            return None
+        return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, page)) if page else None
+
+    return server
+
+
+def _diagnostics(checked: Checked) -> list[lsp.Diagnostic]:
+    lines = checked.source.decode().split("\n")
+
+    def position(line: int, column: int) -> lsp.Position:
+        """Return a place as editors count it, in units of UTF-16."""
+        before = lines[line - 1][: column - 1] if line <= len(lines) else ""
+        return lsp.Position(line - 1, len(before.encode("utf-16-le")) // 2)
+
+    severities = {"error": lsp.DiagnosticSeverity.Error, "warning": lsp.DiagnosticSeverity.Warning}
+    found = []
+    for finding in checked.report.findings:
+        line, column, last, behind = checked.region(finding)
+        place = lsp.Range(position(line, column), position(last, behind))
+        severity = severities[finding.severity]
+        found.append(lsp.Diagnostic(place, finding.advice, severity, finding.code, source=SOURCE))
+    return found
+
+
+def _names(source: str, base: str) -> Names:
+    """Return the names in a table of a script, as far as the text says: what runs is not known here."""
+    if base:
+        path = _resolved(source, base)
+        fields = dict.fromkeys(LIBRARIES.get(base, ()), "function")
+        return Names(fields, path if path.startswith(f"{APP}.") else None)
+    return Names(dict.fromkeys(GLOBALS, "global") | dict.fromkeys(_LOCAL.findall(source), "local"), None)
+
+
+def _path_at(source: str, offset: int) -> str:
+    """Return the path that the name at a place means, such as ``app.integrations.render2.list_services``."""
+    for found in _PATH.finditer(source):
+        if found.start() <= offset <= found.end():
+            word = re.match(r"\w*", source[offset : found.end()])
+            return _resolved(source, source[found.start() : offset + (word.end() if word else 0)])
+    return ""
+
+
+def _resolved(source: str, path: str) -> str:
+    """Return a path with the path of an integration in place of a local variable that stands for it."""
+    aliases = dict(_ALIAS.findall(source))
+    seen: set[str] = set()
+    while (name := path.partition(".")[0]) in aliases and name not in seen:
+        seen.add(name)
+        path = aliases[name] + path[len(name) :]
+    return path
