@@ -124,7 +124,10 @@ def test_a_lens_says_what_the_script_may_do(editor: Editor) -> None:
     [
         ("app.integrations.", "render2"),
         ("local render = app.integrations.render2\nrender.list_serv", "list_services"),
-        ("local render = app.integrations.render2\nlocal staging = render.staging\nstaging.get_owner_l", "get_owner_log_stream"),
+        (
+            "local render = app.integrations.render2\nlocal staging = render.staging\nstaging.get_owner_l",
+            "get_owner_log_stream",
+        ),
         ("app.integrations.render2.list_services({ ty", "type = "),
         ('app.integrations.render2.list_services({ type = "web', "web_service"),
         ("json.de", "decode"),

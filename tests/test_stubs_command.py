@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,22 @@ def test_the_usual_folder_is_the_current_one(kosmolua: Program, home: Path) -> N
     files = json.loads(kosmolua("stubs", "--json").stdout)
     assert ".luarc.json" in files
     assert all((home / file).is_file() for file in files)
+
+
+@pytest.mark.slow
+def test_an_integration_with_many_functions_has_a_file_for_each_section(kosmolua: Program, home: Path) -> None:
+    """Editors warn about large files. Each function is declared once, beside the others of its section."""
+    kosmolua("stubs")
+    folder = home / "kosmolua" / "integrations"
+    issues = (folder / "github" / "issues.lua").read_text()
+    assert "function account.issues_list_for_org(" in issues
+    assert "---@class app.integrations.github.account\nlocal account = {}" in issues
+    files = [folder / "github.lua", *(folder / "github").iterdir()]
+    declared = [
+        name for file in files for name in re.findall(r"^function account\.(\w+)", file.read_text(), re.MULTILINE)
+    ]
+    assert len(declared) == len({*declared}) > 1000
+    assert max(file.stat().st_size for file in files) < 500_000
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(kosmolua: Program, write: Write) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kosmolua.docs.outline import Integrations
+from kosmolua.docs.outline import Integrations, Sketch
+from kosmolua.docs.sections import has_page_of_sections, in_sections, sections_of
 from kosmolua.errors import ConfigError, PluginError
 from kosmolua.lua import environment
 from kosmolua.schema import luacats
+from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import APP, FLAT, ROOT, lua_path, qualified, root_and_name
 
@@ -82,7 +84,35 @@ def _definitions(catalog: Integrations) -> Iterator[tuple[str, str]]:
         inside = [short for each, short in map(root_and_name, names) if each == root]
         yield f"{root}.lua", index(root, inside)
         for name in inside:
-            yield f"{root}/{name}.lua", _definition(catalog, qualified(root, name))
+            yield from _files(catalog, root, name)
+
+
+def _files(catalog: Integrations, root: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the definition of an integration; one with many functions has a file for each section of them."""
+    yield f"{root}/{name}.lua", _definition(catalog, qualified(root, name))
+    try:
+        integration = catalog.listed(qualified(root, name))
+    except PluginError:
+        return
+    namespace = lua_path(integration.name)
+    for section, names in _sections(integration).items():
+        functions = [integration.functions[each] for each in names]
+        parts = [_META, *luacats.argument_types(functions, namespace), *_members(integration, functions, "")]
+        yield f"{root}/{name}/{section}.lua", "\n\n".join(parts)
+
+
+def _sections(integration: Integration) -> Mapping[str, Mapping[str, Sketch]]:
+    outline = in_sections(integration)
+    return sections_of(outline) if outline and has_page_of_sections(outline) else {}
+
+
+def _members(integration: Integration, functions: Sequence[Function], about: str) -> Iterator[str]:
+    """Yield the declaration of an integration's account with these functions, and with their full names."""
+    namespace = lua_path(integration.name)
+    yield luacats.class_of(f"{namespace}.account", about, []) + "\nlocal account = {}"
+    names = {function.name for function in functions}
+    yield from (luacats.function_stub(function, namespace, "account") for function in functions)
+    yield from (_alias(full_name, name) for full_name, name in integration.aliases.items() if name in names)
 
 
 def _definition(catalog: Integrations, name: str) -> str:
@@ -104,18 +134,18 @@ def index(root: str, names: Sequence[str]) -> str:
 
 
 def definition(integration: Integration, accounts: Sequence[str]) -> str:
-    """Return the definition of an integration: types, functions, and a field for each account."""
+    """Return the definition of an integration: types, functions that are in no section, a field for each account."""
     namespace = lua_path(integration.name)
     functions = list(integration.functions.values())
+    elsewhere = {name for names in _sections(integration).values() for name in names}
+    own = [function for function in functions if function.name not in elsewhere]
     holder = f"{namespace}.account"
     fields = [luacats.field(account, holder) for account in dict.fromkeys(["default", *accounts])]
     parts = [
         _META,
-        *luacats.argument_types(functions, namespace),
+        *luacats.argument_types(own, namespace),
         *luacats.record_types(functions, namespace),
-        luacats.class_of(holder, f"One account of {integration.name}.", []) + "\nlocal account = {}",
-        *(luacats.function_stub(function, namespace, "account") for function in functions),
-        *(_alias(full_name, name) for full_name, name in integration.aliases.items()),
+        *_members(integration, own, f"One account of {integration.name}."),
         luacats.class_of(f"{namespace}: {holder}", " ".join(integration.about.split()), fields),
     ]
     return "\n\n".join(parts)
