@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, Person, first_call, served, token_of
+from support.page import ACCOUNTS, BROKEN, DELETE, REPORT, RESTART, Pages, Person, first_call, served, token_of
+from support.processes import eventually
 
 from kosmolua.serve import settings
 from kosmolua.serve.pages.rendering import environment
@@ -189,7 +191,7 @@ def test_hostile_texts_stay_text(pages: Pages, person: Person) -> None:
 def test_approving_lets_the_run_end(pages: Pages, person: Person) -> None:
     """What a person approves is done, and the run goes on to its end."""
     run = pages.record("acme", RESTART)
-    page = person.send("/approvals", decision="approve", call=f"{run}-2")
+    page = person.send("/approvals", decision="approve", call=f"{run}-2", back="run")
 
     assert page.url == f"{pages.url}/runs/{run}"
     assert 'class="status done"' in page.text
@@ -255,7 +257,7 @@ def test_the_list_of_waiting_calls_has_pages(tmp_path: Path) -> None:
 def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:
     """What a person denies is not sent, and the script learns it."""
     run = pages.record("acme", RESTART)
-    page = person.send("/approvals", decision="deny", call=f"{run}-2")
+    page = person.send("/approvals", decision="deny", call=f"{run}-2", back="run")
 
     assert 'class="status failed"' in page.text
     assert "was not approved" in page.text
@@ -264,8 +266,7 @@ def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:
 def test_a_part_is_approved_and_a_part_denied(pages: Pages, person: Person) -> None:
     """Each call has its own answer; what got none waits on."""
     run = pages.record("acme", DELETE)
-    chosen = {f"choice-{run}-2": "deny", f"choice-{run}-3": "later"}
-    page = person.send("/approvals", decision="chosen", call=[f"{run}-2", f"{run}-3"], **chosen)
+    page = person.send("/approvals", decision="deny", call=f"{run}-2", back="run")
 
     assert 'class="status paused"' in page.text
     assert page.text.count('name="call"') == 1
@@ -277,8 +278,8 @@ def test_what_is_always_allowed_is_asked_no_more(pages: Pages) -> None:
     """A function that was allowed for good needs no approval until a person revokes that; what destroys always does."""
     other = Person(pages.url, "globex")
     first, second = pages.record("globex", RESTART), pages.record("globex", DELETE)
-    other.send("/approvals", decision="approve", call=f"{first}-2", **{f"always-{first}-2": "yes"})
-    other.send("/approvals", decision="approve", call=[f"{second}-2", f"{second}-3"], **{f"always-{second}-2": "yes"})
+    other.send("/approvals", decision="approve", call=f"{first}-2", always="yes")
+    other.send("/approvals", decision="approve", call=f"{second}-2", always="yes")
     accounts = other.open("/accounts").text
 
     assert "render2.restart_service" in accounts
@@ -287,6 +288,86 @@ def test_what_is_always_allowed_is_asked_no_more(pages: Pages) -> None:
     other.send("/accounts/revoke", path="render2.restart_service", account="production")
     assert "render2.restart_service" not in other.open("/accounts").text
     assert 'class="status paused"' in other.open(f"/runs/{pages.record('globex', RESTART)}").text
+
+
+def test_the_inbox_has_a_form_for_each_function_and_account(tmp_path: Path) -> None:
+    """Calls of several runs are answered at once, the page stays, and says what was decided."""
+    with served(tmp_path, "acme") as pages:
+        person = Person(pages.url, "acme")
+        runs = [pages.record("acme", RESTART) for _ in range(4)]
+        pages.record("acme", RESTART.replace("render2\n", "render2.staging\n"))
+        shown = person.open("/approvals").text
+        assert shown.count('class="approval"') == 1
+        assert "Approve 4" in shown
+        assert "(4) Inbox" in shown
+        assert shown.count('class="item"') == 4
+        page = person.send("/approvals", decision="approve", call=[f"{run}-2" for run in runs[:3]])
+        assert page.url.startswith(f"{pages.url}/approvals?decided=approve&count=3")
+        assert "Approved 3 calls." in page.text
+        assert eventually(lambda: person.open("/runs?status=done").text.count('id="run-') == 4)
+        assert f'value="{runs[3]}-2"' in person.open("/approvals").text
+
+
+def test_what_destroys_is_approved_by_its_number_and_never_with_others(tmp_path: Path) -> None:
+    """One needs its own button, several their count too; what is refused is not sent."""
+    with served(tmp_path, "acme") as pages:
+        person = Person(pages.url, "acme")
+        runs = [pages.record("acme", DELETE) for _ in range(2)]
+        destroys = [f"{run}-2" for run in runs]
+        assert 'name="count"' in person.open("/approvals").text
+        mixed = person.send("/approvals", decision="approve", call=[f"{runs[0]}-2", f"{runs[0]}-3"], count="1")
+        assert mixed.status_code == 409
+        for count in ("", "1", "3"):
+            assert person.send("/approvals", decision="approve", call=destroys, count=count).status_code == 409
+        assert person.send("/approvals", decision="approve", call=destroys, count=" 2 ").status_code == 200
+        assert eventually(lambda: person.open("/approvals").text.count("delete_service") == 0)
+
+
+def test_always_allow_answers_what_waits_for_the_same(tmp_path: Path) -> None:
+    """Other calls of the function with the account are approved too, wherever they wait; other accounts wait on."""
+    with served(tmp_path, "acme", accounts=ACCOUNTS.replace('write = "allow"', 'write = "ask"')) as pages:
+        person = Person(pages.url, "acme")
+        runs = [pages.record("acme", RESTART) for _ in range(3)]
+        other = pages.record("acme", RESTART.replace("render2\n", "render2.staging\n"))
+        page = person.send("/approvals", decision="approve", call=f"{runs[0]}-2", always="yes")
+        assert "Approved 3 calls." in page.text
+        assert eventually(lambda: person.open("/runs?status=done").text.count('id="run-') == 3)
+        assert f'value="{other}-2"' in person.open("/approvals").text
+
+
+def test_one_question_has_a_page_of_its_own(pages: Pages, person: Person) -> None:
+    """A link leads there, also through the sign-in; long texts are shown as Markdown, without links or HTML."""
+    source = """
+    app.integrations.render2.set_env_var({ service_id = "srv-cabc12345678", key = "NOTE",
+      value = "# Steps\\n\\n1. *one* [two](https://evil.example) <b>three</b>" })
+    """
+    run = pages.record("acme", source, "question.lua")
+    stranger = Person(pages.url)
+    assert stranger.open(f"/a/{run}-1").url == f"{pages.url}/login?next=%2Fa%2F{run}-1"
+    shown = person.open(f"/a/{run}-1").text
+    assert "<p>Steps</p>" in shown
+    assert "<em>one</em>" in shown
+    assert "[two](https://evil.example) &lt;b&gt;three&lt;/b&gt;" in shown
+    assert person.send("/approvals", decision="deny", call=f"{run}-1").status_code == 200
+    assert person.open(f"/a/{run}-1").status_code == 404
+
+
+def test_pages_are_told_when_something_changes(tmp_path: Path) -> None:
+    """One stream says how many calls wait; it is for those who are signed in, and is silent while nothing happens."""
+    with served(tmp_path, "acme") as pages:
+        person = Person(pages.url, "acme")
+        assert requests.get(pages.url + "/events", allow_redirects=False, timeout=20).status_code == 303
+        with person.browser.get(pages.url + "/events", stream=True, timeout=20) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            lines = (line for line in answer.iter_lines(decode_unicode=True) if line.startswith("data:"))
+            first = json.loads(next(lines)[5:])
+            pages.record("acme", RESTART)
+            second = json.loads(next(lines)[5:])
+            while not second["waiting"]:
+                second = json.loads(next(lines)[5:])
+        assert first["waiting"] == 0
+        assert second["waiting"] == 1
+        assert first["state"] != second["state"]
 
 
 def test_a_decision_about_nothing_that_waits_is_refused(pages: Pages, person: Person) -> None:
@@ -365,7 +446,7 @@ def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
         for decision, status in (("approve", "done"), ("deny", "failed")):
             outcome = pages.start("acme", RESTART)
             call = first_call(person)
-            assert "runs and waits" in person.open("/approvals").text
+            assert "waiting since" in person.open("/approvals").text
             person.send("/approvals", decision=decision, call=call)
             assert outcome.result(20).status == status
             assert person.send("/approvals", decision=decision, call=call).status_code == 409

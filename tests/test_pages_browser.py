@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from support.page import BROKEN, CLEAN_UP, DELETE, REPORT, RESTART, Pages, served, token_of
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, served, token_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = [
@@ -88,21 +91,29 @@ def window(browser: Browser, pages: Pages) -> Iterator[Window]:
     assert window.complaints == []
 
 
-def card(page: Page, script: str) -> object:
-    """Return what asks about the calls of a script."""
-    return page.locator(".card").filter(has=page.get_by_role("heading", name=script))
+def item(page: Page, title: str) -> Locator:
+    """Return what the inbox shows of a call of a run."""
+    return page.locator(".item").filter(has=page.get_by_role("link", name=title))
+
+
+def overflow(page: Page) -> int:
+    """Return by how many pixels the page is wider than the window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 def test_a_paused_write_is_approved(pages: Pages, window: Window) -> None:
-    """A person reads what waits, with the name behind the id, approves it, and sees the run end."""
+    """A person reads what waits, with the name behind the id, approves it, stays, and sees the run end."""
     run = pages.record("acme", RESTART, "restart_one.lua")
     page = window.open("/approvals")
-    asked = card(page, "restart_one.lua")
-    expect(asked).to_contain_text("render2.restart_service")
-    expect(asked).to_contain_text("Restart the instances of a service")
+    asked = item(page, "restart_one.lua")
     expect(asked).to_contain_text("checkout-api-prod")
-    asked.get_by_role("button", name="Approve").click()
+    form = page.locator("form.approval").filter(has=asked)
+    expect(form).to_contain_text("render2.restart_service")
+    expect(form).to_contain_text("Restart the instances of a service")
+    form.get_by_role("button", name="Approve").click()
 
+    expect(page.get_by_role("status")).to_contain_text("Approved 1 call.")
+    page.get_by_role("link", name="See the run").click()
     page.wait_for_url(f"**/runs/{run}")
     expect(page.locator(".status").first).to_have_text("done")
     expect(page.locator(".output")).to_contain_text("restarted\tcheckout-api-prod")
@@ -110,26 +121,24 @@ def test_a_paused_write_is_approved(pages: Pages, window: Window) -> None:
 
 def test_a_paused_write_is_denied(pages: Pages, window: Window) -> None:
     """What a person denies ends as an error of the call, at its line of the script."""
-    pages.record("acme", RESTART, "restart_two.lua")
-    page = window.open("/approvals")
-    card(page, "restart_two.lua").get_by_role("button", name="Deny").click()
+    page = window.open(f"/runs/{pages.record('acme', RESTART, 'restart_two.lua')}")
+    page.get_by_role("button", name="Deny").click()
 
     expect(page.locator(".error").first).to_contain_text("was not approved")
     expect(page.locator("#wrong")).to_contain_text("render.restart_service")
 
 
-def test_calls_are_approved_in_part(pages: Pages, window: Window) -> None:
-    """Each call is approved, denied or left for later; what destroys is red, and never allowed for good."""
+def test_what_destroys_is_apart_and_red(pages: Pages, window: Window) -> None:
+    """It has a form of its own, is never allowed for good, and several are approved by their number."""
     run = pages.record("acme", DELETE, "tidy_up.lua")
     page = window.open(f"/runs/{run}")
-    destroys, writes = page.locator(".call.destroy"), page.locator(".call.write")
+    destroys = page.locator("form").filter(has=page.locator(".call.destroy"))
     expect(destroys).to_contain_text("This cannot be undone")
     expect(destroys.get_by_role("checkbox")).to_have_count(0)
-    red = page.get_by_role("button", name="Approve all 2, 1 destroys")
+    red = destroys.get_by_role("button", name="Approve and destroy")
     assert red.evaluate("each => getComputedStyle(each).backgroundColor") == "rgb(194, 47, 54)"
-    destroys.get_by_role("radio", name="Deny").check()
-    writes.get_by_role("radio", name="Approve").check()
-    page.get_by_role("button", name="Apply the choices").click()
+    destroys.get_by_role("button", name="Deny").click()
+    page.get_by_role("button", name="Approve").click()
 
     expect(page.locator(".status").first).to_have_text("done")
     rows = page.locator(".waterfall tbody tr")
@@ -137,24 +146,102 @@ def test_calls_are_approved_in_part(pages: Pages, window: Window) -> None:
     expect(rows.filter(has_text="set_env_var")).to_contain_text("ok")
 
 
-def test_a_keyboard_is_enough(pages: Pages, window: Window) -> None:
-    """The first key leads past the navigation, and a call is approved without a pointer."""
-    pages.record("acme", CLEAN_UP, "clean.lua")
-    page = window.open("/approvals")
-    page.keyboard.press("Tab")
-    expect(page.locator(":focus")).to_have_text("Skip to the content")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
-    asked = card(page, "Deletes what nobody uses any more")
-    while not asked.evaluate("each => each.contains(document.activeElement)"):
+def test_a_keyboard_is_enough(browser: Browser) -> None:
+    """The first key leads past the navigation, j and k through the questions, and a letter answers."""
+    with served_alone(browser) as (own, window):
+        own.record("acme", RESTART, "restart.lua")
+        own.record("acme", DELETE, "delete.lua")
+        page = window.open("/approvals")
         page.keyboard.press("Tab")
-    first = asked.get_by_role("radio", name="Later").first
-    while not first.evaluate("each => each === document.activeElement"):
-        page.keyboard.press("Tab")
-    page.keyboard.press("ArrowLeft")
-    expect(asked.get_by_role("radio", name="Deny").first).to_be_checked()
-    outline = first.evaluate("each => getComputedStyle(each.form.querySelector(':focus-visible + span')).outlineStyle")
-    assert outline == "solid"
+        expect(page.locator(":focus")).to_have_text("Skip to the content")
+        page.keyboard.press("j")
+        expect(page.locator(":focus")).to_have_text("render2.restart_service")
+        page.keyboard.press("j")
+        expect(page.locator(":focus")).to_have_text("render2.delete_service")
+        page.keyboard.press("k")
+        page.keyboard.press("a")
+        expect(page.get_by_role("status")).to_contain_text("Approved 1 call.")
+        expect(page.locator("form.approval")).to_have_count(2)
+
+
+@contextmanager
+def served_alone(browser: Browser, **options: object) -> Iterator[tuple[Pages, Window]]:
+    """Serve a site of its own, and open it."""
+    with TemporaryDirectory() as folder, served(Path(folder), "acme") as own:
+        window = Window(browser, own, **options)
+        window.sign_in()
+        window.page.wait_for_url("**/approvals")
+        yield own, window
+        window.context.close()
+        assert window.complaints == []
+
+
+PHONE = {"width": 390, "height": 844}
+
+
+def test_one_question_fits_a_phone(browser: Browser) -> None:
+    """From a link to an approved call: nothing to scroll, and buttons for thumbs."""
+    with served_alone(browser, viewport=PHONE) as (own, window):
+        run = own.record("acme", RESTART, "restart.lua")
+        page = window.open(f"/a/{run}-2")
+        for name in ("Deny", "Approve"):
+            box = page.get_by_role("button", name=name).bounding_box()
+            assert box
+            assert box["height"] >= 52
+            assert box["y"] + box["height"] <= PHONE["height"]
+        assert overflow(page) <= 0
+        page.get_by_role("button", name="Approve").click()
+        expect(page.get_by_role("status")).to_contain_text("Approved 1 call.")
+
+
+def test_many_calls_of_few_functions_fit_one_screen(browser: Browser) -> None:
+    """34 runs with three functions need no scrolling on a laptop, and tabs say that they wait."""
+    with served_alone(browser, viewport={"width": 1440, "height": 900}) as (own, window):
+        scale = 'app.integrations.render2.scale_service({ service_id = "srv-cabc12345678", num_instances = 3 })'
+        delete = 'app.integrations.render2.delete_service("srv-cabc12345678")'
+        for number in range(34):
+            own.record("acme", (RESTART, delete, scale)[number % 3], f"{number}.lua")
+        page = window.open("/approvals")
+        expect(page.locator("form.approval")).to_have_count(3)
+        assert page.evaluate("document.documentElement.scrollHeight") <= 900
+        assert page.title().startswith("(34) Inbox")
+        assert overflow(page) <= 0
+
+
+def test_what_changes_elsewhere_leaves_focus_selection_and_details(browser: Browser) -> None:
+    """A new question appears by itself, and nothing that a person uses is taken away or moved."""
+    with served_alone(browser) as (own, window):
+        own.record("acme", RESTART, "first.lua")
+        page = window.open("/approvals")
+        field = item(page, "first.lua").locator("dd code").first
+        field.evaluate("each => getSelection().selectAllChildren(each)")
+        page.get_by_role("button", name="Deny").focus()
+        before = page.get_by_role("button", name="Deny").bounding_box()
+        own.record("acme", DELETE, "second.lua")
+        expect(page.locator("form.approval")).to_have_count(3)
+        expect(page.get_by_role("button", name="Deny").first).to_be_focused()
+        assert page.evaluate("getSelection().toString()").startswith('"srv-')
+        assert page.get_by_role("button", name="Deny").first.bounding_box() == before
+        assert page.title().startswith("(3) Inbox")
+        page = window.open("/runs")
+        page.wait_for_timeout(500)
+        page.get_by_role("link", name="first.lua").focus()
+        expect(page.get_by_role("link", name="first.lua")).to_be_focused()
+        own.record("acme", BROKEN, "third.lua")
+        expect(page.locator("tbody tr")).to_have_count(3)
+        expect(page.get_by_role("link", name="first.lua")).to_be_focused()
+
+
+def test_an_idle_tab_is_silent(browser: Browser) -> None:
+    """While nothing happens, it asks for nothing after it has been opened."""
+    with served_alone(browser) as (own, window):
+        own.record("acme", RESTART, "first.lua")
+        page = window.open("/approvals")
+        page.wait_for_timeout(2_000)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.wait_for_timeout(4_000)
+        assert asked == []
 
 
 def test_calls_are_a_waterfall(pages: Pages, window: Window) -> None:
@@ -247,12 +334,15 @@ def test_a_form_without_its_mark_is_refused(pages: Pages, window: Window) -> Non
 
 def test_a_page_works_without_scripts(browser: Browser, pages: Pages) -> None:
     """Approving, searching and the playground need no JavaScript."""
-    pages.record("acme", RESTART, "plain.lua")
+    plain = pages.record("acme", RESTART, "plain.lua")
     window = Window(browser, pages, java_script_enabled=False)
     window.sign_in()
     page = window.page
-    card(page, "plain.lua").get_by_role("button", name="Approve").click()
-    expect(page.locator(".status").first).to_have_text("done")
+    page.locator("form.approval").filter(has=item(page, "plain.lua")).get_by_role(
+        "button", name="Approve"
+    ).first.click()
+    expect(page.get_by_role("status")).to_contain_text("Approved")
+    page = window.open(f"/runs/{plain}")
     page.get_by_role("button", name="Replay").click()
     expect(page.locator(".output")).to_contain_text("restarted")
     window.open("/docs").get_by_role("searchbox").fill("list services")
@@ -314,5 +404,7 @@ def test_pages_are_named(window: Window) -> None:
         page = window.open(f"/{section}")
         titles.add(page.title())
         expect(page.get_by_role("heading", level=1)).to_have_count(1)
-        expect(page.locator("nav [aria-current=page]").first).to_have_text(re.compile(section, re.IGNORECASE))
+        expect(page.locator("nav [aria-current=page]").first).to_have_text(
+            re.compile("inbox" if section == "approvals" else section, re.IGNORECASE)
+        )
     assert len(titles) == 6

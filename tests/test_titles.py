@@ -222,7 +222,7 @@ def test_a_page_names_runs_and_people(pages: Pages) -> None:
     assert "session f00" not in person.open("/runs").text
     page = person.open(f"/runs/{run[:8]}").text
     assert "<h1>Restart &lt;one&gt;</h1>" in page
-    assert "<title>Restart &lt;one&gt; " in page
+    assert "<title>(1) Restart &lt;one&gt; " in page
     assert "Restart &lt;one&gt;" in person.open("/approvals").text
     assert "No runs match" in person.open("/runs?since=2999-01-01").text
     assert "Restart" in person.open("/runs?since=no&until=2999-01-01&order=title&writes=").text

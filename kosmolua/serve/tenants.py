@@ -337,6 +337,11 @@ class Tenant:
     # Starting and stopping
 
     @property
+    def is_draining(self) -> bool:
+        """True if the tenant runs no further scripts, since the server stops or its settings no longer have it."""
+        return self._is_draining
+
+    @property
     def is_stopped(self) -> bool:
         """True if the tenant no longer answers MCP requests."""
         return self._stopping.is_set()

@@ -1,15 +1,15 @@
-"""The approvals page: the calls that wait for a person, and the form in which a person approves or denies them."""
+"""The inbox: the calls that wait for a person, and the forms in which a person approves or denies them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 
 from starlette.responses import Response
 
 from kosmolua.schema.effects import is_final
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import render
-from kosmolua.stores.store import Decision, WaitingCall
+from kosmolua.stores.store import RUN_ID, Decision, WaitingCall
 
 PAGE = 50
 """How many calls a page of the list has."""
@@ -17,7 +17,7 @@ ANSWERS = {"approve": True, "deny": False}
 
 
 def waiting(request: PageRequest) -> Response:
-    """Return a page of the list of runs with calls that wait for a person, the longest waiting first."""
+    """Return a page of the calls that wait, by function and account; the group that waits longest comes first."""
     calls = request.own.waiting()
     asked = request.asked("page")
     pages = max(1, -(-len(calls) // PAGE))
@@ -27,7 +27,8 @@ def waiting(request: PageRequest) -> Response:
         "approvals.html",
         "approvals",
         parts=("live",),
-        waiting=request.own.by_run(shown),
+        groups=request.own.grouped(shown),
+        told=_told(request),
         first=(page - 1) * PAGE + 1,
         last=(page - 1) * PAGE + len(shown),
         total=len(calls),
@@ -41,7 +42,7 @@ def shown(request: PageRequest) -> Response:
     call = next((each for each in request.own.waiting() if each.id == request.request.path_params["call"]), None)
     if call is None:
         raise NotFound("This call does not wait any more.", "/approvals")
-    return request.page("approval.html", "approvals", call=call, asking=request.own.by_run([call])[0])
+    return request.page("approval.html", "approvals", group=request.own.grouped([call])[0])
 
 
 def count(request: PageRequest) -> Response:
@@ -50,48 +51,65 @@ def count(request: PageRequest) -> Response:
 
 
 def decide(request: PageRequest) -> Response:
-    """Record the decisions in the form about calls that wait, and redirect to a page that shows the result.
+    """Record the decision in the form about calls that wait, and redirect to the page that the form came from.
 
-    Paused runs are resumed with the decisions. Calls without a decision continue to wait.
+    Paused runs are resumed with the decision. A call that destroys is never approved together with one that does not,
+    and several of them only with their number. What is always allowed from now on is approved wherever it waits.
     """
-    shown = request.lists.get("call", ())
-    calls = [call for call in request.own.waiting() if call.id in shown]
-    answers = {call.id: answer for call in calls if (answer := _answer(request.form, call.id)) is not None}
-    if not answers:
+    chosen, answer = request.lists.get("call", ()), ANSWERS.get(request.form.get("decision", ""))
+    waiting = request.own.waiting()
+    calls = [call for call in waiting if call.id in chosen]
+    if answer is None or not calls:
         why = "You have approved or denied no call that is still waiting."
         return request.error("Nothing was decided", why, status=409)
-    _keep_grants(request, calls, answers)
-    decided = [call for call in calls if call.id in answers]
-    for call in decided:
-        if call.is_live:
-            request.own.runtime.store.decide(call.id, Decision(answers[call.id], request.person))
-            if call.run:
-                request.own.follow(call.run)
-    _resume(request, [call for call in decided if not call.is_live], answers)
-    run = decided[0].run
-    return request.redirect(f"/runs/{run}" if run else "/approvals")
+    destroys = sum(is_final(call.call["effect"]) for call in calls)
+    if answer and destroys and (destroys < len(calls) or not _is_meant(request, destroys)):
+        why = f"To approve the {destroys} calls that destroy, and no others, type {destroys} beside the button."
+        return request.error("Nothing was decided", why, status=409)
+    if answer and not destroys and request.form.get("always"):
+        calls += _always(request, calls, waiting)
+    live = [call for call in calls if call.is_live]
+    for call in live:
+        request.own.runtime.store.decide(call.id, Decision(answer, request.person))
+    for run in {call.run for call in live if call.run}:
+        request.own.follow(run)
+    _resume(request, [call for call in calls if not call.is_live], is_approved=answer)
+    runs = {call.run for call in calls}
+    only = next(iter(runs)) if len(runs) == 1 else None
+    if only and request.form.get("back") == "run":
+        return request.redirect(f"/runs/{only}")
+    return request.redirect("/approvals", decided=request.form["decision"], count=str(len(calls)), run=only or "")
 
 
-def _answer(form: Mapping[str, str], call: str) -> bool | None:
-    decision = form.get("decision", "")
-    return ANSWERS.get(decision if decision in ANSWERS else form.get(f"choice-{call}", ""))
+def _is_meant(request: PageRequest, destroys: int) -> bool:
+    return destroys == 1 or request.form.get("count", "").strip() == str(destroys)
 
 
-def _keep_grants(request: PageRequest, calls: Iterable[WaitingCall], answers: Mapping[str, bool]) -> None:
-    """Allow for good each function with an approved call and a tick at "always allow"."""
-    subjects = {(call.call["path"], call.call["account"]) for call in calls if answers.get(call.id)}
-    for call in calls:
-        subject = call.call["path"], call.call["account"]
-        if request.form.get(f"always-{call.id}") and subject in subjects and not is_final(call.call["effect"]):
-            request.own.tenant.grants.add(*subject)
+def _always(request: PageRequest, calls: Sequence[WaitingCall], waiting: Sequence[WaitingCall]) -> list[WaitingCall]:
+    """Allow the functions of calls for good, and return the other calls that wait for the same."""
+    subjects = {(call.call["path"], call.call["account"]) for call in calls}
+    for subject in subjects:
+        request.own.tenant.grants.add(*subject)
+    same = (call for call in waiting if (call.call["path"], call.call["account"]) in subjects)
+    return [call for call in same if call not in calls and not call.call.get("flows")]
 
 
-def _resume(request: PageRequest, calls: Iterable[WaitingCall], answers: Mapping[str, bool]) -> None:
+def _resume(request: PageRequest, calls: Sequence[WaitingCall], *, is_approved: bool) -> None:
     """Resume the paused runs of calls about which a person has decided."""
-    runs: dict[str, tuple[list[int], list[int]]] = {}
+    runs: dict[str, list[int]] = {}
     for call in calls:
         assert call.run, "a run that is paused is recorded"
-        approved, denied = runs.setdefault(call.run, ([], []))
-        (approved if answers[call.id] else denied).append(call.call["number"])
-    for run, (approved, denied) in runs.items():
-        request.own.resume(run, request.person, approve=approved, deny=denied)
+        runs.setdefault(call.run, []).append(call.call["number"])
+    request.own.resume_all(runs, request.person, is_approved=is_approved)
+
+
+def _told(request: PageRequest) -> dict[str, str] | None:
+    """Return what the person has just decided, as the URL says, or None."""
+    decided, count, run = (request.asked(name) for name in ("decided", "count", "run"))
+    if decided not in ANSWERS or not count.isdecimal():
+        return None
+    return {
+        "decided": "Approved" if ANSWERS[decided] else "Denied",
+        "count": count,
+        "run": run * bool(RUN_ID.fullmatch(run)),
+    }

@@ -72,6 +72,7 @@ class RunEntry:
         self.sha256 = summary.sha256
         self.client = summary.software or client_name(summary.client)
         self.waited = summary.waited
+        self.version = summary.status, summary.written
         self.started = _moment(summary.time)
         self.ended = _moment(summary.ended)
         self._summary = summary

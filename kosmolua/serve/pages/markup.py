@@ -24,6 +24,7 @@ Resolve = Callable[[str], "str | None"]
 """A function from a name in code, such as the name of a function, to the URL of the page about it; or to None."""
 LANGUAGES = {"lua", "python", "toml", "json", "sh", "console", "ini", "yaml"}
 LONG_WORD = 24
+_HEADING = re.compile(r"<(/?)h[1-6]>")
 _NO_LETTERS = re.compile(r"[^a-z0-9]+")
 
 
@@ -116,6 +117,12 @@ class _Renderer(RendererHTML):
             link = Markup('<a class="try" href="{}?source={}">Try it</a>').format(self._playground, quote(source))
         block = Markup('<pre tabindex="0"><code>{}</code></pre>').format(coloured(source, language))
         return str(Markup('<div class="code">{}{}</div>\n').format(block, link))
+
+
+def unlinked(text: str) -> Markup:
+    """Return a Markdown text of a script as HTML without links, images and headings."""
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink"])
+    return Markup(_HEADING.sub(r"<\1p>", reader.render(text)))
 
 
 def coloured(text: str, language: str) -> Markup:

@@ -17,7 +17,7 @@ from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.workspace import Workspace
 
 SECTIONS = (
-    ("approvals", "Approvals"),
+    ("approvals", "Inbox"),
     ("runs", "Runs"),
     ("plans", "Plans"),
     ("docs", "Docs"),

@@ -76,6 +76,8 @@ def _assets() -> dict[str, tuple[bytes, str]]:
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the Jinja environment of the templates, with the filters. It escapes all values in the templates."""
+    from kosmolua.serve.pages.markup import unlinked
+
     made = Environment(
         loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -87,6 +89,7 @@ def environment() -> Environment:
         "exposed": lambda text: exposed(str(text)),
         "harmless": harmless,
         "literal": lambda value: exposed(luacats.literal(value)),
+        "markdown": lambda text: unlinked(harmless(text)),
         "moment": datetime.fromisoformat,
         "page_of_function": lambda path: page_of(*str(path).rsplit(".", 1)),
         "path": path,

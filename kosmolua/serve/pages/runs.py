@@ -79,7 +79,7 @@ def shown(request: PageRequest) -> Response:
     run = _run(request)
     recording = None if run.status == DAMAGED else request.own.recording(run.id)
     bars = [bar for bar in bars_of(recording) if counts(vars(bar), run.error)][:MAX_BARS] if recording else []
-    asking = request.own.asking(run.id)
+    groups = request.own.grouped([call for call in request.own.waiting() if call.run == run.id])
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []
     source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace") if recording else ""
@@ -91,7 +91,7 @@ def shown(request: PageRequest) -> Response:
         run=run,
         bars=bars,
         whole=whole,
-        asking=asking,
+        groups=groups,
         doubtful=doubtful,
         source=coloured_lines(exposed(source).rstrip("\n")) if source else [],
         wrong_line=run.error.line if run.error else None,

@@ -11,18 +11,20 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
-from kosmolua.serve.pages import accounts, approvals, docs, plans, playground, runs, usage
+from kosmolua.serve.pages import accounts, approvals, docs, news, plans, playground, runs, usage
 from kosmolua.serve.pages.page_request import PART_HEADER, NotFound, PageRequest, View, form_of, is_own, telling
 from kosmolua.serve.pages.rendering import HEADERS, asset
 from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.signin import SignIn
 from kosmolua.serve.pages.workspace import Workspace
 from kosmolua.serve.tenants import Tenants
+from kosmolua.stores.store import RUN_ID
 
 _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/approvals", approvals.waiting),
     ("GET", "/approvals/count", approvals.count),
     ("GET", "/approvals/{call}", approvals.shown),
+    ("GET", "/a/{call}", approvals.shown),
     ("POST", "/approvals", approvals.decide),
     ("GET", "/runs", runs.listed),
     ("GET", "/runs/{run}", runs.shown),
@@ -58,6 +60,7 @@ class Website:
         return [
             Route("/static/{name}", _static, methods=["GET"]),
             *self._sign_in.routes(),
+            Route("/events", self._events, methods=["GET"]),
             Route("/", self._endpoint(lambda page_request: page_request.redirect("/approvals")), methods=["GET"]),
             *pages,
             Route("/{rest:path}", self._endpoint(_not_found), methods=["GET"]),
@@ -77,6 +80,18 @@ class Website:
             return await run_in_threadpool(_answer, view, page_request)
 
         return telling(answer, self._sessions)
+
+    async def _events(self, request: Request) -> Response:
+        session = await self._sign_in.session(request)
+        workspace = self._workspace(session) if session else None
+        if workspace is None:
+            return self._to_login(request)
+        run = request.query_params.get("run", "")
+
+        async def is_over() -> bool:
+            return await self._sign_in.session(request) is None
+
+        return news.stream(workspace, run if RUN_ID.fullmatch(run) else "", is_over)
 
     def _workspace(self, session: WebSession) -> Workspace | None:
         """Return the workspace of a session's tenant; None if the token that began it is no longer accepted."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from kosmolua.errors import Busy, KosmoError, Unavailable
@@ -22,6 +25,8 @@ from kosmolua.stores.store import RunFilter, Slot, WaitingCall
 
 MAX_STARTED = 8
 """The most runs of a tenant that were started on the website, in any replica, and are active at once."""
+FRESH = 0.9
+"""Seconds for which pages share one look at what has changed."""
 GRACE = 1.0
 """Seconds that a request waits for the run that it starts, so that the next page can show how a short run ended."""
 MAX_TRIAL_SECONDS = 30.0
@@ -36,17 +41,25 @@ FOLLOW_INTERVAL, FOLLOWING = 2.0, 120.0
 
 
 @dataclass(frozen=True)
-class Asking:
-    """A run with calls that wait for a person's approval; ``run`` is empty if it is not recorded."""
+class Group:
+    """Calls of one function with one account that wait for a person, each with its run, if that is recorded."""
 
-    run: str
-    title: str
-    calls: tuple[WaitingCall, ...]
+    items: tuple[tuple[WaitingCall, RunEntry | None], ...]
 
     @property
-    def is_live(self) -> bool:
-        """True if the run is active, and goes on after a decision; False if it is paused and has to be resumed."""
-        return any(call.is_live for call in self.calls)
+    def id(self) -> str:
+        """A name that no other group on a page has."""
+        return self.items[0][0].id
+
+    @property
+    def call(self) -> Mapping[str, Any]:
+        """The first call, which says what the others have in common."""
+        return self.items[0][0].call
+
+    @property
+    def runs(self) -> int:
+        """The number of runs."""
+        return len({call.run or call.id for call, _ in self.items})
 
 
 class Workspace:
@@ -61,6 +74,8 @@ class Workspace:
         self._loop = loop
         self._lock = Lock()
         self._under_way: dict[str, Future[Outcome]] = {}
+        self._answered: set[str] = set()
+        self._states: dict[str, tuple[float, tuple[int, str]]] = {}
 
     @property
     def name(self) -> str:
@@ -104,20 +119,57 @@ class Workspace:
 
     def waiting(self) -> list[WaitingCall]:
         """Return the calls that wait for a person's approval, beginning with the oldest."""
-        return self.runtime.store.waiting()
+        return [call for call in self.runtime.store.waiting() if call.run not in self._answered]
 
-    def asking(self, run: str) -> Asking | None:
-        """Return a run with its calls that wait for a person's approval, or None if none of its calls waits."""
-        return next(iter(self.by_run([call for call in self.waiting() if call.run == run])), None)
+    def state(self, run: str = "") -> tuple[int, str]:
+        """Return how many calls wait, and a text that changes with what a page shows, of one run or of all."""
+        fitting = RunFilter(runs={run}) if run else RunFilter()
+        with self._lock:
+            known = self._states.get(run)
+            if known and monotonic() - known[0] < FRESH:
+                return known[1]
+        waiting = self.waiting()
+        found, total = self.find_runs(fitting, 0, 50)
+        shown = [total, [each.id for each in waiting], [each.version for each in found]]
+        state = len(waiting), sha256(json.dumps(shown).encode()).hexdigest()[:16]
+        with self._lock:
+            self._states = {name: each for name, each in self._states.items() if monotonic() - each[0] < FRESH}
+            self._states[run] = monotonic(), state
+        return state
 
-    def by_run(self, calls: Sequence[WaitingCall]) -> list[Asking]:
-        """Return the runs of calls that wait for a person's approval, in the order of each run's first call."""
-        runs: dict[str, list[WaitingCall]] = {}
-        for call in calls:
-            runs.setdefault(call.run or call.id, []).append(call)
-        named = self.named(calls)
-        titles = {run: named[run].title if run in named else group[0].script for run, group in runs.items()}
-        return [Asking(group[0].run or "", titles[run], tuple(group)) for run, group in runs.items()]
+    def grouped(self, calls: Sequence[WaitingCall]) -> list[Group]:
+        """Return calls that wait by function, account and effect, in the order of each group's first call."""
+        named, groups = self.named(calls), dict[tuple[str, ...], list[tuple[WaitingCall, "RunEntry | None"]]]()
+        for each in calls:
+            subject = tuple(str(each.call[name]) for name in ("path", "account", "effect"))
+            groups.setdefault(subject, []).append((each, named.get(each.run or "")))
+        return [Group(tuple(group)) for group in groups.values()]
+
+    def resume_all(self, runs: Mapping[str, list[int]], person: str, *, is_approved: bool) -> None:
+        """Resume paused runs in the background, all with the same decision about the calls with these numbers.
+
+        Raises:
+            KosmoError: There is one run, and it cannot be resumed.
+        """
+        name = "approve" if is_approved else "deny"
+        if len(runs) == 1:
+            for run, numbers in runs.items():
+                self.resume(run, person, **{name: numbers})
+        elif runs:
+            self._answered |= runs.keys()
+            work = self._resume_all([(run, {name: numbers}) for run, numbers in runs.items()], person)
+            wait([asyncio.run_coroutine_threadsafe(work, self._loop)], GRACE)
+
+    async def _resume_all(self, runs: Sequence[tuple[str, dict[str, list[int]]]], person: str) -> None:
+        room = asyncio.Semaphore(MAX_STARTED)
+
+        async def resume(run: str, decided: dict[str, list[int]]) -> None:
+            async with room:
+                with suppress(KosmoError):  # it is listed again, and its page says what is wrong
+                    await self.tenant.resume(run, {"client": CLIENT, "person": person}, **decided)
+            self._answered.discard(run)
+
+        await asyncio.gather(*(resume(run, decided) for run, decided in runs))
 
     def resume(self, run: str, person: str, **decided: Any) -> None:
         """Resume a recorded run in the background, with a person's decisions: see :meth:`kosmolua.Runtime.resume`.

@@ -24,38 +24,95 @@
     };
   }
 
-  /** Shows HTML of the server in an element. Details that were open stay open. Returns false if nothing changed. */
-  function show(element, html) {
-    if (element.dataset.shown === html) return false;
-    const open = [...element.querySelectorAll("[id] details[open]")].map((each) => each.closest("[id]").id);
-    element.innerHTML = html;
-    element.dataset.shown = html;
-    for (const id of open) document.getElementById(id)?.querySelector("details")?.setAttribute("open", "");
-    return true;
+  /** Makes a node like another one and keeps what stays the same, with its focus, selection and open details. */
+  function morph(node, wanted) {
+    if (node.nodeType !== Node.ELEMENT_NODE) {
+      if (node.data !== wanted.data) node.data = wanted.data;
+      return;
+    }
+    const isUsed = node === document.activeElement || node.matches("details, [data-kept]");
+    for (const { name, value } of [...wanted.attributes]) {
+      if (node.getAttribute(name) !== value && !(isUsed && name === "value")) node.setAttribute(name, value);
+    }
+    for (const { name } of [...node.attributes]) {
+      if (!wanted.hasAttribute(name) && !(isUsed && name === "open")) node.removeAttribute(name);
+    }
+    children(node, wanted);
   }
 
-  /** Returns true while a person uses the fields of an element, which must not change then. */
-  function isInUse(element) {
-    const active = document.activeElement;
-    if (active !== element && element.contains(active) && active.matches("input, select, textarea, button")) return true;
-    return [...element.querySelectorAll("input")].some((each) => each.checked !== each.defaultChecked);
-  }
-
-  // Updates a list or a run at intervals.
-  function follow(element) {
-    const wait = Number(element.dataset.interval);
-    const step = async () => {
-      if (!document.hidden && !isInUse(element)) {
-        const html = await part(element.dataset.live || location.href, "live");
-        if (html !== null && !isInUse(element)) show(element, html);
-        if (element.querySelector('[data-state="settled"]')) {
-          for (const each of document.querySelectorAll("[data-load]")) load(each);
-          return;
-        }
+  function children(node, wanted) {
+    const named = new Map([...node.children].filter((each) => each.id).map((each) => [each.id, each]));
+    let here = node.firstChild;
+    for (const want of [...wanted.childNodes]) {
+      while (here && here.id && here.id !== want.id && !wanted.querySelector(`#${CSS.escape(here.id)}`)) {
+        const next = here.nextSibling;
+        here.remove();
+        here = next;
       }
-      setTimeout(step, wait);
+      const same = (want.id && named.get(want.id)) || (here && !here.id && !want.id && here.nodeName === want.nodeName && here);
+      if (!same) {
+        node.insertBefore(want, here);
+        continue;
+      }
+      if (same === here) here = here.nextSibling;
+      else node.insertBefore(same, here);
+      morph(same, want);
+    }
+    while (here) {
+      const next = here.nextSibling;
+      here.remove();
+      here = next;
+    }
+  }
+
+  /** Shows HTML of the server in an element. What stays the same is not replaced. */
+  function show(element, html) {
+    const wanted = document.createElement("template");
+    wanted.innerHTML = html;
+    children(element, wanted.content);
+    localTimes(element);
+  }
+
+  /** Lets the tooltips of times say the time of the reader's clock, before that in UTC. */
+  function localTimes(element) {
+    for (const each of element.querySelectorAll("time[datetime]")) {
+      const utc = each.title.split(" · ").pop();
+      each.title = `${new Date(each.dateTime).toLocaleString()} · ${utc}`;
+    }
+  }
+
+  const live = document.querySelector("#live[data-events]");
+  const count = document.getElementById("waiting-count");
+
+  function showCount(waiting) {
+    if (!count) return;
+    count.hidden = !waiting;
+    count.lastChild.data = waiting;
+    document.title = `${waiting ? `(${waiting}) ` : ""}${document.title.replace(/^\(\d+\) /, "")}`;
+  }
+
+  // Follows what happens, while the page is looked at, and updates what it shows.
+  function follow(address) {
+    let stream, state;
+    const hear = async (event) => {
+      const news = JSON.parse(event.data);
+      showCount(news.waiting);
+      if (state === news.state) return;
+      state = news.state;
+      if (!live) return;
+      const html = await part(location.href, "live");
+      if (html === null) return;
+      show(live, html);
+      if (live.querySelector('[data-state="settled"]')) for (const each of document.querySelectorAll("[data-load]")) load(each);
     };
-    setTimeout(step, wait);
+    const listen = () => {
+      stream?.close();
+      if (document.hidden) return;
+      stream = new EventSource(address);
+      stream.addEventListener("news", hear);
+    };
+    document.addEventListener("visibilitychange", listen);
+    listen();
   }
 
   // Loads a part of a page that takes the server a moment.
@@ -83,20 +140,26 @@
     });
   }
 
-  function countWaiting(element) {
-    setInterval(async () => {
-      if (document.hidden) return;
-      const html = await part(element.dataset.live, "count");
-      if (html === null) return;
-      show(element, html);
-      element.hidden = element.textContent.trim().endsWith(" 0");
-    }, 5000);
-  }
-
-  for (const each of document.querySelectorAll("[data-interval]")) follow(each);
+  localTimes(document);
   for (const each of document.querySelectorAll("[data-load]")) load(each);
-  const count = document.getElementById("waiting-count");
-  if (count) countWaiting(count);
+  if (count) follow(`${count.dataset.events}${live?.dataset.run ? `?run=${live.dataset.run}` : ""}`);
+
+  // j and k lead through the questions, a and d answer the one that has the focus.
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    const forms = [...document.querySelectorAll("[data-approval]")];
+    const place = forms.findIndex((each) => each.contains(document.activeElement));
+    if (event.key === "j" || event.key === "k") {
+      const next = forms[Math.max(0, Math.min(forms.length - 1, place + (event.key === "j" ? 1 : -1)))];
+      next?.querySelector(".subject")?.focus();
+    } else if ((event.key === "a" || event.key === "d") && (place >= 0 || forms.length === 1)) {
+      const form = forms[Math.max(place, 0)];
+      const field = event.key === "a" && form.querySelector(".count-field");
+      if (field && !field.value) field.focus();
+      else form.querySelector(`[data-key="${event.key}"]`).click();
+      event.preventDefault();
+    }
+  });
 
   const filter = document.querySelector("[data-filter]");
   if (filter) {

@@ -1,0 +1,43 @@
+"""News for pages that are open: a stream of events, which says when what they show has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from time import monotonic
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from kosmolua.errors import ConfigError
+from kosmolua.serve.pages.rendering import HEADERS
+from kosmolua.serve.pages.workspace import Workspace
+
+INTERVAL, SHARE = 1.0, 20
+"""Seconds between two looks, which are at least ``SHARE`` times as long as a look."""
+SILENCE, LONGEST = 25.0, 900.0
+"""Seconds without news until a comment is sent, and until a stream ends: the browser opens another."""
+
+
+def stream(workspace: Workspace, run: str, is_over: Callable[[], Awaitable[bool]]) -> Response:
+    """Return the stream for a page; ``run`` is the id of the run that it shows, or empty. It ends once ``is_over``."""
+
+    async def events() -> AsyncIterator[str]:
+        latest, began = "", monotonic()
+        told = began
+        while monotonic() - began < LONGEST and not workspace.tenant.is_draining and not await is_over():
+            looked = monotonic()
+            with suppress(ConfigError):  # the store cannot be reached now
+                waiting, state = await run_in_threadpool(workspace.state, run)
+                news = json.dumps({"waiting": waiting, "state": state})
+                if news != latest:
+                    latest, told = news, looked
+                    yield f"event: news\ndata: {news}\n\n"
+            if looked - told > SILENCE:
+                told = looked
+                yield ":\n\n"
+            await asyncio.sleep(max(INTERVAL, SHARE * (monotonic() - looked)))
+
+    return StreamingResponse(events(), headers={**HEADERS, "Cache-Control": "no-store"}, media_type="text/event-stream")
