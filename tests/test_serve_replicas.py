@@ -102,7 +102,7 @@ def test_a_running_script_is_approved_at_another_replica(tmp_path: Path, postgre
         for decision, status in (("approve", "done"), ("deny", "failed")):
             outcome = one.start(TENANT, RESTART)
             call = first_call(person)
-            assert "runs and waits" in person.open("/approvals").text
+            assert "waiting since" in person.open("/approvals").text
             person.send("/approvals", decision=decision, call=call)
             assert outcome.result(20).status == status
 
@@ -120,7 +120,7 @@ def test_grants_and_sessions_hold_at_all_replicas(tmp_path: Path, kind: str, req
         run = one.record(tenant, RESTART, "restart.lua")
         person.base = two.url
         assert "restart.lua" in person.open("/approvals").text
-        person.send("/approvals", decision="approve", call=f"{run}-2", **{f"always-{run}-2": "yes"})
+        person.send("/approvals", decision="approve", call=f"{run}-2", always="yes")
         time.sleep(FRESHNESS)
         assert one.start(tenant, RESTART).result(20).status == "done"
         assert two.start(tenant, RESTART).result(20).status == "done"
