@@ -18,12 +18,13 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-from kosmolua.serve.pages.rendering import path
+from kosmolua.escaping import exposed
 
 Resolve = Callable[[str], "str | None"]
 """A function from a name in code, such as the name of a function, to the URL of the page about it; or to None."""
 LANGUAGES = {"lua", "python", "toml", "json", "sh", "console", "ini", "yaml"}
 LONG_WORD = 24
+_SIGN = re.compile(r"[._](?=\w)")
 _HEADING = re.compile(r"<(/?)h[1-6]>")
 _NO_LETTERS = re.compile(r"[^a-z0-9]+")
 
@@ -117,6 +118,11 @@ class _Renderer(RendererHTML):
             link = Markup('<a class="try" href="{}?source={}">Try it</a>').format(self._playground, quote(source))
         block = Markup('<pre tabindex="0"><code>{}</code></pre>').format(coloured(source, language))
         return str(Markup('<div class="code">{}{}</div>\n').format(block, link))
+
+
+def path(name: object) -> Markup:
+    """Return the path of a function as HTML. A browser can break the line after each dot and underscore."""
+    return Markup(_SIGN.sub(r"\g<0><wbr>", str(escape(exposed(str(name))))))
 
 
 def unlinked(text: str) -> Markup:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -12,12 +11,13 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from kosmolua.escaping import exposed, harmless
 from kosmolua.schema import luacats
 from kosmolua.schema.names import page_of
+from kosmolua.serve.pages.markup import path, unlinked
 
 PACKAGE = "kosmolua.serve.pages"
 POLICY = (
@@ -36,7 +36,6 @@ HEADERS = {
 }
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 """The content types of the static files that pages load, by file extension."""
-_SIGN = re.compile(r"[._](?=\w)")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -76,8 +75,6 @@ def _assets() -> dict[str, tuple[bytes, str]]:
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the Jinja environment of the templates, with the filters. It escapes all values in the templates."""
-    from kosmolua.serve.pages.markup import unlinked
-
     made = Environment(
         loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -98,11 +95,6 @@ def environment() -> Environment:
         "when": when,
     }
     return made
-
-
-def path(name: object) -> Markup:
-    """Return the path of a function as HTML. A browser can break the line after each dot and underscore."""
-    return Markup(_SIGN.sub(r"\g<0><wbr>", str(escape(exposed(str(name))))))
 
 
 def duration(seconds: float) -> str:
