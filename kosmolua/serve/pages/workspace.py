@@ -41,7 +41,7 @@ FOLLOW_INTERVAL, FOLLOWING = 2.0, 120.0
 
 
 @dataclass(frozen=True)
-class Group:
+class WaitingGroup:
     """Calls of one function with one account that wait for a person, each with its run, if that is recorded."""
 
     items: tuple[tuple[WaitingCall, RunEntry | None], ...]
@@ -137,13 +137,13 @@ class Workspace:
             self._states[run] = monotonic(), state
         return state
 
-    def grouped(self, calls: Sequence[WaitingCall]) -> list[Group]:
+    def grouped(self, calls: Sequence[WaitingCall]) -> list[WaitingGroup]:
         """Return calls that wait by function, account and effect, in the order of each group's first call."""
         named, groups = self.named(calls), dict[tuple[str, ...], list[tuple[WaitingCall, "RunEntry | None"]]]()
         for each in calls:
             subject = tuple(str(each.call[name]) for name in ("path", "account", "effect"))
             groups.setdefault(subject, []).append((each, named.get(each.run or "")))
-        return [Group(tuple(group)) for group in groups.values()]
+        return [WaitingGroup(tuple(group)) for group in groups.values()]
 
     def resume_all(self, runs: Mapping[str, list[int]], person: str, *, is_approved: bool) -> None:
         """Resume paused runs in the background, all with the same decision about the calls with these numbers.
