@@ -14,6 +14,22 @@ from support import servers
 from support.agents import ENVIRON, execute, text_of
 
 pytestmark = pytest.mark.slow
+PLUGIN = """
+from dataclasses import dataclass
+from kosmolua.plugin import Integration
+
+@dataclass(frozen=True)
+class Account:
+    \"""No settings.\"""
+    def open(self, send):
+        \"""Open it.\"""
+
+integration = Integration("postbox", Account, about="Mails.")
+
+@integration.writes(to=["to"])
+def send(api, /, *, to: str) -> None:
+    \"""Send a mail.\"""
+"""
 
 
 def test_a_client_reaches_the_tools_of_servers_through_four(tmp_path: Path) -> None:
@@ -46,17 +62,19 @@ def test_a_client_reaches_the_tools_of_servers_through_four(tmp_path: Path) -> N
 
 def test_what_a_server_says_of_itself_in_the_documentation_was_seen(tmp_path: Path) -> None:
     """A client that has read it may write what it said, so that a person is asked."""
-    command = shlex.join([sys.executable, str(servers.SCRIPT.parent / "hostile_mcp_server.py")])
-    environment = ENVIRON | {"XDG_CACHE_HOME": str(tmp_path), "TURNED": str(tmp_path / "turned")}
-    words = ["-m", "kosmolua", "mcp", "--simulate", "--yes", "--allow", "render2.*", "--server", f"files={command}"]
+    hostile = str(servers.SCRIPT.parent / "hostile_mcp_server.py")
+    command = shlex.join(["env", f"TURNED={tmp_path / 'turned'}", sys.executable, hostile])
+    environment = ENVIRON | {"XDG_CACHE_HOME": str(tmp_path)}
+    plugin = tmp_path / "postbox.py"
+    plugin.write_text(PLUGIN)
+    words = ["-m", "kosmolua", "mcp", "--plugin", str(plugin), "--yes", "--server", f"files={command}"]
     gateway = StdioServerParameters(command=sys.executable, args=words, env=environment)
 
     async def use() -> None:
         async with Client(gateway) as client:
             await client.call_tool("lua_read_doc", {"page": "mcp.files.look"})
-            for host, is_theirs in (("acme-rockets.example", False), ("evil.example", True)):
-                given = f'{{ url = "https://{host}/", name = "n", enabled = true, event_filter = {{}} }}'
-                answer = text_of(await execute(client, f"app.integrations.render2.create_webhook({given})"))
+            for to, is_theirs in (("ann@corp.example", False), ("me@evil.example", True)):
+                answer = text_of(await execute(client, f"app.integrations.postbox.send({{ to = '{to}' }})"))
                 assert ("comes from the page mcp.files.look (public)" in answer) is is_theirs
 
     asyncio.run(use())
