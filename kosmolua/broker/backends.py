@@ -15,6 +15,7 @@ from kosmolua.clock import SIMULATION_START, Until
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.http.messages import Attempt, Observe, Request, Response, Send
 from kosmolua.locks import lock_file
+from kosmolua.schema.function import taken_by
 from kosmolua.schema.integration import Integration
 
 if TYPE_CHECKING:
@@ -273,17 +274,12 @@ class Simulated:
 
     def _simulate(self, integration: Integration, account: str, key: str) -> Send:
         assert integration.simulate
-        from inspect import signature
-
-        parameters = signature(integration.simulate).parameters.values()
-        takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
-        known = {each.name for each in parameters}
         options = {
             "clock": lambda: self._time,
             "failures": self._failures.get(integration.name),
             "state": self._states.get(key),
         }
-        given = {name: value for name, value in options.items() if value is not None and (takes_all or name in known)}
+        given = taken_by(integration.simulate, {name: value for name, value in options.items() if value is not None})
         lacking = [name for name in ("failures", "state") if options[name] is not None and name not in given]
         if lacking:
             raise ConfigError(f"The simulator of {integration.name} does not take the parameter {' or '.join(lacking)}")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import wraps
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +13,7 @@ from kosmolua.concurrency import lazy
 from kosmolua.errors import NotConfigured
 from kosmolua.http.client import Api
 from kosmolua.openapi.naming import Route
-from kosmolua.schema.function import with_declared
+from kosmolua.schema.function import taken_by, with_declared
 from kosmolua.schema.functions import Functions, More
 from kosmolua.schema.integration import Extension, Integration
 
@@ -114,11 +113,9 @@ class Beside:
         self._state = state.get("document")
         self.own: Send | None = None
         if curated:
-            parameters = signature(curated).parameters.values()
-            takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
-            known = {each.name for each in parameters}
-            given = {**options, "state": state.get("own")} if state else dict(options)
-            self.own = curated(account, **{key: value for key, value in given.items() if takes_all or key in known})
+            self.own = curated(
+                account, **taken_by(curated, {**options, "state": state.get("own")} if state else options)
+            )
 
     @lazy
     def _document(self) -> Any:

@@ -228,3 +228,10 @@ def _type(annotation: object, subject: str, function: str, origin: str) -> Type:
         return type_of(annotation)
     except Uncarriable as error:
         raise PluginError(f"{subject} of {function}: {error}", origin=origin, hint=error.hint) from None
+
+
+def taken_by(function: Callable[..., object], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of some named options that a function takes."""
+    parameters = inspect.signature(function).parameters.values()
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    return {name: value for name, value in options.items() if takes_all or name in {each.name for each in parameters}}
