@@ -359,6 +359,10 @@ class Passage:
         since = self._since
         return self._waited + (monotonic() - since if since is not None else 0.0)
 
+    def extend(self, seconds: float) -> None:
+        """Give the call ``seconds`` more, as if it had waited for them."""
+        self._waited += seconds
+
     def take(self, size: int) -> None:
         """Wait until ``size`` more bytes are free, and reserve them; raises what :meth:`Room.take` raises."""
         started = self._since = monotonic()

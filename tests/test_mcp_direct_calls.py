@@ -48,10 +48,10 @@ def failed(runtime: Runtime, what: str) -> Any:
 
 
 def test_a_call_is_a_plain_request(raw: Runtime, notes: Path) -> None:
-    """A server of the older protocol gets no metadata, and text outside ASCII as it is."""
+    """A server of the older protocol gets the token for its progress, and text outside ASCII as it is."""
     assert raw.run("return app.mcp.tools['do']('noise')").result == ["after noise"]
     (call,) = messages(notes, "tools/call")
-    assert call["params"] == {"name": "do", "arguments": {"what": "noise"}}
+    assert call["params"] == {"name": "do", "arguments": {"what": "noise"}, "_meta": {"progressToken": call["id"]}}
     assert call["id"] >= 1 << 40
 
 

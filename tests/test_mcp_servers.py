@@ -137,7 +137,7 @@ def test_an_old_server_is_greeted_as_it_knows_it(tmp_path: Path, monkeypatch: py
 
 def raw(notes: Path, more: Any = (), **keys: Any) -> dict[str, Any]:
     """Return the content of an accounts file with the server that is not made with the SDK."""
-    environment = {"NOTES": str(notes), "MORE": json.dumps(more)}
+    environment = {"NOTES": str(notes), "MORE": json.dumps(more), "VERSION": "2025-11-25"}
     return section({"command": sys.executable, "args": [str(servers.RAW)], "env": environment, **keys})
 
 
@@ -147,6 +147,35 @@ def test_the_version_of_the_protocol_can_be_set(tmp_path: Path) -> None:
     with Runtime(raw(notes, protocol="2025-11-25"), approve=lambda _: True) as runtime:
         assert runtime.run("return app.mcp.tools['do']({ what = 'ask' })").result == ["accept"]
     assert "server/discover" not in notes.read_text()
+
+
+@pytest.mark.parametrize(("keys", "trace"), [({}, None), ({}, lambda _: None), ({"timeout": 1.2}, None)])
+def test_progress_extends_the_limit_of_a_call(tmp_path: Path, keys: dict[str, Any], trace: Any) -> None:
+    """A server that says how far it is has the whole time again, up to the ``timeout`` of its section."""
+    with Runtime(raw(tmp_path / "notes.txt", **keys), yes=True, trace=trace) as runtime:
+        runtime.servers.refresh("tools")
+        outcome = runtime.run("return app.mcp.tools['do']({ what = 'steps' })", call_timeout=1)
+    said = outcome.error.code if outcome.error else outcome.result
+    assert said == ("timeout" if keys else ["all steps"]), outcome.error
+
+
+def test_a_tool_that_needs_a_task_is_called_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may work for longer than a call, and is cancelled when its time is over; its page says so."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    long = {"name": "long", "inputSchema": {"type": "object"}, "execution": {"taskSupport": "required"}}
+    notes = tmp_path / "notes.txt"
+    with Runtime(raw(notes, [long]), yes=True) as runtime:
+        runtime.servers.refresh("tools")
+        outcome = runtime.run("return app.mcp.tools.long()", call_timeout=1)
+        assert outcome.result == ["after 7 looks"], outcome.error
+        assert "runs it as a task" in runtime.docs.read("mcp.tools.long")
+    assert "tasks/cancel" not in notes.read_text()
+    with Runtime(raw(notes, [long], timeout=0.5), yes=True) as runtime:
+        runtime.servers.refresh("tools")
+        outcome = runtime.run("return app.mcp.tools.long()", call_timeout=1)
+        assert outcome.error is not None
+        assert outcome.error.code == "timeout"
+        wait_for(lambda: "tasks/cancel" in notes.read_text())
 
 
 def test_one_malformed_tool_does_not_lose_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,7 @@ class Connections:
         tag: str = "",
         confirm: Confirm | None = None,
         sent: Callable[[], None] = lambda: None,
+        progressed: Callable[[], None] = lambda: None,
     ) -> dict[str, Json]:
         """Send a request to a server, and return the result.
 
@@ -95,6 +96,7 @@ class Connections:
             tag: For a call of a tool.
             confirm: Asks the user.
             sent: Called each time the request is sent.
+            progressed: Called when the server says how far it is; it may move the deadline.
 
         Raises:
             ApiError: The server's response is an error.
@@ -111,7 +113,7 @@ class Connections:
                     raise NetworkError(f"The server {name} has changed its tool {params['name']}", hint=hint)
                 sent()
                 try:
-                    return await link.ask(method, params, confirm)
+                    return await link.ask(method, params, confirm, progressed)
                 except Gone as error:
                     refuse_if_final(link, error)
 
@@ -125,7 +127,7 @@ class Connections:
         if link:
             try:
                 with _reported(name):
-                    result = link.call(params, tag, confirm=confirm, until=until, sent=sent)
+                    result = link.call(params, tag, confirm=confirm, until=until, sent=sent, progressed=progressed)
             except Gone as error:
                 refuse_if_final(link, error)
             else:

@@ -10,7 +10,7 @@ cannot be written at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from opentelemetry.trace import get_current_span
 from kosmolua.mcp_client.pending import Pending
 
 METHOD = "tools/call"
+PROGRESS = "notifications/progress"
 FIRST_NUMBER = 1 << 40
 """The id of the first direct call. The session numbers its requests from 0 and never gets that far."""
 _OF_ONE_REQUEST = {"progressToken", "traceparent", "tracestate", "baggage"}
@@ -53,15 +54,18 @@ class DirectCalls:
 
     # In any thread
 
-    def start(self, params: Mapping[str, Any]) -> DirectCall | None:
-        """Send a call of a tool; return what waits for its result, or None if the session must send it."""
+    def start(self, params: Mapping[str, Any], progressed: Callable[[], None]) -> DirectCall | None:
+        """Send a call of a tool; return what waits for its result, or None if the session must send it.
+
+        ``progressed`` is called in the loop's thread each time that the server says how far it is.
+        """
         writer = self._writer
         if writer is None or self._is_over or get_current_span().get_span_context().is_valid:
             return None
         number = next(self._numbers)
-        sent = {**params, "_meta": self._meta} if self._meta else params
-        line = _line({"id": number, "method": METHOD, "params": sent})
-        call = self._waiting[number] = DirectCall(self, number)
+        meta = {**self._meta, "progressToken": number}
+        line = _line({"id": number, "method": METHOD, "params": {**params, "_meta": meta}})
+        call = self._waiting[number] = DirectCall(self, number, progressed)
         try:
             is_sent = writer.write_at_once(line)
         except BaseException:  # such as KeyboardInterrupt: nobody knows whether the line was written
@@ -94,7 +98,7 @@ class DirectCalls:
     def take(self, message: object) -> bool:
         """Pass a message to its direct call. Return True if it is the response to one, even a forgotten one."""
         if not isinstance(message, dict) or "method" in message:
-            return False
+            return isinstance(message, dict) and self._take_progress(message)
         number = message.get("id")
         if not isinstance(number, int) or number < FIRST_NUMBER:
             return False
@@ -103,6 +107,15 @@ class DirectCalls:
                 call.deliver(result)
             else:
                 call.fail(_error_of(message.get("error")))
+        return True
+
+    def _take_progress(self, message: Mapping[str, Any]) -> bool:
+        params = message.get("params")
+        token = params.get("progressToken") if message["method"] == PROGRESS and isinstance(params, dict) else None
+        if not isinstance(token, int) or token < FIRST_NUMBER:
+            return False
+        if call := self._waiting.get(token):
+            call.progressed()
         return True
 
     def end(self) -> None:
@@ -116,8 +129,9 @@ class DirectCalls:
 class DirectCall(Pending[dict[str, Any]]):
     """A direct call, with the id of its request: a result, or the server's MCPError."""
 
-    def __init__(self, calls: DirectCalls, number: int) -> None:
+    def __init__(self, calls: DirectCalls, number: int, progressed: Callable[[], None]) -> None:
         super().__init__()
+        self.progressed = progressed
         self._calls = calls
         self._number = number
 

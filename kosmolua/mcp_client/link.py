@@ -38,7 +38,8 @@ from kosmolua.mcp_client.outputs import Outputs
 from kosmolua.mcp_client.pending import InLoop
 from kosmolua.mcp_client.questions import Confirm, Questions
 from kosmolua.mcp_client.settings import Server
-from kosmolua.mcp_client.tools import digest
+from kosmolua.mcp_client.tasks import call_as_task
+from kosmolua.mcp_client.tools import digest, is_task
 from kosmolua.protocol import Json, NotJson, encode
 
 START_TIMEOUT = 60.0
@@ -97,6 +98,7 @@ class Link:
         self._calls = DirectCalls()
         self._is_probed = self._has_died = False
         self._outputs = Outputs()
+        self._tasks: set[str] = set()
         self._is_old = False
         self._loop = asyncio.get_running_loop()
         self._status, self._missing = 0, ""
@@ -146,8 +148,10 @@ class Link:
             await asyncio.wait({self.task}, timeout=CLOSE_TIMEOUT)
             self.task.cancel()
 
-    async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> dict[str, Json]:
-        """Send a request, and return the result.
+    async def ask(
+        self, method: str, params: Mapping[str, Any], confirm: Confirm | None, progressed: Callable[[], None]
+    ) -> dict[str, Json]:
+        """Send a request, and return the result; ``progressed`` is called when the server says how far it is.
 
         Raises:
             ApiError: The server's response is an error.
@@ -159,7 +163,7 @@ class Link:
         try:
             with self._reported(), self._questions.put_to(confirm), self.log.taking_warnings():
                 try:
-                    return _plain(await self._send(method, params))
+                    return _plain(await self._send(method, params, progressed))
                 except MCPError:
                     await self._settle()
                     if self.is_over:
@@ -176,11 +180,18 @@ class Link:
                 return
             await asyncio.sleep(0)
 
-    async def _send(self, method: str, params: Mapping[str, Any]) -> Any:
+    async def _send(self, method: str, params: Mapping[str, Any], progressed: Callable[[], None]) -> Any:
         client = self._client
+
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            progressed()
+            if self.log.is_shown:
+                await self.log.write_progress(progress, total, message)
+
+        if method == "tools/call" and params["name"] in self._tasks:
+            return await call_as_task(client.session, params, progressed)
         if method == "tools/call":
-            progress = self.log.write_progress if self.log.is_shown else None
-            return await client.call_tool(params["name"], params["arguments"], progress_callback=progress)
+            return await client.call_tool(params["name"], params["arguments"], progress_callback=note)
         if method == "resources/read":
             return await client.read_resource(params["uri"])
         if method == "prompts/get":
@@ -202,6 +213,7 @@ class Link:
         confirm: Confirm | None,
         until: Until,
         sent: Callable[[], None],
+        progressed: Callable[[], None],
     ) -> dict[str, Json] | None:
         """Call a tool without the event loop, as :meth:`ask` would; return None, without calling it, if that is not
         possible.
@@ -209,10 +221,11 @@ class Link:
         Raises:
             TimeoutError: The result did not come before the deadline.
         """
-        if self.is_over or self.log.is_shown or self.tags.get(params["name"]) != tag or until() <= monotonic():
+        is_known = self.tags.get(params["name"]) == tag and params["name"] not in self._tasks
+        if self.is_over or self.log.is_shown or not is_known or until() <= monotonic():
             return None
         with self._reported(), self._questions.put_to(confirm):
-            call = self._calls.start(params)
+            call = self._calls.start(params, progressed)
             if call is None:
                 return None
             try:
@@ -343,6 +356,7 @@ class Link:
             "is_old": self._is_old,
         }
         self._outputs.learn(tools)
+        self._tasks = {tool["name"] for tool in tools if is_task(tool)}
         self.tags = {tool["name"]: digest(tool) for tool in tools}
         self._around.learned(self._name, self.card)
 

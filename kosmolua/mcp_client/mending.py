@@ -1,4 +1,4 @@
-"""Mends lists of tools in which one tool is malformed: the SDK would refuse the whole list, and so the server."""
+"""Mends what the SDK would refuse: lists of tools in which one is malformed, and tasks in place of results."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class _MendedStream:
 
     def _mended(self, item: Any) -> Any:
         result = getattr(getattr(item, "message", None), "result", None)
+        if isinstance(result, dict) and isinstance(result.get("task"), dict):
+            result.setdefault("content", [])
         if isinstance(result, dict) and isinstance(tools := result.get("tools"), list):
             result["tools"] = [tool for each in tools if (tool := self._mended_tool(each))]
         return item

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.clock import Until
-from kosmolua.concurrency import lazy
+from kosmolua.concurrency import lazy, passage
 from kosmolua.errors import ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.http.messages import Attempt, Observe, Request, Response
 from kosmolua.schema.integration import Integration
@@ -276,25 +276,36 @@ class Servers:
         from kosmolua.mcp_client.tools import ToolRequest, ToolResponse
 
         def carry(request: Request, *, until: Until | None, observe: Observe) -> Response:
-            started = monotonic()
-            is_sent = False
             assert isinstance(request, ToolRequest)
+            started, memory, server = monotonic(), passage.get(), self.settings(name)
+            deadline = until or (lambda: started + START_TIMEOUT)
+            ends = deadline()
+            given = ends - started
+            is_sent = False
 
             def sent() -> None:
                 nonlocal is_sent
                 is_sent = True
 
+            def progressed() -> None:
+                nonlocal ends
+                later = min(monotonic() + given, started + server.timeout)
+                if memory and later > ends:
+                    memory.extend(later - ends)
+                    ends = later
+
             try:
                 answer = self._connections.request(
                     full_name,
-                    self.settings(name),
+                    server,
                     request.asks,
                     request.params,
-                    until=until or (lambda: started + START_TIMEOUT),
+                    until=deadline,
                     safe=request.safe,
                     tag=request.tag,
                     confirm=self._confirm(),
                     sent=sent,
+                    progressed=progressed,
                 )
             except BaseException as error:
                 if is_sent:

@@ -51,6 +51,7 @@ class Server:
         Literal["2025-11-25", "2026-07-28"] | None,
         "The version of the protocol to speak, or the next older one; by default the newest that the server knows.",
     ] = None
+    timeout: Annotated[float, "The most seconds that a call takes whose server says how far it is."] = 300.0
     headers: Annotated[dict[str, Secret], "Headers of each HTTP request."] = field(default_factory=dict)
     token: Annotated[Secret | None, "Sent as Authorization: Bearer; by default the token of a login.", OAuth2()] = None
     client_id: Annotated[

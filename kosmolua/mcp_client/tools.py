@@ -116,6 +116,11 @@ def _words(tool: Mapping[str, Any]) -> set[str]:
     return {word.lower() for word in _WORD.findall(tool["name"])}
 
 
+def is_task(tool: Mapping[str, Any]) -> bool:
+    """Return True if a tool can be called only as a task."""
+    return (tool.get("execution") or {}).get("taskSupport") == "required"
+
+
 class _Tool:
     """The function that calls one tool of a server."""
 
@@ -266,6 +271,8 @@ def _doc_of(tool: Mapping[str, Any]) -> str:
     title = tool.get("title") or (tool.get("annotations") or {}).get("title")
     text = _text(tool.get("description") or title or f"The tool {tool['name']}.").strip()
     first, _, rest = text.partition("\n")
+    if is_task(tool):
+        rest = f"{rest.strip()}\n\nThe server runs it as a task, which may take longer than other calls."
     return f"{first.strip()}\n\n{rest.strip()}" if rest.strip() else first.strip()
 
 

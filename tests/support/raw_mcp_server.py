@@ -6,6 +6,7 @@ It notes each message that it gets in the file that the environment's ``NOTES`` 
 import json
 import os
 import sys
+import time
 from typing import Any
 
 TOOL = {"name": "do", "inputSchema": {"type": "object", "properties": {"what": {"type": "string"}}}}
@@ -15,6 +16,10 @@ TYPED = TOOL | {
 }
 LOOK = TOOL | {"name": "look", "annotations": {"readOnlyHint": True}}
 BROKEN = TOOL | {"name": "broken", "outputSchema": {"type": "object", "properties": {"total": {"$ref": "#/nowhere"}}}}
+TIME = "2026-01-01T00:00:00Z"
+TASK = {"taskId": "task-1", "createdAt": TIME, "lastUpdatedAt": TIME, "ttl": None, "pollInterval": 250}
+POLLS: list[int] = []
+"""How often each task was looked at."""
 FORM = {"type": "object", "properties": {"agreed": {"type": "boolean"}}, "required": ["agreed"]}
 ASKING: list[Any] = []
 """The numbers of calls that wait for the answer to a question."""
@@ -40,7 +45,7 @@ def text(words: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": words}]}
 
 
-def answer_call(number: object, what: Any) -> None:
+def answer_call(number: object, what: Any, token: object = None) -> None:
     """Answer a call of the tool."""
     if what is None:
         say(id=number, result=text("null"))
@@ -65,6 +70,11 @@ def answer_call(number: object, what: Any) -> None:
         say(id=number, result={"content": 5})
     elif what == "sampling":
         say(id=number, result={"resultType": "input_required", "inputRequests": {"a": QUESTION}, "requestState": "s"})
+    elif what == "steps":
+        for step in range(8):
+            time.sleep(0.25)
+            say(method="notifications/progress", params={"progressToken": token, "progress": step})
+        say(id=number, result=text("all steps"))
     elif what == "ask":
         ASKING.append(number)
         say(id="question", method="elicitation/create", params={"message": "May I?", "requestedSchema": FORM})
@@ -97,13 +107,29 @@ for line in sys.stdin:
             info = {"name": "raw", "version": "1"}
             say(
                 id=message["id"],
-                result={"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info},
+                result={
+                    "protocolVersion": os.environ.get("VERSION", "2025-06-18"),
+                    "capabilities": {"tools": {}},
+                    "serverInfo": info,
+                },
             )
         case "tools/list":
             more = json.loads(os.environ.get("MORE", "[]"))
             say(id=message["id"], result={"tools": [TOOL, TYPED, BROKEN, LOOK, *more]})
+        case "tools/call" if "task" in message["params"]:
+            POLLS.append(0)
+            say(id=message["id"], result={"task": TASK | {"status": "working"}})
+        case "tasks/get":
+            POLLS[-1] += 1
+            status = "completed" if POLLS[-1] > 6 else "working"
+            say(id=message["id"], result=TASK | {"status": status})
+        case "tasks/result":
+            say(id=message["id"], result=text(f"after {POLLS[-1]} looks"))
+        case "tasks/cancel":
+            say(id=message["id"], result=TASK | {"status": "cancelled"})
         case "tools/call":
-            answer_call(message["id"], message["params"]["arguments"].get("what"))
+            asked = message["params"]
+            answer_call(message["id"], asked["arguments"].get("what"), asked["_meta"].get("progressToken"))
         case None if ASKING and "result" in message:
             say(id=ASKING.pop(), result=text(message["result"]["action"]))
         case _ if "id" in message:
