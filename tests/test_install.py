@@ -258,15 +258,17 @@ class _Login(BaseHTTPRequestHandler):
     """A server that wants a login."""
 
     def do_POST(self) -> None:
-        self.send_response(401 if self.path == "/mcp" else 404)
+        self.send_response(404 if self.path == "/other" else 401)
+        if self.path == "/mcp":
+            self.send_header("WWW-Authenticate", 'Bearer resource_metadata="http://127.0.0.1/x"')
         self.end_headers()
 
     def log_message(self, *_: object) -> None: ...
 
 
-@pytest.mark.parametrize(("path", "status"), [("mcp", 0), ("other", 3)])
+@pytest.mark.parametrize(("path", "status"), [("mcp", 0), ("other", 3), ("token", 3)])
 def test_a_server_that_wants_a_login_is_right(kosmolua: Program, home: Path, path: str, status: int) -> None:
-    """The handshake with a URL tells a server that wants a login from a page that is none."""
+    """The handshake with a URL tells a server where clients log in from one that takes tokens, and from a page."""
     (home / ".cursor").mkdir()
     server = HTTPServer(("127.0.0.1", 0), _Login)
     Thread(target=server.serve_forever, daemon=True).start()

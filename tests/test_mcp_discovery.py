@@ -12,10 +12,12 @@ from typing import Any
 
 import anyio
 import pytest
+from conftest import Program
 from mcp import Client
 from mcp_types import PaginatedRequestParams, PromptReference, ResourceTemplateReference
 
 from kosmolua import Runtime, __version__
+from kosmolua.errors import ConfigError
 from kosmolua.mcp.recipes import MAX_RECIPE, recipe
 from kosmolua.mcp.server import Handlers
 from kosmolua.mcp.skills import URI, GetSkillParams
@@ -187,3 +189,63 @@ def test_the_entry_for_the_registry_is_that_of_the_package() -> None:
     assert package["identifier"] == "kosmolua"
     assert [each["value"] for each in package["packageArguments"]] == ["mcp"]
     assert f"mcp-name: {entry['name']}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+TOOLKIT = {"toolkits": {"deploys": {"functions": ["render2.list_*", "render2.restart_service"]}}}
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[Runtime]:
+    """A runtime for an agent that only looks at services and restarts them."""
+    own = {"render2": {"default": {"api_key": "rnd_x"}, "permissions": {"delete_service": "deny"}}}
+    with Runtime({**TOOLKIT, **own}, toolkit="deploys", simulate=True, yes=True, environ={}) as runtime:
+        yield runtime
+
+
+def test_a_toolkit_has_only_its_functions(narrow: Runtime) -> None:
+    """What it lists works, also beside a rule about another function; the others do not exist."""
+    assert narrow.catalog.names() == ["render2"]
+    assert narrow.call("render2.list_services", {"limit": 1})["services"]
+    outcome = narrow.run("return app.integrations.render2.delete_service({ service_id = 'srv-1' })")
+    assert outcome.error
+    assert "app.integrations.render2 has no 'delete_service'" in outcome.error.message
+    assert narrow.run("return app.integrations.github.get_user({ username = 'x' })").error
+
+
+def test_the_documentation_of_a_toolkit_has_nothing_else(narrow: Runtime) -> None:
+    """Searches, pages, completions and instructions are those of its functions."""
+    assert "delete_service" not in narrow.docs.read("integrations.render2")
+    assert "restart_service" in narrow.docs.search("restart a service")
+    assert "`integrations.render2.delete" not in narrow.docs.search("delete a service")
+    assert "github" not in narrow.docs.list()
+    instructions = Handlers(narrow, read_only=False, simulated=True, watch=lambda event: None).server().instructions
+    assert "github" not in (instructions or "github")
+
+
+def test_the_check_knows_the_toolkit(narrow: Runtime) -> None:
+    """A script that calls anything else is refused before it runs."""
+    (finding,) = narrow.checker().check("app.integrations.render2.delete_service({ service_id = 'x' })").findings
+    assert finding.severity == "error"
+
+
+@pytest.mark.parametrize(
+    ("name", "functions", "said"),
+    [
+        ("deploy", ["render2.list_*"], "has no [toolkits.deploy] (did you mean 'deploys'?)"),
+        ("deploys", ["render2.lst_services"], "[toolkits.deploys] functions:"),
+        ("deploys", [], "functions must list functions"),
+        ("deploys", ["list_services"], "functions must list functions"),
+    ],
+)
+def test_a_toolkit_with_a_mistake_is_told(name: str, functions: Any, said: str) -> None:
+    """A name that nobody has, and a pattern that nothing fits, would leave the agent with less than was meant."""
+    with pytest.raises(ConfigError) as caught:
+        Runtime({"toolkits": {"deploys": {"functions": functions}}}, toolkit=name, simulate=True, environ={})
+    assert said in str(caught.value)
+
+
+def test_the_command_serves_a_toolkit(kosmolua: Program) -> None:
+    """An accounts file without the toolkit is refused with what to add."""
+    done = kosmolua("mcp", "--simulate", "--toolkit", "deploys", input="")
+    assert done.returncode == 3
+    assert "has no [toolkits.deploys]" in done.stderr

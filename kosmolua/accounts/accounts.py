@@ -100,6 +100,14 @@ class Accounts:
     def sections(self) -> list[str]:
         return self._sections.names()
 
+    def toolkit(self, name: str) -> Sequence[str]:
+        """Return the functions and patterns of ``[toolkits.NAME]``.
+
+        Raises:
+            ConfigError: There is no such section, or it has a mistake.
+        """
+        return self._sections.toolkit(name)
+
     def servers(self) -> list[str]:
         return self._sections.servers()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,7 +39,8 @@ _OWN = "kosmolua"
 SERVE, TENANTS = "serve", "tenants"
 """The sections that ``kosmolua serve`` reads."""
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-_RESERVED = {_OWN, SERVE, TENANTS}
+TOOLKITS = "toolkits"
+_RESERVED = {_OWN, SERVE, TENANTS, TOOLKITS}
 
 
 class Recordings(NamedTuple):
@@ -105,6 +106,23 @@ class Sections:
     def names(self) -> list[str]:
         """Return the integrations that have a section."""
         return [name for name in self._tables if name not in _RESERVED and not name.startswith(f"{SERVERS}.")]
+
+    def toolkit(self, name: str) -> Sequence[str]:
+        """Return the functions and patterns of ``[toolkits.NAME]``.
+
+        Raises:
+            ConfigError: There is no such section, or it has a mistake.
+        """
+        toolkits: Table = self._tables.get(TOOLKITS, {})
+        if name not in toolkits:
+            hint = did_you_mean(name, toolkits) or 'add it, with functions = ["render2.list_*"] for example'
+            raise ConfigError(f"{self.path} has no [{TOOLKITS}.{name}]", hint=hint)
+        table = self._file.read(toolkits[name], {"functions": texts}, TOOLKITS, name)
+        patterns: Sequence[str] = table.get("functions", ())
+        if not patterns or not all("." in each for each in patterns):
+            what = f'[{TOOLKITS}.{name}] functions must list functions, such as ["render2.list_services", "github.*"]'
+            raise self.wrong(what, TOOLKITS, name)
+        return patterns
 
     def servers(self) -> list[str]:
         """Return the MCP servers that have a section, sorted."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.secrets import NamedSecrets
     from kosmolua.calls.records import Mode
-    from kosmolua.catalog.catalog import Catalog
+    from kosmolua.catalog.catalog import Catalog, Provider
     from kosmolua.catalog.plugins import Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.check.checker import Checker
@@ -59,6 +59,8 @@ class Host:
             self._check_sections()
         if self._tenancy:
             self.patterns(f"[{self._tenancy.section}] permissions:", self._tenancy.functions)
+        if name := options.toolkit:
+            self.patterns(f"[toolkits.{name}] functions:", self.accounts.toolkit(name))
         self.allow = self.patterns("--allow", options.allow)
         self.deny = self.patterns("--deny", options.deny, denies=True)
         self.allow_flow = self.patterns("--allow-flow", options.allow_flow)
@@ -160,7 +162,13 @@ class Host:
         """The catalog, which finds the integration, account and function that a path under ``app`` names."""
         from kosmolua.catalog.catalog import Catalog
 
-        return Catalog([self.plugins, self.servers, self.scripts], self.accounts)
+        providers: list[Provider] = [self.plugins, self.servers, self.scripts]
+        if name := self._options.toolkit:
+            from kosmolua.catalog.toolkits import ToolkitProvider
+
+            patterns = self.accounts.toolkit(name)
+            providers = [ToolkitProvider(each, patterns) for each in providers]
+        return Catalog(providers, self.accounts)
 
     def checker(
         self, account: str | None = None, secrets: Sequence[str] | None = None, *, is_complete: bool = True

@@ -211,6 +211,7 @@ class RuntimeOptions(OptionRecord):
             the user's state folder. The command line and the processes of :meth:`kosmolua.Runtime.map` do this.
         store: The place for recordings made without a file name; by default the user's state folder. It stays open when
             the runtime is closed. :func:`kosmolua.stores.opening.open_stores` opens stores.
+        toolkit: The name of a section ``[toolkits.NAME]`` of the accounts file. Only the functions that it lists exist.
         tenancy: The tenant that the runtime belongs to, on a server with several tenants.
         apart: A function that calls a function in another process, for checks and the documentation, so that these do
             not delay the threads of a server: :meth:`kosmolua.processes.readers.Readers.call`.
@@ -256,6 +257,7 @@ class RuntimeOptions(OptionRecord):
     trace: Callable[[str], None] | None = option(default=None, travel=None)
     scripts: str | os.PathLike[str] | None = option(default=None, travel=_absolute)
     share_limits: bool = option(default=False, travel=None)
+    toolkit: str = ""
     store: Store | None = option(
         default=None,
         travel=_staying(

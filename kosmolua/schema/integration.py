@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, get_origin, overload
 
@@ -175,6 +176,7 @@ class Integration:
         except PluginError as error:
             self._report(error)
         self.functions = Functions(more=more)
+        self._whole: Integration | None = None
         self.broken: dict[str, PluginError] = {}
         """The functions that cannot be called, by name, each with the reason. Only the user's own scripts have some."""
         self.extension: Extension | None = None
@@ -303,23 +305,35 @@ class Integration:
         """
         self.extension = Extension(file, api, dict(supplies or {}), dict(declared or {}))
 
+    def narrowed(self, fits: Callable[[str], bool]) -> Integration:
+        """Return a copy with the functions whose paths fit. Names of the others are still known, for permissions."""
+        other = copy(self)
+        fitting = [name for name in self.functions if fits(f"{self.name}.{name}")]
+        other.functions = Functions({name: self.functions[name] for name in fitting})
+        other._whole = self
+        return other
+
+    @property
+    def _known(self) -> Functions:
+        return self._whole.functions if self._whole else self.functions
+
     @property
     def aliases(self) -> dict[str, str]:
-        return {function.full_name: name for name, function in self.functions.own.items() if function.full_name != name}
+        return {function.full_name: name for name, function in self._known.own.items() if function.full_name != name}
 
     def spellings(self) -> Iterator[str]:
         """Yield the short and the full name of every function, without reading any."""
-        for name in self.functions:
+        for name in self._known:
             yield name
             if self.prefix:
                 yield f"{self.prefix}_{name}"
 
     def short(self, name: str) -> str | None:
         """Return the short name for a short or full name, or None, without reading the function."""
-        if name in self.functions:
+        if name in self._known:
             return name
         plain = name.removeprefix(f"{self.prefix}_") if self.prefix else name
-        return self.aliases.get(name) or (plain if plain != name and plain in self.functions else None)
+        return self.aliases.get(name) or (plain if plain != name and plain in self._known else None)
 
     def function(self, name: str) -> Function | None:
         """Return a function by its short or full name, or None."""

@@ -158,6 +158,9 @@ def _objection_to_address(url: str) -> KosmoError | None:
         with urlopen(Request(url, _HELLO, headers, method="POST"), timeout=HANDSHAKE_TIMEOUT):
             return None
     except HTTPError as error:
+        if error.code == 401 and "resource_metadata=" not in error.headers.get("WWW-Authenticate", ""):
+            what = f"{url} takes a token, and does not say where clients log in"
+            return ConfigError(what, hint="add the header Authorization to the entry, or see kosmolua docs serving")
         if error.code in (400, 401):
             return None
         return ConfigError(f"{url} answers with the status {error.code}", hint="check the URL; it usually ends in /mcp")

@@ -32,8 +32,9 @@ from kosmolua.errors import ConfigError, UsageError
 @click.option(
     "--http", "address", metavar="HOST:PORT|unix:PATH", help="Serve over HTTP, not over standard input and output."
 )
+@click.option("--toolkit", metavar="NAME", default="", help="Only the functions that [toolkits.NAME] lists.")
 @serving_options
-def command(address: str | None, workers: int, options: Options) -> None:
+def command(address: str | None, workers: int, toolkit: str, options: Options) -> None:
     """Serve agents over the Model Context Protocol.
 
     If a call needs an approval, the user is asked through the client, if the client supports that. Over HTTP, clients
@@ -46,7 +47,7 @@ def command(address: str | None, workers: int, options: Options) -> None:
 
     with (
         _readers(address) as apart,
-        open_runtime(options, workers=workers, apart=apart, flow="ask") as runtime,
+        open_runtime(options, workers=workers, apart=apart, flow="ask", toolkit=toolkit) as runtime,
         tracer(options.trace) as watch,
     ):
         runtime.warm()
