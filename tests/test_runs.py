@@ -235,3 +235,29 @@ def test_recorded_runs_are_listed_though_no_journal_has_them(kosmolua: Program, 
     ]
     assert [run["script"] for run in json.loads(kosmolua("runs", "--last", "1", "--json").stdout)] == ["two.lua"]
     assert "of two.lua" in kosmolua("runs", "show").stdout
+
+
+def test_two_runs_are_compared(kosmolua: Program, simulated: Runtime, tmp_path: Path, file: Path) -> None:
+    """By their calls, with arguments and statuses, and by how they ended; equal runs are said to be so."""
+    other = tmp_path / "other.jsonl"
+    simulated.run(SCRIPT.replace("limit = 2", "limit = 1") + "error('out of luck')", record=other, name="tidy.lua")
+    lines = kosmolua("runs", "diff", file, other).stdout.splitlines()
+    assert '-render2.list_services [default] limit = 2, type = "web_service": ok' in lines
+    assert '+render2.list_services [default] limit = 1, type = "web_service": ok' in lines
+    assert "-ended: done" in lines
+    assert lines[-1].startswith("+ended: failed")
+    assert lines[-1].endswith("out of luck")
+    assert ' render2.get_service [default] service_id = "srv-<b>none": refused bad_arguments' in lines
+    assert kosmolua("runs", "diff", file, file).stdout == "the runs ended alike, with the same calls\n"
+    assert json.loads(kosmolua("runs", "diff", file, file, "--json").stdout) == {"equal": True, "lines": []}
+
+
+def test_a_run_is_opened_in_the_browser(kosmolua: Program, file: Path, write: Write, home: Path) -> None:
+    """As a page that only the user can read."""
+    browser = write("xdg-open", "#!/bin/sh\necho $1 > $HOME/opened\n")
+    browser.chmod(0o755)
+    path = f"{browser.parent}:{os.environ['PATH']}"
+    page = Path(kosmolua("runs", "open", file, variables={"PATH": path, "TMPDIR": str(home)}).stdout.strip())
+    assert page.parent == home
+    assert page.stat().st_mode & 0o077 == 0
+    assert "render2.delete_service" in page.read_text()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import asdict
+from difflib import unified_diff
+from tempfile import mkstemp
 from typing import Any
 
 import click
@@ -17,9 +19,13 @@ from kosmolua.cli.parsing import Command, ListGroup, examples, listing_options, 
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.tenants import Kept, tenant_options
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.escaping import exposed
 from kosmolua.folders import journal_file
 from kosmolua.limits import parse_duration
 from kosmolua.recordings.answers import calls_of
+from kosmolua.recordings.outlines import literal
+from kosmolua.recordings.recording import Recording
+from kosmolua.recordings.timeline import bars_of
 from kosmolua.schema.effects import changes
 from kosmolua.stores.opening import default_store
 from kosmolua.stores.store import Store, Summary
@@ -42,13 +48,14 @@ DEFAULT_RUNS = 20
         "kosmolua runs",
         "kosmolua runs --last 100 --json",
         "kosmolua runs show 3f2a",
+        "kosmolua runs diff 3f2a 41c0",
         "kosmolua runs show run.jsonl --html run.html",
         "kosmolua runs prune --keep 7d",
         "kosmolua runs list --tenant acme",
     ),
 )
 def command() -> None:
-    """List the latest runs, show a recorded one, or remove old recordings."""
+    """List the latest runs, show and compare recorded ones, or remove old recordings."""
 
 
 @command.command("list", cls=Command)
@@ -109,19 +116,12 @@ def show(file: str | None, html: str | None, kept: Kept, options: Options) -> No
     """Show the calls of a recorded run, with their numbers for kosmolua resume --approve, --done and --again.
 
     RUN is a recording, or the beginning of the id of a recorded run of yours or of a tenant; by default the newest. A
-    bar shows the time of a call. It is green if the call writes, and red if the call destroys or failed.
+    bar shows the time of a call. It is dim if the call reads, blue if it writes, and red if it destroys or failed.
     """
     with kept.opened(options.accounts) as store:
         recording = recordings.find(file or _newest(store), store)
     if html:
-        try:
-            descriptor = os.open(html, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as page:
-                if os.path.isfile(html):  # it may have existed, with other permissions
-                    os.chmod(html, 0o600)
-                page.write(waterfall.page(recording))
-        except OSError as error:
-            raise UsageError(f"The page {html} cannot be written: {error.strerror}") from None
+        _write_page(html, recording)
     if options.json:
         calls = list(calls_of(recording).values())
         names = ("run", "time", "mode", "args")
@@ -130,6 +130,52 @@ def show(file: str | None, html: str | None, kept: Kept, options: Options) -> No
         console.as_json({**header, "script": script, "status": recording.status, "calls": calls})
     elif not html:
         waterfall.draw(recording)
+
+
+@command.command("open", cls=Command)
+@click.argument("file", metavar="[RUN]", required=False, type=click.Path())
+@tenant_options
+@reading_options
+def open_page(file: str | None, kept: Kept, options: Options) -> None:
+    """Open a page with the calls of a recorded run in the browser. RUN is as for kosmolua runs show.
+
+    The page is a file that only you can read, in the folder for temporary files.
+    """
+    with kept.opened(options.accounts) as store:
+        recording = recordings.find(file or _newest(store), store)
+    descriptor, path = mkstemp(prefix=f"kosmolua-{recording.header['run']}-", suffix=".html")
+    os.close(descriptor)
+    _write_page(path, recording)
+    console.answer({"page": path}, lambda: console.say(path), in_json=options.json)
+    click.launch(f"file://{path}")
+
+
+@command.command("diff", cls=Command)
+@click.argument("first", metavar="RUN", type=click.Path())
+@click.argument("second", metavar="RUN", type=click.Path())
+@tenant_options
+@reading_options
+def diff(first: str, second: str, kept: Kept, options: Options) -> None:
+    """Show how two recorded runs differ: in how they ended, and in their calls with arguments and statuses.
+
+    A line with - is in the first run alone, and one with + in the second alone.
+    """
+    with kept.opened(options.accounts) as store:
+        before, after = (_outline(recordings.find(named, store)) for named in (first, second))
+    count = max(len(before), len(after))
+    lines = list(unified_diff(before, after, n=count, lineterm=""))[3:]
+    if options.json:
+        console.as_json({"equal": not lines, "lines": lines})
+    elif not lines:
+        console.say("the runs ended alike, with the same calls")
+    elif terminal.on_terminal():
+        roles = {"-": "destroy", "+": "create", " ": "dim"}
+        pieces = [
+            (roles[line[0]], piece) for line in lines for piece in terminal.broken(line, terminal.width(), "    ")
+        ]
+        console.shown([terminal.styled(piece, role) for role, piece in pieces])
+    else:
+        console.line("\n".join(lines))
 
 
 @command.command("prune", cls=Command)
@@ -154,6 +200,28 @@ def prune(keep: str | None, kept: Kept, options: Options) -> None:
         removed = store.prune(seconds)
     said = f"removed {removed} {'recording' if removed == 1 else 'recordings'}"
     console.answer({"removed": removed}, lambda: console.say(said), in_json=options.json)
+
+
+def _write_page(path: str, recording: Recording) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as page:
+            if os.path.isfile(path):  # it may have existed, with other permissions
+                os.chmod(path, 0o600)
+            page.write(waterfall.page(recording))
+    except OSError as error:
+        raise UsageError(f"The page {path} cannot be written: {error.strerror}") from None
+
+
+def _outline(recording: Recording) -> list[str]:
+    """Return the calls of a run, in the order in which they began, and how it ended, without times: a line each."""
+    lines = []
+    for bar in bars_of(recording):
+        arguments = ", ".join(f"{name} = {literal(value)}" for name, value in bar.named_arguments.items())
+        lines.append(exposed(f"{bar.path} [{bar.account}] {arguments}: {bar.status} {bar.error}".rstrip()))
+    error = (recording.end or {}).get("error") or {}
+    said = (error.get("fields") or {}).get("what", "")
+    return [*lines, exposed(f"ended: {recording.status} {said}".rstrip())]
 
 
 def _newest(store: Store) -> str:
