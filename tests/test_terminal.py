@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
+from pathlib import Path
 
 import pytest
 from support.screen import Run, on_screen, plain
@@ -105,7 +107,7 @@ def test_ages_are_rough(time: str | None, said: str) -> None:
 
 
 @pytest.mark.parametrize("light", ["", "0;15"])
-def test_pages_have_no_background(on_screen: Run, config: object, light: str) -> None:
+def test_pages_have_no_background(on_screen: Run, config: Path, light: str) -> None:
     """Code in a page is readable on a dark and on a light terminal."""
     page = on_screen("docs", "errors", COLORFGBG=light)
     assert "pcall" in plain(page)
@@ -117,3 +119,32 @@ def test_a_pipe_gets_a_text_as_it_is() -> None:
     stream = io.StringIO()
     assert terminal.fitted("word " * 100, stream) == "word " * 100
     assert terminal.styled("word", "failed", stream) == "word"
+
+
+def test_a_fleet_shows_how_far_it_is(on_screen: Run, config: Path, folder: Path) -> None:
+    """A bar, how many runs are done, the time that is left, and what failed; it is gone in the end."""
+    (folder / "slow.lua").write_text("sleep(0.1)")
+    (folder / "inputs.jsonl").write_text("1\n" * 8)
+    shown = on_screen("fleet", "slow.lua", "--inputs", "inputs.jsonl", "--out", "out.jsonl", "--jobs", "2", columns=100)
+    first, *_, last = shown.split("\r\x1b[K")[1:]
+    assert re.match(r"\x1b\[2m█+\.+ [1-7]/8  [\d.]+ s left  \d+/s  0 failed  slowest \d+ ms \(\d\)", first)
+    assert plain(last).startswith("kosmolua: 8 done, 0 failed in ")
+
+
+def test_the_repl_uses_the_colours_of_the_terminal() -> None:
+    """Which it shows well on its own background, whatever that is."""
+    colours = pytest.importorskip("kosmolua.cli.repl.prompt").COLOURS.values()
+    assert {colour.partition(" ")[0].removeprefix("ansi") for colour in colours} <= {
+        "bold",
+        "green",
+        "cyan",
+        "brightblack",
+    }
+    assert "#" not in "".join(colours)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, which is empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -226,7 +226,7 @@ class _Report:
     def _progress(self, seconds: float) -> str:
         """Return the progress after so many seconds on one line: a bar, the time that is left, and what failed."""
         count = self._counts.total()
-        left = terminal.spelled((self._total - count) / count * seconds * 1000)
+        left = terminal.spelled(max(1.0, (self._total - count) / count * seconds) * 1000)
         slowest = terminal.spelled(self._slowest[0] * 1000)
         key = " ".join(visible(str(self._slowest[1])).split())
         return (

@@ -106,7 +106,8 @@ def read_journal(file: str | None) -> list[Entry]:
             return [*_read(lines)]
     except OSError as error:
         if file is None and isinstance(error, FileNotFoundError):
-            raise UsageError(f"No call has been recorded yet: there is no journal {path}") from None
+            hint = "simulated calls are in no journal; run --record keeps them in a recording"
+            raise UsageError(f"No call has been recorded yet: there is no journal {path}", hint=hint) from None
         raise UsageError(f"The journal {path} cannot be read: {error.strerror}") from None
 
 
