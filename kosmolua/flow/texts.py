@@ -10,6 +10,7 @@ from base64 import b32decode, b64decode, b64encode
 from codecs import encode
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from socket import inet_aton, inet_ntoa
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -36,6 +37,9 @@ _ADDRESS = re.compile(r"[\w.+%-]{1,64}@((?:[\w-]{1,63}\.)+[\w-]{2,63})")
 _HOST = re.compile(
     r"(?<![\w@.-])(?:[\w-]{1,63}\.){1,8}(?:[a-z]{2,24}|xn--[\w-]{2,59})(?![\w-])|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])"
 )
+_NUMERIC = r"(?:0x[0-9a-f]{1,16}|\d{1,12})"
+_NUMBERS = re.compile(rf"://(?:[^/@\s]*@)?({_NUMERIC}(?:\.{_NUMERIC}){{0,3}})(?=[:/?#\s]|$)")
+"""The host of a URL that is the number of an IP address, whole or in parts, in decimal, hex or octal."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]{1,15}://[^\s<>\"'`]{1,2000}")
 _NOT_SQUEEZED = bytes(each for each in range(128) if not chr(each).isalnum())
 _SAID = re.compile(rb"[\s(\[{<]+(?:at|dot)[\s)\]}>]+")
@@ -69,13 +73,22 @@ def core(text: str) -> str:
 def parts(text: str) -> set[str]:
     """Return the addresses, URLs and hosts in a text."""
     found = plain(text)
+    numbers = {ip for each in _NUMBERS.findall(found) if (ip := _dotted(each))} if "://" in found else set()
     if "." not in found and "@" not in found:
-        return set()
+        return numbers
     urls = {core(url) for url in _URL.findall(found)} if "://" in found else set()
     addresses = {each[0].strip("."): each[1] for each in _ADDRESS.finditer(found)} if "@" in found else {}
     hosts = {each[0].removeprefix("www.") for each in _HOST.finditer(found)}
     hosts |= {*addresses.values()}
-    return urls | {*addresses} | hosts | {_unicode(host) for host in hosts if "xn--" in host}
+    return urls | {*addresses} | hosts | numbers | {_unicode(host) for host in hosts if "xn--" in host}
+
+
+def _dotted(number: str) -> str:
+    """Return an IP address as programs read it, in four decimal parts; empty if this is none."""
+    try:
+        return inet_ntoa(inet_aton(number))
+    except OSError:
+        return ""
 
 
 def parents(host: str) -> Iterator[str]:
@@ -185,8 +198,12 @@ def is_joined(text: str, data: Collection[bytes]) -> bool:
 
 
 def spellings(text: str) -> set[str]:
-    """Return the texts in which a text is hidden: in base64, in hex, percent-encoded, reversed, and in ROT13."""
+    """Return what hides a text: base64, hex, percent-encoding, reversal, ROT13, and the number of an IP address."""
     found: set[str] = set()
+    for host in parts(text):
+        if host.count(".") == 3 and (ip := _dotted(host)):
+            number = int.from_bytes(inet_aton(ip), "big")
+            found |= {str(number), f"{number:x}", ip}
     for each in {text.strip(), core(text)}:
         data = each.encode("utf-8", "surrogatepass")
         if len(each) < MIN_SPELLED:
