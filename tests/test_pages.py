@@ -13,8 +13,10 @@ import requests
 from support.page import ACCOUNTS, BROKEN, DELETE, REPORT, RESTART, Pages, Person, first_call, served, token_of
 from support.processes import eventually
 
+from kosmolua.recordings.timeline import Bar
 from kosmolua.serve import settings
 from kosmolua.serve.pages.rendering import environment
+from kosmolua.serve.pages.runs import without_waits
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
 SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "usage")
@@ -386,6 +388,54 @@ def test_a_run_is_shown_with_its_calls_and_its_line(pages: Pages, person: Person
     assert text.count("<rect") == 2
     assert "srv-gone" in text
     assert re.search(r'class="wrong" id="wrong"><code>.*get_service', text)
+
+
+def test_a_failed_run_says_first_what_failed_and_what_was_done(pages: Pages, person: Person) -> None:
+    """What became of each write, five lines of the script around the line, and the arguments of the call."""
+    staging = RESTART.replace("render2\n", "render2.staging\n").replace("return service.name", "")
+    run = pages.record("acme", staging + BROKEN.replace("local ", "").replace("render.get", "\nrender.get") + "print(1)\n")
+    text = person.open(f"/runs/{run}").text
+    first = text[: text.index("waterfall")]
+    assert re.search(r"<dt>Done</dt><dd>1 × <code>render2\.<wbr>restart_<wbr>service", first)
+    assert len(re.findall(r'<li value="\d+"', first)) == 5
+    assert re.search(r'class="wrong"><code>.*get_service', first)
+    assert "srv-gone" in first
+    run = pages.record("acme", BROKEN)
+    assert "The script had changed nothing." in person.open(f"/runs/{run}").text
+
+
+def test_a_long_output_is_cut_and_whole_in_a_file(pages: Pages, person: Person) -> None:
+    """The page has its beginning, and says so."""
+    run = pages.record("acme", 'print(("0123456789"):rep(30000))')
+    shown = person.open(f"/runs/{run}/output").text
+    assert "the first 200,000 of 300,001 characters" in shown
+    assert len(shown) < 250_000
+    file = person.open(f"/runs/{run}/output.txt")
+    assert len(file.text) == 300_001
+    assert file.headers["content-disposition"].startswith("attachment")
+
+
+def test_a_running_script_is_stopped(tmp_path: Path) -> None:
+    """Its page has a button for that; one that has ended is not stopped."""
+    with served(tmp_path, "acme") as pages:
+        person = Person(pages.url, "acme")
+        outcome = pages.start("acme", "while true do end", run="0123456789ab")
+        assert eventually(lambda: "/stop" in person.open("/runs/0123456789ab").text)
+        person.send("/runs/0123456789ab/stop")
+        assert outcome.result(20).status == "interrupted"
+        assert person.send("/runs/0123456789ab/stop").status_code == 409
+
+
+def test_waits_for_people_are_not_drawn_as_work() -> None:
+    """The axis stands still while a person is asked, and the call has its own time alone."""
+
+    def bar(number: int, begins: float, duration: float, waited: float = 0) -> Bar:
+        made = Bar({"number": number, "effect": "write", "duration_ms": duration}, (), begins)
+        made.waited = waited
+        return made
+
+    shown = without_waits([bar(1, 0, 5), bar(2, 10, 30_002, 30_000), bar(3, 30_020, 4)])
+    assert [(each.begins, each.duration) for each in shown] == [(0, 5), (10, 2), (20, 4)]
 
 
 def test_runs_are_filtered(pages: Pages, person: Person) -> None:

@@ -19,6 +19,7 @@ class Bar:
 
     ``ask`` is the script's request as it was recorded, with the arguments as the script passed them, which are shown if
     ``call`` has none, for instance because they are wrong. It is empty if the recording has no answer to the call.
+    ``waited`` is the part of ``duration`` in which a person was asked, before anything was sent.
     """
 
     def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
@@ -29,6 +30,7 @@ class Bar:
         self.status = str(call.get("status"))
         self.error = str(call.get("error") or "")
         self.duration = float(call.get("duration_ms") or 0.0)
+        self.waited = waited_seconds([call]) * 1000
         self.begins = begins
         self.allowed_by = str(call.get("allowed_by") or "")
         self.flows = [str(flow) for flow in call.get("flows") or ()]

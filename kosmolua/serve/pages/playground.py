@@ -87,5 +87,11 @@ def _page(request: PageRequest, source: str, **shown: Any) -> Response:
     simulate = request.request.method == "GET" or _is_simulated(request)
     frame: dict[str, Any] = {"report": None, "outcome": None, "problem": None, "calls": []}
     return request.page(
-        "playground.html", "playground", parts=("findings",), source=source, simulate=simulate, **{**frame, **shown}
+        "playground.html",
+        "playground",
+        parts=("findings",),
+        source=source,
+        simulate=simulate,
+        is_simulated=request.own.runtime.is_simulated,
+        **{**frame, **shown},
     )

@@ -98,7 +98,9 @@ def environment() -> Environment:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as text, such as ``340 ms``, ``1.2 s`` or ``2 min 5 s``."""
+    """Return a duration as text, such as ``40 µs``, ``340 ms``, ``1.2 s`` or ``2 min 5 s``."""
+    if 0 < seconds < 0.001:
+        return f"{seconds * 1_000_000:.0f} µs"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < MINUTE:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from kosmolua import protocol
 from kosmolua.escaping import exposed
 from kosmolua.recordings.answers import Answers
-from kosmolua.recordings.timeline import bars_of
+from kosmolua.recordings.timeline import Bar, bars_of
+from kosmolua.schema.effects import changes
 from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, RunEntry, counts
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
+from kosmolua.serve.pages.rendering import HEADERS
 from kosmolua.stores.store import RunFilter
 
 PAGE = 50
@@ -21,6 +25,9 @@ PAGE = 50
 FIELDS = ("q", "status", "mode", "person", "client", "integration", "since", "until", "writes", "order")
 """The parameters of the URL that filter the list of runs."""
 ORDERS = {"time": "Latest first", "worked": "Longest first", "title": "By title", "status": "By status"}
+PAUSED, ENDED_EARLY = "paused", ("failed", "limit", "interrupted")
+FATES = {"ok": "Done", "failed": "Failed", "refused": "Not sent", "unknown": "May have been done"}
+"""What became of a write, by the status of its call."""
 MAX_BARS = 1000
 """The most calls that the page of a run shows."""
 
@@ -78,24 +85,72 @@ def shown(request: PageRequest) -> Response:
     """Return the page of one run, with its calls, its script, and the calls that wait for a person."""
     run = _run(request)
     recording = None if run.status == DAMAGED else request.own.recording(run.id)
-    bars = [bar for bar in bars_of(recording) if counts(vars(bar), run.error)][:MAX_BARS] if recording else []
+    every = [bar for bar in bars_of(recording) if counts(vars(bar), run.error)] if recording else []
+    bars = without_waits(every)[:MAX_BARS]
     groups = request.own.grouped([call for call in request.own.waiting() if call.run == run.id])
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []
     source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace") if recording else ""
     source = source.replace("\r\n", "\n")
+    lines = coloured_lines(exposed(source).rstrip("\n")) if source else []
+    wrong = run.error.line if run.error and run.status != PAUSED else None
+    failed = [bar for bar in every if run.error and bar.status == "failed" and bar.error == run.error.code]
     return request.page(
         "run.html",
         "runs",
         parts=("live",),
         run=run,
+        fates=fates_of(every) if run.status in ENDED_EARLY else {},
+        around=list(enumerate(lines, start=1))[max(0, wrong - 3) : wrong + 2] if wrong else [],
+        culprit=failed[-1] if failed and wrong else None,
         bars=bars,
         whole=whole,
         groups=groups,
         doubtful=doubtful,
-        source=coloured_lines(exposed(source).rstrip("\n")) if source else [],
+        source=lines,
         wrong_line=run.error.line if run.error else None,
     )
+
+
+def without_waits(bars: Sequence[Bar]) -> list[Bar]:
+    """Return the bars as if no time had passed while people were asked; what they took is in ``waited``."""
+    waits = sorted((bar.begins, bar.begins + bar.waited) for bar in bars if bar.waited)
+
+    def worked(moment: float) -> float:
+        gone, reached = 0.0, 0.0
+        for begins, ends in waits:
+            gone += max(0.0, min(ends, moment) - max(begins, reached))
+            reached = max(reached, ends)
+        return moment - gone
+
+    for bar in bars:
+        bar.begins, bar.duration = worked(bar.begins + bar.waited), max(0.0, bar.duration - bar.waited)
+    return sorted(bars, key=lambda bar: (bar.begins, bar.number))
+
+
+def fates_of(bars: Sequence[Bar]) -> dict[str, Counter[str]]:
+    """Return how many writes of each function were done, failed, were not sent, and may have been done."""
+    found: dict[str, Counter[str]] = {}
+    for bar in bars:
+        if changes(bar.effect) and bar.status in FATES:
+            found.setdefault(FATES[bar.status], Counter())[bar.path] += 1
+    return found
+
+
+def stopped(request: PageRequest) -> Response:
+    """End a run that is active, at whichever server it runs, and redirect to its page."""
+    run = _run(request)
+    if run.status != RUNNING:
+        return request.error("Nothing was stopped", "This run has ended already.", status=409, back=f"/runs/{run.id}")
+    request.own.tenant.orders.cancel(run.id)
+    return request.redirect(f"/runs/{run.id}")
+
+
+def text(request: PageRequest) -> Response:
+    """Return the whole output of a run as a file, from a replay."""
+    run = _run(request, is_whole=True)
+    named = {"Content-Disposition": f'attachment; filename="run-{run.id}.txt"', "Cache-Control": "no-store"}
+    return PlainTextResponse(request.own.replay(run.id).output, headers={**HEADERS, **named})
 
 
 def output(request: PageRequest) -> Response:

@@ -29,6 +29,8 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/runs", runs.listed),
     ("GET", "/runs/{run}", runs.shown),
     ("GET", "/runs/{run}/output", runs.output),
+    ("GET", "/runs/{run}/output.txt", runs.text),
+    ("POST", "/runs/{run}/stop", runs.stopped),
     ("POST", "/runs/{run}/replay", runs.replayed),
     ("POST", "/runs/{run}/resume", runs.resumed),
     ("GET", "/plans", plans.listed),

@@ -140,6 +140,7 @@
     });
   }
 
+  document.documentElement.classList.add("scripts");
   localTimes(document);
   for (const each of document.querySelectorAll("[data-load]")) load(each);
   if (count) follow(`${count.dataset.events}${live?.dataset.run ? `?run=${live.dataset.run}` : ""}`);
