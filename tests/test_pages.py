@@ -393,7 +393,9 @@ def test_a_run_is_shown_with_its_calls_and_its_line(pages: Pages, person: Person
 def test_a_failed_run_says_first_what_failed_and_what_was_done(pages: Pages, person: Person) -> None:
     """What became of each write, five lines of the script around the line, and the arguments of the call."""
     staging = RESTART.replace("render2\n", "render2.staging\n").replace("return service.name", "")
-    run = pages.record("acme", staging + BROKEN.replace("local ", "").replace("render.get", "\nrender.get") + "print(1)\n")
+    run = pages.record(
+        "acme", staging + BROKEN.replace("local ", "").replace("render.get", "\nrender.get") + "print(1)\n"
+    )
     text = person.open(f"/runs/{run}").text
     first = text[: text.index("waterfall")]
     assert re.search(r"<dt>Done</dt><dd>1 × <code>render2\.<wbr>restart_<wbr>service", first)
