@@ -239,6 +239,17 @@ def test_the_change_that_is_shown_has_no_others_secrets(kosmolua: Program, home:
     assert "s3cret" not in done.stdout
 
 
+def test_one_file_that_cannot_be_read_keeps_no_other_client(kosmolua: Program, home: Path) -> None:
+    """The others get their entry, and the exit status and a sentence tell of the one."""
+    for name, text in ((".cursor/mcp.json", "<xml/>"), (".gemini/settings.json", "{}")):
+        (home / name).parent.mkdir()
+        (home / name).write_text(text)
+    done = kosmolua("install", "--print")
+    assert done.returncode == 3
+    assert "Nothing was written into the settings of Cursor" in done.stderr
+    assert '"kosmolua"' in done.stdout
+
+
 def test_a_name_that_no_client_has_is_refused(kosmolua: Program) -> None:
     """The message has the name that was probably meant."""
     done = kosmolua("install", "curser")

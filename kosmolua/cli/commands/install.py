@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import unified_diff
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,21 +54,41 @@ def command(words: tuple[str, ...], url: str | None, only_shows: bool, yes: bool
     program = [*program_line(), "mcp", *options]
     installation = Installation(os.environ)
     clients = chosen(installation, names, yes=yes or only_shows, verb="Write into")
-    changes = [installation.adding(client, _entry(client, program, url)) for client in clients]
-    told = [report(change) for change in changes]
-    if not only_shows:
+    changes, errors = planned(clients, lambda client: installation.adding(client, _entry(client, program, url)))
+    told = [*map(report, changes), *({"error": error.report()} for error in errors)]
+    if changes and not only_shows:
         for change in changes:
             if change.after != change.before:
                 installation.apply(change)
-        error = _objection(program, url)
-        for each in told:
-            each["handshake"] = error.report() if error else "ok"
+        objection = _objection(program, url)
+        for each in told[: len(changes)]:
+            each["handshake"] = objection.report() if objection else "ok"
+        errors += [objection] if objection else []
     console.answer(told, lambda: _show(changes, only_shows=only_shows), in_json=in_json)
-    if only_shows:
-        return 0
-    if error and not in_json:
+    return complained(errors, in_json=in_json)
+
+
+def planned(
+    clients: Sequence[ClientProgram], plan: Callable[[ClientProgram], Change]
+) -> tuple[list[Change], list[KosmoError]]:
+    """Return the changes of several clients, and why others have none. The error of a single one is raised."""
+    if len(clients) == 1:
+        return [plan(clients[0])], []
+    changes: list[Change] = []
+    errors: list[KosmoError] = []
+    for client in clients:
+        try:
+            changes.append(plan(client))
+        except KosmoError as error:
+            errors.append(error)
+    return changes, errors
+
+
+def complained(errors: Sequence[KosmoError], *, in_json: bool) -> int:
+    """Write errors to standard error, unless they are told in JSON, and return the exit status."""
+    for error in () if in_json else errors:
         console.complain_of(error)
-    return console.status_of(error)
+    return max(map(console.status_of, errors), default=0)
 
 
 def chosen(installation: Installation, names: Sequence[str], *, yes: bool, verb: str) -> list[ClientProgram]:

@@ -7,7 +7,7 @@ import os
 import click
 
 from kosmolua.cli import console
-from kosmolua.cli.commands.install import chosen, difference, report
+from kosmolua.cli.commands.install import chosen, complained, difference, planned, report
 from kosmolua.cli.parsing import Command, examples
 from kosmolua.clients.installation import Installation
 
@@ -17,14 +17,14 @@ from kosmolua.clients.installation import Installation
 @click.option("--print", "only_shows", is_flag=True, help="Show what would change, and write nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Write into all clients that are there, without asking.")
 @click.option("--json", "in_json", is_flag=True, help="Print JSON, even on failure.")
-def command(names: tuple[str, ...], only_shows: bool, yes: bool, in_json: bool) -> None:
+def command(names: tuple[str, ...], only_shows: bool, yes: bool, in_json: bool) -> int:
     """Take KosmoLua out of MCP clients: those with these names, or all that are there.
 
     A file that nobody has changed since 'kosmolua install' is as it was before.
     """
     installation = Installation(os.environ)
     clients = chosen(installation, names, yes=yes or only_shows, verb="Take kosmolua out of")
-    changes = [installation.removing(client) for client in clients]
+    changes, errors = planned(clients, installation.removing)
     for change in changes:
         if not only_shows and change.after != change.before:
             installation.apply(change)
@@ -38,4 +38,6 @@ def command(names: tuple[str, ...], only_shows: bool, yes: bool, in_json: bool) 
             said = "would change like this; nothing was written" if only_shows else "has no kosmolua any more"
             console.complain(f"{change.file} {said}")
 
-    console.answer([report(change) for change in changes], show, in_json=in_json)
+    told = [*map(report, changes), *({"error": error.report()} for error in errors)]
+    console.answer(told, show, in_json=in_json)
+    return complained(errors, in_json=in_json)
