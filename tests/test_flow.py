@@ -23,7 +23,7 @@ from kosmolua.errors import PluginError
 from kosmolua.flow.judge import Judge, Verdict
 from kosmolua.flow.labels import LabelRules
 from kosmolua.flow.literals import literals, words
-from kosmolua.flow.memory import MAX_SEEN, SessionMemory
+from kosmolua.flow.memory import SessionMemory
 from kosmolua.flow.texts import core, is_address, parts, readings, spellings
 from kosmolua.plugin import Integration, Labels, Secret
 from kosmolua.recordings.plans import Plan
@@ -857,11 +857,12 @@ def test_what_a_session_wrote_of_others_stays_theirs(monkeypatch: pytest.MonkeyP
 def test_a_session_keeps_a_bounded_part(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it has lost makes literals of later scripts a question, since it cannot tell any more."""
     monkeypatch.setattr("kosmolua.flow.memory.MAX_LEAVES", 1000)
+    monkeypatch.setattr("kosmolua.flow.memory.MAX_SEEN", 20_000)
     seen = session(runtime)
     seen.trust(map(str, range(1010)))
     assert not seen.is_trusted("0", "")
     assert seen.is_trusted("1009", "")
-    MAILS.append({"id": 26, "from": "x@x.example", "body": "word " * (MAX_SEEN // 5 + 1)})
+    MAILS.append({"id": 26, "from": "x@x.example", "body": "word " * 4001})
     try:
         assert refusal(runtime, f"{MAIL}.list_mails()", seen) == ""
         said = refusal(runtime, f'{SEND}({{ to = "unheard@of.example" }})', seen)
