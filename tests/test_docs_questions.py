@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.agent_questions import CURATED, DOCUMENTED, GUIDES
+from support.agent_questions import ADDRESSED, CURATED, DOCUMENTED, GUIDES
 from support.documents import DOCUMENTS, shared
 from support.questions import ASKED
 
@@ -278,7 +278,10 @@ def test_single_words_find_what_they_name(runtime: Runtime, query: str, page: st
 
 
 @pytest.mark.slow
-def test_operations_are_found_among_those_of_twelve_services(documents: Runtime) -> None:
+@pytest.mark.parametrize(("questions", "first", "among"), [(DOCUMENTED, 0.7, 0.9), (ADDRESSED, 0.58, 0.82)])
+def test_operations_are_found_among_those_of_twelve_services(
+    documents: Runtime, questions: dict[str, str], first: float, among: float
+) -> None:
     """They compete with four thousand others, and with the functions that are written in Python."""
 
     def page(operation: str) -> str:
@@ -287,11 +290,11 @@ def test_operations_are_found_among_those_of_twelve_services(documents: Runtime)
         assert more
         return f"integrations.{name}.{more.named(key)}"
 
-    asked = {question: " ".join(map(page, keys.split(" | "))) for question, keys in DOCUMENTED.items()}
+    asked = {question: " ".join(map(page, keys.split(" | "))) for question, keys in questions.items()}
     found = {question: [hit.page for hit in documents.docs.find(question, limit=3)] for question in asked}
 
-    assert share(found, asked, 1) >= 0.7
-    assert share(found, asked, 3) >= 0.87
+    assert share(found, asked, 1) >= first
+    assert share(found, asked, 3) >= among
 
 
 @pytest.mark.parametrize("page", ["render2", "github", "github.pulls"])

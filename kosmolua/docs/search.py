@@ -183,6 +183,7 @@ class Index:
 
     def __init__(self, database: Connection, owner: str = "") -> None:
         self._database = database
+        self.owner = owner
         self._owner = f"{owner}." if owner else ""
         self._lock = threading.Lock()
         self.read = lru_cache(MAX_READ)(self._read)
@@ -203,11 +204,10 @@ class Index:
 
     def candidates(self, terms: Sequence[_Term]) -> Iterator[tuple[int, _IndexedEntry]]:
         """Yield the entries to rank, with their numbers: if many have every word, only these, for speed."""
-        rows: dict[int, None] = {}
         literal, all_ways = [_prefix(term.word) for term in terms], [term.expression for term in terms]
-        for expression in (" AND ".join(literal), " AND ".join(all_ways), " OR ".join(all_ways)):
-            if len(rows) < MAX_CANDIDATES:
-                rows |= dict.fromkeys(row for (row,) in self._select(_CANDIDATES, expression))
+        rows = {row for (row,) in self._select(_CANDIDATES, " AND ".join(literal))}
+        for expression in (" AND ".join(all_ways), " OR ".join(all_ways)) if len(rows) < MAX_CANDIDATES else ():
+            rows.update(row for (row,) in self._select(_CANDIDATES, expression))
         return ((row, self.read(row)) for row in sorted(rows))
 
     def hit(self, row: int, terms: Sequence[_Term]) -> Hit:
@@ -287,14 +287,17 @@ class Search:
         terms = [self._term(word, asked) for word in words]
         if not terms:
             return [], []
-        weights = _weights_of_effects(query, terms) | {GUIDE: self._weight_of_guides(words)}
+        addressed, order = self._addressed(query)
+        weights = _weights_of_effects(order, [term for term in terms if term.word != addressed] or terms)
+        weights |= {GUIDE: self._weight_of_guides(words)}
         meant = asked.union(*(term.stems for term in terms))
         said = frozenset(words_in(query))
         named = {page for page, owner in self._owners.items() if owner.said(said)}
-        number = number_in(query)
+        number = number_in(order)
         best: dict[str, tuple[float, Index, int]] = {}
         for index in self._indexes:
-            for row, entry in index.candidates(terms):
+            own = self._owners.get(index.owner, NOBODY).said(said)  # the entries have short names, without that name
+            for row, entry in index.candidates([term for term in terms if term.word not in own] or terms):
                 owner = self._owners.get(self._owner_of(entry.page), NOBODY)
                 score = _score(entry, terms, meant, owner, owner.said(said))
                 if number and number in entry.stems["names"] | entry.stems["summary"]:
@@ -308,6 +311,16 @@ class Search:
         if ranked and self._owner_of(ranked[0]) in named:
             ranked = [page for page in ranked if self._owner_of(page) in named]
         return terms, [best[page][1:] for page in ranked]
+
+    def _addressed(self, query: str) -> tuple[str, str]:
+        """Return the name of an integration with which a query begins, or an empty string, and the rest of the query.
+
+        ``slack pin a message`` is an order, as ``pin a message`` is.
+        """
+        first, _, rest = query.strip().partition(" ")
+        name = first.strip(_PUNCTUATION).lower()
+        is_owner = rest and any(frozenset({name}) in owner.names for owner in self._owners.values())
+        return (name, rest) if is_owner else ("", query)
 
     def _owner_of(self, page: str) -> str:
         return page if page in self._owners else page.rpartition(".")[0]
@@ -365,6 +378,7 @@ class Search:
         return frozenset(said).union(self._said, *(index.words for index in self._indexes))
 
 
+_PUNCTUATION = ".,:;!?'\"`"
 _HOW_TO_LIST = "lua_list_docs() and `kosmolua docs` list the pages"
 _MARK = "\x01"
 _MARKUP = re.compile(r"[`*|#[]")

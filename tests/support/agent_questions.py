@@ -1,7 +1,8 @@
 """Questions as agents word them, each with the pages that answer it. They were written before the ranking was changed.
 
-``CURATED`` asks for functions written in Python, ``DOCUMENTED`` for operations of OpenAPI documents, and ``GUIDES`` for
-guides. Several right pages have a space between them; operations are ``INTEGRATION METHOD /path``, with a bar between.
+``CURATED`` asks for functions written in Python, ``DOCUMENTED`` and ``ADDRESSED`` for operations of OpenAPI documents,
+and ``GUIDES`` for guides. Several right pages have a space between them; operations are ``INTEGRATION METHOD /path``,
+with a bar between.
 """
 
 from __future__ import annotations
@@ -166,3 +167,78 @@ GUIDES = {
     "sleep and dates in a script": "sandbox",
     "example of a script that uses paging": "examples",
 }
+
+ADDRESSED = {
+    "stripe: give a customer their money back": "stripe POST /v1/refunds",
+    "stripe cancel a subscription right away": "stripe DELETE /v1/subscriptions/{subscription_exposed_id}",
+    "stripe make an invoice and send it to the customer": "stripe POST /v1/invoices/{invoice}/send"
+    " | stripe POST /v1/invoices",
+    "which charges were disputed by cardholders": "stripe GET /v1/disputes",
+    "create a discount code for a coupon": "stripe POST /v1/promotion_codes",
+    "how much money is available on my stripe account": "stripe GET /v1/balance",
+    "list the payment methods saved for a customer": "stripe GET /v1/customers/{customer}/payment_methods"
+    " | stripe GET /v1/payment_methods",
+    "stripe change the price of a product": "stripe POST /v1/prices/{price} | stripe POST /v1/prices",
+    "pay out the balance to my bank": "stripe POST /v1/payouts",
+    "stripe delete a webhook endpoint": "stripe DELETE /v1/webhook_endpoints/{webhook_endpoint}",
+    "slack send a message to a channel": "slack POST /chat.postMessage",
+    "slack who is in a channel": "slack GET /conversations.members",
+    "slack invite somebody to a channel": "slack POST /conversations.invite",
+    "slack add an emoji reaction to a message": "slack POST /reactions.add",
+    "slack set my status text": "slack POST /users.profile.set",
+    "slack pin a message": "slack POST /pins.add",
+    "slack schedule a message for later": "slack POST /chat.scheduleMessage",
+    "slack find a user by email address": "slack GET /users.lookupByEmail",
+    "slack archive a channel that nobody uses": "slack POST /conversations.archive",
+    "hub star a repository": "hub PUT /user/starred/{owner}/{repo}",
+    "hub protect the main branch": "hub PUT /repos/{owner}/{repo}/branches/{branch}/protection",
+    "hub lock the conversation on an issue": "hub PUT /repos/{owner}/{repo}/issues/{issue_number}/lock",
+    "hub remove somebody from an organization": "hub DELETE /orgs/{org}/members/{username}"
+    " | hub DELETE /orgs/{org}/memberships/{username}",
+    "hub which dependabot alerts are open in a repository": "hub GET /repos/{owner}/{repo}/dependabot/alerts",
+    "hub list the artifacts of a workflow run": "hub GET /repos/{owner}/{repo}/actions/runs/{run_id}/artifacts",
+    "hub fork a project into my account": "hub POST /repos/{owner}/{repo}/forks",
+    "hub add a deploy key": "hub POST /repos/{owner}/{repo}/keys",
+    "hub compare two branches": "hub GET /repos/{owner}/{repo}/compare/{basehead}",
+    "hub ask her to review a pull request": "hub POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
+    "hub set a secret for the actions of a repository": "hub PUT /repos/{owner}/{repo}/actions/secrets/{secret_name}",
+    "discord ban a member of a guild": "discord PUT /guilds/{guild_id}/bans/{user_id}",
+    "discord give a role to a member": "discord PUT /guilds/{guild_id}/members/{user_id}/roles/{role_id}",
+    "discord delete many messages at once": "discord POST /channels/{channel_id}/messages/bulk-delete",
+    "discord create an invite for a channel": "discord POST /channels/{channel_id}/invites",
+    "discord start a thread from a message": "discord POST /channels/{channel_id}/messages/{message_id}/threads",
+    "discord list the emojis of a server": "discord GET /guilds/{guild_id}/emojis",
+    "notion query a database": "notion POST /v1/data_sources/{data_source_id}/query",
+    "notion append blocks to a page": "notion PATCH /v1/blocks/{block_id}/children",
+    "notion create a page": "notion POST /v1/pages",
+    "notion search pages by title": "notion POST /v1/search",
+    "openai upload a file": "openai POST /files",
+    "openai turn text into speech": "openai POST /audio/speech",
+    "openai transcribe an audio recording": "openai POST /audio/transcriptions",
+    "openai which models can I use": "openai GET /models",
+    "openai cancel a fine tuning job": "openai POST /fine_tuning/jobs/{fine_tuning_job_id}/cancel",
+    "openai make a picture from a description": "openai POST /images/generations",
+    "openai embeddings of a text": "openai POST /embeddings",
+    "datadog mute a monitor": "datadog PUT /api/v1/monitor/{monitor_id} | datadog POST /api/v1/downtime",
+    "datadog schedule a downtime": "datadog POST /api/v1/downtime",
+    "datadog which hosts are there": "datadog GET /api/v1/hosts",
+    "datadog list dashboards": "datadog GET /api/v1/dashboard",
+    "datadog search the logs": "datadog POST /api/v1/logs-queries/list",
+    "datadog send a metric point": "datadog POST /api/v1/series",
+    "docker kill a container": "docker POST /containers/{id}/kill",
+    "docker logs of a container": "docker GET /containers/{id}/logs",
+    "docker remove unused images": "docker POST /images/prune",
+    "docker run a command in a running container": "docker POST /containers/{id}/exec",
+    "docker how much disk space is used": "docker GET /system/df",
+    "twilio send a text message": "twilio POST /2010-04-01/Accounts/{AccountSid}/Messages.json",
+    "twilio make a phone call": "twilio POST /2010-04-01/Accounts/{AccountSid}/Calls.json",
+    "twilio buy a phone number": "twilio POST /2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json",
+    "twilio recordings of a call": "twilio GET /2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}/Recordings.json",
+    "netbox list the devices": "netbox GET /api/dcim/devices/",
+    "netbox next free ip address in a prefix": "netbox GET /api/ipam/prefixes/{id}/available-ips/"
+    " | netbox POST /api/ipam/prefixes/{id}/available-ips/",
+    "netbox which vlans exist": "netbox GET /api/ipam/vlans/",
+    "blockfrost the latest block": "blockfrost GET /blocks/latest",
+    "blockfrost transactions of an address": "blockfrost GET /addresses/{address}/transactions",
+}
+"""Most begin with the name of the service, as agents ask that know which one they use."""
