@@ -10,7 +10,6 @@ from base64 import b32decode, b64decode, b64encode
 from codecs import encode
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from socket import inet_aton, inet_ntoa
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -73,7 +72,7 @@ def core(text: str) -> str:
 def parts(text: str) -> set[str]:
     """Return the addresses, URLs and hosts in a text."""
     found = plain(text)
-    numbers = {ip for each in _NUMBERS.findall(found) if (ip := _dotted(each))} if "://" in found else set()
+    numbers = {_dotted(each) for each in _NUMBERS.findall(found)} - {""} if "://" in found else set()
     if "." not in found and "@" not in found:
         return numbers
     urls = {core(url) for url in _URL.findall(found)} if "://" in found else set()
@@ -85,10 +84,23 @@ def parts(text: str) -> set[str]:
 
 def _dotted(number: str) -> str:
     """Return an IP address as programs read it, in four decimal parts; empty if this is none."""
+    value = _address(number)
+    return "" if value is None else ".".join(str(byte) for byte in value.to_bytes(4, "big"))
+
+
+def _address(number: str) -> int | None:
+    """Return the number of an IP address, whose parts can be decimal, hex or octal; None if this is none."""
     try:
-        return inet_ntoa(inet_aton(number))
-    except OSError:
-        return ""
+        *head, last = [int(each, _base(each)) for each in number.split(".")]
+    except ValueError:
+        return None
+    if any(each > 255 for each in head) or last >= 256 ** (4 - len(head)):
+        return None
+    return last + sum(each << 24 - 8 * place for place, each in enumerate(head))
+
+
+def _base(digits: str) -> int:
+    return 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10
 
 
 def parents(host: str) -> Iterator[str]:
@@ -201,9 +213,8 @@ def spellings(text: str) -> set[str]:
     """Return what hides a text: base64, hex, percent-encoding, reversal, ROT13, and the number of an IP address."""
     found: set[str] = set()
     for host in parts(text):
-        if host.count(".") == 3 and (ip := _dotted(host)):
-            number = int.from_bytes(inet_aton(ip), "big")
-            found |= {str(number), f"{number:x}", ip}
+        if host.count(".") == 3 and (number := _address(host)) is not None:
+            found |= {str(number), f"{number:x}"}
     for each in {text.strip(), core(text)}:
         data = each.encode("utf-8", "surrogatepass")
         if len(each) < MIN_SPELLED:
