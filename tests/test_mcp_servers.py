@@ -178,6 +178,29 @@ def test_a_tool_that_needs_a_task_is_called_as_one(tmp_path: Path, monkeypatch: 
         wait_for(lambda: "tasks/cancel" in notes.read_text())
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("app.mcp.tools.greet()", "mcp.tools.greet needs name, a string"),
+        ("app.mcp.tools.greeet({ name = 'Ann' })", "app.mcp.tools has no 'greeet' (did you mean 'greet'?)"),
+    ],
+)
+def test_the_check_is_certain_of_tools_that_were_just_listed(tools: Runtime, call: str, message: str) -> None:
+    """While the server is connected it says what changes; without a connection a mistake is only likely."""
+    tools.servers.refresh("tools")
+    outcome = tools.run(call, check=True)
+    assert outcome.error is not None
+    assert outcome.error.code == "check"
+    assert message in outcome.error.message
+    with Runtime(section(stdio())) as runtime:
+        runtime.servers.refresh("tools")
+    with Runtime(section(stdio()), yes=True) as runtime:  # which has the card, and no connection yet
+        outcome = runtime.run(call, check=True)
+    assert message in outcome.warnings[0]
+    assert outcome.error is not None
+    assert outcome.error.code != "check"
+
+
 def test_one_malformed_tool_does_not_lose_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes anything, or is left out if it has no name."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -364,8 +364,8 @@ class Fields:
             return Branch(3, branch.integration, key)
         if branch.account != "*":
             path = ".".join(filter(None, [branch.integration, branch.account, key]))
-            # tools of an MCP server can have changed after they were listed
-            self.resolve(node, path, mode=Mode.POSSIBLE if integration.carrier else None)
+            # tools of an MCP server can have changed since it was last connected
+            self.resolve(node, path, mode=None if integration.is_current() else Mode.POSSIBLE)
         return UNKNOWN
 
     @cached_property
@@ -409,7 +409,7 @@ class Fields:
             path,
             function,
             account,
-            may_have_changed=integration.carrier is not None,
+            may_have_changed=not integration.is_current(),
             is_vague=function.name not in integration.functions.own,
         )
 

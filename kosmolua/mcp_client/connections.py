@@ -135,6 +135,11 @@ class Connections:
                     return result
         return self._wait(name, send, until)
 
+    def is_open(self, name: str) -> bool:
+        """Return True if a server is connected and has listed its tools; it says when they change."""
+        link = self._links.get(name)
+        return link is not None and bool(link.card) and not link.is_over
+
     def end(self, name: str) -> None:
         """Close the connection to a server, and forget how often the server was started recently."""
 

@@ -261,6 +261,7 @@ class Servers:
         info = card.get("server") or {}
         title = str(info.get("title") or info.get("name") or name)
         integration = _integration(name, f"{title}, an MCP server.", lambda account: self._sender(name))
+        integration.is_current = lambda: "_connections" in vars(self) and self._connections.is_open(integration.name)
         stated = self.section(name).get("tools", {})
         for function in functions_of(integration.name, card, stated):
             integration.functions.own[function.name] = function

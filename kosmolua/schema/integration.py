@@ -183,6 +183,8 @@ class Integration:
         self.simulate: Callable[[str], Send] | None = None
         self.carrier: Callable[[str], Any] | None = None
         """The function that takes the name of an account and returns the backend for its requests; None for HTTP."""
+        self.is_current: Callable[[], bool] = lambda: True
+        """Returns False if the functions may have changed since they were read, as those of a server may."""
         self.identify: Callable[[Any], str] | None = None
         self.address: Callable[[Mapping[str, Any]], str] | None = None
         """The function that takes an account's section of the accounts file and returns the base URL of its service.
