@@ -91,6 +91,18 @@ def test_search_answers_a_task_over_the_protocol(runtime: Runtime) -> None:
     served(runtime, conversation)
 
 
+def test_a_text_that_is_no_page_is_an_input_like_any_other(runtime: Runtime) -> None:
+    """Only one word after run: names a result; what is kept no longer is an error."""
+
+    async def conversation(client: Client, _: Handlers) -> None:
+        text = await client.call_tool("execute_lua", {"code": "return input", "input": "run: as fast as you can"})
+        assert (text.structured_content or {})["result"] == ["run: as fast as you can"]
+        gone = await client.call_tool("execute_lua", {"code": "return input", "input": "run:0123"})
+        assert gone.is_error
+
+    served(runtime, conversation)
+
+
 def test_many_integrations_still_say_what_they_are_for() -> None:
     """Before only their names are left, each has a few words, and all fits."""
     many = [Integration(f"service_{number}", _Account, about=f"Purpose {number} of many.") for number in range(30)]

@@ -155,7 +155,7 @@ _CLIENTS = (
         ("context_servers",),
         _plain,
         _url,
-        "nothing: Zed reads the file when it changes",
+        "Zed reads the file by itself",
     ),
     ClientProgram(
         "gemini",
@@ -196,7 +196,7 @@ _CLIENTS = (
         ("mcpServers",),
         _plain,
         lambda url: {"type": "streamableHttp", "url": url},
-        "nothing: Cline reads the file when it changes",
+        "Cline reads the file by itself",
     ),
     ClientProgram(
         "continue",

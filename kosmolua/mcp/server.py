@@ -294,7 +294,7 @@ class Handlers:
     def _with_input(self, script: ScriptRequest, client: Client) -> ScriptRequest:
         """Return a script with the result of another run as its input, if it names one."""
         page = script.input
-        if not isinstance(page, str) or not page.startswith(transcripts.PREFIX):
+        if not isinstance(page, str) or not page.startswith(transcripts.PREFIX) or len(page.split()) > 1:
             return script
         return replace(script, input=self._transcripts.value(client.name, page), input_of=page)
 
