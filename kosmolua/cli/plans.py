@@ -13,6 +13,9 @@ from kosmolua.recordings.outlines import MARKS
 from kosmolua.recordings.plans import Plan
 from kosmolua.stores.opening import default_store
 
+ARGUMENTS, OTHERS = 7, 4
+"""The columns at which a long line of a plan goes on: that of a call, and any other."""
+
 
 def find(named: str) -> Plan:
     """Return the plan that the user named: a file, or the id of a plan in the user's store.
@@ -32,5 +35,5 @@ def show(plan: Plan, stream: TextIO) -> None:
     for kind, text in plan.outline():
         whole = f"{MARKS[kind]}{text[1:]}" if kind in MARKS else text
         whole = whole.replace(" = ", f"{JOINT}={JOINT}").replace(" -> ", f"{JOINT}->{JOINT}")
-        lines = terminal.fitted(whole, stream, "  " if text.startswith(" ") else "    ").replace(JOINT, " ")
+        lines = terminal.fitted(whole, stream, " " * (ARGUMENTS if kind in MARKS else OTHERS)).replace(JOINT, " ")
         stream.writelines(f"{terminal.styled(each, kind, stream)}\n" for each in lines.split("\n"))

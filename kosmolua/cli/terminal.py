@@ -92,7 +92,8 @@ def width(stream: TextIO | None = None) -> int:
     try:
         return os.get_terminal_size(stream.fileno() if stream else standard.output).columns or DEFAULT_WIDTH
     except (OSError, ValueError):
-        return DEFAULT_WIDTH
+        columns = os.environ.get("COLUMNS", "")
+        return int(columns) if columns.isdecimal() and int(columns) else DEFAULT_WIDTH
 
 
 def measured(text: str) -> int:
@@ -138,7 +139,9 @@ def _broken(line: str, columns: int, indent: str) -> list[str]:
         line = line.replace(JOINT, " ")
     lines, current = [], begin
     for blanks, word in re.findall(r"( *)([^ ]+)", line[len(begin) :]):
-        if current.strip() and measured(current) + len(blanks) + measured(word) > columns:
+        size = measured(word)
+        fits_below = len(begin) + len(indent) + size <= columns or measured(current) > columns
+        if current.strip() and fits_below and measured(current) + len(blanks) + size > columns:
             lines.append(current)
             current = begin + indent + word
         else:
@@ -148,7 +151,7 @@ def _broken(line: str, columns: int, indent: str) -> list[str]:
 
 def fitted(text: str, stream: TextIO | None = None, indent: str = "") -> str:
     """Return a text as a terminal shows it best: with its long lines broken. A pipe gets it unchanged."""
-    return "\n".join(broken(text, width(stream), indent)) if on_terminal(stream) else text
+    return "\n".join(broken(text, width(stream) - 1, indent)) if on_terminal(stream) else text
 
 
 def spelled(milliseconds: float) -> str:
