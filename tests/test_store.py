@@ -437,6 +437,57 @@ def test_a_run_takes_two_transactions(
     assert not runtime.store.place(run).is_in_use()
 
 
+def test_writes_at_the_same_time_share_a_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of those that wait for the one before; if one of them fails, only its thread sees the error."""
+    base = database.Database(f"sqlite:///{tmp_path / 'runs.db'}")
+    base.do(lambda at: at.exec_driver_sql("create table seen (name text primary key)"))
+    groups: list[int] = []
+    is_begun, may_end = threading.Event(), threading.Event()
+
+    def counted(group: Any, do: Any) -> None:
+        groups.append(len(group))
+        original(group, do)
+
+    original = database._try_together
+    monkeypatch.setattr(database, "_try_together", counted)
+
+    def first(at: sql.Connection) -> None:
+        at.exec_driver_sql("insert into seen values ('first')")
+        is_begun.set()
+        assert may_end.wait(10)
+
+    errors: list[Exception] = []
+
+    def write(name: str) -> None:
+        try:
+            base.write(lambda at: at.exec_driver_sql(f"insert into seen values ('{name}')"))
+        except sql.exc.IntegrityError as error:
+            errors.append(error)
+
+    def all_at_once(*names: str) -> set[str]:
+        is_begun.clear()
+        may_end.clear()
+        threads = [threading.Thread(target=write, args=(name,)) for name in names]
+        leader = threading.Thread(target=base.write, args=(first,))
+        leader.start()
+        assert is_begun.wait(10)
+        for thread in threads:
+            thread.start()
+        eventually(lambda: len(base._writes) == len(names))
+        may_end.set()
+        for thread in (leader, *threads):
+            thread.join(10)
+        return {row[0] for row in base.do(lambda at: at.exec_driver_sql("select name from seen").all())}
+
+    assert all_at_once("a", "b", "c") == {"first", "a", "b", "c"}
+    assert groups == [1, 3]
+    assert not errors
+    base.do(lambda at: at.exec_driver_sql("delete from seen where name = 'first'"))
+    assert all_at_once("d", "a", "e") == {"first", "a", "b", "c", "d", "e"}
+    assert len(errors) == 1
+    base.close()
+
+
 def _unsealed(event: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in event.items() if name not in ("sum", "signature")}
 

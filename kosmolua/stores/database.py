@@ -14,11 +14,12 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import zip_longest
 from threading import Event, Lock
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sql
 from sqlalchemy.exc import (
@@ -245,6 +246,8 @@ class Database:
         self.name = url.render_as_string(hide_password=True)
         self._is_made = False
         self._making = Lock()
+        self._writes: list[_Write[Any]] = []
+        self._writing_lock, self._turn = Lock(), Lock()
         if dialect == "sqlite":
             sql.event.listen(self._engine, "connect", _write_ahead)
         sql.event.listen(self._engine, "checkin", _note_use)
@@ -312,6 +315,21 @@ class Database:
                 time.sleep(RETRY_PAUSE)
             is_first = False
 
+    def write(self, work: Callable[[sql.Connection], _T], patience: float = 0.0) -> _T:
+        """Call :meth:`do` in one transaction with what other threads write meanwhile, since most of the cost is that.
+
+        The function must wait for no lock of another transaction. It raises and returns what :meth:`do` does.
+        """
+        mine: _Write[_T] = _Write(work)
+        with self._writing_lock:
+            self._writes.append(mine)
+        with self._turn:
+            if not mine.was_tried:
+                with self._writing_lock:
+                    group, self._writes = self._writes, []
+                _try_together(group, self.do)
+        return mine.results[0] if mine.results else self.do(work, patience)
+
     def _try_if_idle(self, connection: Any, record: Any, _: object) -> None:
         """Before a connection is used that was idle for long, see whether the database still has it."""
         if time.monotonic() - record.info.get(_USED, math.inf) < MAX_IDLE:
@@ -338,6 +356,27 @@ class Database:
             return ConfigError("The database cannot be used", hint=hint, detail=detail)
         hint = "nothing is lost: try again when it can be reached"
         return Unavailable("The database cannot be reached", hint=hint, detail=detail)
+
+
+class _Write(Generic[_T]):
+    """A write of one thread, which another thread may do for it in a transaction with others."""
+
+    def __init__(self, work: Callable[[sql.Connection], _T]) -> None:
+        self.work = work
+        self.was_tried = False
+        self.results: list[_T] = []
+
+
+def _try_together(
+    group: Sequence[_Write[Any]], do: Callable[[Callable[[sql.Connection], list[Any]]], list[Any]]
+) -> None:
+    """Do some writes in one transaction; none if one of them fails, which its thread then finds out by itself."""
+    results: list[Any] = []
+    with suppress(ConfigError, IntegrityError):
+        results = do(lambda at: [each.work(at) for each in group])
+    for each, result in zip_longest(group, results):
+        each.was_tried = True
+        each.results = [result] if results else []
 
 
 def _make_others_wait(at: sql.Connection) -> None:

@@ -148,7 +148,7 @@ class RowSheet:
             return True
 
         try:
-            is_done = self._database.do(append, PATIENCE if not is_new else 0.0)
+            is_done = self._database.write(append, PATIENCE if not is_new else 0.0)
         except IntegrityError:
             is_done = False
         except ConfigError as error:

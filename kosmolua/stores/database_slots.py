@@ -49,7 +49,7 @@ class DatabaseSlot:
         self._database.leases.drop(self._holder)
         gone = sql.delete(SLOTS).where(SLOTS.c.holder == self._holder)
         with suppress(ConfigError):  # the lease ends by itself
-            self._database.do(lambda at: at.execute(gone))
+            self._database.write(lambda at: at.execute(gone))
 
     def _join(self, tenant: str, kind: str) -> tuple[int, bool]:
         """Store a row with the next number. Return the number, and whether it has a slot already.
@@ -60,17 +60,19 @@ class DatabaseSlot:
         following = sql.func.coalesce(sql.func.max(of.number), 0) + 1
         given = [sql.literal(each) for each in (tenant, kind, self._holder)]
         row = sql.select(*given, following, Now() + SLOT_LEASE).where(self._line)
-        names = ["tenant", "kind", "holder", "number", "held_until"]
+        others = SLOTS.alias()
+        ahead = sql.select(sql.func.count()).where(others.c.tenant == tenant, others.c.kind == kind)
+        ahead = ahead.where(others.c.holder != self._holder, others.c.held_until > Now())
+        enter = sql.insert(SLOTS).from_select(["tenant", "kind", "holder", "number", "held_until"], row)
+        enter = enter.returning(of.number, ahead.scalar_subquery())
 
         def join(at: sql.Connection) -> tuple[int, bool]:
             if at.dialect.name == "postgresql":  # otherwise one that joins would not see another that has not committed
                 at.execute(sql.select(sql.func.pg_advisory_xact_lock(crc32(f"{tenant}/{kind}".encode()))))
-            at.execute(sql.insert(SLOTS).from_select(names, row))
-            mine = sql.select(sql.func.min(of.number)).where(of.holder == self._holder)
-            number = int(at.execute(mine).scalar_one())
+            number, before = at.execute(enter).one()
             if number % TIDY_EVERY == 0:
                 at.execute(sql.delete(SLOTS).where(self._line, of.held_until < Now() - 10 * SLOT_LEASE))
-            return number, self._is_first(at, number)
+            return int(number), bool(before < self._count)
 
         for _ in range(NUMBER_TRIES):
             with suppress(IntegrityError):  # another process has taken this number meanwhile
