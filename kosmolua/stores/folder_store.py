@@ -17,7 +17,7 @@ from dataclasses import asdict
 from glob import escape, glob
 from hashlib import sha256
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.folders import replace_file
@@ -48,6 +48,8 @@ from kosmolua.stores.store import (
 )
 
 SUFFIX = ".jsonl"
+_Stamp: TypeAlias = "tuple[int, int]"
+"""When a recording was last written, in nanoseconds since 1970, and its size."""
 BLOCK = 64 * 1024
 """How many bytes to read at a time from the end of a file."""
 KEY = ".key"
@@ -154,8 +156,10 @@ class Folder:
         return fitting[:limit]
 
     def find_runs(self, fitting: RunFilter, start: int = 0, limit: int = DEFAULT_RUNS) -> tuple[list[Summary], int]:
-        known = map(self._indexed, self._names() if fitting.runs is None else fitting.runs)
-        found = [run for run, text in known if fitting.fits(run, text)]
+        stamps = self._stamps() if fitting.runs is None else dict.fromkeys(fitting.runs)
+        known = (self._indexed(run, stamp) for run, stamp in stamps.items())
+        fits_all = fitting == RunFilter(order=fitting.order)
+        found = [run for run, text in known if fits_all or fitting.fits(run, text)]
         found.sort(key=attrgetter(fitting.order, "time", "run"), reverse=fitting.order in ("time", "worked"))
         return found[start : start + limit], len(found)
 
@@ -207,8 +211,8 @@ class Folder:
     def waiting(self) -> list[WaitingCall]:
         """Return the calls that wait for a person."""
         paused: list[WaitingCall] = []
-        for run in self._names():
-            head, end = self._ends(run)
+        for run, stamp in self._stamps().items():
+            head, end = self._ends(run, stamp)
             if waits(end) and not self._file(run).is_in_use():
                 paused += paused_calls(run, head["script"]["name"], end)
         return sorted([*paused, *self._asked()], key=lambda each: (each.since, each.id))
@@ -395,9 +399,9 @@ class Folder:
             with suppress(FileNotFoundError), open(self._question(name), encoding="utf-8") as file:
                 yield WaitingCall(**json.load(file))
 
-    def _indexed(self, run: str) -> tuple[Summary, str]:
+    def _indexed(self, run: str, stamp: _Stamp | None) -> tuple[Summary, str]:
         """Return a run's summary and the text to search. They are kept while the recording's last event is the same."""
-        head, end = self._ends(run)
+        head, end = self._ends(run, stamp)
         known = self._index.get(run)
         if known and known[0] is end:
             return known[1:]
@@ -431,8 +435,35 @@ class Folder:
             person=head.get("person") or "",
         )
 
-    def _ends(self, run: str) -> tuple[Event, Event]:
-        """Return the first and the last event of a run's recording. An event that cannot be read is empty."""
+    def _stamps(self) -> dict[str, _Stamp]:
+        """Return the time and the size of each recording, by the id of its run."""
+        found: dict[str, _Stamp] = {}
+        try:
+            with os.scandir(self.path) as files:
+                for file in files:
+                    if file.name.endswith(SUFFIX) and RUN_ID.fullmatch(run := file.name.removesuffix(SUFFIX)):
+                        status = file.stat()
+                        found[run] = status.st_mtime_ns, status.st_size
+        except FileNotFoundError:  # the folder, or a file that was removed meanwhile: the list is made again
+            return {run: stamp for run in self._names() if (stamp := self._stamp(run))}
+        except OSError:
+            return {}
+        return found
+
+    def _stamp(self, run: str) -> _Stamp | None:
+        try:
+            status = os.stat(self._file(run).name)
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size
+
+    def _ends(self, run: str, known: _Stamp | None = None) -> tuple[Event, Event]:
+        """Return the first and the last event of a run's recording. An event that cannot be read is empty.
+
+        ``known`` is the recording's stamp, if it was just looked up.
+        """
+        if known and run in self._seen and self._seen[run][0] == known:
+            return self._seen[run][1:]
         path = self._file(run).name
         try:
             found = os.stat(path)
