@@ -38,6 +38,11 @@ def paused(pages: Pages) -> str:
     return pages.record("acme", RESTART, "restart.lua")
 
 
+def without_tokens(text: str) -> str:
+    """Return a page without the tokens of its forms, which always differ."""
+    return re.sub(r'(name="token_of_form" value=")[0-9a-f]+', r"\1", text)
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_is_for_those_who_are_signed_in(pages: Pages, section: str) -> None:
     """Without a session a page leads to the sign-in, and from there back."""
@@ -152,7 +157,7 @@ def test_a_run_of_another_tenant_is_not_there(pages: Pages, paused: str, path: s
         address = where.format(run=run)
         form = {"decision": "approve", "call": f"{run}-2", "number": "2", "choice-2": "done"}
         answer = stranger.send(address, **form) if method else stranger.open(address)
-        return answer.status_code, answer.text
+        return answer.status_code, without_tokens(answer.text)
 
     assert asked(paused) == asked("0" * 12)
     assert asked(paused)[0] == (409 if where == "/approvals" else 404)
@@ -249,7 +254,8 @@ def test_the_list_of_waiting_calls_has_pages(tmp_path: Path) -> None:
     with served(tmp_path, "acme") as pages:
         pages.record("acme", source)
         person = Person(pages.url, "acme")
-        shown = [person.open(path).text for path in ("/approvals", "/approvals?page=2", "/approvals?page=9")]
+        paths = ("/approvals", "/approvals?page=2", "/approvals?page=9")
+        shown = [without_tokens(person.open(path).text) for path in paths]
 
         assert [text.count('name="call"') for text in shown[:2]] == [50, 14]
         assert shown[1] == shown[2]
@@ -438,6 +444,18 @@ def test_waits_for_people_are_not_drawn_as_work() -> None:
 
     shown = without_waits([bar(1, 0, 5), bar(2, 10, 30_002, 30_000), bar(3, 30_020, 4)])
     assert [(each.begins, each.duration) for each in shown] == [(0, 5), (10, 2), (20, 4)]
+
+
+@pytest.mark.slow
+def test_pages_are_compressed_and_their_tokens_differ(person: Person) -> None:
+    """The largest page is small on its way, and the size of a page tells nothing about the token of its forms."""
+    answer = person.browser.get(person.base + "/docs/integrations.render2", stream=True, timeout=30)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert len(answer.raw.read()) < 60_000
+    assert person.open("/static/page.css").headers["content-encoding"] == "gzip"
+    tokens = [re.findall(r'token_of_form" value="([^"]+)"', person.open("/runs").text) for _ in range(2)]
+    assert tokens[0] != tokens[1]
+    assert person.browser.post(person.base + "/logout", data={"token_of_form": tokens[0][0]}, timeout=20).ok
 
 
 def test_runs_are_filtered(pages: Pages, person: Person) -> None:

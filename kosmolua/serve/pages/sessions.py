@@ -15,6 +15,8 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from kosmolua.serve.grants import FRESHNESS
 from kosmolua.stores.store import Stores
 
+NONCE = 16
+"""The length of the part of a form's token that is random."""
 MAX_AGE = 12 * 3600
 """Seconds after which a person has to sign in again."""
 
@@ -96,9 +98,16 @@ class Sessions:
             return self._ended
 
     def form_token(self, session: WebSession) -> str:
-        """Return the token that each form of a session contains. No other website can know this token."""
-        return hmac.new(self._key, f"form {session.id}".encode(), sha256).hexdigest()
+        """Return a token for the forms of a session. No other website can know one.
+
+        Each is another, so that the sizes of compressed pages tell nothing about it.
+        """
+        return self._form_token(session, secrets.token_hex(NONCE // 2))
 
     def is_own_form(self, session: WebSession, form: Mapping[str, str]) -> bool:
-        """Return True if a form contains the token that :meth:`form_token` returns for the session."""
-        return hmac.compare_digest(form.get("token_of_form", "").encode(), self.form_token(session).encode())
+        """Return True if a form contains a token that :meth:`form_token` returned for the session."""
+        given = form.get("token_of_form", "")
+        return hmac.compare_digest(given.encode(), self._form_token(session, given[:NONCE]).encode())
+
+    def _form_token(self, session: WebSession, nonce: str) -> str:
+        return nonce + hmac.new(self._key, f"form {session.id} {nonce}".encode(), sha256).hexdigest()

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -58,9 +60,12 @@ class Website:
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the website. The last route answers every path that no other route answers."""
-        pages = [Route(path, self._endpoint(view), methods=[method]) for method, path, view in _ADDRESSES]
+        zipped = [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)]
+        pages = [
+            Route(path, self._endpoint(view), methods=[method], middleware=zipped) for method, path, view in _ADDRESSES
+        ]
         return [
-            Route("/static/{name}", _static, methods=["GET"]),
+            Route("/static/{name}", _static, methods=["GET"], middleware=zipped),
             *self._sign_in.routes(),
             Route("/events", self._events, methods=["GET"]),
             Route("/", self._endpoint(lambda page_request: page_request.redirect("/approvals")), methods=["GET"]),
