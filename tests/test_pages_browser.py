@@ -306,6 +306,32 @@ def test_the_editor_indents_and_lets_go(window: Window) -> None:
     expect(page.get_by_role("button", name="Run")).to_be_focused()
 
 
+def test_what_was_typed_is_undone(window: Window) -> None:
+    """Lines that the editor indents are undone like others, and a mistake does not move the numbers of lines."""
+    page = window.open("/playground")
+    editor = page.get_by_label("Lua script")
+    editor.fill("x = 1")
+    editor.press("End")
+    editor.press("Enter")
+    editor.press_sequentially("y = nill()")
+    expect(page.locator(".gutter li.error, .gutter li.warning")).to_have_count(1)
+    heights = page.eval_on_selector_all(".gutter li", "each => each.map(one => one.offsetHeight)")
+    assert len({*heights}) == 1
+    for _ in range(30):
+        if editor.input_value() != "x = 1":
+            editor.press("Control+z")
+    expect(editor).to_have_value("x = 1")
+
+
+def test_a_route_among_the_hits_fits_a_phone(browser: Browser, pages: Pages) -> None:
+    """A long word of a hit breaks, so that nothing scrolls sideways."""
+    window = Window(browser, pages, viewport=PHONE)
+    window.sign_in()
+    window.page.wait_for_url("**/approvals")
+    assert overflow(window.open("/docs?q=create+issue")) <= 0
+    window.context.close()
+
+
 def test_sign_in_and_out(browser: Browser, pages: Pages) -> None:
     """A wrong token is told so, a right one opens the pages, and after the sign-out they are closed."""
     window = Window(browser, pages)

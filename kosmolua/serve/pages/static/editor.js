@@ -139,6 +139,11 @@
   });
   form.querySelector("[name=simulate]").addEventListener("change", check);
 
+  /** Inserts a text where a person types, in a way that the browser can undo. */
+  function insert(text) {
+    document.execCommand("insertText", false, text);
+  }
+
   let tabLeaves = false;
   field.addEventListener("blur", () => (tabLeaves = false));
   field.addEventListener("keydown", (event) => {
@@ -149,17 +154,13 @@
       tabLeaves = true;
     } else if (event.key === "Tab" && !event.shiftKey && !tabLeaves) {
       event.preventDefault();
-      field.setRangeText("  ", field.selectionStart, field.selectionEnd, "end");
-      draw();
-      checkSoon();
+      insert("  ");
     } else if (event.key === "Enter" && !event.shiftKey) {
       const before = field.value.slice(0, field.selectionStart);
       const line = before.slice(before.lastIndexOf("\n") + 1);
       const deeper = /\b(?:then|do|repeat|else|function\b.*\))\s*$|[{(]\s*$/.test(line) ? "  " : "";
       event.preventDefault();
-      field.setRangeText("\n" + line.match(/^\s*/)[0] + deeper, field.selectionStart, field.selectionEnd, "end");
-      draw();
-      checkSoon();
+      insert("\n" + line.match(/^\s*/)[0] + deeper);
     }
   });
   findings.addEventListener("click", (event) => {
