@@ -127,7 +127,7 @@ def test_a_fleet_shows_how_far_it_is(on_screen: Run, config: Path, folder: Path)
     (folder / "inputs.jsonl").write_text("1\n" * 8)
     shown = on_screen("fleet", "slow.lua", "--inputs", "inputs.jsonl", "--out", "out.jsonl", "--jobs", "2", columns=100)
     first, *_, last = shown.split("\r\x1b[K")[1:]
-    assert re.match(r"\x1b\[2m█+\.+ [1-7]/8  [\d.]+ s left  \d+/s  0 failed  slowest \d+ ms \(\d\)", first)
+    assert re.match(r"█+\.+ [1-7]/8  [\d.]+ s left  \d+/s  0 failed  slowest \d+ ms \(\d\)", first)
     assert plain(last).startswith("kosmolua: 8 done, 0 failed in ")
 
 

@@ -71,7 +71,7 @@ def mark(role: str) -> str:
     return signs[0]
 
 
-def bar(done: float, whole: float, size: int = 20) -> str:
+def bar(done: float, whole: float, size: int = 10) -> str:
     """Return a bar of so many columns that shows how much is done."""
     filled = round(min(done / whole, 1) * size) if whole else size
     return mark("bar") * filled + "." * (size - filled)

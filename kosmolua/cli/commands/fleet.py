@@ -220,17 +220,19 @@ class _Report:
         if not terminal.draws_on(sys.stderr) or now - self._shown < INTERVAL:
             return
         self._shown = now
-        sys.stderr.write(f"\r\x1b[K{terminal.status_line(self._progress(now - self._started), sys.stderr)}")
+        room = terminal.width(sys.stderr) - 1
+        sys.stderr.write(f"\r\x1b[K{terminal.on_one_line(self._progress(now - self._started), room)}")
         sys.stderr.flush()
 
     def _progress(self, seconds: float) -> str:
         """Return the progress after so many seconds on one line: a bar, the time that is left, and what failed."""
         count = self._counts.total()
-        left = terminal.spelled(max(1.0, (self._total - count) / count * seconds) * 1000)
+        rest = (self._total - count) / count * seconds
+        left = f"{terminal.spelled(max(1.0, rest) * 1000)} left  " if rest else ""
         slowest = terminal.spelled(self._slowest[0] * 1000)
         key = " ".join(visible(str(self._slowest[1])).split())
         return (
-            f"{terminal.bar(count, self._total)} {count:,}/{self._total:,}  {left} left  {count / seconds:.0f}/s  "
+            f"{terminal.bar(count, self._total)} {count:,}/{self._total:,}  {left}{count / seconds:.0f}/s  "
             f"{self._counts[False]:,} failed  slowest {slowest} ({key})"
         )
 
