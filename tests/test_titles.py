@@ -15,11 +15,11 @@ from conftest import Program
 from support.page import Pages, Person, served
 
 from kosmolua import Runtime
+from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import MAX_TITLE, deeds_of, title_of
 from kosmolua.limits import Limits
 from kosmolua.mcp.tools import ScriptRequest, check, tools_for
 from kosmolua.recordings.recording import read
-from kosmolua.recordings.timeline import waited_seconds
 from kosmolua.runs import RunOptions
 from kosmolua.stores.opening import open_stores
 from kosmolua.stores.store import RunFilter, Store, Stores

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from time import monotonic
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from kosmolua.calls.approvals import Confirm
 from kosmolua.calls.credentials import masked
@@ -431,3 +431,21 @@ class Waiting:
 
 Event: TypeAlias = "CallStarted | CallEnded | Waiting"
 Watch: TypeAlias = Callable[[Event], None]
+
+
+def waited_seconds(calls: Iterable[Mapping[str, Any]]) -> float:
+    """Return for how many seconds calls waited for a person; waits at the same time count once.
+
+    Args:
+        calls: Calls as recordings have them: those with ``answered`` have ``asked`` too, both ISO 8601.
+    """
+    waits = sorted((_seconds(call["asked"]), _seconds(call["answered"])) for call in calls if call.get("answered"))
+    seconds, reached = 0.0, 0.0
+    for asked, answered in waits:
+        seconds += max(0.0, answered - max(asked, reached))
+        reached = max(reached, answered)
+    return seconds
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

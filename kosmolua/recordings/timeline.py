@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from kosmolua.calls.records import waited_seconds
 from kosmolua.errors import Paused
 from kosmolua.limits import spell_size
 from kosmolua.recordings.answers import calls_of
@@ -79,20 +80,6 @@ def bars_of(recording: Recording) -> list[Bar]:
     for bar in bars:
         bar.begins -= first
     return sorted(bars, key=lambda bar: (bar.begins, bar.number))
-
-
-def waited_seconds(calls: Iterable[Mapping[str, Any]]) -> float:
-    """Return for how many seconds calls waited for a person; waits at the same time count once."""
-    waits = sorted((_time(call["asked"]), _time(call["answered"])) for call in calls if call.get("answered"))
-    seconds, reached = 0.0, 0.0
-    for asked, answered in waits:
-        seconds += max(0.0, answered - max(asked, reached))
-        reached = max(reached, answered)
-    return seconds
-
-
-def _time(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
 
 
 def paused_numbers(recording: Recording) -> set[int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kosmolua import __version__, protocol
 from kosmolua.broker.used_accounts import used_account
 from kosmolua.calls.contents import Contents
+from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import deeds_of, made_of, title_of
 from kosmolua.errors import Diverged, Interrupted, KosmoError, Paused, WorkerLost
 from kosmolua.limits import NAMES, Limits
@@ -22,7 +23,6 @@ from kosmolua.recordings.recording import FORMAT, Event, Recording, Writer, erro
 from kosmolua.recordings.sheets import File
 from kosmolua.recordings.signing import identity
 from kosmolua.recordings.tape import Tape
-from kosmolua.recordings.timeline import waited_seconds
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
