@@ -177,7 +177,7 @@ def test_only_who_declares_an_effect_names_the_gravest_one() -> None:
         "mcp_client/tools.py",  # by the hints of a server
         "openapi/compiling.py",  # by the HTTP method
         "recordings/outlines.py",  # what a plan does, beside to create and to change
-        "cli/plans.py",  # its colour
+        "cli/terminal.py",  # its colour
     }
 
 

@@ -115,13 +115,13 @@ def _phrase(approval: Approval) -> str:
     phrase = f"{approval.effect} with {path}, account {account}"
     said = exposed(approval.way_back)
     is_lost = is_final(approval.effect) and not approval.undoable
-    warning = terminal.styled(said, "destroy", sys.stderr) if is_lost else said
+    warning = terminal.styled(said, "danger", sys.stderr) if is_lost else said
     return f"{phrase} ({warning})" if said else phrase
 
 
 def _sentence(approval: Approval) -> str:
     about = f"  {terminal.styled(exposed(approval.about), 'dim', sys.stderr)}\n" if approval.about else ""
-    return about + "".join(f"  {terminal.styled(exposed(each), 'destroy', sys.stderr)}\n" for each in approval.flows)
+    return about + "".join(f"  {terminal.styled(exposed(each), 'danger', sys.stderr)}\n" for each in approval.flows)
 
 
 def _lines_of(approval: Approval) -> dict[str, str]:

@@ -22,7 +22,7 @@ JOINT = "\xa0"
 ROLES = {
     **dict.fromkeys(("bold", "heading"), "1"),
     **dict.fromkeys(("dim", "read", "note", "simulated", "replayed"), "2"),
-    **dict.fromkeys(("destroy", "failed", "fault", "unknown", "damaged"), "31"),
+    **dict.fromkeys(("destroy", "danger", "failed", "fault", "unknown", "damaged"), "31"),
     "error": "1;31",
     **dict.fromkeys(("ok", "done", "create"), "32"),
     **dict.fromkeys(("warning", "refused", "paused", "planned", "limit", "interrupted"), "33"),

@@ -169,7 +169,7 @@ def diff(first: str, second: str, kept: Kept, options: Options) -> None:
     elif not lines:
         console.say("the runs ended alike, with the same calls")
     elif terminal.on_terminal():
-        roles = {"-": "destroy", "+": "create", " ": "dim"}
+        roles = {"-": "danger", "+": "create", " ": "dim"}
         pieces = [
             (roles[line[0]], piece) for line in lines for piece in terminal.broken(line, terminal.width(), "    ")
         ]
