@@ -175,7 +175,9 @@ def test_the_skill_is_a_resource_with_a_list_of_its_own(runtime: Runtime) -> Non
         ]
         assert "render2 (" in skill["frontmatter"]["description"]
         one = await handlers.get_skill(None, GetSkillParams(uri=URI))  # type: ignore[arg-type]
-        assert one == {"skill": skill}
+        assert one == {"skill": skill, "ttlMs": 0, "cacheScope": "private"}
+        listed = {each.uri: each for each in (await client.list_resources()).resources}
+        assert listed[URI].description == skill["frontmatter"]["description"]
 
     served(runtime, conversation)
 

@@ -210,7 +210,7 @@ class Handlers:
 
     async def list_resources(self, context: Context, params: Paging) -> ListResourcesResult:
         found = await in_thread(resources.resources, self._runtime)
-        return ListResourcesResult(resources=[*found, skills.RESOURCE])
+        return ListResourcesResult(resources=[*found, skills.resource(self._skill)])
 
     async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:
         return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE, resources.RESULTS])
@@ -250,7 +250,7 @@ class Handlers:
 
     async def list_skills(self, context: Context, params: PaginatedRequestParams) -> dict[str, Any]:
         """Return the one skill: how to use this server with the user's integrations."""
-        return {"skills": [skills.entry(self._skill)]}
+        return {"skills": [skills.entry(self._skill)], **skills.STALE}
 
     async def get_skill(self, context: Context, params: skills.GetSkillParams) -> dict[str, Any]:
         """Return the skill.
@@ -260,7 +260,7 @@ class Handlers:
         """
         if params.uri != skills.URI:
             raise MCPError(INVALID_PARAMS, f"There is no skill {params.uri[:80]!r} (the only one is {skills.URI})")
-        return {"skill": skills.entry(self._skill)}
+        return {"skill": skills.entry(self._skill), **skills.STALE}
 
     @property
     def _skill(self) -> str:

@@ -14,7 +14,8 @@ NAME = "kosmolua"
 URI = f"skill://{NAME}/SKILL.md"
 ABOUT = "Read and change what is in the user's web services with one Lua script, instead of many calls of tools."
 MAX_DESCRIPTION = 1_024
-RESOURCE = Resource(uri=URI, name=NAME, description=ABOUT, mime_type="text/markdown")
+STALE = {"ttlMs": 0, "cacheScope": "private"}
+"""How long an answer may be cached: not at all, as the SDK says for all other answers of this server."""
 _BODY = """\
 # One script for the whole task
 
@@ -44,12 +45,21 @@ def text(about: Sequence[str], most: int) -> str:
     return next((each for each in ways if len(each) <= most), ways[-1])
 
 
+def resource(skill: str) -> Resource:
+    """Return SKILL.md as a resource."""
+    return Resource(uri=URI, name=NAME, description=_description(skill), mime_type="text/markdown")
+
+
 def entry(skill: str) -> dict[str, Any]:
     """Return the skill's entry in a list."""
     data = skill.encode()
     file = {"uri": URI, "digest": f"sha256:{sha256(data).hexdigest()}", "size": len(data)}
-    description = json.loads(skill.split("description: ", 1)[1].partition("\n")[0])
-    return {"uri": URI, "frontmatter": {"name": NAME, "description": description}, "resources": [file]}
+    return {"uri": URI, "frontmatter": {"name": NAME, "description": _description(skill)}, "resources": [file]}
+
+
+def _description(skill: str) -> str:
+    described: str = json.loads(skill.split("description: ", 1)[1].partition("\n")[0])
+    return described
 
 
 def _written(about: str) -> str:

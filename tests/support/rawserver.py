@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 Step = Callable[[socket.socket, "list[bytes]"], bool]
 """One exchange as the server plays it: it notes the request that it read and says whether the connection is kept."""
@@ -161,9 +162,24 @@ def tunnel(connection: socket.socket, heard: list[bytes]) -> bool:
     host, _, port = read_request(connection, heard).split()[1].decode().partition(":")
     with socket.create_connection((host, int(port))) as server:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            for source in select.select([connection, server], [], [])[0]:
-                (server if source is connection else connection).sendall(_receive(source))
+        _carry(connection, server)
+
+
+def forward_to(path: Path) -> Step:
+    """Stand for the server on a Unix socket, and carry what both say until one of them hangs up."""
+
+    def step(connection: socket.socket, heard: list[bytes]) -> bool:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.connect(str(path))
+            _carry(connection, server)
+
+    return step
+
+
+def _carry(client: socket.socket, server: socket.socket) -> NoReturn:
+    while True:
+        for source in select.select([client, server], [], [])[0]:
+            (server if source is client else client).sendall(_receive(source))
 
 
 def reset_before_request(connection: socket.socket, heard: list[bytes]) -> bool:
