@@ -528,11 +528,20 @@ def test_each_phase_ends_with_the_call(phase: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_other_host_never_hears_of_the_key() -> None:
-    """A redirect to another port is another origin: no connection is made to it."""
+    """A redirect to another port is another origin: a read goes there without the key, a write not at all."""
     with serving(OK) as other, serving(answer(302, b"", Location=other.url)) as service:
+        read, _ = call(open_api(Transport(), service.url, 60), "GET")
+        written, _ = call(open_api(Transport(), service.url, 60), "POST")
+    assert (read, written) == (OK_VALUE, "api_error")
+    assert len(other.heard) == 1
+    assert KEY.encode() not in other.heard[0]
+
+
+def test_no_redirect_tells_the_key() -> None:
+    """A service that puts the key into the address sends it nowhere."""
+    with serving(OK) as other, serving(answer(302, b"", Location=f"{other.url}?key={KEY}")) as service:
         outcome, _ = call(open_api(Transport(), service.url, 60), "GET")
-    assert outcome == "api_error"
-    assert other.connections == 0
+    assert (outcome, other.connections) == ("api_error", 0)
 
 
 def test_backoff_that_does_not_fit_fails_at_once() -> None:

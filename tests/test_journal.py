@@ -14,12 +14,13 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from support.documents import serving, small
+from support.documents import Reply, serving, small
 from support.records import record
 
 from kosmolua import ConfigError, NetworkError, Runtime
 from kosmolua.broker.journal import MAX_PENDING, Journal
 from kosmolua.calls.records import Call, CallRecord
+from kosmolua.cli.progress import Trace
 from kosmolua.errors import BadArguments, Denied
 from kosmolua.http.messages import Attempt
 from kosmolua.plugin import Secret
@@ -66,6 +67,24 @@ def test_a_line_says_everything(redactor: Redactor) -> None:
         "attempts": [503, 0, 200],
         "request_id": "req-7",
     }
+
+
+def test_a_line_says_where_a_download_came_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A read that the service redirects to another origin returns what is there; the journal and the trace name it."""
+    got = {"operationId": "get_zip", "responses": {"302": {"description": "elsewhere"}}}
+    keyed = {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}}
+    document = small(tmp_path, {"paths": {"/zip": {"get": got}}, "components": keyed, "security": [{"key": []}]})
+    journal, ended = tmp_path / "journal.jsonl", Trace()
+    with serving(lambda sent: Reply(b"PK", kind="application/zip")) as files:
+        moved = Reply(None, 302, "", {"Location": f"{files.url}/a.zip"})
+        with serving(lambda sent: moved) as service:
+            accounts = {"pets": {"default": {"token": KEY, "base_url": service.url}}}
+            with Runtime(accounts, plugins=[document], environ={}, journal=journal) as runtime:
+                outcome = runtime.run("return app.integrations.pets.get_zip().base64", watch=ended.note)
+        assert outcome.result == ["UEs="]
+        assert "authorization" not in files.last.headers
+        assert [line["redirects"] for line in lines_of(journal)] == [[files.url]]
+        assert f"(302, 200, redirected to {files.url})" in capsys.readouterr().err
 
 
 def test_a_line_has_no_credential_of_the_arguments(redactor: Redactor) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 import responses
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -32,11 +33,12 @@ from support.rawserver import (
     trickle,
     tunnel,
 )
+from urllib3 import Timeout
 
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError
 from kosmolua.http import connections
 from kosmolua.http.client import Api
-from kosmolua.http.messages import Attempt, Request, Response
+from kosmolua.http.messages import Attempt, Request, Response, can_redirect, is_public
 from kosmolua.http.rate_limit import RateLimit
 from kosmolua.http.transport import Transport, jittered
 from kosmolua.secret import Secret
@@ -256,6 +258,104 @@ def test_redirects_within_the_origin_are_observed_and_carry_the_key() -> None:
     assert service.heard[1].startswith(b"GET /v1/other?page=2 HTTP/1.1")
     assert fields(service.heard[1])["authorization"] == "rnd_SECRET"
     assert [attempt.status for attempt in seen] == [301, 200]
+
+
+def test_a_redirect_to_another_origin_has_nothing_of_the_account() -> None:
+    """Only what says which form of the content is wanted goes along, and who looks on sees where it went."""
+    seen: list[Attempt] = []
+    sent = {
+        "Authorization": KEY,
+        "Cookie": "a=b",
+        "X-Team": "t",
+        "Accept": "a/b",
+        "Range": "bytes=0-9",
+        "If-Match": "x",
+    }
+    with serving(OK) as other, serving(answer(302, b"", Location=f"{other.url}/file?sig=a%2Fb")) as service:
+        request = Request("GET", service.url, (("q", KEY),), sent)
+        assert Transport().send(request, observe=seen.append).status == 200
+        place = other.url.removesuffix("/v1")
+    assert other.heard[0].startswith(b"GET /v1/file?sig=a%2Fb HTTP/1.1")
+    assert fields(other.heard[0]).keys() & {name.lower() for name in sent} == {"accept", "range", "if-match"}
+    assert [attempt.redirect for attempt in seen] == ["", place]
+
+
+def test_a_redirect_does_not_bring_the_key_back() -> None:
+    """What another origin redirects to the service again is asked for as by a stranger."""
+    home: list[str] = []
+
+    def first(connection: socket.socket, heard: list[bytes]) -> bool:
+        return answer(302, b"", Location=home[1])(connection, heard)
+
+    def second(connection: socket.socket, heard: list[bytes]) -> bool:
+        return answer(302, b"", Location=home[0])(connection, heard)
+
+    with serving(first, OK) as service, serving(second) as other:
+        home += [service.url, other.url]
+        assert Transport().send(Request("GET", service.url, (), {"Authorization": KEY})).status == 200
+    assert b"rnd_SECRET" in service.heard[0]
+    assert b"rnd_SECRET" not in service.heard[1]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://127.0.0.1:PORT/x",
+        "https://localhost:PORT/x",
+        "https://[::ffff:127.0.0.1]:PORT/x",
+        "http://example.com/x",
+        "https://ann@example.com/x",
+        "ftp://example.com/x",
+    ],
+)
+def test_a_redirect_to_an_address_that_is_not_public(target: str) -> None:
+    """Nothing is sent there, whatever the name; the redirect itself is the response."""
+    with serving(OK) as other:
+        target = target.replace("PORT", str(other.listener.getsockname()[1]))
+        with serving(answer(302, b"", Location=target)) as service:
+            reply = Transport().send(Request("GET", service.url, (), {"Authorization": KEY}))
+            assert reply.status == 302
+        assert other.heard == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("140.82.121.3", True),
+        ("2606:50c0:8000::153", True),
+        ("64:ff9b::8c52:7903", True),
+        ("10.0.0.1", False),
+        ("169.254.169.254", False),
+        ("100.100.100.200", False),
+        ("224.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("64:ff9b::a00:1", False),
+        ("2002:a00:1::", False),
+        ("fd00:ec2::254", False),
+    ],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    """Those that every machine reaches; an IPv6 address that stands for another is that one."""
+    assert is_public(address) is public
+
+
+def test_a_redirect_from_the_internet_does_not_lead_here() -> None:
+    """Only a service on this machine can refer to this machine."""
+    request = Request("GET", "https://api.example.com/x", (), {"Authorization": KEY})
+    assert not can_redirect(request, "http://127.0.0.1:8080/x")
+    assert can_redirect(request, "https://files.example.net/x?sig=1")
+
+
+def test_a_redirect_through_a_proxy_needs_a_name_of_the_internet() -> None:
+    """The proxy resolves names; an address that is not public is not asked for."""
+    with serving(answer(200, b"")) as proxy:
+        adapter = connections.Adapter(size=1, max_bytes=100, is_redirected=True)
+        for host in ("10.0.0.1", "intranet", "169.254.169.254"):
+            prepared = requests.Request("GET", f"https://{host}/x").prepare()
+            with pytest.raises(connections.NotPublic):
+                adapter.send(prepared, timeout=Timeout(10), proxies={"https": proxy.url})
+        adapter.close()
+    assert proxy.heard == []
 
 
 def test_a_post_that_is_declared_safe_is_sent_again() -> None:

@@ -149,6 +149,7 @@ class CallRecord(NamedTuple):
         flows: A sentence for each argument that somebody else's text decided, or that is private.
         asked: When a person was asked about the call, or None.
         answered: When the person answered, or None.
+        redirects: The other origins to which the service redirected its requests.
     """
 
     run: str
@@ -171,6 +172,7 @@ class CallRecord(NamedTuple):
     flows: tuple[str, ...] = ()
     asked: datetime | None = None
     answered: datetime | None = None
+    redirects: tuple[str, ...] = ()
 
     @property
     def question(self) -> dict[str, str]:
@@ -212,6 +214,7 @@ class CallRecord(NamedTuple):
             "arguments": masked(arguments, self.credentials) if isinstance(arguments, dict) else arguments,
             "attempts": self.attempts,
             "request_id": self.request_id,
+            **({"redirects": self.redirects} if self.redirects else {}),
         }
         return json.dumps(redactor.value(record), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
 
@@ -264,6 +267,7 @@ class Call:
         self.number = number
         self.path = path
         self._attempts: list[int] = []
+        self._redirects: list[str] = []
         self._started = datetime.now(timezone.utc)
         self._clock = monotonic()
 
@@ -314,6 +318,7 @@ class Call:
     def observe(self, attempt: Attempt) -> None:
         """Note the status and the id of an HTTP request that was made for this call."""
         self._attempts.append(attempt.status or 0)
+        self._redirects += [attempt.redirect] if attempt.redirect else []
         self._request_id = attempt.request_id or self._request_id
 
     def record(self, error: KosmoError | None, redactor: Redactor, *, is_over: bool) -> CallRecord:
@@ -347,6 +352,7 @@ class Call:
             asked=self.asked,
             answered=self.answered
             or (datetime.now(timezone.utc) if self.asked and isinstance(error, Denied) else None),
+            redirects=tuple(dict.fromkeys(self._redirects)),
         )
 
     def complete(self, error: KosmoError) -> None:

@@ -181,6 +181,7 @@ class Trace:
             record = event.record
             self._totals[record.status] = self._totals.get(record.status, 0) + 1
             requests = ", ".join(str(status or "no answer") for status in record.attempts) or "nothing sent"
+            requests += "".join(f", redirected to {place}" for place in record.redirects)
             subject = f"{record.number} {record.path} [{record.account or '?'}, {record.effect or '?'}]"
             ending = f"{record.status} {record.duration_ms:.0f} ms ({requests}) {record.error or ''}"
             is_ok = record.status == "ok"

@@ -319,7 +319,9 @@ class Api:
         """Sign and send a request; ``own`` are the headers that its caller set."""
         if self._auth:
             request = _signed(self._auth, request, own) if own else self._auth.sign(request)
-        response = replace(self._send(request), request=request)
+        response = self._send(request)
+        if response.request is None:  # else a redirect led elsewhere
+            response = replace(response, request=request)
         if response.is_success:
             return response
         target = location(request, response)

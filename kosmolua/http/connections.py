@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
 from http.client import CONTINUE, SWITCHING_PROTOCOLS, BadStatusLine, HTTPException, HTTPResponse, LineTooLong
+from ipaddress import ip_address
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProxyError
 
 from kosmolua.concurrency import passage
-from kosmolua.http.messages import origin
+from kosmolua.http.messages import is_public, origin
 from kosmolua.limits import MIB
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ MAX_PIECE = 64 * 1024
 
 class Unconnected(HTTPError):
     """No connection could be made, so nothing was sent; the ``__cause__`` says why."""
+
+
+class NotPublic(HTTPError):
+    """A redirect leads to an address that is not public, so nothing was sent there."""
 
 
 class AnswerTooLong(HTTPException):
@@ -137,9 +142,10 @@ class _PlainConnection(HTTPConnection):
     has_connected_to_proxy = True
     """Always True. Otherwise urllib3 would set it to False, and blame the proxy for faults of the server."""
 
-    def __init__(self, *args: Any, max_bytes: int, **options: Any) -> None:
+    def __init__(self, *args: Any, max_bytes: int, is_redirected: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
         self._max_bytes = max_bytes
+        self._is_redirected = is_redirected
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
         """Send a request; with ``Connection: close``, the last on this connection."""
@@ -153,6 +159,8 @@ class _PlainConnection(HTTPConnection):
         """Connect, through the proxy if there is one."""
         try:
             super().connect()
+        except NotPublic:
+            raise
         except (HTTPError, HTTPException, OSError) as error:
             if self.proxy:
                 raise ProxyError("no connection was made", error) from error
@@ -172,12 +180,29 @@ class _PlainConnection(HTTPConnection):
         except FutureTimeout:
             made.add_done_callback(_close_late)
             raise ConnectTimeoutError(self, "no connection in time") from None
+        if self._is_redirected and not self._can_be_redirected_to(sock):
+            sock.close()
+            raise NotPublic
         sock.settimeout(max(ends - monotonic(), MIN_TIMEOUT))
         return sock
+
+    def _can_be_redirected_to(self, sock: socket.socket) -> bool:
+        """Return True if a connection, over which nothing was sent, ends at this machine."""
+        return not self.proxy and ip_address(sock.getpeername()[0]).is_loopback
 
 
 class _SecureConnection(_PlainConnection, HTTPSConnection):
     """A connection with TLS, whose handshake gets the time left."""
+
+    def _can_be_redirected_to(self, sock: socket.socket) -> bool:
+        """Return True if a connection ends at a public address. Names that a proxy resolves are its own affair."""
+        if not self.proxy:
+            return is_public(sock.getpeername()[0])
+        host = str(self._tunnel_host).strip("[]")
+        try:
+            return is_public(host)
+        except ValueError:
+            return "." in host and not host[-1].isdigit()
 
 
 def _fulfil(promise: Future[socket.socket], connect: Callable[[], socket.socket]) -> None:
@@ -201,16 +226,17 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Makes requests use these connections; ``size`` are kept open, and bodies have at most ``max_bytes``."""
+    """Makes requests use these connections; ``size`` are kept open, and bodies have at most ``max_bytes``.
+
+    With ``is_redirected``, they are only made to public addresses with TLS, or to this machine without.
+    """
 
     _latest: tuple[str, Any] = ("", None)
 
-    def __init__(self, *, size: int, max_bytes: int) -> None:
-        on_the_wire = _FRAMING * max_bytes + MIB
-        self._pools = {
-            "http": partial(_PlainPool, max_bytes=on_the_wire),
-            "https": partial(_SecurePool, max_bytes=on_the_wire),
-        }
+    def __init__(self, *, size: int, max_bytes: int, is_redirected: bool = False) -> None:
+        options: Any = {"max_bytes": _FRAMING * max_bytes + MIB, "is_redirected": is_redirected}
+        self._pools = {"http": partial(_PlainPool, **options), "https": partial(_SecurePool, **options)}
+        self._is_redirected = is_redirected
         super().__init__(pool_maxsize=size)
 
     def get_connection_with_tls_context(self, request: requests.PreparedRequest, *given: Any, **settings: Any) -> Any:
@@ -229,6 +255,8 @@ class Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> PoolManager:
+        if self._is_redirected and proxy.lower().startswith("socks"):
+            raise NotPublic  # its connections cannot be checked
         manager: PoolManager = super().proxy_manager_for(proxy, **options)
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = self._pools  # type: ignore[assignment]

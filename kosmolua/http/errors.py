@@ -37,17 +37,20 @@ _TAG = re.compile(r"<[^>]*>")
 def error_of(request: Request, response: Response) -> ApiError:
     """Return the error for an error status, or a redirect that was not followed."""
     wait, throttled = retry_after(response), is_throttled(response)
-    said = message_of(response) if response.status >= 400 else _message_of_redirect(request, response)
+    sent = response.request or request
+    said = message_of(response) if response.status >= 400 else _message_of_redirect(sent, response)
+    elsewhere = "" if origin(sent.url) == origin(request.url) else f" redirected to {origin(sent.url)}, which"
     return ApiError(
-        f"{request.method} {urlsplit(request.url).path} was answered {response.status}: {said}{id_suffix(response)}",
+        f"{request.method} {urlsplit(request.url).path} was{elsewhere} answered {response.status}: "
+        f"{said}{id_suffix(response)}",
         status=response.status,
         limited=throttled,
         retryable=throttled or (request.safe and response.status >= 500),
         retry_after=wait,
         request_id=response.request_id,
         body=body_of(response),
-        location=location(request, response) or None,
-        hint=_hint(request, response, wait),
+        location=location(sent, response) or None,
+        hint=None if elsewhere else _hint(request, response, wait),
     )
 
 
@@ -104,7 +107,9 @@ def _message_of_redirect(request: Request, response: Response) -> str:
         return "this is neither an answer nor an error, and names no address"
     if origin(target) != origin(request.url):
         elsewhere = origin(target) or "another address"
-        return f"it redirects to {elsewhere}, which was not followed, since it must not get the credential"
+        if not request.safe:
+            return f"it redirects to {elsewhere}, which was not followed, since it must not get the credential"
+        return f"it redirects to {elsewhere}, which was not followed: only public https addresses are"
     why = "" if request.safe else ", since no write is sent twice"
     return f"it redirects to {urlsplit(target).path}, which was not followed{why}"
 

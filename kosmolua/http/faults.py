@@ -21,7 +21,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import InvalidHeader as BadAnswerHeader
 
 from kosmolua.errors import NetworkError
-from kosmolua.http.connections import AnswerTooLong, Unconnected
+from kosmolua.http.connections import AnswerTooLong, NotPublic, Unconnected
 from kosmolua.http.errors import LOOK_FIRST
 from kosmolua.http.messages import Request
 
@@ -72,8 +72,10 @@ _hopeless = partial(Fault, sent=False, passing=False)
 
 OUT_OF_TIME = _unsent("there was no time left")
 _BROKEN = Fault("the connection broke before the answer was complete")
+NOT_PUBLIC = _hopeless("a redirect leads to an address that is not public")
 _GARBLED = Fault("its answer is not valid HTTP", passing=False)
 _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
+    (NotPublic, NOT_PUBLIC),
     (AnswerTooLong, Fault("its answer does not end", "ask for less at a time", passing=False)),
     (DecodeError, Fault("its answer's compression is broken", passing=False)),
     (BadAnswerHeader, _GARBLED),

@@ -60,6 +60,15 @@ def is_of_a_read(name: str) -> bool:
     return bool(_OF_A_READ.fullmatch(plain(name)))
 
 
+def taken_along(headers: Mapping[str, _T]) -> dict[str, _T]:
+    """Return the headers of a read that a redirect to another host keeps: ``Range``, ``Accept*``, ``If-*``."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if isinstance(value, str) and is_of_a_read(name) and plain(name) != "prefer"
+    }
+
+
 def twice(names: Iterable[str]) -> str:
     """Return the first name that means the same header as an earlier one, or an empty string."""
     seen: set[str] = set()

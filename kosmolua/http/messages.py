@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TypeAlias
-from urllib.parse import quote, urldefrag, urljoin, urlsplit
+from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from kosmolua.http.multipart import Multipart
 from kosmolua.protocol import Json, decode
@@ -177,6 +177,7 @@ class Attempt:
         status: The HTTP status, or None without a complete response.
         request_id: The id that the service gave the request, or None.
         fault: Why there was no complete response, or None.
+        redirect: The origin to which a redirect led, if it is not the service's own.
     """
 
     number: int
@@ -185,6 +186,7 @@ class Attempt:
     status: int | None = None
     request_id: str | None = None
     fault: str | None = None
+    redirect: str = ""
 
 
 Observe: TypeAlias = Callable[[Attempt], None]
@@ -223,6 +225,17 @@ def is_link_local(url: str) -> bool:
     return address.is_link_local
 
 
+def is_public(address: str) -> bool:
+    """Return True for an IP address of the public internet, also if it stands for an IPv4 address (RFC 6052)."""
+    from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+    found = ip_address(address)
+    if isinstance(found, IPv6Address):
+        translated = IPv4Address(int(found) & 0xFFFFFFFF) if found in IPv6Network("64:ff9b::/96") else None
+        found = found.ipv4_mapped or found.sixtofour or translated or found
+    return found.is_global and not found.is_multicast
+
+
 def is_protected(url: str) -> bool:
     """Return True if a credential can be sent there: by https, or by http on this machine."""
     return (url.lower().startswith("https://") or bool(LOOPBACK.match(url))) and not is_link_local(url)
@@ -235,6 +248,22 @@ def location(request: Request, response: Response) -> str:
         return urldefrag(urljoin(request.url, given)).url if given else ""
     except ValueError:
         return ""
+
+
+def can_redirect(request: Request, target: str) -> bool:
+    """Return True if a read can be redirected to another origin: by https, or on one machine.
+
+    A target that contains a credential of the request, or a user name, is none. Where the connection ends has to be
+    checked as well.
+    """
+    from kosmolua.secret import Redactor
+
+    redactor = Redactor()
+    for secret in request.secrets:
+        redactor.learn(secret)
+    is_here = LOOPBACK.match(request.url) and LOOPBACK.match(target)
+    tells = redactor.text(unquote(target)) != unquote(target)
+    return bool(is_here or target.startswith("https://")) and not tells and "@" not in urlsplit(target).netloc
 
 
 def kind(value: object) -> str:

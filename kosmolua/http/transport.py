@@ -26,9 +26,9 @@ from kosmolua import __version__
 from kosmolua.clock import Until
 from kosmolua.errors import BadArguments
 from kosmolua.http.connections import ACCEPTED, MAX_PIECE, Adapter
-from kosmolua.http.faults import OUT_OF_TIME, Fault, fault_of
-from kosmolua.http.headers import fault_in, merged
-from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, location, origin
+from kosmolua.http.faults import NOT_PUBLIC, OUT_OF_TIME, Fault, fault_of
+from kosmolua.http.headers import fault_in, merged, taken_along
+from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, can_redirect, location, origin
 from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
 from kosmolua.limits import MIB
 from kosmolua.memory import SMALL, Reservation
@@ -110,18 +110,22 @@ class Transport:
         self._session = requests.Session()
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, Adapter(size=size, max_bytes=max_bytes))
+        self._elsewhere = Adapter(size=1, max_bytes=max_bytes, is_redirected=True)
 
     def close(self) -> None:
         """Close the kept connections for good."""
         self._is_closed = True
         self._session.close()
+        self._elsewhere.close()
 
     def send(self, request: Request, *, until: Until | None = None, observe: Observe | None = None) -> Response:
         """Send a request, with retries if they are safe and can help, and return the response, whatever its status.
 
-        A redirect of a GET or HEAD is followed within the same origin. A 429 is returned if the service asks to wait
-        beyond the deadline, by default in :data:`DEFAULT_TIMEOUT`, which applies to everything: connecting, TLS,
-        headers, body and waits. ``observe`` is called, in this thread, after each attempt.
+        A redirect of a GET or HEAD is followed. At another origin, which must be public and use https (or be on this
+        machine, like the service), it has no credential and only the headers ``Range``, ``Accept*`` and ``If-*``; the
+        response then has the request that was sent there. A 429 is returned if the service asks to wait beyond the
+        deadline, by default in :data:`DEFAULT_TIMEOUT`, which applies to everything: connecting, TLS, headers, body and
+        waits. ``observe`` is called, in this thread, after each attempt.
 
         Raises:
             NetworkError: No complete response was received.
@@ -157,16 +161,24 @@ class Transport:
         return max(retry_after(outcome) or 0.0, self._backoff(retry)) if retry < retries else None
 
     def _follow(self, outcome: Response, call: _Sending) -> Response | Fault:
-        """Follow redirects within the same origin: the credential must not be sent elsewhere."""
+        """Follow redirects; no credential leaves the service's own origin, nor comes back to it."""
         request = call.request
         for number in count():
             target = location(request, outcome)
-            if not target or origin(target) != origin(request.url):
+            stays = origin(target) == origin(request.url)
+            if not target or not (stays or can_redirect(call.request, target)):
                 return outcome
             if number == MAX_REDIRECTS:
                 break
-            request = replace(request, url=target, query=())
+            if stays:
+                request = replace(request, url=target, query=())
+            else:
+                request = Request(request.method, target, headers=taken_along(request.headers))
             followed = self._exchange(request, call)
+            if followed is NOT_PUBLIC:
+                return outcome
+            if elsewhere := call.elsewhere(request):
+                followed = _redirected(followed, request, elsewhere)
             if isinstance(followed, Fault) or followed.status not in REDIRECTS:
                 return followed
             outcome = followed
@@ -182,7 +194,8 @@ class Transport:
                 turn.close()
 
             started = time.monotonic()
-            outcome = self._perform(request, call.until() - started, end_turn)
+            redirect = "" if request is call.request else call.elsewhere(request)
+            outcome = self._perform(request, call.until() - started, end_turn, redirect)
             if isinstance(outcome, Response):
                 learn(outcome)
         if outcome is OUT_OF_TIME:
@@ -192,17 +205,19 @@ class Transport:
         if call.observe:
             answer = outcome if isinstance(outcome, Response) else Response(0)
             fault = outcome.text if isinstance(outcome, Fault) else None
-            seconds = call.idle_since - started
-            call.observe(Attempt(call.attempts, seconds, waited, answer.status or None, answer.request_id, fault))
+            status, seconds = answer.status or None, call.idle_since - started
+            call.observe(Attempt(call.attempts, seconds, waited, status, answer.request_id, fault, redirect))
         return outcome
 
-    def _perform(self, request: Request, seconds: float, end_turn: Callable[[Response], None]) -> Response | Fault:
+    def _perform(
+        self, request: Request, seconds: float, end_turn: Callable[[Response], None], redirect: str = ""
+    ) -> Response | Fault:
         """Send one request and read the response."""
         if seconds <= 0 or self._is_closed:
             return OUT_OF_TIME
         timeout = Timeout(connect=min(CONNECT_TIMEOUT, seconds), total=seconds)
         try:
-            adapter: Any = self._session.get_adapter(request.url)
+            adapter: Any = self._elsewhere if redirect else self._session.get_adapter(request.url)
             settings = self._environment(request.url)
             with closing(adapter.send(_prepare(request), timeout=timeout, stream=True, **settings)) as reply:
                 head = Response(reply.status_code, dict(reply.headers))
@@ -259,6 +274,18 @@ class _Sending:
     observe: Observe | None
     attempts: int = 0
     idle_since: float = field(default_factory=time.monotonic)
+
+    def elsewhere(self, request: Request) -> str:
+        """Return the origin to which a redirect of the call has led, or an empty string if it is the service's own."""
+        found = origin(request.url)
+        return "" if found == origin(self.request.url) else found
+
+
+def _redirected(outcome: Response | Fault, request: Request, elsewhere: str) -> Response | Fault:
+    """Return an outcome of a request to another origin, which says so."""
+    if isinstance(outcome, Response):
+        return replace(outcome, request=request)
+    return replace(outcome, text=f"it was redirected to {elsewhere}, and {outcome.text}", sent=True)
 
 
 def _limited(request: Request, until: Until | None) -> Until:
