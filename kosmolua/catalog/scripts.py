@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.check.checker import Checker
 from kosmolua.concurrency import lazy
-from kosmolua.errors import CallError, KosmoError, PluginError, UnknownPath
+from kosmolua.errors import CallError, ConfigError, KosmoError, PluginError, UnknownPath
+from kosmolua.folders import replace_file
 from kosmolua.limits import LIMITS, spell_size
 from kosmolua.lua.header import Header, read_header
 from kosmolua.schema.effects import EFFECTS, Effect
@@ -84,6 +85,9 @@ class Scripts:
         """Return the one name, or none without scripts."""
         return [SCRIPTS] if self._files else []
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._files
+
     def script(self, name: str) -> UserScript:
         """Read a script.
 
@@ -113,6 +117,22 @@ class Scripts:
             sites = Checker(self._catalog()).check(script.chunk).sites
             self._sites[script.name] = script.source, sites
         return sites
+
+    def save(self, name: str, source: str) -> None:
+        """Write a script, in place of one of this name; from then on it can be called.
+
+        Raises:
+            ConfigError: It cannot be written.
+        """
+        path = self._files[name][0] if name in self._files else os.path.join(self.folder, f"{name}{SUFFIX}")
+        try:
+            os.makedirs(self.folder, exist_ok=True)
+            replace_file(path, source.encode("utf-8"), keeps_mode=True)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+        with self._lock:
+            vars(self).pop("_files", None)
+            self._plugin = None
 
     def load(self, name: str) -> Plugin:
         """Return all scripts as one integration.

@@ -8,9 +8,9 @@ from time import monotonic
 
 from kosmolua.calls.approvals import Approval, Approver, Consent
 from kosmolua.calls.records import CallStarted, Event, Watch
-from kosmolua.errors import Denied, KosmoError
+from kosmolua.errors import BadArguments, Denied, KosmoError
 from kosmolua.flow.memory import SessionMemory
-from kosmolua.mcp.questions import PlanQuestion, Question
+from kosmolua.mcp.questions import PlanQuestion, Question, SaveQuestion
 from kosmolua.mcp.runner import Runner, plan_of
 from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.runs import Outcome, RunOptions
@@ -20,7 +20,7 @@ class Execution(Approver):
     """A script that runs for a client, whose person it asks about calls; workers are shared fairly among clients.
 
     ``question`` is what it waits for, else None; ``latest`` the call started last; ``limits`` those of the server at
-    its start.
+    its start; ``saved`` a sentence that says whether the script was saved.
 
     Args:
         runner: Runs the script.
@@ -52,6 +52,7 @@ class Execution(Approver):
         self.question: Question | None = None
         self.calls = 0
         self.latest = ""
+        self.saved = ""
         self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
@@ -167,6 +168,36 @@ async def _run(execution: Execution, runner: Runner, script: ScriptRequest, opti
                 raise Denied(f"The plan {plan.id} was not approved", hint="it is kept, and can be applied later")
             without = question.without if question else ()
             return await runner.apply(plan, options, without=without, agreed=question is not None)
-        return await (runner.plan if script.plan else runner.run)(script.code, options)
+        saving = await asyncio.to_thread(_saving, runner, script, options) if script.save else None
+        outcome = await (runner.plan if script.plan else runner.run)(script.code, options)
+        if saving and outcome.ok:
+            execution.saved = await asyncio.to_thread(_save, execution, runner, saving)
+        return outcome
     except KosmoError as error:
         return Outcome([], "", error, [])
+
+
+def _saving(runner: Runner, script: ScriptRequest, options: RunOptions) -> SaveQuestion:
+    """Return the question whether the script is saved; refuse it before it runs if this cannot be asked."""
+    if not runner.saves:
+        raise BadArguments(
+            "This server saves no scripts: leave save out, and give the script to the user", param="save"
+        )
+    if not options.get("approve"):
+        what = "A script is saved only if the user agrees, and this client cannot ask: leave save out"
+        raise BadArguments(what, param="save")
+    scripts = runner.runtime.scripts
+    former = scripts.script(script.save).source.decode("utf-8", "replace") if script.save in scripts else None
+    return SaveQuestion(script.save, script.code, former)
+
+
+def _save(execution: Execution, runner: Runner, question: SaveQuestion) -> str:
+    """Save the script if the person agrees, and return a sentence about it."""
+    script = execution.script
+    if execution.put(question) is not Consent.YES:
+        return "The script was not saved: the user did not agree."
+    try:
+        runner.runtime.scripts.save(script.save, script.code)
+    except KosmoError as error:
+        return f"The script was not saved: {error.message}."
+    return f"The script was saved: app.scripts.{script.save}."

@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, ElicitRequest, ElicitRequestFormParams, InputRequests, InputRequiredResult
+from mcp_types import (
+    CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    InputRequests,
+    InputRequiredResult,
+    TextContent,
+)
 from pydantic import ValidationError
 
 from kosmolua.calls.records import Watch
@@ -238,7 +245,10 @@ class Executions:
         outcome, keep = execution.outcome(), partial(self._transcripts.keep, client.name)
         given = outcome, execution.script, execution.limits, self._runner.way_to_approve, keep
         is_small = len(outcome.output) + weigh(outcome.result, SMALL_ANSWER) + len(outcome.calls) <= SMALL_ANSWER
-        return answer(*given) if is_small and outcome.plan is None else await in_thread(answer, *given)
+        result = answer(*given) if is_small and outcome.plan is None else await in_thread(answer, *given)
+        if execution.saved:
+            result.content.append(TextContent(text=execution.saved))
+        return result
 
     def _park(self, execution: Execution) -> InputRequiredResult:
         assert execution.question

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from difflib import unified_diff
 from functools import partial
 from itertools import count
 from threading import Event
@@ -81,15 +82,22 @@ class Question:
         return len(self._approvals) > 1
 
 
-class PlanQuestion(Question):
-    """The question whether a plan is applied, and without which of its calls; ``without`` has their numbers."""
+class _Decision(Question):
+    """A question that is not about calls of a script, and has a form of its own."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, *lines: str) -> None:
         self._is_last = True
         self._answer: Consent | None = None
         self._answered = Event()
+        self.message = "\n".join(lines)
+
+
+class PlanQuestion(_Decision):
+    """The question whether a plan is applied, and without which of its calls; ``without`` has their numbers."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(f"Apply the plan {plan.id}?", *(line.text for line in plan.outline()))
         self.without: tuple[int, ...] = ()
-        self.message = "\n".join([f"Apply the plan {plan.id}?", *(line.text for line in plan.outline())])
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -104,6 +112,29 @@ class PlanQuestion(Question):
         without = numbers_in(str((reply.content or {}).get("without") or ""))
         self.without = without or ()
         return Consent.NO if without is None else Consent.YES
+
+
+class SaveQuestion(_Decision):
+    """The question whether a script is saved under a name, with the difference to the ``former`` one if there is."""
+
+    def __init__(self, name: str, code: str, former: str | None) -> None:
+        lines = code.splitlines()
+        if former is None:
+            asked = f"Save this script as app.scripts.{name}, for later scripts?"
+        else:
+            asked = f"Replace the script app.scripts.{name}? This is the difference:"
+            lines = list(unified_diff(former.splitlines(), lines, "before", "after", lineterm=""))
+        super().__init__(asked, *map(exposed, lines))
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "properties": {"save": {"type": "boolean", "title": "Save", "default": True}}}
+
+    def meaning(self, reply: object) -> Consent:
+        """Return yes for a form that is accepted without the choice taken back."""
+        if not isinstance(reply, ElicitResult) or reply.action != "accept":
+            return Consent.NO
+        return Consent.YES if (reply.content or {}).get("save", True) is True else Consent.NO
 
 
 def can_be_asked(client: ClientCapabilities | None) -> bool:

@@ -26,6 +26,9 @@ class Runner(Protocol):
     def limits(self) -> Limits:
         """The limits, which a client can only lower."""
 
+    saves: bool
+    """Whether scripts can be saved among the user's own."""
+
     def room(self) -> Passage | None:
         """Return what reserves memory for one outcome, to be closed by the caller, or None."""
 
@@ -54,6 +57,7 @@ class PlainRunner:
     """Runs scripts with one runtime, recorded if the accounts file turns this on for MCP."""
 
     way_to_approve = "with kosmolua resume"
+    saves = True
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime

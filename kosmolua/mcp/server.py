@@ -129,10 +129,13 @@ class Handlers:
         self._about = _about(runtime, simulated=simulated)
         if self._server:
             self._server.instructions = self._instructions
-        tools = tools_for(runtime.limits, read_only=read_only, about=self._about)
-        self._scripts = script_tools(runtime, {tool.name for tool in tools})
-        tools += [tool for tool, _ in self._scripts.values()]
-        self._tools = {tool.name: tool for tool in tools}
+        self._own = tools_for(runtime.limits, read_only=read_only, about=self._about)
+        self._offer()
+
+    def _offer(self) -> None:
+        """Offer the server's own tools, and the user's scripts."""
+        self._scripts = script_tools(self._runtime, {tool.name for tool in self._own})
+        self._tools = {tool.name: tool for tool in [*self._own, *(tool for tool, _ in self._scripts.values())]}
 
     def server(self) -> Server[Any]:
         """Return a server of the SDK that calls these methods."""
@@ -288,8 +291,12 @@ class Handlers:
         self, script: ScriptRequest, params: CallToolRequestParams, client: Client
     ) -> CallToolResult | InputRequiredResult:
         if params.request_state is not None:
-            return await self.executions.resume(params.request_state, params.input_responses or {}, client)
-        return await self.executions.start(script, client, client.task(params.meta))
+            done = await self.executions.resume(params.request_state, params.input_responses or {}, client)
+        else:
+            done = await self.executions.start(script, client, client.task(params.meta))
+        if script.save:
+            await in_thread(self._offer)
+        return done
 
     def _with_input(self, script: ScriptRequest, client: Client) -> ScriptRequest:
         """Return a script with the result of another run as its input, if it names one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -21,6 +22,7 @@ from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.effects import is_final
 from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.names import objection_to_function
 from kosmolua.schema.types import Record, Scalar, Type
 from kosmolua.suggestions import did_you_mean
 
@@ -30,10 +32,13 @@ MIN_ANSWER, MAX_ANSWER = 4_000, 100_000
 """The smallest and largest length of an answer that a call of ``execute_lua`` can request, in characters."""
 MAX_LISTED = 2_800
 """The largest length of the list of tools, and of the instructions, in characters."""
+MAX_SAVED = 4_000
+"""The largest script that is saved, in characters."""
 MAX_READ = 256
 """How many schemas of tools are kept in parsed form."""
 
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+_NAME = re.compile("[a-z_][a-z0-9_]*")
 _UNITS = {
     "timeout": "Seconds",
     "cpu": "CPU seconds",
@@ -150,7 +155,7 @@ def _tool(
 _DOCS = (
     _tool(
         "lua_list_docs",
-        "List the guides and the integrations. With a namespace, such as integrations.render2, its functions.",
+        "List guides and integrations. With a namespace, such as integrations.render2, its functions.",
         {"namespace": {"type": "string"}},
         [],
         _READS,
@@ -178,7 +183,7 @@ _DOCS = (
                 "default": DEFAULT_PAGE,
                 "description": "Characters",
             },
-            "offset": {"type": "integer", "minimum": 0, "description": "For run:last, an answer that was cut"},
+            "offset": {"type": "integer", "minimum": 0, "description": "For run:last"},
         },
         ["page"],
         _READS,
@@ -191,7 +196,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
         "execute_lua",
         "Run a Lua 5.4 script in a sandbox. It calls web APIs as app.integrations.NAME.FUNCTION({...}); read their "
         "pages first, names cannot be guessed. What it prints and returns is the answer, so filter, join and count "
-        f"inside it. Calls that write may need the user's approval. {about}".rstrip(),
+        f"inside it. Writes may need the user's approval. {about}".rstrip(),
         {
             "code": {"type": "string"},
             "title": {"type": "string", "description": "For the user"},
@@ -205,6 +210,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
             },
             "resume": {"type": "string"},
             "apply": {"type": "string"},
+            "save": {"type": "string", "description": "As app.scripts.NAME"},
             **{name: _limit(name, getattr(limits, name)) for name in ADJUSTABLE},
             "budget": {
                 "type": "integer",
@@ -222,6 +228,18 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
 def _limit(name: str, most: float) -> dict[str, Any]:
     unit = {"description": _UNITS[name]} if name in _UNITS else {}
     return {"type": "number" if name in SECONDS else "integer", "maximum": most, **unit}
+
+
+def _check_saving(arguments: Mapping[str, Any]) -> None:
+    name, code = arguments["save"], arguments.get("code")
+    if code is None or arguments.get("mode") == "plan":
+        raise BadArguments("execute_lua takes save only with code, and not for a plan", param="save")
+    if not _NAME.fullmatch(name) or objection_to_function(name):
+        problem = f"save must be a name of small letters, digits and _, such as report, not {name[:80]!r}"
+        raise BadArguments(f"execute_lua: {problem}", param="save")
+    if len(code) > MAX_SAVED:
+        most = f"at most {MAX_SAVED:,} characters, since a person reads all of it, not {len(code):,}"
+        raise BadArguments(f"execute_lua saves a script of {most}", param="save")
 
 
 @dataclass(frozen=True)
@@ -242,6 +260,7 @@ class ScriptRequest:
         params: The value of ``params``.
         title: The title, by which people recognise the run; empty for the default.
         input_of: The run whose result the input is, or None.
+        save: The name under which the script is saved if it succeeds and a person agrees; empty for none.
     """
 
     code: str
@@ -257,6 +276,7 @@ class ScriptRequest:
     params: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     input_of: str | None = None
+    save: str = ""
 
     def given(self, params: Mapping[str, Any]) -> ScriptRequest:
         """Return the script with these params."""
@@ -267,7 +287,8 @@ class ScriptRequest:
         """Return the script for checked arguments of ``execute_lua``.
 
         Raises:
-            BadArguments: The arguments have none of ``code``, ``resume`` and ``apply``, or several.
+            BadArguments: The arguments have none of ``code``, ``resume`` and ``apply``, or several; or ``save`` is not
+                possible.
         """
         given = [name for name in ("code", "resume", "apply") if name in arguments]
         if given != ["code"] and "params" in arguments:
@@ -275,6 +296,8 @@ class ScriptRequest:
         if len(given) != 1:
             needs = f"either {' or '.join(given)}, not both" if given else "code"
             raise BadArguments(f"execute_lua needs {needs}", param="code")
+        if "save" in arguments:
+            _check_saving(arguments)
         return cls(
             arguments.get("code", ""),
             tuple(arguments.get("args", ())),
@@ -287,6 +310,7 @@ class ScriptRequest:
             int(arguments.get("budget", DEFAULT_ANSWER)),
             title=arguments.get("title", ""),
             params=arguments.get("params", {}),
+            save=arguments.get("save", ""),
         )
 
     @property

@@ -146,6 +146,9 @@ class Tenant:
 
     # Runs
 
+    saves = False
+    """Scripts come from the tenant's folder alone."""
+
     @property
     def way_to_approve(self) -> str:
         """How a person approves calls of a paused run, with a link if the server knows its own URL."""

@@ -1,0 +1,178 @@
+"""Scripts that an agent saves among the user's own: only what succeeded, and only after the person has read it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp_types import ElicitResult
+from support.agents import DISCOVERY, HANDSHAKE, Person, execute, text_of
+
+from kosmolua import Runtime
+from kosmolua.errors import BadArguments
+from kosmolua.mcp.questions import Consent, SaveQuestion
+from kosmolua.mcp.runner import PlainRunner
+from kosmolua.mcp.server import Handlers
+from kosmolua.mcp.tools import MAX_SAVED, ScriptRequest
+
+COUNT = "--- Counts the services.\nreturn #app.integrations.render2.list_services().services\n"
+FEWER = COUNT.replace("return #", "return -1 + #")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "scripts"
+
+
+@pytest.fixture
+def runtime(folder: Path) -> Iterator[Runtime]:
+    with Runtime(simulate=True, environ={}, scripts=folder) as runtime:
+        yield runtime
+
+
+def talk(
+    runtime: Runtime, conversation: Callable[[Client], Awaitable[None]], era: str = HANDSHAKE, **more: Any
+) -> None:
+    """Hold a conversation with a server in this process."""
+    runner = more.pop("runner", None)
+
+    async def hold() -> None:
+        handlers = Handlers(runtime, read_only=False, simulated=True, watch=lambda event: None, runner=runner)
+        async with Client(handlers.server(), mode=era, **more) as client:
+            await conversation(client)
+        handlers.close()
+
+    anyio.run(hold)
+
+
+@pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
+def test_a_saved_script_is_a_function_and_a_tool_at_once(runtime: Runtime, folder: Path, era: str) -> None:
+    """The person reads all of it, and agrees; then other scripts call it, and the server lists it."""
+    person = Person("accept")
+
+    async def conversation(client: Client) -> None:
+        done = await execute(client, COUNT, save="count")
+        assert done.content[-1].model_dump()["text"] == "The script was saved: app.scripts.count."
+        again = await execute(client, "return app.scripts.count()")
+        assert again.structured_content
+        assert done.structured_content
+        assert again.structured_content["result"] == done.structured_content["result"]
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert tools["count"].description == "Counts the services."
+
+    talk(runtime, conversation, era, elicitation_callback=person)
+    assert person.asked == [f"Save this script as app.scripts.count, for later scripts?\n{COUNT.rstrip()}"]
+    assert (folder / "count.lua").read_text() == COUNT
+
+
+def test_an_existing_script_is_replaced_after_its_difference_was_read(runtime: Runtime, folder: Path) -> None:
+    """Who says no keeps the script that was there."""
+    folder.mkdir()
+    (folder / "count.lua").write_text(COUNT)
+    person = Person("decline")
+
+    async def conversation(client: Client) -> None:
+        refused = await execute(client, FEWER, save="count")
+        assert refused.content[-1].model_dump()["text"] == "The script was not saved: the user did not agree."
+        assert (folder / "count.lua").read_text() == COUNT
+        person.reply("accept")
+        await execute(client, FEWER, save="count")
+
+    talk(runtime, conversation, elicitation_callback=person)
+    assert person.asked[0].startswith("Replace the script app.scripts.count? This is the difference:\n--- before\n")
+    assert "\n-return #app." in person.asked[0]
+    assert "\n+return -1 + #app." in person.asked[0]
+    assert (folder / "count.lua").read_text() == FEWER
+
+
+def test_a_script_that_fails_is_not_saved(runtime: Runtime, folder: Path) -> None:
+    """Nobody is asked about it."""
+    person = Person("accept")
+
+    async def conversation(client: Client) -> None:
+        assert "too bad" in text_of(await execute(client, "error('too bad')", save="count"))
+
+    talk(runtime, conversation, elicitation_callback=person)
+    assert person.asked == []
+    assert not folder.exists()
+
+
+def test_without_a_person_the_script_does_not_run(runtime: Runtime) -> None:
+    """A client that cannot ask is told to leave it out, before anything is sent."""
+
+    async def conversation(client: Client) -> None:
+        refused = await execute(client, COUNT, save="count")
+        assert "only if the user agrees, and this client cannot ask: leave save out. Nothing was sent." in text_of(
+            refused
+        )
+        assert refused.structured_content
+        assert refused.structured_content["calls"] == {"total": 0}
+
+    talk(runtime, conversation)
+
+
+def test_a_server_of_many_saves_none(runtime: Runtime) -> None:
+    """Where the operator alone decides about scripts, it is refused before anything is sent."""
+    runner = PlainRunner(runtime)
+    runner.saves = False
+
+    async def conversation(client: Client) -> None:
+        assert "This server saves no scripts: leave save out" in text_of(await execute(client, COUNT, save="count"))
+
+    talk(runtime, conversation, runner=runner, elicitation_callback=Person("accept"))
+
+
+def test_a_folder_that_cannot_be_written_loses_no_result(runtime: Runtime, folder: Path) -> None:
+    """The answer has the result, and says why the script was not saved."""
+    folder.write_text("a file")
+
+    async def conversation(client: Client) -> None:
+        done = await execute(client, COUNT, save="count")
+        assert not done.is_error
+        assert "The script was not saved: " in done.content[-1].model_dump()["text"]
+
+    talk(runtime, conversation, elicitation_callback=Person("accept"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"code": "", "save": "Re-port"}, "save must be a name of small letters, digits and _, such as report"),
+        ({"code": "", "save": "end"}, "save must be a name of small letters"),
+        ({"code": "", "save": ""}, "save must be a name of small letters"),
+        ({"code": "", "save": "x", "mode": "plan"}, "takes save only with code, and not for a plan"),
+        ({"resume": "r-1", "save": "x"}, "takes save only with code"),
+        ({"code": " " * (MAX_SAVED + 1), "save": "x"}, "at most 4,000 characters, since a person reads all of it"),
+    ],
+)
+def test_what_cannot_be_saved_is_refused(given: dict[str, Any], said: str) -> None:
+    """A sentence says what save takes, and nothing was sent."""
+    with pytest.raises(BadArguments) as caught:
+        ScriptRequest.of(given)
+    assert said in caught.value.message
+    assert caught.value.message.endswith("Nothing was sent.")
+
+
+def test_nothing_hides_in_a_script_that_is_saved() -> None:
+    """Marks that turn the direction of text are spelled out, and blanks are counted."""
+    asked = SaveQuestion("x", f"return 1\u202e\nreturn 2{' ' * 300}os.exit()", None).message
+    assert asked.splitlines()[1:] == [r"return 1\u202e", "return 2<300 blanks>os.exit()"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        (ElicitResult(action="accept"), Consent.YES),
+        (ElicitResult(action="accept", content={"save": True}), Consent.YES),
+        (ElicitResult(action="accept", content={"save": False}), Consent.NO),
+        (ElicitResult(action="cancel"), Consent.NO),
+        (None, Consent.NO),
+    ],
+)
+def test_only_who_accepts_saves(reply: object, answer: Consent) -> None:
+    """A form that is accepted with the choice taken back means no."""
+    assert SaveQuestion("x", "return 1", None).meaning(reply) is answer
