@@ -96,7 +96,8 @@ def next_link(response: Response) -> str | None:
     """Return the address, perhaps relative, with ``rel="next"`` in the ``Link`` header (RFC 8288), or None."""
     for target, rest in _LINK.findall(response.header("Link") or ""):
         parameters = {name.lower(): quoted or bare for name, quoted, bare in reversed(_PARAMETER.findall(rest))}
-        if "next" in parameters.get("rel", "").lower().split() and "anchor" not in parameters:
+        is_next = "next" in parameters.get("rel", "").lower().split() and parameters.get("results") != "false"  # Sentry
+        if is_next and "anchor" not in parameters:
             return str(target)
     return None
 

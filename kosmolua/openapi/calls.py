@@ -30,7 +30,8 @@ from kosmolua.openapi.bodies import (
 )
 from kosmolua.openapi.naming import Route
 from kosmolua.openapi.operations import Body, Field, is_json
-from kosmolua.openapi.paging import Recipe, ResultPage, walk
+from kosmolua.openapi.paging import Recipe, ResultPage
+from kosmolua.openapi.walking import walk
 from kosmolua.protocol import Json
 
 _NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
@@ -117,7 +118,7 @@ class OperationCall:
             return ResultPage(value_of(response, "GET"), response)
 
         wires = {each.wire: given[each.name] for each in self.fields if each.name in given}
-        return walk(self.recipe, wires, fetch, follow, most)
+        return walk(self.recipe, wires, fetch, follow, most, f"{self.method} {self.path}")
 
     def _content(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> EncodedBody:
         """Encode the body of the request."""

@@ -1,38 +1,38 @@
-"""How operations split their lists into pages, and all pages in one call."""
+"""How operations split their lists into pages, as far as a document says it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import urljoin
 
-from kosmolua.errors import NetworkError
 from kosmolua.http.messages import Response
-from kosmolua.http.paging import next_link
 from kosmolua.openapi.document import Document
 from kosmolua.openapi.operations import Field, Operation
-from kosmolua.protocol import Json, Truncated
+from kosmolua.protocol import Json
 from kosmolua.schema.tree import rows, table
 
-MAX_PAGES = 10_000
-"""The maximum number of pages that one call fetches, even if they have few items."""
 _NAMES = """
 sizes: per_page page_size limit count max_results maxresults size pagesize perpage page_limit results_per_page
 sizes: first take num top max page[size] page[limit] itemsperpage maxitems max_items
 tokens: cursor page_token pagetoken next_token nexttoken page_cursor after start_cursor continuation
 tokens: continuation_token continuationtoken pagination_token marker next_cursor page[cursor] page[after]
-tokens: starting_after scroll_id start_key exclusivestartkey bookmark
-pages: page page_number pagenumber page[number] page_num p
-offsets: offset skip start page[offset] start_index startindex from page_offset
+tokens: starting_after scroll_id start_key exclusivestartkey bookmark continue iterator max_id
+pages: page page_number pagenumber page[number] page_num page_index pageindex p
+offsets: offset skip start page[offset] start_index startindex startat start_at from page_offset
 next_urls: next next_page_uri next_url next_page_url next_link nextlink @odata.nextlink next_href nextpageurl
 next_tokens: next_cursor nextcursor next_page_token nextpagetoken next_token nexttoken cursor next_page next after
 next_tokens: continuation_token continuationtoken next_marker nextmarker end_cursor pagination_token bookmark next_start
-next_tokens: last_id
+next_tokens: last_id continue iterator
 wrappers: links _links meta metadata paging pagination response_metadata page page_info pageinfo list_metadata
-wrappers: cursor cursors
-lists: data items results records values list entries members value
+wrappers: cursor cursors result_info next_page pages next
+lists: data items results records values list entries members value result
+no_lists: errors warnings messages links _links included
+more: has_more hasmore has_next hasnext has_next_page hasnextpage more_results_available
+last: done is_last islast last last_page is_last_page islastpage
+totals: total total_count totalcount count_total total_items totalitems total_results totalresults total_records
+numbers: page page_number pagenumber current_page currentpage number page_index
 """
 
 
@@ -43,9 +43,14 @@ def _named(what: str) -> list[str]:
 
 
 _SIZES, _TOKENS, _PAGES, _OFFSETS = map(_named, ("sizes", "tokens", "pages", "offsets"))
-_NEXT_URLS, _NEXT_TOKENS, _WRAPPERS, _LISTS = map(_named, ("next_urls", "next_tokens", "wrappers", "lists"))
-
-
+NEXT_URLS, NEXT_TOKENS, _WRAPPERS, _LISTS = map(_named, ("next_urls", "next_tokens", "wrappers", "lists"))
+MORE, LAST, TOTALS, NUMBERS, _NO_LISTS = map(_named, ("more", "last", "totals", "numbers", "no_lists"))
+AFTER = ("starting_after", "after", "after_id", "last_id")
+"""Parameters that take the id of the last item, where a reply only says whether there are more."""
+_DATED = re.compile(r"\b(dates?|times?|timestamps?|iso.?8601|epoch)\b", re.IGNORECASE)
+_NO_NUMBER = re.compile(r"\b(dates?|times?|timestamps?|iso.?8601|epoch|tokens?|cursors?|ids?)\b", re.IGNORECASE)
+"""Matches the description of a parameter that is called like an offset, but is a date, a token or an id."""
+_FROM_ZERO = re.compile(r"\b(zero|0)[ -]?(based|indexed)|\bstart(s|ing)?( (at|from|with|index))* 0\b", re.IGNORECASE)
 _LINK = re.compile(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
 
 
@@ -65,7 +70,8 @@ class Recipe:
             ``page`` number, an ``offset``, the id of the last item (``last_id``), or a cursor that each item contains
             (``item_cursor``).
         parameter: The wire name of what says where a page starts.
-        field: The place of the token or URL; for ``last_id`` and ``item_cursor``, a key of an item.
+        field: The place of the token or URL, empty if replies have to show it; for ``last_id`` and ``item_cursor``, a
+            key of an item.
         items: The place of the list; empty if the response is the list.
         size: The parameter for the number of items on a page.
         maximum: The largest such number; 0 if unknown.
@@ -88,7 +94,7 @@ class Recipe:
     def words(self) -> str:
         """A phrase for the documentation of a function."""
         ways = {
-            "token": f"`{self.parameter}` takes `{self.field}` of the previous page",
+            "token": f"`{self.parameter}` takes {f'`{self.field}`' if self.field else 'a token'} of the previous page",
             "link": "the `Link` header leads to the next one",
             "url": f"`{self.field}` is the address of the next one",
             "page": f"`{self.parameter}` is the page number",
@@ -116,7 +122,7 @@ def _told(shape: _Shape, told: Mapping[str, Any]) -> Recipe | None:
         return None  # a default for lists, and this is not a list
     if shape.items() is None and "items" not in told:
         return None
-    found = _list_of(shape, shape.parameter(_SIZES))
+    found = _list_of(shape, shape.parameter(_SIZES, shape.is_number))
     own = {key: str(told[key]) for key in ("parameter", "field", "items", "size", "more") if key in told}
     return Recipe(str(told["kind"]), first=int(told.get("first", 1)), **{**found, **own})
 
@@ -140,17 +146,18 @@ def _by_extension(shape: _Shape) -> Recipe | None:
 def _found(shape: _Shape) -> Recipe | None:
     if shape.items() is None:
         return None
-    size = shape.parameter(_SIZES)
+    size = shape.parameter(_SIZES, shape.is_number)
     found = _list_of(shape, size)
-    token = shape.parameter(_TOKENS)
+    token = shape.parameter(_TOKENS, shape.is_number)
     if shape.operation.result.links or (token and _LINK.search(token.about)):  # Okta mentions the header only in prose
         return Recipe("link", **found)
-    if token and token.wire.lower() == "starting_after" and shape.key("has_more"):
-        return Recipe("last_id", token.wire, "id", more="has_more", **found)
-    if url := shape.next(_NEXT_URLS, of_url=True):
+    more = next(filter(shape.key, MORE), "")
+    if token and token.wire.lower() in AFTER and more and not shape.next(NEXT_TOKENS):
+        return Recipe("last_id", token.wire, "id", more=more, **found)
+    if url := shape.next(NEXT_URLS, of_url=True):
         return Recipe("url", field=url, **found)
     if token:
-        if next_token := shape.next(_NEXT_TOKENS):
+        if next_token := shape.next(NEXT_TOKENS):
             return Recipe("token", token.wire, next_token, **found)
         if token.wire == "cursor" and shape.key("response_metadata"):
             return Recipe("token", token.wire, "response_metadata.next_cursor", **found)  # as in Slack's documents
@@ -160,11 +167,16 @@ def _found(shape: _Shape) -> Recipe | None:
     if page and shape.is_text(page) and (next_page := shape.next(["next_page"])):
         return Recipe("token", page.wire, next_page, **found)  # a token by another name: Stripe's searches
     if page and shape.is_number(page):
-        first = table(page.schema).get("default", 1)
-        return Recipe("page", page.wire, first=first if first in (0, 1) else 1, **found)
-    offset = shape.parameter(_OFFSETS)
-    if offset and size and shape.is_number(offset):
+        return Recipe("page", page.wire, first=shape.first(page), **found)
+    named = shape.parameter(_OFFSETS, shape.is_text)
+    if named and (next_offset := shape.next(["offset", "next_offset"])):
+        return Recipe("token", named.wire, next_offset, **found)  # as in Asana's document
+    offset = shape.parameter(_OFFSETS, shape.is_count)
+    if offset and size:
         return Recipe("offset", offset.wire, **found)
+    token = token or (named if named and "token" in named.about.lower() else None)
+    if token and shape.is_text(token) and not _DATED.search(token.about):
+        return Recipe("token", token.wire, **found)
     return None
 
 
@@ -172,8 +184,52 @@ def _list_of(shape: _Shape, size: Field | None) -> dict[str, Any]:
     """Return the parts of a recipe about the list and the size of its pages."""
     schema = table(size.schema) if size else {}
     numbers = [schema.get(word) for word in ("maximum", "default")]
-    most, usual = (number if isinstance(number, int) and 0 < number <= 10_000 else 0 for number in numbers)
+    most, usual = (int(each) if isinstance(each, (int, float)) and 0 < each <= 10_000 else 0 for each in numbers)
     return {"items": shape.items() or "", "size": size.wire if size else "", "maximum": most, "usual": usual}
+
+
+def the_list(keys: Iterable[str]) -> str | None:
+    """Return which of the keys with lists has the items; None if that is not clear."""
+    lists = [key for key in keys if key.lower() not in _NO_LISTS]
+    return lists[0] if len(lists) == 1 else next((key for key in _LISTS if key in lists), None)
+
+
+def levels(
+    keys: Mapping[str, Json], inside: Callable[[Json], Mapping[str, Json]], depth: int = 2
+) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    """Yield the tables of a reply that can tell about its pages, each with its place: the reply, and those inside it.
+
+    ``inside`` returns the keys of a value; empty if it is no table.
+    """
+    yield "", keys
+    for key, value in keys.items():
+        if depth and key.lower() in _WRAPPERS:
+            for place, deeper in levels(inside(value), inside, depth - 1):
+                yield f"{key}.{place}", deeper
+
+
+def at(value: Json, place: str) -> Any:
+    """Return what is at a place, or None."""
+    if not place:
+        return value
+    if isinstance(value, dict) and place in value:
+        return value[place]
+    for key in place.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def put(value: Json, place: str, what: Any) -> Any:
+    """Copy JSON, with ``what`` at a place."""
+    if not place:
+        return what
+    whole: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
+    if place in whole or "." not in place:
+        whole[place] = what
+        return whole
+    first, _, rest = place.partition(".")
+    whole[first] = put(whole.get(first), rest, what)
+    return whole
 
 
 class _Shape:
@@ -189,20 +245,39 @@ class _Shape:
         flat = None if self._is_list else document.flat(operation.result.schema)
         self._keys = flat[0] if flat else {}
 
-    def parameter(self, names: list[str]) -> Field | None:
-        """Return the parameter with the earliest of these names, or None."""
+    def parameter(self, names: list[str], fits: Callable[[Field], bool] | None = None) -> Field | None:
+        """Return the parameter with the earliest of these names that fits, or None."""
         plain = {re.sub(r"^\$", "", wire): each for wire, each in self._parameters.items()}
-        return next((plain[name] for name in names if name in plain), None)
+        return next((plain[name] for name in names if name in plain and (fits is None or fits(plain[name]))), None)
 
     def has(self, wire: str) -> bool:
         return wire.lower() in self._parameters
 
     def is_number(self, each: Field) -> bool:
         """Return True if a parameter can be a number."""
-        return self._document.resolve(each.schema).get("type", "integer") in ("integer", "number", "string")
+        return not self._is_date(each) and bool(self._kinds(each, "integer") & {"integer", "number", "string"})
 
     def is_text(self, each: Field) -> bool:
-        return self._document.resolve(each.schema).get("type") == "string"
+        """Return True if a parameter is a string that is no date."""
+        return not self._is_date(each) and "string" in self._kinds(each)
+
+    def is_count(self, each: Field) -> bool:
+        """Return True if a parameter can be a number of items to skip, by its type and description."""
+        doubtful = self.is_text(each) or each.wire.lower() in ("from", "start")
+        return self.is_number(each) and not (doubtful and _NO_NUMBER.search(each.about))
+
+    def first(self, page: Field) -> int:
+        """Return the number of the first page, as far as the document says it."""
+        schema = self._document.resolve(page.schema)
+        begins = schema.get("default", schema.get("minimum", 0 if _FROM_ZERO.search(page.about) else 1))
+        return 0 if begins == 0 else 1
+
+    def _kinds(self, each: Field, usual: str = "") -> set[str]:
+        kinds = self._document.resolve(each.schema).get("type", usual)
+        return set(kinds) if isinstance(kinds, list) else {str(kinds)}
+
+    def _is_date(self, each: Field) -> bool:
+        return "date" in str(self._document.resolve(each.schema).get("format", ""))
 
     def key(self, name: str) -> bool:
         return name in self._keys
@@ -211,13 +286,10 @@ class _Shape:
         """Return the key of the list; empty if the result is the list, None if there is none."""
         if self._is_list:
             return ""
-        lists = [key for key, schema in self._keys.items() if self._lists(schema)]
-        if len(lists) > 1:
-            lists = [key for key in _LISTS if key in lists]
-        if not lists:
-            return None
-        self._item = self._document.resolve(self._keys[lists[0]]).get("items")
-        return lists[0]
+        found = the_list(key for key, schema in self._keys.items() if self._lists(schema))
+        if found is not None:
+            self._item = self._document.resolve(self._keys[found]).get("items")
+        return found
 
     def _lists(self, schema: Json) -> bool:
         return self._document.resolve(schema).get("type") in ("array", ["array", "null"], ["null", "array"])
@@ -229,21 +301,16 @@ class _Shape:
 
     def next(self, names: list[str], *, of_url: bool = False) -> str:
         """Return the place of what leads to the next page, or an empty string."""
-        for place, keys in self._levels():
+        for place, keys in levels(self._keys, self._inside):
             known = {key.lower(): key for key in keys}
             for name in names:
                 if name in known and self._leads(known[name], keys[known[name]], of_url=of_url):
                     return f"{place}{known[name]}"
         return ""
 
-    def _levels(self) -> Iterator[tuple[str, Mapping[str, Json]]]:
-        yield "", self._keys
-        for key, schema in self._keys.items():
-            if key.lower() in _WRAPPERS and (flat := self._document.flat(schema)):
-                yield f"{key}.", flat[0]
-                for inner, below in flat[0].items():
-                    if inner.lower() in _WRAPPERS and (deeper := self._document.flat(below)):
-                        yield f"{key}.{inner}.", deeper[0]
+    def _inside(self, schema: Json) -> Mapping[str, Json]:
+        flat = self._document.flat(schema)
+        return flat[0] if flat else {}
 
     def _leads(self, key: str, schema: Json, *, of_url: bool) -> bool:
         plain = self._document.resolve(schema)
@@ -254,114 +321,3 @@ class _Shape:
             return not kinds or bool(kinds & {"string", "integer", "number"})
         is_told = "ur" in key.lower() or "link" in key.lower() or "href" in key.lower()
         return "string" in kinds and (is_told or plain.get("format") in ("uri", "url", "uri-reference"))
-
-
-Fetch = Callable[[Mapping[str, Json]], ResultPage]
-Follow = Callable[[str], ResultPage]
-
-
-def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow, most: int) -> Json:
-    """Fetch all pages of a list, and return the first page with the items of all.
-
-    Args:
-        recipe: The recipe.
-        given: The arguments of the call, by wire.
-        fetch: Sends the request with some arguments changed, and returns the page.
-        follow: Returns the page at a URL from the service.
-        most: The most items to return. If there are more, a table gets ``truncated = true``, and a list becomes a
-            :class:`kosmolua.protocol.Truncated`.
-
-    Raises:
-        NetworkError: A page has no list at the place of the list.
-    """
-    sized = dict(given)
-    if recipe.size and recipe.size not in given and recipe.maximum:
-        sized[recipe.size] = recipe.maximum
-    first = page = fetch(sized)
-    items = [*_items(page, recipe)]
-    seen: set[object] = set()
-    for number in range(MAX_PAGES):
-        if len(items) > most:
-            break
-        step = _next(recipe, page, sized, number, len(items))
-        if step is None or step in seen:
-            break
-        seen.add(step)
-        if recipe.kind in ("link", "url"):
-            page = follow(urljoin(page.response.request.url if page.response.request else "", str(step)))
-        else:
-            page = fetch({**sized, recipe.parameter: step})
-        found = _items(page, recipe)
-        if not found:
-            break
-        items += found
-    return _merged(first.value, recipe, items[:most], truncated=len(items) > most)
-
-
-def _items(page: ResultPage, recipe: Recipe) -> list[Json]:
-    found = at(page.value, recipe.items)
-    if found is None:
-        return []
-    if not isinstance(found, list):
-        where = f"{recipe.items!r} of a page" if recipe.items else "A page"
-        hint = "call the function without all = true"
-        raise NetworkError(f"{where} is not a list, so the pages cannot be joined", retryable=False, hint=hint)
-    return found
-
-
-def _next(recipe: Recipe, page: ResultPage, sized: Mapping[str, Json], number: int, count: int) -> Any:
-    """Return what leads to the next page: a token, a URL or a number, or None."""
-    items = _items(page, recipe)
-    if recipe.kind == "link":
-        return next_link(page.response)
-    if recipe.kind in ("url", "token"):
-        return at(page.value, recipe.field) or None
-    if not items:
-        return None
-    size = sized.get(recipe.size) or recipe.usual
-    is_short = isinstance(size, int) and 0 < len(items) < size
-    if recipe.kind in ("last_id", "item_cursor"):
-        ends = at(page.value, recipe.more) is False if recipe.more else is_short
-        return None if ends else at(items[-1], recipe.field)
-    if is_short:
-        return None
-    start = sized.get(recipe.parameter)
-    if recipe.kind == "page":
-        return (start if isinstance(start, int) else recipe.first) + number + 1
-    return (start if isinstance(start, int) else 0) + count
-
-
-def at(value: Json, place: str) -> Any:
-    """Return what is at a place, or None."""
-    if not place:
-        return value
-    if isinstance(value, dict) and place in value:
-        return value[place]
-    for key in place.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) -> Json:
-    """Put all items into the first page, without what led to the next."""
-    if not recipe.items or not isinstance(first, dict):
-        return Truncated(items) if truncated else items
-    whole = _without(first, recipe.field) if recipe.kind in ("url", "token") else dict(first)
-    keys = [recipe.items] if recipe.items in whole else recipe.items.split(".")
-    inner = whole
-    for key in keys[:-1]:
-        inner[key] = dict(inner[key])
-        inner = inner[key]
-    inner[keys[-1]] = items
-    if recipe.more in whole:
-        whole[recipe.more] = truncated
-    return whole | ({"truncated": True} if truncated else {})
-
-
-def _without(value: Mapping[str, Json], place: str) -> dict[str, Any]:
-    """Copy a table without the value at a place."""
-    first, _, rest = place.partition(".")
-    if place in value or not rest:
-        return {key: each for key, each in value.items() if key != place}
-    inner = value.get(first)
-    return {**value, first: _without(inner, rest)} if isinstance(inner, dict) else dict(value)

@@ -18,7 +18,7 @@ from kosmolua.http.messages import Request, Response, origin
 from kosmolua.openapi.functions import DocumentFunctions
 from kosmolua.openapi.naming import snake
 from kosmolua.openapi.operations import is_json
-from kosmolua.openapi.paging import Recipe
+from kosmolua.openapi.paging import Recipe, put
 from kosmolua.openapi.samples import Samples
 from kosmolua.protocol import Json
 
@@ -175,15 +175,15 @@ class Simulator:
         headers = {"Content-Type": "application/json"}
         page = f"{origin(request.url)}{urlsplit(request.url).path}"
         leads = f"{page}?simulated_start={start + size}" if rest else ""
-        if recipe.kind == "link" and rest:
+        if rest and (recipe.kind == "link" or (recipe.kind == "token" and not recipe.field)):
             headers["Link"] = f'<{leads}>; rel="next"'
-        reply = _put(first, recipe.items, shown)
+        reply = put(first, recipe.items, shown)
         if recipe.kind in ("url", "token") and recipe.field:
-            reply = _put(
+            reply = put(
                 reply, recipe.field, (leads or None) if recipe.kind == "url" else (f"c{start + size}" if rest else None)
             )
         if recipe.more:
-            reply = _put(reply, recipe.more, bool(rest))
+            reply = put(reply, recipe.more, bool(rest))
         return Response(200, headers, json.dumps(reply).encode())
 
     def _start(self, recipe: Recipe, asked: Mapping[str, str], items: list[Json], size: int) -> int:
@@ -334,16 +334,3 @@ def _place_of_list(reply: Json) -> str | None:
         return ""
     lists = [key for key, value in reply.items() if isinstance(value, list)] if isinstance(reply, dict) else []
     return lists[0] if len(lists) == 1 else None
-
-
-def _put(value: Json, place: str, what: Any) -> Any:
-    """Copy JSON, with ``what`` at a place."""
-    if not place:
-        return what
-    whole: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
-    if place in whole or "." not in place:
-        whole[place] = what
-        return whole
-    first, _, rest = place.partition(".")
-    whole[first] = _put(whole.get(first), rest, what)
-    return whole
