@@ -33,7 +33,7 @@ from kosmolua.stores import database
 from kosmolua.stores.database import Step
 from kosmolua.stores.folder_store import Folder
 from kosmolua.stores.opening import open_stores
-from kosmolua.stores.store import Decision, Grant, Store, Stores, WaitingCall
+from kosmolua.stores.store import Decision, Grant, RunFilter, Store, Stores, WaitingCall
 
 PAUSING = """
 local books = app.integrations.library
@@ -486,6 +486,20 @@ def test_writes_at_the_same_time_share_a_transaction(tmp_path: Path, monkeypatch
     assert all_at_once("d", "a", "e") == {"first", "a", "b", "c", "d", "e"}
     assert len(errors) == 1
     base.close()
+
+
+@pytest.mark.slow
+@every_kind
+def test_scripts_and_searches_can_have_any_bytes(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
+) -> None:
+    """Those that are not UTF-8, and NUL, which a database takes in no text."""
+    store = open_some().of(tenant)
+    outcome = replica(store).run(b"-- One\0\xff\nprint(1)", record=True)
+    assert outcome.output == "1\n"
+    [found] = store.find_runs(RunFilter(words="print"))[0]
+    assert found.run == outcome.run
+    assert store.find_runs(RunFilter(words="two\0"))[1] == 0
 
 
 def _unsealed(event: dict[str, Any]) -> dict[str, Any]:

@@ -135,6 +135,8 @@ def test_a_store_knows_what_people_look_for(stores: Stores, open_runtime: Open) 
     assert found(since="2999") == []
     assert len(found(until="2999")) == 3
     assert len(store.find_runs(RunFilter(), 1, 1)[0]) == 1
+    done = [run.run for run in store.runs() if run.status == "done"]
+    assert [run.run for run in store.find_runs(RunFilter(status="done", order="status"))[0]] == done
     [listed] = store.find_runs(RunFilter(writes=True))[0]
     assert listed.made == [["render2.restart_service", "write", 1, 0]]
     assert listed.worked > 0

@@ -56,6 +56,18 @@ _SCHEMA_LOCK = 0x4B6F736D  # an advisory lock of PostgreSQL, held while the tabl
 _T = TypeVar("_T")
 
 _tables = sql.MetaData()
+
+
+class Words(sql.TypeDecorator[str]):
+    """Text, in which what no database takes is replaced: NUL, and the lone surrogates of bytes that are not UTF-8."""
+
+    impl = sql.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _: object) -> str | None:
+        return value and value.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
 RECORDINGS = sql.Table(
     "kosmolua_recordings",
     _tables,
@@ -64,23 +76,23 @@ RECORDINGS = sql.Table(
     sql.Column("status", sql.String(16), nullable=False),
     sql.Column("time", sql.String(40), nullable=False, default=""),
     sql.Column("ended", sql.String(40)),
-    sql.Column("script", sql.Text, nullable=False, default=""),
+    sql.Column("script", Words, nullable=False, default=""),
     sql.Column("sha256", sql.String(64), nullable=False, default=""),
     sql.Column("mode", sql.String(16), nullable=False, default=""),
-    sql.Column("client", sql.Text),
+    sql.Column("client", Words),
     sql.Column("pause", sql.Text),  # the last event of a run that waits for approvals, as JSON
     sql.Column("written", sql.Double, nullable=False),
     sql.Column("holder", sql.String(32)),
     sql.Column("held_until", sql.Double),
-    sql.Column("title", sql.Text),
-    sql.Column("software", sql.Text),
-    sql.Column("person", sql.Text),
-    sql.Column("error", sql.Text),
-    sql.Column("made", sql.Text),  # what the run called, as JSON
+    sql.Column("title", Words),
+    sql.Column("software", Words),
+    sql.Column("person", Words),
+    sql.Column("error", Words),
+    sql.Column("made", Words),  # what the run called, as JSON
     sql.Column("writes", sql.Integer),
     sql.Column("worked", sql.Double),
     sql.Column("waited", sql.Double),
-    sql.Column("words", sql.Text),  # what a search looks through, besides title, error and made
+    sql.Column("words", Words),  # what a search looks through, besides title, error and made
     sql.Index("kosmolua_recordings_by_time", "tenant", "time"),
 )
 LINES = sql.Table(
@@ -97,7 +109,7 @@ QUESTIONS = sql.Table(
     sql.Column("tenant", sql.String(63), primary_key=True),
     sql.Column("id", sql.String(100), primary_key=True),
     sql.Column("run", sql.String(12)),
-    sql.Column("script", sql.Text, nullable=False),
+    sql.Column("script", Words, nullable=False),
     sql.Column("call", sql.Text, nullable=False),
     sql.Column("since", sql.Double, nullable=False),
     sql.Column("until", sql.Double, nullable=False),
@@ -481,7 +493,7 @@ class _Leases:
             for table, lease in ((RECORDINGS, LEASE), (SLOTS, SLOT_LEASE)):
                 renewed = sql.update(table).where(table.c.holder.in_(held)).values(held_until=Now() + lease)
                 with suppress(ConfigError):  # it is tried again; appending a line renews its lease too
-                    self._database.do(lambda at, renewed=renewed: at.execute(renewed), RENEWAL)  # type: ignore[misc]
+                    self._database.write(lambda at, renewed=renewed: at.execute(renewed), RENEWAL)  # type: ignore[misc]
 
 
 def is_held() -> ColumnElement[bool]:

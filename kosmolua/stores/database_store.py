@@ -32,6 +32,7 @@ from kosmolua.stores.database import (
     RECORDINGS,
     Database,
     Now,
+    Words,
     is_held,
 )
 from kosmolua.stores.database_counts import count_in
@@ -132,7 +133,8 @@ class DatabaseStore:
         wanted += [of.writes > 0] if fitting.writes else []
         wanted += [] if fitting.runs is None else [of.run.in_(fitting.runs)]
         wanted += [of.made.contains(f'"{fitting.integration}.', autoescape=True)] if fitting.integration else []
-        texts = (of.run, of.words, *(sql.func.lower(column) for column in (of.title, of.error, of.made)))
+        lowered = (sql.func.lower(column, type_=Words) for column in (of.run, of.title, of.error, of.made))
+        texts = (of.words, *lowered)
         for word in fitting.words.lower().split():
             wanted.append(sql.or_(*(column.contains(word, autoescape=True) for column in texts)))
         order = {"title": of.title, "status": found, "worked": of.worked.desc()}.get(fitting.order, of.time.desc())

@@ -160,7 +160,8 @@ class Folder:
         known = (self._indexed(run, stamp) for run, stamp in stamps.items())
         fits_all = fitting == RunFilter(order=fitting.order)
         found = [run for run, text in known if fits_all or fitting.fits(run, text)]
-        found.sort(key=attrgetter(fitting.order, "time", "run"), reverse=fitting.order in ("time", "worked"))
+        found.sort(key=attrgetter("time", "run"), reverse=True)
+        found.sort(key=attrgetter(fitting.order), reverse=fitting.order in ("time", "worked"))
         return found[start : start + limit], len(found)
 
     def prune(self, keep: float) -> int:
@@ -406,7 +407,7 @@ class Folder:
         if known and known[0] is end:
             return known[1:]
         found = self._summary(run)
-        text = words_of(head) if found.status != "damaged" else run
+        text = words_of(head) if head and found.status != "damaged" else run
         made = " ".join(row[0] for row in found.made or ())
         text = f"{text}\n{found.title}\n{found.error}\n{made}".lower()
         if end.get("event") == "end" and not found.waiting:
