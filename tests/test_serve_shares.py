@@ -209,3 +209,20 @@ def test_the_threads_of_runs_wait_for_their_turn_too(monkeypatch: pytest.MonkeyP
     assert not slept
     now += ACTIVE
     assert not pauses(own)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_task_that_is_cancelled_before_it_begins_leaves_no_warning(loop: Clock) -> None:
+    """Its coroutine is closed with it, as in any other event loop, and it is called what the coroutine is called."""
+
+    async def idle() -> None:
+        await asyncio.sleep(1)
+
+    async def main() -> str:
+        task = asyncio.create_task(idle())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return repr(task)
+
+    assert "idle()" in loop.run_until_complete(main())

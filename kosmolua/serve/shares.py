@@ -6,11 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
-from functools import partial
 from math import exp
 from threading import Lock
 from time import monotonic, sleep, thread_time
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 BURST = 0.01
 """Seconds that a tenant can use at once. What is longer costs more than it takes: whoever comes meanwhile waits."""
@@ -20,8 +19,6 @@ RECENT = 0.2
 """Seconds that tell who uses much: more than half of an equal part of them."""
 MAX_DEBT = 10.0
 """Seconds that a tenant waits at most for what it has used."""
-
-_Value = TypeVar("_Value")
 
 
 class Shares:
@@ -115,34 +112,40 @@ class Share:
             asyncio.get_running_loop().call_later(max(debt, 0), self._admit)
 
 
-class _Steps(Generic[_Value]):
-    """Runs a coroutine, and counts what each of its steps takes; all but the first wait for their turn."""
+class _Steps(Coroutine[Any, Any, Any]):
+    """A coroutine that counts what each of its steps takes; all but the first wait for their turn."""
 
-    def __init__(self, work: Coroutine[Any, Any, _Value], share: Share | None) -> None:
+    def __init__(self, work: Coroutine[Any, Any, Any], share: Share | None) -> None:
         self._work = work
         self._unpaid = 0.0
+        self._may_go_on = True
         self.share = share
 
-    def __await__(self) -> Generator[Any, None, _Value]:
-        step: Callable[[], Any] = partial(self._work.send, None)
-        while True:
-            try:
-                awaited = self._timed(step)
-            except StopIteration as end:
-                value: _Value = end.value
-                return value
-            try:
-                yield awaited
-                if self.share and (turn := self.share.turn()):
-                    yield from turn
-                step = partial(self._work.send, None)
-            except BaseException as error:  # noqa: BLE001 - raised where the coroutine waits
-                step = partial(self._work.throw, error)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._work, name)  # what tells asyncio and AnyIO its name and where it is
 
-    def _timed(self, step: Callable[[], Any]) -> Any:
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._work.__await__()
+
+    def send(self, value: Any) -> Any:
+        if not self._may_go_on and self.share and (turn := self.share.turn()):
+            self._may_go_on = True
+            return next(iter(turn))
+        self._may_go_on = False
+        return self._timed(self._work.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        self._may_go_on = False
+        return self._timed(self._work.throw, *error)
+
+    def close(self) -> None:
+        self._work.close()
+
+    def _timed(self, step: Callable[..., Any], *given: Any) -> Any:
+        _steps.set(self)
         began = thread_time()
         try:
-            return step()
+            return step(*given)
         finally:
             self._unpaid += thread_time() - began
             if self.share:
@@ -150,7 +153,7 @@ class _Steps(Generic[_Value]):
                 self._unpaid = 0.0
 
 
-_steps: ContextVar[_Steps[Any] | None] = ContextVar("steps", default=None)
+_steps: ContextVar[_Steps | None] = ContextVar("steps", default=None)
 """The current task of an event loop that shares its time."""
 
 
@@ -159,11 +162,6 @@ def share_time(loop: asyncio.AbstractEventLoop) -> None:
 
     def start(loop: asyncio.AbstractEventLoop, work: Any, **given: Any) -> asyncio.Task[Any]:
         starter = _steps.get()
-        return asyncio.Task(_run(_Steps(work, starter.share if starter else None)), loop=loop, **given)
+        return asyncio.Task(_Steps(work, starter.share if starter else None), loop=loop, **given)
 
     loop.set_task_factory(start)
-
-
-async def _run(steps: _Steps[_Value]) -> _Value:
-    _steps.set(steps)
-    return await steps
