@@ -139,6 +139,8 @@ def test_opencode_1_has_its_servers_elsewhere(there: Installation) -> None:
         (TOML, "mcpServers = { other = { command = 'x' } }"),
         (YAML, "mcpServers: {other: {command: x}}"),
         (YAML, "- a\n- b\n"),
+        (TOML, "mcpServers = 1"),
+        (YAML, "mcpServers:\n- - a\n"),
         (YAML, "a: [1"),
     ],
 )

@@ -86,8 +86,10 @@ def _changed(data: Any, keys: Keys, value: Any) -> Any:
         inner = parent.get(key)
         parent[key] = inner if inner else [] if isinstance(value, dict) and NAME in value and not inner else {}
         parent = parent[key]
+        if not isinstance(parent, dict | list):
+            raise ValueError(ALONE)
     if isinstance(parent, list):
-        place = next((at for at, each in enumerate(parent) if each.get(NAME) == keys[-1]), len(parent))
+        place = next((at for at, each in enumerate(parent) if found(each, [NAME]) == keys[-1]), len(parent))
         parent[place : place + 1] = [] if value is None else [value]
     elif value is None:
         parent.pop(keys[-1], None)
@@ -197,7 +199,9 @@ def _yaml_span(text: str, keys: Keys) -> tuple[int, int] | None:
         return None
     for each in place[0].value:
         first, last = each if isinstance(each, tuple) else (each, each)
-        names = [value.value for key, value in each.value if key.value == NAME] if first is last else [first.value]
+        if first is last and first.id != "mapping":
+            raise ValueError(ALONE)
+        names = [value.value for key, value in first.value if key.value == NAME] if first is last else [first.value]
         if keys[-1] in names:
             start = text.rfind("\n", 0, first.start_mark.index) + 1
             return start, _end_of(text, start, last.end_mark.index)

@@ -38,9 +38,8 @@ def recipe(runtime: Runtime, query: str) -> str:
         return ""
     first = found[0]
     source = _source_of(first)
-    helpers = [*filter(None, [source])]
-    others = [each for each in found[1:] if each.integration is first.integration or not source]
-    used = [first, *helpers, *(each for each in others if each not in helpers)][:MAX_FUNCTIONS]
+    others = [each for each in found[1:] if each != source and (each.integration is first.integration or not source)]
+    used = [first, *([source] if source else []), *others][:MAX_FUNCTIONS]
     script = "\n".join(_script(first, source))
     if any(finding.severity == "error" for finding in runtime.checker().check(script).findings):
         return ""

@@ -202,7 +202,8 @@ class Handlers:
             arguments = check(tool, {decodable(name): decodable(given[name]) for name in given})
             if tool.name == "execute_lua":
                 client = Client(context)
-                return await self._execute(self._with_input(ScriptRequest.of(arguments), client), params, client)
+                script = await in_thread(self._with_input, ScriptRequest.of(arguments), client)
+                return await self._execute(script, params, client)
             async with self._reading:
                 client = Client(context)
                 text = await in_thread(self._read_docs, tool.name, arguments, client.name)

@@ -164,10 +164,12 @@ class Workspace:
         room = asyncio.Semaphore(MAX_STARTED)
 
         async def resume(run: str, decided: dict[str, list[int]]) -> None:
-            async with room:
-                with suppress(KosmoError):  # it is listed again, and its page says what is wrong
-                    await self.tenant.resume(run, {"client": CLIENT, "person": person}, **decided)
-            self._answered.discard(run)
+            with suppress(KosmoError):  # its page says what is wrong
+                try:
+                    async with room:
+                        await self.tenant.resume(run, {"client": CLIENT, "person": person}, **decided)
+                finally:
+                    self._answered.discard(run)  # it is listed again, if it still waits
 
         await asyncio.gather(*(resume(run, decided) for run, decided in runs))
 
