@@ -18,6 +18,7 @@ from kosmolua.mcp.questions import Consent, SaveQuestion
 from kosmolua.mcp.runner import PlainRunner
 from kosmolua.mcp.server import Handlers
 from kosmolua.mcp.tools import MAX_SAVED, ScriptRequest
+from kosmolua.serve.tenants import Tenant
 
 COUNT = "--- Counts the services.\nreturn #app.integrations.render2.list_services().services\n"
 FEWER = COUNT.replace("return #", "return -1 + #")
@@ -118,12 +119,28 @@ def test_without_a_person_the_script_does_not_run(runtime: Runtime) -> None:
 def test_a_server_of_many_saves_none(runtime: Runtime) -> None:
     """Where the operator alone decides about scripts, it is refused before anything is sent."""
     runner = PlainRunner(runtime)
-    runner.saves = False
+    runner.saves = Tenant.saves
 
     async def conversation(client: Client) -> None:
         assert "This server saves no scripts: leave save out" in text_of(await execute(client, COUNT, save="count"))
 
     talk(runtime, conversation, runner=runner, elicitation_callback=Person("accept"))
+
+
+def test_another_script_that_broke_meanwhile_loses_no_result(runtime: Runtime, folder: Path) -> None:
+    """A script whose header became invalid is no tool any more, and the answer is that of the run."""
+    folder.mkdir()
+    other = folder / "other.lua"
+    other.write_text("return 1")
+
+    async def conversation(client: Client) -> None:
+        assert "other" in {tool.name for tool in (await client.list_tools()).tools}
+        other.write_text("---@param x integer\n---@param x integer\nreturn 1")
+        done = await execute(client, COUNT, save="count")
+        assert not done.is_error, text_of(done)
+        assert "other" not in {tool.name for tool in (await client.list_tools()).tools}
+
+    talk(runtime, conversation, elicitation_callback=Person("decline"))
 
 
 def test_a_folder_that_cannot_be_written_loses_no_result(runtime: Runtime, folder: Path) -> None:

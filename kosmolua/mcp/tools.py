@@ -14,7 +14,7 @@ from mcp_types import Tool, ToolAnnotations
 
 from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET
 from kosmolua.docs.search import MAX_HITS
-from kosmolua.errors import BadArguments, BadDocArguments
+from kosmolua.errors import BadArguments, BadDocArguments, KosmoError
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
 from kosmolua.runs import RunOptions
 from kosmolua.runtime import Runtime
@@ -64,7 +64,7 @@ def tools_for(limits: Limits, *, read_only: bool, about: Sequence[str] = ("",)) 
 def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, ScriptRequest]]:
     """Return a tool for each of the user's scripts that is not denied, by name, with its script.
 
-    One named like another tool (``taken``) becomes ``script_NAME``.
+    One named like another tool (``taken``) becomes ``script_NAME``. One that can no longer be read is left out.
     """
     if not runtime.scripts.names():
         return {}
@@ -73,7 +73,10 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
         if runtime.denies_script(function.name):
             continue
         name = f"script_{function.name}" if function.name in taken else function.name
-        script = runtime.scripts.script(function.name)
+        try:
+            script = runtime.scripts.script(function.name)
+        except KosmoError:
+            continue
         hints = ToolAnnotations(
             read_only_hint=function.effect == "read",
             destructive_hint=is_final(function.effect),
