@@ -17,11 +17,11 @@ from mcp import Client
 from mcp_types import PaginatedRequestParams, PromptReference, ResourceTemplateReference
 
 from kosmolua import Runtime, __version__
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, DocNotFound
 from kosmolua.mcp.recipes import MAX_RECIPE, recipe
 from kosmolua.mcp.server import Handlers
 from kosmolua.mcp.skills import URI, GetSkillParams
-from kosmolua.mcp.tools import MAX_LISTED
+from kosmolua.mcp.tools import MAX_LISTED, script_tools
 from kosmolua.plugin import Integration
 
 ROOT = Path(__file__).parent.parent
@@ -234,6 +234,19 @@ def test_the_documentation_of_a_toolkit_has_nothing_else(narrow: Runtime) -> Non
     assert "github" not in narrow.docs.list()
     instructions = Handlers(narrow, read_only=False, simulated=True, watch=lambda event: None).server().instructions
     assert "github" not in (instructions or "github")
+
+
+def test_a_page_outside_of_a_toolkit_does_not_exist(narrow: Runtime) -> None:
+    """A page that the whole integration would have is refused like any other that is not there."""
+    with pytest.raises(DocNotFound):
+        narrow.docs.read("integrations.render2.delete_service")
+
+
+def test_scripts_outside_of_a_toolkit_are_no_tools(tmp_path: Path) -> None:
+    """An agent whose toolkit names no script has the usual tools, though its user has scripts."""
+    (tmp_path / "wipe.lua").write_text("--- Wipes.\nreturn 1\n", encoding="utf-8")
+    with Runtime(TOOLKIT, toolkit="deploys", scripts=tmp_path, simulate=True, environ={}) as runtime:
+        assert script_tools(runtime, ()) == {}
 
 
 def test_the_check_knows_the_toolkit(narrow: Runtime) -> None:

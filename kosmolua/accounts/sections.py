@@ -215,7 +215,7 @@ class Sections:
         if key == "permissions":
             self._check_permissions(integration, value, name)
         elif isinstance(value, dict):
-            if integration.short(key):
+            if integration.whole.short(key):
                 raise self.wrong(f"[{name}.{key}]: an account cannot be named like a function", name, key)
             self._check_account(integration, key, value)
         elif key != "default":
@@ -245,7 +245,7 @@ class Sections:
             if is_pattern(key):
                 if not any(fnmatchcase(name, key) for name in integration.spellings()):
                     raise self.wrong(f"{said}: {key!r} matches no function of {integration.name}", *keys, key)
-            elif key not in EFFECTS and not integration.short(key):
+            elif key not in EFFECTS and not integration.whole.short(key):
                 known = [*EFFECTS, *integration.spellings()]
                 hint = did_you_mean(key, known) or f"its keys are {', '.join(EFFECTS)}, functions and patterns"
                 raise self.wrong(f"unknown key {key!r} in {said}", *keys, key, hint=hint)

@@ -66,7 +66,7 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
 
     One named like another tool (``taken``) becomes ``script_NAME``. One that can no longer be read is left out.
     """
-    if not runtime.scripts.names():
+    if runtime.scripts.root not in runtime.catalog.names():
         return {}
     found = {}
     for function in runtime.catalog.integration(runtime.scripts.root).functions.values():

@@ -316,26 +316,27 @@ class Integration:
         return other
 
     @property
-    def _known(self) -> Functions:
-        return self._whole.functions if self._whole else self.functions
+    def whole(self) -> Integration:
+        """The integration of which this one has a part of the functions; itself if it has all."""
+        return self._whole or self
 
     @property
     def aliases(self) -> dict[str, str]:
-        return {function.full_name: name for name, function in self._known.own.items() if function.full_name != name}
+        return {function.full_name: name for name, function in self.functions.own.items() if function.full_name != name}
 
     def spellings(self) -> Iterator[str]:
-        """Yield the short and the full name of every function, without reading any."""
-        for name in self._known:
+        """Yield the short and the full name of every function of the whole, without reading any."""
+        for name in self.whole.functions:
             yield name
             if self.prefix:
                 yield f"{self.prefix}_{name}"
 
     def short(self, name: str) -> str | None:
         """Return the short name for a short or full name, or None, without reading the function."""
-        if name in self._known:
+        if name in self.functions:
             return name
         plain = name.removeprefix(f"{self.prefix}_") if self.prefix else name
-        return self.aliases.get(name) or (plain if plain != name and plain in self._known else None)
+        return self.aliases.get(name) or (plain if plain != name and plain in self.functions else None)
 
     def function(self, name: str) -> Function | None:
         """Return a function by its short or full name, or None."""
