@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import Program
 
+from kosmolua.cli.commands.install import difference
 from kosmolua.clients.formats import JSONC, TOML, YAML, FileFormat, found, with_entry, without_entry
 from kosmolua.clients.installation import Installation
 from kosmolua.clients.known import CLIENTS, ClientProgram
@@ -221,6 +222,27 @@ def test_the_program_installs_itself_and_shakes_hands(kosmolua: Program, home: P
     assert entry["args"][-2:] == ["mcp", "--simulate"]
     checks = json.loads(kosmolua("doctor", "--json").stdout)["checks"]
     assert next(each for each in checks if each["subject"] == "client cursor")["state"] == "ok"
+
+
+def test_a_change_is_shown_without_what_stands_around(there: Installation) -> None:
+    """A file on one line may have another server's secret on this line."""
+    client = CLIENTS["cursor"]
+    file_of(there, client).write_text('{"mcpServers":{"github":{"env":{"TOKEN":"ghp_secret"}}}}', encoding="utf-8")
+    shown = difference(there.adding(client, client.local(COMMAND)))
+    assert "ghp_secret" not in shown
+    assert '+    "kosmolua": {' in shown
+
+
+def test_a_file_that_a_link_names_is_removed_and_not_the_link(there: Installation, tmp_path: Path) -> None:
+    """What install made behind a link of the user's dotfiles, uninstall takes away there."""
+    client, made = CLIENTS["cursor"], tmp_path / "dotfiles.json"
+    link = file_of(there, client)
+    link.unlink()
+    link.symlink_to(made)
+    there.apply(there.adding(client, client.local(COMMAND)))
+    there.apply(there.removing(client))
+    assert link.is_symlink()
+    assert not made.exists()
 
 
 def test_print_shows_and_writes_nothing(kosmolua: Program, home: Path) -> None:

@@ -110,7 +110,7 @@ class Installation:
         if _read(change.file) != change.before:
             raise ConfigError(f"{change.file} has changed meanwhile, so it was left as it is", hint="try again")
         if change.after is None:
-            change.file.unlink(missing_ok=True)
+            change.file.resolve().unlink(missing_ok=True)
         else:
             _write(change.file, change.after)
         notes = {file: note for file, note in self._notes().items() if file != str(change.file)}
@@ -164,15 +164,24 @@ def _difference(before: str | None, after: str) -> dict[str, Any]:
     note: dict[str, Any] = {"sha256": _digest(after), "was": None}
     if before is None:
         return note
+    at, was, now = differing(before, after)
+    return {**note, "at": at, "length": len(now), "was": was}
+
+
+def differing(before: str, after: str) -> tuple[int, str, str]:
+    """Return where two texts begin to differ, and the part of each that the other does not have."""
     at = _shared(before, after)
     end = _shared(before[at:][::-1], after[at:][::-1])
-    return {**note, "at": at, "length": len(after) - end - at, "was": before[at : len(before) - end]}
+    return at, before[at : len(before) - end], after[at : len(after) - end]
 
 
 def _shared(one: str, other: str) -> int:
     """Return with how many characters both texts begin."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (mine, yours) in pairs if mine != yours), min(len(one), len(other)))
+    least, most = 0, min(len(one), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        least, most = (middle, most) if one[least:middle] == other[least:middle] else (least, middle - 1)
+    return least
 
 
 def _digest(text: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from difflib import unified_diff
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ import click
 
 from kosmolua.cli import console
 from kosmolua.cli.parsing import Command, examples
-from kosmolua.clients.installation import Change, Installation, client_called
+from kosmolua.clients.installation import Change, Installation, client_called, differing
 from kosmolua.clients.known import ENTRY, ClientProgram, Data
 from kosmolua.errors import ConfigError, KosmoError, UsageError
 
 HANDSHAKE_TIMEOUT = 30.0
+_LEAD = re.compile(r"[^\w\n]*\Z")
+"""The punctuation and blanks before a change, with which its first line is as it stands in the file."""
 _HELLO = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
 
@@ -118,10 +120,12 @@ def report(change: Change) -> dict[str, Any]:
 
 
 def difference(change: Change) -> str:
-    """Return the lines that change, without those around them, which may have others' secrets."""
-    before, after = ((text or "").splitlines() for text in (change.before, change.after))
-    lines = [line for line in unified_diff(before, after, n=0, lineterm="") if not line.startswith(("---", "+++"))]
-    return "\n".join(line for line in lines if not line.startswith("@@"))
+    """Return the lines that change, or of a line only what does: what stands around may have others' secrets."""
+    at, *parts = differing(change.before or "", change.after or "")
+    lead = _LEAD.search((change.after or "")[max(at - 80, 0) : at])
+    shown = ((mark, f"{lead[0] if lead else ''}{part}") for mark, part in zip("-+", parts, strict=True) if part)
+    lines = (f"{mark}{line}" for mark, part in shown for line in part.splitlines())
+    return "\n".join(line for line in lines if line[1:].strip(" \t,"))
 
 
 def program_line() -> list[str]:
