@@ -385,6 +385,25 @@ def test_one_client_does_not_read_what_another_was_told(url: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_result_of_another_session_is_nobodys_own_word() -> None:
+    """A script whose destination stands in what another session was told is asked about, which a client may not do."""
+    create = "return app.integrations.github.create_issue({ repo = input[1] .. '/rocket', title = 'Hello' })"
+
+    async def main(url: str) -> None:
+        async with open_client(url, HANDSHAKE) as first, open_client(url, HANDSHAKE) as second:
+            told = await execute(first, "local t = {} for i = 1, 999 do t[i] = 'mallory-inc' end return t")
+            (link,) = [part for part in told.content if part.type == "resource_link"]
+            done = await execute(second, create, input=link.name)
+            assert (
+                "mallory-inc/rocket was put together by the script, after a text that others write: the page run:"
+                in text_of(done)
+            )
+
+    with http_server("--yes") as (_, url):
+        anyio.run(main, url)
+
+
+@pytest.mark.slow
 def test_many_calls_make_no_long_answer(web_agent: Agent) -> None:
     """A script with 300 calls that prints one word is answered in under 3,000 characters, all that is sent counted."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from base64 import b64encode
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ from kosmolua.calls.records import Watch
 from kosmolua.docs.pages import DEFAULT_DETAIL
 from kosmolua.docs.search import DEFAULT_HITS
 from kosmolua.errors import BadDocArguments, ConfigError, KosmoError
+from kosmolua.flow.literals import leaves
 from kosmolua.mcp import resources, skills, transcripts
 from kosmolua.mcp.answer import RUNS, decodable, refusal
 from kosmolua.mcp.executions import PARKING_TIMEOUT, Client, Executions, in_thread
@@ -231,7 +233,9 @@ class Handlers:
                 return ReadResourceResult(contents=[found])
             if params.uri.startswith(RUNS):
                 page = f"{transcripts.PREFIX}{params.uri.removeprefix(RUNS)}"
-                text = await in_thread(self._transcripts.result, Client(context).name, page)
+                client = Client(context)
+                text = await in_thread(self._transcripts.result, client.name, page)
+                self._note_foreign(json.loads(text), page, client)
                 found = TextResourceContents(uri=params.uri, mime_type="application/json", text=text)
                 return ReadResourceResult(contents=[found])
             contents = await in_thread(resources.read, self._runtime, params.uri)
@@ -304,15 +308,18 @@ class Handlers:
         page = script.input
         if not isinstance(page, str) or not page.startswith(transcripts.PREFIX) or len(page.split()) > 1:
             return script
-        return replace(script, input=self._transcripts.value(client.name, page), input_of=page)
+        found = self._transcripts.value(client.name, page)
+        self._note_foreign(found, page, client)
+        return replace(script, input=found, input_of=page)
 
-    def _note_foreign(self, text: str, page: str, client: Client) -> None:
-        """Note for the client's session what servers say of themselves in the documentation."""
+    def _note_foreign(self, said: Any, page: str, client: Client) -> None:
+        """Note for the client's session what another one was told, and what servers say of themselves in pages."""
         names = [f"{SERVERS}.{name}" for name in self._runtime.servers.names()]
-        if not names or page.startswith(transcripts.PREFIX):
-            return
-        is_theirs = any(name in page for name in names)
-        lines = [line for line in text.splitlines() if is_theirs or any(name in line for name in names)]
+        if not page.startswith(transcripts.PREFIX):
+            is_theirs = any(name in page for name in names)
+            lines = [line for line in said.splitlines() if is_theirs or any(name in line for name in names)]
+        else:
+            lines = [*map(str, leaves(said))] if self._transcripts.is_of_another(client.name, page) else []
         if lines:
             self.executions.memory_of(client.name).note_text("\n".join(lines), page)
 

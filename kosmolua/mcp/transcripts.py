@@ -83,6 +83,11 @@ class Transcripts:
         values = json.loads(self.result(client, page))
         return values[0] if len(values) == 1 else values
 
+    def is_of_another(self, client: str | None, page: str) -> bool:
+        """Return True if the answer of this page was given to another client, or in another session."""
+        with self._lock:
+            return page in self._kept and self._kept[page][0] != client
+
     def _find(self, client: str | None, page: str) -> tuple[_Text, _Text]:
         with self._lock:
             own = [(text, result) for owner, text, result in self._kept.values() if owner == client]
