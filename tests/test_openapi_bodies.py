@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.documents import Service, live, serving, small
+from support.documents import Reply, Service, live, serving, small
 
 from kosmolua import Runtime
-from kosmolua.errors import BadArguments
+from kosmolua.errors import BadArguments, NetworkError
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 OWNER = {"name": "owner", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -27,6 +27,10 @@ def operation(name: str, schema: Any = None, media: str = JSON, **rest: Any) -> 
     return {"post": {**found, "requestBody": body} if schema else found}
 
 
+PATCH, MERGE = "application/json-patch+json", "application/merge-patch+json"
+PATCHES = {PATCH: {"schema": {"type": "object"}}, MERGE: {"schema": {"type": "object"}}}
+
+
 PATHS = {
     "/owners/{owner}/pets": operation("add", PET, parameters=[OWNER]),
     "/form": operation("form", PET, FORM),
@@ -34,6 +38,10 @@ PATHS = {
     "/free": operation("free", {"type": "object", "additionalProperties": True}),
     "/note": operation("note", {"type": "string"}, "text/plain"),
     "/ping": operation("ping"),
+    "/read": {"get": {"operationId": "read", "responses": {"200": {"description": "", "content": {JSON: {}}}}}},
+    "/starred": operation("starred", PET, "*/*"),
+    "/pictures": operation("picture", {"type": "string", "format": "binary"}, "image/*"),
+    "/patched": {"post": {**operation("patched")["post"], "requestBody": {"required": True, "content": PATCHES}}},
 }
 
 
@@ -64,6 +72,10 @@ def called(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, 
         ("note({ extra = { body = 'hello' } })", b"hello", "text/plain"),
         ("ping({ extra = { body = { 1, 2 } } })", b"[1,2]", JSON),
         ("ping({ extra = { body = {} } })", b"{}", JSON),
+        ("starred({ owner = 7, name = 'Rex' })", b'{"owner":7,"name":"Rex"}', JSON),
+        ("picture({ body = 'PNG' })", b"PNG", "application/octet-stream"),
+        ("patched({ body = { name = 'Rex' } })", b'{"name":"Rex"}', MERGE),
+        ("patched({ body = { { op = 'remove', path = '/a' } } })", b'[{"op":"remove","path":"/a"}]', PATCH),
         ("ping({ extra = { query = { a = 1 } } })", b"", ""),
     ],
 )
@@ -98,6 +110,55 @@ def test_what_extra_does_not_hold_is_asked_for(called: tuple[Runtime, Service], 
     assert isinstance(outcome.error, BadArguments)
     assert said in str(outcome.error)
     assert len(service.sent) == before
+
+
+def test_a_json_patch_is_a_list(called: tuple[Runtime, Service]) -> None:
+    """A table is not sent as one; the error names what the operation takes besides."""
+    runtime, service = called
+    before = len(service.sent)
+    with pytest.raises(
+        BadArguments, match=f"a list of changes, not a table .content_type can be {MERGE}".replace("+", ".")
+    ):
+        runtime.call("pets.patched", {"body": {"name": "Rex"}, "content_type": PATCH})
+    assert len(service.sent) == before
+
+
+@pytest.mark.parametrize(
+    ("reply", "value"),
+    [
+        (Reply(b'{"a":1}\n\n{"a":2}\n', kind="application/x-ndjson"), [{"a": 1}, {"a": 2}]),
+        (Reply(b'{"a":1}\n{"a":2}', kind="application/stream+json"), [{"a": 1}, {"a": 2}]),
+        (Reply(b"a: 1\nb: [yes, 2]\n", kind="application/yaml"), {"a": 1, "b": ["yes", 2]}),
+        (Reply(b"a: 1\n---\nb: 2\n---\n", kind="text/yaml"), "a: 1\n---\nb: 2\n---\n"),
+        (Reply("Zürich".encode("latin-1"), kind="text/plain; charset=iso-8859-1"), "Zürich"),
+        (Reply("Zürich".encode(), kind="text/plain; charset=unknown"), "Zürich"),
+        (Reply(b'{"a":1}', kind="text/html"), {"a": 1}),
+    ],
+)
+def test_what_a_script_gets_of_a_reply(called: tuple[Runtime, Service], reply: Reply, value: Any) -> None:
+    """Lines of JSON, YAML and text in other charsets are values; several documents of YAML stay text."""
+    runtime, service = called
+    service.answer = lambda sent: reply
+    assert runtime.call("pets.read") == value
+
+
+def test_a_web_page_is_no_json(called: tuple[Runtime, Service]) -> None:
+    """The page of a login, say, is an error with its title where the document promises JSON, else it is text."""
+    runtime, service = called
+    page = b"<!doctype html><title>Sign in</title>"
+    service.answer = lambda sent: Reply(page, kind="text/html")
+    with pytest.raises(NetworkError, match="answered 200 with something that is not JSON: Sign in"):
+        runtime.call("pets.read")
+    assert runtime.call("pets.ping") == page.decode()
+
+
+@pytest.mark.parametrize(("status", "shown"), [(201, True), (202, True), (200, False)])
+def test_an_empty_reply_says_where_to_look(called: tuple[Runtime, Service], status: int, shown: bool) -> None:
+    """What is made, or will be, has an address."""
+    runtime, service = called
+    service.answer = lambda sent: Reply(None, status, "", {"Location": "/jobs/7"})
+    place = {"location": f"{service.url}/jobs/7"} if shown else {}
+    assert runtime.call("pets.ping") == {"status": status, **place}
 
 
 def test_the_check_leaves_a_call_with_extra_alone(called: tuple[Runtime, Service]) -> None:

@@ -356,7 +356,7 @@ SLOT = {"name": "name", "in": "path", "required": True, "schema": {"type": "stri
 
 
 def test_a_patch_chooses_its_media_type_and_a_connection_writes(tmp_path: Path) -> None:
-    """As in Kubernetes: of several kinds of JSON the first is sent, and a GET that connects is no read."""
+    """As in Kubernetes: a table is a merge patch, a list a JSON Patch, and a GET that connects is no read."""
     kinds = ["application/json-patch+json", "application/merge-patch+json"]
     whole = {"type": "object", "properties": {"$ref": {"type": "string"}, "spec": {"type": "object"}}}
     path = {"name": "path", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -394,11 +394,14 @@ def test_a_patch_chooses_its_media_type_and_a_connection_writes(tmp_path: Path) 
     fields = {"bearer_token": "made-up-1"}
     function = "patch_core_v1_namespaced_pod"
     sent = one(document, "pods", function, {"name": "a", "spec": {"x": 1}, "$ref": "r"}, **fields)
-    assert sent.headers["content-type"] == kinds[0]
+    assert sent.headers["content-type"] == kinds[1]
     assert json.loads(sent.body) == {"spec": {"x": 1}, "$ref": "r"}
     assert sent.headers["authorization"] == "Bearer made-up-1"
-    sent = one(document, "pods", function, {"name": "a", "spec": {}, "content_type": kinds[1]}, **fields)
-    assert sent.headers["content-type"] == kinds[1]
+    change = {"op": "remove", "path": "/spec"}
+    sent = one(document, "pods", function, {"name": "a", "extra": {"body": [change]}}, **fields)
+    assert (sent.headers["content-type"], json.loads(sent.body)) == (kinds[0], [change])
+    wrong = refused(document, "pods", function, {"name": "a", "spec": {}, "content_type": kinds[0]}, **fields)
+    assert "is a list of changes, not a table" in wrong.message
     sent = one(document, "pods", "proxy", {"name": "a", "path": "x", "path_query": "y"}, **fields)
     assert sent.line == "GET /pods/a/proxy/x?path=y"
     with Runtime(None, simulate=True, plugins=[document], environ={}) as runtime:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from kosmolua.errors import BadArguments
-from kosmolua.http.binary import binary, media_type
+from kosmolua.http.binary import media_type
 from kosmolua.http.client import Api, decode
 from kosmolua.http.headers import merged, plain
 from kosmolua.http.messages import Response
@@ -29,8 +29,9 @@ from kosmolua.openapi.bodies import (
     word_of,
 )
 from kosmolua.openapi.naming import Route
-from kosmolua.openapi.operations import Body, Field, is_json
+from kosmolua.openapi.operations import JSON_PATCH, Body, Field, is_json
 from kosmolua.openapi.paging import Recipe, ResultPage
+from kosmolua.openapi.replies import value_of
 from kosmolua.openapi.walking import walk
 from kosmolua.protocol import Json
 
@@ -108,17 +109,21 @@ class OperationCall:
 
         def fetch(changed: Mapping[str, Json]) -> ResultPage:
             response = client.checked(self._send(api, {**given, **self._by_name(changed)}, extra))
-            return ResultPage(value_of(response, self.method), response)
+            return ResultPage(self._value(response), response)
 
         if not wants_all or self.recipe is None:
             return fetch({}).value
 
         def follow(url: str) -> ResultPage:
             response = client.checked(api.follow(url))
-            return ResultPage(value_of(response, "GET"), response)
+            return ResultPage(self._value(response), response)
 
         wires = {each.wire: given[each.name] for each in self.fields if each.name in given}
         return walk(self.recipe, wires, fetch, follow, most, f"{self.method} {self.path}")
+
+    def _value(self, response: Response) -> Json:
+        is_usual = response.body and media_type(response) == "application/json"
+        return decode(response) if is_usual else value_of(response, self.media)
 
     def _content(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> EncodedBody:
         """Encode the body of the request."""
@@ -129,6 +134,7 @@ class OperationCall:
         media = given.get(self.spelled("content_type"), body.media[0]) if body.choose else body.media[0]
         if body.whole:
             whole = joined(given.get(body.name, NOTHING), added, body.name, media)
+            media = _for_patch(media, body.media, whole)
             return EncodedBody() if whole is NOTHING else content_of(whole, media, self.encode)
         keys = [each for each in self.fields if each.place == "body" and each.name in given]
         filled = [each for each in self.fields if each.fills]
@@ -136,10 +142,11 @@ class OperationCall:
         if added is not NOTHING and not isinstance(added, Mapping):
             if keys:
                 raise whole_beside(each.name for each in keys)
-            return content_of(added, media, self.encode)
+            return content_of(added, _for_patch(media, body.media, added), self.encode)
         if not keys and not filled and added is NOTHING and not body.required:
             return EncodedBody()
         others = {} if added is NOTHING else added
+        media = _for_patch(media, body.media, others)
         members = [Member(each.wire, given[each.name], each.style) for each in keys if each.wire not in others]
         members += [Member(each.fills, given[each.name]) for each in filled if each.fills not in others]
         return object_of([*members, *(Member(key, value) for key, value in others.items())], media, self.encode)
@@ -184,6 +191,16 @@ class OperationCall:
         ]
 
 
+def _for_patch(media: str, others: Sequence[str], whole: Any) -> str:
+    """Return the media type for a body: of a service that takes both, a list is a JSON Patch, and a table is none."""
+    if isinstance(whole, list) and JSON_PATCH in others:
+        return JSON_PATCH
+    if media == JSON_PATCH and isinstance(whole, Mapping):
+        hint = f"content_type can be {', '.join(each for each in others if each != media) or 'nothing else'}"
+        raise BadArguments(f"a body of {media} is a list of changes, not a table", param="body", hint=hint)
+    return media
+
+
 def _cookie(pair: tuple[str, str]) -> str:
     name, value = pair
     if _NEVER_IN_A_COOKIE.search(value):
@@ -201,29 +218,3 @@ def _accepted(media: Sequence[str]) -> str:
     """Return the ``Accept`` header: JSON, or else the first."""
     known = [each for each in media if is_json(each) and each != "*/*"]
     return (known or [each for each in media if "/" in each] or ["application/json"])[0]
-
-
-def value_of(response: Response, method: str) -> Json:
-    """Convert a response for a script: decoded JSON, text, ``{ status }`` without content, else a table with base64."""
-    if method == "HEAD" or not response.body:
-        return {"status": response.status}
-    kind = media_type(response)
-    if is_json(kind):
-        return decode(response)
-    if not kind:
-        return _unnamed(response)
-    if kind.startswith("text/") or kind.endswith("xml") or kind in ("application/javascript", "application/x-yaml"):
-        return response.text()
-    return cast("Json", binary(response))
-
-
-def _unnamed(response: Response) -> Json:
-    """Convert a response without a media type: JSON, else a string, else a table with base64."""
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return response.body.decode()
-    except UnicodeDecodeError:
-        return cast("Json", binary(response))

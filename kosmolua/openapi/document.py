@@ -41,7 +41,7 @@ def read(data: bytes, name: str) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"{name} is not UTF-8 text, as an OpenAPI document must be") from None
     root = _json(text, name) if text.lstrip()[:1] in ("{", "[") else None
-    root = _yaml(text, name) if root is None else root
+    root = parsed_yaml(text, name) if root is None else root
     if not isinstance(root, dict) or not isinstance(root.get("paths", {}), dict) or not _version(root):
         raise ConfigError(
             f"{name} is not an OpenAPI document", hint='it needs the key "openapi": "3..." or "swagger": "2.0"'
@@ -84,7 +84,12 @@ def _is_deeper(value: Json, levels: int) -> bool:
     return True
 
 
-def _yaml(text: str, name: str) -> Json:
+def parsed_yaml(text: str, name: str) -> Json:
+    """Parse the first document of YAML 1.2; ``name`` is the source, for messages.
+
+    Raises:
+        ConfigError: It is not YAML, too large or nested too deeply, or PyYAML is not installed.
+    """
     try:
         import yaml
     except ImportError:

@@ -15,6 +15,7 @@ from kosmolua.openapi.extra import EXTRA, checked_extra
 from kosmolua.openapi.inverses import UPDATES, Update, update_of
 from kosmolua.openapi.operations import Body, Field, is_json
 from kosmolua.openapi.paging import Recipe
+from kosmolua.openapi.replies import is_decoded, is_text
 from kosmolua.openapi.security import access_of
 from kosmolua.openapi.store import DocumentStore, FunctionRow, load
 from kosmolua.schema.arguments import REQUIRED, Parameter
@@ -47,7 +48,10 @@ FILE = Record(
     required=frozenset({"base64"}),
 )
 EMPTY = Record(
-    "Empty", {"status": Scalar("integer")}, {"status": "The HTTP status, such as 204."}, required=frozenset({"status"})
+    "Empty",
+    {"status": Scalar("integer"), "location": STRING},
+    {"status": "The HTTP status, such as 204.", "location": "Where to find what a 201 or 202 makes, if it says so."},
+    required=frozenset({"status"}),
 )
 BINARY = Record(
     "Binary",
@@ -213,9 +217,9 @@ class DocumentFunctions:
             return EMPTY if detail["method"] == "HEAD" or "schema" not in result else None
         if result.get("schema") is not None:
             return SchemaReader(without="writeOnly", look_up=self._store.schema).read(result["schema"], name)
-        if any(is_json(each) for each in media):
+        if any(map(is_decoded, media)):
             return ANY
-        return STRING if all(each.startswith("text/") or each.endswith("xml") for each in media) else BINARY
+        return STRING if all(map(is_text, media)) else BINARY
 
 
 class _Records(Mapping[str, Record]):

@@ -17,6 +17,8 @@ Style: TypeAlias = Literal["repeated", "joined", "pipes", "spaces", "deep", "jso
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
+JSON_PATCH = "application/json-patch+json"
+"""The media type of a list of changes (RFC 6902)."""
 _JSON = re.compile(r"application/json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
 
 
@@ -231,7 +233,10 @@ class _Reading:
 
     def _body(self) -> tuple[Body | None, list[Field]]:
         given = self._document.resolve(self._given.get("requestBody"))
-        contents = {media: table(each) for media, each in table(given.get("content")).items()}
+        declared = {media: table(each) for media, each in table(given.get("content")).items()}
+        contents = {media: each for media, each in declared.items() if "*" not in media}
+        for media, each in declared.items():
+            contents.setdefault(self._definite(media, each), each)
         if not contents:
             return None, []
         body, keys = self._body_of(contents, given)
@@ -239,11 +244,20 @@ class _Reading:
             body.about = text(given.get("description"))
         return body, keys
 
+    def _definite(self, media: str, content: Mapping[str, Any]) -> str:
+        """Return what is sent for a media type: for one with a star, JSON, bytes or plain text."""
+        if "*" not in media:
+            return media
+        if media.startswith("text/"):
+            return "text/plain"
+        is_bytes = is_file(self._document, content.get("schema", {})) or not media.startswith(("*", "application/"))
+        return "application/octet-stream" if is_bytes else "application/json"
+
     def _body_of(
         self, contents: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
     ) -> tuple[Body | None, list[Field]]:
         """Choose how a body is sent, of several media types."""
-        chosen = min(contents, key=_preference)
+        chosen = min(contents, key=lambda media: (_preference(media), media.startswith(JSON_PATCH)))
         same = [each for each in contents if _preference(each) == _preference(chosen)]
         required = given.get("required")
         media = [chosen, *(each for each in same if each != chosen)]
@@ -251,7 +265,7 @@ class _Reading:
         flat = self._flat(chosen, contents[chosen])
         may_be_list = len(same) > 1 and any(self._is_list(contents[each].get("schema")) for each in same)
         if flat is None or may_be_list:
-            body.whole, body.schema = True, contents[chosen].get("schema", {})
+            body.whole, body.schema = True, self._any_of(media, contents)
             return body, []
         keys = flat
         if not keys and _preference(chosen) > 2:
@@ -269,6 +283,13 @@ class _Reading:
         for each in keys:
             each.required = each.required and required is not False
         return body, keys
+
+    def _any_of(self, media: list[str], contents: Mapping[str, Mapping[str, Any]]) -> Json:
+        """Return a schema for a body of several media types; a JSON Patch is always a list."""
+        schemas = [contents[each].get("schema", {}) for each in media]
+        patches = [{"type": "array", "items": {"type": "object"}}] if JSON_PATCH in media[1:] else []
+        kinds = [each for place, each in enumerate([*schemas, *patches]) if each not in [*schemas, *patches][:place]]
+        return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
 
     def _is_list(self, schema: Json) -> bool:
         return self._document.resolve(schema).get("type") == "array"
