@@ -228,3 +228,20 @@ def test_a_snippet_is_where_most_of_the_words_are() -> None:
     [hit] = Search([Index.of([IndexEntry("page", "", "", "", text)])]).find("keep promise", 1)
 
     assert "keep a promise" in hit.snippet
+
+
+@pytest.mark.parametrize(
+    ("query", "summary"),
+    [
+        ("give the money back", "Create a refund."),
+        ("draw a picture", "Create an image."),
+        ("phone somebody", "Make a call."),
+        ("set up an alert", "Create a monitor."),
+    ],
+)
+def test_everyday_words_find_those_of_services(query: str, summary: str) -> None:
+    """People say what they want, not how a service names it."""
+    summaries = ["Create a customer.", "Create a refund.", "Create an image.", "Make a call.", "Create a monitor."]
+    index = Index.of(IndexEntry(f"f{place}", "", each, "", "", "write") for place, each in enumerate(summaries))
+
+    assert Search([index]).find(query, 1)[0].summary == summary

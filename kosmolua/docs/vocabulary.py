@@ -12,13 +12,13 @@ MAX_WORDS = 8
 
 _COMMON = """
 a about after again ago all also am an and any anybody anyone anything are as at be because been before being but by
-can cannot could currently did do does doing don done ever everyone everything for from gets getting give go goes
-going gone got had has have having he her here hers him his how i if in into is isn it its just lately let lets like
-ll look many may me might month much must my myself need needs no not nothing now of on one only or our ours out
-overnight own please really recently right running s see she should show so some somehow something somewhere such t
-tell than that the their them then there these they thing things this those to today tomorrow tonight too try trying
-up us use used using ve very via want wants was way we week weekend went were what when where which while who why will
-with within without won would yesterday yet you your
+can cannot could currently did do does doing don done ever everyone everything exist exists for from gets getting give
+go goes going gone got had has have having he her here hers him his how i if in inside into is isn it its just lately
+let lets like ll look many may me might month much must my myself need needs no not nothing now of on one only or our
+ours out overnight own please really recently right running s see she should show so some somehow something somewhere
+such t tell than that the their them then there these they thing things this those to today tomorrow tonight too try
+trying up us use used using ve very via want wants was way we week weekend went were what when where which while who
+why will with within without won would yesterday yet you your
 """
 COMMON_WORDS = frozenset(_COMMON.split()) - {"who"}
 """Words of a query that the search ignores if the query has other words."""
@@ -153,9 +153,105 @@ plan first: dry rehearse
 sandbox time: sleep
 client set up: claude cursor codex
 openapi toml: overlay
+"""
+_IN_SERVICES = """
+refund: reimburse reimbursement repay
+dispute: chargeback chargebacks contested
+invoice: bill bills billing
+customer: client clients buyer buyers shopper
+payout: withdraw withdrawal bank
+charge: payment payments paid purchase
+payment intent: charge pay
+coupon: discount discounts voucher
+promotion code: discount promo voucher
+price: cost rate tariff
+subscription: recurring membership
+product: item items goods
+transfer: send move
+tax: vat
+payment link: checkout
+image: picture pictures photo photos drawing illustration
+avatar: picture photo image
+speech: voice speak spoken aloud narrate audio
+audio: sound voice recording
+transcription: transcript transcribe dictate subtitles
+translation: translate
+moderation: harmful unsafe offensive abusive toxic
+embedding: vector vectors
+completion: answer reply generate
+message: note post chat dm
+message: direct
+conversation: channel channels room rooms chat dm
+channel: room rooms
+member: participant participants attendee person somebody someone
+user: person people somebody someone employee
+invite: invitation bring
+kick: expel throw
+ban: block forbid expel
+mute: silence quiet snooze
+downtime: mute silence maintenance
+star: favourite favorite like
+reaction: emoji emojis thumbs react
+emoji: smiley emoticon
+presence: online away
+profile: status bio nickname title
+topic: subject
+role: permission permissions rank
+guild: server servers
+call: phone ring dial telephone
+phone number: telephone mobile
+send: mail
+monitor: alert alerts alarm alarms
+dashboard: board
+incident: outage
+slo: objective
+series: points point datapoint
+host: machine machines server servers
+prune: unused dangling
+kill: force forcibly
+exec: command run execute
+volume: storage disk
+top: processes
+inspect: details
+prefix: subnet subnets cidr range
+device: hardware switch router equipment
+rack: cabinet
+site: datacenter location
+cable: wire
+available: free unused next
+transaction: tx transfer
+address: wallet
+asset: token coin nft
+pool: stake staking delegators
+fork: clone copy
+gist: snippet paste
+artifact: output
+milestone: deadline
+assignee: assign
+assignees: assign
+collaborator: contributor contributors
+reviewer: review
+webhook: hook hooks callback
+compare: diff difference between
+lock: freeze
+permission: access rights
+file: document attachment upload
+page: document documents
+data source: database table
+block children: paragraph content contents
+bulk: many several batch
+bulk delete: many several
+usage: spend spent consumption cost
+usergroup: group groups
+reminder: remind
+vulnerability: security
+alert: vulnerabilities vulnerability
+contributor: contributed
+submit: send post push
 branch: git
 command: entrypoint dockerfile
 """
+"""Words of common web APIs: payments, chat, telephony, source code, containers, networks, monitoring, models."""
 _CHANGING = """
 add cancel close create delete link merge remove replace rerun restart resume rollback scale set suspend trigger unlink
 update
@@ -200,6 +296,12 @@ env var config: config value
 owner workspace: who owns
 log: stack trace, stack traces
 attach: hook * up
+refund: money back
+payout: pay out, cash out, paid out
+member: who is in, who belongs to, who is on
+speech: text to speech, out loud
+transcription: speech to text
+emoji reaction: thumbs up
 parallel: same time
 idempotency: idempotent
 """
@@ -341,5 +443,8 @@ def only_asks(query: str) -> bool:
     return bool(_ASKING.match(query))
 
 
-MEANINGS = [(words, said) for words, _, said in (line.partition(": ") for line in _MEANINGS.strip().splitlines())]
+MEANINGS = [
+    (words, said)
+    for words, _, said in (line.partition(": ") for line in (_MEANINGS + _IN_SERVICES).splitlines() if line)
+]
 """Words of the documentation, each with its synonyms."""

@@ -242,3 +242,59 @@ ADDRESSED = {
     "blockfrost transactions of an address": "blockfrost GET /addresses/{address}/transactions",
 }
 """Most begin with the name of the service, as agents ask that know which one they use."""
+
+PLAIN = {
+    "stripe capture a payment that was authorized": "stripe POST /v1/payment_intents/{intent}/capture"
+    " | stripe POST /v1/charges/{charge}/capture",
+    "stripe void an unpaid invoice": "stripe POST /v1/invoices/{invoice}/void",
+    "stripe which subscriptions does a customer have": "stripe GET /v1/subscriptions"
+    " | stripe GET /v1/customers/{customer}/subscriptions",
+    "stripe start a checkout page for a purchase": "stripe POST /v1/checkout/sessions",
+    "stripe upload evidence for a chargeback": "stripe POST /v1/disputes/{dispute} | stripe POST /v1/files",
+    "stripe register a new buyer": "stripe POST /v1/customers",
+    "stripe list the tax rates": "stripe GET /v1/tax_rates",
+    "slack rename a channel": "slack POST /conversations.rename",
+    "slack remove a person from a channel": "slack POST /conversations.kick",
+    "slack set a reminder": "slack POST /reminders.add",
+    "slack delete a file": "slack POST /files.delete",
+    "slack read the messages of a channel": "slack GET /conversations.history",
+    "slack edit a message that I sent": "slack POST /chat.update",
+    "slack search messages for a word": "slack GET /search.messages",
+    "slack is somebody online": "slack GET /users.getPresence",
+    "hub delete a repository": "hub DELETE /repos/{owner}/{repo}",
+    "hub who contributed to a repository": "hub GET /repos/{owner}/{repo}/contributors",
+    "hub list the labels on an issue": "hub GET /repos/{owner}/{repo}/issues/{issue_number}/labels",
+    "hub create a webhook for a repository": "hub POST /repos/{owner}/{repo}/hooks",
+    "hub assign an issue to a colleague": "hub POST /repos/{owner}/{repo}/issues/{issue_number}/assignees"
+    " | hub PATCH /repos/{owner}/{repo}/issues/{issue_number}",
+    "hub download the logs of a workflow run": "hub GET /repos/{owner}/{repo}/actions/runs/{run_id}/logs",
+    "hub how much of my rate limit is left": "hub GET /rate_limit",
+    "discord kick someone out of a guild": "discord DELETE /guilds/{guild_id}/members/{user_id}",
+    "discord pin a message": "discord PUT /channels/{channel_id}/messages/pins/{message_id}"
+    " | discord PUT /channels/{channel_id}/pins/{message_id}",
+    "discord edit the permissions of a role": "discord PATCH /guilds/{guild_id}/roles/{role_id}",
+    "discord unban a user": "discord DELETE /guilds/{guild_id}/bans/{user_id}",
+    "notion read the comments of a page": "notion GET /v1/comments",
+    "notion list all users of the workspace": "notion GET /v1/users",
+    "openai check whether a text is harmful": "openai POST /moderations",
+    "openai start a batch of requests": "openai POST /batches",
+    "openai delete an uploaded file": "openai DELETE /files/{file_id}",
+    "datadog create an alert on a metric": "datadog POST /api/v1/monitor",
+    "datadog list the synthetic tests": "datadog GET /api/v1/synthetics/tests",
+    "datadog end a planned downtime early": "datadog DELETE /api/v1/downtime/{downtime_id}",
+    "docker restart a container": "docker POST /containers/{id}/restart",
+    "docker which images are on this machine": "docker GET /images/json",
+    "docker delete a network": "docker DELETE /networks/{id}",
+    "twilio look up the details of a call": "twilio GET /2010-04-01/Accounts/{AccountSid}/Calls/{Sid}.json",
+    "twilio which numbers do I own": "twilio GET /2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json",
+    "netbox add a rack to a site": "netbox POST /api/dcim/racks/",
+    "netbox list the virtual machines": "netbox GET /api/virtualization/virtual-machines/",
+    "netbox which cables are connected": "netbox GET /api/dcim/cables/",
+    "blockfrost details of a stake pool": "blockfrost GET /pools/{pool_id}",
+    "blockfrost who holds an asset": "blockfrost GET /assets/{asset}/addresses",
+    "submit a signed cardano transaction": "blockfrost POST /tx/submit",
+    "write an emoji for my discord server": "discord POST /guilds/{guild_id}/emojis",
+    "invite a person to join a github organization": "hub POST /orgs/{org}/invitations"
+    " | github POST /orgs/{org}/invitations",
+}
+"""The words of people who know the service, and not its documentation."""
