@@ -289,6 +289,14 @@ def test_a_client_with_local_servers_only_says_where_others_go(kosmolua: Program
     assert "under Connectors" in done.stderr
 
 
+def test_a_url_that_is_none_is_told(kosmolua: Program, home: Path) -> None:
+    """The entry is written, and the handshake says what is wrong."""
+    (home / ".cursor").mkdir()
+    done = kosmolua("install", "cursor", "--tenant", "http://127.0.0.1:port/mcp")
+    assert done.returncode == 3
+    assert "cannot be reached: nonnumeric port" in done.stderr
+
+
 class _Login(BaseHTTPRequestHandler):
     """A server that wants a login."""
 

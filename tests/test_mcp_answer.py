@@ -10,11 +10,13 @@ import pytest
 from mcp_types import CallToolResult
 
 from kosmolua.calls.facts import Facts
-from kosmolua.errors import ConfigError, Denied, KosmoError, NotConfigured, ScriptError
+from kosmolua.errors import ConfigError, Denied, DocNotFound, KosmoError, NotConfigured, ScriptError
 from kosmolua.limits import Limits
+from kosmolua.mcp import transcripts
 from kosmolua.mcp.answer import answer, refusal
 from kosmolua.mcp.executions import in_thread
 from kosmolua.mcp.tools import ScriptRequest
+from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runs import Outcome
 
 HOST = Limits(timeout=120)
@@ -182,3 +184,14 @@ def test_what_a_thread_holds_is_freed_when_it_has_ended() -> None:
 
     anyio.run(disconnect)
     assert done == ["made", "freed"]
+
+
+def test_a_result_that_is_not_kept_whole_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next script is refused with a reason, while what fits can be given to it."""
+    kept = Transcripts()
+    monkeypatch.setattr(transcripts, "MAX_CHARACTERS", 20)
+    _, page = kept.keep(None, "", ["short"])
+    assert kept.value(None, page) == "short"
+    _, page = kept.keep(None, "", ["too long for that"])
+    with pytest.raises(DocNotFound, match="not kept whole"):
+        kept.value(None, page)

@@ -120,20 +120,14 @@ def _section(text: str, keys: Keys) -> tuple[int, int] | None:
     head = re.search(rf"^[ \t]*\[\s*{name}\s*(\]|\.)", text, re.MULTILINE)
     if not head:
         return None
-    end = next((each.start() for each in _HEADS.finditer(text, head.end()) if not _is_inner(each[0], name)), len(text))
+    following = re.compile(rf"^[ \t]*\[(?!\[?\s*{name}\s*\.)", re.MULTILINE).search(text, head.end())
+    end = following.start() if following else len(text)
     body = text[head.start() : end]
     trailing = re.search(r"(\s*(#[^\n]*)?(\n|\Z))*\Z", body)
     kept = body[: trailing.start()] if trailing else body
     rest = body[len(kept) :]
     line = re.match(r"[ \t]*(#[^\n]*)?\r?\n?", rest)
     return head.start(), head.start() + len(kept) + (line.end() if line else 0)
-
-
-_HEADS = re.compile(r"^[ \t]*\[[^\n]*", re.MULTILINE)
-
-
-def _is_inner(head: str, name: str) -> bool:
-    return re.match(rf"[ \t]*\[\[?\s*{name}\s*\.", head) is not None
 
 
 def _yaml() -> Any:

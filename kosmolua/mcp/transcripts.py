@@ -45,7 +45,9 @@ class Transcripts:
             own = [name for name, (owner, *_) in self._kept.items() if owner == client]
             for name in own[:-MAX_OF_CLIENT]:
                 del self._kept[name]
-            while len(self._kept) > MAX_TEXTS or sum(map(_size, self._kept.values())) > MAX_CHARACTERS:
+            while (
+                len(self._kept) > MAX_TEXTS or sum(len(a) + len(b) for _, a, b in self._kept.values()) > MAX_CHARACTERS
+            ):
                 self._kept.popitem(last=False)
         return LAST if is_exact(client) else page, page
 
@@ -78,9 +80,13 @@ class Transcripts:
         """Return the value that a script returned, or the list of its values.
 
         Raises:
-            DocNotFound: As for :meth:`result`.
+            DocNotFound: As for :meth:`result`, or the result was too long to be kept whole.
         """
-        values = json.loads(self.result(client, page))
+        try:
+            values = json.loads(self.result(client, page))
+        except ValueError:
+            what = f"The result of {page} is not kept whole, since it is too long or the disk is full"
+            raise DocNotFound(what, hint="run the script again, and return less") from None
         return values[0] if len(values) == 1 else values
 
     def is_of_another(self, client: str | None, page: str) -> bool:
@@ -99,10 +105,6 @@ class Transcripts:
             f"There is no kept answer with the page name {page[:80]!r}",
             hint="only the last few answers that were cut are kept; run the script again",
         )
-
-
-def _size(kept: tuple[str | None, _Text, _Text]) -> int:
-    return len(kept[1]) + len(kept[2])
 
 
 class _Text:

@@ -133,7 +133,7 @@ class Folder:
         self._marks = os.path.join(self.path, "marks")
         self._plans = os.path.join(self.path, "plans")
         self._plan_lock = os.path.join(self._plans, ".lock")
-        self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
+        self._seen: dict[str, tuple[_Stamp, Event, Event]] = {}
         self._index: dict[str, tuple[Event, Summary, str]] = {}
         self._looked = -LOOK_PAUSE
 
@@ -169,7 +169,7 @@ class Folder:
         for run in self._names():
             path = self._file(run).name
             with suppress(OSError):
-                if time.time() - os.stat(path).st_mtime > keep and not waits(self._ends(run)[1]):
+                if time.time() - os.stat(path).st_mtime > keep and not waits(self._ends(run)[-1]):
                     removed += self._file(run).remove()
         for file in self._plan_files():
             with suppress(OSError):
@@ -189,7 +189,7 @@ class Folder:
         for _, size, run in sorted(found):
             if used < most:
                 break
-            if not waits(self._ends(run)[1]) and self._file(run).remove():
+            if not waits(self._ends(run)[-1]) and self._file(run).remove():
                 used -= size
         if used < most:
             self._looked = time.monotonic()
@@ -213,7 +213,7 @@ class Folder:
         """Return the calls that wait for a person."""
         paused: list[WaitingCall] = []
         for run, stamp in self._stamps().items():
-            head, end = self._ends(run, stamp)
+            _, head, end = self._ends(run, stamp)
             if waits(end) and not self._file(run).is_in_use():
                 paused += paused_calls(run, head["script"]["name"], end)
         return sorted([*paused, *self._asked()], key=lambda each: (each.since, each.id))
@@ -402,7 +402,7 @@ class Folder:
 
     def _indexed(self, run: str, stamp: _Stamp | None) -> tuple[Summary, str]:
         """Return a run's summary and the text to search. They are kept while the recording's last event is the same."""
-        head, end = self._ends(run, stamp)
+        _, head, end = self._ends(run, stamp)
         known = self._index.get(run)
         if known and known[0] is end:
             return known[1:]
@@ -415,7 +415,7 @@ class Folder:
         return found, text
 
     def _summary(self, run: str) -> Summary:
-        head, end = self._ends(run)
+        stamp, head, end = self._ends(run)
         if head.get("event") != "run" or head.get("format") != FORMAT:
             return Summary(run, "damaged", "")
         ended = end if end.get("event") == "end" else {}
@@ -430,7 +430,7 @@ class Folder:
             head["mode"],
             head["client"],
             len(end["error"]["fields"]["calls"]) if waits(end) else 0,
-            self._seen[run][0][0] / 1e9,
+            stamp[0] / 1e9,
             **{"title": head.get("title") or "", **found_in(ended)},
             software=head.get("software") or "",
             person=head.get("person") or "",
@@ -449,6 +449,9 @@ class Folder:
             return {run: stamp for run in self._names() if (stamp := self._stamp(run))}
         except OSError:
             return {}
+        for gone in [run for run in list(self._seen) if run not in found]:
+            self._seen.pop(gone, None)
+            self._index.pop(gone, None)
         return found
 
     def _stamp(self, run: str) -> _Stamp | None:
@@ -458,23 +461,25 @@ class Folder:
             return None
         return status.st_mtime_ns, status.st_size
 
-    def _ends(self, run: str, known: _Stamp | None = None) -> tuple[Event, Event]:
-        """Return the first and the last event of a run's recording. An event that cannot be read is empty.
+    def _ends(self, run: str, known: _Stamp | None = None) -> tuple[_Stamp, Event, Event]:
+        """Return the stamp of a run's recording, its first and its last event. An event that cannot be read is empty.
 
-        ``known`` is the recording's stamp, if it was just looked up.
+        ``known`` is the stamp, if it was just looked up.
         """
-        if known and run in self._seen and self._seen[run][0] == known:
-            return self._seen[run][1:]
+        seen = self._seen.get(run)
+        if seen and seen[0] == known:
+            return seen
         path = self._file(run).name
         try:
             found = os.stat(path)
             stamp = (found.st_mtime_ns, found.st_size)
-            if run not in self._seen or self._seen[run][0] != stamp:
+            if not seen or seen[0] != stamp:
                 with open(path, "rb") as file:
-                    self._seen[run] = (stamp, _event(file.readline()), _event(_last_line(file, found.st_size)))
+                    seen = stamp, _event(file.readline()), _event(_last_line(file, found.st_size))
+                self._seen[run] = seen
         except OSError:
-            return {}, {}
-        return self._seen[run][1:]
+            return (0, 0), {}, {}
+        return seen
 
 
 def _event(line: bytes) -> Event:

@@ -7,10 +7,11 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -188,5 +189,5 @@ def _objection_to_address(url: str) -> KosmoError | None:
         if error.code in (400, 401):
             return None
         return ConfigError(f"{url} answers with the status {error.code}", hint="check the URL; it usually ends in /mcp")
-    except (URLError, OSError, ValueError) as error:
+    except (HTTPException, OSError, ValueError) as error:
         return ConfigError(f"{url} cannot be reached: {getattr(error, 'reason', error)}", hint="check the URL")
