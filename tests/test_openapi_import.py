@@ -91,6 +91,33 @@ def test_what_a_document_does_not_say_is_asked_for(tmp_path: Path, document: dic
     assert said in refused.value.message
 
 
+def signed() -> dict[str, Any]:
+    """Return a document as those of AWS, whose requests are signed."""
+    about = "Amazon Signature authorization v4"
+    scheme = {"type": "apiKey", "in": "header", "name": "Authorization", "description": about}
+    document = pets(*FIRST)
+    document["components"]["securitySchemes"] = {"hmac": scheme}
+    return document | {"security": [{"hmac": []}]}
+
+
+def test_a_document_whose_requests_are_signed_is_refused(tmp_path: Path) -> None:
+    """No signature can be made; with another credential, the import goes on."""
+    fetched = importing.fetch(str(write_document(tmp_path, signed())), lambda: b"")
+    with pytest.raises(
+        UsageError, match="have to be signed, as by AWS, which only a plugin can do; nothing was imported"
+    ):
+        importing.prepare(fetched, Wishes())
+    assert importing.prepare(fetched, Wishes(auth="bearer")).result.access.alternatives[0][0].kind == "bearer"
+
+
+def test_a_document_whose_requests_are_signed_has_an_account(tmp_path: Path) -> None:
+    """As a plugin it can be read; a call says why it cannot be made."""
+    with Runtime({"pets": {"default": {}}}, plugins=[write_document(tmp_path, signed())], environ={}) as runtime:
+        assert runtime.catalog.accounts("pets") == ["default"]
+        with pytest.raises(NotConfigured, match="requires signed requests"):
+            runtime.call("pets.list_pets")
+
+
 def test_options_say_what_the_document_does_not(tmp_path: Path) -> None:
     """``--auth`` and ``--base-url`` stand in openapi.toml, ``--only`` leaves operations out."""
     fetched = importing.fetch(str(write_document(tmp_path, pets(*FIRST, secured=False, servers=[]))), lambda: b"")

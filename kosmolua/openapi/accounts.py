@@ -47,9 +47,9 @@ def _fields(access: Access) -> Iterator[AccountField]:
     optional = len(access.alternatives) > 1
     for credentials in access.alternatives:
         for each in credentials:
+            login = OAuth2(**each.login) if each.login else None
             for name in each.fields:
                 secret = name not in ("username", "client_id")
-                login = OAuth2(**each.login) if each.login else None
                 default: object = None if optional else REQUIRED
                 own = login if each.kind == "bearer" else None
                 yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, default, login=own)

@@ -311,6 +311,9 @@ def _check_access(result: Compiled, wishes: Wishes, name: str) -> None:
     if not access.base_url:
         hint = "give the base URL with --base-url, such as --base-url https://api.example.com/v1"
         raise UsageError(f"The OpenAPI document of {name} has no base URL with https", hint=hint)
+    if access.alternatives and all(any(one.kind == "signature" for one in each) for each in access.alternatives):
+        what = f"The requests of {name} have to be signed, as by AWS, which only a plugin can do; nothing was imported"
+        raise UsageError(what, hint="if the service takes another credential, choose it with --auth")
     secrets = any(each.secret for each in access.variables) or any(each.secret for each in access.settings)
     if not access.alternatives and not secrets and not wishes.auth:
         hint = f"choose how requests authenticate with --auth {'|'.join(AUTH)}"
