@@ -688,6 +688,21 @@ def test_the_page_of_a_server_with_many_tools_is_short(tmp_path: Path, monkeypat
 HOSTILE = Path(__file__).parent / "support" / "hostile_mcp_server.py"
 
 
+def test_a_lower_effect_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not again when the server changes its tools."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    server = {
+        "command": sys.executable,
+        "args": [str(HOSTILE)],
+        "env": {"TURNED": str(tmp_path / "turned"), "WRITES": "yes"},
+    }
+    told: list[str] = []
+    with Runtime(section(server | {"tools": {"look": "read"}}, "files"), warn=told.append) as runtime:
+        assert runtime.run('return app.mcp.files.look({ path = "a" })').ok
+        wait_for(lambda: "former" in (runtime.servers.card("files") or {}))
+    assert len(told) == 1
+
+
 def test_a_server_that_turns_hostile_is_asked_about(tmp_path: Path) -> None:
     """Also in a later session and process, until a person has had its tools read anew; it gets no secret unasked."""
     server = {"command": sys.executable, "args": [str(HOSTILE)], "env": {"TURNED": str(tmp_path / "turned")}}

@@ -239,6 +239,8 @@ class Servers:
     def _keep(self, name: str, card: Card) -> None:
         from kosmolua.mcp_client.settings import identity
 
+        if known := self._loaded.get(name):
+            card["lowered"] = known[0].get("lowered", [])
         self._loaded[name] = card, self._plugin(name, card)
         self._tell_of_lowered(name, card)
         self._cards.write(name, identity(self.section(name)), card)
