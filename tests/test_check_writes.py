@@ -330,6 +330,26 @@ def test_a_misspelt_key_in_a_table_is_warned_of(checker: Checker) -> None:
     assert "did you mean 'headers'?" in "; ".join(finding.advice for finding in report.findings)
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ('render2.update_webhook({ webhook_id = "whk-0123456789abcdefghij", url = "ADDRESS" })', "url"),
+        ('github.repos_create_webhook({ owner = "a", repo = "b", config = { url = "ADDRESS" } })', "config.url"),
+    ],
+)
+def test_a_domain_where_a_url_belongs_is_warned_of(checker: Checker, call: str, name: str) -> None:
+    """Also where a document only names the parameter so; the service might take it, so that it is no error."""
+
+    def said(address: str) -> str:
+        report = checker.check(f"app.integrations.{call.replace('ADDRESS', address)}")
+        assert not report.errors
+        return "; ".join(finding.advice for finding in report.findings)
+
+    assert f"{name} is a URL, and 'example.com/hook' has no scheme" in said("example.com/hook")
+    assert '"https://example.com:8443/hook"' in said("example.com:8443/hook")
+    assert "scheme" not in said("https://example.com/hook") + said("") + said("/hook")
+
+
 def test_a_table_that_its_document_does_not_allow_is_warned_of(checker: Checker) -> None:
     """The service might know more than its document."""
     call = (

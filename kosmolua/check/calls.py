@@ -66,6 +66,8 @@ class _NotWritten(Exception):
 
 _NULL = Builtin("json.null")
 _ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
+_URL_NAME = re.compile(r"(?:^|[._])ur[il]$|[a-z]Ur[il]$")
+_DOMAIN = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}(?::\d+)?(?:[/?#]\S*)?")
 
 _Evaluate = Callable[[Node], Value]
 
@@ -298,6 +300,7 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: _Eval
     try:
         written = _json(value, evaluate)
         parameter.accept(written)
+        yield from _without_scheme(callee, name, node, written)
         if isinstance(written, (dict, list)):
             yield from _undocumented(callee, parameter, node, written)
     except Mismatch as mismatch:
@@ -308,6 +311,16 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: _Eval
         yield from _misfits_inside(f"{callee.path}: {name}", parameter.checked or parameter.type, value, evaluate)
         return
     yield from _misspelt(parameter.type, value, evaluate)
+
+
+def _without_scheme(callee: Callee, name: str, node: Node, written: object) -> Iterator[_Misuse]:
+    """Yield a problem for each domain that is written where a name says that a URL belongs."""
+    if isinstance(written, dict):
+        for key, value in written.items():
+            yield from _without_scheme(callee, f"{name}.{key}", node, value)
+    elif isinstance(written, str) and _URL_NAME.search(name) and _DOMAIN.fullmatch(written):
+        message = f"{callee.path}: {name} is a URL, and {written[:40]!r} has no scheme"
+        yield _Misuse(node, message, f'"https://{written[:40]}"', is_likely=True)
 
 
 def _id_of_another(parameter: Parameter, node: Node, value: Value, others: Mapping[str, Function]) -> Iterator[_Misuse]:
