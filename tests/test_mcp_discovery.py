@@ -249,6 +249,18 @@ def test_scripts_outside_of_a_toolkit_are_no_tools(tmp_path: Path) -> None:
         assert script_tools(runtime, ()) == {}
 
 
+def test_a_toolkit_has_the_scripts_that_it_names(tmp_path: Path) -> None:
+    """A script of the user can be one of the functions, and calls no other."""
+    (tmp_path / "tidy.lua").write_text("--- Tidies.\nreturn 'tidy'\n", encoding="utf-8")
+    (tmp_path / "wipe.lua").write_text("--- Wipes.\nreturn app.scripts.tidy()\n", encoding="utf-8")
+    functions = {"toolkits": {"deploys": {"functions": ["scripts.wipe"]}}}
+    with Runtime(functions, toolkit="deploys", scripts=tmp_path, simulate=True, environ={}) as runtime:
+        outcome = runtime.run("return app.scripts.wipe()")
+        assert outcome.error
+        assert "app.scripts has no 'tidy'" in outcome.error.message
+        assert [*script_tools(runtime, ())] == ["wipe"]
+
+
 def test_the_check_knows_the_toolkit(narrow: Runtime) -> None:
     """A script that calls anything else is refused before it runs."""
     (finding,) = narrow.checker().check("app.integrations.render2.delete_service({ service_id = 'x' })").findings

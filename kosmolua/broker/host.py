@@ -60,9 +60,9 @@ class Host:
         if self._tenancy:
             self.patterns(f"[{self._tenancy.section}] permissions:", self._tenancy.functions)
         if name := options.toolkit:
-            self.patterns(f"[toolkits.{name}] functions:", self.accounts.toolkit(name))
+            self.patterns(f"[toolkits.{name}] functions:", self.accounts.toolkit(name), takes_scripts=True)
         self.allow = self.patterns("--allow", options.allow)
-        self.deny = self.patterns("--deny", options.deny, denies=True)
+        self.deny = self.patterns("--deny", options.deny, takes_scripts=True)
         self.allow_flow = self.patterns("--allow-flow", options.allow_flow)
         if options.secrets:
             self.secrets  # noqa: B018 - fetches the secrets, so that a missing one is an error here
@@ -344,13 +344,13 @@ class Host:
                 hint=f"decide about the paused runs, or raise {where}",
             )
 
-    def patterns(self, option: str, given: str | Sequence[str], *, denies: bool = False) -> list[Patterns]:
+    def patterns(self, option: str, given: str | Sequence[str], *, takes_scripts: bool = False) -> list[Patterns]:
         """Return the patterns of functions that were passed with an option; an empty list if there were none.
 
         Args:
             option: The name of the option, such as ``--allow``, for messages.
             given: One pattern or several.
-            denies: Whether the option denies what the patterns match.
+            takes_scripts: Whether patterns can name scripts.
 
         Raises:
             ConfigError: A pattern matches no function.
@@ -359,7 +359,8 @@ class Host:
             return []
         from kosmolua.broker.patterns import Patterns
 
-        return [Patterns(option, [given] if isinstance(given, str) else given, self.catalog, denies=denies)]
+        patterns = [given] if isinstance(given, str) else given
+        return [Patterns(option, patterns, self.catalog, takes_scripts=takes_scripts)]
 
     def places(self) -> dict[str, object]:
         """Return where accounts, integrations, scripts and simulators are, as fields for the header of a recording."""

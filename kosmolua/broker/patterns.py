@@ -28,20 +28,20 @@ class Patterns:
         option: The option's name, for messages.
         patterns: The patterns, such as ``render2.delete_service``, ``render2.*_env_var`` or ``render2.staging.*``.
         catalog: Lists the functions and accounts that the patterns can match.
-        denies: Whether the option denies what the patterns match. A script can be denied by its name, but not allowed:
-            what needs approval are the calls in it.
+        takes_scripts: Whether patterns can name scripts. A script can be denied by its name, but not allowed: what
+            needs approval are the calls in it.
 
     Raises:
         ConfigError: A pattern matches no function. It probably has a typo, and with ``--deny`` would deny nothing.
     """
 
-    def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog, *, denies: bool = False) -> None:
+    def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog, *, takes_scripts: bool = False) -> None:
         self._option = option
         self._patterns = {pattern: ".".join(parts_of(pattern)) for pattern in patterns}
         self._unknown: set[str] = set()
         for pattern, path in self._patterns.items():
             if path == ALL or any(fnmatchcase(name, path) for name in _names(path, catalog)):
-                if path.partition(".")[0] in FLAT and not denies:
+                if path.partition(".")[0] in FLAT and not takes_scripts:
                     raise _script_not_allowed(option, pattern)
             elif path.startswith(f"{SERVERS}.") and any(
                 _may_be_in(path, name) and _is_unknown_server(name, catalog) for name in catalog.names()

@@ -94,7 +94,7 @@ class Run:
         self._name = self._options["name"]
         allow, deny, given = self._options["allow"], self._options["deny"], self._options["input"]
         self._allow = host.patterns("--allow", allow) if allow else []
-        self._deny = host.patterns("--deny", deny, denies=True) if deny else []
+        self._deny = host.patterns("--deny", deny, takes_scripts=True) if deny else []
         self._limits = limits.but(**changes) if changes else limits
         self._input = None if given is None else self._checked_input(given)
         self._params: dict[str, object] = dict(self._options["params"] or {})
