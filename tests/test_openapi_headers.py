@@ -71,6 +71,25 @@ DOCUMENT = {
 }
 
 
+def test_what_many_operations_take(tmp_path: Path) -> None:
+    """A token of a page is an argument and no credential; the default of an optional header is the service's own,
+    except for a version, which some services need all the same.
+    """
+    behalf = {"name": "on-behalf-of", "in": "header", "schema": {"type": "string", "default": "The name of a user."}}
+    version = {"name": "X-Version", "in": "header", "schema": {"type": "string", "default": "7"}}
+    several = {
+        f"/{name}": {"get": operation(name, behalf, version, parameter("next_token", "query"))} for name in "abcdef"
+    }
+    document = small(tmp_path, {**DOCUMENT, "paths": several})
+    with serving() as service:
+        accounts = {"pets": {"default": {"key": KEY, "base_url": service.url}}}
+        with Runtime(accounts, plugins=[document], environ={}) as runtime:
+            runtime.call("pets.a", {"next_token": "n2"})
+        assert service.last.line == "GET /a?next_token=n2"
+        assert service.last.headers["x-version"] == "7"
+        assert "on-behalf-of" not in service.last.headers
+
+
 @pytest.fixture(scope="module")
 def pets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, Service]]:
     """A runtime whose account has a key in a header, and the service on the loopback interface."""

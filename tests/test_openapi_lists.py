@@ -171,6 +171,12 @@ def numbered(make: Callable[[list[dict[str, Any]], int], Any], parameter: str = 
     return page
 
 
+def headed(query: dict[str, str], pets: list[dict[str, Any]]) -> tuple[Any, dict[str, str]]:
+    """Page as Nomad does, with the token in a header of its own."""
+    start = int(query.get("next_token", "0"))
+    return pets[start : start + 2], {"X-Nomad-NextToken": str(start + 2)} if start + 2 < len(pets) else {}
+
+
 def linked(query: dict[str, str], pets: list[dict[str, Any]]) -> tuple[Any, dict[str, str]]:
     """Page as Sentry does, whose last link has no results."""
     start = int(query.get("cursor", "0"))
@@ -224,6 +230,7 @@ WAYS: dict[str, tuple[str, str, Pager]] = {
         "lists[] _links[] total_items:integer",
         from_place(lambda some, at: {"lists": some, "_links": [{"rel": "self"}], "total_items": 7}, "offset"),
     ),
+    "nomad": ("next_token:string; per_page:integer", "", headed),
     "sentry": ("cursor:string", "", linked),
     "a page that counts from zero": (
         "page:integer:minimum=0; per_page:integer:default=2",

@@ -22,7 +22,11 @@ Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "clien
 
 AUTH = ("bearer", "basic", "header:NAME", "query:NAME", "none")
 """The possible values of ``--auth``, for a document that declares no credential."""
-CREDENTIALS = re.compile(r"(.*[-_])?(api[-_]?key|access[-_]?token|auth[-_]?token|token|secret|password)", re.IGNORECASE)
+CREDENTIALS = re.compile(
+    r"(?!.*(next|page|pagination|continuation|sync|idempotency)[-_]?token)"
+    r"(.*[-_])?(api[-_]?key|access[-_]?token|auth[-_]?token|token|secret|password)",
+    re.IGNORECASE,
+)
 """Matches a header, parameter or base URL variable by its name if its value is a credential."""
 _PREFIX = re.compile(r"prefix(?:ed)?(?: with| by| of)?\s+[\"'`](\w+)[\"'`]", re.IGNORECASE)
 _SHOWN = re.compile(r"(?:^|Authorization:\s*)`?(\w+) +[{<\[]", re.IGNORECASE)
@@ -334,7 +338,9 @@ def _is_common(wire: str, most: set[tuple[str, str]]) -> bool:
 def _setting(given: Field, *, has_credential: bool) -> Setting:
     schema = table(given.schema)
     values = schema.get("enum")
-    default = schema.get("default", values[0] if isinstance(values, list) and len(values) == 1 else None)
+    only = values[0] if isinstance(values, list) and len(values) == 1 else None
+    is_sent = given.required or re.search("version|revision", given.wire, re.IGNORECASE)  # others have a default there
+    default = schema.get("default", only) if is_sent else only
     secret = not has_credential and bool(CREDENTIALS.fullmatch(given.wire))
     name = usable(snake(given.wire).removeprefix("x_") or "header")
     return Setting(given.wire, name, None if default is None else str(default), given.required, secret, given.about)

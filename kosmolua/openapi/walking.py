@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -32,6 +33,7 @@ from kosmolua.schema.tree import table
 
 MAX_PAGES = 10_000
 """The maximum number of pages that one call fetches, even if they have few items."""
+_NEXT_HEADER = re.compile(r"(.*-)?next-?(page-?)?(token|cursor)", re.IGNORECASE)
 _IDS = ("id", "_id", "uuid", "sid", "key")
 
 Fetch = Callable[[Mapping[str, Json]], ResultPage]
@@ -179,6 +181,9 @@ def _learned(recipe: Recipe, page: ResultPage, found: Sequence[Json], given: Jso
     for place, said in _said(page.value, [f"next_{own}", f"next{own}", own, *NEXT_TOKENS]):
         if said and isinstance(said, (str, int)) and not isinstance(said, bool) and said != given:
             return Lead(said, place)
+    for name, value in page.response.headers.items():
+        if value and value != given and _NEXT_HEADER.fullmatch(name):
+            return Lead(value)
     if own in AFTER and found and any(flag is True for _, flag in _said(page.value, MORE)):
         last = table(found[-1]).get("id")
         return Lead(last) if last else None
