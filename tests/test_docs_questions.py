@@ -277,6 +277,15 @@ def test_single_words_find_what_they_name(runtime: Runtime, query: str, page: st
     assert [hit.page for hit in runtime.docs.find(query, limit=1)] == [page]
 
 
+def test_a_word_alone_finds_first_what_has_it(runtime: Runtime) -> None:
+    """A service has a plan as well, but the function that gets a service does not say so."""
+    found = [hit.page for hit in runtime.docs.find("plan", limit=20)]
+
+    assert "recordings" in found[:5]
+    assert "integrations.render2.get_service" not in found[: found.index("recordings")]
+    assert runtime.docs.find("plan of a service", limit=1)[0].page == "integrations.render2.get_service"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("questions", "first", "among"), [(DOCUMENTED, 0.7, 0.9), (ADDRESSED, 0.7, 0.9), (PLAIN, 0.7, 0.85)]

@@ -328,7 +328,12 @@ class Search:
     def _term(self, word: str, asked: frozenset[str]) -> _Term:
         """Return a word of a query with its synonyms, but those that the query has itself."""
         meant = {words: frozenset(map(stem, words)) for words in self._meanings.get(stem(word), ())}
-        meanings = [(words, stems) for words, stems in meant.items() if not stems <= asked]
+        is_alone = len(asked) == 1  # ``plan``, and nothing else, does not mean what shows the plan of a service
+        meanings = [
+            (words, stems)
+            for words, stems in meant.items()
+            if not (stems <= asked or (is_alone and len(words) > 1 and words[0] in CHANGES | READING))
+        ]
         literal = self._found(word)
         vague = self._rarity(literal + sum(min(map(self._found, words)) for words, _ in meanings))
         own = (self._rarity(literal) + vague) / 2 if literal else vague
