@@ -316,6 +316,7 @@ def test_pages_that_repeat_are_an_error(tmp_path: Path) -> None:
         ("page:integer; per_page:integer:default=2", "pets[]", {"total": 9}),
         ("cursor:string; limit:integer", "pets[]", {"has_more": True}),
         ("cursor:string; limit:integer", "pets[]", {}),
+        ("cursor:string; limit:integer:default=2", "pets[]", {}),
     ],
 )
 def test_a_list_whose_rest_cannot_be_reached_is_truncated(
@@ -326,7 +327,7 @@ def test_a_list_whose_rest_cannot_be_reached_is_truncated(
     def pager(query: dict[str, str], pets: list[dict[str, Any]]) -> tuple[Any, dict[str, str]]:
         return {"pets": [] if "page" in query else pets[:2], **reply}, {}
 
-    given = {"limit": 2} if "limit" in parameters else {}
+    given = {"limit": 2} if parameters.endswith("limit:integer") else {}
     found, _ = paged(tmp_path, parameters, keys, pager, **given)
     assert found["pets"] == PETS[:2]
     assert found["truncated"] is True

@@ -205,7 +205,7 @@ def _says_more(recipe: Recipe, value: Json, sized: Mapping[str, Json], count: in
 
 def _is_more(recipe: Recipe, page: ResultPage, found: Sequence[Json], sized: Mapping[str, Json], count: int) -> bool:
     """Return True if more is left after the last page that could be reached, or may be, since it is full."""
-    is_full = len(found) == sized.get(recipe.size)
+    is_full = bool(found) and len(found) == (sized.get(recipe.size) or recipe.usual)
     is_unsaid = recipe.kind == "token" and not recipe.field and is_full
     return bool(_says_more(recipe, page.value, sized, count)) or is_unsaid
 
