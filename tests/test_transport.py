@@ -585,6 +585,27 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pem
 
 
+@pytest.mark.parametrize("way", ["direct", "through a proxy"])
+def test_a_redirect_to_a_public_address_uses_tls(way: str, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is followed with a verified certificate, and the key stays at home."""
+    checked: list[str] = []
+
+    def is_public(address: str) -> bool:
+        checked.append(address)
+        return True
+
+    monkeypatch.setattr(connections, "is_public", is_public)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", f"{certificate}.crt")
+    with serving(tunnel) as proxy, serving(over_tls(certificate, OK)) as files:
+        if way != "direct":
+            monkeypatch.setenv("https_proxy", proxy.url)
+        with serving(answer(302, b"", Location=files.url.replace("http:", "https:"))) as service:
+            assert Transport().send(Request("GET", service.url, (), {"Authorization": KEY})).status == 200
+        assert proxy.connections == (way != "direct")
+    assert checked == ["127.0.0.1"]
+    assert "authorization" not in fields(files.heard[0])
+
+
 def test_tls_is_verified(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate that nobody vouches for ends the call; REQUESTS_CA_BUNDLE can vouch; nothing can turn it off."""
     monkeypatch.setenv("CURL_CA_BUNDLE", "")
