@@ -237,11 +237,13 @@ def test_a_snippet_is_where_most_of_the_words_are() -> None:
         ("draw a picture", "Create an image."),
         ("phone somebody", "Make a call."),
         ("set up an alert", "Create a monitor."),
+        ("details of a customer", "Fetch a customer."),
     ],
 )
 def test_everyday_words_find_those_of_services(query: str, summary: str) -> None:
     """People say what they want, not how a service names it."""
-    summaries = ["Create a customer.", "Create a refund.", "Create an image.", "Make a call.", "Create a monitor."]
+    things = ["Create a customer.", "Create a refund.", "Create an image.", "Make a call.", "Create a monitor."]
+    summaries = [*things, "Fetch a customer."]
     index = Index.of(IndexEntry(f"f{place}", "", each, "", "", "write") for place, each in enumerate(summaries))
 
     assert Search([index]).find(query, 1)[0].summary == summary

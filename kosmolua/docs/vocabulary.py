@@ -27,8 +27,8 @@ _MEANINGS = """
 cancel: abort kill stop terminate interrupt halt
 create: add make new launch provision register attach connect host install setup introduce
 message: sms text
-retrieve: get list
-fetch: get list
+retrieve: get list read fetch show view see details info information lookup look check
+fetch: get list read show view see details info information lookup look check retrieve
 patch: update change edit modify set append
 create: send post submit generate buy purchase
 create issue: open file report raise submit
@@ -186,7 +186,7 @@ channel: room rooms
 member: participant participants attendee person somebody someone
 user: person people somebody someone employee
 invite: invitation bring
-kick: expel throw
+kick: expel throw remove
 ban: block forbid expel
 mute: silence quiet snooze
 downtime: mute silence maintenance
