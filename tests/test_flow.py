@@ -871,6 +871,16 @@ def test_a_session_keeps_a_bounded_part(runtime: Runtime, monkeypatch: pytest.Mo
     assert "may come from a text that an earlier script had read" in said
 
 
+def test_what_is_too_long_to_be_kept_is_known_to_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if it came before the first script."""
+    monkeypatch.setattr("kosmolua.flow.memory.MAX_SEEN", 100)
+    seen = SessionMemory()
+    seen.note_text("x" * 100, "mcp.files.look")
+    assert not seen.has_forgotten(0)
+    seen.note_text("x" * 101, "mcp.files.look")
+    assert seen.has_forgotten(0)
+
+
 # Commands
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -11,7 +12,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
+import mcp_types as types
 import pytest
 from mcp.client import session
 from support import servers
@@ -24,6 +27,7 @@ from kosmolua.errors import ConfigError, NetworkError, PluginError
 from kosmolua.flow.memory import SessionMemory
 from kosmolua.mcp_client.cards import Card, Cards
 from kosmolua.mcp_client.settings import identity
+from kosmolua.mcp_client.tasks import call_as_task
 from kosmolua.mcp_client.tools import functions_of
 
 pytestmark = pytest.mark.slow
@@ -176,6 +180,27 @@ def test_a_tool_that_needs_a_task_is_called_as_one(tmp_path: Path, monkeypatch: 
         assert outcome.error is not None
         assert outcome.error.code == "timeout"
         wait_for(lambda: "tasks/cancel" in notes.read_text())
+
+
+@pytest.mark.parametrize(("interval", "seconds"), [(0, 0.1), (-5, 0.1), (250, 0.25), (None, 1.0)])
+def test_a_server_cannot_have_its_tasks_looked_at_without_a_pause(
+    interval: int | None, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that waits for a task is that of all servers."""
+    moment = "2026-01-01T00:00:00Z"
+    task = {"task_id": "t", "created_at": moment, "last_updated_at": moment, "ttl": None, "poll_interval": interval}
+    ended = types.CallToolResult(content=[])
+    replies = [
+        types.CreateTaskResult(task=types.Task(status="working", **task)),
+        types.GetTaskResult(status="completed", **task),
+        ended,
+    ]
+    session, pauses = AsyncMock(), AsyncMock()
+    session.send_request.side_effect = replies
+    monkeypatch.setattr(asyncio, "sleep", pauses)
+    result = asyncio.run(call_as_task(session, {"name": "long", "arguments": {}}, lambda: None))
+    assert result is ended
+    pauses.assert_awaited_once_with(seconds)
 
 
 @pytest.mark.parametrize(

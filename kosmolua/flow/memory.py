@@ -196,7 +196,7 @@ class SessionMemory:
     _private: list[_Seen] = field(default_factory=list)
     _sent: dict[int, set[bytes]] = field(default_factory=dict)
     _led: set[str] = field(default_factory=set)
-    _forgot_run: int = -1
+    _forgot_run: float = -inf
     _task: bytes = b""
 
     @property
@@ -232,6 +232,8 @@ class SessionMemory:
         """
         with self.lock:
             self.pending.append(NotedText(text[:MAX_SEEN], page, self.runs - 1))
+            if len(text) > MAX_SEEN:
+                self._forgot_run = max(self._forgot_run, self.runs - 1)
             self.size += len(text)
             if self.size > MAX_PENDING:
                 self.settle()
@@ -289,7 +291,7 @@ class SessionMemory:
 
     def has_forgotten(self, before: int) -> bool:
         """Return True if texts that scripts before one had read are no longer kept."""
-        return 0 <= self._forgot_run < before
+        return -inf < self._forgot_run < before
 
     def is_trusted(self, value: str, scope: str) -> bool:
         """Return True if a value, as it is compared, is one that only the account's people or the service write."""

@@ -10,6 +10,8 @@ import mcp_types as types
 
 POLL_INTERVAL = 1.0
 """Seconds between two looks at a task, if the server names none."""
+SHORTEST_INTERVAL = 0.1
+"""Seconds between two looks that a server cannot shorten: all servers share one thread."""
 
 
 async def call_as_task(session: Any, params: Mapping[str, Any], progressed: Callable[[], None]) -> types.CallToolResult:
@@ -22,7 +24,8 @@ async def call_as_task(session: Any, params: Mapping[str, Any], progressed: Call
     task: types.Task = made.task
     try:
         while task.status == "working":
-            await asyncio.sleep(POLL_INTERVAL if task.poll_interval is None else task.poll_interval / 1000)
+            interval = POLL_INTERVAL if task.poll_interval is None else task.poll_interval / 1000
+            await asyncio.sleep(max(interval, SHORTEST_INTERVAL))
             look = types.GetTaskRequest(params=types.GetTaskRequestParams(task_id=task.task_id))
             task = await session.send_request(look, types.GetTaskResult)
             progressed()
