@@ -816,9 +816,9 @@ def test_journal_and_trace(kosmolua: Program, tmp_path: Path) -> None:
     assert len({line["run"] for line in lines}) == 2
     traced = re.sub(r"\d+ ms", "N ms", done.stderr)
     assert [line for line in traced.splitlines() if line.startswith(("-", "<", "calls"))] == [
-        "-> render2.list_owners [staging, read]",
-        "<- render2.list_owners [staging, read] ok N ms (200)",
-        "<- render2.get_service [default, read] refused N ms (nothing sent) bad_arguments",
+        "-> 1 render2.list_owners [staging, read]",
+        "<- 1 render2.list_owners [staging, read] ok N ms (200)",
+        "<- 2 render2.get_service [default, read] refused N ms (nothing sent) bad_arguments",
         "calls: 1 ok, 0 failed, 1 refused",
     ]
 

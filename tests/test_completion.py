@@ -16,6 +16,7 @@ COMMANDS = {
     "check",
     "call",
     "repl",
+    "lsp",
     "mcp",
     "serve",
     "docs",

@@ -545,7 +545,7 @@ def test_the_command_line_shows_and_applies_plans(kosmolua: Program, write: Writ
     said = planned.stderr.splitlines()
     assert said[0] == "kosmolua: nothing was sent; kosmolua apply p.json makes these writes:"
     assert said[1].startswith("2 x render2.restart_service [default], writes")
-    assert said[2].startswith('    2  service_id = "srv-cabc12345678" (checkout-api)')
+    assert said[2].startswith('~   2  service_id = "srv-cabc12345678" (checkout-api)')
     assert said[-1] == "Plan: 0 to create, 2 to change, 0 to destroy."
 
     applied = kosmolua("apply", "p.json")

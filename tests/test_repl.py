@@ -252,13 +252,13 @@ def test_a_write_is_asked_about_at_the_prompt(repl: Start) -> None:
     with repl() as terminal:
         for _ in range(2):
             terminal.send(suspend + "\r")
-            terminal.until("[d]eny all calls:")
+            terminal.until("[d]eny all calls, [?]:")
             terminal.send("d\r")
             terminal.until("it was not approved")
             terminal.send("\x0c")
             terminal.until(lambda: not any("not approved" in line for line in terminal.screen()))
         terminal.send(suspend + "\r")
-        screen = terminal.until("[d]eny all calls:")
+        screen = terminal.until("[d]eny all calls, [?]:")
         assert "The script wants to write with render2.suspend_service, account default:" in screen
         assert '  service_id = "srv-cabc12345678" (checkout-api)' in screen
         terminal.send("y\r")
@@ -273,7 +273,7 @@ def test_ctrl_c_at_a_question_ends_the_chunk(repl: Start, branch: bool) -> None:
     suspend = f"parallel.all({{ function() {suspend} end }})" if branch else suspend
     with repl() as terminal:
         terminal.send(f"x = 1 {suspend}\r")
-        terminal.until_asked("[d]eny all calls:")
+        terminal.until_asked("[d]eny all calls, [?]:")
         terminal.send("\x03")
         terminal.until("kosmolua: the session's state is as it was before this chunk")
         enter(terminal, "'all ' .. 'mine', x", "all mine        nil")

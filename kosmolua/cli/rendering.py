@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from io import StringIO
 from shutil import get_terminal_size
 
@@ -41,11 +42,11 @@ def draw_page(text: str, *, paged: bool) -> None:
     console = Console(file=drawn, force_terminal=True, width=width, theme=THEME)
     console.print(_Page(text, code_theme="ansi_light" if terminal.is_light() else "ansi_dark"))
     page = drawn.getvalue()
-    if not paged or page.count("\n") < get_terminal_size().lines:
-        standard.write(page.encode("utf-8", "replace"))
-        return
-    from pydoc import pager
-
-    os.environ.setdefault("LESS", "FRX")  # git's choice: show styles, and exit if the page fits on the screen
     with standard.given_back():
+        if not paged or page.count("\n") < get_terminal_size().lines:
+            sys.stdout.write(page)
+            return
+        from pydoc import pager
+
+        os.environ.setdefault("LESS", "FRX")  # git's choice: show styles, and exit if the page fits on the screen
         pager(page)
