@@ -108,15 +108,19 @@ def annotations(text: str) -> Iterator[tuple[str, str]]:
 
 
 def declared_and_used(texts: list[str]) -> tuple[list[str], set[str]]:
-    """Return the types that texts declare, in order, and those that they use; a malformed annotation fails."""
+    """Return the types that texts declare, in order, and those that they use; a malformed annotation fails.
+
+    A class that another text reopens is declared once, as language servers have it.
+    """
     declared: list[str] = []
     used: set[str] = set()
     for text in texts:
         generics: set[str] = set()
+        elsewhere = set(declared)
         for tag, rest in annotations(text):
             if tag == "class":
                 name, _, parents = rest.partition(":")
-                declared.append(name.strip())
+                declared += {name.strip()} - elsewhere
                 used |= {parent.strip() for parent in parents.split(",") if parent.strip()}
             elif tag == "alias":
                 assert re.fullmatch(r"[\w.]+", rest)
@@ -132,6 +136,15 @@ def declared_and_used(texts: list[str]) -> tuple[list[str], set[str]]:
             else:
                 assert tag == "meta", f"unknown annotation {tag}"
     return declared, used
+
+
+def members(text: str) -> Iterator[str]:
+    """Yield each field and function that a text gives to a class, after the name of the class."""
+    for line in text.splitlines():
+        if found := re.match(r"---@class ([\w.]+)", line):
+            owner = found[1]
+        elif found := re.match(r"---@field (\S+)|(?:function )?account\.(\w+)", line):
+            yield f"{owner}.{found[1] or found[2]}"
 
 
 def texts_of(paths: list[Path]) -> list[str]:
@@ -183,16 +196,19 @@ def awkward() -> Integration:
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["books", "awkward", "bundled"])
 def test_every_type_that_is_named_is_declared(tmp_path: Path, source: str) -> None:
-    """Each annotation parses, no name is declared twice, and each that is used is declared or Lua's own."""
+    """Each annotation parses, no name or member is declared twice, each that is used is declared or Lua's own."""
     catalog = {
         "books": library_catalog,
         "awkward": lambda: MemoryCatalog({"awkward": awkward()}),
         "bundled": render2_catalog,
     }
 
-    declared, used = declared_and_used(texts_of(write_stubs(catalog[source](), tmp_path)))
+    texts = texts_of(write_stubs(catalog[source](), tmp_path))
+    declared, used = declared_and_used(texts)
+    had = [member for text in texts for member in members(text)]
 
     assert sorted(declared) == sorted(set(declared))
+    assert sorted(had) == sorted(set(had))
     assert used - set(declared) <= BUILTIN
 
 
