@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import codecs
+import gc
 import textwrap
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from kosmolua.calls.approvals import Approval
 from kosmolua.catalog.catalog import Target
 from kosmolua.errors import PluginError
 from kosmolua.flow.judge import Judge, Verdict
-from kosmolua.flow.labels import LabelRules
+from kosmolua.flow.labels import LabelRules, leaves
 from kosmolua.flow.literals import literals, words
 from kosmolua.flow.memory import SessionMemory
 from kosmolua.flow.texts import core, is_address, parts, readings, spellings
@@ -869,6 +871,24 @@ def test_a_session_keeps_a_bounded_part(runtime: Runtime, monkeypatch: pytest.Mo
     finally:
         MAILS.pop()
     assert "may come from a text that an earlier script had read" in said
+
+
+def test_a_result_is_freed_as_soon_as_it_was_looked_into() -> None:
+    """Large results do not wait for the garbage collector, which counts objects and not their bytes."""
+
+    class Text(str):
+        pass
+
+    text = Text("word " * 10)
+    watched = weakref.ref(text)
+    gc.disable()
+    try:
+        found = leaves({"body": text}, Labels("shared"), ())
+        assert [each.value for each in found] == [text]
+        del text, found
+        assert watched() is None
+    finally:
+        gc.enable()
 
 
 def test_what_is_too_long_to_be_kept_is_known_to_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,10 @@ def test_a_budget_is_shared() -> None:
 
 @pytest.mark.slow
 def test_a_recording_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
-    """A run whose recording has 16 MiB takes a part of that, also at its end, when secrets are looked for in it."""
+    """A run whose recording has 32 MiB takes a part of that, also at its end, when secrets are looked for in it.
+
+    What it has read, of which it must tell the origin, takes most of that part, and does not grow further.
+    """
     body = b'{"text":"%b"}' % (b"x" * MIB)
     backend = Canned(lambda _: lambda request: Response(200, {"Content-Type": "application/json"}, body))
     plugins = Plugins([library()], places=(), entry_points=dict)
@@ -162,14 +165,14 @@ def test_a_recording_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
         runtime.run("return app.integrations.library.list_books()")
         tracemalloc.start()
         try:
-            script = "for _ = 1, 16 do app.integrations.library.list_books() end"
+            script = "for _ = 1, 32 do app.integrations.library.list_books() end"
             outcome = runtime.run(script, record=tmp_path / "run.jsonl")
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
     assert outcome.ok, outcome.error
-    assert (tmp_path / "run.jsonl").stat().st_size > 16 * MIB
-    assert peak < 12 * MIB
+    assert (tmp_path / "run.jsonl").stat().st_size > 32 * MIB
+    assert peak < 24 * MIB
 
 
 def test_an_answered_outcome_is_freed_at_once() -> None:

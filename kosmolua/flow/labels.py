@@ -156,10 +156,21 @@ def places(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 def leaves(value: object, labels: Labels, hosts: Collection[str]) -> list[Leaf]:
     """Return the leaves of a result that can be told apart; ``hosts`` are the hosts of the service itself."""
-    private, found = labels.private, []
-    named = frozenset(private) if not isinstance(private, bool) else frozenset()
+    private = labels.private
+    gathered = _Leaves(frozenset() if isinstance(private, bool) else frozenset(private), hosts)
+    gathered.gather(value, "", "", labels.origin, PUBLIC, is_private=private is True)
+    return gathered.found
 
-    def gather(value: object, key: str, item: str, origin: Any, default: str, *, is_private: bool) -> None:
+
+class _Leaves:
+    """The leaves of one result. A closure that calls itself is a cycle, and would keep it until it is collected."""
+
+    def __init__(self, named: frozenset[str], hosts: Collection[str]) -> None:
+        self.found: list[Leaf] = []
+        self._named = named
+        self._hosts = hosts
+
+    def gather(self, value: object, key: str, item: str, origin: Any, default: str, *, is_private: bool) -> None:
         fields = {} if isinstance(origin, str) else origin
         default = fields.get(OTHER_FIELDS, default)
         said = origin if isinstance(origin, str) else default
@@ -170,25 +181,23 @@ def leaves(value: object, labels: Labels, hosts: Collection[str]) -> list[Leaf]:
                     break
             for name, inner in value.items():
                 if not name.isidentifier() and name not in fields:
-                    found.append(Leaf(name, key, item, said, is_private, is_made=False))
+                    self.found.append(Leaf(name, key, item, said, is_private, is_made=False))
                 kind = type(inner)
                 if not inner or kind is bool or (kind is int and -MIN_NUMBER < inner < MIN_NUMBER):
                     continue
                 if kind is str and len(inner) < MIN_TEXT and inner.isascii():
                     continue
-                hidden = is_private or name in named
+                hidden = is_private or name in self._named
                 if (kind is str or kind is int or kind is float) and name not in fields:
-                    found.append(Leaf(inner, name, item, said, hidden, kind is not str or is_made(name, inner, hosts)))
+                    made = kind is not str or is_made(name, inner, self._hosts)
+                    self.found.append(Leaf(inner, name, item, said, hidden, made))
                 else:
-                    gather(inner, name, item, fields.get(name, origin), default, is_private=hidden)
+                    self.gather(inner, name, item, fields.get(name, origin), default, is_private=hidden)
         elif isinstance(value, list):
             for inner in value:
-                gather(inner, key, item, origin, default, is_private=is_private)
+                self.gather(inner, key, item, origin, default, is_private=is_private)
         elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
-            found.append(Leaf(value, key, item, said, is_private, is_made(key, value, hosts)))
-
-    gather(value, "", "", labels.origin, PUBLIC, is_private=private is True)
-    return found
+            self.found.append(Leaf(value, key, item, said, is_private, is_made(key, value, self._hosts)))
 
 
 def is_made(key: str, value: str | float, hosts: Collection[str]) -> bool:
