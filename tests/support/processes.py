@@ -54,10 +54,11 @@ def children(pid: int) -> set[int]:
 
 def zygotes() -> set[int]:
     """Return the processes of this one that the sandboxes of its runtimes are forked from."""
-    return {pid for pid in children(os.getpid()) if b"kosmolua.sandbox.zygote" in _command_of(pid)}
+    return {pid for pid in children(os.getpid()) if b"kosmolua.sandbox.zygote" in command_of(pid)}
 
 
-def _command_of(pid: int) -> bytes:
+def command_of(pid: int) -> bytes:
+    """Return the command line of a process, each word with a NUL behind it; empty if there is none."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
