@@ -232,6 +232,27 @@ def test_what_changes_elsewhere_leaves_focus_selection_and_details(browser: Brow
         expect(page.get_by_role("link", name="first.lua")).to_be_focused()
 
 
+def test_what_is_shown_again_stays_in_place(pages: Pages, window: Window) -> None:
+    """An update replaces nothing that only space comes before, and moves nothing named when a notice before it goes."""
+    page = window.open(f"/runs/{pages.record('acme', RESTART, 'again.lua')}")
+    lost = page.evaluate("""async () => {
+        const live = document.getElementById("live");
+        const html = (await kosmolua.part(location.href, "live")).trim();
+        const lost = [];
+        for (const [before, after] of [["\\n", ""], ["", "\\n"], ["<p>", ""]]) {
+            kosmolua.show(live, before + html);
+            const there = [...live.querySelectorAll(before === "<p>" ? "section[id] *" : "*")];
+            getSelection().selectAllChildren(live.querySelector("section[id] dd code"));
+            const selected = getSelection().toString();
+            kosmolua.show(live, after + html);
+            if (!selected || getSelection().toString() !== selected) lost.push("selection");
+            lost.push(...there.filter((each) => !each.isConnected).map((each) => each.outerHTML));
+        }
+        return lost;
+    }""")
+    assert lost == []
+
+
 def test_an_idle_tab_is_silent(browser: Browser) -> None:
     """While nothing happens, it asks for nothing after it has been opened."""
     with served_alone(browser) as (own, window):

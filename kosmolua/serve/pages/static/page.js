@@ -40,16 +40,22 @@
     children(node, wanted);
   }
 
+  /** Makes the children of a node like another's. One that stays is not moved, which would end its focus and selection. */
   function children(node, wanted) {
     const named = new Map([...node.children].filter((each) => each.id).map((each) => [each.id, each]));
     let here = node.firstChild;
     for (const want of [...wanted.childNodes]) {
-      while (here && here.id && here.id !== want.id && !wanted.querySelector(`#${CSS.escape(here.id)}`)) {
+      const stays = want.id && named.get(want.id);
+      const isInTheWay = (each) =>
+        each.id
+          ? each !== stays && !wanted.querySelector(`#${CSS.escape(each.id)}`)
+          : stays || (want.nodeType === Node.ELEMENT_NODE && each.nodeType !== Node.ELEMENT_NODE);
+      while (here && isInTheWay(here)) {
         const next = here.nextSibling;
         here.remove();
         here = next;
       }
-      const same = (want.id && named.get(want.id)) || (here && !here.id && !want.id && here.nodeName === want.nodeName && here);
+      const same = stays || (here && !here.id && !want.id && here.nodeName === want.nodeName && here);
       if (!same) {
         node.insertBefore(want, here);
         continue;
