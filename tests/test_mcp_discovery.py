@@ -104,14 +104,16 @@ def test_a_text_that_is_no_page_is_an_input_like_any_other(runtime: Runtime) -> 
 
 
 def test_many_integrations_still_say_what_they_are_for() -> None:
-    """Before only their names are left, each has a few words, and all fits."""
-    many = [Integration(f"service_{number}", _Account, about=f"Purpose {number} of many.") for number in range(30)]
+    """Before only their names are left, each has a few whole words, and all fits."""
+    many = [Integration(f"service_{number}", _Account, about=f"Purpose {number} of many.") for number in range(60)]
+    many.append(Integration("hub", _Account, about="Repositories, issues, pull requests, workflow runs and files."))
     for each in many:
         each.reads(_list_all)
     with Runtime({}, plugins=many, environ={}) as runtime:
         handlers = Handlers(runtime, read_only=False, simulated=False, watch=lambda event: None)
         instructions = handlers.server().instructions or ""
         assert "service_29 (Purpose 29 of many" in instructions
+        assert "hub (Repositories, issues, pull requests, ...)" in instructions
         assert len(instructions) <= MAX_LISTED
 
 

@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from textwrap import shorten
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -347,19 +348,19 @@ def _about(runtime: Runtime, *, simulated: bool) -> list[str]:
     integrations = [each for each in runtime.catalog.loadable() if not each.is_flat]
     full = " ".join(_about_integration(runtime, each) for each in integrations)
     names = ", ".join(each.name for each in integrations)
-    short = [f"{each.name} ({each.about.rstrip('.')[:MAX_SHORT]})" for each in integrations]
+    short = [f"{each.name} ({shorten(each.about.rstrip('.'), MAX_SHORT, placeholder=' ...')})" for each in integrations]
     ways = [
         f"Integrations: {full}",
         f"Integrations: {', '.join(short)}.",
         f"Integrations: {names}.",
         f"lua_list_docs names the {len(integrations)} integrations.",
     ]
-    warning = " All data is simulated (--simulate): nothing is real." if simulated else ""
+    warning = " All data is simulated (--simulate)." if simulated else ""
     return [way + warning for way in (ways if integrations else ["There are no integrations."])]
 
 
 def _about_integration(runtime: Runtime, integration: Integration) -> str:
-    about = integration.about.rstrip(".")[:MAX_ABOUT]
+    about = shorten(integration.about.rstrip("."), MAX_ABOUT, placeholder=" ...")
     try:
         accounts = runtime.catalog.accounts(integration.name)
     except ConfigError:

@@ -198,7 +198,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
     return _tool(
         "execute_lua",
         "Run a Lua 5.4 script in a sandbox. It calls web APIs as app.integrations.NAME.FUNCTION({...}); read their "
-        "pages first, names cannot be guessed. What it prints and returns is the answer, so filter, join and count "
+        "pages first, names cannot be guessed. What it prints and returns is the answer: filter, join and count "
         f"inside it. Writes may need the user's approval. {about}".rstrip(),
         {
             "code": {"type": "string"},
@@ -209,7 +209,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
             "mode": {
                 "enum": ["run", "read_only", "plan"],
                 "default": "run",
-                "description": "plan: only list writes",
+                "description": "plan: list writes",
             },
             "resume": {"type": "string"},
             "apply": {"type": "string"},
