@@ -186,12 +186,12 @@ def test_what_a_thread_holds_is_freed_when_it_has_ended() -> None:
     assert done == ["made", "freed"]
 
 
-def test_a_result_that_is_not_kept_whole_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next script is refused with a reason, while what fits can be given to it."""
+def test_a_result_that_is_not_kept_whole_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wants it as a resource, or as the input of a script, gets the reason; what fits is there."""
     kept = Transcripts()
     monkeypatch.setattr(transcripts, "MAX_CHARACTERS", 20)
     _, page = kept.keep(None, "", ["short"])
-    assert kept.value(None, page) == "short"
+    assert kept.result(None, page) == ('["short"]', ["short"])
     _, page = kept.keep(None, "", ["too long for that"])
     with pytest.raises(DocNotFound, match="not kept whole"):
-        kept.value(None, page)
+        kept.result(None, page)

@@ -333,9 +333,7 @@ class Accounts:
             if field.many:
                 named = table.get(field.name, {}).items()
                 settings[field.name] = {
-                    key: self._named_secret(
-                        integration, account, f"{field.name}.{key}", each, until, is_local="command" in table
-                    )
+                    key: self._named_secret(integration, account, f"{field.name}.{key}", each, until)
                     for key, each in named
                 }
             elif field.secret and self._simulate:
@@ -366,14 +364,7 @@ class Accounts:
         return settings
 
     def _named_secret(
-        self,
-        integration: Integration,
-        account: str,
-        key: str,
-        given: str | Table,
-        until: float,
-        *,
-        is_local: bool = False,
+        self, integration: Integration, account: str, key: str, given: str | Table, until: float
     ) -> Secret:
         """Return one of a field's table of credentials, such as HTTP headers.
 
@@ -383,7 +374,8 @@ class Accounts:
         name = key.rpartition(".")[2]
         if isinstance(given, str) and not (looks_like_key(given) or _NAME_OF_SECRET.search(name)):
             return Secret(given, holding=())
-        return self._secret_in_file(integration, account, key, given, until, is_local=is_local)
+        least = 1 if "command" in self._sections.settings(integration, account) else MIN_SECRET
+        return self._secret_in_file(integration, account, key, given, until, least)
 
     def _secret_in_file(
         self,
@@ -392,11 +384,10 @@ class Accounts:
         key: str,
         given: str | Table,
         until: float,
-        *,
-        is_local: bool = False,
+        least: int = MIN_SECRET,
     ) -> Secret:
         try:
-            return self._secret(f"{section_of(integration.name, account)}.{key}", given, until, is_local=is_local)
+            return self._secret(f"{section_of(integration.name, account)}.{key}", given, until, least)
         except NotConfigured as error:
             place = self._sections.place(integration.name, account, *key.split(".", 1))
             error.detail = f"{place}: {error.detail}" if error.detail else place
@@ -412,8 +403,8 @@ class Accounts:
             what = f"The environment variable {variable}{mismatch.where} {mismatch.problem}"
             raise ConfigError(what) from None
 
-    def _secret(self, where: str, given: str | Table, until: float = inf, *, is_local: bool = False) -> Secret:
-        secret = self._sources.read(where, given, until, least=1 if is_local else MIN_SECRET)
+    def _secret(self, where: str, given: str | Table, until: float = inf, least: int = MIN_SECRET) -> Secret:
+        secret = self._sources.read(where, given, until, least=least)
         if len(secret.reveal()) < MIN_SECRET:
             self._sources.warn(f"The secret {where} has fewer than {MIN_SECRET} characters, so it is not masked")
             return Secret(secret.reveal(), holding=())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from base64 import b64encode
 from collections.abc import Mapping
@@ -234,9 +233,7 @@ class Handlers:
                 return ReadResourceResult(contents=[found])
             if params.uri.startswith(RUNS):
                 page = f"{transcripts.PREFIX}{params.uri.removeprefix(RUNS)}"
-                client = Client(context)
-                text = await in_thread(self._transcripts.result, client.name, page)
-                self._note_foreign(json.loads(text), page, client)
+                text, _ = await in_thread(self._result, Client(context), page)
                 found = TextResourceContents(uri=params.uri, mime_type="application/json", text=text)
                 return ReadResourceResult(contents=[found])
             contents = await in_thread(resources.read, self._runtime, params.uri)
@@ -309,9 +306,14 @@ class Handlers:
         page = script.input
         if not isinstance(page, str) or not page.startswith(transcripts.PREFIX) or len(page.split()) > 1:
             return script
-        found = self._transcripts.value(client.name, page)
-        self._note_foreign(found, page, client)
-        return replace(script, input=found, input_of=page)
+        _, values = self._result(client, page)
+        return replace(script, input=values[0] if len(values) == 1 else values, input_of=page)
+
+    def _result(self, client: Client, page: str) -> tuple[str, list[Any]]:
+        """Return the result of a run, as JSON and as it is; the client has read it from then on."""
+        text, values = self._transcripts.result(client.name, page)
+        self._note_foreign(values, page, client)
+        return text, values
 
     def _note_foreign(self, said: Any, page: str, client: Client) -> None:
         """Note for the client's session what another one was told, and what servers say of themselves in pages."""

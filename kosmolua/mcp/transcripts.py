@@ -67,27 +67,20 @@ class Transcripts:
         more = f'\n\n[Characters {offset:,} to {end:,} of {len(text):,}. The next part: page "{page}", offset {end}]'
         return text.part(offset, end) + (more if end < len(text) else "")
 
-    def result(self, client: str | None, page: str) -> str:
-        """Return the values that a script returned, as JSON.
+    def result(self, client: str | None, page: str) -> tuple[str, list[Any]]:
+        """Return the values that a script returned, as JSON and as they are.
 
         Raises:
-            DocNotFound: There is no page with this name, or it is no longer kept.
+            DocNotFound: There is no page with this name, it is no longer kept, or the result was too long to be kept
+                whole.
         """
-        _, result = self._find(client, page)
-        return result.part(0, len(result))
-
-    def value(self, client: str | None, page: str) -> Any:
-        """Return the value that a script returned, or the list of its values.
-
-        Raises:
-            DocNotFound: As for :meth:`result`, or the result was too long to be kept whole.
-        """
+        _, kept = self._find(client, page)
+        text = kept.part(0, len(kept))
         try:
-            values = json.loads(self.result(client, page))
+            return text, json.loads(text)
         except ValueError:
             what = f"The result of {page} is not kept whole, since it is too long or the disk is full"
             raise DocNotFound(what, hint="run the script again, and return less") from None
-        return values[0] if len(values) == 1 else values
 
     def is_of_another(self, client: str | None, page: str) -> bool:
         """Return True if the answer of this page was given to another client, or in another session."""
