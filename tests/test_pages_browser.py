@@ -284,7 +284,7 @@ def test_runs_appear_by_themselves(pages: Pages, window: Window) -> None:
     expect(page.locator("tbody")).to_contain_text("late_arrival.lua")
     page.get_by_role("searchbox").press_sequentially("late_arr")
     expect(page.locator("tbody tr")).to_have_count(1)
-    assert page.url.endswith("/runs?q=late_arr")
+    expect(page).to_have_url(re.compile(r"/runs\?q=late_arr$"))
 
 
 def test_docs_are_searched_while_typing(window: Window) -> None:
