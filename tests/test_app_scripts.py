@@ -154,6 +154,7 @@ def test_a_script_that_is_too_large_is_refused(folder: Path) -> None:
     expect_refused(folder, "larger", f"The script larger is not read: larger.lua is larger than 4 MiB ({hint})")
 
 
+@pytest.mark.slow
 def test_one_limit_for_all_scripts(folder: Path) -> None:
     """A script may be as large whether it is run or called, even if the limit is set later; a mark does not count."""
     source = b"\xef\xbb\xbfreturn 1" + b" " * 3_000_000
@@ -252,6 +253,7 @@ def test_reading_is_proved_or_not_claimed(runtime: Runtime, source: str, only_re
     assert Checker(runtime.catalog).check(source).is_read_only is only_reads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "printed"),
     [

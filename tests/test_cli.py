@@ -1004,6 +1004,7 @@ def test_a_function_that_returns_nothing_says_so_with_none(kosmolua: Program, ho
     assert "does not say what it returns" not in kosmolua("integrations", "check", "tiny.py").stdout
 
 
+@pytest.mark.slow
 def test_tables_in_a_pipe_begin_with_the_names_of_their_columns(kosmolua: Program) -> None:
     """As ``cut`` and spreadsheets expect."""
     assert kosmolua("accounts", "--simulate").stdout.startswith(
@@ -1032,6 +1033,7 @@ def test_doctor_names_no_account_that_nobody_can_use(kosmolua: Program, home: Pa
     assert "integration scripts" not in found
 
 
+@pytest.mark.slow
 def test_call_prints_rows_for_a_spreadsheet(kosmolua: Program) -> None:
     """The items of a page's one list, with what they are known by first, and tables inside them as JSON at the end."""
     words = ("call", "render2.list_services", "limit=2", "--simulate", "--output")

@@ -58,6 +58,7 @@ def test_template_segments_are_quoted() -> None:
     assert wire.last.route == "/services/{service_id}/env/{key}"
 
 
+@pytest.mark.slow
 @given(
     st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda t: t not in (".", ".."))
 )

@@ -98,6 +98,7 @@ def test_what_is_offered(offered, line: str, found: set[str]) -> None:
     assert set(offered(line)) == found
 
 
+@pytest.mark.slow
 def test_offers_come_with_a_word(offered) -> None:
     """Where a shell shows descriptions, it has some."""
     assert offered("jou") == {"journal": "Show the calls in a journal."}

@@ -243,6 +243,7 @@ def test_the_python_of_the_guide_approves_elsewhere(
     assert outcome.status == "done", outcome.error
 
 
+@pytest.mark.slow
 def test_the_python_of_the_guide_maps_inputs(workshop: Path) -> None:
     """The program that the page shows runs, and what it asserts holds."""
     command = [sys.executable, str(workshop / "fleet_map.py")]

@@ -148,6 +148,7 @@ def test_the_made_up_plugin_reads_as_it_loads(tmp_path: Path) -> None:
     assert shape(outline.read("made", [file.read_text()])) == shape(outline.outline_of(load(file)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "folder", sorted(path for path in BUNDLED.glob("*") if path.is_dir()), ids=lambda path: path.name
 )

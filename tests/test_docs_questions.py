@@ -229,6 +229,7 @@ def share(found: dict[str, list[str]], asked: dict[str, str], most: int) -> floa
     return right / len(asked)
 
 
+@pytest.mark.slow
 def test_plain_questions_are_answered(index: Search) -> None:
     """Of 70 questions by people who do not know the names, 95 in a hundred have the right page among three."""
     asked = {question: page for page in QUESTIONS for question in QUESTIONS[page]}
@@ -253,6 +254,7 @@ def test_questions_about_functions_are_answered(
     assert share(found, asked, 3) >= among
 
 
+@pytest.mark.slow
 def test_questions_about_the_program_lead_to_guides(runtime: Runtime) -> None:
     """Words such as script, plan and approval speak for a guide, also where functions have them."""
     found = {question: found_in(runtime, question) for question in GUIDES}

@@ -58,6 +58,7 @@ def test_what_is_set_up_is_listed(kosmolua: Program, write: Write) -> None:
     assert found["integration render2"]["command"] == "kosmolua accounts check render2"
 
 
+@pytest.mark.slow
 def test_a_required_journal_is_told(kosmolua: Program, write: Write) -> None:
     """Whether writes are refused that the journal cannot record; and whether there is a journal at all."""
     for setting, words in (("journal_required = true", "required: "), ("journal = false", "off: ")):
@@ -86,6 +87,7 @@ def test_every_extra_is_looked_for() -> None:
             assert looked_for & {file.parts[0].removesuffix(".py") for file in files(package) or ()}, package
 
 
+@pytest.mark.slow
 def test_an_extra_is_there_or_not(kosmolua: Program, write: Write) -> None:
     """What is installed, what lacks a package, and what lacks all has the command that installs it."""
     hidden = "import sys\nfor name in ('jwt', 'sqlalchemy', 'psycopg'): sys.modules[name] = None\n"
@@ -100,6 +102,7 @@ def test_an_extra_is_there_or_not(kosmolua: Program, write: Write) -> None:
     assert "spans" not in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", ["", "opentelemetry.sdk"])
 def test_a_collector_that_is_named_needs_an_exporter(hidden: str, kosmolua: Program, write: Write) -> None:
     """What would send spans is looked for where the environment asks for them, and this command sends none."""
@@ -110,6 +113,7 @@ def test_a_collector_that_is_named_needs_an_exporter(hidden: str, kosmolua: Prog
     assert ("opentelemetry.sdk is missing" in found["spans"]["words"]) is bool(hidden)
 
 
+@pytest.mark.slow
 def test_a_wrong_accounts_file_is_an_error(kosmolua: Program, write: Write) -> None:
     """Status 3, the line, and all that does not depend on the file is still examined."""
     found, following = examined(kosmolua, "--accounts", write("accounts.toml", "[render2\n"), status=3)
@@ -119,6 +123,7 @@ def test_a_wrong_accounts_file_is_an_error(kosmolua: Program, write: Write) -> N
     assert following == "correct the file"
 
 
+@pytest.mark.slow
 def test_a_broken_integration_is_an_error(kosmolua: Program, write: Write) -> None:
     """The others are examined all the same; the next command looks into it."""
     found, following = examined(kosmolua, "--plugin", write("broken.py", "x = 1\nx.y\n"), status=3)

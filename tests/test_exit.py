@@ -117,6 +117,7 @@ def test_the_command_line_exits_with_the_status(kosmolua: Program) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_exit_leaves_the_repl(kosmolua: Program) -> None:
     """With the status that it is given, whatever failed before."""
     done = kosmolua("repl", input="error('x')\nexit(4)\nprint('never')\n")

@@ -109,6 +109,7 @@ def test_every_input_has_an_outcome(runtime: Runtime) -> None:
     assert [(outcome.key, outcome.result) for outcome in named] == [("a", [1]), ("b", [2])]
 
 
+@pytest.mark.slow
 def test_order_is_kept_on_request(runtime: Runtime) -> None:
     """Though the first input takes longest."""
     outcomes = runtime.map("sleep(input) return input", [0.4, 0.2, 0.0], ordered=True)
@@ -467,6 +468,7 @@ class Deaf(Executor):
         return Future()
 
 
+@pytest.mark.slow
 def test_an_executor_that_does_nothing_ends_the_fleet(accounts: Path) -> None:
     """Each input that it has accepted is named first as one that is waited for, and then as a failure."""
     said: list[str] = []

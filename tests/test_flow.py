@@ -921,6 +921,7 @@ def test_a_check_lists_what_reaches_a_write(kosmolua: Program, write: Write) -> 
     ]
 
 
+@pytest.mark.slow
 def test_the_flows_of_a_recording_are_shown(kosmolua: Program, tmp_path: Path) -> None:
     """Each with its call, and how that ended."""
     with Runtime({}, plugins=[mailbox], yes=True) as runtime:

@@ -112,6 +112,7 @@ def test_a_file_in_place_of_a_folder_is_no_accounts_file(config: Path) -> None:
 posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize(
     ("changed", "mode"), [("accounts.toml", 0o666), ("accounts.toml", 0o662), (".", 0o777), (".", 0o757)]
@@ -164,6 +165,7 @@ def test_a_plugin_that_others_can_change_is_not_loaded(kosmolua: Program, write:
     assert "it ran" not in done.stderr
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_plugin_whose_compiled_form_others_can_change_is_not_loaded(kosmolua: Program, write: Write) -> None:
     """Python runs the compiled file in place of the source."""

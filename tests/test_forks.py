@@ -140,6 +140,7 @@ def test_a_fork_makes_its_calls_over_connections_of_its_own(environment: dict[st
     assert service.taken == 3
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_fork_keeps_no_warm_process_of_a_parent_that_died(environment: dict[str, str]) -> None:
     """The line to the warm process is the parent's alone: it breaks when the parent is killed."""

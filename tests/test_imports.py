@@ -67,6 +67,7 @@ def test_the_command_line_has_seven_modules_for_a_plain_run(environment: dict[st
     assert own == {"kosmolua.cli", *(f"kosmolua.cli.{name}" for name in expected)}
 
 
+@pytest.mark.slow
 def test_a_simulated_call_imports_no_network(environment: dict[str, str]) -> None:
     """Installed packages are read without importlib.metadata, and simulating a service needs no HTTP library."""
     modules = imported(environment, "run", "--simulate", "-e", CALL)
@@ -88,6 +89,7 @@ def test_commands_in_a_pipe_need_no_terminal(environment: dict[str, str], words:
     assert imported(environment, *words) & {"rich", "requests", "prompt_toolkit", "mcp", "asyncio"} == set()
 
 
+@pytest.mark.slow
 def test_a_server_refuses_wrong_settings_before_it_imports_what_it_serves_with(
     environment: dict[str, str], write: Write
 ) -> None:

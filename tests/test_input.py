@@ -79,6 +79,7 @@ def test_one_that_is_too_large_is_refused(runtime: Runtime) -> None:
     assert runtime.run("return #input", input="x" * (10 * MIB)).result == [10 * MIB]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "printed"),
     [
@@ -103,6 +104,7 @@ def test_a_file_is_read_by_its_ending(
     assert done.stdout == f"{printed or toml}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "printed"),
     [
@@ -212,6 +214,7 @@ def test_standard_input_is_read_once(kosmolua: Program) -> None:
         assert "Standard input cannot be both the script and its input" in done.stderr
 
 
+@pytest.mark.slow
 def test_it_is_there_for_the_chunks_of_a_session(runtime: Runtime) -> None:
     """Until one assigns to it, also where the first one was stopped, and again after a reset."""
     with Session(runtime.run, SessionProcess, input={"a": 1}) as session:

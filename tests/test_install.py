@@ -309,6 +309,7 @@ class _Login(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "status"), [("mcp", 0), ("other", 3), ("token", 3)])
 def test_a_server_that_wants_a_login_is_right(kosmolua: Program, home: Path, path: str, status: int) -> None:
     """The handshake with a URL tells a server where clients log in from one that takes tokens, and from a page."""

@@ -143,6 +143,7 @@ def test_a_file_that_is_not_there_is_a_sentence(kosmolua: Program) -> None:
     assert done.returncode == 2
 
 
+@pytest.mark.slow
 def test_an_empty_journal_shows_nothing(kosmolua: Program, tmp_path: Path) -> None:
     """No call, no line."""
     (tmp_path / "empty").touch()

@@ -37,6 +37,7 @@ def holding(path: Path) -> subprocess.Popen[bytes]:
     return holder
 
 
+@pytest.mark.slow
 def test_who_waits_too_long_is_told_who_holds_the_lock(path: Path) -> None:
     """With the process, the machine, and how long it waited."""
     holder = holding(path)
@@ -54,6 +55,7 @@ def test_who_waits_too_long_is_told_who_holds_the_lock(path: Path) -> None:
         holder.stdout.close()
 
 
+@pytest.mark.slow
 def test_a_killed_holder_holds_nothing(path: Path) -> None:
     """The system unlocks it, though the note of the holder is still there."""
     holder = holding(path)

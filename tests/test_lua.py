@@ -75,6 +75,7 @@ def test_the_accounts_that_pairs_lists_can_all_be_used() -> None:
         assert runtime.run(LISTING).result == [["default", "home", "work"]]
 
 
+@pytest.mark.slow
 def test_many_accounts_are_described_on_demand() -> None:
     """A description names a hundred; each other one is found by its name, and pairs lists all."""
     names = [f"user{number:04}" for number in range(1000)]

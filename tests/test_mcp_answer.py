@@ -173,6 +173,7 @@ def test_a_refusal_is_an_error_result_with_its_stanza() -> None:
     assert result.content[0].model_dump()["text"] == "Nothing there\n\n[a]\nb = 1"
 
 
+@pytest.mark.slow
 def test_what_a_thread_holds_is_freed_when_it_has_ended() -> None:
     """If the client disconnects while its answer is made, the memory of the answer is in use until then."""
     done: list[str] = []

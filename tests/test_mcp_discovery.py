@@ -54,6 +54,7 @@ def served(runtime: Runtime, conversation: Callable[[Client, Handlers], Awaitabl
     anyio.run(hold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "function"), TASKS.items())
 def test_a_task_is_answered_with_a_script_that_passes_the_check(runtime: Runtime, task: str, function: str) -> None:
     """The answer is short, has the function that is meant first, and its script can be begun from."""
@@ -129,6 +130,7 @@ def _list_all(_: Any, /) -> list[str]:
     return []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ref", "argument", "typed", "found"),
     [
@@ -218,6 +220,7 @@ def narrow() -> Iterator[Runtime]:
         yield runtime
 
 
+@pytest.mark.slow
 def test_a_toolkit_has_only_its_functions(narrow: Runtime) -> None:
     """What it lists works, also beside a rule about another function; the others do not exist."""
     assert narrow.catalog.names() == ["render2"]
@@ -228,6 +231,7 @@ def test_a_toolkit_has_only_its_functions(narrow: Runtime) -> None:
     assert narrow.run("return app.integrations.github.get_user({ username = 'x' })").error
 
 
+@pytest.mark.slow
 def test_the_documentation_of_a_toolkit_has_nothing_else(narrow: Runtime) -> None:
     """Searches, pages, completions and instructions are those of its functions."""
     assert "delete_service" not in narrow.docs.read("integrations.render2")

@@ -304,6 +304,7 @@ def test_no_chunk_of_a_session_survives_its_memory_limit(runtime: Runtime, name:
         assert session.evaluate("return kept").text == "1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KEPT)
 def test_other_errors_are_caught_as_ever(runtime: Runtime, name: str) -> None:
     """What fails for another reason, while something is closed or far up the stack, is the script's to catch."""

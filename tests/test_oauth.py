@@ -192,6 +192,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_state")
 def test_a_private_key_logs_a_program_in() -> None:
     """The token that it signs is for the issuer, and says who the client is."""
@@ -285,6 +286,7 @@ def test_the_url_of_a_document_is_an_id_where_it_is_taken(
     assert dict(parse_qsl(urlsplit(pages[0]).query))["client_id"] == used
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_state")
 def test_a_login_counts_at_once_in_an_open_runtime() -> None:
     """However often the server refused before, and without a new start of the program."""

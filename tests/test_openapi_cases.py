@@ -224,6 +224,7 @@ def test_openai_reads_a_stream_to_its_end() -> None:
     assert json.loads(service.last.body) == args
 
 
+@pytest.mark.slow
 def test_notion_sends_token_and_version_although_the_operation_says_neither() -> None:
     """The credential goes with each operation, and a header of all is the account's."""
     document = shared("notion.json")
@@ -355,6 +356,7 @@ def query(name: str, about: str = "") -> dict[str, Any]:
 SLOT = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
+@pytest.mark.slow
 def test_a_patch_chooses_its_media_type_and_a_connection_writes(tmp_path: Path) -> None:
     """As in Kubernetes: a table is a merge patch, a list a JSON Patch, and a GET that connects is no read."""
     kinds = ["application/json-patch+json", "application/merge-patch+json"]

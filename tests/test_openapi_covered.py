@@ -39,6 +39,7 @@ def test_a_page_is_read_by_any_name_of_the_service(runtime: Runtime, integration
         assert runtime.docs.read(written) == page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("integration", "key", "function"), NAMES)
 def test_a_search_for_a_name_of_the_service_finds_it_first(
     runtime: Runtime, integration: str, key: str, function: str

@@ -350,6 +350,7 @@ def test_calls_that_wait_together_are_one_question() -> None:
     assert [len(batch) for batch in batches.asked] == [27]
 
 
+@pytest.mark.slow
 def test_what_comes_during_a_question_is_the_next_one() -> None:
     """While a question is open, further calls gather."""
     opened = Event()

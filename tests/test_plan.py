@@ -261,6 +261,7 @@ def test_a_plan_is_applied_as_it_is(runtime: Runtime, store: Store, tmp_path: Pa
     assert again.differences[0].startswith("shop.put with default would be made too: ")
 
 
+@pytest.mark.slow
 def test_what_a_changed_service_would_change_is_refused(runtime: Runtime, store: Store) -> None:
     """The plan is stale before the first write, with each difference, and is not used up."""
     plan = runtime.plan(SCRIPT)
@@ -328,6 +329,7 @@ def test_an_application_that_ended_early_goes_on(runtime: Runtime, store: Store,
         runtime.apply(Plan.load(tmp_path / "plan.json"))
 
 
+@pytest.mark.slow
 def test_a_plan_without_a_write_made_is_not_used_up(runtime: Runtime, store: Store, tmp_path: Path) -> None:
     """It is applied from its start."""
     runtime.plan(PUTTING).save(tmp_path / "plan.json")
@@ -340,6 +342,7 @@ def test_a_plan_without_a_write_made_is_not_used_up(runtime: Runtime, store: Sto
     assert len(store.put) == 4
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_plan_is_the_same_plan(runtime: Runtime, store: Store, tmp_path: Path) -> None:
     """What was applied is known for copies made before, also while it is applied."""
     runtime.plan(PUTTING).save(tmp_path / "plan.json")
@@ -361,6 +364,7 @@ def test_a_copy_of_a_plan_is_the_same_plan(runtime: Runtime, store: Store, tmp_p
     assert len(store.put) == 4
 
 
+@pytest.mark.slow
 def test_a_new_plan_replaces_no_other(runtime: Runtime) -> None:
     """Whatever their ids are."""
     first, second = runtime.plan(SCRIPT), runtime.plan(SCRIPT)

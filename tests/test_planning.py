@@ -294,6 +294,7 @@ def test_the_check_knows_wait_until(runtime: Runtime) -> None:
     assert found[3] == []
 
 
+@pytest.mark.slow
 def test_a_plan_of_many_writes_is_shown_in_sixty_lines(runtime: Runtime) -> None:
     """Grouped by function, with what is left out counted, and the counts in the last line."""
     source = """

@@ -117,6 +117,7 @@ def test_closing_a_runtime_ends_its_warm_process() -> None:
     assert not look(zygote)
 
 
+@pytest.mark.slow
 @forks_only
 @linux_only
 def test_a_runtime_that_is_given_up_ends_its_warm_process() -> None:
@@ -128,6 +129,7 @@ def test_a_runtime_that_is_given_up_ends_its_warm_process() -> None:
     assert eventually(lambda: not look(pid))
 
 
+@pytest.mark.slow
 def test_nothing_is_left_open(environment: dict[str, str]) -> None:
     """Python warns of no socket and no file, whether a runtime is closed, given up, or there at the very end."""
     source = """
@@ -344,6 +346,7 @@ def test_a_run_that_is_stopped_waits_for_no_place() -> None:
         assert not pool.queue("c").holds
 
 
+@pytest.mark.slow
 def test_approvals_hold_no_worker() -> None:
     """With one worker, a script that waits for a person does not keep another one from running."""
     asked, answered = threading.Event(), threading.Event()
@@ -576,6 +579,7 @@ def test_pools_share_slots() -> None:
     assert eventually(lambda: line.places == [])
 
 
+@pytest.mark.slow
 def test_a_store_of_slots_that_is_away_delays_runs_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for; and if it does not come back, the run comes, which itself will say so."""
     monkeypatch.setattr("kosmolua.processes.pool.SLOT_PATIENCE", 0.5)

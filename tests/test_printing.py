@@ -51,6 +51,7 @@ def test_a_terminal_is_not_steered(open_terminal: Open, after: str, term: str) -
         assert terminal.raw == (rb"\x1b]10;#000000\x07\x1b]52;c;ZXZpbA==\x07\x1b[2J\x1b[Hgone\x08\x9b\u202e" + b"\r\n")
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_text_colours_and_line_ends_pass(open_terminal: Open) -> None:
     """Text of any script, tabs, the line ends of other systems, and colours, which end with the script."""
@@ -74,6 +75,7 @@ def test_pieces_are_put_together(open_terminal: Open, text: str, shown: bytes, b
         assert terminal.raw.replace(b"x" * (64 * 1024 - before), b"").startswith(shown + b"\r\n")
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_what_is_cut_off_has_its_line(open_terminal: Open) -> None:
     """A complaint begins on a line of its own, in no colour of the script."""
@@ -82,6 +84,7 @@ def test_what_is_cut_off_has_its_line(open_terminal: Open) -> None:
         assert terminal.raw.startswith(b"\x1b[31mred\\x1b\x1b[0m\r\nkosmolua: ")
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_the_repl_prints_like_a_run(open_terminal: Open) -> None:
     """Its values and what its chunks print steer nothing."""
@@ -92,6 +95,7 @@ def test_the_repl_prints_like_a_run(open_terminal: Open) -> None:
         assert b"\x1b[32mgreen\r\n\x1b[0m" in terminal.raw
 
 
+@pytest.mark.slow
 @needs_terminal
 @pytest.mark.parametrize("after", ["", "| cat"], ids=["terminal", "pipe"])
 def test_json_on_a_terminal_shows_every_character(open_terminal: Open, after: str) -> None:

@@ -143,6 +143,7 @@ def test_an_interrupt_leaves_no_mess_either(environment: dict[str, str]) -> None
         assert terminal.screen()[-1] == "kosmolua: The script was interrupted"
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_a_short_run_shows_no_line(environment: dict[str, str]) -> None:
     """Nothing is drawn for what is over at once."""

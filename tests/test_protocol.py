@@ -215,6 +215,7 @@ def test_a_line_that_breaks_off_is_no_line() -> None:
     assert protocol.read_line(io.BytesIO(b""), 100) is None
 
 
+@pytest.mark.slow
 @given(st.binary())
 def test_bytes_that_are_no_text_survive(raw: bytes) -> None:
     """Lua's strings are bytes; a frame carries any of them."""

@@ -120,6 +120,7 @@ def test_processes_get_no_environment_that_could_be_secret(readers: Readers, mon
     fresh.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accounts", [{"mcp": {"own": {"command": "true"}}}, {"render2": {"one": {"api_key": "k"}}}])
 def test_what_only_this_process_knows_is_checked_here(accounts: dict[str, Any]) -> None:
     """MCP servers, and accounts that were passed as a table."""
@@ -164,6 +165,7 @@ def test_a_check_that_breaks_costs_no_worker() -> None:
         asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_call_that_takes_too_long_is_ended() -> None:
     """With a sentence, and the process is gone."""
     readers = Readers(1, seconds=0.2)
@@ -202,6 +204,7 @@ def test_no_client_has_all_processes() -> None:
     assert len(failed) == 2
 
 
+@pytest.mark.slow
 def test_a_process_that_ended_meanwhile_is_replaced(readers: Readers) -> None:
     """Nobody notices: it had nothing to do."""
     process = readers.call(None, os.getpid)
@@ -230,6 +233,7 @@ def test_a_file_that_changes_counts_once_the_server_reads_it(tmp_path: Path) -> 
         assert not runtime.checker().check(script).errors
 
 
+@pytest.mark.slow
 def test_a_file_that_is_wrong_now_stops_no_check_and_no_search(tmp_path: Path) -> None:
     """The server still has what it was, until it reads the file again."""
     accounts = tmp_path / "accounts.toml"

@@ -333,6 +333,7 @@ def test_no_credential_stands_in_a_plan_or_on_a_page(file: Path, tmp_path: Path)
         assert "***" in text
 
 
+@pytest.mark.slow
 def test_a_page_is_recorded_once(simulated: Runtime, tmp_path: Path) -> None:
     """However often it is read: thirty lookups add little, and a replay gets the same pages without accounts."""
     source = """

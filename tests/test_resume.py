@@ -776,6 +776,7 @@ def test_a_write_that_was_done_can_get_its_result_later(runtime: Runtime, shelf:
     assert shelf.lent == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", range(12))
 def test_a_damaged_recording_goes_on_up_to_the_damage(runtime: Runtime, shelf: Shelf, file: Path, flip: int) -> None:
     """No write behind the damage is made again or forgotten: each is named, and a person says what became of it."""

@@ -204,6 +204,7 @@ def test_a_function_that_only_calls_pcall_of_itself_ends_as_in_lua() -> None:
     assert "stack overflow" in problem or "error handling" in problem
 
 
+@pytest.mark.slow
 def test_an_endless_recursion_is_caught_wherever_the_pcall_is() -> None:
     """A stack overflow is no error about memory, even if the stack is too deep to be searched for one."""
     source = """
@@ -218,6 +219,7 @@ def test_an_endless_recursion_is_caught_wherever_the_pcall_is() -> None:
     assert frames[-1]["result"] == ["job:2: stack overflow"] * 2
 
 
+@pytest.mark.slow
 def test_the_end_of_an_endless_recursion_has_a_short_traceback() -> None:
     """Each line of the script is there once."""
     frames, _ = work("local function down()\n  return 1 + down()\nend\nreturn (down())")

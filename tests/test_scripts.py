@@ -34,6 +34,7 @@ def test_a_script_prints_the_same_each_time(kosmolua: Program, script: Path) -> 
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_new_script_runs_and_says_what_it_takes(kosmolua: Program, home: Path) -> None:
     """With the settings of the formatter beside it; and it replaces nothing."""
     done = kosmolua("scripts", "new", "my_report")

@@ -203,6 +203,7 @@ def test_a_secret_in_pythons_spelling_or_in_json_within_json(value: str) -> None
         assert redactor.knows(json.dumps({"message": told}, ensure_ascii=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", [lambda part: [part], lambda part: {"in": part}, lambda part: (part, KEY)])
 def test_a_value_as_deep_as_any(redactor: Redactor, wrap: Callable[[object], object]) -> None:
     """Ten thousand levels do not overflow the stack, and the key is gone from the last."""

@@ -566,6 +566,7 @@ def back(opened: None, /, *, text: str) -> str:
 '''
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["token", "token=", "=env:X", "token=x", "to-ken=env:X", "token=env:", "token=asks"])
 def test_a_secret_of_the_command_line_needs_a_name_and_a_source(kosmolua: Program, given: str) -> None:
     """A literal secret is none: it would stand in the list of processes."""
@@ -575,6 +576,7 @@ def test_a_secret_of_the_command_line_needs_a_name_and_a_source(kosmolua: Progra
     assert "give NAME=SOURCE" in done.stderr
 
 
+@pytest.mark.slow
 def test_one_that_must_be_asked_for_needs_a_terminal(kosmolua: Program) -> None:
     """It is not read from standard input."""
     done = kosmolua("run", "--secret", "token=ask", "-e", "print(1)", input=f"{CANARY}\n", start_new_session=True)

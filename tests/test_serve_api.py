@@ -44,6 +44,7 @@ def test_a_script_is_run_listed_and_replayed(pages: Pages) -> None:
     assert ask(pages, "GET", f"/runs/{run}/outcome")[1]["output"] == "7\n"
 
 
+@pytest.mark.slow
 def test_a_plan_is_made_shown_applied_and_denied(pages: Pages) -> None:
     """Without some of its calls; once; and another tenant has none of it."""
     plans = [ask(pages, "POST", "/plans", {"source": RESTART})[1]["plan"] for _ in range(2)]

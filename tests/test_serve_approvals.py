@@ -155,6 +155,7 @@ def test_a_store_that_is_gone_for_a_while_loses_no_answer(store: Folder) -> None
     assert answer()[0] == [True]
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_answers_is_paused(tmp_path: Path) -> None:
     """With a recording it is paused, and goes on once it is approved; without one the call is denied."""
 
@@ -173,6 +174,7 @@ def test_a_run_that_nobody_answers_is_paused(tmp_path: Path) -> None:
         assert outcome.error.code == "denied"
 
 
+@pytest.mark.slow
 def test_branches_that_nobody_answers_are_paused_together(tmp_path: Path) -> None:
     """Calls of branches wait at the same time, and the pause lists them all."""
     store = Folder(tmp_path / "store")

@@ -202,6 +202,7 @@ def beaten(monkeypatch: pytest.MonkeyPatch, app: ASGIApp, accept: str = "applica
     return anyio.run(lambda: answer_of(Heartbeat(app), ("accept", accept)))
 
 
+@pytest.mark.slow
 def test_a_stream_begins_at_once_and_is_never_silent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy sees bytes early and now and then; a client takes them for comments."""
     sent = beaten(monkeypatch, events(0.25, b"event: message\r\ndata: {}\r\n\r\n", EVENTS))

@@ -132,6 +132,7 @@ def issuer() -> Iterator[tuple[str, list[str], dict[str, Any]]]:
     server.shutdown()
 
 
+@pytest.mark.slow
 def test_keys_are_fetched_once(folder: Path, issuer: tuple[str, list[str], dict[str, Any]]) -> None:
     """They are fetched for the first token; a key that nobody knows does not have them fetched again and again."""
     url, asked, _ = issuer

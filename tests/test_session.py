@@ -59,6 +59,7 @@ def test_a_chunk_finds_what_the_ones_before_it_left(session: Session) -> None:
     assert session.evaluate("next_of(x), y, ('a'):shout()").text == "42\tnil\tA"
 
 
+@pytest.mark.slow
 def test_an_expression_is_a_chunk(session: Session) -> None:
     """Its values are text as print shows them; the first one is in _ afterwards."""
     answer = session.evaluate("{ b = { 1, 2 }, a = 'x' }, nil")
@@ -91,6 +92,7 @@ def test_a_tostring_that_fails_is_an_error_of_the_chunk(session: Session) -> Non
     assert session.evaluate("x").text == "1"
 
 
+@pytest.mark.slow
 def test_a_long_text_is_cut_and_its_size_told(session: Session) -> None:
     """What is shown of a value is at most a mebibyte; the value itself is whole."""
     answer = session.evaluate("('x'):rep(2000000)")
@@ -99,6 +101,7 @@ def test_a_long_text_is_cut_and_its_size_told(session: Session) -> None:
     assert session.evaluate("#_").text == "2000000"
 
 
+@pytest.mark.slow
 def test_bytes_of_a_text_are_kept(session: Session) -> None:
     """Those that are not UTF-8 are lone surrogates; a long text is cut between characters."""
     assert session.evaluate(r"'日\xff\0'").text == "日\udcff\0"
@@ -151,6 +154,7 @@ def test_a_wrong_name_is_the_same_error_in_each_chunk(session: Session) -> None:
         assert error and error.code == "unknown_path"
 
 
+@pytest.mark.slow
 def test_a_named_chunk_has_its_name_in_errors(session: Session) -> None:
     """A file that is loaded is called by its name."""
     error = session.evaluate("error('no')", name="report.lua").outcome.error
@@ -242,6 +246,7 @@ def test_a_limit_ends_a_chunk_and_not_the_session(
     assert again.state == "kept"
 
 
+@pytest.mark.slow
 def test_a_source_that_is_too_large_is_not_run(session: Session) -> None:
     """Its limit is noticed before anything starts, so that the state is kept."""
     session.evaluate("x = 1")

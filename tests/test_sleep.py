@@ -56,6 +56,7 @@ def test_other_branches_go_on(runtime: Runtime) -> None:
     assert seconds < 60
 
 
+@pytest.mark.slow
 def test_the_wall_limit_ends_a_script_that_waits(runtime: Runtime) -> None:
     """Whether it waits itself or in branches."""
     for source in ("sleep(60)", "parallel.all({ function() sleep(60) end, function() sleep(50) end })"):

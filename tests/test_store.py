@@ -374,6 +374,7 @@ def test_grants_are_those_of_one_tenant_at_all_hosts(open_some: Callable[[], Sto
     assert one.waiting() == one.runs() == []
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_key_is_made_once(open_some: Callable[[], Stores], address: str) -> None:
     """However many ask for it at the same time, all have the same one, and so has who asks later."""

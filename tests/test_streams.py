@@ -117,6 +117,7 @@ def test_a_session_keeps_what_it_reads(kosmolua: Program, noisy: Path) -> None:
     assert done.stdout == "\n2\n"
 
 
+@pytest.mark.slow
 def test_completion_offers_nothing_that_was_printed(kosmolua: Program, noisy: Path) -> None:
     """What a shell is told are candidates only."""
     variables = {"_KOSMOLUA_COMPLETE": "bash_complete", "COMP_CWORD": "4"}
@@ -125,6 +126,7 @@ def test_completion_offers_nothing_that_was_printed(kosmolua: Program, noisy: Pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.slow
 def test_standard_input_is_left_to_the_next_command(environment: dict[str, str], noisy: Path) -> None:
     """A loop that reads lines and runs a script for each comes to its end."""
     command = [sys.executable, "-m", "kosmolua", "run", "--plugin", str(noisy), "-e", "app.integrations.noisy.read()"]
@@ -149,6 +151,7 @@ def failed(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr.removeprefix("kosmolua: ").rstrip("\n")
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_used_is_named(kosmolua: Program) -> None:
     """With the reason; standard output is not to blame."""
     name = "x" * 5000
@@ -156,6 +159,7 @@ def test_a_file_that_cannot_be_used_is_named(kosmolua: Program) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="folders that are in use stay")
+@pytest.mark.slow
 def test_a_folder_that_is_gone(environment: dict[str, str], tmp_path: Path) -> None:
     """Who stands in it is told so."""
     script = 'mkdir gone; cd gone; rmdir ../gone; exec "$0" -m kosmolua integrations new zz --base-url https://a.b'
@@ -203,6 +207,7 @@ def waiting_in(pipe: int) -> int:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals of POSIX")
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run -e 'print(2)'", "repl <<<'print(2)'"])
 def test_a_caller_that_ignores_its_children_changes_nothing(environment: dict[str, str], command: str) -> None:
     """Programs inherit that a parent wants to hear of no child, and have children of their own all the same."""

@@ -121,6 +121,7 @@ def test_a_pipe_gets_a_text_as_it_is() -> None:
     assert terminal.styled("word", "failed", stream) == "word"
 
 
+@pytest.mark.slow
 def test_a_fleet_shows_how_far_it_is(on_screen: Run, config: Path, folder: Path) -> None:
     """A bar, how many runs are done, the time that is left, and what failed; it is gone in the end."""
     (folder / "slow.lua").write_text("sleep(0.1)")

@@ -71,6 +71,7 @@ def test_what_a_simulator_writes_down_is_as_old_as_it_says(simulated: Runtime) -
     assert simulated.run(late + RECORDED, timeout=100_000).result[0] == pytest.approx(0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_script_that_looks_until_time_has_passed_ends(simulated: Runtime) -> None:
     """Each look at the clock takes some of the time."""
     outcome = simulated.run("local start = os.time() while os.time() - start < 2 do end return 'over'")

@@ -103,6 +103,7 @@ def open_runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Op
         runtime.close()
 
 
+@pytest.mark.slow
 def test_a_store_knows_what_people_look_for(stores: Stores, open_runtime: Open) -> None:
     """Lists have titles, clients, persons, calls and writes; every filter finds its runs alone."""
     store = stores.of("acme")
@@ -142,6 +143,7 @@ def test_a_store_knows_what_people_look_for(stores: Stores, open_runtime: Open) 
     assert listed.worked > 0
 
 
+@pytest.mark.slow
 def test_tables_of_before_get_the_new_columns(tmp_path: Path, open_runtime: Open) -> None:
     """A database that an older version made keeps its runs, and new ones have titles."""
     address = f"sqlite:///{tmp_path}/runs.db"
@@ -161,6 +163,7 @@ def test_tables_of_before_get_the_new_columns(tmp_path: Path, open_runtime: Open
     stores.close()
 
 
+@pytest.mark.slow
 def test_a_recording_says_who_asked_whom_and_when(open_runtime: Open, tmp_path: Path) -> None:
     """Its first line has title, client and person, and a call when a person was asked and answered."""
     file = tmp_path / "run.jsonl"
@@ -180,6 +183,7 @@ def test_a_recording_says_who_asked_whom_and_when(open_runtime: Open, tmp_path: 
     assert {"worked", "waited"} <= recording.events[-1].keys()
 
 
+@pytest.mark.slow
 def test_who_approves_a_paused_run_is_recorded(open_runtime: Open, tmp_path: Path) -> None:
     """The decision has a name and a time, and so has the call."""
     file = tmp_path / "run.jsonl"
@@ -201,6 +205,7 @@ def test_a_journal_has_titles(open_runtime: Open, tmp_path: Path) -> None:
     assert json.loads(journal.read_text(encoding="utf-8"))["title"] == "Count the books"
 
 
+@pytest.mark.slow
 def test_the_command_line_lists_titles_and_local_times(kosmolua: Program) -> None:
     """A run is listed by its title, and with the time of the user's clock."""
     kosmolua("run", "--simulate", "--record", "-e", f"-- Count the books.\n{LIST}")
@@ -211,6 +216,7 @@ def test_the_command_line_lists_titles_and_local_times(kosmolua: Program) -> Non
     assert row[1] == f"{began + timedelta(hours=5):%Y-%m-%d %H:%M:%S}"
 
 
+@pytest.mark.slow
 def test_a_page_names_runs_and_people(pages: Pages) -> None:
     """The list, the page of a run, its tab and the card of a call have the title; what tells nothing is not shown."""
     run = "0123456789ab"

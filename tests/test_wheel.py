@@ -75,6 +75,7 @@ def test_what_is_in_it(wheel: Path) -> None:
     assert "# KosmoLua" in str(metadata.get_payload())
 
 
+@pytest.mark.slow
 def test_every_file_of_the_source_is_in_it(wheel: Path) -> None:
     """Nothing that the package reads at run time is forgotten."""
     with zipfile.ZipFile(wheel) as archive:
@@ -84,6 +85,7 @@ def test_every_file_of_the_source_is_in_it(wheel: Path) -> None:
         assert {f"{place}/{file}" for file in files if "__pycache__" not in file} <= names
 
 
+@pytest.mark.slow
 def test_it_stands_alone(installed: Installed) -> None:
     """The package that runs is that of the wheel."""
     done = installed(
