@@ -299,6 +299,25 @@ def test_a_script_that_is_not_there_is_told(kosmolua: Program, write: Write, wor
     assert said in ran.stderr + ran.stdout
 
 
+def test_a_script_is_added_shown_and_removed(kosmolua: Program, write: Write, home: Path) -> None:
+    """The copy is a command; another one of its name replaces it only with --yes, after its difference is shown."""
+    words = ("--scripts", write("saved/other.lua", "").parent)
+    file = write("greet-all.lua", "--- Greet.\n---@param name string\n\nprint('hello ' .. params.name)\n")
+    added = kosmolua("scripts", "add", file, *words)
+    assert "Next: kosmolua run greet_all" in added.stdout, added.stderr
+    assert kosmolua("run", "greet_all", "--name", "Ann", *words).stdout == "hello Ann\n"
+    assert kosmolua("scripts", "show", "greet-all", *words).stdout == file.read_text()
+    file.write_text("print('other')\n")
+    refused = kosmolua("scripts", "add", file, *words)
+    assert refused.returncode == 2
+    assert "Replace the script greet_all? There is no terminal to ask on: pass --yes" in refused.stderr
+    assert "+print('other')" in refused.stderr
+    assert kosmolua("scripts", "add", file, "--yes", *words).returncode == 0
+    assert kosmolua("run", "greet_all", *words).stdout == "other\n"
+    assert kosmolua("scripts", "remove", "greet_all", "--yes", *words).returncode == 0
+    assert "app.scripts has no 'greet_all'" in kosmolua("scripts", "show", "greet_all", *words).stderr
+
+
 def test_a_folder_of_scripts_that_is_missing_is_told(kosmolua: Program) -> None:
     """With a warning, since the script may need no other."""
     ran = kosmolua("run", "-e", "print(1)", "--scripts", "nowhere")

@@ -118,8 +118,8 @@ class Scripts:
             self._sites[script.name] = script.source, sites
         return sites
 
-    def save(self, name: str, source: str) -> None:
-        """Write a script, in place of one of this name; from then on it can be called.
+    def save(self, name: str, source: bytes) -> str:
+        """Write a script, in place of one of this name, and return its path; from then on it can be called.
 
         Raises:
             ConfigError: It cannot be written.
@@ -127,9 +127,26 @@ class Scripts:
         path = self._files[name][0] if name in self._files else os.path.join(self.folder, f"{name}{SUFFIX}")
         try:
             os.makedirs(self.folder, exist_ok=True)
-            replace_file(path, source.encode("utf-8"), keeps_mode=True)
+            replace_file(path, source, keeps_mode=True)
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+        self._forget()
+        return path
+
+    def remove(self, name: str) -> None:
+        """Remove a script that is there.
+
+        Raises:
+            ConfigError: It cannot be removed.
+        """
+        path = self.script(name).path
+        try:
+            os.remove(path)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be removed: {error.strerror}") from None
+        self._forget()
+
+    def _forget(self) -> None:
         with self._lock:
             vars(self).pop("_files", None)
             self._plugin = None

@@ -177,6 +177,22 @@ def agrees(question: str) -> bool:
         return bool(click.confirm(question, err=True))
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask the person at the terminal whether to go on, unless ``yes`` says so already; end the program if not.
+
+    Raises:
+        UsageError: There is no terminal.
+    """
+    import click
+
+    if yes:
+        return
+    if not can_ask():
+        raise UsageError(f"{question} There is no terminal to ask on: pass --yes to confirm")
+    if not agrees(question):
+        raise click.Abort
+
+
 def can_ask() -> bool:
     """Return True if there is a terminal at which a person can be asked."""
     return sys.stderr.isatty() and standard.answers is not None

@@ -51,7 +51,7 @@ COMMANDS = {
         "servers": "List, add and check MCP servers.",
         "install": "Set KosmoLua up in MCP clients, such as editors.",
         "uninstall": "Take KosmoLua out of MCP clients again.",
-        "scripts": "List your own scripts.",
+        "scripts": "List, add and remove your own scripts.",
         "stubs": "Write definitions for editors.",
         "lsp": "Serve an editor: findings, completion and help.",
         "completion": "Print the completion script for a shell.",

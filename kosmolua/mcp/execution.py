@@ -197,7 +197,7 @@ def _save(execution: Execution, runner: Runner, question: SaveQuestion) -> str:
     if execution.put(question) is not Consent.YES:
         return "The script was not saved: the user did not agree."
     try:
-        runner.runtime.scripts.save(script.save, script.code)
+        runner.runtime.scripts.save(script.save, script.code.encode())
     except KosmoError as error:
         return f"The script was not saved: {error.message}."
     return f"The script was saved: app.scripts.{script.save}."

@@ -1,8 +1,9 @@
-"""``kosmolua scripts``: list the scripts of the user that other scripts can call."""
+"""``kosmolua scripts``: list, add, show and remove the scripts of the user, which are commands and functions."""
 
 from __future__ import annotations
 
 import re
+from difflib import unified_diff
 from pathlib import Path
 
 import click
@@ -10,8 +11,11 @@ import click
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, ListGroup, examples, listing_options
-from kosmolua.cli.scripts import open_to_list
+from kosmolua.cli.scripts import name_of, open_to_list, read_file
+from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.lua.header import read_header
+from kosmolua.schema.names import objection_to_function
 
 SCRIPT = """--- {title}: the services and their states.
 ---@param limit? integer How many services to list (default: 20)
@@ -34,10 +38,15 @@ indent_width = 2
 @click.group(
     "scripts",
     cls=ListGroup,
-    epilog=examples("kosmolua scripts", "kosmolua scripts --scripts ./lua --json", "kosmolua scripts new report"),
+    epilog=examples(
+        "kosmolua scripts",
+        "kosmolua scripts --scripts ./lua --json",
+        "kosmolua scripts add report.lua",
+        "kosmolua run report",
+    ),
 )
 def command() -> None:
-    """List your scripts that other scripts can call, or begin a new one."""
+    """List, add, show and remove your scripts, which kosmolua run NAME runs and other scripts can call."""
 
 
 @command.command("new", cls=Command)
@@ -92,3 +101,65 @@ def list_scripts(options: Options) -> int:
     for mistake in mistakes:
         console.complain_of(mistake)
     return 1 if mistakes else 0
+
+
+_yes_option = click.option("-y", "--yes", is_flag=True, help="Confirm without being asked.")
+
+
+@command.command("add", cls=Command)
+@click.argument("file", type=click.Path())
+@click.option("--name", metavar="NAME", help="Its name [that of the file].")
+@_yes_option
+@listing_options
+def add(file: str, *, name: str | None, yes: bool, options: Options) -> None:
+    """Save a copy of the script FILE, or of standard input with -, which kosmolua run NAME runs from then on.
+
+    Before another script of this name is replaced, you see the difference and are asked. Where nobody can be asked, it
+    is replaced only with --yes.
+    """
+    key = _key_of(name or Path(file).stem)
+    if objection := objection_to_function(key):
+        raise UsageError(f"{key!r} cannot be the name of a script: {objection}", hint="choose one with --name")
+    with open_to_list(options) as runtime:
+        source, scripts = read_file(file, runtime.limits.max_source), runtime.scripts
+        if len(source) > runtime.limits.max_source:
+            raise runtime.limits.exceeded("source")
+        read_header(source, name_of(file))
+        former = scripts.script(key).source if key in scripts else source
+        if former != source:
+            before, after = (each.decode("utf-8", "replace").splitlines() for each in (former, source))
+            console.complain("\n".join(unified_diff(before, after, "before", "after", lineterm="")))
+            console.confirm(f"Replace the script {key}?", yes=yes)
+        console.say(f"Saved: {scripts.save(key, source)}")
+    console.say(f"Next: kosmolua run {key}")
+
+
+@command.command("show", cls=Command)
+@click.argument("name")
+@listing_options
+def show(name: str, options: Options) -> None:
+    """Print the text of your script NAME."""
+    with open_to_list(options) as runtime:
+        script = runtime.scripts.script(_key_of(name))
+    if options.json:
+        console.as_json({"name": script.name, "file": script.path, "source": script.source.decode("utf-8", "replace")})
+    else:
+        standard.write(script.source)
+
+
+@command.command("remove", cls=Command)
+@click.argument("name")
+@_yes_option
+@listing_options
+def remove(name: str, *, yes: bool, options: Options) -> None:
+    """Remove your script NAME, after asking."""
+    with open_to_list(options) as runtime:
+        script = runtime.scripts.script(_key_of(name))
+        console.confirm(f"Remove {script.path}?", yes=yes)
+        runtime.scripts.remove(script.name)
+    console.say(f"Removed: {script.path}")
+
+
+def _key_of(name: str) -> str:
+    """Return the name of the function of a script, of which the name of a file is another spelling."""
+    return re.sub(r"\W", "_", name.removesuffix(".lua"))

@@ -118,7 +118,7 @@ def add(
         console.complain(f'{said}: by their names they only read; tools = {{ NAME = "read" }} in the section says so')
     elif reading and console.can_ask() and console.agrees(f"By their names these only read: {said}. Do they?"):
         table["tools"] = dict.fromkeys(reading, "read")
-    _ask(f"Add {name} to {file}?", yes=yes)
+    console.confirm(f"Add {name} to {file}?", yes=yes)
     _keep(file, name, table)
     said = f"added [{SERVERS}.{name}] to {file}; a script calls app.{SERVERS}.{name}"
     told = {"name": name, "tools": tools, "file": str(file)}
@@ -195,7 +195,7 @@ def import_(client: str, file: Path, yes: bool, options: Options) -> None:
         ]
         console.table(f"Servers in {file}", ["name", "by", "variables and headers"], rows)
     if usable:
-        _ask(f"Add {len(usable)} to {accounts}?", yes=yes)
+        console.confirm(f"Add {len(usable)} to {accounts}?", yes=yes)
     for name, table in usable.items():
         _keep(accounts, name, table)
     told = [{"name": name, "reached": reached(table)} for name, table in usable.items()]
@@ -214,15 +214,6 @@ def _show_tools(runtime: Runtime, name: str) -> None:
     integration: Integration = runtime.catalog.integration(qualified(SERVERS, name))
     rows = [[each.name, each.effect, each.summary] for each in integration.functions.values()]
     console.table(f"app.{SERVERS}.{name}: {integration.about}", ["function", "effect", "what"], rows)
-
-
-def _ask(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not console.can_ask():
-        raise UsageError(f"{question} There is no terminal to ask on: pass --yes to confirm")
-    if not console.agrees(question):
-        raise click.Abort
 
 
 def _keep(file: Path, name: str, table: Table) -> None:
