@@ -16,7 +16,7 @@ from support.library import library
 
 from kosmolua import ConfigError, Denied
 from kosmolua.accounts.accounts import Accounts
-from kosmolua.accounts.permissions import PERMISSIONS
+from kosmolua.accounts.permissions import PERMISSIONS, Ceiling, Rules
 from kosmolua.broker.options import RunContext
 from kosmolua.broker.patterns import Patterns
 from kosmolua.broker.permissions import Permissions
@@ -42,9 +42,9 @@ class Judge:
 
     def __init__(
         self,
-        permission: str | dict[str, str] | None = None,
+        permission: str | dict[str, Any] | None = None,
         *,
-        shared: dict[str, str] | None = None,
+        shared: dict[str, Any] | None = None,
         yes: bool = False,
         **options: Any,
     ) -> None:
@@ -66,13 +66,14 @@ class Judge:
         self.permissions = Permissions(host, RunContext(Clock(60), Limits(), **options))
 
 
-def decide(judge: Judge, name: str) -> str | None:
+def decide(judge: Judge, name: str, **arguments: object) -> str | None:
     """Return why a call may not be made, or None."""
-    function, permissions = LIBRARY.functions[name], judge.permissions
+    function, permissions, arguments = LIBRARY.functions[name], judge.permissions, arguments or {"book": "b-1"}
     target = Target(LIBRARY, "work", function, judge.accounts.rules(LIBRARY, "work").of_function(function))
     try:
+        target = target.of_call(arguments, Redactor())
         permissions.refuse_if_denied(target)
-        permissions.allow(target, {"book": "b-1"})
+        permissions.allow(target, arguments)
     except Denied as refused:
         return refused.message
     return None
@@ -411,3 +412,96 @@ def test_a_channel_only_has_to_ask() -> None:
     assert not channel(other)
     assert channel.approve_many([one, other]) == [False, False]
     assert len(channel.asked) == 4
+
+
+def when(otherwise: str = "ask", **parameters: object) -> dict[str, object]:
+    return {"allow": parameters, "else": otherwise}
+
+
+CONDITIONS: list[tuple[dict[str, object], str, dict[str, object], str]] = [
+    # what the file says, the function, the arguments, and what holds
+    ({"list_books": when(limit={"max": 3})}, READ, {"limit": 3}, "allow"),
+    ({"list_books": when(limit={"max": 3})}, READ, {"limit": 4}, "ask"),
+    ({"list_books": when("deny", limit={"max": 3})}, READ, {"limit": 4}, "deny"),
+    ({"list_books": when(limit={"min": 2, "max": 3})}, READ, {"limit": 1}, "ask"),
+    ({"list_books": when(limit={"max": 3})}, READ, {"other": 1}, "ask"),
+    ({"list_books": when(limit=3)}, READ, {"limit": 3.0}, "allow"),
+    ({"list_books": when(limit=1)}, READ, {"limit": True}, "ask"),
+    ({"list_books": when(limit=[1, 2])}, READ, {"limit": 2}, "allow"),
+    ({"list_books": when(limit=[1, 2])}, READ, {"limit": 3}, "ask"),
+    ({"lend": when(book="b-1")}, WRITE, {"book": "b-1"}, "allow"),
+    ({"lend": when(book="b-1")}, WRITE, {"book": "b-12"}, "ask"),
+    ({"lend": when(book={"pattern": "b-[0-9]"})}, WRITE, {"book": "b-7"}, "allow"),
+    ({"lend": when(book={"pattern": "b-[0-9]"})}, WRITE, {"book": "b-77"}, "ask"),
+    ({"lend": when(book={"pattern": "b-[0-9]"})}, WRITE, {"book": "b-7\n"}, "ask"),
+    ({"lend": when(book="b-1", note={"pattern": ".*"})}, WRITE, {"book": "b-1"}, "ask"),
+    ({"l*": when(book="b-1"), "*d": "deny"}, WRITE, {"book": "b-1"}, "deny"),
+    ({"l*": when(book="b-1"), "*d": "allow"}, WRITE, {"book": "b-2"}, "ask"),
+    ({"burn_book": when(book="b-1")}, DESTROY, {"book": "b-1"}, "allow"),
+]
+
+
+@pytest.mark.parametrize(("permissions", "name", "arguments", "expected"), CONDITIONS, ids=str)
+def test_a_condition_is_about_the_arguments(
+    permissions: dict[str, object], name: str, arguments: dict[str, object], expected: str
+) -> None:
+    """It allows a call whose arguments are all as it says; for any other, and one that lacks them, the rest holds."""
+    outcomes = [decide(Judge(permissions, approve=answer), name, **arguments) is None for answer in (None, bool)]
+    assert outcomes == {"allow": [True, True], "ask": [False, True], "deny": [False, False]}[expected]
+
+
+def test_a_refusal_names_the_argument() -> None:
+    """It says what the argument is and what it has to be; a question says it too."""
+    said = decide(Judge({"lend": when("deny", book=["b-1", "b-2"])}), WRITE, book="b-3")
+    assert "the account's permissions deny that: book must be one of 'b-1', 'b-2', not \"b-3\"" in str(said)
+    asked: list[Approval] = []
+    decide(Judge({"list_books": when(limit={"max": 3})}, approve=asked.append), READ, limit=9)
+    assert [each.why for each in asked] == ["limit must be a number of at most 3, not 9"]
+
+
+def test_a_condition_is_listed_in_words() -> None:
+    """A list of permissions says what a function is allowed with, and what holds else."""
+    rules = Judge({"lend": when("deny", book=["b-1", "b-2"], note={"pattern": "x+"})}).accounts.rules(LIBRARY, "work")
+    assert rules.permissions == {
+        "lend": 'allow if book is "b-1" or "b-2" and note is a string of length at most 256 that matches \'x+\', '
+        "else deny"
+    }
+
+
+@pytest.mark.parametrize(
+    ("permissions", "problem"),
+    [
+        ({"lend": {"allow": {"bok": "b-1"}}}, "lend has no parameter 'bok' (did you mean 'book'?)"),
+        ({"lend": {"allow": {"book": 1}}}, "lend.book must be a string, not 1"),
+        ({"lend": {"allow": {"book": {"max": 3}}}}, "lend.book is a string, and min and max are for numbers"),
+        ({"list_books": {"allow": {"limit": {"pattern": "3"}}}}, "limit is an integer in 1..100, and pattern is for"),
+        ({"list_books": {"allow": {"limit": [1, 101]}}}, "limit must be an integer in 1..100, not 101"),
+        ({"list_books": {"allow": {"limit": {"max": "3"}}}}, 'limit.max must be a number, not "3" (a string)'),
+        ({"list_books": {"allow": {"limit": {"most": 3}}}}, "limit takes min, max or both, or pattern, not most"),
+        ({"list_books": {"allow": {"limit": []}}}, "limit must be a value, or a list of at least one"),
+        ({"lend": {"allow": {"book": {"pattern": "("}}}}, 'pattern must be a regular expression, not "("'),
+        ({"lend": {"allow": {}}}, "allow must be a table of parameters"),
+        ({"lend": {"else": "ask"}}, "lend must be a permission or as in { allow ="),
+        ({"lend": {"allow": {"book": "b"}, "else": "allow"}}, "lend must be a permission or as in { allow ="),
+        ({"write": {"allow": {"book": "b"}}}, "write takes no condition, since that is for a function"),
+        ({"l*": {"allow": {"bok": "b"}}}, "l* has no parameter 'bok'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_condition_is_refused(permissions: dict[str, object], problem: str) -> None:
+    """A parameter that no function has, or a value that it cannot have, is a mistake in the file, with its place."""
+    with pytest.raises(ConfigError) as told:
+        Judge(permissions).accounts.rules(LIBRARY, "work")
+    assert told.value.message.startswith("/home/ann/accounts.toml: [library.work] permissions: ")
+    assert problem in told.value.message
+
+
+def test_the_ceiling_of_a_tenant_takes_conditions() -> None:
+    """The stricter of both holds for each call."""
+    rules = Rules(
+        [("library", {"lend": "allow"})], "library", Ceiling("tenants.acme", {"library.lend": when(book="b-1")})
+    )
+    rule = rules.of_function(LIBRARY.functions[WRITE])
+    assert rule.of_call({"book": "b-1"}).permission == "allow"
+    assert rule.of_call({"book": "b-2"}).permission == "ask"
+    assert rule.of_call({"book": "b-2"}).section == "tenants.acme"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from kosmolua.accounts.permissions import PERMISSIONS, is_pattern
+from kosmolua.accounts.permissions import is_pattern, rule_of
 from kosmolua.accounts.sources import check_secret, check_secrets, warn_of_readers
 from kosmolua.errors import ConfigError
 from kosmolua.limits import DURATION, MIB, SIZE, Limits
@@ -32,6 +32,7 @@ from kosmolua.schema.settings import (
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from kosmolua.schema.arguments import Parameter
     from kosmolua.schema.integration import AccountField, Integration
 
 
@@ -241,6 +242,7 @@ class Sections:
         said, keys = f"[{'.'.join(where)}] permissions", (*where, "permissions")
         if not isinstance(permissions, dict):
             raise self.wrong(f'{said} must be a table, such as {{ write = "ask" }}', *keys)
+        name = ".".join(where)
         for key, value in permissions.items():
             if is_pattern(key):
                 if not any(fnmatchcase(name, key) for name in integration.spellings()):
@@ -249,9 +251,12 @@ class Sections:
                 known = [*EFFECTS, *integration.spellings()]
                 hint = did_you_mean(key, known) or f"its keys are {', '.join(EFFECTS)}, functions and patterns"
                 raise self.wrong(f"unknown key {key!r} in {said}", *keys, key, hint=hint)
-            if value not in PERMISSIONS:
-                what = f'{said}: {key} must be "allow", "ask" or "deny", not {quoted(value)}'
-                raise self.wrong(what, *keys, key)
+            try:
+                condition = rule_of(value, key, name).condition
+                if condition:
+                    condition.check(_parameters(integration, key))
+            except Mismatch as mismatch:
+                raise self.wrong(f"{said}: {key}{mismatch.where} {mismatch.problem}", *keys, key) from None
 
     def _check_proxy(self, _: Integration, proxy: object, name: str, account: str) -> None:
         parts = urlsplit(proxy) if isinstance(proxy, str) else None
@@ -262,6 +267,12 @@ class Sections:
             what = f"[{section_of(name, account)}] proxy holds a password, which does not belong in this file"
             hint = "remove the key proxy, and set the environment variable HTTPS_PROXY instead"
             raise self.wrong(what, name, account, "proxy", hint=hint)
+
+
+def _parameters(integration: Integration, key: str) -> list[tuple[Parameter, ...]]:
+    """Return the parameters of each function that a name or a pattern means."""
+    named = {integration.whole.short(name) for name in integration.spellings() if fnmatchcase(name, key)}
+    return [integration.whole.functions[name].parameters for name in sorted(filter(None, named))]
 
 
 _FOR = "for"

@@ -427,6 +427,9 @@ class Broker:
             raise
         except BaseException as error:
             raise blamed(target.path, target.integration.origin, error, self._host.redactor) from error
+        if target.rule.among and len(self._known(arguments)) == len(arguments):
+            target = target.of_call(arguments, self._host.redactor)
+            self._permissions.refuse_if_denied(target)
         call.target, call.given, call.arguments = target, given, arguments
         call.credentials = target.function.credentials
         if self._guards:

@@ -68,11 +68,12 @@ class Permissions:
                 f"{target.path} {target.function.effect}s, and this run is read-only",
                 hint="run the script without --read-only",
             )
-        if target.rule.permission == "deny":
-            rule = target.rule
+        rule = target.rule
+        if rule.permission == "deny" and not rule.among:
+            set_to = _key(rule.key) if rule.why else f'{_key(rule.key)} = "deny"'
             raise Denied(
-                f"{_subject(target)}, and the account's permissions deny that",
-                hint=f'{_key(rule.key)} = "deny" is set in permissions under [{rule.section}] in the accounts file',
+                f"{_subject(target)}, and the account's permissions deny that{f': {rule.why}' if rule.why else ''}",
+                hint=f"{set_to} is set in permissions under [{rule.section}] in the accounts file",
                 detail=str(self._host.accounts.path),
             )
 
@@ -118,7 +119,8 @@ class Permissions:
                 return "--yes"
         function = target.function
         about = function.summary
-        approval = Approval(target.path, target.account, function.effect, arguments, about, number=number, flows=held)
+        shown = target.path, target.account, function.effect, arguments, about
+        approval = Approval(*shown, number=number, flows=held, why=target.rule.why)
         decision = self._decided(approval) if self._decided else None
         reply: Reply = UNANSWERED
         if decision is not None:
@@ -154,8 +156,9 @@ class Permissions:
                 f"{target.path}: {'; '.join(approval.flows)}; somebody must approve that, and nobody can be asked here",
                 hint=f"pass --allow-flow {target.path} if this is meant",
             )
+        why = f", since {approval.why}" if approval.why else ""
         return Denied(
-            f"{_subject(target)}, which somebody must approve, and nobody can be asked here",
+            f"{_subject(target)}, which somebody must approve{why}, and nobody can be asked here",
             hint=_remedy(target),
             detail=str(self._host.accounts.path),
         )

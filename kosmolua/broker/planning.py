@@ -104,6 +104,7 @@ class _PlanningBroker(_OfPlan):
             return answer
         call.allowed_by, call.is_planned = PLANNED, True
         details = self._details(target, arguments, exists=not depends_on)
+        details["why"] = target.rule.why
         details["flows"] = [self._host.redactor.text(flow.text) for flow in call.flows]
         about = call.number, call.line, target.path, target.account, function.effect, dict(call.redacted), depends_on
         return self._planner.note(PlannedCall(*about, **details), function.returns, function.assume)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kosmolua.accounts.permissions import Ceiling, Permission
+from kosmolua.accounts.permissions import Ceiling, Given
 from kosmolua.concurrency import Budget
 from kosmolua.memory import Memory
 from kosmolua.schema.effects import EFFECTS
@@ -29,7 +29,7 @@ class Tenancy:
 
     name: str
     folder: str
-    permissions: Mapping[str, Permission]
+    permissions: Mapping[str, Given]
     memory: Memory | None = None
     calls: Budget | None = None
     max_disk: int | None = None

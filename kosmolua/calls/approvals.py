@@ -33,6 +33,7 @@ class Approval:
         lost: A sentence that says what cannot be brought back; empty if nothing is known.
         flows: Why a person should decide whatever else allows the call: a sentence for each argument that a text by
             somebody else decided, or that is private.
+        why: Why the condition of a permission does not allow the call, as a clause; empty if there is none.
     """
 
     path: str
@@ -46,6 +47,12 @@ class Approval:
     undoable: bool = False
     lost: str = ""
     flows: tuple[str, ...] = ()
+    why: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that say why a person is asked."""
+        return (*self.flows, *filter(None, [self.why]))
 
     @property
     def subject(self) -> tuple[object, ...]:

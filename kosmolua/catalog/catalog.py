@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from kosmolua.accounts.accounts import Accounts
 from kosmolua.accounts.permissions import Rule
@@ -21,6 +21,9 @@ from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import APP, FLAT, ROOT, lua_path, parts_of, qualified, root_and_name, section_of
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
+
+if TYPE_CHECKING:
+    from kosmolua.secret import Redactor
 
 MAX_DESCRIBED_ACCOUNTS = 100
 """The maximum number of accounts in an integration's description. Others are described when a script names them."""
@@ -82,6 +85,11 @@ class Target:
     @property
     def section(self) -> str:
         return section_of(self.integration.name, self.account)
+
+    def of_call(self, arguments: Mapping[str, object], redactor: Redactor) -> Target:
+        """Return this target with the rule that decides about a call with these arguments."""
+        rule = self.rule.of_call(arguments)
+        return Target(self.integration, self.account, self.function, rule._replace(why=redactor.text(rule.why)))
 
 
 class Catalog:

@@ -121,7 +121,7 @@ def _phrase(approval: Approval) -> str:
 
 def _sentence(approval: Approval) -> str:
     about = f"  {terminal.styled(exposed(approval.about), 'dim', sys.stderr)}\n" if approval.about else ""
-    return about + "".join(f"  {terminal.styled(exposed(each), 'danger', sys.stderr)}\n" for each in approval.flows)
+    return about + "".join(f"  {terminal.styled(exposed(each), 'danger', sys.stderr)}\n" for each in approval.notes)
 
 
 def _lines_of(approval: Approval) -> dict[str, str]:

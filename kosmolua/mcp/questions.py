@@ -147,7 +147,7 @@ def _pages(approvals: Sequence[Approval]) -> list[str]:
     """Return the text in parts, each beginning with what the script wants to do."""
     if len(approvals) == 1:
         subject, sentence = f"A script wants to {_deed(approvals[0])}", approvals[0].about
-        lines, what = [*map(exposed, approvals[0].flows), *_arguments(approvals[0])], "arguments"
+        lines, what = [*map(exposed, approvals[0].notes), *_arguments(approvals[0])], "arguments"
     else:
         subject, sentence = f"A script wants to make {len(approvals)} calls", ""
         lines, what = list(_list(approvals)), "calls"
@@ -168,7 +168,8 @@ def _list(approvals: Sequence[Approval]) -> Iterator[str]:
         yield f"{_deed(group[0])}: {exposed(group[0].about)}"
         yield from map(exposed, group[0].flows)
         for approval in group:
-            yield f"{next(numbers)}. {', '.join(_arguments(approval)) or 'without arguments'}"
+            why = f" ({exposed(approval.why)})" if approval.why else ""
+            yield f"{next(numbers)}. {', '.join(_arguments(approval)) or 'without arguments'}{why}"
 
 
 def _deed(approval: Approval) -> str:

@@ -347,7 +347,8 @@ _PLAN = _object(
                     "undoable": _FLAG,
                     "lost": _TEXT,
                     "flows": _TEXTS,
-                }
+                },
+                {"why": _TEXT},
             )
         ),
         "decisions": _list(_object({"line": _WHOLE, "number": _WHOLE, "path": _TEXT, "key": _TEXT})),

@@ -39,6 +39,7 @@ class PlannedCall:
         undoable: Whether the call can be undone.
         lost: A sentence that says what cannot be brought back once the call was made; empty if nothing is known.
         flows: A sentence for each argument that somebody else's text decided.
+        why: Why the condition of a permission does not allow the call; empty if there is none.
     """
 
     number: int
@@ -53,6 +54,7 @@ class PlannedCall:
     undoable: bool = False
     lost: str = ""
     flows: list[str] = field(default_factory=list)
+    why: str = ""
 
 
 class Line(NamedTuple):

@@ -114,7 +114,7 @@ class Plan:
         faults = [f"{_where(each)}{each['message']}" for each in self.refused]
         if self.is_open:
             faults.append(f"planning ended in line {self.open_at}: each write from there on is asked about")
-        flows = [f"call {call.number}: {flow}" for call in self.calls for flow in call.flows]
+        flows = [f"call {each.number}: {said}" for each in self.calls for said in (*each.flows, each.why) if said]
         return outline(self.calls, [*faults, *self.lost, *flows], [*self._assumed(), *self._decided()])
 
     def markdown(self) -> str:

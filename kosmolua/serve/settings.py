@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 from urllib.parse import urlsplit
 
-from kosmolua.accounts.permissions import PERMISSIONS, Permission, is_pattern
+from kosmolua.accounts.permissions import Given as GivenPermission
+from kosmolua.accounts.permissions import is_pattern, rule_of
 from kosmolua.accounts.sections import SERVE, TENANTS
 from kosmolua.accounts.sources import check_secret
 from kosmolua.catalog.plugins import Plugins
@@ -19,7 +20,7 @@ from kosmolua.limits import DURATION, MIB, SIZE
 from kosmolua.mcp.hosts import is_loopback_name
 from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.labels import FLOW_MODES
-from kosmolua.schema.mismatch import Mismatch, must_be
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.settings import (
     LIMIT_CHECKS,
@@ -125,15 +126,17 @@ def _tokens(value: object) -> tuple[Given, ...]:
     return tuple(_secret(each) for each in given)
 
 
-def _permissions(value: object) -> dict[str, Permission]:
+def _permissions(value: object) -> dict[str, GivenPermission]:
     if not isinstance(value, dict):
         raise Mismatch('must be a table, such as { write = "ask" }')
     for key, permission in value.items():
         if key not in EFFECTS and "." not in key and not is_pattern(key):
             known = f'its keys are {", ".join(EFFECTS)}, and functions such as "render2.delete_service" or "github.*"'
             raise Mismatch(f"has the unknown key {key[:80]!r} ({did_you_mean(key, EFFECTS) or known})")
-        if permission not in PERMISSIONS:
-            raise must_be('"allow", "ask" or "deny"', permission).inside(f".{key[:80]}")
+        try:
+            rule_of(permission, key, TENANTS)
+        except Mismatch as mismatch:
+            raise mismatch.inside(f".{key[:80]}") from None
     return dict(value)
 
 
@@ -199,7 +202,7 @@ class TenantSettings:
     accounts: Annotated[str | None, text] = None
     plugins: Annotated[tuple[str, ...], texts] = ()
     scripts: Annotated[str | None, text] = None
-    permissions: Annotated[Mapping[str, Permission], _permissions] = field(default_factory=dict)
+    permissions: Annotated[Mapping[str, GivenPermission], _permissions] = field(default_factory=dict)
     limits: Annotated[Mapping[str, float], _LIMITS] = field(default_factory=dict)
     workers: Annotated[int | None, count] = None
     runs_per_minute: Annotated[int | None, count] = None
