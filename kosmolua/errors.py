@@ -11,6 +11,7 @@
     │   │   └── BadDocArguments     the arguments of a documentation function, such as lua_read_doc, are not valid
     │   ├── Denied                  the permissions or a person refused the call; nothing was sent
     │   ├── NotConfigured           the integration has no usable account; nothing was sent
+    │   ├── SessionExpired          a session is over (status, if the service refused its credential)
     │   ├── ApiError                the service answered with an error (status, body, retry_after, request_id)
     │   ├── NetworkError            the service could not be reached, or its answer could not be read
     │   ├── CallTimeout             the call took longer than its time limit
@@ -276,6 +277,13 @@ class NotConfigured(CallError):
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
         super().__init__("not_configured", message, hint=hint, detail=detail)
+
+
+class SessionExpired(CallError):
+    """A session is over, since it was logged out or belongs to another run, or its credential was refused."""
+
+    def __init__(self, message: str, *, status: int | None = None, hint: str | None = None) -> None:
+        super().__init__("session_expired", message, status=status, hint=hint, retryable=False)
 
 
 class ApiError(CallError):

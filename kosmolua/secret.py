@@ -112,14 +112,18 @@ class SecretText(Unshown):
     Args:
         text: The text.
         origin: The name of the secret, or the call that returned it; empty if a Python program passes it.
+        account: The integration and account whose result had it, as in ``shop.work``; else empty.
+        user: The user whose login returned it, if that is known.
     """
 
-    __slots__ = ("origin",)
+    __slots__ = ("account", "origin", "user")
     origin: str
+    account: str
+    user: str
 
-    def __new__(cls, text: str, origin: str = "") -> SecretText:
+    def __new__(cls, text: str, origin: str = "", account: str = "", user: str = "") -> SecretText:
         new = super().__new__(cls, text)
-        new.origin = origin
+        new.origin, new.account, new.user = origin, account, user
         return new
 
     @property
@@ -127,8 +131,8 @@ class SecretText(Unshown):
         """Say which secret it is, so that a person who approves one approves no other, and no literal ``***``."""
         return f"{_NAMED}{self.origin})" if self.origin else MASK
 
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
-        return str(self), self.origin
+    def __getnewargs__(self) -> tuple[str, ...]:  # type: ignore[override]
+        return str(self), self.origin, self.account, self.user
 
 
 class Redactor:

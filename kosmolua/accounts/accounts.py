@@ -22,7 +22,7 @@ from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.limits import Limits
 from kosmolua.schema.integration import made_up
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.names import SERVERS, section_of
+from kosmolua.schema.names import SERVERS, holder_of, section_of
 from kosmolua.schema.settings import Table, parse
 from kosmolua.secret import MIN_SECRET, Redactor, Secret, looks_like_key
 from kosmolua.suggestions import did_you_mean
@@ -125,7 +125,8 @@ class Accounts:
         return ["default"] if self._is_complete(integration) else []
 
     def has(self, integration: Integration, account: str) -> bool:
-        return account in (self._sections.of(integration).accounts or self.names(integration))
+        known = self._sections.of(integration).accounts or self.names(integration)
+        return account in known or (integration.session is not None and holder_of(account) in known)
 
     def default(self, integration: Integration) -> str | None:
         """Return the account that ``app.integrations.NAME.FUNCTION`` uses, or None.
@@ -151,6 +152,7 @@ class Accounts:
         """Return the permission rules of an account."""
         rules = self._rules.get((integration.name, account))
         if rules is None:
+            account = holder_of(account)
             own = self.option(integration, account, "permissions") or {}
             shared = self._sections.of(integration).permissions
             tables = [(integration.name, shared), (section_of(integration.name, account), own)]

@@ -38,6 +38,7 @@ from kosmolua.limits import LIMITS
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
 from kosmolua.schema.names import ROOT, parts_of, qualified
+from kosmolua.schema.sessions import NewSession
 from kosmolua.secret import Redactor, SecretText
 
 if TYPE_CHECKING:
@@ -543,7 +544,7 @@ class Broker:
     def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
         """Return the names of objects whose ids are in the arguments, by parameter, as far as they can be looked up."""
         naming = target.integration.naming
-        if naming and self._host.accounts.permission(target.integration, target.account, "read") == "deny":
+        if naming and self._host.accounts.permission(target.integration, target.holder, "read") == "deny":
             return {}
         found = {
             name: self._names.of(target.integration, target.account, name, value)
@@ -618,8 +619,12 @@ class Broker:
         places: Sequence[Any] = ()
         truncated = isinstance(value, protocol.Truncated)
         function = call.target.function
+        if isinstance(value, NewSession):
+            value = self._accounts.begin(call.target.integration, str(call.account), value)
         if function.returns_secrets:
-            value, places = self.handles.hide(function.returns, value, f"{call.path}#{call.number}")
+            holder, rule = f"{call.target.integration.name}.{call.target.holder}", call.target.integration.session
+            user = rule.user_in(call.redacted) if rule and function.name in rule.logins else ""
+            value, places = self.handles.hide(function.returns, value, f"{call.path}#{call.number}", holder, user)
         try:
             text = protocol.encode(value)
         except NotJson as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
@@ -13,8 +14,21 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kosmolua.calls.records import Call, current
-from kosmolua.errors import KosmoError, NetworkError, NotConfigured, PluginFault, log_traceback
+from kosmolua.errors import (
+    NOTHING_SENT,
+    ApiError,
+    BadArguments,
+    KosmoError,
+    NetworkError,
+    NotConfigured,
+    PluginFault,
+    SessionExpired,
+    log_traceback,
+)
 from kosmolua.schema.effects import changes
+from kosmolua.schema.names import holder_of
+from kosmolua.schema.sessions import BEGIN, NewSession
+from kosmolua.secret import Secret
 
 if TYPE_CHECKING:
     from kosmolua.broker.backends import Sender
@@ -49,7 +63,34 @@ class OpenAccounts:
         self._host = host
         self._until = until
         self._open: dict[tuple[str, str], _OpenAccount] = {}
+        self._sessions: dict[tuple[str, str], dict[str, Secret]] = {}
         self._lock = Lock()
+
+    def begin(self, integration: Integration, account: str, session: NewSession) -> str:
+        """Begin a session of an account, and return its name, such as ``work/ann``.
+
+        Raises:
+            BadArguments: A credential is not out of a result of this integration and account.
+        """
+        holder = f"{integration.name}.{holder_of(account)}"
+        for name, each in session.credentials.items():
+            if each.account != holder:
+                what = f"{integration.name}.{BEGIN}: {name} is not out of a result of {holder}"
+                raise BadArguments(what, param=name, hint="a session takes only what its own account's calls return")
+        user = next((each.user for each in session.credentials.values() if each.user), "1")
+        with self._lock:
+            names = (f"{holder_of(account)}/{user}{f'-{number}' if number > 1 else ''}" for number in count(1))
+            name = next(each for each in names if (integration.name, each) not in self._sessions)
+            self._sessions[integration.name, name] = {
+                field: Secret(str(each)) for field, each in session.credentials.items()
+            }
+            self._open.pop((integration.name, name), None)
+        return name
+
+    def _end(self, integration: str, account: str) -> None:
+        with self._lock:
+            self._sessions.pop((integration, account), None)
+            self._open.pop((integration, account), None)
 
     def use(self, integration: Integration, account: str, call: Call, until: Until, work: Callable[[Any], _T]) -> _T:
         """Call ``work`` with an account's client, and return the result of ``work``. Create the client on first use.
@@ -80,10 +121,19 @@ class OpenAccounts:
             held = [in_use.places.get()]
             call.held, call.places = held, in_use.places
             try:
-                return work(in_use.value)
+                value = work(in_use.value)
             finally:
                 with suppress(IndexError):  # the call was left behind, and so another one got its place
                     in_use.places.put(held.pop())
+            if "/" in account and integration.session and call.target.function.name in integration.session.logouts:
+                self._end(*key)
+            return value
+        except ApiError as error:
+            if "/" not in account or error.status != UNAUTHORIZED:
+                raise
+            self._end(*key)
+            what = f"The session {integration.name}.{account} is over: {error.what}"
+            raise SessionExpired(what, status=error.status, hint="log in again") from error
         except (KosmoError, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -92,14 +142,20 @@ class OpenAccounts:
             current.reset(token)
 
     def _open_account(self, integration: Integration, account: str, until: Until) -> Any:
-        settings = self._host.accounts.settings(integration, account, until=until())
-        sender = self._host.backend.sender(integration, account)
+        holder = holder_of(account)
+        settings = self._host.accounts.settings(integration, holder, until=until())
+        if integration.session and holder != account:
+            if (credentials := self._sessions.get((integration.name, account))) is None:
+                what = f"The session {integration.name}.{account} is over, or another run began it. {NOTHING_SENT}"
+                raise SessionExpired(what, hint="log in again")
+            settings = integration.session.settings(settings, credentials)
+        sender = self._host.backend.sender(integration, holder)
         opened: Any = integration.account(**settings)
         try:
             return opened.open(partial(self._send, (integration.name, account), sender))
         except NotConfigured as error:
             error.what = f"The account {integration.name}.{account} cannot be used: {error.what}"
-            error.detail = error.detail or self._host.accounts.place(integration, account)
+            error.detail = error.detail or self._host.accounts.place(integration, holder)
             raise
 
     def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:

@@ -22,8 +22,9 @@ from kosmolua.calls.credentials import is_credential
 from kosmolua.calls.places import MAX_PLACES, Place, handle_at, reach, spelled
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.protocol import Answer
+from kosmolua.schema.json_schema import is_credential_key
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.types import List, Map, Record, Type, Union, is_secret, is_text
+from kosmolua.schema.types import List, Map, Record, Scalar, Type, Union, is_secret, is_text
 from kosmolua.secret import MASK, Redactor, Secret, SecretText
 from kosmolua.suggestions import did_you_mean
 
@@ -116,7 +117,7 @@ class Handles:
         self._prefix = os.urandom(4).hex()
         self._lock = RLock()
         self._obtained: dict[str, Secret] = {}
-        self._origins: dict[str, str] = {}
+        self._origins: dict[str, tuple[str, str, str]] = {}
 
     def fill(self, path: str, given: Sequence[Any], places: Sequence[Any], until: float = inf) -> Sequence[Any]:
         """Return a copy of the arguments with the text of a secret in place of each ``***`` that stands for one.
@@ -140,29 +141,34 @@ class Handles:
             except LookupError:
                 what = f"{path}: the request lists a secret at a place where its arguments have none"
                 raise BadArguments(what) from None
-            holder[key] = SecretText(self._secret(name, until).reveal(), self._origins.get(name, name))
+            holder[key] = SecretText(self._secret(name, until).reveal(), *self._origins.get(name, (name,)))
         if len(places) > MAX_PLACES:
             what = f"{path}: the arguments contain more than {MAX_PLACES:,} secrets"
             raise BadArguments(what, hint="pass fewer secrets in one call")
         return filled
 
-    def hide(self, kind: Type | None, value: Any, origin: str) -> tuple[Any, list[tuple[Place, str]]]:
+    def hide(
+        self, kind: Type | None, value: Any, origin: str, account: str = "", user: str = ""
+    ) -> tuple[Any, list[tuple[Place, str]]]:
         """Return a copy of a result with its secrets masked, and the place and name of a new handle for each secret.
 
         Args:
             kind: The type that the function declares for its result.
             value: The result of the function.
             origin: The call that returned it, for people who approve what the script does with its secrets.
+            account: The integration and account of the call, as in ``shop.work``.
+            user: The user who logged in by the call, if it was a login.
         """
         found = list(_secrets_in(kind, value, (), hides_variables=self._hides_variables)) if kind else []
         if not found:
             return value, []
         hidden, places = [_copied(value)], []
         for place, secret in found:
-            self._redactor.learn(secret)
+            if not is_credential_key(secret.reveal()):  # else every such key would be masked
+                self._redactor.learn(secret)
             with self._lock:
                 name = f"{self._prefix}.{len(self._obtained) + 1}"
-                self._obtained[name], self._origins[name] = secret, f"{origin}{spelled(place)}"
+                self._obtained[name], self._origins[name] = secret, (f"{origin}{spelled(place)}", account, user)
             holder, key = reach(hidden, (1, *place))
             holder[key] = MASK
             places.append((place, name))
@@ -226,16 +232,22 @@ def _secrets_in(
         for member in kind.members if not (isinstance(value, str) and any(map(is_text, kind.members))) else ():
             found |= dict(within(member, value, place))
         yield from found.items()
-    elif isinstance(value, (list, tuple)) and isinstance(kind, List):
+    elif isinstance(value, (list, tuple)) and (isinstance(kind, List) or _is_any(kind)):
         for number, item in enumerate(value, start=1):
-            yield from within(kind.item, item, (*place, number))
-    elif isinstance(value, Mapping) and isinstance(kind, (Map, Record)):
+            yield from within(kind.item if isinstance(kind, List) else kind, item, (*place, number))
+    elif isinstance(value, Mapping) and (isinstance(kind, (Map, Record)) or _is_any(kind)):
         for key, item in value.items():
-            inner = kind.value if isinstance(kind, Map) else kind.fields.get(key, kind.extra)
-            if hides_variables and isinstance(item, str) and _is_hidden(inner, value.get("key")):
+            inner = kind.fields.get(key) or kind.extra if isinstance(kind, Record) else kind
+            inner = kind.value if isinstance(kind, Map) else inner
+            is_variable = hides_variables and _is_hidden(inner, value.get("key"))
+            if isinstance(item, str) and (is_variable or (_is_any(inner) and is_credential_key(key))):
                 yield (*place, key), Secret(item)
             elif inner:
                 yield from within(inner, item, (*place, key))
+
+
+def _is_any(kind: Type | None) -> bool:
+    return isinstance(kind, Scalar) and kind.kind == "any"
 
 
 def _is_hidden(kind: Type | None, variable: object) -> bool:

@@ -19,7 +19,18 @@ from kosmolua.protocol import Json
 from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import APP, FLAT, ROOT, lua_path, parts_of, qualified, root_and_name, section_of
+from kosmolua.schema.names import (
+    APP,
+    FLAT,
+    ROOT,
+    holder_of,
+    lua_path,
+    parts_of,
+    qualified,
+    root_and_name,
+    section_of,
+)
+from kosmolua.schema.sessions import BEGIN
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 if TYPE_CHECKING:
@@ -81,6 +92,11 @@ class Target:
     def allowed_by(self) -> str:
         """The rule as text, which the journal records."""
         return str(self.rule)
+
+    @property
+    def holder(self) -> str:
+        """The account in the accounts file: of a session, the one that it is of."""
+        return holder_of(self.account)
 
     @property
     def section(self) -> str:
@@ -222,13 +238,11 @@ class Catalog:
 
         Returns:
             For ``app`` and a root: ``names``; for ``app.scripts``, ``scripts`` is true. For an integration:
-                ``functions``
-            (those written in Python), ``aliases`` (short by full names) and ``accounts``; ``others`` is true if a
-            document
-            adds functions, ``more`` if only the first :data:`MAX_DESCRIBED_ACCOUNTS` accounts are listed. For an
-            account:
-            ``account`` is true. For a script: ``script`` is true. For a function: ``function``, its short name. For
-            ``INTEGRATION.*``: all ``functions`` and ``accounts``.
+            ``functions`` (those written in Python), ``aliases`` (short by full names) and ``accounts``; ``others`` is
+            true if a document adds functions, ``session`` names the function that begins sessions, ``more`` if only
+            the first :data:`MAX_DESCRIBED_ACCOUNTS` accounts are listed. For an account: ``account`` is true. For a
+            script: ``script`` is true. For a function: ``function``, its short name. For ``INTEGRATION.*``: all
+            ``functions`` and ``accounts``.
 
         Raises:
             PluginError: The integration cannot be loaded.
@@ -256,6 +270,7 @@ class Catalog:
                 "accounts": accounts[:MAX_DESCRIBED_ACCOUNTS],
             }
             described |= {"others": True} if integration.functions.more else {}
+            described |= {"session": BEGIN} if integration.session else {}
             described |= {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else {}
             if root == ROOT and accounts:  # else a later lookup may find other tools, or an account in the environment
                 self._descriptions[path] = described

@@ -41,6 +41,7 @@ from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import lua_path
+from kosmolua.schema.sessions import SessionFunction
 from kosmolua.schema.types import Scalar, Type
 from kosmolua.suggestions import as_hint, listed, parameters_meant
 
@@ -124,6 +125,8 @@ def _check_arguments(
     for value in _passed(given, check.value):
         if isinstance(value, Absent):
             check.findings.fail_on_nil(name, value, "pass")
+    if isinstance(callee.function, SessionFunction):
+        return
     siblings = check.fields.siblings(callee)
     for misuse in _misuses(callee, call, given, check.argument, siblings):
         mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None

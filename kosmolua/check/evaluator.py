@@ -53,6 +53,7 @@ from kosmolua.lua.values import (
     literal_of,
     record_keys,
 )
+from kosmolua.schema.sessions import SessionFunction
 from kosmolua.schema.types import List, Type
 from kosmolua.suggestions import did_you_mean
 
@@ -281,6 +282,8 @@ class Evaluator:
     def returned(self, function: Value) -> Value:
         """Return what is known about the result of a function of the script or of an integration."""
         if isinstance(function, Callee):
+            if isinstance(function.function, SessionFunction):
+                return Branch(3, function.path.rpartition(".")[0], function.account)
             returns = function.function.returns
             source = f"the result of {function.function.name}"
             return Result(returns, source, is_vague=function.is_vague) if returns else UNKNOWN

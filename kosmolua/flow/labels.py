@@ -228,7 +228,7 @@ def hosts_of(target: Target) -> frozenset[str]:
 
 def scope_of(target: Target) -> str:
     """Return integration and account, within which the ids of a service are trusted."""
-    return f"{target.integration.name}.{target.account}"
+    return f"{target.integration.name}.{target.holder}"
 
 
 def noun_of(path: str) -> str:

@@ -44,7 +44,7 @@ def fields_of(access: Access) -> list[AccountField]:
 
 
 def _fields(access: Access) -> Iterator[AccountField]:
-    optional = len(access.alternatives) > 1
+    optional = len(access.alternatives) > 1 or bool(access.session)
     for credentials in access.alternatives:
         for each in credentials:
             login = OAuth2(**each.login) if each.login else None
@@ -109,16 +109,28 @@ class DocumentClient:
         self._refusal = account.refusal
         self._settings = account.settings
         self._send = send
-        credentials = _chosen(self._access, self._settings)
+        self._lacks: NotConfigured | None = None
+        credentials: list[Credential] = []
+        try:
+            credentials = _chosen(self._access, self._settings)
+        except NotConfigured as error:
+            if not self._access.session:
+                raise
+            self._lacks = error
         self._signer = Several([self._auth_of(each, account.tokens) for each in credentials])
         self._apis: dict[str, Api] = {}
 
-    def api(self, server: str) -> Api:
+    def api(self, server: str, *, is_open: bool = False) -> Api:
         """Return the client for an operation's own base URL, or the service's; one that the account sets wins.
 
         Raises:
-            NotConfigured: Credentials must not be sent there, since the user has not named its origin.
+            NotConfigured: Credentials must not be sent there, since the user has not named its origin; or the account
+                has none, and the operation is not open.
         """
+        if self._lacks and not is_open:
+            logins = " or ".join(self._access.session.get("logins", ()))
+            hint = f"call it on session(...) of the result of {logins}, or {self._lacks.hint}"
+            raise NotConfigured(self._lacks.what, hint=hint)
         own = self._settings.get("base_url")
         is_usual = not server or own not in (None, self._access.base_url)
         url = self._access.address(self._settings) if is_usual else server

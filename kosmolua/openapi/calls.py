@@ -41,8 +41,8 @@ _NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
 class ApiClient(Protocol):
     """The client of an opened account."""
 
-    def api(self, server: str) -> Api:
-        """Return the HTTP client for a base URL; empty: the service's usual one."""
+    def api(self, server: str, *, is_open: bool = False) -> Api:
+        """Return the HTTP client for a base URL; empty: the service's usual one. An open operation needs no login."""
 
     def checked(self, response: Response) -> Response:
         """Return a response, or raise an ApiError if it reports an error with status 200."""
@@ -62,6 +62,7 @@ class OperationCall:
         recipe: Its paging, or None.
         encode: The overlay's encoding of the body.
         safe: Whether the overlay says that the request changes nothing, whatever its method.
+        is_open: Whether it needs no credential, as a login.
     """
 
     method: str
@@ -73,6 +74,7 @@ class OperationCall:
     recipe: Recipe | None = None
     encode: str = ""
     safe: bool = False
+    is_open: bool = False
 
     def spelled(self, name: str) -> str:
         """Return the name for an argument that KosmoLua adds, such as ``all``, with ``_`` if the operation has such a
@@ -105,7 +107,7 @@ class OperationCall:
         wants_all = given.pop(self.spelled("all"), False) if self.recipe else False
         most = given.pop(self.spelled("max_items"), 1000) if self.recipe else 0
         extra = given.pop(self.spelled("extra"), None) or {}
-        api = client.api(self.server)
+        api = client.api(self.server, is_open=self.is_open)
 
         def fetch(changed: Mapping[str, Json]) -> ResultPage:
             response = client.checked(self._send(api, {**given, **self._by_name(changed)}, extra))

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from kosmolua.openapi.overlay import Overlay
 from kosmolua.openapi.paging import Recipe, recipe_of
 from kosmolua.openapi.prose import cleaned, quoted, summary_of
 from kosmolua.openapi.security import Access, alternatives_of, settings_of, variables_in
+from kosmolua.openapi.sessions import is_open, session_of, with_login
 from kosmolua.protocol import Json
 from kosmolua.schema.effects import Effect
 from kosmolua.schema.labels import DECLARED
@@ -34,6 +35,10 @@ MANY = 70
 """If a document has more operations than this and fewer than two tags, its functions are grouped by path."""
 READS = ("GET", "HEAD", "OPTIONS", "TRACE")
 _READING = "search|query|list|get|find|count|check|validate|preview|export|lookup|fetch"
+_CREDENTIAL = re.compile(
+    r'"(?:(?:access|refresh|id)_?token|api_?key|secret|password)":|"format":"password"', re.IGNORECASE
+)
+_SHAPES = frozenset({"items", "properties", "enum"})
 _LOOKS_LIKE_READ = re.compile(rf"^({_READING})(_|$)|_search$|_query$")
 
 _TABLES = """
@@ -50,7 +55,10 @@ create table schemas(pointer text primary key, value text);
 
 @dataclass
 class Built:
-    """An operation, and the function made from it: its name, effect, section, summary, overlay entry and recipe."""
+    """An operation, and the function made from it: its name, effect, section, summary, overlay entry and recipe.
+
+    ``is_open``: it needs no credential.
+    """
 
     operation: Operation
     name: str
@@ -59,6 +67,7 @@ class Built:
     summary: str
     told: Mapping[str, Any] = field(default_factory=dict)
     recipe: Recipe | None = None
+    is_open: bool = False
 
     @property
     def doc(self) -> str:
@@ -113,6 +122,7 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
     Raises:
         ConfigError: The overlay gives two functions the same name, or names an argument that does not exist.
     """
+    root = with_login(root)
     document = Document(root)
     every = list(read_operations(document))
     chosen = [each for each in every if overlay.takes(each)]
@@ -124,6 +134,9 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
         for each, name, section in zip(chosen, names, sections, strict=True)
     ]
     functions = [each for each in built if "covered_by" not in each.told and not each.told.get("skip")]
+    access.session = session_of(document, overlay, access, {each.name: each.operation for each in functions})
+    for each in functions:
+        each.is_open = each.name in access.session.get("logins", ()) or is_open(document, each.operation)
     covered = [
         Covered(each.operation.key, each.operation.id, each.name, str(each.told["covered_by"]))
         for each in built
@@ -332,11 +345,13 @@ def fill_database(database: sqlite3.Connection, result: Compiled, root: dict[str
         "notes": result.notes,
     }
     database.executemany("insert into meta values (?, ?)", [(key, _text(value)) for key, value in meta.items()])
-    functions = (_row(place, each) for place, each in enumerate(result.functions))
+    schemas = _schemas(document, result.functions)
+    holding = _holding(document, schemas)
+    functions = (_row(document, place, each, holding) for place, each in enumerate(result.functions))
     database.executemany(f"insert into functions values ({', '.join('?' * 10)})", functions)
     covered = ((each.key, each.id, each.name, each.by) for each in result.covered)
     database.executemany("insert into covered values (?, ?, ?, ?)", covered)
-    database.executemany("insert into schemas values (?, ?)", _schemas(document, result.functions))
+    database.executemany("insert into schemas values (?, ?)", schemas.items())
     by_effect = sorted(result.functions, key=lambda each: each.effect != "read")
     fill(database, (_entry(each) for each in by_effect))
     database.execute("commit")
@@ -346,7 +361,28 @@ def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _row(place: int, each: Built) -> tuple[object, ...]:
+def _holding(document: Document, schemas: Mapping[str, str]) -> set[str]:
+    """Return the references of schemas in which a credential can be, also through others."""
+    users: dict[str, list[str]] = {}
+    for pointer in schemas:
+        for other in document.references(document.look_up(pointer)):
+            users.setdefault(other, []).append(pointer)
+    left = [pointer for pointer, each in schemas.items() if _CREDENTIAL.search(each)]
+    found: set[str] = set()
+    while left:
+        pointer = left.pop()
+        if pointer not in found:
+            found.add(pointer)
+            left += users.get(pointer, ())
+    return found
+
+
+def _holds_credentials(document: Document, schema: Json, holding: set[str]) -> bool:
+    is_unknown = not isinstance(schema, dict) or not schema.keys() & {"$ref", "allOf", "anyOf", "oneOf", *_SHAPES}
+    return is_unknown or bool(_CREDENTIAL.search(_text(schema))) or not holding.isdisjoint(document.references(schema))
+
+
+def _row(document: Document, place: int, each: Built, holding: set[str]) -> tuple[object, ...]:
     operation = each.operation
     parameters = " ".join(field.name for field in operation.fields)
     detail = {
@@ -358,6 +394,8 @@ def _row(place: int, each: Built) -> tuple[object, ...]:
         "result": plain(operation.result),
         "server": _server(operation),
         "paging": plain(each.recipe),
+        **({"is_open": True} if each.is_open else {}),
+        **({"has_credentials": True} if _holds_credentials(document, operation.result.schema, holding) else {}),
         **{key: each.told[key] for key in ("encode", "safe", "headers", "idempotency", *DECLARED) if key in each.told},
     }
     effect, key = each.effect, operation.key
@@ -382,9 +420,9 @@ def _entry(each: Built) -> IndexEntry:
     return IndexEntry(each.name, each.name, each.summary, " ".join(parts), cleaned(operation.about), each.effect)
 
 
-def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[str, str]]:
-    """Yield reference and JSON of each schema that functions refer to, also through others."""
-    done: set[str] = set()
+def _schemas(document: Document, functions: Iterable[Built]) -> dict[str, str]:
+    """Return the JSON of each schema that functions refer to, also through others, by its reference."""
+    found: dict[str, str] = {}
     left: list[str] = []
     for each in functions:
         operation = each.operation
@@ -393,11 +431,11 @@ def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[s
         left.extend(document.references(parts))
     while left:
         pointer = left.pop()
-        if pointer not in done:
-            done.add(pointer)
+        if pointer not in found:
             target = document.look_up(pointer)
-            yield pointer, _text(target)
+            found[pointer] = _text(target)
             left.extend(document.references(target))
+    return found
 
 
 def candidates(result: Compiled) -> list[str]:

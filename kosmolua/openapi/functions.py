@@ -189,6 +189,7 @@ class DocumentFunctions:
             returns=self._returns(detail, f"{row.name}.result"),
             origin=f"{self._store.home.document}: {row.key}",
             is_foreign=True,
+            has_credentials=detail.get("has_credentials", False),
             labels=Labels(**{key: detail[key] for key in DECLARED if key in detail}),
         )
 
@@ -216,7 +217,8 @@ class DocumentFunctions:
         if detail["method"] == "HEAD" or not media:
             return EMPTY if detail["method"] == "HEAD" or "schema" not in result else None
         if result.get("schema") is not None:
-            return SchemaReader(without="writeOnly", look_up=self._store.schema).read(result["schema"], name)
+            reader = SchemaReader(without="writeOnly", look_up=self._store.schema, hides=True)
+            return reader.read(result["schema"], name)
         if any(map(is_decoded, media)):
             return ANY
         return STRING if all(map(is_text, media)) else BINARY
@@ -257,6 +259,7 @@ def call_of(detail: Mapping[str, Any]) -> OperationCall:
         recipe=Recipe(**detail["paging"]) if detail["paging"] else None,
         encode=detail.get("encode", ""),
         safe=detail.get("safe", False),
+        is_open=detail.get("is_open", False),
     )
 
 

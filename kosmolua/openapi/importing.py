@@ -218,6 +218,8 @@ class Import:
             lines.append(f"  refuses calls at {place} ({count:,} of the functions){how}")
         if result.access.logins and not self.folder.endswith(".onto"):
             lines.append(f"  accounts log in at {' and '.join(result.access.logins)}")
+        if session := result.access.session:
+            lines.append(f"  session(...) takes the result of {' or '.join(session['logins']) or 'a call'}")
         lines.append(f"  {_paging(result.functions)}")
         left = result.total - len(result.functions)
         lines.append(f"  {left:,} operations left out, {len(result.notes):,} notes" + (":" if result.notes else ""))

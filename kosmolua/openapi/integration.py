@@ -16,6 +16,7 @@ from kosmolua.openapi.functions import DocumentFunctions
 from kosmolua.openapi.security import Access, access_of
 from kosmolua.openapi.store import DocumentStore, Home
 from kosmolua.schema.integration import Extension, Integration
+from kosmolua.schema.sessions import BEGIN, SessionRule, session_function
 
 
 def imported(file: str) -> Integration:
@@ -62,6 +63,9 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
     integration.origin = origin
     integration.address = access.address
     integration.simulator(_simulator(more))
+    if access.session and not more.has(BEGIN):
+        integration.session = SessionRule(**access.session)
+        integration.functions.own[BEGIN] = session_function(integration.session, origin)
     return integration
 
 
@@ -102,7 +106,7 @@ class _Extended:
         self._api = api
         self._access = access
 
-    def api(self, server: str) -> Api:
+    def api(self, server: str, *, is_open: bool = False) -> Api:
         """Return the account's client, or one for an operation's own base URL."""
         if not server or self._api.base_url != self._access.base_url:
             return self._api

@@ -100,6 +100,7 @@ class Operation:
         result: What it returns if it succeeds.
         statuses: The descriptions of the other responses, by status.
         servers: Its own ``servers``, or those of its path.
+        security: Its own ``security``; None if that of the document holds.
         hints: The extensions (``x-...``) that KosmoLua uses, such as ``x-pagination``.
     """
 
@@ -115,6 +116,7 @@ class Operation:
     result: OperationResult = field(default_factory=OperationResult)
     statuses: dict[str, str] = field(default_factory=dict)
     servers: list[Any] = field(default_factory=list)
+    security: Json = None
     hints: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -186,6 +188,7 @@ class _Reading:
             result=self._result(),
             statuses=self._statuses(),
             servers=rows(servers),
+            security=given.get("security"),
             hints={key: given[key] for key in ("x-pagination", "x-kubernetes-action", "x-ms-pageable") if key in given},
         )
 

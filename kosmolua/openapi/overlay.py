@@ -168,6 +168,7 @@ _FUNCTION: dict[str, Check] = {
     **_any("summary covered_by skip lists slashes safe"),
 }
 _ORIGINS = list_of('a list of addresses such as ["https://files.example.com"]', _ORIGIN)
+_NAMES = list_of('a list of functions such as ["log_in"]')
 _OVERLAY: dict[str, Check] = {
     "document": table_of("a table", {"origins": _ORIGINS, **_any("url file sha256 imported")}),
     "about": anything,
@@ -177,6 +178,7 @@ _OVERLAY: dict[str, Check] = {
     "account": table_of("a table", _any("base_url auth prefix revoke")),
     "paging": table_of("a table", each=_paging),
     "errors": table_of("a table", _any("failed message")),
+    "session": table_of("a table", {"login": _NAMES, "logout": _NAMES, **_any("token field user")}),
     "functions": table_of("a table", each=table_of("a table", _FUNCTION)),
 }
 

@@ -100,6 +100,7 @@ class Access:
         alternatives: Lists of credentials. A request must carry all of one list.
         settings: The headers of every request.
         origins: Where credentials may be sent: the origin of the base URL, and those that the user names.
+        session: How functions log in and out, as the arguments of a :class:`~kosmolua.schema.sessions.SessionRule`.
     """
 
     base_url: str = ""
@@ -107,6 +108,7 @@ class Access:
     alternatives: list[list[Credential]] = made_by(default_factory=list)
     settings: list[Setting] = made_by(default_factory=list)
     origins: list[str] = made_by(default_factory=list)
+    session: dict[str, Any] = made_by(default_factory=dict)
 
     def address(self, settings: Mapping[str, Any]) -> str:
         """Return an account's base URL, with its variables, except credentials, filled in: it can be shown."""
@@ -158,6 +160,7 @@ def access_of(given: Mapping[str, Any]) -> Access:
         [[Credential(**each) for each in credentials] for credentials in given.get("alternatives", ())],
         [Setting(**each) for each in given.get("settings", ())],
         given.get("origins", []),
+        given.get("session", {}),
     )
 
 

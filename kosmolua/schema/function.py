@@ -59,6 +59,7 @@ class Function:
         returns: The type of the result; None if nothing is declared.
         origin: The file and line of the Python function.
         is_foreign: Whether the description is a service's own document, which does not say which values are secrets.
+        has_credentials: Whether results can contain credentials although the description is foreign.
         idempotency: The header in which the service takes a key, so that it carries out requests with equal keys only
             once. None if it takes none.
         was_done: Called like ``handler``; reads whether this write was done, and returns its result, or None if it was
@@ -80,6 +81,7 @@ class Function:
     returns: Type | None
     origin: str
     is_foreign: bool = False
+    has_credentials: bool = False
     idempotency: str | None = None
     was_done: Callable[..., Any] | None = None
     before: Before | None = None
@@ -102,7 +104,7 @@ class Function:
     @cached_property
     def returns_secrets(self) -> bool:
         """Whether results of the declared type can contain secrets."""
-        return not self.is_foreign and has_secrets(self.returns)
+        return self.has_credentials or (not self.is_foreign and has_secrets(self.returns))
 
     @cached_property
     def credentials(self) -> frozenset[str]:

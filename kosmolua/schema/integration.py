@@ -24,6 +24,7 @@ from kosmolua.schema.function import Before, Function, Undo, read_function, with
 from kosmolua.schema.functions import Functions, More
 from kosmolua.schema.labels import Labelled, Labels
 from kosmolua.schema.names import FLAT, ROOT, objection_to_integration, qualified
+from kosmolua.schema.sessions import SessionRule
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
 from kosmolua.secret import Secret
 
@@ -185,6 +186,8 @@ class Integration:
         """The function that takes the name of an account and returns the backend for its requests; None for HTTP."""
         self.is_current: Callable[[], bool] = lambda: True
         """Returns False if the functions may have changed since they were read, as those of a server may."""
+        self.session: SessionRule | None = None
+        """How functions log in and out, for sessions; None if there are none."""
         self.identify: Callable[[Any], str] | None = None
         self.address: Callable[[Mapping[str, Any]], str] | None = None
         """The function that takes an account's section of the accounts file and returns the base URL of its service.

@@ -19,7 +19,7 @@ from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound, Length, Pattern, Range
 from kosmolua.schema.merging import Schema, merged, normal
 from kosmolua.schema.tree import target, text
-from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
+from kosmolua.schema.types import ANY, SECRET, Choice, List, Map, Record, Scalar, Type, Union
 
 MAX_DEPTH = 64
 """The largest depth of nested schemas, counted from the enclosing record."""
@@ -50,6 +50,7 @@ _SHAPES = {
     *(word for each in _INFERRED.values() for word in each),
 }
 """The keywords that describe a type; ``required`` alone does not."""
+_CREDENTIAL_KEY = re.compile("(?:access|refresh|id)_?token|api_?key|secret|password", re.IGNORECASE)
 _NESTED = re.compile(r"([*+?]|,\d*\}).*\)[*+{]")
 """Matches a repetition inside a repeated group, for which Python's ``re`` can take exponential time."""
 _UNCLEAR = re.compile(r"\[\[|--|&&|~~|\|\||\\[1-9]")
@@ -63,11 +64,18 @@ class SchemaReader:
         document: Where references such as ``#/components/schemas/Pet`` are looked up.
         without: The keyword of properties to leave out: ``readOnly`` for arguments, ``writeOnly`` for results.
         look_up: Returns the target of a reference, for a document that is read part by part.
+        hides: Whether texts that are credentials are read as secrets: see :func:`is_credential_key`.
     """
 
     def __init__(
-        self, document: Json = None, *, without: str = "", look_up: Callable[[str], Json] | None = None
+        self,
+        document: Json = None,
+        *,
+        without: str = "",
+        look_up: Callable[[str], Json] | None = None,
+        hides: bool = False,
     ) -> None:
+        self.hides = hides
         self._document = document
         self._look_up_elsewhere = look_up
         self._without = without
@@ -182,6 +190,8 @@ class SchemaReader:
         if kind in ("integer", "number"):
             return Scalar(kind, self._range(schema, name), text(schema.get("format")))
         if kind == "string":
+            if self.hides and schema.get("format") == "password":
+                return SECRET
             bounds = (*_length(schema, "Length"), *self._pattern(schema, name))
             return Scalar("string", bounds, text(schema.get("format")))
         if kind == "boolean":
@@ -271,6 +281,19 @@ class SchemaReader:
         return ()
 
 
+def is_credential_key(key: str) -> bool:
+    """Return True if a text under this key of a result is a credential."""
+    return _CREDENTIAL_KEY.fullmatch(key) is not None
+
+
+def _hidden(kind: Type) -> Type:
+    """Return a type in which texts are secrets."""
+    if isinstance(kind, Union):
+        return replace(kind, members=tuple(map(_hidden, kind.members)))
+    is_text = isinstance(kind, Scalar) and kind.kind in ("string", "any")
+    return replace(SECRET, nullable=kind.nullable) if is_text else kind
+
+
 class _Fields(Mapping[str, Type]):
     """The types of a record's keys, each read on first use."""
 
@@ -282,7 +305,8 @@ class _Fields(Mapping[str, Type]):
 
     def __getitem__(self, key: str) -> Type:
         if key not in self._types:
-            self._types[key] = self._reader.read(self._properties[key], f"{self._name}.{_cleaned(key)}")
+            kind = self._reader.read(self._properties[key], f"{self._name}.{_cleaned(key)}")
+            self._types[key] = _hidden(kind) if self._reader.hides and is_credential_key(key) else kind
         return self._types[key]
 
     def __iter__(self) -> Iterator[str]:

@@ -15,6 +15,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.names import KEYWORDS
+from kosmolua.schema.sessions import SessionFunction
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union, types_inside, types_of_keys
 
 _BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
@@ -178,6 +179,8 @@ def function_stub(function: Function, namespace: str, holder: str) -> str:
 
 def returned(function: Function, namespace: str) -> str:
     """Return the type of a function's result, ``any`` if it is not declared."""
+    if isinstance(function, SessionFunction):
+        return f"{namespace}.account"
     return function.returns.spell(namespace) if function.returns else "any"
 
 

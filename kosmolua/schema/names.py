@@ -45,6 +45,11 @@ def section_of(integration: str, account: str) -> str:
     return integration if root_and_name(integration)[0] == SERVERS else f"{integration}.{account}"
 
 
+def holder_of(account: str) -> str:
+    """Return the account in the accounts file: ``work`` for its session ``work/ann``."""
+    return account.partition("/")[0]
+
+
 def integration_in(parts: Sequence[str], names: Collection[str]) -> tuple[str, list[str]]:
     """Return the unique name at the beginning of the parts of a path, and the remaining parts.
 

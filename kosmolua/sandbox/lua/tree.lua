@@ -80,6 +80,20 @@ local function leaf(path)
   return call
 end
 
+---Returns a function that begins a session: it returns the branch that `account` makes for the name that the host answers.
+local function beginning(path, account)
+  local field = ',"path":' .. strings.quote(path) .. passage
+  local function call(...)
+    local passed = branches[(...)]
+    if passed then
+      return (requests.ask_amiss("call", field, "", format(COLON, passed, path)))
+    end
+    return account((requests.ask_with("call", field, ...)))
+  end
+  inspect.paths[call] = "app." .. path
+  return call
+end
+
 ---Returns a function that runs another script.
 local function script(path)
   local field = ',"path":' .. strings.quote(path) .. passage
@@ -96,12 +110,15 @@ end
 
 ---Returns a function that finds the leaf of a name or an alias, or nil.
 ---@param names table<string, string> each name and alias, with the function's name; the caller may add others later
-local function leaves_of(names, path)
+---@param session? string the name of the function that begins sessions
+---@param account fun(name: string): any returns the branch of an account
+local function leaves_of(names, path, session, account)
   local leaves = {}
   return function(key)
     local name = rawget(names, key)
     if name and not leaves[name] then
-      leaves[name] = leaf(path .. "." .. name)
+      local below = path .. "." .. name
+      leaves[name] = name == session and beginning(below, account) or leaf(below)
     end
     return leaves[name or ""]
   end
@@ -122,13 +139,13 @@ end
 ---@param path string
 ---@param description? table the host's description; if absent, the host is asked on first use
 local function integration(path, description)
-  local names, leaf_of
+  local names, leaf_of, account
   local accounts = {}
 
   local function open()
     description = description or describe(path)
     names = names_of(description)
-    leaf_of = leaves_of(names, path)
+    leaf_of = leaves_of(names, path, description.session, account)
     for _, name in ipairs(description.accounts) do
       accounts[name] = false
     end
@@ -157,9 +174,9 @@ local function integration(path, description)
     return answer
   end
 
-  local function account(name)
+  function account(name)
     local below = path .. "." .. name
-    local find = leaves_of(names, below)
+    local find = leaves_of(names, below, description.session, account)
     return branch("app." .. below, function(key)
       return find(key) or (ask(below, key)["function"] and find(key)) or refuse(below .. "." .. spell(key))
     end, every_function)
