@@ -604,6 +604,7 @@ class Runtime:
         self,
         path: str | os.PathLike[str] | Recording,
         *,
+        script: str | bytes | None = None,
         approve: Sequence[int] | bool | Approve | None = None,
         deny: Sequence[int] | Sequence[str] | bool = (),
         done: Mapping[int, Any] | None = None,
@@ -612,10 +613,10 @@ class Runtime:
     ) -> Outcome:
         """Continue a recorded run like :meth:`resume`, but without blocking the event loop.
 
-        If the task is cancelled, the script ends. The parameters are those of :meth:`resume`, except ``script``.
+        If the task is cancelled, the script ends.
         """
         decided = {"approve": approve, "deny": deny, "done": done or {}, "again": again}
-        run = self._prepare_resumed(path, None, decided, options)
+        run = self._prepare_resumed(path, script, decided, options)
         return await self._execute_async(run, options.get("client"))
 
     def map(

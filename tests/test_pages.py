@@ -6,17 +6,31 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
 import requests
-from support.page import ACCOUNTS, BROKEN, DELETE, REPORT, RESTART, Pages, Person, first_call, served, token_of
+from conftest import Program
+from support.page import (
+    ACCOUNTS,
+    BROKEN,
+    CLEAN_UP,
+    DELETE,
+    REPORT,
+    RESTART,
+    Pages,
+    Person,
+    first_call,
+    served,
+    token_of,
+)
 from support.processes import eventually
 
 from kosmolua.recordings.timeline import Bar
 from kosmolua.serve import settings
+from kosmolua.serve.pages.calls import Axis, without_waits
 from kosmolua.serve.pages.rendering import environment
-from kosmolua.serve.pages.runs import without_waits
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
 SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "usage")
@@ -402,7 +416,7 @@ def test_a_run_is_shown_with_its_calls_and_its_line(pages: Pages, person: Person
     run = pages.record("acme", BROKEN, "look_up.lua")
     text = person.open(f"/runs/{run}").text
 
-    assert text.count("<rect") == 2
+    assert len(re.findall(r'<rect class="bar', text)) == 2
     assert "srv-gone" in text
     assert re.search(r'class="wrong" id="wrong"><code>.*get_service', text)
 
@@ -423,12 +437,105 @@ def test_a_failed_run_says_first_what_failed_and_what_was_done(pages: Pages, per
     assert "The script had changed nothing." in person.open(f"/runs/{run}").text
 
 
+def test_a_call_is_shown_with_its_answer_and_its_request(pages: Pages, person: Person) -> None:
+    """Its page has arguments, answer, method, URL and status; a file has the whole answer."""
+    run = pages.record("acme", BROKEN, "look_up.lua")
+    assert f'data-inside="/runs/{run}/calls/1"' in person.open(f"/runs/{run}").text
+
+    text = person.open(f"/runs/{run}/calls/1").text
+    assert "limit" in text
+    assert "checkout-api-prod" in text
+    assert "<code>GET https://api.render.com/v1/services</code>" in text
+    assert re.search(r"<dt>status</dt><dd><code>200", text)
+    assert person.open(f"/runs/{run}/calls/1/answer.json").json()["services"]
+    failed = person.open(f"/runs/{run}/calls/2").text
+    assert "404" in failed
+    assert "not found" in failed
+    assert person.open(f"/runs/{run}/calls/9").status_code == 404
+
+
+def test_equal_calls_are_one_row(pages: Pages, person: Person) -> None:
+    """The row says how many there are, and how long they took; it unfolds to each of them."""
+    many = CLEAN_UP.replace("limit = 3", "limit = 9").replace("restart_service", "get_service")
+    text = person.open(f"/runs/{pages.record('acme', many)}").text
+    rows = re.findall(r'<summary class="cells">', text)
+    assert len(rows) == 2
+    assert "×9" in text
+    assert re.search(r"p50</span>.*max</span>", text)
+    assert text.count("data-inside") == 10
+
+
+def test_numbers_of_calls_do_not_jump(pages: Pages, person: Person) -> None:
+    """A call that was made again after its approval has the place that it has among the calls."""
+    run = pages.record("acme", RESTART, "restart_again.lua")
+    call = re.search(rf'name="call" value="({run}[^"]+)"', person.open(f"/runs/{run}").text)
+    assert call
+    person.send("/approvals", call=call[1], decision="approve")
+    assert eventually(lambda: ">done<" in person.open(f"/runs/{run}").text)
+    text = person.open(f"/runs/{run}").text
+    assert re.findall(r'<span class="place">(\d+)</span>', text) == ["1", "2"]
+
+
+def test_a_failed_run_is_told_to_an_agent(pages: Pages, person: Person) -> None:
+    """The text has what failed, the line, the arguments, what was done, what is unknown, and the command."""
+    staging = RESTART.replace("render2\n", "render2.staging\n").replace("return service.name", "")
+    run = pages.record("acme", staging + BROKEN.replace("local ", ""), "two_steps.lua")
+    text = unescape(person.open(f"/runs/{run}").text)
+    told = text[text.index("# Run ") : text.index("</pre>", text.index("# Run "))]
+    assert "`api_error` at line 9: " in told
+    assert '`{ service_id = "srv-gone" }`' in told
+    assert ">    9 service = render.get_service" in told
+    assert "- Done: 1 × `render2.restart_service`" in told
+    assert "## What is unknown\n\nNothing." in told
+    assert f"kosmolua resume {run} --tenant acme --script fixed.lua" in told
+
+
+def test_a_failed_run_goes_on_with_another_script(pages: Pages, person: Person) -> None:
+    """What was answered is not asked again, and the same run ends well."""
+    run = pages.record("acme", BROKEN, "fix_me.lua")
+    assert 'name="source"' in person.open(f"/runs/{run}").text
+    person.send(
+        f"/runs/{run}/resume", source=BROKEN.replace('"srv-gone"', "services[1].id") + "print(services[1].name)"
+    )
+
+    assert eventually(lambda: ">done<" in person.open(f"/runs/{run}").text)
+    text = person.open(f"/runs/{run}").text
+    assert "<dt>Resumed</dt><dd>once" in text
+    assert "checkout-api-prod" in person.open(f"/runs/{run}/output").text
+
+
+def test_a_script_that_would_fail_again_is_not_resumed_as_it_is(pages: Pages, person: Person) -> None:
+    """Its page says so, and offers to correct it."""
+    text = person.open(f"/runs/{pages.record('acme', 'local nothing = nil; print(nothing.name)')}").text
+    assert "it would fail there again" in text
+    assert ">Resume<" not in text
+    assert "Fix and continue" in text
+
+
+def test_idle_time_is_narrow_on_the_axis() -> None:
+    """A long stretch without a call is a mark, and what comes after it stays in order."""
+    bars = [
+        Bar({"number": number, "effect": "read", "duration_ms": 10}, (), begins)
+        for number, begins in ((1, 0), (2, 20), (3, 60_000))
+    ]
+    axis = Axis(bars)
+    assert axis.length == 40
+    assert [left_out for _, _, left_out in axis.folds] == [59_970]
+    places = [axis.at(bar.begins) for bar in bars]
+    assert places == sorted(places)
+    assert axis.at(60_010) == pytest.approx(100)
+    assert places[1] > 30
+
+
 def test_a_long_output_is_cut_and_whole_in_a_file(pages: Pages, person: Person) -> None:
     """The page has its beginning, and says so."""
     run = pages.record("acme", 'print(("0123456789"):rep(30000))')
     shown = person.open(f"/runs/{run}/output").text
     assert "the first 200,000 of 300,001 characters" in shown
     assert len(shown) < 250_000
+    run_with_result = pages.record("acme", 'return { text = ("0123456789"):rep(30000) }')
+    assert "the first 200,000 of" in person.open(f"/runs/{run_with_result}/output").text
+    assert person.open(f"/runs/{run_with_result}/result.json").json() == [{"text": "0123456789" * 30_000}]
     file = person.open(f"/runs/{run}/output.txt")
     assert len(file.text) == 300_001
     assert file.headers["content-disposition"].startswith("attachment")
@@ -444,6 +551,20 @@ def test_a_running_script_is_stopped(tmp_path: Path) -> None:
         person.send("/runs/0123456789ab/stop")
         assert outcome.result(20).status == "interrupted"
         assert person.send("/runs/0123456789ab/stop").status_code == 409
+
+
+def test_a_running_script_is_stopped_from_the_command_line(tmp_path: Path, kosmolua: Program) -> None:
+    """The beginning of its id is enough; what has ended, and a run of no tenant, is not stopped."""
+    with served(tmp_path, "acme", store=str(tmp_path / "store")) as pages:
+        outcome = pages.start("acme", "while true do end", run="0123456789ab")
+        at = ("--tenant", "acme", "--accounts", str(tmp_path / "accounts.toml"))
+        assert eventually(lambda: (tmp_path / "store" / "acme" / "0123456789ab.jsonl").exists())
+        done = kosmolua("runs", "stop", "0123", *at)
+        assert done.stdout == "stopping 0123456789ab\n", done.stderr
+        assert outcome.result(20).status == "interrupted"
+        again = kosmolua("runs", "stop", "0123456789ab", *at)
+    assert "has ended already: it is interrupted" in again.stderr
+    assert "--tenant NAME" in kosmolua("runs", "stop", "0123").stderr
 
 
 def test_waits_for_people_are_not_drawn_as_work() -> None:

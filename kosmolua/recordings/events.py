@@ -167,6 +167,7 @@ _CALLED = {
     "time": _MOMENT,
     "attempts": _list(_WHOLE),
     "request_id": _TEXT_OR_NULL,
+    "http": _TEXT,
     "redirects": _TEXTS,
     "allowed_by": _TEXT_OR_NULL,
     "asked": _MOMENT,

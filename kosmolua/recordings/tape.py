@@ -487,6 +487,7 @@ def _call_of(record: CallRecord) -> Event:
     """Return the fields that a recording stores of a call that has ended."""
     known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
     known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
+    known |= {"http": record.request.line} if record.request and record.attempts else {}
     known |= record.question | ({"redirects": list(record.redirects)} if record.redirects else {})
     return known | ({"arguments": record.arguments} if record.effect != "read" else {})
 

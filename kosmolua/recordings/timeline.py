@@ -20,12 +20,13 @@ class Bar:
 
     ``ask`` is the script's request as it was recorded, with the arguments as the script passed them, which are shown if
     ``call`` has none, for instance because they are wrong. It is empty if the recording has no answer to the call.
-    ``waited`` is the part of ``duration`` in which a person was asked, before anything was sent.
+    ``waited`` is the part of ``duration`` in which a person was asked, before anything was sent. ``request`` is the
+    method and the URL of the last HTTP request, and ``attempts`` has the status of each; 0 for one without an answer.
     """
 
     def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
         self.number: int = call["number"]
-        self.path = str(call.get("path"))
+        self.path = str(call.get("path")).removeprefix("integrations.")
         self.account = str(call.get("account") or "")
         self.effect = str(call.get("effect") or "")
         self.status = str(call.get("status"))
@@ -36,7 +37,14 @@ class Bar:
         self.allowed_by = str(call.get("allowed_by") or "")
         self.flows = [str(flow) for flow in call.get("flows") or ()]
         self.arguments = call.get("arguments") or (ask[2] if len(ask) > 2 else {})
-        self._attempts = [int(status) for status in call.get("attempts") or ()]
+        self.attempts = [int(status) for status in call.get("attempts") or ()]
+        self.request = str(call.get("http") or "")
+        self.request_id = str(call.get("request_id") or "")
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the call succeeded."""
+        return self.status == "ok"
 
     @property
     def named_arguments(self) -> Mapping[str, Any]:
@@ -51,13 +59,13 @@ class Bar:
     @property
     def remarks(self) -> str:
         """The text beside the bar: the call's error, its retries, and its waits for a rate limit."""
-        waits = self._attempts.count(MANY_REQUESTS)
-        retries = len(self._attempts) - 1
+        waits = self.attempts.count(MANY_REQUESTS)
+        retries = len(self.attempts) - 1
         remarks = [self.error] if self.error else []
         remarks += (
             [f"{retries} {'retry' if retries == 1 else 'retries'}"] if retries > 0 and self.effect == "read" else []
         )
-        remarks += [f"{len(self._attempts)} requests"] if retries > 0 and self.effect != "read" else []
+        remarks += [f"{len(self.attempts)} requests"] if retries > 0 and self.effect != "read" else []
         remarks += [f"waited for a rate limit {waits} {'time' if waits == 1 else 'times'}"] if waits else []
         return ", ".join(remarks)
 

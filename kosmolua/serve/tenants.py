@@ -236,7 +236,7 @@ class Tenant:
     async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
         """Resume a recorded run of this tenant, whichever client started it, and return its outcome.
 
-        ``decided`` are the arguments ``approve``, ``deny``, ``done`` and ``again`` of :meth:`kosmolua.Runtime.resume`.
+        ``decided`` are arguments of :meth:`kosmolua.Runtime.resume`, such as ``approve`` and ``script``.
 
         Raises:
             ConfigError: There is no recorded run with this id.

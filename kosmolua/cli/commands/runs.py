@@ -1,4 +1,4 @@
-"""``kosmolua runs``: list the runs in a journal, show a recorded one, and remove old recordings."""
+"""``kosmolua runs``: list the runs in a journal, show, compare and stop recorded ones, and remove old recordings."""
 
 from __future__ import annotations
 
@@ -50,12 +50,13 @@ DEFAULT_RUNS = 20
         "kosmolua runs show 3f2a",
         "kosmolua runs diff 3f2a 41c0",
         "kosmolua runs show run.jsonl --html run.html",
+        "kosmolua runs stop 3f2a --tenant acme",
         "kosmolua runs prune --keep 7d",
         "kosmolua runs list --tenant acme",
     ),
 )
 def command() -> None:
-    """List the latest runs, show and compare recorded ones, or remove old recordings."""
+    """List the latest runs, show, compare and stop recorded ones, or remove old recordings."""
 
 
 @command.command("list", cls=Command)
@@ -176,6 +177,29 @@ def diff(first: str, second: str, kept: Kept, options: Options) -> None:
         console.shown([terminal.styled(piece, role) for role, piece in pieces])
     else:
         console.line("\n".join(lines))
+
+
+@command.command("stop", cls=Command)
+@click.argument("run", metavar="RUN")
+@tenant_options
+@listing_options
+def stop(run: str, kept: Kept, options: Options) -> None:
+    """Stop a run of a tenant, at whichever server it runs. RUN is the id of the run, or its beginning.
+
+    The run ends as interrupted within a second or two. A run of your own ends with Ctrl-C where it runs.
+    """
+    from kosmolua.serve.orders import Orders
+
+    if not kept.tenant:
+        raise UsageError("Which tenant's run is it?", hint="--tenant NAME says so; end a run of your own with Ctrl-C")
+    with kept.opened(options.accounts) as store:
+        found = store.runs(beginning=run, limit=2)
+        if len(found) != 1:
+            raise UsageError(f"{'Several runs begin' if found else 'No run begins'} with {run[:40]!r}")
+        if found[0].status != "running":
+            raise UsageError(f"The run {found[0].run} has ended already: it is {found[0].status}")
+        Orders(lambda: store).cancel(found[0].run)
+    console.answer({"stopping": found[0].run}, lambda: console.say(f"stopping {found[0].run}"), in_json=options.json)
 
 
 @command.command("prune", cls=Command)

@@ -32,7 +32,7 @@ class CallSummary:
     __slots__ = ("account", "effect", "error", "path", "started", "status")
 
     def __init__(self, call: Mapping[str, Any]) -> None:
-        self.path = str(call.get("path"))
+        self.path = str(call.get("path")).removeprefix("integrations.")
         self.account = str(call.get("account") or "")
         self.effect = str(call.get("effect") or "")
         self.status = str(call.get("status"))
@@ -48,7 +48,7 @@ class CallSummary:
     @property
     def integration(self) -> str:
         """The name of the integration to which the function belongs."""
-        return self.path.rpartition(".")[0] or self.path
+        return self.path.rpartition(".")[0] if self.effect else self.path.partition(".")[0]
 
 
 @dataclass(frozen=True)

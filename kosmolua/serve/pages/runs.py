@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import json
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
 from starlette.responses import PlainTextResponse, Response
 
-from kosmolua import protocol
+from kosmolua.errors import ScriptError
 from kosmolua.escaping import exposed
 from kosmolua.recordings.answers import Answers
+from kosmolua.recordings.recording import Recording, events_of
 from kosmolua.recordings.timeline import Bar, bars_of
-from kosmolua.schema.effects import changes
+from kosmolua.serve.pages.briefing import ENDED_EARLY, Failure, briefing, source_of
+from kosmolua.serve.pages.calls import Axis, reply_of, rows_of, without_waits
 from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, RunEntry, counts
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
@@ -25,11 +26,10 @@ PAGE = 50
 FIELDS = ("q", "status", "mode", "person", "client", "integration", "since", "until", "writes", "order")
 """The parameters of the URL that filter the list of runs."""
 ORDERS = {"time": "Latest first", "worked": "Longest first", "title": "By title", "status": "By status"}
-PAUSED, ENDED_EARLY = "paused", ("failed", "limit", "interrupted")
-FATES = {"ok": "Done", "failed": "Failed", "refused": "Not sent", "unknown": "May have been done"}
-"""What became of a write, by the status of its call."""
 MAX_BARS = 1000
 """The most calls that the page of a run shows."""
+MAX_ANSWER = 20_000
+"""How many characters of an answer are shown."""
 
 
 def listed(request: PageRequest) -> Response:
@@ -85,56 +85,59 @@ def shown(request: PageRequest) -> Response:
     """Return the page of one run, with its calls, its script, and the calls that wait for a person."""
     run = _run(request)
     recording = None if run.status == DAMAGED else request.own.recording(run.id)
-    every = [bar for bar in bars_of(recording) if counts(vars(bar), run.error)] if recording else []
-    bars = without_waits(every)[:MAX_BARS]
+    bars = _bars(run, recording)
+    rows, axis = rows_of(bars[:MAX_BARS]), Axis(bars[:MAX_BARS])
     groups = request.own.grouped([call for call in request.own.waiting() if call.run == run.id])
-    whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []
-    source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace") if recording else ""
-    source = source.replace("\r\n", "\n")
+    source = source_of(recording)
     lines = coloured_lines(exposed(source).rstrip("\n")) if source else []
-    wrong = run.error.line if run.error and run.status != PAUSED else None
-    failed = [bar for bar in every if run.error and bar.status == "failed" and bar.error == run.error.code]
+    failure = Failure.of(run, bars) if run.status in ENDED_EARLY else None
     return request.page(
         "run.html",
         "runs",
         parts=("live",),
         run=run,
-        fates=fates_of(every) if run.status in ENDED_EARLY else {},
-        around=list(enumerate(lines, start=1))[max(0, wrong - 3) : wrong + 2] if wrong else [],
-        culprit=failed[-1] if failed and wrong else None,
-        bars=bars,
-        whole=whole,
+        failure=failure,
+        around=list(enumerate(lines, start=1))[max(0, failure.line - 3) : failure.line + 2] if failure else [],
+        briefing=briefing(run, failure, source, request.own.name) if failure else "",
+        resumes=sum(1 for _ in events_of(recording, "resumed")) if recording else 0,
+        is_certain=isinstance(run.error, ScriptError),
+        rows=rows,
+        axis=axis,
+        unseen=len(bars) - MAX_BARS,
         groups=groups,
         doubtful=doubtful,
+        text=source,
         source=lines,
         wrong_line=run.error.line if run.error else None,
     )
 
 
-def without_waits(bars: Sequence[Bar]) -> list[Bar]:
-    """Return the bars as if no time had passed while people were asked; what they took is in ``waited``."""
-    waits = sorted((bar.begins, bar.begins + bar.waited) for bar in bars if bar.waited)
+def call(request: PageRequest) -> Response:
+    """Return what is known of one call of a run: its arguments, its answer, and its HTTP request."""
+    run = _run(request, is_whole=True)
+    recording = request.own.recording(run.id)
+    bars = _bars(run, recording)
+    number = request.request.path_params["number"]
+    place = next((place for place, bar in enumerate(bars, start=1) if bar.number == number), None)
+    if place is None:
+        raise NotFound("There is no such call.", f"/runs/{run.id}")
+    reply = reply_of(recording, number)
+    return request.page(
+        "call.html", "runs", parts=("call",), run=run, bar=bars[place - 1], place=place, reply=reply, most=MAX_ANSWER
+    )
 
-    def worked(moment: float) -> float:
-        gone, reached = 0.0, 0.0
-        for begins, ends in waits:
-            gone += max(0.0, min(ends, moment) - max(begins, reached))
-            reached = max(reached, ends)
-        return moment - gone
 
-    for bar in bars:
-        bar.begins, bar.duration = worked(bar.begins + bar.waited), max(0.0, bar.duration - bar.waited)
-    return sorted(bars, key=lambda bar: (bar.begins, bar.number))
+def answer(request: PageRequest) -> Response:
+    """Return the answer to a call as a JSON file."""
+    run, number = _run(request, is_whole=True), request.request.path_params["number"]
+    value = reply_of(request.own.recording(run.id), number).value
+    return _file(f"run-{run.id}-call-{number}.json", json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def fates_of(bars: Sequence[Bar]) -> dict[str, Counter[str]]:
-    """Return how many writes of each function were done, failed, were not sent, and may have been done."""
-    found: dict[str, Counter[str]] = {}
-    for bar in bars:
-        if changes(bar.effect) and bar.status in FATES:
-            found.setdefault(FATES[bar.status], Counter())[bar.path] += 1
-    return found
+def _bars(run: RunEntry, recording: Recording | None) -> list[Bar]:
+    """Return the calls of a run in the order in which they began, without the time that people took."""
+    return without_waits([bar for bar in bars_of(recording) if counts(vars(bar), run.error)] if recording else [])
 
 
 def stopped(request: PageRequest) -> Response:
@@ -149,8 +152,19 @@ def stopped(request: PageRequest) -> Response:
 def text(request: PageRequest) -> Response:
     """Return the whole output of a run as a file, from a replay."""
     run = _run(request, is_whole=True)
-    named = {"Content-Disposition": f'attachment; filename="run-{run.id}.txt"', "Cache-Control": "no-store"}
-    return PlainTextResponse(request.own.replay(run.id).output, headers={**HEADERS, **named})
+    return _file(f"run-{run.id}.txt", request.own.replay(run.id).output)
+
+
+def result(request: PageRequest) -> Response:
+    """Return what a run returned as a JSON file, from a replay."""
+    run = _run(request, is_whole=True)
+    values = request.own.replay(run.id).result
+    return _file(f"run-{run.id}.json", json.dumps(values, ensure_ascii=False, indent=2, default=str))
+
+
+def _file(name: str, text: str) -> Response:
+    named = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return PlainTextResponse(text, headers={**HEADERS, **named})
 
 
 def output(request: PageRequest) -> Response:
@@ -171,6 +185,7 @@ def resumed(request: PageRequest) -> Response:
     """Resume a run, and redirect to its page.
 
     In the form, a person has decided about each write that may have been done: it counts as done, or is sent again.
+    The form can have another script, which takes the place of the one that failed.
     """
     run = _run(request, is_whole=True)
     numbers = [int(number) for number in request.lists.get("number", ()) if number.isdecimal()]
@@ -180,6 +195,7 @@ def resumed(request: PageRequest) -> Response:
         request.person,
         done={number: None for number, answer in chosen.items() if answer == "done"},
         again=[number for number, answer in chosen.items() if answer == "again"],
+        **({"script": request.form["source"].replace("\r\n", "\n")} if "source" in request.form else {}),
     )
     return request.redirect(f"/runs/{run.id}")
 

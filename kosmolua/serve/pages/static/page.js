@@ -26,6 +26,7 @@
 
   /** Makes a node like another one and keeps what stays the same, with its focus, selection and open details. */
   function morph(node, wanted) {
+    if (node.dataset?.filled) return;
     if (node.nodeType !== Node.ELEMENT_NODE) {
       if (node.data !== wanted.data) node.data = wanted.data;
       return;
@@ -145,6 +146,34 @@
       ask();
     });
   }
+
+  // Fills an unfolded call with its arguments, its answer and its HTTP request.
+  async function fill(element) {
+    if (element.dataset.filled) return;
+    const html = await part(element.dataset.inside, "call");
+    if (html === null) return;
+    show(element, html);
+    element.dataset.filled = "yes";
+  }
+  const unfold = (details) => details.querySelectorAll(":scope > [data-inside]").forEach(fill);
+  document.addEventListener("toggle", (event) => event.target.open && unfold(event.target), true);
+
+  // Copies a text of the page, and says so on the button for a moment.
+  async function copy(button) {
+    const text = document.getElementById(button.dataset.copy).textContent;
+    const said = button.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Copying is not allowed"; // the text is on the page, too
+    }
+    setTimeout(() => (button.textContent = said), 2000);
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button) copy(button);
+  });
 
   document.documentElement.classList.add("scripts");
   localTimes(document);
