@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from statistics import median
 from typing import Any
 
@@ -104,7 +104,7 @@ class Axis:
             else:
                 busy.append([begins, ends])
         work = sum(ends - begins for begins, ends in busy)
-        gaps = [(earlier[1], later[0]) for earlier, later in zip(busy, busy[1:], strict=False)]
+        gaps = [(earlier[1], later[0]) for earlier, later in pairwise(busy)]
         long = [gap for gap in gaps if gap[1] - gap[0] > max(MIN_IDLE, IDLE_SHARE * work)]
         long.sort(key=lambda gap: gap[0] - gap[1])
         self._folds = sorted(long[:MAX_FOLDS])
