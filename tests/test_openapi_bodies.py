@@ -9,7 +9,7 @@ import pytest
 from support.documents import Reply, Service, live, serving, small
 
 from kosmolua import Runtime
-from kosmolua.errors import BadArguments, NetworkError
+from kosmolua.errors import ApiError, BadArguments, NetworkError
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 OWNER = {"name": "owner", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -27,6 +27,7 @@ def operation(name: str, schema: Any = None, media: str = JSON, **rest: Any) -> 
     return {"post": {**found, "requestBody": body} if schema else found}
 
 
+SEEN = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
 PATCH, MERGE = "application/json-patch+json", "application/merge-patch+json"
 PATCHES = {PATCH: {"schema": {"type": "object"}}, MERGE: {"schema": {"type": "object"}}}
 
@@ -39,6 +40,9 @@ PATHS = {
     "/note": operation("note", {"type": "string"}, "text/plain"),
     "/ping": operation("ping"),
     "/read": {"get": {"operationId": "read", "responses": {"200": {"description": "", "content": {JSON: {}}}}}},
+    "/see": {
+        "get": {"operationId": "see", "responses": {"200": {"description": "", "content": {JSON: {"schema": SEEN}}}}}
+    },
     "/starred": operation("starred", PET, "*/*"),
     "/pictures": operation("picture", {"type": "string", "format": "binary"}, "image/*"),
     "/patched": {"post": {**operation("patched")["post"], "requestBody": {"required": True, "content": PATCHES}}},
@@ -150,6 +154,50 @@ def test_a_web_page_is_no_json(called: tuple[Runtime, Service]) -> None:
     with pytest.raises(NetworkError, match="answered 200 with something that is not JSON: Sign in"):
         runtime.call("pets.read")
     assert runtime.call("pets.ping") == page.decode()
+
+
+@pytest.mark.parametrize(
+    ("reply", "whole"),
+    [
+        (Reply({"id": 1}, headers={"ETag": '"1"'}), {"status": 200, "body": {"id": 1}, "etag": '"1"'}),
+        (Reply(None, 304, "", {"ETag": '"1"'}), {"status": 304, "etag": '"1"'}),
+        (Reply(None, 202, "", {"Location": "/jobs/7", "Set-Cookie": "s=1"}), {"status": 202, "location": "/jobs/7"}),
+        (Reply(None, 204, ""), {"status": 204}),
+    ],
+)
+def test_a_whole_reply_has_status_and_headers(
+    called: tuple[Runtime, Service], reply: Reply, whole: dict[str, Any]
+) -> None:
+    """``reply = "full"`` has the names of headers in lower case, no cookie, and also what has not changed."""
+    runtime, service = called
+    service.answer = lambda sent: reply
+    given = {"reply": "full", "extra": {"headers": {"If-None-Match": '"1"'}}}
+    found = runtime.call("pets.read", given)
+    headers = found.pop("headers")
+    shown = {name: headers[name] for name in ("etag", "location", "set-cookie") if name in headers}
+    assert {**found, **shown} == whole
+    assert service.last.headers["if-none-match"] == '"1"'
+
+
+def test_a_whole_reply_is_no_way_around_errors(called: tuple[Runtime, Service]) -> None:
+    """A status of 400 or more raises, and 304 is an answer only to a call that wants the whole reply."""
+    runtime, service = called
+    service.answer = lambda sent: Reply({"message": "gone"}, 410)
+    with pytest.raises(ApiError, match="410: gone"):
+        runtime.call("pets.read", {"reply": "full"})
+    service.answer = lambda sent: Reply(None, 304, "")
+    with pytest.raises(ApiError, match="304"):
+        runtime.call("pets.read")
+
+
+@pytest.mark.parametrize("given", ["{ reply = 'full' }", "arguments"])
+def test_the_check_knows_a_whole_reply(called: tuple[Runtime, Service], given: str) -> None:
+    """Its fields are not those of the result's type."""
+    runtime, service = called
+    service.answer = lambda sent: Reply({"id": 1}, headers={"ETag": "x"})
+    script = f"local arguments = {{ reply = 'full' }} assert(app.integrations.pets.see({given}).headers.etag == 'x')"
+    outcome = runtime.run(script, check=True)
+    assert outcome.ok, outcome.error
 
 
 @pytest.mark.parametrize(("status", "shown"), [(201, True), (202, True), (200, False)])

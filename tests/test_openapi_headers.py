@@ -169,7 +169,7 @@ def test_what_is_not_the_callers_is_no_argument(pets: tuple[Runtime, Service]) -
     """A document that declares such a header, or an override of the method, makes no argument of it."""
     runtime, service = pets
     own = runtime.catalog.integration("pets").functions["own"]
-    assert [each.name for each in own.parameters] == ["x_mine", "session", "extra"]
+    assert [each.name for each in own.parameters] == ["x_mine", "session", "reply", "extra"]
     form = runtime.catalog.integration("pets").functions["form"]
     assert [each.name for each in form.parameters] == ["name", "extra"]
     assert runtime.run("app.integrations.pets.own({ x_mine = 'a', session = 'b' })").ok

@@ -279,11 +279,13 @@ class Evaluator:
             self._block(node.get("body"))
         self._flow.close()
 
-    def returned(self, function: Value) -> Value:
+    def returned(self, function: Value, given: Sequence[Node] = ()) -> Value:
         """Return what is known about the result of a function of the script or of an integration."""
         if isinstance(function, Callee):
             if isinstance(function.function, SessionFunction):
                 return Branch(3, function.path.rpartition(".")[0], function.account)
+            if function.function.reply and any(_may_hold(each, function.function.reply) for each in given):
+                return UNKNOWN
             returns = function.function.returns
             source = f"the result of {function.function.name}"
             return Result(returns, source, is_vague=function.is_vague) if returns else UNKNOWN
@@ -474,7 +476,7 @@ class Evaluator:
         values = [self.value(each) for each in given]
         self._note_use(node, [called, *values])
         if isinstance(called, Callee):
-            return self.returned(called)
+            return self.returned(called, given)
         for each, value in zip(given, values, strict=True):
             if isinstance(value, Undefined) and called != Builtin("type"):
                 self.findings.undefined(each, value)
@@ -541,7 +543,7 @@ class Evaluator:
         if given[0].kind == "function_call" and isinstance(passed, Result):
             hint = f"pcall(f, arguments), as in {name}({(given[0].get('name') or given[0]).text}, ...)"
             self.findings.fail(given[0], f"{name} takes a function, but this calls the function first", hint)
-        caught = self.returned(passed)
+        caught = self.returned(passed, given[1:])
         if isinstance(caught, Result) and name == "pcall":
             is_call = isinstance(passed, Callee)
             self._caught[id(node)] = caught._replace(may_be_error=True, may_be_call_error=is_call)
@@ -791,6 +793,10 @@ def _is_after_last(node: Node) -> bool:
 
 def _kinds(*nodes: Node | None) -> list[str]:
     return [node.kind for node in nodes if node]
+
+
+def _may_hold(argument: Node, key: str) -> bool:
+    return argument.kind == "identifier" or _has_word(argument.text, key, is_whole=True)
 
 
 def _has_word(text: str, word: str, *, is_whole: bool = False) -> bool:

@@ -232,11 +232,13 @@ class Api:
         safe: bool = False,
         mutates: bool = False,
         slashes: Collection[str] = (),
+        answers: Collection[int] = (),
     ) -> Response:
         """Send a request like :meth:`exchange`, with the template's values in ``segments``.
 
         ``slashes`` are the names whose values can have several path segments. ``mutates``: the request certainly
-        changes something, so functions with the effect ``read`` cannot send it.
+        changes something, so functions with the effect ``read`` cannot send it. ``answers`` are statuses such as 304
+        that are no error.
         """
         if sum(given is not None for given in (json, form, multipart, body)) > 1:
             raise TypeError("json, form, multipart and body exclude each other: pass only one of them")
@@ -266,6 +268,7 @@ class Api:
                 mutates=mutates,
             ),
             headers or {},
+            answers,
         )
 
     def _with(self, headers: Headers) -> Headers:
@@ -315,14 +318,16 @@ class Api:
             Request("GET", address, query, self._headers, url_secrets=self._url_secrets, timeout=timeout)
         )
 
-    def _answer(self, request: Request, own: Headers = MappingProxyType({})) -> Response:
+    def _answer(
+        self, request: Request, own: Headers = MappingProxyType({}), answers: Collection[int] = ()
+    ) -> Response:
         """Sign and send a request; ``own`` are the headers that its caller set."""
         if self._auth:
             request = _signed(self._auth, request, own) if own else self._auth.sign(request)
         response = self._send(request)
         if response.request is None:  # else a redirect led elsewhere
             response = replace(response, request=request)
-        if response.is_success:
+        if response.is_success or response.status in answers:
             return response
         target = location(request, response)
         if response.status == 303 and request.method not in SAFE_METHODS and origin(target) == origin(self._base_url):

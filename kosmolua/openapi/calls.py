@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -31,10 +31,12 @@ from kosmolua.openapi.bodies import (
 from kosmolua.openapi.naming import Route
 from kosmolua.openapi.operations import JSON_PATCH, Body, Field, is_json
 from kosmolua.openapi.paging import Recipe, ResultPage
-from kosmolua.openapi.replies import value_of
+from kosmolua.openapi.replies import value_of, whole_of
 from kosmolua.openapi.walking import walk
 from kosmolua.protocol import Json
 
+FULL = "full"
+"""The value of the argument ``reply`` for status and headers beside the body."""
 _NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
 
 
@@ -100,7 +102,7 @@ class OperationCall:
         script.
 
         Raises:
-            BadArguments: The body cannot be sent.
+            BadArguments: The body cannot be sent, or the call wants both all pages and one whole reply.
             CallError: A request failed, or the service reported an error.
         """
         given = dict(arguments)
@@ -108,6 +110,10 @@ class OperationCall:
         most = given.pop(self.spelled("max_items"), 1000) if self.recipe else 0
         extra = given.pop(self.spelled("extra"), None) or {}
         api = client.api(self.server, is_open=self.is_open)
+        if given.pop(self.spelled("reply"), "") == FULL:
+            if wants_all:
+                raise BadArguments('reply = "full" is one reply, so it excludes all = true', param="reply")
+            return whole_of(client.checked(self._send(api, given, extra, answers=[304])), self.media)
 
         def fetch(changed: Mapping[str, Json]) -> ResultPage:
             response = client.checked(self._send(api, {**given, **self._by_name(changed)}, extra))
@@ -157,7 +163,9 @@ class OperationCall:
         names = {each.wire: each.name for each in self.fields}
         return {names[wire]: value for wire, value in changed.items() if wire in names}
 
-    def _send(self, api: Api, given: Mapping[str, Any], extra: Mapping[str, Any]) -> Response:
+    def _send(
+        self, api: Api, given: Mapping[str, Any], extra: Mapping[str, Any], answers: Collection[int] = ()
+    ) -> Response:
         path, _, fixed = self.path.partition("?")
         query = [*parse_qsl(fixed, keep_blank_values=True), *self._pairs("query", given)]
         query += repeated(extra.get("query") or {})
@@ -182,6 +190,7 @@ class OperationCall:
             body=content.body,
             safe=self.safe,
             slashes=slashes,
+            answers=answers,
         )
 
     def _pairs(self, place: str, given: Mapping[str, Any]) -> list[tuple[str, str]]:

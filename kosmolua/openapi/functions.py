@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import lazy
 from kosmolua.http.headers import IDEMPOTENCY, plain
-from kosmolua.openapi.calls import OperationCall
+from kosmolua.openapi.calls import FULL, OperationCall
 from kosmolua.openapi.extra import EXTRA, checked_extra
 from kosmolua.openapi.inverses import UPDATES, Update, update_of
 from kosmolua.openapi.operations import Body, Field, is_json
@@ -37,6 +37,7 @@ MAX_ITEMS = 1000
 FILLED = "By default a key is sent that this write keeps when its run is resumed."
 """The maximum number of items that ``all = true`` returns, unless a call sets a different one."""
 MOST = "With all = true, the maximum number of items to return. If there are more, the result's truncated is true."
+WHOLE = "With full, the result is { status, headers, body }, also for status 304."
 FILE = Record(
     "File",
     {"base64": STRING, "filename": STRING, "content_type": STRING, "bytes": Scalar("integer")},
@@ -190,6 +191,7 @@ class DocumentFunctions:
             origin=f"{self._store.home.document}: {row.key}",
             is_foreign=True,
             has_credentials=detail.get("has_credentials", False),
+            reply=call.spelled("reply"),
             labels=Labels(**{key: detail[key] for key in DECLARED if key in detail}),
         )
 
@@ -289,6 +291,7 @@ def parameters_of(call: OperationCall, reader: SchemaReader, function: str, extr
             MOST,
             MAX_ITEMS,
         )
+    yield Parameter(call.spelled("reply"), Choice(("body", FULL)), WHOLE, "body")
     about = "Undocumented parts of the query, the headers and the body."
     yield Parameter(call.spelled("extra"), EXTRA, about, None, checked=extra)
 

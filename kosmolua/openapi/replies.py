@@ -59,6 +59,17 @@ def value_of(response: Response, media: Collection[str] = ()) -> Json:
     return _text(response) if is_text(kind) else cast("Json", binary(response))
 
 
+def whole_of(response: Response, media: Collection[str] = ()) -> Json:
+    """Return status, headers and body of a response, headers in lower case and without cookies, which are credentials.
+
+    ``media`` and errors are those of :func:`value_of`; an empty response has no ``body``.
+    """
+    headers: dict[str, Json] = {name.lower(): value for name, value in response.headers.items()}
+    headers.pop("set-cookie", None)
+    body = {"body": value_of(response, media)} if response.body else {}
+    return {"status": response.status, "headers": headers, **body}
+
+
 def _empty(response: Response) -> Json:
     """Return what a script gets of a response without content: the status, and where to find what is made."""
     found: dict[str, Json] = {"status": response.status}

@@ -69,6 +69,8 @@ class Function:
             None if nothing is known.
         assume: What a plan assumes of the outcome of a write, by field, such as ``deploy.status``.
         labels: Who can write what it returns, and where it sends its arguments, as far as this is declared.
+        reply: The parameter that makes a result whole, with status and headers around what ``returns`` describes; empty
+            if there is none.
         former: The tool of an MCP server as it was before a change that nobody has accepted.
     """
 
@@ -88,6 +90,7 @@ class Function:
     undo: Undo | str | None = None
     assume: Mapping[str, Json] | None = None
     labels: Labels = NONE
+    reply: str = ""
     former: Function | None = None
 
     @property
