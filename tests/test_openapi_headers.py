@@ -171,7 +171,7 @@ def test_what_is_not_the_callers_is_no_argument(pets: tuple[Runtime, Service]) -
     own = runtime.catalog.integration("pets").functions["own"]
     assert [each.name for each in own.parameters] == ["x_mine", "session", "reply", "extra"]
     form = runtime.catalog.integration("pets").functions["form"]
-    assert [each.name for each in form.parameters] == ["name", "extra"]
+    assert [each.name for each in form.parameters] == ["name", "reply", "extra"]
     assert runtime.run("app.integrations.pets.own({ x_mine = 'a', session = 'b' })").ok
     assert service.last.headers["x-mine"] == "a"
     assert service.last.headers["cookie"] == "session=b"

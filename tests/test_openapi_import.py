@@ -16,6 +16,7 @@ from kosmolua import Runtime
 from kosmolua.errors import ConfigError, NotConfigured, UsageError
 from kosmolua.openapi import importing
 from kosmolua.openapi.importing import Wishes
+from kosmolua.openapi.overlay import Overlay
 from kosmolua.openapi.store import DocumentStore, Home
 
 Program = Callable[..., Any]
@@ -131,6 +132,33 @@ def test_options_say_what_the_document_does_not(tmp_path: Path) -> None:
     assert access["base_url"] == "https://shop.example/api"
     assert access["alternatives"][0][0]["name"] == "X-Shop-Key"
     assert access["origins"] == ["https://shop.example"]
+
+
+LONG = "UsersCalendarsEventsInstancesExceptionsAttachmentsSessions"
+NAMES = [
+    ("get", "/getMe", "", "get_me"),
+    ("post", "/answerCallbackQuery", "", "answer_callback_query"),
+    ("post", "/session/logOut", "", "log_out_session"),
+    ("post", "/warehouses/{id}/reboot", "", "reboot_warehouse"),
+    ("post", "/servers/{id}/actions/power-off", "", "power_off_server"),
+    ("get", "/access-tokens/{id}/invalidate", "", "invalidate_access_token"),
+    ("get", "/products/search", "", "search_products"),
+    ("get", "/items/{id}/build", "", "get_build"),
+    ("get", "/dialogs/{id}", "v1_dialogs_get_get_dialog", "v1_dialogs_get_dialog"),
+    ("get", "/twice", "again_again", "again_again"),
+    ("get", "/once", "again", "again"),
+    ("get", "/v2/2", "page_2_2", "page_2_2"),
+    ("get", "/long/a", f"list{LONG}Alpha", "list_exceptions_attachments_sessions_alpha"),
+    ("get", "/long/b", f"{LONG}Beta", "instances_exceptions_attachments_sessions_beta"),
+]
+
+
+def test_names_say_what_a_path_or_an_id_says(tmp_path: Path) -> None:
+    """A path that ends in a verb has it, no word is there twice in a row, and a long id keeps its end."""
+    result = importing.compiled(pets(*(each[:3] for each in NAMES)), Overlay())
+    names = {(each.operation.method.lower(), each.operation.path): each.name for each in result.functions}
+    for method, path, _, name in NAMES:
+        assert names[method, path] == name
 
 
 def test_a_document_is_fetched_from_an_address(tmp_path: Path) -> None:
@@ -384,9 +412,63 @@ def test_an_overlay_changes_names_effects_and_arguments(tmp_path: Path) -> None:
         assert {"species", "all", "max_items"} <= {each.name for each in functions["list_pets"].parameters}
 
 
+BEYOND = pets(
+    ("post", "/getMe", ""),
+    ("post", "/orders/search", "OrdersSearch"),
+    ("post", "/orders", "createOrderSearch"),
+    ("post", "/accounts/get", "accountsGet"),
+    ("post", "/deleteWebhook", ""),
+    ("post", "/tokens/{id}/revoke", ""),
+    ("put", "/orders/{id}", "bulk_delete_orders"),
+    ("get", "/library/refresh", "refreshLibrary"),
+    ("get", "/refreshes", "getRefresh"),
+)
+READS = ["get_me", "orders_search", "accounts_get"]
+
+
+def effects_of(folder: Path, overlay: str = "") -> dict[str, str]:
+    """Return the effects of the functions of a document with operations whose names say more than their methods."""
+    with Runtime(None, simulate=True, plugins=[small(folder, BEYOND, overlay=overlay)], environ={}) as runtime:
+        functions = runtime.catalog.integration("pets").functions
+        return {name: functions[name].effect for name in functions}
+
+
+def test_a_name_can_raise_an_effect(tmp_path: Path) -> None:
+    """A GET that acts writes, what deletes by its name destroys, and no name makes less of an effect by itself."""
+    assert effects_of(tmp_path) == {
+        **dict.fromkeys(READS, "write"),
+        "create_order_search": "write",
+        **dict.fromkeys(["delete_webhook", "revoke_token", "bulk_delete_orders"], "destroy"),
+        "refresh_library": "write",
+        "get_refresh": "read",
+    }
+
+
+def test_an_import_proposes_reads(tmp_path: Path) -> None:
+    """They are shown; whoever agrees has them in openapi.toml, where each can be taken out."""
+    ready = importing.prepare(importing.fetch(str(write_document(tmp_path, BEYOND)), lambda: b""), Wishes())
+    assert ready.proposals == READS
+    assert "3 functions count as writes but may only read, such as get_me" in "\n".join(ready.lines())
+    assert "4 functions act or delete by their names" in "\n".join(ready.lines())
+    agreed = ready.with_reads()
+    assert agreed.proposals == []
+    effects = effects_of(tmp_path, agreed.overlay)
+    assert [name for name, effect in effects.items() if effect == "read"] == [*READS, "get_refresh"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("effects", "reads"), [(["--effects", "accept"], 4), ([], 1)])
+def test_nobody_agrees_to_reads_in_silence(kosmolua: Program, tmp_path: Path, effects: list[str], reads: int) -> None:
+    """Where nobody can be asked, only ``--effects accept`` makes them reads."""
+    done = kosmolua("integrations", "import", write_document(tmp_path, BEYOND), *effects)
+    assert f"({reads} read," in done.stdout, done.stderr
+    assert f"pets\tuser\t{reads} read" in kosmolua("integrations").stdout
+
+
 @pytest.mark.parametrize(
     ("overlay", "said"),
     [
+        ("[effects]\nreads = []", "did you mean 'read'"),
         ("functoins = 1", "did you mean 'functions'"),
         ("[functions.getPet]\neffect = 'reads'", r"toml:2: functions\.getPet\.effect must be one of read, write"),
         ("[functions.getPet]\nname = 'end'", r"toml:2: functions\.getPet\.name: 'end' cannot be"),

@@ -318,9 +318,7 @@ class Api:
             Request("GET", address, query, self._headers, url_secrets=self._url_secrets, timeout=timeout)
         )
 
-    def _answer(
-        self, request: Request, own: Headers = MappingProxyType({}), answers: Collection[int] = ()
-    ) -> Response:
+    def _answer(self, request: Request, own: Headers = MappingProxyType({}), answers: Collection[int] = ()) -> Response:
         """Sign and send a request; ``own`` are the headers that its caller set."""
         if self._auth:
             request = _signed(self._auth, request, own) if own else self._auth.sign(request)

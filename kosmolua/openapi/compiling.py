@@ -19,6 +19,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.http.messages import LOOPBACK, is_protected, origin
 from kosmolua.openapi import naming
 from kosmolua.openapi.document import Document
+from kosmolua.openapi.effects import READS, effect_of, may_only_read
 from kosmolua.openapi.naming import Named, function_names, snake, usable
 from kosmolua.openapi.operations import Operation, read_operations
 from kosmolua.openapi.overlay import Overlay
@@ -33,13 +34,10 @@ from kosmolua.schema.tree import rows, table, text
 
 MANY = 70
 """If a document has more operations than this and fewer than two tags, its functions are grouped by path."""
-READS = ("GET", "HEAD", "OPTIONS", "TRACE")
-_READING = "search|query|list|get|find|count|check|validate|preview|export|lookup|fetch"
 _CREDENTIAL = re.compile(
     r'"(?:(?:access|refresh|id)_?token|api_?key|secret|password)":|"format":"password"', re.IGNORECASE
 )
 _SHAPES = frozenset({"items", "properties", "enum"})
-_LOOKS_LIKE_READ = re.compile(rf"^({_READING})(_|$)|_search$|_query$")
 
 _TABLES = """
 create table meta(key text primary key, value text);
@@ -250,14 +248,11 @@ def _built(document: Document, operation: Operation, name: str, section: str, ov
     if recipe is None and "paging" not in told:
         recipe = recipe_of(document, operation, {})
     _name_arguments(operation, told, overlay, has_pages=recipe is not None)
-    effect: Effect = "read" if operation.method in READS else "destroy" if operation.method == "DELETE" else "write"
-    if operation.hints.get("x-kubernetes-action") == "connect":
-        effect = "write"
     summary = str(told.get("summary", "")) or summary_of(operation.summary, operation.about)
     return Built(
         operation,
         name,
-        told.get("effect", effect),
+        overlay.effect(operation, name) or effect_of(operation, name),
         section,
         summary or _sentence(operation),
         told,
@@ -438,6 +433,18 @@ def _schemas(document: Document, functions: Iterable[Built]) -> dict[str, str]:
     return found
 
 
-def candidates(result: Compiled) -> list[str]:
-    """Return the names of functions that write by their method, but are named like reads."""
-    return [each.name for each in result.functions if each.effect == "write" and _LOOKS_LIKE_READ.search(each.name)]
+def proposed(result: Compiled) -> list[str]:
+    """Return the names of functions that write as far as is known, but may only read."""
+    return [
+        each.name for each in result.functions if each.effect == "write" and may_only_read(each.operation, each.name)
+    ]
+
+
+def raised(result: Compiled) -> list[str]:
+    """Return the names of functions with a greater effect than their method has."""
+    return [
+        each.name
+        for each in result.functions
+        if each.operation.method != "DELETE"
+        and (each.effect == "destroy" or (each.effect == "write" and each.operation.method in READS))
+    ]

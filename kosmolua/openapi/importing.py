@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,7 @@ from kosmolua.accounts.toml import assignments
 from kosmolua.errors import ConfigError, NetworkError, UsageError
 from kosmolua.http.messages import LOOPBACK, Request, Response, is_protected, location, origin
 from kosmolua.limits import MIB
-from kosmolua.openapi.compiling import Built, Compiled, Covered, candidates, compiled, elsewhere, write
+from kosmolua.openapi.compiling import Built, Compiled, Covered, compiled, elsewhere, proposed, raised, write
 from kosmolua.openapi.document import MAX_BYTES, read
 from kosmolua.openapi.naming import read_lock, snake, write_lock
 from kosmolua.openapi.overlay import Overlay, read_overlay
@@ -224,10 +224,29 @@ class Import:
         left = result.total - len(result.functions)
         lines.append(f"  {left:,} operations left out, {len(result.notes):,} notes" + (":" if result.notes else ""))
         lines += [f"    {note}" for note in result.notes[:MAX_SHOWN]]
-        if found := candidates(result):
-            lines.append(f"  {len(found)} functions count as writes but may only read, such as {', '.join(found[:3])}")
-            lines.append('    (openapi.toml: [functions.NAME] effect = "read" declares that it only reads)')
+        if found := raised(result):
+            how = "act or delete by their names, whatever their methods say"
+            lines.append(f"  {_counted(found)} {how}, such as {', '.join(found[:3])}")
+        if found := proposed(result):
+            lines.append(f"  {_counted(found)} count as writes but may only read, such as {', '.join(found[:3])}")
+            lines.append("    (--effects accept makes them reads, as does [effects] in openapi.toml)")
         return lines
+
+    @property
+    def proposals(self) -> list[str]:
+        """The functions that count as writes but may only read."""
+        return proposed(self.result)
+
+    def with_reads(self) -> Import:
+        """Return the import with all proposals accepted: these functions are reads, and the overlay says so."""
+        names = self.proposals
+        if not names or "[effects]" in self.overlay:
+            return self
+        reading = frozenset(names)
+        functions = [replace(each, effect="read") if each.name in reading else each for each in self.result.functions]
+        listed = "".join(f"    {json.dumps(name)},\n" for name in names)
+        overlay = f"{self.overlay}\n[effects]\nread = [\n{listed}]\n"
+        return replace(self, result=replace(self.result, functions=functions), overlay=overlay)
 
     def _origins(self) -> list[str]:
         """Return the origins that get credentials, with ``{name}`` for variables of the base URL."""
@@ -245,6 +264,10 @@ class Import:
         names |= {each.field for each in access.variables if each.secret}
         names |= {each.field for each in access.settings if each.secret}
         return "your " + " and ".join(sorted(name.replace("_", " ") for name in names)) if names else ""
+
+
+def _counted(names: Sequence[str]) -> str:
+    return f"{len(names):,} {'function' if len(names) == 1 else 'functions'}"
 
 
 def _paging(functions: Sequence[Built]) -> str:
@@ -477,7 +500,7 @@ def findings(
     notes += [
         f"{name} writes according to its HTTP method, but its name suggests that it only reads: if so, set "
         "its effect in openapi.toml"
-        for name in candidates(result)
+        for name in proposed(result)
     ]
     return wrong, notes
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from kosmolua.schema.names import KEYWORDS
@@ -18,20 +18,36 @@ VERBS = {"get": "get", "head": "check", "put": "replace", "patch": "update", "de
 _SIGNS = {"<=": "_lte", ">=": "_gte", "<": "_lt", ">": "_gt", "!": "_not", "+": "_plus"}
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _HUMPS = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
+_REPEATED = re.compile(r"(?<![a-z])([a-z]+)(?:_\1)+(?![a-z0-9])")
+_ENDING = re.compile(r"\.(json|php|txt|xml)$", re.IGNORECASE)
 _SLOT = re.compile(r"\{[^{}]*\}")
 _DULL = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d{4}-\d\d-\d\d|\d+(\.\d+)+|api|rest|latest", re.IGNORECASE)
 """Matches path segments that say nothing about an operation, such as ``v1`` and ``api``."""
 _ACTING = """
-accept activate add apply approve archive assign attach authorize block build cancel check clear clone close
-complete confirm connect convert copy create deactivate delete deny deploy detach disable disconnect download
-duplicate edit enable execute exec export fetch find finish forward generate get import init install invite join
-kick kill leave link list lock login logout mark merge move open pause pin ping post promote publish pull push query
-read rebuild refresh register reject release remove rename reopen replace request resend reset resize resolve
-restart restore resume retry revoke rollback run save search send set share sign start stop submit subscribe suspend
-sync test transfer trigger unarchive unassign unblock undo unlink unlock unpause unpin unpublish unsubscribe update
-upgrade upload validate verify wait
+abort accept acknowledge activate add analyze answer apply approve archive assign attach authenticate authorize ban
+block build calculate cancel capture charge check classify clear clone close compare complete confirm connect convert
+copy create deactivate decline decrypt delete demote deny deploy detach detect disable discard disconnect dismiss
+download drain duplicate edit enable encrypt end evaluate exec execute expire export extend fetch find finish flush
+follow forward freeze generate get grant halt hide ignore import init install invalidate invite invoke join kick kill
+launch leave link list lock login logout lookup mark merge migrate move mute open parse pause pin ping post promote
+provision publish pull purge push query read reboot rebuild recalculate recover redeem refresh refund register reindex
+reject release reload remind remove rename render renew reopen reorder replace replay request resend reset resize
+resolve restart restore resume retry reverse revoke rollback rotate run save scale scan search send set share shorten
+sign simulate skip snooze start stop submit subscribe suggest suspend swap switch sync terminate test touch transfer
+translate trigger unarchive unassign unban unblock undo unfollow unhide unlink unlock unmute unpause unpin unpublish
+unregister unsnooze unsubscribe update upgrade upload validate verify wait wake withdraw
 """
 _ACTS = frozenset(_ACTING.split())
+_ACTS_OF_TWO_WORDS = re.compile(
+    r"(check_(in|out)|log_(in|on|out|off)|opt_(in|out)|power_(on|off)|roll_back|(set|sign)_up|"
+    r"sign_(in|out|off)|shut_down|turn_(on|off))(?=_|$)"
+)
+_READS_WORDS = "check download export fetch find get list lookup ping query read search validate verify"
+_READS = frozenset(_READS_WORDS.split())
+_ENDS_WORDS = "cancel flush invalidate logout reboot rebuild refresh reindex reload reset restart revoke"
+_ENDS = frozenset(_ENDS_WORDS.split())
+"""Verbs of a GET: other ones can be nouns there, such as the build of an item."""
+_LONGEST = 50
 
 
 class Route(str):
@@ -71,13 +87,44 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
     kept = kept or {}
     taken = set(kept.values())
     names = [kept.get(each.key) or _usual(each) for each in operations]
-    for lengthen in (_with_parents, _with_path, _with_method):
+    for lengthen in (_as_spelled, _with_parents, _with_path, _with_method):
         count = Counter(names)
         for place, each in enumerate(operations):
             is_clash = count[names[place]] > 1 or names[place] in taken
             if each.key not in kept and is_clash:
                 names[place] = lengthen(each, names[place])
-    return _distinct(names, operations, kept)
+    return _shortened(_distinct(names, operations, kept), taken)
+
+
+def _shortened(names: list[str], taken: Collection[str]) -> list[str]:
+    """Return the names, where this leaves them distinct with at most :data:`_LONGEST` characters: the end of a long
+    one, behind as many of its first words as it takes.
+    """
+    found = list(names)
+    for first in range(4):
+        known = {*found, *taken}
+        shorter = {name: _ending(name, first) for name in found if len(name) > _LONGEST and name not in taken}
+        count = Counter(shorter.values())
+        found = [
+            short if (short := shorter.get(name, "")) and count[short] == 1 and short not in known else name
+            for name in found
+        ]
+    return found
+
+
+def _ending(name: str, first: int) -> str:
+    """Return the first words of a name, of which a verb is the least, and as many of its last ones as there is room
+    for; empty if there is none.
+    """
+    words = name.split("_")
+    first = max(first, words[0] in _ACTS or words[0] in VERBS)
+    room = _LONGEST - sum(len(word) + 1 for word in words[:first])
+    kept = ""
+    for word in reversed(words[first:]):
+        if len(word) + 1 + len(kept) > room + (not first):
+            break
+        kept = f"_{word}{kept}"
+    return usable("_".join(words[:first]) + kept if first else kept[1:], "op_") if kept else ""
 
 
 def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, str]) -> list[str]:
@@ -97,16 +144,26 @@ def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, 
 
 
 def _usual(operation: Named) -> str:
-    name = snake(operation.id)
-    tail = "_" + "_".join(filter(None, [snake(operation.path), operation.method]))  # the form of FastAPI's ids
-    name = name.removesuffix(tail) or name
-    name = usable(name or _made(operation), "op_")
+    name = _REPEATED.sub(r"\1", _spelled(operation) or _made(operation))
+    name = usable(name, "op_")
     return f"{name}_" if name == "default" else name
+
+
+def _spelled(operation: Named) -> str:
+    """Return the id in snake_case, without the tail of FastAPI's ids."""
+    name = snake(operation.id)
+    tail = "_" + "_".join(filter(None, [snake(operation.path), operation.method]))
+    return name.removesuffix(tail) or name
+
+
+def _as_spelled(operation: Named, name: str) -> str:
+    """Return the id with the words that it repeats, which tell it from another."""
+    return usable(_spelled(operation), "op_") or name
 
 
 def fixed_segments(path: str) -> list[str]:
     """Return a path's segments in snake_case, without parameters and the like of ``v1``."""
-    segments = [_SLOT.sub("", each) for each in re.split(r"[?#]", path)[0].split("/")]
+    segments = [_ENDING.sub("", _SLOT.sub("", each)) for each in re.split(r"[?#]", path)[0].split("/")]
     kept = [snake(each) for each in segments if each and not _DULL.fullmatch(each)]
     return [each for each in kept if each]
 
@@ -118,11 +175,8 @@ def _made(operation: Named) -> str:
         return VERBS.get(operation.method, operation.method) + "_root"
     noun = fixed[-1]
     ends_in_slot = operation.path.rstrip("/").endswith("}")
-    if operation.method == "post" and not ends_in_slot and noun.split("_")[0] in _ACTS:
-        if "_" in noun or len(fixed) == 1:
-            return noun
-        owners = [each for each in fixed[:-1] if each != "actions"]
-        return f"{noun}_{singular(owners[-1])}" if owners else noun
+    if not ends_in_slot and (action := _action(operation, fixed)):
+        return action
     verb = VERBS.get(operation.method, operation.method)
     is_many = noun != singular(noun) or operation.lists
     if operation.method == "get" and not ends_in_slot and is_many:
@@ -130,9 +184,24 @@ def _made(operation: Named) -> str:
     return f"{verb}_{singular(noun) if ends_in_slot or operation.method == 'post' else noun}"
 
 
+def _action(operation: Named, fixed: Sequence[str]) -> str:
+    """Return what a path that ends in a verb does, such as ``reboot_server`` and ``get_me``; empty for another path."""
+    last = fixed[-1]
+    first, _, rest = last.partition("_")
+    whole = _ACTS_OF_TWO_WORDS.match(last)
+    if not whole and first not in (_ACTS if operation.method == "post" or rest else _READS | _ENDS):
+        return ""
+    is_alone = last == (whole[0] if whole else first)
+    owners = [each for each in fixed[:-1] if each not in ("actions", "action")]
+    if not is_alone or not owners:
+        return last
+    of_one = re.search(r"\}/(actions?/)?[^/{}]*$", operation.path.rstrip("/"))
+    return f"{last}_{singular(owners[-1]) if of_one else owners[-1]}"
+
+
 def singular(word: str) -> str:
     """Return an English noun's singular, by simple rules: ``boxes`` becomes ``box``."""
-    if word.endswith("ies") and len(word) > 4:
+    if word.endswith("ies") and len(word) > 4 and word != "series":
         return f"{word[:-3]}y"
     if word.endswith(("sses", "xes", "ches", "shes")):
         return word[:-2]

@@ -11,7 +11,7 @@ from typing import Any
 from kosmolua.http.headers import CREDENTIALS, objection
 from kosmolua.http.messages import origin
 from kosmolua.openapi.operations import Operation
-from kosmolua.schema.effects import EFFECTS
+from kosmolua.schema.effects import EFFECTS, Effect
 from kosmolua.schema.labels import AUDIENCES
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
@@ -89,6 +89,13 @@ class Overlay:
         entries = [self.functions[key] for key in (name, operation.key, operation.id) if key and key in self.functions]
         return {key: value for entry in entries for key, value in entry.items()}
 
+    def effect(self, operation: Operation, name: str) -> Effect | None:
+        """Return the effect that the overlay gives to an operation, whose function may have a name."""
+        listed = self.table("effects")
+        own = self.entry(operation, name).get("effect")
+        known = {name, operation.key, operation.id}
+        return own or next((effect for effect in EFFECTS if known.intersection(listed.get(effect, ()))), None)
+
     def takes(self, operation: Operation) -> bool:
         """Return True if ``only`` and ``skip`` let an operation become a function."""
         only, skip = self._patterns("only"), self._patterns("skip")
@@ -100,10 +107,9 @@ class Overlay:
         """Return a sentence for each entry and pattern that matches no operation and no name of its function."""
         known = [(operation, name) for operation, name in operations]
         keys = {key for operation, name in known for key in (operation.key, operation.id, name) if key}
-        sentences = []
-        for key in self.functions:
-            if key not in keys:
-                sentences.append(_unmatched(f"[functions.{key!r}] matches no operation", key, keys))
+        named = [(f"[functions.{key!r}]", key) for key in self.functions]
+        named += [(f"{key!r} in [effects]", key) for some in self.table("effects").values() for key in some]
+        sentences = [_unmatched(f"{what} matches no operation", key, keys) for what, key in named if key not in keys]
         for word in ("only", "skip"):
             for pattern in self._patterns(word):
                 if not any(_fits(pattern, operation) for operation, _ in known):
@@ -177,6 +183,7 @@ _OVERLAY: dict[str, Check] = {
     "skip": _PATTERNS,
     "account": table_of("a table", _any("base_url auth prefix revoke")),
     "paging": table_of("a table", each=_paging),
+    "effects": table_of("a table", dict.fromkeys(EFFECTS, list_of('a list of functions such as ["search_pets"]'))),
     "errors": table_of("a table", _any("failed message")),
     "session": table_of("a table", {"login": _NAMES, "logout": _NAMES, **_any("token field user")}),
     "functions": table_of("a table", each=table_of("a table", _FUNCTION)),

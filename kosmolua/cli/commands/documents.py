@@ -20,6 +20,8 @@ from kosmolua.openapi.document import MAX_BYTES
 from kosmolua.openapi.importing import Import, Wishes
 from kosmolua.openapi.store import DOCUMENT, OVERLAY
 
+EFFECTS = ("accept", "ask", "none")
+
 
 @click.command("import")
 @click.argument("source", metavar="FILE|URL|-")
@@ -31,6 +33,13 @@ from kosmolua.openapi.store import DOCUMENT, OVERLAY
 @click.option("--base-url", default="", metavar="URL", help="The beginning of every address.")
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="Also send the credential here; repeatable.")
 @click.option("--only", multiple=True, metavar="TAG", help="Import only a tag, '/pets/*' or 'GET /pets'; repeatable.")
+@click.option(
+    "--effects",
+    type=click.Choice(EFFECTS),
+    default="ask",
+    metavar="HOW",
+    help="Whether POSTs that read by their names are reads: accept, ask or none [ask].",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be written.")
 @listing_options
 def import_(
@@ -41,13 +50,15 @@ def import_(
     base_url: str,
     origins: tuple[str, ...],
     only: tuple[str, ...],
+    effects: str,
     dry_run: bool,
     options: Options,
 ) -> None:
     """Make an integration from an OpenAPI document: 3.0, 3.1 or Swagger 2.0, in JSON or YAML.
 
     The integration is written into your folder of integrations. In its file openapi.toml, you can correct the document
-    and add to it.
+    and add to it. What acts or deletes by its name never counts as less; functions that read by POST are shown, and
+    are reads if you agree.
     """
     runtime = open_to_list(options)
     taken = runtime.catalog.names()
@@ -61,8 +72,22 @@ def import_(
             raise
         answer = console.ask("How requests carry a credential (bearer, basic, header:NAME, none)")
         ready = importing.prepare(fetched, replace(wishes, auth=answer), taken)
+    if effects == "accept" or (effects == "ask" and not dry_run and _agrees_to_reads(ready)):
+        ready = ready.with_reads()
     files = [] if dry_run else ready.write(integrations_folder())
     _show(ready, files, options)
+
+
+def _agrees_to_reads(ready: Import) -> bool:
+    """Ask whether the functions that may only read do so; if nobody can be asked, they do not."""
+    names = ready.proposals
+    if not names or not console.can_ask():
+        return False
+    question = (
+        f"These {len(names)} functions are sent as writes, but seem to read" if len(names) > 1 else "This function"
+    )
+    console.complain(f"{question}: {', '.join(names)}")
+    return console.agrees("Are all of them reads?")
 
 
 def _overlay_to_start_from(onto: str, taken: list[str], options: Options) -> str:
@@ -82,6 +107,7 @@ def _show(ready: Import, files: list[Path], options: Options) -> None:
             "operations": ready.result.total,
             "origins": ready.result.access.origins,
             "notes": ready.result.notes,
+            "proposed_reads": ready.proposals,
             "files": [str(file) for file in files],
         }
         console.as_json(described)
