@@ -164,11 +164,11 @@ def _narrow(value: object) -> object:
 FORK, KILL, ASK = b"F", b"K", b"A"
 ORDER = struct.Struct("<cQ")
 """An order to a session: end the chunk of this number."""
-WORKER_ORDER = struct.Struct("<cQdQI")
+WORKER_ORDER = struct.Struct("<cQdQI?")
 """An order to a zygote: fork the worker of this number, end it, or report its status.
 
 Pipes for a new worker come with the order. The order also has the worker's limits: seconds of processor time for each
-job, the bytes that Lua may hold, and the number of jobs.
+job, the bytes that Lua may hold, the number of jobs, and whether it yields to others once it has computed for long.
 """
 STATUS = struct.Struct("<Qi")
 """The answer of a zygote: the number of a worker that ended, and the worker's status, negative for a signal."""
@@ -386,10 +386,11 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
         raise BadFrame("a frame has an unknown kind")
     if kind != "end" and line.startswith(END):
         raise BadFrame("a frame has two kinds")
-    if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(frame, MAX_DEPTH):
-        raise BadFrame(f"a frame is nested more than {MAX_DEPTH} levels deep")
-    if kind != "print" and (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
-        raise BadFrame("a string in a frame has a lone surrogate")
+    if kind != "print":  # which has a text only
+        if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(frame, MAX_DEPTH):
+            raise BadFrame(f"a frame is nested more than {MAX_DEPTH} levels deep")
+        if (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
+            raise BadFrame("a string in a frame has a lone surrogate")
     for name, expected in _FIELDS[kind].items():
         value = frame.get(name)
         if not isinstance(value, expected) or value is True or value is False:

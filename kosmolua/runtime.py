@@ -83,7 +83,7 @@ class Runtime:
     @taking(RuntimeOptions)
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
-        self._pool = WorkerPool(options.workers, options.reuse)
+        self._pool = WorkerPool(options.workers, options.reuse, yields=options.tenancy is not None)
         self._host = Host(options)
         self._memory = (options.tenancy and options.tenancy.calls) or call_memory()
         self._runs: set[Run] = set()

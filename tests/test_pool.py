@@ -22,8 +22,10 @@ from support.processes import children, eventually, in_time, is_running, linux_o
 
 from kosmolua import ConfigError, Interrupted, LimitExceeded, Outcome, Runtime, WorkerLost
 from kosmolua.errors import Busy
+from kosmolua.limits import Limits
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.pool import Turn, WorkerPool
+from kosmolua.runs.job import Job
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 forks_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -91,6 +93,36 @@ def test_a_run_whose_warm_process_dies_is_lost_with_a_sentence(runtime: Runtime)
     outcome = runtime.run("print('begun') while true do end", on_output=lambda piece: os.kill(zygote, signal.SIGKILL))
     assert isinstance(outcome.error, WorkerLost)
     assert "SIGKILL" in outcome.error.message
+
+
+@forks_only
+@linux_only
+def test_a_process_of_a_server_that_computes_for_long_lets_others_go_first() -> None:
+    """From then on it has a lower priority. That of the process it was forked from, and of one that waits, is kept."""
+    pool, job = WorkerPool(3, yields=True), Job(b"while true do end", "=endless", (), None)
+    kept, before = os.getpriority(os.PRIO_PROCESS, 0), children(os.getpid())
+    with pool.take() as busy, pool.take():
+        (zygote,) = filter(is_running, children(os.getpid()) - before)
+        busy.child.send(job.frame(Limits(), isolated=False))
+        assert eventually(lambda: any(each > kept for each in priorities(children(zygote))))
+        assert priorities({zygote}) == [kept]
+        assert kept in priorities(children(zygote))
+    pool.close()
+
+
+def test_each_thread_of_a_run_says_again_and_again_that_it_works() -> None:
+    """So a server can share its time among tenants: the run's own, while it prints, and those of calls in parallel."""
+    said: list[str] = []
+    code = "for i = 1, 50 do print(i) end parallel.map({ 1, 2 }, function() app.integrations.slow.wait({}) end)"
+    with Runtime(plugins=[SLOW], environ={}) as runtime:
+        outcome = runtime.run(code, pace=lambda clock: said.append(threading.current_thread().name))
+        assert outcome.ok, outcome.error
+    assert said.count("MainThread") >= 50
+    assert {"kosmolua-run", "kosmolua-call"} < {*said}
+
+
+def priorities(processes: set[int]) -> list[int]:
+    return [os.getpriority(os.PRIO_PROCESS, each) for each in processes]
 
 
 @forks_only

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from kosmolua.clock import Clock
 from kosmolua.serve import shares
 from kosmolua.serve.shares import ACTIVE, BURST, Share, Shares, share_time
 
@@ -15,7 +16,7 @@ STEP = 0.0005
 SECOND = 1.0
 
 
-class Clock(asyncio.SelectorEventLoop):
+class Loop(asyncio.SelectorEventLoop):
     """An event loop whose time passes only while steps take it, or while it waits.
 
     It notes who has taken it, and how many steps of others disturbed each short request.
@@ -47,8 +48,8 @@ class Clock(asyncio.SelectorEventLoop):
 
 
 @pytest.fixture
-def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    clock = Clock()
+def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+    clock = Loop()
     monkeypatch.setattr(shares, "thread_time", clock.time)
     yield clock
     for task in asyncio.all_tasks(clock):
@@ -57,7 +58,7 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock.close()
 
 
-async def flood(loop: Clock, tenant: str, seconds: float = STEP) -> None:
+async def flood(loop: Loop, tenant: str, seconds: float = STEP) -> None:
     """Be a request of a tenant with endless work for the server's thread, in steps of so many seconds."""
     await loop.shares.of(tenant).begin()
     while True:
@@ -65,7 +66,7 @@ async def flood(loop: Clock, tenant: str, seconds: float = STEP) -> None:
         await asyncio.sleep(0)
 
 
-async def visit(loop: Clock, tenant: str, steps: int = 10) -> None:
+async def visit(loop: Loop, tenant: str, steps: int = 10) -> None:
     """Be a short request of a tenant."""
     await loop.shares.of(tenant).begin()
     before = len(loop.taken)
@@ -75,14 +76,14 @@ async def visit(loop: Clock, tenant: str, steps: int = 10) -> None:
     loop.disturbed.append(len(loop.taken) - before - steps)
 
 
-async def visit_for_a_second(loop: Clock, tenant: str) -> None:
+async def visit_for_a_second(loop: Loop, tenant: str) -> None:
     ends = loop.now + SECOND
     while loop.now < ends:
         await asyncio.create_task(visit(loop, tenant))
         await asyncio.sleep(0.02)
 
 
-def flooded(loop: Clock, work: Callable[[], Awaitable[None]], *tenants: str, seconds: float = STEP) -> None:
+def flooded(loop: Loop, work: Callable[[], Awaitable[None]], *tenants: str, seconds: float = STEP) -> None:
     """Run a coroutine while 16 requests of each of these tenants want all of the time."""
 
     async def both() -> None:
@@ -95,7 +96,7 @@ def flooded(loop: Clock, work: Callable[[], Awaitable[None]], *tenants: str, sec
     loop.run_until_complete(both())
 
 
-def test_a_tenant_has_half_of_the_time_while_another_has_requests(loop: Clock) -> None:
+def test_a_tenant_has_half_of_the_time_while_another_has_requests(loop: Loop) -> None:
     """However many requests it sends at once; the other's are hardly disturbed."""
     flooded(loop, lambda: visit_for_a_second(loop, "quiet"), "noisy")
     assert loop.used("noisy") < SECOND * 0.6
@@ -103,13 +104,13 @@ def test_a_tenant_has_half_of_the_time_while_another_has_requests(loop: Clock) -
     assert max(loop.disturbed) <= 20
 
 
-def test_a_tenant_that_is_alone_has_all_of_the_time(loop: Clock) -> None:
+def test_a_tenant_that_is_alone_has_all_of_the_time(loop: Loop) -> None:
     """Others count only while they use the interpreter."""
     flooded(loop, lambda: asyncio.sleep(ACTIVE + SECOND), "noisy")
     assert loop.used("noisy") > SECOND * 0.9 + ACTIVE * 0.4
 
 
-def test_several_that_want_all_leave_a_part_to_the_others(loop: Clock) -> None:
+def test_several_that_want_all_leave_a_part_to_the_others(loop: Loop) -> None:
     """And have equal shares of the rest."""
     flooded(loop, lambda: visit_for_a_second(loop, "quiet"), "one", "two", "three")
     used = [loop.used(each) for each in ("one", "two", "three")]
@@ -117,13 +118,13 @@ def test_several_that_want_all_leave_a_part_to_the_others(loop: Clock) -> None:
     assert max(used) < 1.5 * min(used)
 
 
-def test_a_long_step_costs_more_than_many_short_ones(loop: Clock) -> None:
+def test_a_long_step_costs_more_than_many_short_ones(loop: Loop) -> None:
     """Since nobody can have a turn in between."""
     flooded(loop, lambda: visit_for_a_second(loop, "quiet"), "noisy", seconds=10 * BURST)
     assert loop.used("noisy", 10 * BURST) < SECOND * 0.25
 
 
-def test_tasks_that_a_request_starts_have_its_share(loop: Clock) -> None:
+def test_tasks_that_a_request_starts_have_its_share(loop: Loop) -> None:
     """As those of the MCP library, which answers each request in tasks of its own."""
 
     async def start() -> None:
@@ -144,7 +145,7 @@ def test_tasks_that_a_request_starts_have_its_share(loop: Clock) -> None:
     assert loop.used("noisy") < SECOND * 0.6
 
 
-def test_a_request_that_waits_for_its_turn_can_be_cancelled(loop: Clock) -> None:
+def test_a_request_that_waits_for_its_turn_can_be_cancelled(loop: Loop) -> None:
     """Those behind it go on."""
     ended: list[str] = []
 
@@ -168,7 +169,7 @@ def test_a_request_that_waits_for_its_turn_can_be_cancelled(loop: Clock) -> None
     loop.run_until_complete(both())
 
 
-def test_an_error_passes_through(loop: Clock) -> None:
+def test_an_error_passes_through(loop: Loop) -> None:
     """To the one that waits for the task, with what the task has returned or raised."""
 
     async def fail() -> None:
@@ -188,31 +189,43 @@ def test_an_error_passes_through(loop: Clock) -> None:
 
 
 def test_the_threads_of_runs_wait_for_their_turn_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But not those of a tenant that is alone, or that uses little."""
-    now = 100.0
+    """What each has used since it last said so counts; not those of a tenant that is alone, or that uses little."""
+    now, used = 100.0, 0.0
     slept: list[float] = []
-    monkeypatch.setattr(shares, "sleep", slept.append)
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        slept.append(seconds)
+        now += seconds
+
+    monkeypatch.setattr(shares, "sleep", sleep)
+    monkeypatch.setattr(shares, "thread_time", lambda: used)
     both = Shares(lambda: now)
     own, other = both.of("acme"), both.of("globex")
 
-    def pauses(share: Share) -> list[float]:
+    def pauses(share: Share, clock: Clock | None = None) -> float:
+        nonlocal used
         slept.clear()
         for _ in range(9):
-            share.pause(BURST / 2)
-        return slept
+            used += BURST / 2
+            share.pace(clock or Clock(60))
+        return sum(slept)
 
     assert not pauses(own)
     other.use()
-    assert pauses(own)
-    slept.clear()
-    other.pause(BURST / 4)
-    assert not slept
+    assert pauses(own) > 9 * BURST / 2
+    other.use(BURST / 4)
+    assert other.debt() <= 0
+    over = Clock(60)
+    over.run_out()
+    other.use()
+    assert not pauses(own, over)
     now += ACTIVE
     assert not pauses(own)
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_task_that_is_cancelled_before_it_begins_leaves_no_warning(loop: Clock) -> None:
+def test_a_task_that_is_cancelled_before_it_begins_leaves_no_warning(loop: Loop) -> None:
     """Its coroutine is closed with it, as in any other event loop, and it is called what the coroutine is called."""
 
     async def idle() -> None:

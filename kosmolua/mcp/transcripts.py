@@ -20,8 +20,9 @@ MAX_CHARACTERS = 64_000_000
 MAX_TEXTS = 100
 """How many texts are kept at most."""
 MAX_IN_MEMORY = 16_000
-"""A longer text is kept in a temporary file, where each character takes :data:`WIDTH` bytes."""
-WIDTH, CODEC = 4, "utf-32-le"
+"""A longer text is kept in a temporary file, where all characters take the same number of bytes."""
+NARROW, WIDE = (1, "ascii"), (4, "utf-32-le")
+"""The bytes that each character takes in a file, and its encoding."""
 MAX_OF_CLIENT = 4
 
 
@@ -104,7 +105,8 @@ class _Text:
     """A text in memory or, if it is long and there is room, in a temporary file."""
 
     def __init__(self, text: str) -> None:
-        self._file = _in_file(text) if len(text) > MAX_IN_MEMORY else None
+        self._width, self._codec = NARROW if text.isascii() else WIDE
+        self._file = _in_file(text, self._codec) if len(text) > MAX_IN_MEMORY else None
         self._text = text[:MAX_IN_MEMORY]
         self._length = len(text) if self._file else len(self._text)
         self._lock = Lock()
@@ -117,16 +119,16 @@ class _Text:
         if end <= len(self._text) or self._file is None:
             return self._text[first:end]
         with self._lock:
-            self._file.seek(first * WIDTH)
-            return self._file.read((end - first) * WIDTH).decode(CODEC, "surrogatepass")
+            self._file.seek(first * self._width)
+            return self._file.read((end - first) * self._width).decode(self._codec, "surrogatepass")
 
 
-def _in_file(text: str) -> IO[bytes] | None:
+def _in_file(text: str, codec: str) -> IO[bytes] | None:
     """Return a temporary file, or None if the disk is full."""
     with suppress(OSError), ExitStack() as stack:
         file = stack.enter_context(TemporaryFile())
         for place in range(0, len(text), MAX_IN_MEMORY):
-            file.write(text[place : place + MAX_IN_MEMORY].encode(CODEC, "surrogatepass"))
+            file.write(text[place : place + MAX_IN_MEMORY].encode(codec, "surrogatepass"))
         file.flush()
         stack.pop_all()
         return file

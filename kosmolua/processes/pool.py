@@ -59,12 +59,13 @@ class WorkerPool:
     Args:
         workers: How many runs can be active at once. Further runs wait.
         reuse: How many runs one process serves if each run ends cleanly and the system can fork.
+        yields: Whether a process that computes for long lets others go first, as in a server.
 
     Raises:
         ConfigError: ``workers`` or ``reuse`` is out of bounds.
     """
 
-    def __init__(self, workers: int, reuse: int = 1) -> None:
+    def __init__(self, workers: int, reuse: int = 1, *, yields: bool = False) -> None:
         if workers < 1:
             raise ConfigError(f"the number of workers must be at least 1, not {workers}")
         if not 1 <= reuse <= MAX_REUSE:
@@ -72,6 +73,7 @@ class WorkerPool:
         self._workers = workers
         self._closed = False
         self._reuse = reuse
+        self._yields = yields
         self._spare: ColdChild | None = None
         self._lock = RLock()
         self._places = Places(workers)
@@ -175,7 +177,7 @@ class WorkerPool:
                 spares = self._spares
             from kosmolua.processes.zygote import Terms
 
-            return spares.take(Terms(limits.cpu, limits.memory, self._reuse))
+            return spares.take(Terms(limits.cpu, limits.memory, self._reuse, self._yields))
         except (OSError, RuntimeError) as error:  # such as "can't start new thread"
             raise WorkerLost.unstartable(error) from None
 

@@ -25,11 +25,16 @@ class Terms(NamedTuple):
         cpu: Seconds of processor time for each job.
         memory: The most bytes that Lua can hold during each job.
         jobs: How many jobs it runs.
+        yields: Whether it gets a lower priority once it has computed for long.
     """
 
     cpu: float
     memory: int
     jobs: int = 1
+    yields: bool = False
+
+
+NO_TERMS = Terms(0, 0, 0)
 
 
 class ZygoteProcess:
@@ -77,7 +82,7 @@ class ZygoteProcess:
         If the zygote does not answer in time, end it, and return the status of a killed worker.
         """
         with self._asking:
-            self.order(WORKER_ORDER.pack(ASK, number, 0, 0, 0))
+            self.order(WORKER_ORDER.pack(ASK, number, *NO_TERMS))
             with suppress(OSError, ValueError):  # ValueError: the socket was closed meanwhile
                 poll = select.poll()
                 poll.register(self._control, select.POLLIN)
@@ -147,7 +152,7 @@ class ForkedChild(PolledPipes):
         if self._is_killed:
             return b""
         self._is_killed = True
-        return WORKER_ORDER.pack(KILL, self._number, 0, 0, 0)
+        return WORKER_ORDER.pack(KILL, self._number, *NO_TERMS)
 
     def kill(self) -> None:
         if order := self.last_order():

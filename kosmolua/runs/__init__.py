@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kosmolua.calls.approvals import Approve
     from kosmolua.calls.contents import Contents
     from kosmolua.calls.records import Watch
+    from kosmolua.clock import Clock
     from kosmolua.concurrency import Passage
     from kosmolua.flow.memory import SessionMemory
     from kosmolua.lua.sites import Site
@@ -91,6 +92,9 @@ class RunOptions(LimitOptions, total=False):
     """The memory that is reserved for what the run prints and returns, until whoever gave it frees it. A long output is
     kept in a temporary file meanwhile. A server sets this option; by default the memory has no limit but those of the
     run."""
+    pace: Callable[[Clock], None] | None
+    """A function that each thread of the run calls again and again with the run's clock, and which can keep it waiting.
+    A server sets this option, so that its tenants share the time of the interpreter."""
     seen: SessionMemory | None
     """What the client's session has seen, to tell where destinations come from; None if the run is a session."""
     client: str | None

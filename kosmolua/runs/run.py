@@ -238,6 +238,7 @@ class Run:
                 in_flight=self._in_flight,
                 tape=self.recording,
                 room=self._options.get("room"),
+                pace=self._options.get("pace"),
             )
             if self._is_stopped:
                 self._supervisor.interrupt()

@@ -76,6 +76,7 @@ from kosmolua.runs.job import Ending, Job, ending_of, ending_of_process
 if TYPE_CHECKING:
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.options import RunContext
+    from kosmolua.clock import Clock
     from kosmolua.memory import Memory
     from kosmolua.recordings.tape import Tape
 
@@ -152,9 +153,11 @@ class Supervisor:
         in_flight: Callable[[], Memory] | None = None,
         tape: Tape | None = None,
         room: Passage | None = None,
+        pace: Callable[[Clock], None] | None = None,
     ) -> None:
         self._child = child
         self._room = room
+        self._pace = pace
         if isinstance(child, PolledPipes):
             child.room = self._reserve if room else None
         self._limits = limits = context.limits
@@ -440,15 +443,16 @@ class Supervisor:
 
     def _take(self, line: bytes | None) -> Request | Callable[[], Ending] | None:
         """Handle a frame of the child, unless it is a request."""
+        if self._pace:
+            self._pace(self._clock)
         if line is None:
             return partial(ending_of_process, self._child.status(), self._limits)
-        size = protocol.memory_of(line)
         if self._room and self._room.taken:
             try:
                 self._hold(line)
             except (LimitExceeded, TimeoutError) as error:
                 return self._refuse(error)
-        if line.startswith(protocol.END) and size > MAX_RESULT:
+        if line.startswith(protocol.END) and protocol.memory_of(line) > MAX_RESULT:
             self._mail.put(self._child.kill)
             return partial(Ending, error=self._limits.exceeded("result"))
         if len(line) > self._usual and not line.startswith(protocol.END):
@@ -464,7 +468,7 @@ class Supervisor:
                 self._mail.put(partial(self._ready, frame))
             self._is_ready = True
         else:
-            return frame, size
+            return frame, protocol.memory_of(line)
         return None
 
     def _hold(self, line: bytes) -> None:
@@ -581,6 +585,8 @@ class Supervisor:
                 self._memory.give_back(size)
             if is_left_behind:
                 return  # another thread has taken the place of this one
+            if self._pace:
+                self._pace(self._clock)
             self._note_answered()
 
     def _note_answered(self) -> None:

@@ -23,6 +23,7 @@ _PR_CAPBSET_READ = 23
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _CAP_KILL = 5
+_CPUCLOCK_SCHED = 2
 _CAPABILITY_VERSION = 0x20080522
 _CLONE_NEWUSER = 0x10000000
 _SECCOMP_MODE_FILTER = 2
@@ -97,6 +98,11 @@ def leave_user_namespace() -> bool:
 def ending_with_parent(signal: int) -> Call:
     """Return :func:`end_with_parent` prepared: a function that returns 0 on success, and its arguments."""
     return _prepared(_PR_SET_PDEATHSIG, signal)
+
+
+def clock_of(pid: int) -> int:
+    """Return the clock that shows how much processor time a process has used, as in ``clock_getcpuclockid``."""
+    return ~pid << 3 | _CPUCLOCK_SCHED
 
 
 def may_kill() -> bool:

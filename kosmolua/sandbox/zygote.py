@@ -19,6 +19,9 @@ from kosmolua.sandbox.confinement import SIGKILL
 from kosmolua.sandbox.vm import BROKEN
 from kosmolua.sandbox.worker import REHEARSAL, Worker
 
+if sys.platform == "linux":
+    from kosmolua.sandbox import linux
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -35,6 +38,10 @@ FORKS_BEFORE_REHEARSAL = 6
 """The number of forks after which the zygote calls :meth:`Worker.rehearse` even without a pause between orders."""
 REAP_INTERVAL = 0.002
 """While no order arrives, seconds between two checks of workers that were killed but have not ended yet."""
+PATIENCE, LOOK_INTERVAL = 0.05, 0.05
+"""Seconds of processor time after which a worker yields to others, and seconds between two looks at what each used."""
+LOW_PRIORITY = 15
+"""The nice value of a worker that yields. On two cores, a dozen of them take less than one that has just begun."""
 STATUS_TIMEOUT = 1.0
 """Seconds after which a worker is killed if it has closed its pipe but does not end."""
 
@@ -52,19 +59,31 @@ class Zygote:
         self._pids: dict[int, int] = {}
         self._unforked: set[int] = set()
         self._dying: set[int] = set()
+        self._patient: dict[int, int] = {}
+        """The clocks of the workers that will yield, by their ids."""
+        self._looked = 0.0
         self._forks = 0
         self._is_rehearsed = False
 
     def serve(self) -> NoReturn:
         gc.freeze()
         while True:
-            pause = REAP_INTERVAL if self._dying else None if self._is_rehearsed else REHEARSAL_PAUSE
+            pause = self._pause()
             if pause is None or select.select([self._control], [], [], pause)[0]:
                 self._obey()
-            elif not self._dying:
+            elif not self._dying and not self._is_rehearsed:
                 self._rehearse()
             if self._dying:
                 self._reap()
+            if self._patient and time.monotonic() - self._looked > LOOK_INTERVAL:
+                self._look()
+
+    def _pause(self) -> float | None:
+        if self._dying:
+            return REAP_INTERVAL
+        if not self._is_rehearsed:
+            return REHEARSAL_PAUSE
+        return LOOK_INTERVAL if self._patient else None
 
     def _rehearse(self) -> None:
         """Run :meth:`Worker.rehearse` with pipes that no host reads."""
@@ -81,6 +100,17 @@ class Zygote:
         self._is_rehearsed = True
         gc.freeze()
 
+    def _look(self) -> None:
+        """Lower the priority of workers that have computed for long."""
+        self._looked = time.monotonic()
+        for pid, clock in [*self._patient.items()]:
+            try:
+                if time.clock_gettime(clock) > PATIENCE:
+                    del self._patient[pid]
+                    os.setpriority(os.PRIO_PROCESS, pid, LOW_PRIORITY)
+            except OSError:  # it has ended, or the system has no such clock
+                self._patient.pop(pid, None)
+
     def _reap(self) -> None:
         for pid in [*self._dying]:
             if os.waitpid(pid, os.WNOHANG)[0]:
@@ -90,11 +120,13 @@ class Zygote:
         order, ancillary, _, _ = self._control.recvmsg(WORKER_ORDER.size, MAX_ANCILLARY)
         if len(order) < WORKER_ORDER.size:
             os._exit(0)
-        verb, number, cpu, memory, jobs = WORKER_ORDER.unpack(order)
+        verb, number, cpu, memory, jobs, yields = WORKER_ORDER.unpack(order)
         if verb == FORK:
             [(_, _, data)] = ancillary
             incoming, outgoing = DESCRIPTORS.unpack(data)
             self._fork(number, incoming, outgoing, cpu, memory, jobs)
+            if yields and sys.platform == "linux" and (pid := self._pids.get(number)):
+                self._patient[pid] = linux.clock_of(pid)
         elif verb == KILL:
             self._kill(number)
         elif verb == ASK:
@@ -133,12 +165,14 @@ class Zygote:
         if pid := self._pids.pop(number, 0):
             os.kill(pid, SIGKILL)
             self._dying.add(pid)
+            self._patient.pop(pid, None)
 
     def _status(self, number: int) -> int:
         """Return the status of a worker that closed its pipe, killing it if it lingers; ``NO_ROOM`` if it was not
         forked.
         """
         pid = self._pids.pop(number, 0)
+        self._patient.pop(pid, None)
         if not pid:
             return NO_ROOM if number in self._unforked else -SIGKILL
         ends = time.monotonic() + STATUS_TIMEOUT

@@ -7,12 +7,19 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
 from math import exp
-from threading import Lock
+from threading import Lock, local
 from time import monotonic, sleep, thread_time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kosmolua.clock import Clock
 
 BURST = 0.01
 """Seconds that a tenant can use at once. What is longer costs more than it takes: whoever comes meanwhile waits."""
+SLICE = 0.001
+"""Seconds after which what a thread has used is counted."""
+LONGEST_SLEEP = 0.1
+"""Seconds after which a thread that waits looks whether its run is over."""
 ACTIVE = 1.0
 """Seconds for which a tenant counts as one that uses the interpreter, after it has."""
 RECENT = 0.2
@@ -56,6 +63,7 @@ class Share:
         self._recent, self._noted = 0.0, 0.0
         self._paid = 0.0
         """When what was used will be paid for."""
+        self._counted = local()
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def use(self, seconds: float = 0.0) -> None:
@@ -76,11 +84,15 @@ class Share:
         """Return after how many seconds the tenant can go on; it need not wait if this is not positive."""
         return self._paid - BURST - self._shares.clock() if self._shares.rivals(self) else 0.0
 
-    def pause(self, seconds: float) -> None:
-        """Count what a thread has used, and keep it waiting for its turn."""
-        self.use(seconds)
-        if (debt := self.debt()) > 0:
-            sleep(debt)
+    def pace(self, clock: Clock) -> None:
+        """Count what a thread of the tenant's own has used since the last call, and keep it waiting for its turn."""
+        now = thread_time()
+        if now - (since := getattr(self._counted, "until", 0.0)) < SLICE:
+            return
+        self._counted.until = now
+        self.use(now - since)
+        while (debt := min(self.debt(), clock.left)) > 0:
+            sleep(min(debt, LONGEST_SLEEP))
 
     async def begin(self) -> None:
         """Have the current task, and those that it starts, use this share from now on."""

@@ -51,8 +51,6 @@ RETIREMENT = 5.0
 """Seconds for which a runtime that was replaced stays open, since a request may have looked it up just before."""
 
 
-CALL = 0.0012
-"""Seconds of the interpreter that one call takes, in the threads of its run."""
 COPIES_OF_SOURCE = 2
 """How often the source of a script is in memory while it waits or runs: as text, and as bytes."""
 
@@ -282,6 +280,7 @@ class Tenant:
             client,
             is_resumed=is_resumed,
         )
+        options["pace"] = self.share.pace
         options["watch"] = self._watch(running, options.get("watch") or (lambda event: None))
         running.interrupt = partial(runtime.interrupt, running.id)
         self._running[running.id] = running
@@ -318,7 +317,6 @@ class Tenant:
                 self._quotas.called(event.record)
                 for each in self._observers:
                     each.called(running, event.record)
-                self.share.pause(CALL)
             watch(event)
 
         return note
