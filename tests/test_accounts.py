@@ -351,7 +351,8 @@ def test_a_command_has_no_longer_than_the_call(make: Make) -> None:
         ("[lib.work]\nkey = 'x'", "unknown key 'key' in [lib.work] (did you mean 'api_key'?)"),
         (
             "[lib.work]\nzzz = 'x'",
-            "unknown key 'zzz' in [lib.work] (its keys are api_key, owner_id, pages, strict, permissions, proxy)",
+            "unknown key 'zzz' in [lib.work] "
+            "(its keys are api_key, owner_id, pages, strict, permissions, budgets, proxy)",
         ),
         (
             "[lib.work]\npermission = { write = 'deny' }",
@@ -504,7 +505,7 @@ def test_a_file_of_another_system(make: Make) -> None:
         (
             "[kosmolua]\nzzz = 3",
             "unknown key 'zzz' in [kosmolua] "
-            "(its keys are limits, options, secrets, journal, recordings, flow, journal_required, env_vars)",
+            "(its keys are limits, options, secrets, journal, recordings, flow, budgets, journal_required, env_vars)",
         ),
         ("[kosmolua]\njournal_required = 'yes'", '[kosmolua] journal_required must be true or false, not "yes"'),
         ("[lib\n", "this is not TOML: "),

@@ -22,6 +22,7 @@ from support.loopback import Loopback
 from support.postgres import Postgres, reason_to_skip
 from support.processes import eventually
 from support.shelf import Shelf
+from support.yard import Yard
 
 from kosmolua import ConfigError, KosmoError, Outcome, Runtime
 from kosmolua.catalog.plugins import Plugins
@@ -917,3 +918,45 @@ def test_a_size_that_is_none_is_told(tmp_path: Path) -> None:
     """With the key, as for other settings."""
     with pytest.raises(ConfigError, match=r'max_size must be a size such as "10G", not "much"'):
         Runtime({"kosmolua": {"recordings": {"max_size": "much"}}}, environ={})
+
+
+BUDGET_CHILD = """
+import sys
+sys.path[:0] = [sys.argv[3]]
+from support.yard import yard
+from kosmolua import LimitExceeded, Runtime
+from kosmolua.catalog.plugins import Plugins
+from kosmolua.stores.opening import open_stores
+
+accounts = {
+    "yard": {"work": {"url": sys.argv[1], "permissions": {"write": "allow"}}},
+    "kosmolua": {"budgets": {"writes": {"max": 10, "per": "day"}}},
+}
+store = open_stores(sys.argv[2]).of("acme")
+plugins = Plugins([yard()], places=(), entry_points=dict)
+with Runtime(accounts, plugins=plugins, environ={}, journal=False, store=store) as runtime:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(13):
+        try:
+            runtime.call("yard.add_item", {"name": "a"})
+        except LimitExceeded as error:
+            print(error.code)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", KINDS, indirect=True)
+def test_a_budget_holds_over_processes(address: str) -> None:
+    """Of 104 writes that 8 processes try at once, the service gets the 10 of the day."""
+    with Loopback(service := Yard()) as loopback:
+        command = [sys.executable, "-c", BUDGET_CHILD, loopback.url, address, str(Path(__file__).parent)]
+        children = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)
+        ]
+        for each in children:
+            assert each.stdout
+            assert each.stdout.readline() == "ready\n"
+        said = "".join(each.communicate("go\n", timeout=300)[0] for each in children)
+    assert len(service.log) == 10
+    assert said.split() == ["limit_exceeded"] * (8 * 13 - 10)

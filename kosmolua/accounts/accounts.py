@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _NAME_OF_SECRET = re.compile(r"key|token|secret|passw|credential|authorization|cookie|(^|_)pat($|_)", re.IGNORECASE)
 """Matches the name of an environment variable or a header whose value is a credential."""
+_OF_RULES = {"permissions", "budgets"}
+"""The keys of an account that are about what scripts may do; the rest may come from the environment."""
 NOT_LOGGED_IN = "not logged in"
 SIMULATED_ACCOUNTS = ["default", "production", "staging"]
 
@@ -56,8 +58,8 @@ class Accounts:
         ceiling: The ceiling; None without tenants. A tenant gets no accounts from environment variables such as
             ``RENDER_API_KEY``, which belong to the server.
 
-    ``recordings``, ``flow``, ``functions_for``, ``secret_names``, ``keeps_journal``, ``journal_required`` and
-    ``hides_variables`` are what ``[kosmolua]`` says of them.
+    ``recordings``, ``flow``, ``budgets``, ``functions_for``, ``secret_names``, ``keeps_journal``, ``journal_required``
+    and ``hides_variables`` are what ``[kosmolua]`` says of them.
     """
 
     def __init__(
@@ -77,6 +79,8 @@ class Accounts:
         self._sections = Sections(tables, path) if simulate else Sections(tables, path, warn)
         self.recordings = self._sections.recordings
         self.flow = self._sections.flow
+        self.budgets = self._sections.budgets
+        self.has_budgets = self._sections.has_budgets
         self.functions_for = self._sections.functions_for
         self.keeps_journal = self._sections.keeps_journal
         self.journal_required = self._sections.journal_required
@@ -285,7 +289,7 @@ class Accounts:
 
     def place(self, integration: Integration, account: str) -> str:
         """Return where an account is defined: ``PATH:LINE``, ``PATH``, or ``the environment``."""
-        in_file = self._table(integration, account).keys() - {"permissions"}
+        in_file = self._table(integration, account).keys() - _OF_RULES
         return self._sections.place(integration.name, account) if in_file else "the environment"
 
     def limits(self, base: Limits) -> Limits:
@@ -328,7 +332,7 @@ class Accounts:
 
     def _resolve(self, integration: Integration, account: str, until: float) -> Table:
         table = self._sections.settings(integration, account)
-        from_environment = not table.keys() - {"permissions"}
+        from_environment = not table.keys() - _OF_RULES
         settings: Table = {}
         for field in integration.account_fields:
             variable = integration.variable(field)

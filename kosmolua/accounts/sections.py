@@ -21,7 +21,9 @@ from kosmolua.schema.settings import (
     Check,
     SettingsFile,
     Table,
+    above_zero,
     choice,
+    count,
     flag,
     measure,
     origin_of_values,
@@ -100,6 +102,15 @@ class Sections:
         self._warn_of_literal(self.secrets.values())
         self.flow = self._file.read(self._own.get("flow", {}), _FLOW, _OWN, "flow")
         """The settings in ``[kosmolua.flow]``."""
+        budgets: Table = self._own.get("budgets", {})
+        patterns = {key: _OF_PATTERN for key in budgets if "." in key}
+        self.budgets = self._file.read(budgets, {**_BUDGETS, **patterns}, _OWN, "budgets")
+        """The settings in ``[kosmolua.budgets]``."""
+        self.has_budgets = bool(self.budgets) or any(
+            isinstance(account, dict) and "budgets" in account
+            for section in self._tables.values()
+            for account in section.values()
+        )
         self.recordings = Recordings(
             **self._file.read(self._own.get("recordings", {}), _RECORDINGS, _OWN, "recordings")
         )
@@ -296,6 +307,7 @@ _KEYS: dict[str, Check] = {
     "journal": flag,
     "recordings": table_of("a table, such as [kosmolua.recordings]"),
     "flow": table_of("a table, such as [kosmolua.flow]"),
+    "budgets": table_of("a table, such as [kosmolua.budgets]"),
     "journal_required": flag,
     "env_vars": choice(("plain", "secret")),
 }
@@ -313,8 +325,17 @@ _FLOW: dict[str, Check] = {
 }
 """The keys of ``[kosmolua.flow]``."""
 
+_AMOUNT = 'a table, such as { max = 10, per = "day" }'
+_BUDGETS: dict[str, Check] = {
+    kind: table_of(_AMOUNT, {"max": check, "per": choice(("hour", "day"))}, ("max", "per"))
+    for kind, check in {"calls": count, "writes": count, "destroys": count, "minutes": above_zero}.items()
+}
+"""The kinds of budgets."""
+_OF_PATTERN = table_of("a table of budgets", _BUDGETS)
+
 ACCOUNT_KEYS: dict[str, Callable[[Sections, Integration, Any, str, str], None]] = {
     "permissions": Sections._check_permissions,
+    "budgets": lambda self, integration, value, *where: _OF_PATTERN(value),
     "proxy": Sections._check_proxy,
 }
 """The keys that every account's table can have besides the fields of its integration, each with its check.

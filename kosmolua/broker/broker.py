@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timezone
 from functools import partial
 from threading import Condition, RLock
@@ -89,6 +89,7 @@ class Broker:
             if host.flow_mode == "off"
             else Judge(host.labels, host.accounts, context.seen, context.source, context.given)
         )
+        self._spending = host.budgets.of_one_run(clock) if host.budgets else None
         self._is_changed = context.is_changed
         # Guarded by the lock.
         self._lock = RLock()
@@ -394,6 +395,8 @@ class Broker:
         for record in ended:
             if self._watch:
                 self._watch(CallEnded(record))
+        if self._spending:
+            self._spending.close()
         if self._cut_off and isinstance(error, (Interrupted, LimitExceeded)):
             error.call = self._cut_off[0].path
             error.advise(_said_of(self._cut_off))
@@ -464,6 +467,7 @@ class Broker:
             call.answered = datetime.now(timezone.utc)
         if self._permissions.can_ask:
             call.confirm = partial(self._permissions.confirm, target, call.number)
+        spent = self._spending.take(target) if self._spending else nullcontext()
         write, before = Write(""), ""
         if call.effect != "read":
             write = self._write() if self._write else Write(key_of(self.run, call.number))
@@ -475,7 +479,8 @@ class Broker:
         is_done, value = self._read_back(call) if write.is_doubtful else (False, None)
         if not is_done:
             try:
-                value = self._invoke(call, target.integration, target.function.handler)
+                with spent:
+                    value = self._invoke(call, target.integration, target.function.handler)
             except CallError as error:
                 if self._judge and call.has_begun:
                     self._judge.note(call.number, target, arguments, protocol.encode([error.what, error.body]))

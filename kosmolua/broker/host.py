@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
     from kosmolua.broker.apart import Apart
     from kosmolua.broker.backends import Backend
+    from kosmolua.broker.budgets import Budgets
     from kosmolua.broker.journal import Journal
     from kosmolua.broker.options import RuntimeOptions
     from kosmolua.broker.patterns import Patterns
@@ -61,6 +62,7 @@ class Host:
             self.patterns(f"[{self._tenancy.section}] permissions:", self._tenancy.functions)
         if name := options.toolkit:
             self.patterns(f"[toolkits.{name}] functions:", self.accounts.toolkit(name), takes_scripts=True)
+        self.budgets  # noqa: B018 - a pattern that matches no function is an error here
         self.allow = self.patterns("--allow", options.allow)
         self.deny = self.patterns("--deny", options.deny, takes_scripts=True)
         self.allow_flow = self.patterns("--allow-flow", options.allow_flow)
@@ -106,6 +108,15 @@ class Host:
 
         own, least = self.accounts.flow.get("mode", self._options.flow), self._tenancy.flow if self._tenancy else None
         return max(str(own), least or FLOW_MODES[0], key=FLOW_MODES.index)
+
+    @lazy
+    def budgets(self) -> Budgets | None:
+        """How much scripts may do in an hour or a day; None if the accounts file does not say, or nothing is sent."""
+        if self.mode == "simulated" or self._accounts_source is None or not self.accounts.has_budgets:
+            return None
+        from kosmolua.broker.budgets import Budgets
+
+        return Budgets(self.accounts, self.patterns, lambda: self.store)
 
     @lazy
     def labels(self) -> LabelRules:

@@ -124,6 +124,13 @@ def count(value: object) -> int:
     return value
 
 
+def above_zero(value: object) -> float:
+    """Check for a number above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise must_be("a number above 0", value)
+    return value
+
+
 def choice(choices: Collection[str]) -> Check:
     """Return a check for one of these strings."""
 
