@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import codecs
 import gc
+import os
+import subprocess
+import sys
 import textwrap
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -591,6 +594,50 @@ def test_a_tool_that_changed_since_it_was_called_asks_again() -> None:
     )
     judge.note(2, tool("destroy", "url"), {}, "[]")
     assert judge.verdicts(tool("destroy", "url"), {}) == ()
+
+
+def steps(work: Callable[[], object]) -> int:
+    """Return how many Python functions a piece of work calls."""
+    called = []
+    sys.setprofile(lambda frame, event, _: called.append(frame) if event == "call" else None)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return len(called)
+
+
+def test_a_call_to_a_known_destination_takes_few_steps() -> None:
+    """Its cost is paid by each call of a loop, whether or not there is something to ask."""
+    accounts = Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor())
+    judge = Judge(LabelRules(), accounts, source=b'return "ann@corp.example"')
+    given = {"to": "ann@corp.example", "text": "a text of a mail"}
+    functions = [mailbox.functions[name] for name in ("list_mails", "send_mail")]
+    look, send = (Target(mailbox, "default", each, Rule("allow", "", "")) for each in functions)
+
+    def turn() -> None:
+        assert judge.verdicts(look, {}) == ()
+        judge.note(1, look, {}, '{"text":"a text of a mail"}')
+        assert judge.verdicts(send, given) == ()
+        judge.note(2, send, given, "null")
+
+    turn()
+    assert steps(turn) < 65
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_the_same_values_give_the_same_sentence_in_each_process(seed: str) -> None:
+    """Of two parts of one length that a text has, it names the same."""
+    script = """
+from kosmolua.flow.memory import SessionMemory
+seen = SessionMemory()
+seen.note_text("of ann.example, bob.example and eve.example", "mail")
+seen.settle()
+print(seen.source("the eve.example, the bob.example, the ann.example", "")[0])
+"""
+    environ = {**os.environ, "PYTHONHASHSEED": seed}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True)
+    assert done.stdout.split() == [b"ann.example"]
 
 
 def test_no_answer_is_lost_that_comes_while_others_are_looked_into() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.escaping import exposed, shortened
-from kosmolua.flow.labels import OWN, LabelRules, compared, is_destination, places, scope_of
+from kosmolua.flow.labels import OWN, LabelRules, places, scope_of
 from kosmolua.flow.literals import leaves, literals, words
 from kosmolua.flow.memory import MAX_PENDING, NotedAnswer, SessionMemory
-from kosmolua.flow.texts import MIN_TEXT, core, is_address, is_telling, names_host, parts, readings, settings
+from kosmolua.flow.texts import MIN_TEXT, core, is_address, is_telling, longest, names_host, parts, readings, settings
 from kosmolua.schema.effects import is_final
 from kosmolua.schema.names import SERVERS
 from kosmolua.secret import MASK, SecretText
@@ -98,61 +99,61 @@ class Judge:
     ) -> None:
         """Note what a call has returned, as JSON; ``is_earlier`` if it was returned to an earlier script."""
         if target.integration.root == SERVERS:
-            self._memory.tools[target.path] = _shape_of(target.function)
-        literals = frozenset if is_earlier else self._known_literals
-        data, memory = answer.encode("utf-8", "surrogatepass"), self._memory
-        noted = NotedAnswer(number, target, arguments, data, self._labels, self._run - is_earlier, literals)
+            self._memory.tools[target.path] = target.function
+        literals, memory = frozenset if is_earlier else self._known_literals, self._memory
+        noted = NotedAnswer(number, target, arguments, str(answer), self._labels, self._run - is_earlier, literals)
         with memory.lock:
             memory.pending.append(noted)
-            memory.size += len(data)
+            memory.size += getsizeof(answer)
             if memory.size > MAX_PENDING:
                 memory.settle()
 
     def verdicts(self, target: Target, arguments: Mapping[str, object]) -> tuple[Verdict, ...]:
         """Return why a person should decide about a call; nothing if its values come from where they may."""
-        is_read = target.function.effect == "read"
+        function, memory, is_server = target.function, self._memory, target.integration.root == SERVERS
+        is_read = function.effect == "read"
         shown = repr(arguments) if is_read else ""
-        if is_read and target.integration.root != SERVERS and not any(mark in shown for mark in _MAY_LEAVE):
+        if is_read and not is_server and not any(mark in shown for mark in _MAY_LEAVE):
             return ()
-        labels, scope, function = self._labels.of(target), scope_of(target), target.function
-        given = [
-            _Given(keys, value, compared(value), is_destination(function, labels, keys))
-            for keys, value in places(arguments)
-        ]
-        sends = target.integration.root == SERVERS or labels.audience not in (None, OWN)
-        sends = sends or any(_is_place(each.value, is_read=is_read, alone=each.is_end) for each in given)
+        known, scope = self._labels.of(target), scope_of(target)
+        given = [_Given(keys, value, core(str(value)), known.is_destination(keys)) for keys, value in places(arguments)]
+        named = [each for each in given if _may_name(each.value)]
+        sends = is_server or known.labels.audience not in (None, OWN)
+        sends = sends or any(_is_place(each.text, is_read=is_read, alone=each.is_end) for each in named)
         if is_read and not sends and MASK not in shown:
             return ()
         found: list[Verdict] = []
-        known = self._known_literals()
-        can_be_led = not is_read and not self._memory.is_own
-        for each in given if can_be_led else ():
-            if isinstance(each.value, SecretText) or not each.is_end:
-                continue
-            if is_telling(each.value, each.form):
-                reason = self._of_destination(each, scope)
-            elif is_final(function.effect) and each.form in known:
-                reason = self._of_literal(each, scope)
-            else:
-                reason = None
-            if reason:
-                found.append(Verdict(reason))
-        if found and not self._memory.held:
-            self._memory.held = f"{target.path}: {found[0].text}"
-        former = target.function.former
-        shape = self._memory.tools.get(target.path) or (_shape_of(former) if former else None)
-        if shape and (changes := _changes(shape, _shape_of(target.function))):
+        literals = self._known_literals()
+        can_be_led = not (is_read or memory.is_own)
+        if can_be_led:
+            found += self._of_destinations(given, scope, literals if is_final(function.effect) else ())
+        if found and not memory.held:
+            memory.held = f"{target.path}: {found[0].text}"
+        before = memory.tools.get(target.path) or function.former
+        if before and before is not function and (changes := _changes(_shape_of(before), _shape_of(function))):
             found.append(Verdict(f"the server has changed {target.path} since it was called: {changes}"))
-        if labels.to and can_be_led:
-            found += self._of_links([each for each in given if not each.is_end], scope)
+        if named and can_be_led and known.labels.to:
+            found += self._of_links([each for each in named if not each.is_end], scope)
         found += self._of_secrets(target, given, sends=sends)
         if sends:
             found += self._of_private(given)
         if can_be_led:
             self._taint(given, scope)
-        if is_final(target.function.effect) and self._memory.held and not found:
-            found.append(Verdict(f"{target.path} destroys something after a call that was held: {self._memory.held}"))
-        return tuple(dict.fromkeys(found))
+        if not found and memory.held and is_final(function.effect):
+            found.append(Verdict(f"{target.path} destroys something after a call that was held: {memory.held}"))
+        return tuple(dict.fromkeys(found)) if found else ()
+
+    def _of_destinations(self, given: Iterable[_Given], scope: str, short: Collection[str]) -> Iterator[Verdict]:
+        """Yield where destinations come from; of those that are in every answer, only of the literals ``short``."""
+        for each in given:
+            if not each.is_end or isinstance(each.value, SecretText):
+                continue
+            if is_telling(each.value, each.form):
+                reason = self._of_destination(each, scope)
+            else:
+                reason = self._of_literal(each, scope) if each.form in short else None
+            if reason:
+                yield Verdict(reason)
 
     def _of_destination(self, given: _Given, scope: str) -> str | None:
         """Return where a destination comes from, if this is not for the script alone to decide; else None."""
@@ -196,9 +197,7 @@ class Judge:
     def _of_links(self, given: Iterable[_Given], scope: str) -> Iterator[Verdict]:
         """Yield the links in a message that others wrote, since they say where its reader goes."""
         for each in given:
-            if not isinstance(each.value, str) or isinstance(each.value, SecretText):
-                continue
-            for part in sorted(parts(each.value), key=len, reverse=True):
+            for part in longest(parts(each.text)):
                 if self._memory.is_trusted(part, scope):
                     continue
                 self._memory.settle()
@@ -236,11 +235,11 @@ class Judge:
 
     def _taint(self, given: Iterable[_Given], scope: str) -> None:
         """Remember what is written that may be a text of somebody else."""
-        written = []
+        written, known = [], self._known_literals()
         for each in given:
             if not is_telling(each.value, each.form) or self._memory.is_trusted(each.form, scope):
                 continue
-            if each.form not in self._known_literals() or not all(
+            if each.form not in known or not all(
                 self._is_clear(said, scope) for said in (each, *map(each.saying, settings(each.text)))
             ):
                 written.append(each.text)
@@ -250,10 +249,11 @@ class Judge:
     def _known_literals(self) -> frozenset[str]:
         """Return the literals as they are compared. Those of a session's first script are trusted from then on."""
         count, known = self._literals
-        if sources := self._sources[count:]:
-            said = [literal for source in sources for literal in literals(source.decode("utf-8", "replace"))]
+        if len(self._sources) > count:
+            sources = self._sources[count:]
+            said = {literal for source in sources for literal in literals(source.decode("utf-8", "replace"))}
             given = () if count else map(str, leaves(self._given))
-            found = frozenset[str]().union(*map(words, (*said, *given)))
+            found = frozenset[str]().union(*map(words, said.union(given)))
             if self._memory.waits_before(self._run):
                 self._memory.settle()
             if self._memory.has_read(before=self._run) is None:
@@ -263,13 +263,18 @@ class Judge:
         return known
 
 
-def _is_place(value: object, *, is_read: bool, alone: bool) -> bool:
-    """Return True for an argument that is an address to which the others are sent."""
+def _may_name(value: object) -> bool:
+    """Return False, fast, for an argument in which there certainly is no address, URL or host."""
     if not isinstance(value, str) or isinstance(value, SecretText):
         return False
-    if is_address(value):
-        return is_read or "@" not in value
-    return is_read and names_host(value, alone=alone)
+    return "." in value or "://" in value or not value.isascii()
+
+
+def _is_place(text: str, *, is_read: bool, alone: bool) -> bool:
+    """Return True for an argument that is an address to which the others are sent."""
+    if is_address(text):
+        return is_read or "@" not in text
+    return is_read and names_host(text, alone=alone)
 
 
 def _shape_of(function: Function) -> dict[str, str]:

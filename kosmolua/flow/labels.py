@@ -9,14 +9,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from kosmolua.flow.texts import MIN_NUMBER, MIN_TEXT, core, whole
+from kosmolua.flow.texts import MIN_NUMBER, MIN_TEXT, whole
 from kosmolua.schema.labels import NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.types import List, Scalar, Type, Union
 
 if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Target
-    from kosmolua.schema.function import Function
+    from kosmolua.schema.arguments import Parameter
 
 OWN, SHARED, PUBLIC = ORIGINS
 DESTINATIONS = frozenset(
@@ -35,7 +35,7 @@ FORMATS = frozenset(
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _IDS = re.compile(r"(?:\w*_)?(?:id|ids|sha|number|uuid)_?|\w*[a-z](?:Id|Ids|Sha|Uuid|Number)")
 _ID = re.compile(r"[\w+=-]{1,128}")
-MADE_IDS = re.compile(rf'[{{,]"(?:{_IDS.pattern})":"({_ID.pattern})"[,}}]'.encode())
+MADE_IDS = re.compile(rf'[{{,]"(?:{_IDS.pattern})":"({_ID.pattern})"[,}}]', re.ASCII)
 """The ids in an answer as JSON, under names that only they have: no text inside of it can have these quotes."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 _ADDRESS_KEY = re.compile(r"(?:\w*_)?(?:url|uri|href)|\w*[a-z](?:Url|Uri)", re.IGNORECASE)
@@ -70,6 +70,19 @@ def stricter(one: Any, other: Any) -> Any:
     return {name: stricter(tables[0].get(name, rest[0]), tables[1].get(name, rest[1])) for name in names}
 
 
+class FunctionLabels(NamedTuple):
+    """What holds for one function: its labels, and the parameters that say where a write goes or whom it reaches."""
+
+    labels: Labels
+    ends: Collection[str]
+
+    def is_destination(self, keys: Sequence[str]) -> bool:
+        """Return True if an argument under these keys says where a write goes or whom it reaches."""
+        if keys[0] in self.ends or len(keys) == 1:
+            return keys[0] in self.ends
+        return any(key in self.labels.to if self.labels.to is not None else _names_destination(key) for key in keys[1:])
+
+
 class LabelRules:
     """The labels of all functions: of the accounts file, then declared ones, then those of a table, then defaults.
 
@@ -85,14 +98,16 @@ class LabelRules:
         self._trusted = trusted if can_trust else ()
         self._origins = origins or {}
         self._can_trust = can_trust
-        self._known: dict[str, Labels] = {}
+        self._known: dict[str, FunctionLabels] = {}
 
-    def of(self, target: Target) -> Labels:
-        """Return the labels of a function, with an origin."""
-        labels = self._known.get(target.path)
-        if labels is None:
-            labels = self._known[target.path] = self._of(target)
-        return labels
+    def of(self, target: Target) -> FunctionLabels:
+        """Return the labels of a function, with an origin, and its destinations."""
+        known = self._known.get(target.path)
+        if known is None:
+            labels = self._of(target)
+            ends = [each.name for each in target.function.parameters if _is_destination(each, labels)]
+            known = self._known[target.path] = FunctionLabels(labels, frozenset(ends))
+        return known
 
     def _of(self, target: Target) -> Labels:
         function, integration, path = target.function, target.integration, target.path
@@ -116,13 +131,10 @@ class LabelRules:
         )
 
 
-def is_destination(function: Function, labels: Labels, keys: Sequence[str]) -> bool:
-    """Return True if an argument under these keys says where a write goes or whom it reaches."""
+def _is_destination(parameter: Parameter, labels: Labels) -> bool:
     if labels.to is not None:
-        return any(key in labels.to for key in keys)
-    if any(map(_names_destination, keys)):
-        return True
-    return any(each.name == keys[0] and _has_format(each.type) for each in function.parameters)
+        return parameter.name in labels.to
+    return _names_destination(parameter.name) or _has_format(parameter.type)
 
 
 @lru_cache(maxsize=1024)
@@ -147,11 +159,14 @@ def places(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from places(item, keys)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, (dict, Mapping)):
         for key, item in value.items():
             if isinstance(key, str) and not key.isidentifier():
                 yield keys or (key,), key
-            yield from places(item, (*keys, str(key)))
+            if type(item) is str or type(item) is int:
+                yield (*keys, str(key)), item
+            else:
+                yield from places(item, (*keys, str(key)))
 
 
 def leaves(value: object, labels: Labels, hosts: Collection[str]) -> list[Leaf]:
@@ -238,8 +253,3 @@ def noun_of(path: str) -> str:
     if said.endswith("ies"):
         return f"{said[:-3]}y"
     return said[:-1] if said.endswith("s") and not said.endswith("ss") else said
-
-
-def compared(value: object) -> str:
-    """Return a text or number in the form in which it is compared."""
-    return core(str(value))

@@ -20,10 +20,9 @@ from kosmolua.flow.labels import (
     OWN,
     PUBLIC,
     SHARED,
+    FunctionLabels,
     LabelRules,
-    compared,
     hosts_of,
-    is_destination,
     leaves,
     noun_of,
     places,
@@ -38,6 +37,7 @@ from kosmolua.flow.texts import (
     is_joined,
     is_path,
     is_telling,
+    longest,
     parents,
     parts,
     plain,
@@ -49,10 +49,10 @@ from kosmolua.flow.texts import (
     whole,
 )
 from kosmolua.limits import MIB
-from kosmolua.schema.labels import Labels
 
 if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Target
+    from kosmolua.schema.function import Function
 
 MAX_LEAVES = 100_000
 MAX_SEEN = 3 * MIB
@@ -89,14 +89,15 @@ class NotedAnswer(NamedTuple):
     number: int
     target: Target
     given: Mapping[str, object]
-    data: bytes
+    data: str
     rules: LabelRules
     run: int
     literals: Callable[[], Collection[str]] = frozenset
 
     def repeated(self) -> set[str]:
         """Return the arguments, as they are compared, which mean nothing where the answer has them."""
-        return {compared(value) for _, value in places(self.given) if is_telling(value)}
+        forms = ((value, core(str(value))) for _, value in places(self.given))
+        return {form for value, form in forms if is_telling(value, form)}
 
 
 class NotedWrite(NamedTuple):
@@ -170,13 +171,13 @@ class SessionMemory:
     """What one session has seen. Any number of threads may use it.
 
     A session is that of one client of a server, or one run of the command line. ``held`` is what the first question
-    about a destination said, and ``tools`` keeps the shapes of the tools of MCP servers that were called. Guarded by
-    ``lock``, ``runs`` counts the scripts that the session has begun, and ``version`` the answers looked into;
-    ``pending`` is what waits until a write needs to know what it contains, and ``size`` counts the bytes of that.
+    about a destination said, and ``tools`` keeps the tools of MCP servers as they were called. Guarded by ``lock``,
+    ``runs`` counts the scripts that the session has begun, and ``version`` the answers looked into; ``pending`` is what
+    waits until a write needs to know what it contains, and ``size`` counts the bytes of that.
     """
 
     held: str = ""
-    tools: dict[str, dict[str, str]] = field(default_factory=dict)
+    tools: dict[str, Function] = field(default_factory=dict)
     lock: Any = field(default_factory=RLock)
     runs: int = 0
     version: int = 0
@@ -212,7 +213,7 @@ class SessionMemory:
         with self.lock:
             for noted in self.pending[self._glanced :]:
                 if isinstance(noted, NotedAnswer):
-                    labels = noted.rules.of(noted.target)
+                    labels = noted.rules.of(noted.target).labels
                     self._pending_run = min(self._pending_run, noted.run)
                     self._has_others = self._has_others or labels.origin != OWN
                     self._waits_private = self._waits_private or bool(labels.private)
@@ -278,7 +279,7 @@ class SessionMemory:
                     continue
                 given, place = noted.repeated(), scope_of(noted.target)
                 echoed = [each for each in given if not self.is_trusted(each, place)]
-                ids = {core(found.decode()) for found in MADE_IDS.findall(noted.data)} - given - self._doubted
+                ids = {core(found) for found in MADE_IDS.findall(noted.data)} - given - self._doubted
                 self.trust((each for each in ids if not any(echo in each for echo in echoed)), place)
             self._indexed = len(self.pending)
             return self.is_trusted(value, scope)
@@ -295,8 +296,7 @@ class SessionMemory:
 
     def is_trusted(self, value: str, scope: str) -> bool:
         """Return True if a value, as it is compared, is one that only the account's people or the service write."""
-        with self.lock:
-            return self._trusted.get(hash(value)) in (EVERYWHERE, scope)
+        return self._trusted.get(hash(value)) in (EVERYWHERE, scope)
 
     def trust(self, values: Iterable[str], scope: str = EVERYWHERE) -> None:
         """Trust values, except those that the session wrote from a text of others; if these are too many, none."""
@@ -332,18 +332,20 @@ class SessionMemory:
             before: Look only at what scripts before this one have read; None for all.
         """
         with self.lock:
-            value = core(text)
             seen = [each for each in self._seen if before is None or each.run < before]
-            others = sorted((each for each in parts(text) - {value} if not self.is_trusted(each, scope)), key=len)
-            for part in (value, *reversed(others)):
+            if not seen:
+                return None
+            value = core(text)
+            others = [each for each in longest(parts(text) - {value}) if not self.is_trusted(each, scope)]
+            for part in (value, *others):
                 if (part == value or is_telling(part)) and (found := self._search(seen, [part], before, is_word=True)):
                     return part, found
-            for parent in {each for part in (value, *others) for each in parents(part)}:
+            for parent in longest({each for part in (value, *others) for each in parents(part)}):
                 if not self.is_trusted(parent, scope):
                     needles = [f"{mark}{parent}" for mark in "@/ \3"]
                     if found := self._search(seen, needles, before, is_word=True):
                         return parent, found
-            hidden = [each for each in spellings(text) if len(each) >= MIN_SPELLED]
+            hidden = [each for each in longest(spellings(text)) if len(each) >= MIN_SPELLED]
             if found := self._search(seen, hidden, before, is_word=False):
                 return value, found
             return self._scattered(value, scope, seen, before)
@@ -410,11 +412,11 @@ class SessionMemory:
         (said, item, key), current = place, self.runs - 1 if before is None else before
         return Provenance(seen.number, seen.path, said or _origin(seen), item, key, seen.run < current)
 
-    def _is_led(self, answer: NotedAnswer, labels: Labels, scope: str) -> bool:
+    def _is_led(self, answer: NotedAnswer, known: FunctionLabels, scope: str) -> bool:
         """Return True if somebody else's text said what was asked for, such as a repository, which can be theirs."""
         for keys, value in places(answer.given) if self._seen else ():
-            text = compared(value)
-            is_place = is_destination(answer.target.function, labels, keys) and is_telling(value)
+            text = core(str(value))
+            is_place = known.is_destination(keys) and is_telling(value, text)
             if not is_place or self.is_trusted(text, scope):
                 continue
             if text in self._led or self.source(str(value), scope):
@@ -433,21 +435,20 @@ class SessionMemory:
             ):
                 self.trust([value, *parts(value)])
 
-    def _take(self, answer: NotedAnswer, labels: Labels) -> None:
+    def _take(self, answer: NotedAnswer, known: FunctionLabels) -> None:
         others, private = bytearray(), bytearray()
         own: list[str] = []
         made: list[str] = []
         seen: set[tuple[object, ...]] = set()
         scope, given = scope_of(answer.target), answer.repeated()
         self._clear(given.intersection(answer.literals()), scope, answer.run)
-        is_led = self._is_led(answer, labels, scope)
+        is_led = self._is_led(answer, known, scope)
         echoed = [value for value in given if not self.is_trusted(value, scope)]
-        for leaf in leaves(json.loads(answer.data), labels, hosts_of(answer.target)):
+        for leaf in leaves(json.loads(answer.data), known.labels, hosts_of(answer.target)):
             value, key, item, origin, is_private, is_made = leaf
-            known = value, origin, is_made, is_private
-            if known in seen:
+            if (value, origin, is_made, is_private) in seen:
                 continue
-            seen.add(known)
+            seen.add((value, origin, is_made, is_private))
             text = str(whole(value))
             form = core(text)
             if not is_telling(value, form):

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from base64 import b32decode, b64decode, b64encode
 from codecs import encode
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, unquote
@@ -66,7 +66,9 @@ def plain(text: str) -> str:
 def core(text: str) -> str:
     """Return what a value is about: :func:`plain`, without ``mailto:``, ``https://`` and punctuation around it."""
     found = plain(text).strip(_EDGES)
-    return _SCHEME.sub("", found, count=1).rstrip("/").strip(_EDGES) if ":" in found else found.rstrip("/")
+    if "://" in found or "mailto:" in found or "tel:" in found:
+        return _SCHEME.sub("", found, count=1).rstrip("/").strip(_EDGES)
+    return found.rstrip("/").strip(_EDGES) if ":" in found else found.rstrip("/")
 
 
 def parts(text: str) -> set[str]:
@@ -80,6 +82,11 @@ def parts(text: str) -> set[str]:
     hosts = {each[0].removeprefix("www.") for each in _HOST.finditer(found)}
     hosts |= {*addresses.values()}
     return urls | {*addresses} | hosts | numbers | {_unicode(host) for host in hosts if "xn--" in host}
+
+
+def longest(texts: Iterable[str]) -> list[str]:
+    """Return texts in an order that is the same in each process, the longest first."""
+    return sorted(texts, key=lambda each: (-len(each), each))
 
 
 def _dotted(number: str) -> str:
@@ -237,7 +244,7 @@ def readings(text: str) -> Iterator[str]:
     yield encode(bare, "rot13")
     if "%" in bare:
         yield unquote(bare)
-    for word in {bare, *re.split(r"[^\w+/=-]+", bare), *re.split(r"[^\w+-]+", bare)}:
+    for word in longest({bare, *re.split(r"[^\w+/=-]+", bare), *re.split(r"[^\w+-]+", bare)}):
         if len(word) >= MIN_SPELLED:
             yield from _decoded(word)
 

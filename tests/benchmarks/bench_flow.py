@@ -112,7 +112,7 @@ def ratios() -> Iterator[Ratio]:
 
     def compared(work: str, script: str, ask: Runtime, off: Runtime) -> Ratio:
         ours, theirs = (lambda: seconds(ask, script)), (lambda: seconds(off, script))
-        return compare(f"{2 * TURNS} calls, mode `ask`: {work}", "mode `off`", ours, theirs, goal=1.05, rounds=15)
+        return compare(f"{2 * TURNS} calls, mode `ask`: {work}", "mode `off`", ours, theirs, goal=1.05, rounds=31)
 
     with runtimes({}, simulate=True) as (ask, off):
         yield compared("comments on simulated issues", SIMULATED, ask, off)
