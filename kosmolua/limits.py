@@ -284,6 +284,11 @@ class Limits:
         code="source",
         exceeded="its source is larger than {value}",
     )
+    task_timeout = Limit(
+        3600.0,
+        DURATION,
+        "Seconds: the largest ``timeout`` that an MCP client can request for a script that runs as a task.",
+    )
 
     def __init__(self, **given: float) -> None:
         values = {name: limit.default for name, limit in LIMITS.items()}

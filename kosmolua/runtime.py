@@ -552,7 +552,7 @@ class Runtime:
         path: str | os.PathLike[str] | Recording,
         *,
         script: str | bytes | None = None,
-        approve: Sequence[int] | bool | Approve = (),
+        approve: Sequence[int | Approve] | bool | Approve = (),
         deny: Sequence[int] | Sequence[str] | bool = (),
         done: Mapping[int, Any] | None = None,
         again: Sequence[int] = (),
@@ -569,7 +569,7 @@ class Runtime:
             path: The file of the recording, or a recording that was read already, for instance from the store.
             script: The text of a corrected script; by default the script that ran last.
             approve: The numbers of the waiting calls that are approved, or True for all of them. Or a function that
-                asks a person to approve calls, like the option ``approve`` of :meth:`run`.
+                asks a person to approve calls, like the option ``approve`` of :meth:`run`; or a list of both.
             deny: The numbers of the waiting calls that are denied, or True for all of them. Or patterns of functions
                 that are denied, like the option ``deny`` of :meth:`run`.
             done: For each write that has no answer but was done: its number, and the result that the script gets for
@@ -605,7 +605,7 @@ class Runtime:
         path: str | os.PathLike[str] | Recording,
         *,
         script: str | bytes | None = None,
-        approve: Sequence[int] | bool | Approve | None = None,
+        approve: Sequence[int | Approve] | bool | Approve | None = None,
         deny: Sequence[int] | Sequence[str] | bool = (),
         done: Mapping[int, Any] | None = None,
         again: Sequence[int] = (),
@@ -864,8 +864,10 @@ class Runtime:
         given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
         given["deny"] = [*header["options"]["deny"], *patterns_among(decided.get("deny"))]
         given.setdefault("check", header["options"].get("check", False))
-        if callable(decided.get("approve")):
-            given["approve"] = decided["approve"]
+        approve = decided.get("approve")
+        among = approve if isinstance(approve, list) else [approve]
+        if asks := next((each for each in among if callable(each)), None):
+            given["approve"] = asks
         run = self._prepare(source, given, limits=limits)  # type: ignore[arg-type]
         try:
             run.recording = resuming(self._host, recording, Decisions(**decided, by=options.get("person")), mended)

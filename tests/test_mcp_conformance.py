@@ -20,6 +20,7 @@ from support import conformance_client
 from support.agents import ENVIRON, SERVER
 from support.loopback import Loopback
 from support.rawserver import forward_to, serving
+from support.tasks_server import tasks_server
 
 from kosmolua.plugin import Request, Response
 
@@ -158,6 +159,19 @@ A tool of the suite that has half a second to answer, which a busy machine may n
     sep-2575-http-server-no-independent-requests-on-stream sep-2575-server-no-log-without-loglevel
 """
 SKILLS = ["sep-2640-skills-directory", "sep-2640-skills-enumeration", "sep-2640-skills-manifest"]
+TASKS = [
+    "tasks-lifecycle",
+    "tasks-capability-negotiation",
+    "tasks-wire-fields",
+    "tasks-request-state-removal",
+    "tasks-mrtr-input",
+    "tasks-request-headers",
+    "tasks-dispatch-and-envelope",
+    "tasks-status-notifications",
+    "tasks-required-task-error",
+    "tasks-mrtr-composition",
+]
+"""The scenarios of the extension for tasks; the suite skips the one about notifications, which are optional."""
 
 
 @pytest.fixture(scope="module")
@@ -202,9 +216,23 @@ def test_the_servers_skill_passes(scenario: str, server: str, tmp_path: Path) ->
     assert failures(server, tmp_path, "--scenario", scenario) == {}
 
 
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server with the tools for tasks."""
+    suite()
+    with tasks_server(tmp_path_factory.mktemp("tasks")) as url:
+        yield url
+
+
+@pytest.mark.parametrize("scenario", TASKS)
+def test_the_servers_tasks_pass(scenario: str, tasks: str, tmp_path: Path) -> None:
+    """No check of the extension for tasks fails, and none warns."""
+    assert failures(tasks, tmp_path, "--scenario", scenario) == {}
+
+
 def test_every_extension_of_the_suites_servers_is_known() -> None:
-    """Beside skills the suite has tasks, which the server does not offer."""
+    """The suite has skills and tasks."""
     listed = subprocess.run([*suite(), "list"], capture_output=True, text=True, check=True).stdout
     servers = listed.partition("Server scenarios")[2].partition("Client scenarios")[0]
     extensions = re.findall(r"- (\S+) \[extension\]", servers)
-    assert [name for name in extensions if not name.startswith("tasks-")] == SKILLS
+    assert extensions == [*SKILLS, *TASKS]

@@ -480,7 +480,9 @@ def test_sighup_opens_the_journal_anew(tmp_path: Path) -> None:
 def test_a_persons_words_count_with_the_signature_of_the_token(authorization: str, key: str, told: str) -> None:
     """What a model puts there without the token is not the person's."""
     request = Request({"type": "http", "headers": [(b"authorization", authorization.encode())], "client": None})
-    context: Any = SimpleNamespace(session=SimpleNamespace(client_params=None), request=request, request_id=1)
+    context: Any = SimpleNamespace(
+        session=SimpleNamespace(client_params=None), request=request, request_id=1, protocol_version=DISCOVERY
+    )
     signature = hmac.new(key.encode(), b"Write to ann", "sha256").hexdigest()
     meta = {"kosmolua/task": {"text": "Write to ann", "signature": signature}}
     assert executions.Client(context).task(meta) == told

@@ -127,6 +127,8 @@ class Consent(Enum):
     """Show the next part of the question, or all of it."""
     NEVER = "never"
     """Refuse the calls, and all further calls in this script that need approval."""
+    LATER = "later"
+    """Nobody has answered yet: the run pauses if it can be resumed, else the calls are refused."""
 
 
 class Approver(ABC):
@@ -146,15 +148,17 @@ class Approver(ABC):
     def ask(self, approvals: Sequence[Approval]) -> Consent:
         """Ask a person one question about calls, and return the answer, which is never ``MORE``."""
 
-    def __call__(self, approval: Approval) -> bool:
+    def __call__(self, approval: Approval) -> Reply:
         return self.approve_many([approval])[0]
 
-    def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
+    def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
         """Ask about the calls to which no earlier answer applies, and return for each call whether it is allowed."""
         unknown = [each for each in approvals if each.subject not in self._allowed]
         consent = Consent.NEVER if self.denies_all else self.ask(unknown) if unknown else Consent.YES
         if consent is Consent.EACH:
             return [self(each) for each in approvals]
+        if consent is Consent.LATER:
+            return [UNANSWERED for _ in approvals]
         self.denies_all |= consent is Consent.NEVER
         if consent is Consent.ALWAYS:
             self._allowed.update(each.subject for each in unknown)

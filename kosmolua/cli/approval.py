@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from kosmolua.calls.approvals import Approval, Approver, Consent, grouped, shown_arguments
+from kosmolua.calls.approvals import Approval, Approver, Consent, Reply, grouped, shown_arguments
 from kosmolua.cli import terminal
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import exposed, shortened
@@ -59,7 +59,7 @@ class TerminalApprover(Approver):
         except (OSError, KeyError, ImportError):
             return "the person at the terminal"
 
-    def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
+    def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
         """Ask about calls, unless earlier answers apply, and return for each whether it is allowed.
 
         Raises:

@@ -19,8 +19,8 @@ from kosmolua.runs import Outcome, RunOptions
 class Execution(Approver):
     """A script that runs for a client, whose person it asks about calls; workers are shared fairly among clients.
 
-    ``question`` is what it waits for, else None; ``latest`` the call started last; ``limits`` those of the server at
-    its start; ``saved`` a sentence that says whether the script was saved.
+    ``questions`` are what it waits for; ``latest`` the call started last; ``limits`` those of the server at its start;
+    ``saved`` a sentence that says whether the script was saved.
 
     Args:
         runner: Runs the script.
@@ -49,7 +49,7 @@ class Execution(Approver):
     ) -> None:
         super().__init__()
         self.script = script
-        self.question: Question | None = None
+        self.questions: list[Question] = []
         self.calls = 0
         self.latest = ""
         self.saved = ""
@@ -71,6 +71,11 @@ class Execution(Approver):
         self._task.add_done_callback(lambda _: self._changed.set())
 
     @property
+    def question(self) -> Question | None:
+        """The first of the questions, or None."""
+        return self.questions[0] if self.questions else None
+
+    @property
     def done(self) -> bool:
         """Whether the script has ended."""
         return self._task.done()
@@ -88,14 +93,28 @@ class Execution(Approver):
             return
         self._changed.clear()
 
+    async def end(self) -> None:
+        """Wait for the end."""
+        await asyncio.wait([self._task])
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The fault of the program that ended the script, or None."""
+        return None if self._task.cancelled() else self._task.exception()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the script was stopped before it began."""
+        return self._task.cancelled()
+
     def outcome(self) -> Outcome:
         """Return the outcome of the ended script."""
         return self._task.result()
 
     def answer(self, question: Question, answer: Consent) -> None:
         """Pass a person's answer to the script."""
-        if self.question is question:
-            self.question = None
+        if question in self.questions:
+            self.questions.remove(question)
         question.answer(answer)
 
     def release(self) -> None:
@@ -107,8 +126,7 @@ class Execution(Approver):
     def stop(self) -> None:
         """End the script; a call that waits for an answer is refused."""
         self.denies_all = True
-        if self.question:
-            self.answer(self.question, Consent.NEVER)
+        self._answer_all(Consent.NEVER)
         self._task.cancel()
 
     # In the threads of the run
@@ -120,7 +138,7 @@ class Execution(Approver):
 
     def withdraw(self) -> None:
         """Withdraw the question from the client: the answer came from elsewhere or is not needed."""
-        self._loop.call_soon_threadsafe(self._withdraw)
+        self._loop.call_soon_threadsafe(self._answer_all, Consent.NO)
 
     def ask(self, approvals: Sequence[Approval]) -> Consent:
         """Ask the person about calls in one question, and block until there is an answer."""
@@ -129,10 +147,10 @@ class Execution(Approver):
             question = question.next_page()
         return answer
 
-    def put(self, question: Question) -> Consent:
-        """Ask the person a question, and block until there is an answer."""
+    def put(self, question: Question, unanswered: Consent = Consent.NEVER) -> Consent:
+        """Ask the person a question, and block until there is an answer; ``unanswered`` if there is none in time."""
         self._loop.call_soon_threadsafe(self._ask, question)
-        answer = question.wait(self.limits.timeout) or Consent.NEVER
+        answer = question.wait(self.limits.timeout) or unanswered
         self._loop.call_soon_threadsafe(self.answer, question, answer)
         return answer
 
@@ -143,24 +161,21 @@ class Execution(Approver):
         self.latest = f"{path} [{account}]" if account else path
         self._changed.set()
 
-    def _withdraw(self) -> None:
-        if self.question:
-            self.answer(self.question, Consent.NO)
+    def _answer_all(self, answer: Consent) -> None:
+        for question in [*self.questions]:
+            self.answer(question, answer)
 
     def _ask(self, question: Question) -> None:
         if self.denies_all:
             question.answer(Consent.NEVER)
-            return
-        self.question = question
+        elif question not in self.questions:
+            self.questions.append(question)
         self._changed.set()
 
 
 async def _run(execution: Execution, runner: Runner, script: ScriptRequest, options: RunOptions) -> Outcome:
     """Run a script, plan its writes, apply a plan, or continue a recorded run."""
     try:
-        if script.resume:
-            options.pop("person", None)  # who decided about its calls is in the recording
-            return await runner.resume(script.resume, options)
         if script.apply:
             plan = await asyncio.to_thread(plan_of, runner.runtime, script.apply, options.get("client"))
             question = PlanQuestion(plan) if options.get("approve") else None
@@ -169,7 +184,12 @@ async def _run(execution: Execution, runner: Runner, script: ScriptRequest, opti
             without = question.without if question else ()
             return await runner.apply(plan, options, without=without, agreed=question is not None)
         saving = await asyncio.to_thread(_saving, runner, script, options) if script.save else None
-        outcome = await (runner.plan if script.plan else runner.run)(script.code, options)
+        if script.resume:
+            if not script.decided:
+                options.pop("person", None)  # who decided about its calls is in the recording
+            outcome = await runner.resume(script.resume, options, **script.decided)
+        else:
+            outcome = await (runner.plan if script.plan else runner.run)(script.code, options)
         if saving and outcome.ok:
             execution.saved = await asyncio.to_thread(_save, execution, runner, saving)
         return outcome

@@ -18,10 +18,10 @@ from mcp_types import (
     CallToolResult,
     ElicitRequest,
     ElicitRequestFormParams,
-    InputRequests,
     InputRequiredResult,
     TextContent,
 )
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from kosmolua.calls.records import Watch
@@ -34,7 +34,7 @@ from kosmolua.mcp.questions import Question, can_be_asked
 from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.mcp.transcripts import Transcripts
-from kosmolua.runs import RunOptions
+from kosmolua.runs import Outcome, RunOptions
 
 HEARTBEAT_INTERVAL = 5.0
 """Seconds after which a client is told that its script still runs, even if nothing has happened."""
@@ -46,6 +46,7 @@ SMALL_ANSWER = 4_000
 
 
 _Given = TypeVar("_Given")
+_Kind = TypeVar("_Kind", bound=Execution)
 
 
 async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
@@ -58,6 +59,8 @@ async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
     return work(*given)
 
 
+TASKS = "io.modelcontextprotocol/tasks"
+"""The extension for tasks."""
 TASK = "kosmolua/task"
 """The key in the ``_meta`` of a call under which a host application hands over the person's own words."""
 
@@ -70,6 +73,7 @@ class Client:
         self.software = f"{software.name} {software.version}".strip()[:MAX_NAME] if software else ""
         self.person = str(context.request.scope.get(PERSON) or "") if context.request else ""
         self.name = client_of(context.request, self.software)
+        self.is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
         self._session = context.session
         self._request = context.request_id
         self._headers: Mapping[str, str] = context.request.headers if context.request else {}
@@ -87,6 +91,12 @@ class Client:
         text, signature = str(given.get("text", "")), str(given.get("signature", ""))
         expected = hmac.new(token.strip().encode(), text.encode("utf-8", "replace"), sha256).hexdigest()
         return text if hmac.compare_digest(expected.encode(), signature.lower().encode()) else ""
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether the answer to the request can be a task."""
+        capabilities = self._session.client_capabilities
+        return self.is_modern and TASKS in ((capabilities and capabilities.extensions) or ())
 
     @property
     def asks_a_person(self) -> bool:
@@ -139,10 +149,9 @@ class Client:
         )
 
 
-def put_off(question: Question) -> InputRequests:
+def put_off(question: Question) -> ElicitRequest:
     """Return a question as part of an answer; the reply comes in a new request."""
-    form = ElicitRequestFormParams(message=question.message, requested_schema=question.schema)
-    return {APPROVAL: ElicitRequest(params=form)}
+    return ElicitRequest(params=ElicitRequestFormParams(message=question.message, requested_schema=question.schema))
 
 
 MAX_SESSIONS = 256
@@ -170,20 +179,25 @@ class Executions:
         self, script: ScriptRequest, client: Client, task: str = ""
     ) -> CallToolResult | InputRequiredResult:
         """Run a script; return its result, or a question for a person. ``task`` are the person's own words."""
-        asks, memory = client.asks_a_person, self.memory_of(client.name)
+        return await self._follow(self.begin(Execution, script, client, task), client)
+
+    def begin(
+        self, kind: type[_Kind], script: ScriptRequest, client: Client, task: str = "", *, owner: str | None = None
+    ) -> _Kind:
+        """Begin to run a script, and return its execution. ``owner`` is the client of a run that goes on."""
+        memory = self.memory_of(client.name)
         if task:
             memory.assign(task)
-        execution = Execution(
+        return kind(
             self._runner,
             script,
             memory,
-            client=client.name,
-            asks=asks,
+            client=owner or client.name,
+            asks=client.asks_a_person,
             check=self._check,
             watch=self._watch,
             about=RunOptions(software=client.software or None, person=client.person or None),
         )
-        return await self._follow(execution, client)
 
     def memory_of(self, client: str | None) -> SessionMemory:
         """Return what a client's session has seen. Of too many, the one that was used least recently is forgotten."""
@@ -228,7 +242,7 @@ class Executions:
             parked = False
             try:
                 if await client.follow(execution):
-                    return await self._answer(execution, client)
+                    return await self.answer(execution, client.name)
                 parked = True
                 return self._park(execution)
             finally:
@@ -240,22 +254,26 @@ class Executions:
                     del self._followed[client.name]
         return refusal(Interrupted("The client disconnected, so the script was stopped"))
 
-    async def _answer(self, execution: Execution, client: Client) -> CallToolResult:
+    async def answer(self, execution: Execution, client: str | None) -> CallToolResult:
         """Return the result of an ended script; a large one is converted in another thread."""
-        outcome, keep = execution.outcome(), partial(self._transcripts.keep, client.name)
-        given = outcome, execution.script, execution.limits, self._runner.way_to_approve, keep
-        is_small = len(outcome.output) + weigh(outcome.result, SMALL_ANSWER) + len(outcome.calls) <= SMALL_ANSWER
-        result = answer(*given) if is_small and outcome.plan is None else await in_thread(answer, *given)
+        result = await self.report(execution.outcome(), execution.script, client)
         if execution.saved:
             result.content.append(TextContent(text=execution.saved))
         return result
+
+    async def report(self, outcome: Outcome, script: ScriptRequest, client: str | None) -> CallToolResult:
+        """Return the result for an outcome; a large one is converted in another thread."""
+        keep = partial(self._transcripts.keep, client)
+        given = outcome, script, self._runner.limits, self._runner.way_to_approve, keep
+        is_small = len(outcome.output) + weigh(outcome.result, SMALL_ANSWER) + len(outcome.calls) <= SMALL_ANSWER
+        return answer(*given) if is_small and outcome.plan is None else await in_thread(answer, *given)
 
     def _park(self, execution: Execution) -> InputRequiredResult:
         assert execution.question
         state = secrets.token_urlsafe(16)
         self._parked[state] = execution
         asyncio.get_running_loop().call_later(PARKING_TIMEOUT, self._forget, state)
-        return InputRequiredResult(input_requests=put_off(execution.question), request_state=state)
+        return InputRequiredResult(input_requests={APPROVAL: put_off(execution.question)}, request_state=state)
 
     def _forget(self, state: str) -> None:
         execution = self._parked.pop(state, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import unified_diff
 from functools import partial
 from itertools import count
@@ -44,6 +44,13 @@ class Question:
         choices = choices if self._is_last else [MORE, *choices]
         choice = {"type": "string", "title": "Allow", "enum": choices, "default": choices[0]}
         return {"type": "object", "properties": {"allow": choice}}
+
+    @property
+    def key(self) -> str:
+        """The key, which no other question of the run has."""
+        count = len(self._approvals)
+        page = f".{self._page}" if self._page else ""
+        return f"call-{self._approvals[0].number}{f'-{count}' if count > 1 else ''}{page}"
 
     def next_page(self) -> Question:
         """Return the question for the next part, or the last again."""
@@ -91,6 +98,10 @@ class _Decision(Question):
         self._answered = Event()
         self.message = "\n".join(lines)
 
+    @property
+    def key(self) -> str:
+        return "decision"
+
 
 class PlanQuestion(_Decision):
     """The question whether a plan is applied, and without which of its calls; ``without`` has their numbers."""
@@ -135,6 +146,39 @@ class SaveQuestion(_Decision):
         if not isinstance(reply, ElicitResult) or reply.action != "accept":
             return Consent.NO
         return Consent.YES if (reply.content or {}).get("save", True) is True else Consent.NO
+
+
+class DoubtQuestion(_Decision):
+    """The question whether a write was done whose process died before it had the answer; ``call`` are its fields."""
+
+    PREFIX = "doubt-"
+    DONE, AGAIN = "it was done", "it was not done: send it again"
+
+    def __init__(self, call: Mapping[str, Any]) -> None:
+        given = [exposed(f"{name} = {json.dumps(value, default=str)}") for name, value in call["arguments"].items()]
+        said = "The script was stopped after this call was sent, and its answer is not known. Was it done?"
+        super().__init__(said, f"{call['effect']} with {call['path']}, account {call['account']}", *given)
+        self._number = call["number"]
+
+    @property
+    def key(self) -> str:
+        return f"{self.PREFIX}{self._number}"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        choice = {"type": "string", "title": "Done", "enum": [self.DONE, self.AGAIN]}
+        return {"type": "object", "properties": {"done": choice}, "required": ["done"]}
+
+    @classmethod
+    def settled(cls, replies: Mapping[str, object]) -> dict[str, Any]:
+        """Return what replies decide: ``done`` and ``again`` of :meth:`kosmolua.Runtime.resume`."""
+        chosen = {
+            int(key.removeprefix(cls.PREFIX)): (reply.content or {}).get("done")
+            for key, reply in replies.items()
+            if isinstance(reply, ElicitResult) and reply.action == "accept" and key.removeprefix(cls.PREFIX).isdecimal()
+        }
+        done = {number: None for number, choice in chosen.items() if choice == cls.DONE}
+        return {"done": done, "again": [number for number, choice in chosen.items() if choice == cls.AGAIN]}
 
 
 def can_be_asked(client: ClientCapabilities | None) -> bool:

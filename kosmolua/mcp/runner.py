@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
+from kosmolua.calls.approvals import Approve
 from kosmolua.concurrency import Passage
 from kosmolua.limits import Limits
 from kosmolua.recordings.kept_plans import missing as missing_plan
@@ -45,8 +46,11 @@ class Runner(Protocol):
     async def apply(self, plan: Plan, options: RunOptions, *, without: Sequence[int], agreed: bool) -> Outcome:
         """Apply a plan; ``agreed`` says whether a person has agreed to all of its writes but ``without``."""
 
-    async def resume(self, run: str, options: RunOptions) -> Outcome:
-        """Continue a recorded run for ``options.client``, as :meth:`run` does.
+    def end_run(self, run: str) -> None:
+        """Ask the process that has a run to end it, if it is another one."""
+
+    async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
+        """Continue a recorded run for ``options.client``, as :meth:`run` does, with what a person ``decided``.
 
         Raises:
             ConfigError: There is no run with this id, or it belongs to another client.
@@ -69,6 +73,9 @@ class PlainRunner:
     def room(self) -> Passage | None:
         return None
 
+    def end_run(self, run: str) -> None:
+        """Do nothing: a run of another process with the user's store ends by itself."""
+
     async def run(self, source: str, options: RunOptions) -> Outcome:
         if self.runtime.recordings.mcp:
             options["record"] = True
@@ -80,11 +87,16 @@ class PlainRunner:
     async def apply(self, plan: Plan, options: RunOptions, *, without: Sequence[int], agreed: bool) -> Outcome:
         return await self.runtime.apply_async(plan, without=without, agreed=agreed, **options)
 
-    async def resume(self, run: str, options: RunOptions) -> Outcome:
+    async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
         recording = self.runtime.store.read(run)
         if recording.header["client"] != options.get("client"):
             raise missing(run)
-        return await self.runtime.resume_async(recording, **options)
+        return await self.runtime.resume_async(recording, **{**options, **with_asker(decided, options.get("approve"))})
+
+
+def with_asker(decided: Mapping[str, Any], approve: Approve | None) -> Mapping[str, Any]:
+    """Return decisions with a function that asks a person about further calls, if there is one."""
+    return {**decided, "approve": [*decided.get("approve", ()), approve]} if decided and approve else decided
 
 
 async def planned(runtime: Runtime, source: str, options: RunOptions) -> Outcome:

@@ -36,6 +36,7 @@ from mcp_types import (
     ResourceTemplateReference,
     TextContent,
     TextResourceContents,
+    Tool,
 )
 
 from kosmolua import __version__
@@ -46,11 +47,12 @@ from kosmolua.errors import BadDocArguments, ConfigError, KosmoError
 from kosmolua.flow.literals import leaves
 from kosmolua.mcp import resources, skills, transcripts
 from kosmolua.mcp.answer import RUNS, decodable, refusal
-from kosmolua.mcp.executions import PARKING_TIMEOUT, Client, Executions, in_thread
+from kosmolua.mcp.executions import PARKING_TIMEOUT, TASKS, Client, Executions, in_thread
 from kosmolua.mcp.recipes import recipe
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
 from kosmolua.mcp.runner import PlainRunner, Runner
-from kosmolua.mcp.tools import DEFAULT_PAGE, MAX_LISTED, ScriptRequest, check, script_tools, tools_for
+from kosmolua.mcp.tasks import TaskParams, Tasks, UpdateParams, check_request, needs_tasks
+from kosmolua.mcp.tools import DEFAULT_PAGE, EXECUTE, MAX_LISTED, ScriptRequest, check, is_long, script_tools, tools_for
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
@@ -122,7 +124,9 @@ class Handlers:
         self._id_prefix = id_prefix
         self._reading = asyncio.Semaphore(MAX_READING)
         self._transcripts = Transcripts(id_prefix)
-        self.executions = Executions(runner or PlainRunner(runtime), self._transcripts, watch, check=check)
+        runner = runner or PlainRunner(runtime)
+        self.executions = Executions(runner, self._transcripts, watch, check=check)
+        self.tasks = Tasks(runner, self.executions)
         self.adopt(runtime, read_only=read_only, simulated=simulated)
 
     def adopt(self, runtime: Runtime, *, read_only: bool, simulated: bool) -> None:
@@ -131,7 +135,12 @@ class Handlers:
         self._about = _about(runtime, simulated=simulated)
         if self._server:
             self._server.instructions = self._instructions
-        self._own = tools_for(runtime.limits, read_only=read_only, about=self._about)
+        limits = runtime.limits
+        self._own = tools_for(limits, read_only=read_only, about=self._about)
+        longer = limits.but(timeout=max(limits.timeout, limits.task_timeout))
+        self._as_task = next(
+            each for each in tools_for(longer, read_only=read_only, about=self._about) if each.name == EXECUTE
+        )
         self._offer()
 
     def _offer(self) -> None:
@@ -148,7 +157,6 @@ class Handlers:
             icons=[ICON],
             instructions=self._instructions,
             on_list_tools=self.list_tools,
-            on_call_tool=self.call_tool,
             on_list_resources=self.list_resources,
             on_list_resource_templates=self.list_templates,
             on_read_resource=self.read_resource,
@@ -157,7 +165,11 @@ class Handlers:
             on_completion=self.complete,
             get_tool_input_schema=self._input_schema,
         )
-        server.extensions[skills.EXTENSION] = {}
+        server.extensions |= {skills.EXTENSION: {}, TASKS: {}}
+        server.add_request_handler("tools/call", CallToolRequestParams, self.call_tool)
+        server.add_request_handler("tasks/get", TaskParams, self.get_task)
+        server.add_request_handler("tasks/update", UpdateParams, self.update_task)
+        server.add_request_handler("tasks/cancel", TaskParams, self.cancel_task)
         server.add_request_handler("skills/list", PaginatedRequestParams, self.list_skills)
         server.add_request_handler("skills/get", skills.GetSkillParams, self.get_skill)
         sealed = RequestStateSecurity(codec=_Prefixed(self._id_prefix), ttl=PARKING_TIMEOUT)
@@ -178,18 +190,25 @@ class Handlers:
         self._runtime.reopen_journal()
 
     async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
-        return ListToolsResult(tools=list(self._tools.values()))
+        return ListToolsResult(tools=[self._as_seen(tool, Client(context)) for tool in self._tools.values()])
+
+    def _as_seen(self, tool: Tool, client: Client) -> Tool:
+        """Return a tool as a client can call it: what runs as a task may take longer."""
+        return self._as_task if tool.name == EXECUTE and client.takes_tasks else tool
 
     def _input_schema(self, name: str) -> Mapping[str, Any] | None:
         """Return the schema of a tool's arguments, or None; else the SDK would list all tools before each call."""
         tool = self._tools.get(name)
         return tool.input_schema if tool else None
 
-    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
-        """Call a tool; return its result, an error too, so that the model can read it, or a question for a person.
+    async def call_tool(
+        self, context: Context, params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult | dict[str, Any]:
+        """Call a tool; return its result, an error too, so that the model can read it, or a question for a person, or a
+        task.
 
         Raises:
-            MCPError: There is no such tool.
+            MCPError: There is no such tool, or the script may run longer than a client without tasks can wait.
         """
         tool = self._tools.get(params.name)
         if tool is None:
@@ -201,18 +220,37 @@ class Handlers:
                 script = self._scripts[tool.name][1].given(named)
                 return await self._execute(script, params, Client(context))
             given = params.arguments or {}
-            arguments = check(tool, {decodable(name): decodable(given[name]) for name in given})
-            if tool.name == "execute_lua":
-                client = Client(context)
+            client = Client(context)
+            arguments = {decodable(name): decodable(given[name]) for name in given}
+            if tool.name == EXECUTE and is_long(arguments, self._runtime.limits):
+                tool = self._as_seen(tool, client)
+                if client.is_modern and not client.takes_tasks:
+                    what = f"A timeout above {self._runtime.limits.timeout:g} s"
+                    raise needs_tasks(f"{what} needs a client with the extension {TASKS}. Nothing was run.")
+            arguments = check(tool, arguments)
+            if tool.name == EXECUTE:
                 script = await in_thread(self._with_input, ScriptRequest.of(arguments), client)
                 return await self._execute(script, params, client)
             async with self._reading:
-                client = Client(context)
                 text = await in_thread(self._read_docs, tool.name, arguments, client.name)
                 self._note_foreign(text, arguments.get("page", tool.name), client)
         except KosmoError as error:
             return refusal(error)
         return CallToolResult(content=[TextContent(text=text)])
+
+    async def get_task(self, context: Context, params: TaskParams) -> dict[str, Any]:
+        """Return the state of a task of the client."""
+        return await self.tasks.get(params.task_id, check_request(context, params))
+
+    async def update_task(self, context: Context, params: UpdateParams) -> dict[str, Any]:
+        """Take a person's answers to questions of a task."""
+        await self.tasks.update(params.task_id, params.input_responses, check_request(context, params))
+        return {}
+
+    async def cancel_task(self, context: Context, params: TaskParams) -> dict[str, Any]:
+        """End a task."""
+        await self.tasks.cancel(params.task_id, check_request(context, params))
+        return {}
 
     async def list_resources(self, context: Context, params: Paging) -> ListResourcesResult:
         found = await in_thread(resources.resources, self._runtime)
@@ -292,9 +330,12 @@ class Handlers:
 
     async def _execute(
         self, script: ScriptRequest, params: CallToolRequestParams, client: Client
-    ) -> CallToolResult | InputRequiredResult:
+    ) -> CallToolResult | InputRequiredResult | dict[str, Any]:
+        done: CallToolResult | InputRequiredResult | dict[str, Any]
         if params.request_state is not None:
             done = await self.executions.resume(params.request_state, params.input_responses or {}, client)
+        elif client.takes_tasks and script.can_be_task:
+            return await self.tasks.start(script, client, client.task(params.meta))
         else:
             done = await self.executions.start(script, client, client.task(params.meta))
         if script.save:

@@ -37,6 +37,7 @@ MAX_SAVED = 4_000
 MAX_READ = 256
 """How many schemas of tools are kept in parsed form."""
 
+EXECUTE = "execute_lua"
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _NAME = re.compile("[a-z_][a-z0-9_]*")
 _UNITS = {
@@ -108,7 +109,7 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
         BadArguments: An argument is unknown, has a wrong value, or is required and missing. For a tool of the
             documentation, the error is a BadDocArguments.
     """
-    refused = BadArguments if tool.name == "execute_lua" else BadDocArguments
+    refused = BadArguments if tool.name == EXECUTE else BadDocArguments
     arguments = {name: value for name, value in given.items() if value is not None}
     known = _types_in(json.dumps(tool.input_schema["properties"]))
     for name in arguments:
@@ -127,6 +128,14 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
         if name in ADJUSTABLE and arguments[name] <= 0:
             raise refused(f"{tool.name}: {name} must be above 0, not {arguments[name]:g}", param=name)
     return arguments
+
+
+def is_long(arguments: Mapping[str, Any], limits: Limits) -> bool:
+    """Return True if a script may run as long as only a task can."""
+    timeout = arguments.get("timeout")
+    if not isinstance(timeout, (int, float)) or "code" not in arguments or arguments.get("mode") == "plan":
+        return False
+    return limits.timeout < timeout <= limits.task_timeout
 
 
 @lru_cache(MAX_READ)
@@ -196,7 +205,7 @@ _DOCS = (
 
 def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
     return _tool(
-        "execute_lua",
+        EXECUTE,
         "Run a Lua 5.4 script in a sandbox. It calls web APIs as app.integrations.NAME.FUNCTION({...}); read their "
         "pages first, names cannot be guessed. What it prints and returns is the answer: filter, join and count "
         f"inside it. Writes may need the user's approval. {about}".rstrip(),
@@ -264,6 +273,9 @@ class ScriptRequest:
         title: The title, by which people recognise the run; empty for the default.
         input_of: The run whose result the input is, or None.
         save: The name under which the script is saved if it succeeds and a person agrees; empty for none.
+        decided: What a person decided about calls of the run to continue: ``approve``, ``deny``, ``done`` and
+            ``again`` of :meth:`kosmolua.Runtime.resume`.
+        run: The id of the run as a task of the client; empty if it is none.
     """
 
     code: str
@@ -280,6 +292,8 @@ class ScriptRequest:
     title: str = ""
     input_of: str | None = None
     save: str = ""
+    decided: Mapping[str, Any] = field(default_factory=dict)
+    run: str = ""
 
     def given(self, params: Mapping[str, Any]) -> ScriptRequest:
         """Return the script with these params."""
@@ -317,6 +331,11 @@ class ScriptRequest:
         )
 
     @property
+    def can_be_task(self) -> bool:
+        """Whether a client can have the script as a task, for which its run has to be recorded from the start."""
+        return not (self.resume or self.apply or self.plan)
+
+    @property
     def options(self) -> RunOptions:
         """The options for the runtime."""
         options = RunOptions()
@@ -327,5 +346,7 @@ class ScriptRequest:
             options["name"] = self.name
         if self.title:
             options["title"] = self.title
+        if self.run and not self.resume:
+            options |= {"run": self.run, "record": True, "task": {"budget": self.budget, "save": self.save}}
         options.update(self.limits)  # type: ignore[typeddict-item]
         return options

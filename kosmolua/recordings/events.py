@@ -261,7 +261,7 @@ EVENTS: Mapping[str, Shape] = {
             "host": _object(_HOST),
             "seed": _SEED,
         },
-        {"title": _TEXT, "software": _TEXT_OR_NULL, "person": _TEXT_OR_NULL},
+        {"title": _TEXT, "software": _TEXT_OR_NULL, "person": _TEXT_OR_NULL, "task": _object({"budget": _WHOLE})},
     ),
     "account": _USED,
     "intent": _object({**_ASKED_FOR, "number": _WHOLE, "path": _TEXT, "account": _TEXT, "effect": _TEXT}, _CALLED),

@@ -3,7 +3,7 @@
 The events, each with its fields besides ``event`` and ``sum``::
 
     run      {format, kosmolua, run, time, mode, script, args, input, params, secrets, limits, options, account, client,
-              host, seed, session, signature}
+              host, seed, session, task, signature}
                                         always the first line
     account  {integration, account, default, origin, settings}
                                         the first call with an account is about to be made

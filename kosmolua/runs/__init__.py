@@ -105,6 +105,8 @@ class RunOptions(LimitOptions, total=False):
     first comment, or else its name."""
     software: str | None
     """The client's own name and version, such as ``claude-code 2.1``."""
+    task: Mapping[str, object] | None
+    """What an MCP server needs to answer for the run after a restart, if the run is a task of its client."""
     person: str | None
     """The name of the person who is signed in; if the run is resumed, of the person who decided about its calls."""
 

@@ -192,7 +192,8 @@ def begin(
 
     Without ``path``, where there must be no file yet, the recording is kept in the store. ``read_only``, ``deny`` and
     ``check`` hold even after the run is resumed. ``title`` is the one that the client gave the run. ``more`` are fields
-    of the first line: ``account``, ``client``, ``software``, ``person``, and for a session ``session``.
+    of the first line: ``account``, ``client``, ``software``, ``person``, for a session ``session``, and for a task of
+    an MCP client ``task``.
 
     Raises:
         ConfigError: The recording cannot be written.

@@ -332,6 +332,7 @@ class Run:
         path = self._options["record"]
         names = ("run", "read_only", "deny", "check", "account", "client", "title", "software", "person")
         kept = {name: self._options[name] for name in names}  # type: ignore[literal-required]
+        kept |= {"task": dict(task)} if (task := self._options["task"]) else {}
         path = None if isinstance(path, bool) else path
         if plan := self._options["planning"]:
             kept["seed"] = plan.seed

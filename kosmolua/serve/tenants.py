@@ -23,7 +23,7 @@ from kosmolua.limits import Limits
 from kosmolua.mcp.answer import weigh
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
-from kosmolua.mcp.runner import planned
+from kosmolua.mcp.runner import planned, with_asker
 from kosmolua.mcp.server import Handlers
 from kosmolua.memory import Endless
 from kosmolua.processes.readers import Readers
@@ -207,6 +207,10 @@ class Tenant:
             self._sources -= size
             self._opened.held.sources.give_back(size)
 
+    def end_run(self, run: str) -> None:
+        """Ask the server that has a run to end it."""
+        self.orders.cancel(run)
+
     def settle(self) -> None:
         """Wait a moment for a store that was away: it may be back, and a person's decision is not to be lost."""
         self._health.settle()
@@ -244,12 +248,17 @@ class Tenant:
         recording = await asyncio.to_thread(self.runtime.store.read, run)
         script = recording.script
         title = recording.header.get("title") or ""
-        client = options.get("client") or ""
+        client, asks = options.get("client") or "", options.get("approve") is not None
         running = Running(self.name, run, client, script["name"], script["sha256"], title, *_about(options))
+
+        def begin(runtime: Runtime, given: RunOptions) -> Awaitable[Outcome]:
+            known = with_asker(decided, given["approve"]) if asks else decided
+            return runtime.resume_async(recording, **{**given, **known})
+
         return await self._attend(
             running,
             options,
-            lambda runtime, given: runtime.resume_async(recording, **{**given, **decided}),
+            begin,
             is_resumed=True,
         )
 
@@ -375,6 +384,7 @@ class Tenant:
     async def stop(self) -> None:
         """End the tenant's scripts and sessions. Runs that wait for a person are paused; all can be resumed."""
         self._is_draining = True
+        await self._handlers.tasks.leave()
         if self.approvals.release():
             await self.drain(1.0)
         await asyncio.to_thread(self._opened.close)

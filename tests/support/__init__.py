@@ -14,6 +14,7 @@ Programs and processes:
 Servers of KosmoLua and their clients:
     serving: servers of many, their accounts files, and clients with tokens
     agents: MCP clients, the server they talk to, and the person who answers for them
+    tasks: an MCP client that takes tasks, and says what became of them
     page: the pages for people over simulators, and a browser's visits
     otlp: a collector of OpenTelemetry
 
@@ -25,6 +26,7 @@ Services that KosmoLua calls:
     oauth_server, oidc_server: strict providers of OAuth 2 and of OpenID Connect
     servers: sections and runtimes with MCP servers
     conformance_client: a person's part in the conformance suite of MCP
+    tasks_server: the tools that this suite wants of a server with tasks
     mcp_tools, raw_mcp_server: MCP servers made with the SDK, and without it
     hostile_mcp_server: one whose tool becomes another
 
