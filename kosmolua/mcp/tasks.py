@@ -24,7 +24,7 @@ from mcp_types import (
 from pydantic import BaseModel, ValidationError
 
 from kosmolua.calls.approvals import Approval, Consent, Reply, grouped
-from kosmolua.errors import ConfigError, Interrupted, Paused, UnderWay
+from kosmolua.errors import ConfigError, UnderWay
 from kosmolua.mcp.answer import refusal
 from kosmolua.mcp.execution import Execution
 from kosmolua.mcp.executions import TASKS, Client, Executions, in_thread, put_off
@@ -49,6 +49,8 @@ MAX_ANSWERS = 64
 LEFT, CANCELLED = "left-", "cancelled-"
 """What the marks in the store begin with: of runs that a server left when it stopped, and of tasks that a client
 cancelled while they did not run."""
+ENDS = ("done", "failed", "limit")
+"""The statuses of runs that do not go on."""
 _FIELDS = {each.name for each in fields(Approval)}
 
 
@@ -307,6 +309,8 @@ class Tasks:
         if waits(recording.end) and client.asks_a_person:
             waiting = await in_thread(self._waiting, recording)
             return self._asking(run, [question for question, _ in _kinds(waiting)], created)
+        if recording.status not in (*ENDS, "paused"):
+            return self._state(run, "working", created)
         outcome = await in_thread(self._runner.runtime.replay, recording)
         outcome.recording = recording.path
         result = await self._executions.report(outcome, _request(recording), client.name)
@@ -362,7 +366,7 @@ class Tasks:
 
 def _is_final(outcome: Outcome) -> bool:
     """Return True unless the recording has to say what became of the run, or there is none."""
-    return bool(outcome.recording) and not isinstance(outcome.error, (Interrupted, Paused))
+    return bool(outcome.recording) and outcome.status in ENDS
 
 
 async def _settle(execution: Execution, seconds: float) -> None:
