@@ -71,8 +71,8 @@ class Secret:
         raise TypeError("a Secret cannot be pickled")
 
     def prefixed(self, scheme: str) -> Secret:
-        """Return a secret with the value ``SCHEME VALUE``, for an ``Authorization`` header."""
-        return Secret(f"{scheme} {self.reveal()}", holding=[self])
+        """Return a secret with the value ``SCHEME VALUE``, for an ``Authorization`` header; no space follows a ``=``."""
+        return Secret(f"{scheme}{'' if scheme.endswith('=') else ' '}{self.reveal()}", holding=[self])
 
     def as_password_of(self, user: str) -> Secret:
         """Return the ``Authorization`` header for basic authentication (RFC 7617) as this user."""

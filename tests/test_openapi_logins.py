@@ -14,8 +14,12 @@ from support.oauth_server import SECRET, USER, OAuthServer
 from kosmolua import Runtime
 from kosmolua.cli import logins
 from kosmolua.errors import NotConfigured
+from kosmolua.http.messages import Request, Response
 from kosmolua.openapi import importing
+from kosmolua.openapi.accounts import ClientTokens, DocumentAccount
 from kosmolua.openapi.importing import Wishes
+from kosmolua.openapi.security import Access, Credential
+from kosmolua.secret import Secret
 
 
 def document(base_url: str, flows: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -172,6 +176,12 @@ def test_an_update_shows_that_accounts_would_log_in_elsewhere(tmp_path: Path) ->
         ("SSWS {API Token}", "SSWS"),
         ('With the required prefix "Token"', "Token"),
         ("The key.", ""),
+        ("The API Key with format `Token token=<API_KEY>`", "Token token="),
+        ("Set the `Authorization` header to `Klaviyo-API-Key your-private-api-key`", "Klaviyo-API-Key"),
+        ('API tokens must be prepended with "token" followed by a space.', "token"),
+        ('The string "OAuth" followed by the token: OAuth ACCESS_TOKEN', "OAuth"),
+        ("Put it into the header in the format `Bearer {token}`.", "Bearer"),
+        ("The key; see [the settings](https://a.example) or 'My Keys'.", ""),
     ],
 )
 def test_a_description_shows_the_word_before_a_key(write: Write, about: str, prefix: str) -> None:
@@ -182,3 +192,34 @@ def test_a_description_shows_the_word_before_a_key(write: Write, about: str, pre
     )
     ready = importing.prepare(importing.fetch(str(file), bytes), Wishes())
     assert [each.prefix for each in ready.result.access.alternatives[0]] == [prefix]
+    assert ("sends it as Authorization: " in "\n".join(ready.lines())) == bool(prefix)
+    bare = importing.prepare(importing.fetch(str(file), bytes), Wishes(prefix=""))
+    assert [each.prefix for each in bare.result.access.alternatives[0]] == [""]
+
+
+@pytest.mark.parametrize(("prefix", "sent"), [("Token token=", "Token token=k-1"), ("SSWS", "SSWS k-1"), ("", "k-1")])
+def test_a_key_is_sent_with_its_word(prefix: str, sent: str) -> None:
+    """A space follows the word, but no equals sign."""
+    access = Access("https://a.example", [], [[Credential("header", ["key"], "Authorization", prefix)]])
+    account = DocumentAccount(access, None, ClientTokens(), key=Secret("k-1"))
+    requests: list[Request] = []
+
+    def send(request: Request) -> Response:
+        requests.append(request)
+        return Response(204)
+
+    account.open(send).api("").fetch("GET", "/me", {})
+    assert requests[0].fields["Authorization"] == sent
+
+
+@pytest.mark.parametrize(("required", "count"), [(True, 1), (False, 2)])
+def test_keys_that_each_request_needs_belong_together(write: Write, required: bool, count: int) -> None:
+    """As in Trello: both are declared as alternatives, but each operation requires both; neither is an argument."""
+    schemes = {name: {"type": "apiKey", "in": "query", "name": name} for name in ("key", "token")}
+    parameters = [{"name": name, "in": "query", "required": required, "schema": {}} for name in schemes]
+    listing = {"parameters": parameters, "responses": {"200": {"description": "ok"}}}
+    made = document("https://a.example", {}, components={"securitySchemes": schemes}, paths={"/a": {"get": listing}})
+    made["security"] = [{name: []} for name in schemes]
+    ready = importing.prepare(importing.fetch(str(write("notes.json", json.dumps(made))), bytes), Wishes())
+    assert len(ready.result.access.alternatives) == count
+    assert ready.result.functions[0].operation.fields == []

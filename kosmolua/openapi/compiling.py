@@ -25,7 +25,7 @@ from kosmolua.openapi.operations import Operation, read_operations
 from kosmolua.openapi.overlay import Overlay
 from kosmolua.openapi.paging import Recipe, recipe_of
 from kosmolua.openapi.prose import cleaned, quoted, summary_of
-from kosmolua.openapi.security import Access, alternatives_of, settings_of, variables_in
+from kosmolua.openapi.security import Access, alternatives_of, joined, settings_of, variables_in
 from kosmolua.openapi.sessions import is_open, session_of, with_login
 from kosmolua.protocol import Json
 from kosmolua.schema.effects import Effect
@@ -181,7 +181,8 @@ def _section(operation: Operation, *, by_path: bool) -> str:
 
 def _access(document: Document, overlay: Overlay, operations: Sequence[Operation]) -> Access:
     account = overlay.account
-    alternatives = alternatives_of(document, str(account.get("auth", "")), str(account.get("prefix", "")))
+    alternatives = alternatives_of(document, str(account.get("auth", "")), account.get("prefix"))
+    alternatives = joined(alternatives, operations)
     if account.get("revoke"):
         for each in (one for credentials in alternatives for one in credentials if one.login):
             each.login["revoke"] = str(account["revoke"])

@@ -142,6 +142,7 @@ class Wishes:
         only: Patterns for the operations to import, such as ``/pets/*``. A word without punctuation is a tag.
         base: A text to append to the new ``openapi.toml``.
         origins: Further addresses to which the account's credential may be sent.
+        prefix: The word before a key in a header, perhaps none; None to follow the document.
     """
 
     name: str = ""
@@ -151,6 +152,7 @@ class Wishes:
     only: Sequence[str] = ()
     base: str = ""
     origins: Sequence[str] = ()
+    prefix: str | None = None
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,8 @@ class Import:
         carried = self._carried()
         if carried:
             lines.append(f"  sends {carried} to {', '.join(self._origins()) or 'the base_url of the account'}")
+        if self.header:
+            lines.append(f"  sends it as {self.header}, since the document describes it so")
         for place, count in elsewhere(result).items():
             how = f", which --origin {place} allows" if is_protected(place) else ""
             lines.append(f"  refuses calls at {place} ({count:,} of the functions){how}")
@@ -231,6 +235,13 @@ class Import:
             lines.append(f"  {_counted(found)} count as writes but may only read, such as {', '.join(found[:3])}")
             lines.append("    (--effects accept makes them reads, as does [effects] in openapi.toml)")
         return lines
+
+    @property
+    def header(self) -> str:
+        """The header with the key, such as ``Authorization: Token KEY``, if only the document's prose has its word."""
+        own = [] if self.folder.endswith(".onto") else self.result.access.alternatives[:1]
+        every = (each for credentials in own for each in credentials if each.kind == "header" and each.about)
+        return next((f"{each.name}: {each.shown('KEY')}" for each in every if each.prefix), "")
 
     @property
     def proposals(self) -> list[str]:
@@ -354,6 +365,7 @@ def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], ori
     if origins:
         document["origins"] = list(dict.fromkeys(map(origin, origins)))
     account = {key: value for key, value in (("auth", wishes.auth), ("base_url", base_url)) if value}
+    account |= {} if wishes.prefix is None else {"prefix": wishes.prefix}
     parts = [_HEAD + (assignments({"only": only}) if only else "")]
     parts += [f"[document]\n{assignments(document)}"]
     parts += [f"[account]\n{assignments(account)}"] if account and not wishes.onto else []

@@ -28,9 +28,15 @@ CREDENTIALS = re.compile(
     re.IGNORECASE,
 )
 """Matches a header, parameter or base URL variable by its name if its value is a credential."""
-_PREFIX = re.compile(r"prefix(?:ed)?(?: with| by| of)?\s+[\"'`](\w+)[\"'`]", re.IGNORECASE)
-_SHOWN = re.compile(r"(?:^|Authorization:\s*)`?(\w+) +[{<\[]", re.IGNORECASE)
-"""Matches the word before a key in a description with the whole header, such as ``Authorization: SSWS {API Token}``."""
+_WORD = r"([A-Za-z][\w-]*(?: token=)?)"
+_PREFIXES = (
+    rf"(?:prefix(?:ed)?|prepended|preceded|begin|start)(?: with| by| of)?(?: the word)?\s+[\"'`]{_WORD} ?[\"'`]",
+    rf"\b(?:string|word) [\"'`]{_WORD}[\"'`],? followed",
+    rf"(?:^|Authorization:\s*|[-\"'`(])\s?{_WORD}(?: +|(?<==))[<{{\[]",
+    rf"[\"'`]{_WORD}(?: +|(?<==))(?=\w*[-_\d])[\w-]*(?:key|token|\d{{4}})[\w-]*[\"'`]",
+    rf"Authorization: {_WORD} +\w*(?:key|token)\b",
+)
+"""Match the word before a key in a description: named, or in the whole header, such as ``SSWS {API Token}``."""
 _PLACEHOLDER = re.compile(r"(?:Bearer|Basic) <(\w+)>")
 MOST_COMMON = 0.5
 """A header or parameter becomes a field of the account if at least this share of operations has it."""
@@ -64,6 +70,10 @@ class Credential:
     about: str = ""
     login: dict[str, Any] = made_by(default_factory=dict)
     scopes: list[str] = made_by(default_factory=list)
+
+    def shown(self, key: str) -> str:
+        """Return the value of the header for a key."""
+        return f"{self.prefix}{'' if self.prefix.endswith('=') else ' '}{key}"
 
 
 @dataclass
@@ -164,10 +174,11 @@ def access_of(given: Mapping[str, Any]) -> Access:
     )
 
 
-def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> list[list[Credential]]:
+def alternatives_of(document: Document, auth: str = "", prefix: str | None = None) -> list[list[Credential]]:
     """Return lists of credentials, of which a request must carry one list, or none.
 
-    ``auth`` is the user's wish, one of :data:`AUTH`; ``prefix`` the overlay's word before a key in a header.
+    ``auth`` is the user's wish, one of :data:`AUTH`; ``prefix`` the overlay's word before a key in a header,
+    which may be none.
 
     Raises:
         ConfigError: ``auth`` is not one of :data:`AUTH`.
@@ -187,6 +198,17 @@ def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> lis
         if known not in found:
             found.append(known)
     return sorted(found, key=lambda each: any(one.kind == "cookie" for one in each))
+
+
+def joined(alternatives: list[list[Credential]], operations: Sequence[Operation]) -> list[list[Credential]]:
+    """Return the alternatives, as one if most operations require all of them as parameters, as Trello's do."""
+    keys = [(each.kind, each.name) for credentials in alternatives for each in credentials]
+    if len(keys) < 2 or any(kind not in ("query", "header") for kind, _ in keys):
+        return alternatives
+    needing = ({(field.place, field.wire) for field in each.fields if field.required} for each in operations)
+    count = sum(needed.issuperset(keys) for needed in needing)
+    is_common = count and count >= MOST_COMMON * len(operations)
+    return [[each for credentials in alternatives for each in credentials]] if is_common else alternatives
 
 
 def _asked(auth: str) -> Credential:
@@ -219,7 +241,7 @@ def _names_in(security: object) -> list[list[str]]:
     return [list(each) for each in map(table, rows(security)) if each]
 
 
-def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential | None:
+def _credential(name: str, scheme: Mapping[str, Any], prefix: str | None) -> Credential | None:
     """Return a scheme's credential; None if the scheme is unknown."""
     kind, about = text(scheme.get("type")), text(scheme.get("description"))
     plain = usable(snake(name).removesuffix("_auth") or "api_key")
@@ -228,7 +250,8 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
         header = text(scheme.get("name"))
         if "aws" in name.lower() or "sigv4" in name.lower() or "signature" in about.lower()[:60]:
             return Credential("signature", [], about=about)
-        before = (prefix or _prefix(name, header, about)) if scheme["in"] == "header" else ""
+        said = _prefix(name, header, about) if prefix is None else prefix
+        before = said if scheme["in"] == "header" else ""
         return Credential(scheme["in"], [plain], header, before, about=about)
     way = text(scheme.get("scheme")).lower()
     if kind == "http" and way == "basic":
@@ -240,7 +263,7 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
     if kind in ("oauth2", "openIdConnect") or (kind == "http" and way == "bearer"):
         field = placeholder[1] if placeholder else "token"
         login = _login(scheme)
-        return Credential("bearer", [field], prefix=prefix, about=about, login=login, scopes=_scopes(scheme))
+        return Credential("bearer", [field], prefix=prefix or "", about=about, login=login, scopes=_scopes(scheme))
     if kind == "http":
         return Credential("header", [plain], "Authorization", text(scheme.get("scheme")), about=about)
     return None
@@ -249,8 +272,9 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
 def _prefix(scheme: str, header: str, about: str) -> str:
     """Guess the word before the key in a header, such as ``Bot``."""
     is_usual = header.lower() == "authorization"
-    if said := _PREFIX.search(about) or (_SHOWN.search(about) if is_usual else None):
-        return said[1]
+    for pattern in _PREFIXES if is_usual else _PREFIXES[:1]:
+        if said := re.search(pattern, about, re.IGNORECASE):
+            return said[1]
     if not is_usual:
         return ""
     return next((word for word in ("Bearer", "Bot") if scheme.lower().startswith(word.lower())), "")

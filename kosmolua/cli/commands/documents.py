@@ -72,10 +72,21 @@ def import_(
             raise
         answer = console.ask("How requests carry a credential (bearer, basic, header:NAME, none)")
         ready = importing.prepare(fetched, replace(wishes, auth=answer), taken)
+    if ready.header and not dry_run and (word := _word_instead(ready)) is not None:
+        ready = importing.prepare(fetched, replace(wishes, prefix=word), taken)
     if effects == "accept" or (effects == "ask" and not dry_run and _agrees_to_reads(ready)):
         ready = ready.with_reads()
     files = [] if dry_run else ready.write(integrations_folder())
     _show(ready, files, options)
+
+
+def _word_instead(ready: Import) -> str | None:
+    """Return the word before the key that the user wants in place of the document's; None if that is right."""
+    if not console.can_ask():
+        return None
+    if console.agrees(f"The document describes the header as {ready.header}. Is it sent so?"):
+        return None
+    return console.ask("The word before the key; - for none", default="-").removeprefix("-").strip()
 
 
 def _agrees_to_reads(ready: Import) -> bool:
