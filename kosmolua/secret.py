@@ -71,7 +71,7 @@ class Secret:
         raise TypeError("a Secret cannot be pickled")
 
     def prefixed(self, scheme: str) -> Secret:
-        """Return a secret with the value ``SCHEME VALUE``, for an ``Authorization`` header; no space follows a ``=``."""
+        """Return a secret with the value ``SCHEME VALUE``, for a header; no space follows a ``=``."""
         return Secret(f"{scheme}{'' if scheme.endswith('=') else ' '}{self.reveal()}", holding=[self])
 
     def as_password_of(self, user: str) -> Secret:

@@ -10,7 +10,7 @@ import pytest
 from support.documents import Reply, live, serving, small
 
 from kosmolua import Runtime
-from kosmolua.errors import BadArguments, ConfigError
+from kosmolua.errors import BadArguments, ConfigError, PluginFault
 from kosmolua.openapi import document
 from kosmolua.openapi.bodies import multipart
 from kosmolua.openapi.document import Document, read
@@ -83,16 +83,15 @@ def test_yaml_is_read_as_version_1_2() -> None:
     "pointer", ["file:///etc/passwd", "https://evil.example/x.json#/a", "../other.json#/a", "/etc/passwd", "x.yaml"]
 )
 def test_nothing_outside_of_a_document_is_opened(tmp_path: Path, pointer: str) -> None:
-    """A reference to a file or to another host is widened to anything, and the notes say so."""
+    """A document that is used in place and refers to a file or another host is refused, as it would be hollow."""
     (tmp_path / "x.yaml").write_text("secret: true\n")
     body = {"content": {"application/json": {"schema": {"$ref": pointer}}}}
     paths = {"/a": {"post": operation(operationId="send", requestBody=body)}}
     path = small(tmp_path, {"paths": paths, "servers": [{"url": "https://a.example"}]}, "bad")
     with serving() as service, live(path, "bad", service) as runtime:
-        runtime.call("bad.send", {"body": {"anything": 1}})
-        notes = runtime.catalog.integration("bad").functions.more.findings()[1]  # type: ignore[union-attr]
-    assert service.last.body == b'{"anything":1}'
-    assert any("leads out of the document" in note for note in notes)
+        with pytest.raises(PluginFault, match="refers to other files, such as "):
+            runtime.call("bad.send", {"body": {"anything": 1}})
+        assert service.sent == []
 
 
 def test_references_in_a_circle_come_to_an_end(tmp_path: Path) -> None:

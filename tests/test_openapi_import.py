@@ -179,6 +179,81 @@ def test_a_document_is_fetched_from_an_address(tmp_path: Path) -> None:
     assert f'url = "{service.url}/old.json"' in ready.overlay
 
 
+def several(folder: Path, **changed: Any) -> Path:
+    """Write a document of several files, as vendors keep them, and return its path."""
+    reply = {"description": "", "content": {"application/json": {"schema": {"$ref": "../schemas/pet.json#/Pet"}}}}
+    get = {"operationId": "getPet", "parameters": [{"$ref": "../parameters.json#/Id"}], "responses": {"200": reply}}
+    owner = {"type": "object", "properties": {"pets": {"type": "array", "items": {"$ref": "#/Pet"}}}}
+    pet = {"type": "object", "properties": {"id": {"type": "string"}, "owner": {"$ref": "owner.json"}}}
+    files = {
+        "pets.json": {**pets(), "paths": {"$ref": "paths/all.json"}},
+        "paths/all.json": {"/pets/{id}": {"$ref": "pet.json"}},
+        "paths/pet.json": {"get": get},
+        "parameters.json": {"Id": {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}},
+        "schemas/pet.json": {"Pet": pet, "example": {"$ref": "of/an/example.json"}},
+        "schemas/owner.json": {**owner, "properties": {"pets": {"items": {"$ref": "pet.json#/Pet"}}}},
+        **changed,
+    }
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
+    return folder / "pets.json"
+
+
+def test_a_document_of_several_files_is_one(tmp_path: Path) -> None:
+    """All files below its folder are brought in, also from one to another; the import says how many there were."""
+    ready = importing.prepare(importing.fetch(str(several(tmp_path)), lambda: b""), Wishes())
+    assert "and 5 more files read in" in ready.lines()[0]
+    made = ready.write(tmp_path / "integrations")[0].parent / "openapi.json"
+    path = tmp_path / "shop.openapi.json"
+    path.write_bytes(made.read_bytes())
+    with Runtime(None, simulate=True, plugins=[path], environ={}) as runtime:
+        function = runtime.catalog.integration("shop").functions["get_pet"]
+        assert [each.name for each in function.parameters][:1] == ["id"]
+        assert "owner" in function.returns.fields  # type: ignore[union-attr]
+        assert set(runtime.call("shop.get_pet", {"id": "p-1"})) >= {"id"}
+
+
+def test_a_document_of_several_files_comes_from_one_host(tmp_path: Path) -> None:
+    """Its files are fetched from where it is."""
+    several(tmp_path)
+
+    def answer(sent: Sent) -> Reply:
+        return Reply((tmp_path / sent.target.lstrip("/")).read_bytes())
+
+    with serving(answer) as service:
+        ready = importing.prepare(importing.fetch(f"{service.url}/pets.json", lambda: b""), Wishes())
+    assert [each.name for each in ready.result.functions] == ["get_pet"]
+    assert ready.result.notes == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("../../secret.json", r"refers to \.\./secret.json, which is not in its folder"),
+        ("file:///etc/passwd", "is not in its folder|cannot be read"),
+        ("missing.json", "refers to paths/missing.json, which cannot be read"),
+        ("https://other.example/a.json", "is not in its folder"),
+    ],
+)
+def test_no_document_is_hollow(tmp_path: Path, reference: str, said: str) -> None:
+    """What cannot be brought in is an error, and so is a file beside a document that came through a pipe."""
+    file = several(tmp_path, **{"paths/all.json": {"/pets/{id}": {"$ref": reference}}})
+    with pytest.raises(ConfigError, match=said):
+        importing.prepare(importing.fetch(str(file), lambda: b""), Wishes())
+    with pytest.raises(ConfigError, match=r"Standard input refers to other files, such as paths/all.json"):
+        importing.prepare(importing.fetch("-", file.read_bytes), Wishes(name="pets"))
+
+
+def test_no_file_comes_from_another_host(tmp_path: Path) -> None:
+    """A document at an address cannot make the import fetch something elsewhere."""
+    document = {**pets(), "paths": {"/pets": {"$ref": "http://127.0.0.1:1/pets.json"}}}
+    with serving(lambda sent: Reply(document)) as service:
+        fetched = importing.fetch(f"{service.url}/pets.json", lambda: b"")
+        with pytest.raises(ConfigError, match=r"refers to http://127.0.0.1:1/pets.json, which is at another host"):
+            importing.prepare(fetched, Wishes())
+
+
 def test_what_is_not_fetched() -> None:
     """Neither plain http to elsewhere, nor files by address, nor an answer that is an error, nor more than 64 MiB."""
     for url in ("http://pets.example/openapi.json", "file:///etc/passwd", "ftp://pets.example/x"):

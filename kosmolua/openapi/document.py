@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from kosmolua.errors import ConfigError
 from kosmolua.limits import MIB
+from kosmolua.openapi.bundling import REFERS_ELSEWHERE, Neighbours, bundled
 from kosmolua.openapi.swagger import rewritten
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import SchemaTree, target
@@ -26,12 +27,24 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
-def read(data: bytes, name: str) -> dict[str, Any]:
-    """Parse JSON or YAML 1.2 in UTF-8; ``name`` is the source, for messages.
+def read(data: bytes, name: str, near: Neighbours | None = None) -> dict[str, Any]:
+    """Parse JSON or YAML 1.2 in UTF-8; ``name`` is the source, for messages, ``near`` has the files beside it.
 
     Raises:
-        ConfigError: The data is neither JSON nor YAML, too large, nested too deeply, or not an OpenAPI document.
+        ConfigError: The data is neither JSON nor YAML, too large, nested too deeply, or not an OpenAPI document; or a
+            file to which it refers cannot be read.
     """
+    root = _decoded(data, name)
+    if not isinstance(root, dict) or not isinstance(root.get("paths", {}), dict) or not _version(root):
+        raise ConfigError(
+            f"{name} is not an OpenAPI document", hint='it needs the key "openapi": "3..." or "swagger": "2.0"'
+        )
+    if REFERS_ELSEWHERE.search(data.decode("utf-8-sig")):
+        bundled(root, near, _decoded, name)
+    return rewritten(root) if "openapi" not in root else root
+
+
+def _decoded(data: bytes, name: str) -> Json:
     if len(data) > MAX_BYTES:
         raise ConfigError(
             f"{name} is larger than {MAX_BYTES // MIB} MiB", hint="remove parts of the document that you do not need"
@@ -40,13 +53,8 @@ def read(data: bytes, name: str) -> dict[str, Any]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{name} is not UTF-8 text, as an OpenAPI document must be") from None
-    root = _json(text, name) if text.lstrip()[:1] in ("{", "[") else None
-    root = parsed_yaml(text, name) if root is None else root
-    if not isinstance(root, dict) or not isinstance(root.get("paths", {}), dict) or not _version(root):
-        raise ConfigError(
-            f"{name} is not an OpenAPI document", hint='it needs the key "openapi": "3..." or "swagger": "2.0"'
-        )
-    return rewritten(root) if "openapi" not in root else root
+    value = _json(text, name) if text.lstrip()[:1] in ("{", "[") else None
+    return parsed_yaml(text, name) if value is None else value
 
 
 def _version(root: dict[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from kosmolua.accounts.toml import assignments
 from kosmolua.errors import ConfigError, NetworkError, UsageError
 from kosmolua.http.messages import LOOPBACK, Request, Response, is_protected, location, origin
 from kosmolua.limits import MIB
+from kosmolua.openapi.bundling import FILES, Folder, Neighbours, Site
 from kosmolua.openapi.compiling import Built, Compiled, Covered, compiled, elsewhere, proposed, raised, write
 from kosmolua.openapi.document import MAX_BYTES, read
 from kosmolua.openapi.naming import read_lock, snake, write_lock
@@ -64,6 +65,13 @@ class Fetched:
     def name(self) -> str:
         """The source as messages name it."""
         return "Standard input" if self.source == "-" else self.source
+
+    @property
+    def near(self) -> Neighbours | None:
+        """The files to which it can refer: those below its folder, or at its host."""
+        if self.url:
+            return Site(self.url, _download)
+        return Folder(Path(self.source)) if self.source != "-" else None
 
     @property
     def stem(self) -> str:
@@ -210,7 +218,8 @@ class Import:
         effects = Counter(each.effect for each in result.functions)
         counts = ", ".join(f"{effects[effect]:,} {effect}" for effect in EFFECTS if effects[effect])
         sections = len({each.section for each in result.functions})
-        took = f"{self.size / MIB:.1f} MB read in {self.seconds:.1f} s"
+        files = len(self.root.get(FILES, ()))
+        took = f"{self.size / MIB:.1f} MB{f' and {files:,} more files' if files else ''} read in {self.seconds:.1f} s"
         lines = [f"{self.name}: {len(result.functions):,} functions in {sections} sections ({counts}), {took}"]
         carried = self._carried()
         if carried:
@@ -315,7 +324,7 @@ def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Impo
             document nor in the options.
     """
     started = time.process_time()
-    root = read(fetched.data, fetched.name)
+    root = read(fetched.data, fetched.name, fetched.near)
     name = wishes.onto or wishes.name or fetched.stem or snake(str(table(root.get("info")).get("title", "")))
     if not wishes.onto:
         _check_name(name, taken)
@@ -445,7 +454,7 @@ def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> C
     old = compiled(before, overlay, kept)
     started = time.process_time()
     fetched = fetch(source or came, read_stdin)
-    root = read(fetched.data, fetched.name)
+    root = read(fetched.data, fetched.name, fetched.near)
     further = [each for each in overlay.document.get("origins", ()) if each not in old.access.origins[:1]]
     new = compiled(root, Overlay(overlay.file, {**overlay.tables, "document": {"origins": further}}), kept)
     text = _redated((folder / OVERLAY).read_text(encoding="utf-8"), fetched, new)
