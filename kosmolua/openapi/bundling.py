@@ -38,7 +38,7 @@ class Neighbours(Protocol):
         """Return a file, or raise ConfigError."""
 
 
-class Folder:
+class FilesBelow:
     """The files below the folder of a document."""
 
     def __init__(self, document: Path) -> None:
@@ -58,7 +58,7 @@ class Folder:
             raise ConfigError(f"{self.own} refers to {address}, which cannot be read: {error.strerror}") from None
 
 
-class Site:
+class FilesOfHost:
     """The files at the host of a document; ``download`` returns what is at an address."""
 
     def __init__(self, url: str, download: Callable[[str], bytes]) -> None:

@@ -20,7 +20,7 @@ from kosmolua.accounts.toml import assignments
 from kosmolua.errors import ConfigError, NetworkError, UsageError
 from kosmolua.http.messages import LOOPBACK, Request, Response, is_protected, location, origin
 from kosmolua.limits import MIB
-from kosmolua.openapi.bundling import FILES, Folder, Neighbours, Site
+from kosmolua.openapi.bundling import FILES, FilesBelow, FilesOfHost, Neighbours
 from kosmolua.openapi.compiling import Built, Compiled, Covered, compiled, elsewhere, proposed, raised, write
 from kosmolua.openapi.document import MAX_BYTES, read
 from kosmolua.openapi.naming import read_lock, snake, write_lock
@@ -70,8 +70,8 @@ class Fetched:
     def near(self) -> Neighbours | None:
         """The files to which it can refer: those below its folder, or at its host."""
         if self.url:
-            return Site(self.url, _download)
-        return Folder(Path(self.source)) if self.source != "-" else None
+            return FilesOfHost(self.url, _download)
+        return FilesBelow(Path(self.source)) if self.source != "-" else None
 
     @property
     def stem(self) -> str:
