@@ -58,8 +58,8 @@ class Accounts:
         ceiling: The ceiling; None without tenants. A tenant gets no accounts from environment variables such as
             ``RENDER_API_KEY``, which belong to the server.
 
-    ``recordings``, ``flow``, ``budgets``, ``functions_for``, ``secret_names``, ``keeps_journal``, ``journal_required``
-    and ``hides_variables`` are what ``[kosmolua]`` says of them.
+    ``recordings``, ``flow``, ``budgets``, ``notify``, ``functions_for``, ``secret_names``, ``keeps_journal``,
+    ``journal_required`` and ``hides_variables`` are what the file says of them.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class Accounts:
         self.flow = self._sections.flow
         self.budgets = self._sections.budgets
         self.has_budgets = self._sections.has_budgets
+        self.notify = self._sections.notify
         self.functions_for = self._sections.functions_for
         self.keeps_journal = self._sections.keeps_journal
         self.journal_required = self._sections.journal_required
@@ -307,6 +308,14 @@ class Accounts:
             NotConfigured: The source of the secret does not provide it, or takes too long.
         """
         return self._secret(f"kosmolua.secrets.{name}", self._sections.secrets[name], until)
+
+    def secret_of(self, where: str, given: str | Table) -> Secret:
+        """Return the secret that a key ``where`` in the file gives, itself or by its source.
+
+        Raises:
+            NotConfigured: The source of the secret does not provide it.
+        """
+        return self._secret(where, given)
 
     def check(self, integration: Integration) -> None:
         """Check an integration's section, without fetching a secret.

@@ -25,9 +25,11 @@ from kosmolua.schema.settings import (
     choice,
     count,
     flag,
+    list_of,
     measure,
     origin_of_values,
     table_of,
+    text,
     texts,
     unknown,
 )
@@ -42,8 +44,8 @@ _OWN = "kosmolua"
 SERVE, TENANTS = "serve", "tenants"
 """The sections that ``kosmolua serve`` reads."""
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-TOOLKITS = "toolkits"
-_RESERVED = {_OWN, SERVE, TENANTS, TOOLKITS}
+TOOLKITS, NOTIFY = "toolkits", "notify"
+_RESERVED = {_OWN, SERVE, TENANTS, TOOLKITS, NOTIFY}
 
 
 class Recordings(NamedTuple):
@@ -111,6 +113,8 @@ class Sections:
             for section in self._tables.values()
             for account in section.values()
         )
+        self.notify = {name: self._channel(name, table) for name, table in tables.get(NOTIFY, {}).items()}
+        """Whom ``kosmolua serve`` tells of questions and of runs that fail, by the names in ``[notify.NAME]``."""
         self.recordings = Recordings(
             **self._file.read(self._own.get("recordings", {}), _RECORDINGS, _OWN, "recordings")
         )
@@ -135,6 +139,14 @@ class Sections:
             what = f'[{TOOLKITS}.{name}] functions must list functions, such as ["render2.list_services", "github.*"]'
             raise self.wrong(what, TOOLKITS, name)
         return patterns
+
+    def _channel(self, name: str, table: object) -> Table:
+        channel = self._file.read(table, _CHANNEL, NOTIFY, name)
+        self._warn_of_literal(channel.get(key) for key in ("url", "secret"))
+        for key in ("url", *(("secret",) if channel.get("kind") == "webhook" else ())):
+            if key not in channel:
+                raise self.wrong(f"[{NOTIFY}.{name}] must have the key {key}", NOTIFY, name)
+        return channel
 
     def servers(self) -> list[str]:
         """Return the MCP servers that have a section, sorted."""
@@ -325,6 +337,24 @@ _FLOW: dict[str, Check] = {
 }
 """The keys of ``[kosmolua.flow]``."""
 
+
+def _secret(value: object) -> object:
+    check_secret(value)
+    return value
+
+
+def _events(value: object) -> tuple[str, ...]:
+    return tuple(list_of('a list such as ["approval", "failed"]', choice(("approval", "failed", "paused")))(value))
+
+
+_CHANNEL: dict[str, Check] = {
+    "url": _secret,
+    "events": _events,
+    "kind": choice(("apprise", "webhook")),
+    "secret": _secret,
+    "person": text,
+}
+"""The keys of ``[notify.NAME]``."""
 _AMOUNT = 'a table, such as { max = 10, per = "day" }'
 _BUDGETS: dict[str, Check] = {
     kind: table_of(_AMOUNT, {"max": check, "per": choice(("hour", "day"))}, ("max", "per"))

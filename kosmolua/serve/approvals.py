@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from threading import Condition
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kosmolua.calls.approvals import UNANSWERED, Approval, Approve, Asker, Reply
 from kosmolua.concurrency import start_thread
@@ -71,11 +71,12 @@ class Approvals:
         client: Approve | None,
         *,
         is_resumed: bool = False,
+        asked: Callable[[Sequence[WaitingCall]], None] = lambda questions: None,
     ) -> list[PersonAnswer]:
         """Ask people about the calls of a run, wait at most ``seconds``, and return the answer for each call.
 
-        ``client`` asks the person at the MCP client too; the first answer counts. If ``is_resumed``, people may have
-        answered already, before the process died in which the run executed.
+        ``asked`` is told of the questions. ``client`` asks the person at the MCP client too; the first answer counts.
+        If ``is_resumed``, people may have answered already, before the process died in which the run executed.
         """
         store, now = self._store(), time.time()
         if is_resumed and (earlier := _decided_earlier(store, run, approvals)):
@@ -90,6 +91,7 @@ class Approvals:
             for each in questions:
                 with suppress(ConfigError):  # the store cannot be reached, but the client may answer
                     store.ask(each)
+            asked(questions)
             if client:
                 self._ask_client(client, ids, approvals)
             return self._wait(store, run, ids, now + seconds)
@@ -171,7 +173,7 @@ def _is_same(question: WaitingCall, approval: Approval) -> bool:
 class WebApprover:
     """The option ``approve`` of one run: asks people on the website and, with ``client``, at the MCP client.
 
-    ``seconds`` returns how long a call waits at most. ``is_resumed`` is that of :meth:`Approvals.ask`.
+    ``seconds`` returns how long a call waits at most. ``is_resumed`` and ``asked`` are those of :meth:`Approvals.ask`.
     """
 
     def __init__(
@@ -183,8 +185,9 @@ class WebApprover:
         client: Approve | None = None,
         *,
         is_resumed: bool = False,
+        asked: Callable[[Sequence[WaitingCall]], None] = lambda questions: None,
     ) -> None:
-        self._is_resumed = is_resumed
+        self._more: dict[str, Any] = {"is_resumed": is_resumed, "asked": asked}
         self.name = SOMEBODY
         self._approvals = approvals
         self._run = run
@@ -199,6 +202,6 @@ class WebApprover:
     def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
         """Ask about calls that wait at the same time. Return a list with the reply for each of ``approvals``."""
         seconds, client = self._seconds(), self._client
-        answers = self._approvals.ask(self._run, self._script, approvals, seconds, client, is_resumed=self._is_resumed)
+        answers = self._approvals.ask(self._run, self._script, approvals, seconds, client, **self._more)
         self.name = next((answer.by for answer in answers if answer.reply is True), SOMEBODY)
         return [answer.reply for answer in answers]

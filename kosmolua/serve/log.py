@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -26,6 +26,7 @@ from kosmolua.runs import Outcome
 from kosmolua.schema.effects import EFFECTS, changes
 from kosmolua.secret import Redactor
 from kosmolua.serve.runs import Running
+from kosmolua.stores.store import WaitingCall
 
 AUDIT = "audit.jsonl"
 MAX_PENDING = 10_000
@@ -133,6 +134,9 @@ class RunLog:
         """Keep who or what allowed a call that changes something. The tenant's journal has a line for each call."""
         if call.allowed_by and call.effect != "read":
             self._allowed.setdefault(run.id, {})[call.allowed_by] = None
+
+    def asked(self, run: Running, questions: Sequence[WaitingCall]) -> None:
+        """Do nothing: the recording has who was asked, and when."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:
         """Write the end of a run, with its status and the number of its calls, to the log and the audit log."""

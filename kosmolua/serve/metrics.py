@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -19,6 +19,7 @@ from kosmolua.memory import Memory
 from kosmolua.runs import Outcome
 from kosmolua.serve.runs import Running
 from kosmolua.serve.tenants import Tenant
+from kosmolua.stores.store import WaitingCall
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -61,6 +62,7 @@ class Metrics:
         self._run_seconds = Histogram("run_seconds", "Durations of runs.", ["tenant"], **timed)
         self._call_seconds = Histogram("call_seconds", "Durations of calls.", ["tenant", "integration"], **timed)
         self._request_seconds = Histogram("http_request_seconds", "Durations of requests.", ["route"], **timed)
+        self._notices = Counter("notices", "Notices to people.", ["tenant", "channel", "outcome"], **each)
         self._store_errors = Counter("store_errors", "Tries of the store that failed.", **each)
         self._store_seconds = Histogram("store_seconds", "Durations of tries of the store.", **timed)
         self._store_up = Gauge("store_up", "1 if the store can be used.", multiprocess_mode="livemin", **each)
@@ -84,6 +86,9 @@ class Metrics:
         self._calls.labels(run.tenant, integration, call.effect or "", call.status, call.error or "").inc()
         self._call_seconds.labels(run.tenant, integration).observe(call.duration_ms / 1000)
 
+    def asked(self, run: Running, questions: Sequence[WaitingCall]) -> None:
+        """Do nothing: calls that wait are counted when the metrics are read."""
+
     def ended(self, run: Running, outcome: Outcome) -> None:
         """Count a run that has ended, its duration, and the error that ended it, if there was one."""
         self._runs.labels(run.tenant, outcome.status).inc()
@@ -95,6 +100,10 @@ class Metrics:
         """Count an HTTP request and its duration. ``status`` is 0 if the client disconnected before the answer."""
         self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
+
+    def noticed(self, tenant: str, channel: str, outcome: str) -> None:
+        """Count a try to send a notice, which was ``sent``, is ``retried``, or is ``lost``."""
+        self._notices.labels(tenant, channel, outcome).inc()
 
     def refused(self) -> None:
         """Count a request that was refused because it had no valid token of a tenant."""

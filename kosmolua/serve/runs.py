@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from time import monotonic
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from kosmolua.calls.records import CallRecord
 from kosmolua.runs import Outcome
+from kosmolua.stores.store import WaitingCall
 
 
 @dataclass
@@ -49,6 +50,9 @@ class Observer(Protocol):
 
     def called(self, run: Running, call: CallRecord) -> None:
         """Process the end of a call of a run."""
+
+    def asked(self, run: Running, questions: Sequence[WaitingCall]) -> None:
+        """Process that calls of a run wait for a person."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:
         """Process the end of a run."""

@@ -15,6 +15,7 @@ from types import FrameType
 import uvicorn
 from prometheus_client.multiprocess import mark_process_dead
 
+from kosmolua.accounts.accounts import Accounts
 from kosmolua.broker.journal import Journal
 from kosmolua.errors import ConfigError
 from kosmolua.locks import temporary_folder
@@ -25,8 +26,10 @@ from kosmolua.mcp.http import configured
 from kosmolua.memory import bound_arenas
 from kosmolua.serve import settings as files
 from kosmolua.serve.app import ServerState, application
+from kosmolua.serve.links import QuestionLink, QuestionLinks
 from kosmolua.serve.log import Log, RunLog, open_audit
 from kosmolua.serve.metrics import Metrics
+from kosmolua.serve.notices import Notices
 from kosmolua.serve.otlp import Collector, logs_endpoint
 from kosmolua.serve.processes import run_processes
 from kosmolua.serve.settings import Settings
@@ -119,15 +122,33 @@ async def _serve(
     metrics = Metrics(lambda: tenants, tenants.held.memory)
     receivers = _receivers(settings, plan.common)
     mode = "simulated" if plan.common.simulate else "live"
-    tenants.observe(metrics, RunLog(log, audit, mode, [each.send for each in receivers]))
+    notices = _notices(tenants, plan.common, log, metrics)
+    tenants.observe(metrics, RunLog(log, audit, mode, [each.send for each in receivers]), notices)
     state = ServerState(tenants, metrics, log, host_names(plan.listen))
     if url:
         plan.announce(_announcement(tenants, plan, url))
     await HttpServer(state, plan, audit, siblings).serve(listeners)
-    for each in receivers:
+    for each in (notices, *receivers):
         await asyncio.to_thread(each.close)
     audit.close()
     log.close()
+
+
+def _notices(tenants: Tenants, common: Common, log: Log, metrics: Metrics) -> Notices:
+    """Return what sends notices with links to this server; a server that simulates sends none."""
+    links = QuestionLinks(tenants.key)
+
+    def accounts_of(name: str) -> Accounts | None:
+        tenant = None if common.simulate else tenants.get(name)
+        return tenant.runtime.accounts if tenant else None
+
+    def link(tenant: str, page: str, person: str) -> str:
+        url = tenants.settings.url
+        if not url:
+            return ""
+        return f"{url}/a/{links.sign(QuestionLink(tenant, page, person))}" if "-" in page else f"{url}/runs/{page}"
+
+    return Notices(accounts_of, link, log.note, metrics.noticed)
 
 
 def _receivers(settings: Settings, common: Common) -> list[Syslog | Collector]:

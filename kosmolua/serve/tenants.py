@@ -43,6 +43,7 @@ from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.signed_in import SignedIn
 from kosmolua.serve.tenant_runtime import Common, TenantRuntime, refuse_same_tokens
 from kosmolua.serve.tokens import TenantTokens, may_be_signed, person_in
+from kosmolua.stores.store import WaitingCall
 
 OPEN_TENANT = "simulated"
 """The name of the only tenant of a server that simulates and has no tenants in its settings."""
@@ -288,6 +289,7 @@ class Tenant:
             lambda: self._opened.server.approval_wait,
             client,
             is_resumed=is_resumed,
+            asked=partial(self._tell_of, running),
         )
         options["pace"] = self.share.pace
         options["watch"] = self._watch(running, options.get("watch") or (lambda event: None))
@@ -310,6 +312,10 @@ class Tenant:
         if self._quotas.has_calls:
             await asyncio.to_thread(self._quotas.add_calls)
         return outcome
+
+    def _tell_of(self, running: Running, questions: Sequence[WaitingCall]) -> None:
+        for each in self._observers:
+            each.asked(running, questions)
 
     async def _obey(self) -> None:
         """Cancel the runs for which this is asked at any server, as long as there are active runs."""

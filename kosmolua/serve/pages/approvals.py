@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from kosmolua.schema.effects import is_final
+from kosmolua.serve.links import QuestionLink
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import render
 from kosmolua.stores.store import RUN_ID, Decision, WaitingCall
@@ -43,6 +44,36 @@ def shown(request: PageRequest) -> Response:
     if call is None:
         raise NotFound("This call does not wait any more.", "/approvals")
     return request.page("approval.html", "approvals", group=request.own.grouped([call])[0])
+
+
+def linked(request: PageRequest, link: QuestionLink, person: str) -> Response:
+    """Return the page of the one question that a link is for, or record the answer in its form as that of a person."""
+    call = next((each for each in request.own.waiting() if link.is_about(each)), None)
+    answer = ANSWERS.get(request.form.get("decision", ""))
+    if call is None:
+        return _said(request, "Nothing waits here", "This call was answered, or its time is over.", status=410)
+    if request.request.method == "GET" or answer is None:
+        return request.page("link.html", call=call, person=link.person, tenant="", waiting_count=0)
+    if not decide_one(request, call, person, is_approved=answer):
+        return _said(request, "Nothing was decided", "Somebody else has answered before.", status=409)
+    return _said(request, "Approved" if answer else "Denied", "You can close this page.", status=200)
+
+
+def decide_one(request: PageRequest, call: WaitingCall, person: str, *, is_approved: bool) -> bool:
+    """Record a person's decision about a call, with which its run goes on; return False if it was decided before."""
+    if not call.is_live:
+        assert call.run, "a run that is paused is recorded"
+        name = "approve" if is_approved else "deny"
+        request.own.resume(call.run, person, **{name: [call.call["number"]]})
+        return True
+    is_first = request.own.runtime.store.decide(call.id, Decision(is_approved, person))
+    if is_first and call.run:
+        request.own.follow(call.run)
+    return is_first
+
+
+def _said(request: PageRequest, title: str, message: str, *, status: int) -> Response:
+    return request.page("said.html", title=title, message=message, status=status, tenant="", waiting_count=0)
 
 
 def count(request: PageRequest) -> Response:

@@ -13,20 +13,29 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
+from kosmolua.serve.links import QuestionLinks
 from kosmolua.serve.pages import accounts, approvals, docs, news, plans, playground, runs, usage
-from kosmolua.serve.pages.page_request import PART_HEADER, NotFound, PageRequest, View, form_of, is_own, telling
+from kosmolua.serve.pages.page_request import (
+    PART_HEADER,
+    NotFound,
+    PageRequest,
+    View,
+    form_of,
+    is_own,
+    is_same_origin,
+    telling,
+)
 from kosmolua.serve.pages.rendering import HEADERS, asset
 from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.signin import SignIn
 from kosmolua.serve.pages.workspace import Workspace
-from kosmolua.serve.tenants import Tenants
+from kosmolua.serve.tenants import Tenant, Tenants
 from kosmolua.stores.store import RUN_ID
 
 _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/approvals", approvals.waiting),
     ("GET", "/approvals/count", approvals.count),
     ("GET", "/approvals/{call}", approvals.shown),
-    ("GET", "/a/{call}", approvals.shown),
     ("POST", "/approvals", approvals.decide),
     ("GET", "/runs", runs.listed),
     ("GET", "/runs/{run}", runs.shown),
@@ -59,6 +68,8 @@ class Website:
     def __init__(self, tenants: Tenants) -> None:
         self._sessions = Sessions(tenants.key, tenants.stores)
         self._sign_in = SignIn(tenants, self._sessions)
+        self._tenants = tenants
+        self._links = QuestionLinks(tenants.key)
         self._workspaces: dict[str, Workspace] = {}
 
     def routes(self) -> list[BaseRoute]:
@@ -71,6 +82,7 @@ class Website:
             Route("/static/{name}", _static, methods=["GET"], middleware=zipped),
             *self._sign_in.routes(),
             Route("/events", self._events, methods=["GET"]),
+            Route("/a/{call}", telling(self._question, self._sessions), methods=["GET", "POST"]),
             Route("/", self._endpoint(lambda page_request: page_request.redirect("/approvals")), methods=["GET"]),
             *pages,
             Route("/{rest:path}", self._endpoint(_not_found), methods=["GET"]),
@@ -91,6 +103,37 @@ class Website:
 
         return telling(answer, self._sessions)
 
+    async def _question(self, request: Request) -> Response:
+        """Answer a request for the page of one question, by its id or by a link that was sent to people.
+
+        A link that was sent to one person alone proves who opens it; any other needs a session. It is refused to a
+        session of somebody else.
+        """
+        link = self._links.read(request.path_params["call"])
+        if link is None:
+            return await self._endpoint(approvals.shown)(request)
+        session = await self._sign_in.session(request)
+        workspace = self._workspace(session) if session else None
+        if session is None or workspace is None:
+            tenant = self._tenants.get(link.tenant)
+            if not link.person or tenant is None:
+                return self._to_login(request)
+            session, is_proof, workspace = WebSession("", link.tenant), True, self._workspace_of(tenant)
+        else:
+            is_proof = False
+        await workspace.tenant.share.begin()
+        form, lists = await form_of(request)
+        asked = PageRequest(request, self._sessions, session, form, lists, workspace)
+        if session.tenant != link.tenant or (link.person and session.person not in ("", link.person)):
+            who = link.person or f"people of {link.tenant}"
+            return asked.error(
+                "Not for you", f"This link is for {who}, and you are signed in as somebody else.", status=403
+            )
+        if request.method == "POST" and not (is_same_origin(request) if is_proof else is_own(asked)):
+            return asked.refusal()
+        person = link.person or asked.person
+        return await run_in_threadpool(_answer, lambda each: approvals.linked(each, link, person), asked)
+
     async def _events(self, request: Request) -> Response:
         session = await self._sign_in.session(request)
         workspace = self._workspace(session) if session else None
@@ -106,8 +149,9 @@ class Website:
     def _workspace(self, session: WebSession) -> Workspace | None:
         """Return the workspace of a session's tenant; None if the token that began it is no longer accepted."""
         tenant = self._sign_in.tenant_of(session)
-        if tenant is None:
-            return None
+        return self._workspace_of(tenant) if tenant else None
+
+    def _workspace_of(self, tenant: Tenant) -> Workspace:
         known = self._workspaces.get(tenant.name)
         if known is None or known.tenant is not tenant:
             known = self._workspaces[tenant.name] = Workspace(tenant, asyncio.get_running_loop())
