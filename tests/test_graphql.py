@@ -10,7 +10,7 @@ import pytest
 from support.loopback import Loopback
 
 from kosmolua.errors import ApiError, NetworkError, PluginFault
-from kosmolua.http.graphql import operations
+from kosmolua.http.graphql_document import read_document
 from kosmolua.http.transport import Transport
 from kosmolua.plugin import Api, Integration, Request, Response, Send, by_connection, graphql
 from kosmolua.secret import Secret
@@ -52,7 +52,7 @@ def answering(*bodies: object) -> tuple[Api, list[Request]]:
 )
 def test_the_operations_of_a_document(text: str, found: list[tuple[str, str]]) -> None:
     """Words in comments, strings, names, variables and selections are no operations."""
-    assert operations(text) == found
+    assert [(each.kind, each.name) for each in read_document(text).operations] == found
 
 
 def test_a_query_over_the_wire() -> None:

@@ -35,6 +35,7 @@ HOMES = {
     "apprise": ["serve.notices"],
     "keyring": ["accounts.sources", "accounts.logins"],
     "authlib": ["http.oauth", "serve.pages.oidc"],
+    "graphql": ["openapi.graphql"],
     "yaml": ["openapi.document", "clients.formats"],
     "platformdirs": ["folders"],
     "filelock": ["locks"],

@@ -6,7 +6,7 @@ strictest counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
@@ -124,6 +124,13 @@ class Ceiling:
         return next((self._rules[key] for key in (effect, *milder(effect)) if key in self._rules), None)
 
 
+def strictest(rules: Sequence[Rule]) -> Rule:
+    """Return the strictest of some rules; :meth:`Rule.of_call` says which it is for a call."""
+    found: list[Rule] = [one for rule in rules for one in rule.among or (rule,)]
+    chosen = max(found, key=_strictness)
+    return chosen._replace(among=tuple(found)) if any(rule.condition for rule in found) else chosen
+
+
 class Rules:
     """The rules of one account: its own, and its integration's for keys that it lacks. A stricter ceiling wins.
 
@@ -147,8 +154,7 @@ class Rules:
         found = named or [rule for rule in self._patterns if fits(rule.key, function)]
         found = found or [self._own_of_effect(function.effect)]
         found += self._ceiling.of_function(self._integration, function) if self._ceiling else []
-        strictest = max(found, key=_strictness)
-        return strictest._replace(among=tuple(found)) if any(rule.condition for rule in found) else strictest
+        return strictest(found)
 
     def of_effect(self, effect: Effect) -> Rule:
         """Return the rule for an effect, for functions that no name and no pattern matches.

@@ -412,6 +412,9 @@ class Broker:
     ) -> str:
         try:
             target = self._catalog.resolve(call.path)
+            if target.function.acts_as and not fault:
+                call.path = target.path
+                target = self._catalog.acting(target, target.function.acts_as(given))
         except KosmoError as error:
             call.path = ".".join(parts_of(call.path)) or call.path
             if isinstance(error, PluginError):

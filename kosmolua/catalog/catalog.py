@@ -5,18 +5,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from kosmolua.accounts.accounts import Accounts
-from kosmolua.accounts.permissions import Rule
+from kosmolua.accounts.permissions import Rule, strictest
 from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.errors import CallError, ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
-from kosmolua.schema.effects import EFFECTS
+from kosmolua.schema.effects import EFFECTS, Effect
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import (
@@ -328,6 +328,15 @@ class Catalog:
             self._targets.clear()
         self._targets[path] = target
         return target
+
+    def acting(self, target: Target, names: Sequence[str]) -> Target:
+        """Return a target with the gravest effect, and the strictest rule, of functions that a call amounts to."""
+        functions = [target.integration.functions[name] for name in names]
+        effects: list[Effect] = ["read", *(each.effect for each in functions)]
+        function = replace(target.function, effect=max(effects, key=list(EFFECTS).index))
+        rules = self._accounts.rules(target.integration, target.account)
+        rule = strictest([rules.of_function(each) for each in (function, *functions)])
+        return replace(target, function=function, rule=rule)
 
     def _is_current(self, integration: Integration) -> bool:
         """Return False if an MCP server's tools have changed, so that a new object has replaced this one."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from kosmolua.errors import ApiError, NetworkError
 from kosmolua.http.client import Api, Sendable, decode
 from kosmolua.http.errors import body_of, id_suffix, message_of
+from kosmolua.http.graphql_document import read_document
 from kosmolua.http.messages import Response
 from kosmolua.http.paging import by_cursor
 from kosmolua.http.rate_limit import retry_after
@@ -19,16 +18,6 @@ Variables = Mapping[str, Sendable]
 
 _THROTTLED = ("RATE_LIMITED", "THROTTLED")
 """The types of errors by which GitHub and Shopify report that a rate limit was hit."""
-_TOKEN = re.compile(
-    r'#[^\r\n]*|"""(?:\\"""|(?!""").)*"""|"(?:\\.|[^"\\\r\n])*"|[_A-Za-z][_0-9A-Za-z]*|[^\s,\ufeff]', re.DOTALL
-)
-
-
-class GraphQLOperation(NamedTuple):
-    """An operation of a document; ``kind`` is ``query``, ``mutation`` or ``subscription``, the name can be empty."""
-
-    kind: str
-    name: str
 
 
 def graphql(
@@ -60,14 +49,14 @@ def graphql(
         ValueError: The document has no such operation, or the operation is a subscription, which has no single
             response.
     """
-    chosen = _chosen(query, operation)
+    chosen = read_document(query).chosen(operation)
     if chosen.kind == "subscription":
         raise ValueError("a subscription has no single answer: send a query or a mutation")
     body: dict[str, Sendable] = {"query": query, "variables": dict(variables or {})}
     if operation is not None:
         body["operationName"] = operation
     mutates = chosen.kind == "mutation"
-    return _data_of(api.fetch("POST", path, {}, json=body, timeout=timeout, safe=not mutates, mutates=mutates))
+    return data_of(api.fetch("POST", path, {}, json=body, timeout=timeout, safe=not mutates, mutates=mutates))
 
 
 def by_connection(
@@ -111,56 +100,19 @@ def by_connection(
     return by_cursor(fetch)
 
 
-def operations(query: str) -> list[GraphQLOperation]:
-    """Return a document's operations, without fragments.
+def data_of(response: Response) -> dict[str, Json]:
+    """Return the ``data`` of a response.
 
     Raises:
-        ValueError: A definition is neither an operation nor a fragment.
+        ApiError: The response has ``errors``.
+        NetworkError: The response has neither data nor errors.
     """
-    found: list[GraphQLOperation | None] = []
-    head: list[str] = []
-    depth = 0
-    for token in _TOKEN.findall(query):
-        if token in ("{", "(", "["):
-            if token == "{" and depth == 0:
-                found.append(_operation(head))
-                head = []
-            depth += 1
-        elif token in ("}", ")", "]"):
-            depth -= 1
-        elif depth == 0 and token[0] not in '#"':
-            head.append(token)
-    return [each for each in found if each]
-
-
-def _operation(head: list[str]) -> GraphQLOperation | None:
-    """Return what a definition declares, or None for a fragment."""
-    kind, *rest = head or ["query"]
-    if kind == "fragment":
-        return None
-    if kind not in ("query", "mutation", "subscription"):
-        raise ValueError(f"{kind!r} is not an operation of GraphQL: write query or mutation")
-    return GraphQLOperation(kind, rest[0] if rest and rest[0] != "@" else "")
-
-
-def _chosen(query: str, name: str | None) -> GraphQLOperation:
-    known = operations(query)
-    fitting = [each for each in known if name is None or each.name == name]
-    if len(fitting) == 1:
-        return fitting[0]
-    names = ", ".join(each.name or "one without a name" for each in known) or "none"
-    wanted = "one operation, unless operation= names one" if name is None else f"an operation {name!r}"
-    raise ValueError(f"the GraphQL document must have {wanted}; it has {names}")
-
-
-def _data_of(response: Response) -> dict[str, Json]:
-    """Return the ``data`` of a response."""
     answer = decode(response)
     errors = answer.get("errors") if isinstance(answer, dict) else None
     if errors:
         limited = isinstance(errors, list) and any(_is_throttled(each) for each in errors)
         raise ApiError(
-            f"{_asked(response)} was answered with errors: {message_of(response)}{id_suffix(response)}",
+            f"{_asked(response)} was answered with errors: {message_of(response)}{_where(errors)}{id_suffix(response)}",
             status=response.status,
             limited=limited,
             retryable=limited,
@@ -172,6 +124,17 @@ def _data_of(response: Response) -> dict[str, Json]:
     if not isinstance(data, dict):
         raise NetworkError(f"{_asked(response)} was answered without data or errors", retryable=False)
     return data
+
+
+def _where(errors: Json) -> str:
+    """Return code and path of the first error, in parentheses."""
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    extensions = first.get("extensions")
+    code = first.get("type") or (extensions.get("code") if isinstance(extensions, dict) else None)
+    path = first.get("path")
+    where = f"at {'.'.join(map(str, path))}" if isinstance(path, list) and path else ""
+    said = ", ".join(str(each) for each in (code, where) if each)
+    return f" ({said})" if said else ""
 
 
 def _is_throttled(error: Json) -> bool:

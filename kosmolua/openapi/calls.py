@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as made_by
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -34,6 +35,7 @@ from kosmolua.openapi.paging import Recipe, ResultPage
 from kosmolua.openapi.replies import value_of, whole_of
 from kosmolua.openapi.walking import walk
 from kosmolua.protocol import Json
+from kosmolua.schema.arguments import Parameter
 
 FULL = "full"
 """The value of the argument ``reply`` for status and headers beside the body."""
@@ -65,6 +67,7 @@ class OperationCall:
         encode: The overlay's encoding of the body.
         safe: Whether the overlay says that the request changes nothing, whatever its method.
         is_open: Whether it needs no credential, as a login.
+        graphql: What the request of a GraphQL field needs: see :mod:`kosmolua.openapi.graphql`; empty for any other.
     """
 
     method: str
@@ -77,6 +80,11 @@ class OperationCall:
     encode: str = ""
     safe: bool = False
     is_open: bool = False
+    graphql: Mapping[str, Any] = made_by(default_factory=dict)
+
+    def more_parameters(self) -> Iterator[Parameter]:
+        """Yield parameters that the document does not have."""
+        return iter(())
 
     def spelled(self, name: str) -> str:
         """Return the name for an argument that KosmoLua adds, such as ``all``, with ``_`` if the operation has such a

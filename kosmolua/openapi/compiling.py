@@ -70,7 +70,7 @@ class Built:
     @property
     def doc(self) -> str:
         """The docstring: summary, quoted description, method and path, paging and errors."""
-        route = f"Sends ``{self.operation.key}``."
+        route = f"Sends ``{self.operation.key.removeprefix('POST /#')}``."
         deprecated = "Deprecated: the service may remove it." if self.operation.deprecated else ""
         said = "" if summary_of("", self.operation.about) == self.summary else self.operation.about
         paging = f"Pages: {self.recipe.words}; ``all = true`` returns the items of all pages." if self.recipe else ""
@@ -102,6 +102,7 @@ class Compiled:
         notes: The notes.
         total: The number of operations.
         errors: The overlay's table ``errors``.
+        graphql: The path of the GraphQL endpoint, below the base URL; None if there is none.
     """
 
     title: str
@@ -112,6 +113,7 @@ class Compiled:
     notes: list[str]
     total: int
     errors: dict[str, Any] = field(default_factory=dict)
+    graphql: str | None = None
 
 
 def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | None = None) -> Compiled:
@@ -123,6 +125,10 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
     root = with_login(root)
     document = Document(root)
     every = list(read_operations(document))
+    for note in rows(root.get("x-notes")) if "graphql" in overlay.tables else ():
+        document.note(str(note))
+    for operation in every if "graphql" not in overlay.tables else ():
+        operation.graphql = {}
     chosen = [each for each in every if overlay.takes(each)]
     access = _access(document, overlay, every)
     names = _names(document, chosen, overlay, kept or {})
@@ -145,9 +151,9 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
     older = {key: name for key, name in (kept or {}).items() if key not in given and name not in used}
     title = text(document.resolve(root.get("info")).get("title"))
     title = str(overlay.tables.get("about", "")) or cleaned(title, 100) or "A web service"
-    return Compiled(
-        title, access, functions, covered, {**older, **given}, document.notes, len(every), dict(overlay.table("errors"))
-    )
+    path = str(overlay.table("graphql").get("path", "")) if "graphql" in overlay.tables else None
+    errors = dict(overlay.table("errors"))
+    return Compiled(title, access, functions, covered, {**older, **given}, document.notes, len(every), errors, path)
 
 
 def _names(document: Document, operations: Sequence[Operation], overlay: Overlay, kept: Mapping[str, str]) -> list[str]:
@@ -248,6 +254,9 @@ def _built(document: Document, operation: Operation, name: str, section: str, ov
     recipe = recipe_of(document, operation, told.get("paging", overlay.default_paging))
     if recipe is None and "paging" not in told:
         recipe = recipe_of(document, operation, {})
+    if operation.graphql:
+        recipe = _pages(document, operation)
+        operation.graphql |= {"select": str(told["fields"])} if "fields" in told else {}
     _name_arguments(operation, told, overlay, has_pages=recipe is not None)
     summary = str(told.get("summary", "")) or summary_of(operation.summary, operation.about)
     return Built(
@@ -259,6 +268,15 @@ def _built(document: Document, operation: Operation, name: str, section: str, ov
         told,
         recipe,
     )
+
+
+def _pages(document: Document, operation: Operation) -> Recipe | None:
+    """Return how a GraphQL connection is paged."""
+    if not operation.graphql.get("pages"):
+        return None
+    keys = table(document.resolve(operation.result.schema).get("properties"))
+    items = "nodes" if "nodes" in keys else "edges"
+    return Recipe("token", "after", "pageInfo.endCursor", items, "first", 100, more="pageInfo.hasNextPage")
 
 
 def _sentence(operation: Operation) -> str:
@@ -339,11 +357,12 @@ def fill_database(database: sqlite3.Connection, result: Compiled, root: dict[str
         "errors": result.errors,
         "total": result.total,
         "notes": result.notes,
+        "graphql": result.graphql,
     }
     database.executemany("insert into meta values (?, ?)", [(key, _text(value)) for key, value in meta.items()])
     schemas = _schemas(document, result.functions)
     holding = _holding(document, schemas)
-    functions = (_row(document, place, each, holding) for place, each in enumerate(result.functions))
+    functions = (_row(document, place, each, holding, result.graphql) for place, each in enumerate(result.functions))
     database.executemany(f"insert into functions values ({', '.join('?' * 10)})", functions)
     covered = ((each.key, each.id, each.name, each.by) for each in result.covered)
     database.executemany("insert into covered values (?, ?, ?, ?)", covered)
@@ -378,18 +397,19 @@ def _holds_credentials(document: Document, schema: Json, holding: set[str]) -> b
     return is_unknown or bool(_CREDENTIAL.search(_text(schema))) or not holding.isdisjoint(document.references(schema))
 
 
-def _row(document: Document, place: int, each: Built, holding: set[str]) -> tuple[object, ...]:
+def _row(document: Document, place: int, each: Built, holding: set[str], path: str | None) -> tuple[object, ...]:
     operation = each.operation
     parameters = " ".join(field.name for field in operation.fields)
     detail = {
         "method": operation.method,
-        "path": operation.path,
+        "path": path if operation.graphql else operation.path,
         "doc": each.doc,
         "fields": plain(operation.fields),
         "body": plain(operation.body),
         "result": plain(operation.result),
         "server": _server(operation),
         "paging": plain(each.recipe),
+        **({"graphql": operation.graphql} if operation.graphql else {}),
         **({"is_open": True} if each.is_open else {}),
         **({"has_credentials": True} if _holds_credentials(document, operation.result.schema, holding) else {}),
         **{key: each.told[key] for key in ("encode", "safe", "headers", "idempotency", *DECLARED) if key in each.told},

@@ -38,6 +38,8 @@ def effect_of(operation: Operation, name: str) -> Effect:
     """
     if operation.method == "DELETE":
         return "destroy"
+    if operation.graphql.get("kind") == "query":
+        return "read"
     words, last = _words(name), _last(operation)
     if "create" in words and len(last) > 1:
         last = [""]  # what is made there may be for a deletion
@@ -53,6 +55,8 @@ def may_only_read(operation: Operation, name: str) -> bool:
     """Return True if a POST or PUT is named like a read, answers with something, and takes no file."""
     words, last = _words(name), _last(operation)
     sounds = _begins(words, _READING) or words[-1] in _READING_LAST or last[0] in _READING or last[-1] in _READING_LAST
+    if operation.graphql:
+        return False
     takes_files = any(each.schema == {"type": "string", "format": "binary"} for each in operation.fields)
     is_read = sounds and not _WRITING.intersection(words) and bool(operation.result.media) and not takes_files
     return operation.method in ("POST", "PUT") and is_read

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import lazy
+from kosmolua.errors import BadArguments
 from kosmolua.http.headers import IDEMPOTENCY, plain
 from kosmolua.openapi.calls import FULL, OperationCall
 from kosmolua.openapi.extra import EXTRA, checked_extra
@@ -18,6 +19,7 @@ from kosmolua.openapi.paging import Recipe
 from kosmolua.openapi.replies import is_decoded, is_text
 from kosmolua.openapi.security import access_of
 from kosmolua.openapi.store import DocumentStore, FunctionRow, load
+from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.bounds import Pattern, Range
 from kosmolua.schema.formats import formats
@@ -191,9 +193,23 @@ class DocumentFunctions:
             origin=f"{self._store.home.document}: {row.key}",
             is_foreign=True,
             has_credentials=detail.get("has_credentials", False),
-            reply=call.spelled("reply"),
+            reply="" if call.graphql else call.spelled("reply"),
             labels=Labels(**{key: detail[key] for key in DECLARED if key in detail}),
+            acts_as=self._acts_as if call.graphql.get("kind") == "document" else None,
         )
+
+    def _acts_as(self, given: Sequence[Json]) -> list[str]:
+        """Return the functions of the fields in a GraphQL document that a call passes."""
+        from kosmolua.openapi.graphql_calls import roots_of
+
+        found = []
+        for key in roots_of(given):
+            name = self._store.named(f"POST /#{key}")
+            if name is None:
+                what = f"{key} has no function, so a document of one's own cannot select it either"
+                raise BadArguments(what, param="query", hint=f"'kosmolua docs {self._owner}' lists the functions")
+            found.append(name)
+        return found
 
     def _update(self, row: FunctionRow, call: OperationCall, parameters: Sequence[Parameter]) -> Update | None:
         """Return the update of a function that changes what the GET of the same path reads; None for any other."""
@@ -251,7 +267,10 @@ class _Records(Mapping[str, Record]):
 def call_of(detail: Mapping[str, Any]) -> OperationCall:
     """Restore a call from an operation's details in the compiled document."""
     body = detail["body"]
-    return OperationCall(
+    kind = OperationCall
+    if "graphql" in detail:
+        from kosmolua.openapi.graphql_calls import GraphQLCall as kind
+    return kind(
         method=detail["method"],
         path=detail["path"],
         fields=[Field(**each) for each in detail["fields"]],
@@ -262,6 +281,7 @@ def call_of(detail: Mapping[str, Any]) -> OperationCall:
         encode=detail.get("encode", ""),
         safe=detail.get("safe", False),
         is_open=detail.get("is_open", False),
+        graphql=detail.get("graphql", {}),
     )
 
 
@@ -291,6 +311,9 @@ def parameters_of(call: OperationCall, reader: SchemaReader, function: str, extr
             MOST,
             MAX_ITEMS,
         )
+    yield from call.more_parameters()
+    if call.graphql:
+        return
     yield Parameter(call.spelled("reply"), Choice(("body", FULL)), WHOLE, "body")
     about = "Undocumented parts of the query, the headers and the body."
     yield Parameter(call.spelled("extra"), EXTRA, about, None, checked=extra)

@@ -23,6 +23,7 @@ from kosmolua.limits import MIB
 from kosmolua.openapi.bundling import FILES, FilesBelow, FilesOfHost, Neighbours
 from kosmolua.openapi.compiling import Built, Compiled, Covered, compiled, elsewhere, proposed, raised, write
 from kosmolua.openapi.document import MAX_BYTES, read
+from kosmolua.openapi.graphql import document_of, introspection
 from kosmolua.openapi.naming import read_lock, snake, write_lock
 from kosmolua.openapi.overlay import Overlay, read_overlay
 from kosmolua.openapi.security import AUTH
@@ -81,8 +82,8 @@ class Fetched:
         return "" if stem in _DULL_NAMES else stem
 
 
-def fetch(source: str, read_stdin: Callable[[], bytes]) -> Fetched:
-    """Fetch a document from an address, a file, or ``-``.
+def fetch(source: str, read_stdin: Callable[[], bytes], *, graphql: bool = False) -> Fetched:
+    """Fetch a document from an address, a file, or ``-``; with ``graphql``, an address can be the service's own.
 
     An address must use https, or be on this machine; no credential is sent, redirects to such addresses are followed,
     and the download must end within :data:`FETCH_TIMEOUT`.
@@ -93,7 +94,7 @@ def fetch(source: str, read_stdin: Callable[[], bytes]) -> Fetched:
     if source == "-":
         return Fetched(read_stdin(), source)
     if "://" in source:
-        return Fetched(_download(source), source)
+        return Fetched(_download(source, introspection() if graphql and not _is_file(source) else b""), source)
     path = Path(source)
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -104,7 +105,23 @@ def fetch(source: str, read_stdin: Callable[[], bytes]) -> Fetched:
         raise ConfigError(f"{source} cannot be read: {error.strerror}") from None
 
 
-def _download(url: str) -> bytes:
+def _is_file(url: str) -> bool:
+    """Return True if an address is that of a GraphQL schema, and not of a service, which is asked for its schema."""
+    return urlsplit(url).path.endswith((".graphql", ".graphqls", ".gql", ".json"))
+
+
+def document_in(fetched: Fetched, *, graphql: bool, endpoint: str = "") -> dict[str, Any]:
+    """Return the OpenAPI document that was fetched, or the one made from a GraphQL schema.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    if not graphql:
+        return read(fetched.data, fetched.name, fetched.near)
+    return document_of(fetched.data, fetched.name, endpoint or (fetched.url if not _is_file(fetched.url) else ""))
+
+
+def _download(url: str, body: bytes = b"") -> bytes:
     from kosmolua.http.transport import Transport
 
     ends = time.monotonic() + FETCH_TIMEOUT
@@ -114,7 +131,11 @@ def _download(url: str) -> bytes:
             if not (url.startswith("https://") or LOOPBACK.match(url)):
                 hint = "use https; http is allowed only for this machine"
                 raise ConfigError(f"{url} cannot be fetched: it is not an https address", hint=hint)
-            request = Request("GET", urlsplit(url)._replace(fragment="").geturl(), headers=_ACCEPT)
+            address = urlsplit(url)._replace(fragment="").geturl()
+            request = Request("GET", address, headers=_ACCEPT)
+            if body:
+                headers = {**_ACCEPT, "Content-Type": "application/json"}
+                request = Request("POST", address, headers=headers, body=body, declared_safe=True)
             response = transport.send(request, until=lambda: ends)
             target = location(request, response) if response.status in (301, 302, 303, 307, 308) else ""
             if not target:
@@ -151,6 +172,7 @@ class Wishes:
         base: A text to append to the new ``openapi.toml``.
         origins: Further addresses to which the account's credential may be sent.
         prefix: The word before a key in a header, perhaps none; None to follow the document.
+        graphql: Whether the document is a GraphQL schema; the base URL is then the address of its service.
     """
 
     name: str = ""
@@ -161,6 +183,7 @@ class Wishes:
     base: str = ""
     origins: Sequence[str] = ()
     prefix: str | None = None
+    graphql: bool = False
 
 
 @dataclass(frozen=True)
@@ -324,7 +347,7 @@ def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Impo
             document nor in the options.
     """
     started = time.process_time()
-    root = read(fetched.data, fetched.name, fetched.near)
+    root = document_in(fetched, graphql=wishes.graphql, endpoint=wishes.base_url)
     name = wishes.onto or wishes.name or fetched.stem or snake(str(table(root.get("info")).get("title", "")))
     if not wishes.onto:
         _check_name(name, taken)
@@ -378,6 +401,7 @@ def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], ori
     parts = [_HEAD + (assignments({"only": only}) if only else "")]
     parts += [f"[document]\n{assignments(document)}"]
     parts += [f"[account]\n{assignments(account)}"] if account and not wishes.onto else []
+    parts += [f"[graphql]\n{assignments({'path': ''})}"] if wishes.graphql else []
     parts += [wishes.base.strip() + "\n"] if wishes.base.strip() else []
     return "\n".join(parts)
 
@@ -453,8 +477,9 @@ def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> C
     kept = read_lock((folder / LOCK).read_text(encoding="utf-8"))
     old = compiled(before, overlay, kept)
     started = time.process_time()
-    fetched = fetch(source or came, read_stdin)
-    root = read(fetched.data, fetched.name, fetched.near)
+    graphql = "graphql" in overlay.tables
+    fetched = fetch(source or came, read_stdin, graphql=graphql)
+    root = document_in(fetched, graphql=graphql, endpoint=str(overlay.account.get("base_url", "")))
     further = [each for each in overlay.document.get("origins", ()) if each not in old.access.origins[:1]]
     new = compiled(root, Overlay(overlay.file, {**overlay.tables, "document": {"origins": further}}), kept)
     text = _redated((folder / OVERLAY).read_text(encoding="utf-8"), fetched, new)

@@ -101,6 +101,7 @@ class Operation:
         statuses: The descriptions of the other responses, by status.
         servers: Its own ``servers``, or those of its path.
         security: Its own ``security``; None if that of the document holds.
+        graphql: What the request of a GraphQL field needs: see :mod:`kosmolua.openapi.graphql`; empty for any other.
         hints: The extensions (``x-...``) that KosmoLua uses, such as ``x-pagination``.
     """
 
@@ -117,6 +118,7 @@ class Operation:
     statuses: dict[str, str] = field(default_factory=dict)
     servers: list[Any] = field(default_factory=list)
     security: Json = None
+    graphql: dict[str, Any] = field(default_factory=dict)
     hints: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -178,7 +180,7 @@ class _Reading:
         return Operation(
             id=text(given.get("operationId")),
             method=self._method,
-            path=self._path.partition("#")[0],
+            path=self._path if "x-graphql" in given else self._path.partition("#")[0],
             tag=text(tags[0]) if tags else "",
             summary=text(given.get("summary")),
             about=text(given.get("description")),
@@ -189,6 +191,7 @@ class _Reading:
             statuses=self._statuses(),
             servers=rows(servers),
             security=given.get("security"),
+            graphql=table(given.get("x-graphql")),
             hints={key: given[key] for key in ("x-pagination", "x-kubernetes-action", "x-ms-pageable") if key in given},
         )
 

@@ -171,7 +171,7 @@ _FUNCTION: dict[str, Check] = {
     "private": anything,
     "to": texts,
     "audience": choice(AUDIENCES),
-    **_any("summary covered_by skip lists slashes safe"),
+    **_any("summary covered_by skip lists slashes safe fields"),
 }
 _ORIGINS = list_of('a list of addresses such as ["https://files.example.com"]', _ORIGIN)
 _NAMES = list_of('a list of functions such as ["log_in"]')
@@ -185,6 +185,7 @@ _OVERLAY: dict[str, Check] = {
     "paging": table_of("a table", each=_paging),
     "effects": table_of("a table", dict.fromkeys(EFFECTS, list_of('a list of functions such as ["search_pets"]'))),
     "errors": table_of("a table", _any("failed message")),
+    "graphql": table_of("a table", _any("path")),
     "session": table_of("a table", {"login": _NAMES, "logout": _NAMES, **_any("token field user")}),
     "functions": table_of("a table", each=table_of("a table", _FUNCTION)),
 }

@@ -21,6 +21,7 @@ from kosmolua.openapi.operations import is_json
 from kosmolua.openapi.paging import Recipe, put
 from kosmolua.openapi.samples import Samples
 from kosmolua.protocol import Json
+from kosmolua.schema.tree import table
 
 ITEMS = 25
 """How many items a paged list has."""
@@ -45,12 +46,17 @@ class Simulator:
         self._collections: dict[str, dict[str, Json]] = dict((state or {}).get("collections", {}))
         self._deleted: set[str] = set((state or {}).get("deleted", ()))
         self._made = int((state or {}).get("made", 0))
+        self._graphql = functions.store.meta("graphql")
 
     def dump(self) -> dict[str, Any]:
         """Return the items created, changed and deleted so far, as JSON."""
         return {"collections": self._collections, "deleted": sorted(self._deleted), "made": self._made}
 
     def __call__(self, request: Request) -> Response:
+        if self._graphql is not None and request.method == "POST" and request.route == self._graphql:
+            from kosmolua.openapi.graphql_simulator import reply
+
+            return _answer(200, reply(self._functions.store, self._samples, table(_body_of(request))))
         name = self._functions.named(self._key(request))
         found = self._functions.store.detail(name) if name else None
         if found is None:

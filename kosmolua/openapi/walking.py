@@ -127,6 +127,7 @@ def _lead(
 ) -> Lead | None:
     """Return what leads to the next page; what the reply says comes before what is counted."""
     value, ends = page.value, any(flag is True for _, flag in _said(page.value, LAST))
+    ends = ends or (recipe.kind == "token" and bool(recipe.more) and at(value, recipe.more) is False)
     if recipe.kind in ("url", "token") and recipe.field and not ends and (said := at(value, recipe.field)):
         return (
             Lead(_absolute(page, said), recipe.field, is_url=True) if recipe.kind == "url" else Lead(said, recipe.field)

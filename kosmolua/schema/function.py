@@ -71,6 +71,8 @@ class Function:
         labels: Who can write what it returns, and where it sends its arguments, as far as this is declared.
         reply: The parameter that makes a result whole, with status and headers around what ``returns`` describes; empty
             if there is none.
+        acts_as: Returns, for the arguments of a call as they were passed, the functions that it amounts to: it has the
+            strictest of their permissions, and the gravest of their effects. None for a call that is only itself.
         former: The tool of an MCP server as it was before a change that nobody has accepted.
     """
 
@@ -91,6 +93,7 @@ class Function:
     assume: Mapping[str, Json] | None = None
     labels: Labels = NONE
     reply: str = ""
+    acts_as: Callable[[Sequence[Json]], Sequence[str]] | None = None
     former: Function | None = None
 
     @property

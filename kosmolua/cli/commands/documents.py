@@ -40,6 +40,7 @@ EFFECTS = ("accept", "ask", "none")
     metavar="HOW",
     help="Whether POSTs that read by their names are reads: accept, ask or none [ask].",
 )
+@click.option("--graphql", is_flag=True, help="The document is a GraphQL schema, or the address of a service.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written.")
 @listing_options
 def import_(
@@ -51,10 +52,14 @@ def import_(
     origins: tuple[str, ...],
     only: tuple[str, ...],
     effects: str,
+    graphql: bool,
     dry_run: bool,
     options: Options,
 ) -> None:
     """Make an integration from an OpenAPI document: 3.0, 3.1 or Swagger 2.0, in JSON or YAML.
+
+    With --graphql, from a GraphQL schema: SDL, the JSON of an introspection query, or the address of a service, which
+    is asked for its schema. --base-url is then the address of the service.
 
     The integration is written into your folder of integrations. In its file openapi.toml, you can correct the document
     and add to it. What acts or deletes by its name never counts as less; functions that read by POST are shown, and
@@ -63,8 +68,8 @@ def import_(
     runtime = open_to_list(options)
     taken = runtime.catalog.names()
     base = _overlay_to_start_from(onto, taken, options) if onto else ""
-    wishes = Wishes(name, onto, auth, base_url, only, base, origins)
-    fetched = importing.fetch(source, standard_document)
+    wishes = Wishes(name, onto, auth, base_url, only, base, origins, graphql=graphql)
+    fetched = importing.fetch(source, standard_document, graphql=graphql)
     try:
         ready = importing.prepare(fetched, wishes, taken)
     except UsageError:
