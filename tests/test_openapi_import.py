@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 from support.documents import Reply, Sent, serving, shared, small
+from support.screen import on_screen
 
 from kosmolua import Runtime
+from kosmolua.cli import console
 from kosmolua.errors import ConfigError, NotConfigured, UsageError
 from kosmolua.openapi import importing
 from kosmolua.openapi.importing import Wishes
 from kosmolua.openapi.overlay import Overlay
 from kosmolua.openapi.store import DocumentStore, Home
 
+__all__ = ["on_screen"]
 Program = Callable[..., Any]
 
 
@@ -485,6 +488,27 @@ def test_an_overlay_changes_names_effects_and_arguments(tmp_path: Path) -> None:
         assert functions["find_pet"].effect == "write"
         assert functions["find_pet"].summary == "Look for a pet."
         assert {"species", "all", "max_items"} <= {each.name for each in functions["list_pets"].parameters}
+
+
+def test_an_import_can_be_removed(
+    config: Path, on_screen: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Only after a question, without what others put into its folder; accounts are left, and named."""
+    ready = importing.prepare(importing.fetch(str(write_document(tmp_path, pets(*FIRST))), lambda: b""), Wishes())
+    folder = ready.write(config / "integrations")[0].parent
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text('[pets.work]\ntoken = "t-1"\n')
+    command = ("integrations", "remove", "pets", "--accounts", str(accounts))
+    with monkeypatch.context() as patch:
+        patch.setattr(console, "agrees", lambda question: str(folder) not in question)
+        assert "pets was not removed (--yes removes it)" in on_screen(*command)
+    assert folder.is_dir()
+    assert f"accounts are left in {accounts}: pets.work" in " ".join(on_screen(*command, "--yes", columns=200).split())
+    assert not folder.exists()
+    ready.write(config / "integrations")
+    (folder / "notes.txt").write_text("mine")
+    assert "stays, since it has other files" in on_screen(*command, "--yes", columns=200)
+    assert [each.name for each in folder.iterdir()] == ["notes.txt"]
 
 
 BEYOND = pets(

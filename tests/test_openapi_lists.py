@@ -15,7 +15,7 @@ from kosmolua.errors import BadArguments, NetworkError
 
 LIST = {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "integer"}}}}
 PAGES = [
-    {"name": "page", "in": "query", "schema": {"type": "integer"}},
+    {"name": "page", "in": "query", "schema": {"type": "integer", "minimum": 1}},
     {"name": "per_page", "in": "query", "schema": {"type": "integer", "default": 2}},
 ]
 
@@ -246,6 +246,16 @@ WAYS: dict[str, tuple[str, str, Pager]] = {
         "page_index:integer:default=0; per_page:integer:default=2",
         "",
         numbered(lambda some, page: some, "page_index"),
+    ),
+    "a page that counts from zero, which nothing says": (
+        "page:integer; per_page:integer:default=2",
+        "",
+        numbered(lambda some, page: some),
+    ),
+    "a page that counts from one, which nothing says": (
+        "page:integer; per_page:integer:default=2",
+        "",
+        numbered(lambda some, page: some, first=1),
     ),
     "a short page with a link": (
         "page:integer:default=1; per_page:integer:maximum=20.0",

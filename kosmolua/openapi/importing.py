@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -329,6 +330,24 @@ def _paging(functions: Sequence[Built]) -> str:
     said = ", ".join(f"{count:,} by {ways[kind]}" for kind, count in kinds.most_common())
     count = sum(kinds.values())
     return f"{count:,} {'list has' if count == 1 else 'lists have'} all = true: {said}"
+
+
+def remove(folder: Path) -> bool:
+    """Remove the files of an import, and its folder, unless it has others: then return False.
+
+    Raises:
+        ConfigError: A file cannot be removed.
+    """
+    try:
+        for name in ("__init__.py", DOCUMENT, OVERLAY, LOCK):
+            (folder / name).unlink(missing_ok=True)
+        rmtree(folder / "__pycache__", ignore_errors=True)
+        if any(folder.iterdir()):
+            return False
+        folder.rmdir()
+        return True
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be removed: {error.strerror}") from None
 
 
 def _replace(file: Path, text: str) -> Path:

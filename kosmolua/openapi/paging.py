@@ -51,6 +51,13 @@ _DATED = re.compile(r"\b(dates?|times?|timestamps?|iso.?8601|epoch)\b", re.IGNOR
 _NO_NUMBER = re.compile(r"\b(dates?|times?|timestamps?|iso.?8601|epoch|tokens?|cursors?|ids?)\b", re.IGNORECASE)
 """Matches the description of a parameter that is called like an offset, but is a date, a token or an id."""
 _FROM_ZERO = re.compile(r"\b(zero|0)[ -]?(based|indexed)|\bstart(s|ing)?( (at|from|with|index))* 0\b", re.IGNORECASE)
+_FROM_ONE = re.compile(
+    r"\b(one|1)[ -]?(based|indexed)|\b(starts?|starting|begins?|beginning|from|with|at|defaults?|first)( \w+){0,3} 1\b|"
+    r"1 (is|for|being) the first",
+    re.IGNORECASE,
+)
+UNSAID = -1
+"""The number of the first page if nothing says whether pages count from 0 or from 1."""
 _LINK = re.compile(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
 
 
@@ -77,7 +84,7 @@ class Recipe:
         maximum: The largest such number; 0 if unknown.
         usual: The default; 0 if unknown.
         more: The place of a value that is true while there are more pages.
-        first: The number of the first page, for the kind ``page``.
+        first: The number of the first page, for the kind ``page``; :data:`UNSAID` if replies have to show it.
     """
 
     kind: str
@@ -269,7 +276,9 @@ class _Shape:
     def first(self, page: Field) -> int:
         """Return the number of the first page, as far as the document says it."""
         schema = self._document.resolve(page.schema)
-        begins = schema.get("default", schema.get("minimum", 0 if _FROM_ZERO.search(page.about) else 1))
+        begins = schema.get("default", schema.get("minimum"))
+        if begins is None:
+            return 0 if _FROM_ZERO.search(page.about) else 1 if _FROM_ONE.search(page.about) else UNSAID
         return 0 if begins == 0 else 1
 
     def _kinds(self, each: Field, usual: str = "") -> set[str]:

@@ -18,7 +18,7 @@ from kosmolua.http.messages import Request, Response, origin
 from kosmolua.openapi.functions import DocumentFunctions
 from kosmolua.openapi.naming import snake
 from kosmolua.openapi.operations import is_json
-from kosmolua.openapi.paging import Recipe, put
+from kosmolua.openapi.paging import UNSAID, Recipe, put
 from kosmolua.openapi.samples import Samples
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import table
@@ -200,7 +200,8 @@ class Simulator:
         if not given:
             return 0
         if recipe.kind == "page":
-            return max(_number(given, recipe.first) - recipe.first, 0) * size
+            first = 1 if recipe.first == UNSAID else recipe.first
+            return max(_number(given, first) - first, 0) * size
         if recipe.kind == "offset":
             return _number(given, 0)
         if recipe.kind == "token":

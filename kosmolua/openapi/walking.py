@@ -21,6 +21,7 @@ from kosmolua.openapi.paging import (
     NEXT_URLS,
     NUMBERS,
     TOTALS,
+    UNSAID,
     Recipe,
     ResultPage,
     at,
@@ -77,6 +78,12 @@ def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow
         leads.append(lead)
         page = follow(lead.value) if lead.is_url else fetch({**sized, recipe.parameter: lead.value})
         found, before = _items(page, recipe, key), len(found)
+        if recipe.first == UNSAID and not lead.is_url:
+            is_same = bool(found) and known.issuperset(map(_identity, found))
+            recipe = replace(recipe, first=int(is_same))
+            if is_same:  # page 1 is the first one, which is there already
+                leads.clear()
+                continue
         if found and not lead.is_url and len(found) == before and known.issuperset(map(_identity, found)):
             raise NetworkError(
                 f"The pages of {key} repeat their items, so {recipe.parameter} does not lead to the next",
@@ -94,6 +101,8 @@ def _as_replied(recipe: Recipe, value: Json, given: Mapping[str, Json]) -> Recip
     if recipe.kind == "page" and recipe.parameter not in given:
         number = next((each for _, each in _said(value, NUMBERS) if each in (0, 1) and each is not True), recipe.first)
         recipe = replace(recipe, first=int(number))
+    elif recipe.first == UNSAID:
+        recipe = replace(recipe, first=1)
     if isinstance(at(value, recipe.items), list) or (recipe.items and not isinstance(value, list)):
         return recipe
     place = the_list(key for key, each in table(value).items() if isinstance(each, list))
@@ -153,7 +162,7 @@ def _lead(
         return None if last is None else Lead(last)
     start = sized.get(recipe.parameter)
     if recipe.kind == "page":
-        return Lead((start if isinstance(start, int) else recipe.first) + number + 1)
+        return Lead((start if isinstance(start, int) else max(recipe.first, 0)) + number + 1)
     return Lead((start if isinstance(start, int) else 0) + count)
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from kosmolua.catalog.catalog import Catalog
 from kosmolua.catalog.plugins import onto_folder
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import listing_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.streams import standard
-from kosmolua.errors import UsageError
+from kosmolua.errors import KosmoError, UsageError
 from kosmolua.folders import config_folder
 from kosmolua.openapi import importing
 from kosmolua.openapi.document import MAX_BYTES
@@ -153,6 +154,38 @@ def update(name: str, source: str, yes: bool, options: Options) -> int:
         return 1
     changes.update.write(integrations_folder())
     return 0
+
+
+@click.command("remove")
+@click.argument("name")
+@click.option("--yes", "-y", is_flag=True, help="Remove it without asking.")
+@listing_options
+def remove(name: str, yes: bool, options: Options) -> int:
+    """Remove an integration that was imported: its document, and what you said about it in openapi.toml.
+
+    The accounts stay in the accounts file, and are listed.
+    """
+    folder = _folder_of(name)
+    catalog = open_to_list(options).catalog
+    accounts = [] if folder.name.endswith(".onto") else _accounts_in_file(catalog, name)
+    if not yes and not (console.can_ask() and console.agrees(f"Remove {folder}?")):
+        console.complain(f"{name} was not removed (--yes removes it)")
+        return 1
+    is_whole = importing.remove(folder)
+    left = [] if is_whole else [f"{folder} stays, since it has other files"]
+    if accounts:
+        left.append(f"These accounts are left in {catalog.accounts_path}: {', '.join(accounts)}")
+    told = {"removed": str(folder), "accounts": accounts}
+    console.answer(told, lambda: console.say("\n".join([f"{name} was removed", *left])), in_json=options.json)
+    return 0
+
+
+def _accounts_in_file(catalog: Catalog, name: str) -> list[str]:
+    """Return the accounts of an integration in the accounts file, as ``NAME.ACCOUNT``."""
+    try:
+        return [f"{name}.{account}" for account in catalog.accounts(name)]
+    except KosmoError:
+        return []  # it cannot be loaded, which is why it is removed
 
 
 def _folder_of(name: str) -> Path:

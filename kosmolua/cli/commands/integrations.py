@@ -267,3 +267,4 @@ def _relative(place: str) -> str:
 
 command.add_command(documents.import_)
 command.add_command(documents.update)
+command.add_command(documents.remove)
