@@ -34,6 +34,7 @@ COMMANDS |= {
     "uninstall",
     "apply",
     "plans",
+    "policy",
     "undo",
     "fleet",
     "replay",

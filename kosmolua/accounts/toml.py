@@ -69,6 +69,11 @@ def assignments(table: Table) -> str:
     return "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in table.items())
 
 
+def quoted_keys(*keys: str) -> str:
+    """Return nested keys as the name of a section."""
+    return ".".join(map(_key, keys))
+
+
 def _comment(sentence: str) -> str:
     return f"# {' '.join(sentence.split())}"
 

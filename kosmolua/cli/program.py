@@ -44,6 +44,7 @@ COMMANDS = {
         "journal": "Show the calls in a journal.",
         "runs": "List the latest runs.",
         "flow": "Show what others' texts decided in a run.",
+        "policy": "Suggest permissions from runs, and test them.",
     },
     "Set up": {
         "integrations": "List, make and check integrations.",
