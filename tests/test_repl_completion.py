@@ -9,9 +9,9 @@ import pytest
 from support.catalogs import books
 
 from kosmolua import Runtime
+from kosmolua.authoring.completion import Candidate, Candidates
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.repl.commands import files_that_begin_with
-from kosmolua.cli.repl.completion import Candidate, Candidates
 from kosmolua.errors import PluginError
 from kosmolua.lua.syntax import place_of
 from kosmolua.runs.session import Names

@@ -14,12 +14,12 @@ from conftest import ROOT
 
 from kosmolua import Limits
 from kosmolua.authoring import stubs
+from kosmolua.authoring.completion import Candidates
 from kosmolua.broker.broker import Broker
 from kosmolua.broker.host import Host
 from kosmolua.broker.options import RunContext, RuntimeOptions
 from kosmolua.catalog.catalog import Catalog
 from kosmolua.catalog.plugins import Plugin
-from kosmolua.cli.repl.completion import Candidates
 from kosmolua.clock import Clock
 from kosmolua.errors import UnknownPath
 from kosmolua.plugin import Integration

@@ -10,41 +10,19 @@ import click
 from click.shell_completion import CompletionItem
 
 from kosmolua.catalog.catalog import Catalog
+from kosmolua.catalog.offers import Offers, offered_functions
 from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError
 from kosmolua.protocol import Json
 from kosmolua.schema import luacats
-from kosmolua.schema.names import APP, ROOT, page_of
+from kosmolua.schema.names import APP, ROOT
 from kosmolua.schema.types import Type
-
-Offers = dict[str, str]
-"""Possible completions of a word, each with a short description."""
-
-
-def offered_pages(catalog: Catalog, typed: str) -> Offers:
-    """Return the documentation pages to offer: guides, integrations, and, for a typed integration, its functions."""
-    from kosmolua.docs import pages
-
-    found = dict.fromkeys(pages.NAMES, "guide")
-    for name in catalog.names():
-        page = page_of(name)
-        found[page] = "integration"
-        for base in filter(typed.startswith, (page, name)):
-            found |= {f"{base}.{each}": about for each, about in offered_functions(catalog, name).items()}
-    return found
 
 
 def offered_values(kind: Type) -> list[str]:
     """Return the values of a boolean, or of a type that declares its choices, as typed on a command line."""
     choices: tuple[Json, ...] = luacats.choices_in(kind) or ((True, False) if luacats.label(kind) == "boolean" else ())
     return [each if isinstance(each, str) else json.dumps(each) for each in choices]
-
-
-def offered_functions(catalog: Catalog, integration: str) -> Offers:
-    """Return the short names of an integration's functions, each with its summary."""
-    from kosmolua.docs.outline import outline_of
-
-    return {name: sketch.summary for name, sketch in outline_of(catalog.listed(integration)).functions.items()}
 
 
 _BEFORE_NAMES = re.compile(rf"^(?:{APP}\.)?(?:{ROOT}\.)?")

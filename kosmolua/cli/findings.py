@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from kosmolua import __version__
-from kosmolua.check.checker import Report
+from kosmolua.check.checked import Checked
 from kosmolua.check.findings import CODES, Finding
 from kosmolua.cli import terminal
 from kosmolua.escaping import visible
@@ -17,25 +17,6 @@ from kosmolua.escaping import visible
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MARGIN = 8
 """How many columns of a long line are shown before what is wrong in it."""
-
-
-class Checked(NamedTuple):
-    """A script, and the report on it."""
-
-    source: bytes
-    report: Report
-
-    def region(self, finding: Finding) -> tuple[int, int, int, int]:
-        """Return the first line and column of a finding, and the line and column behind it, in characters from 1."""
-        lines = self.source.split(b"\n")
-
-        def column(line: int, byte: int) -> int:
-            return len(lines[line - 1][: byte - 1].decode("utf-8", "replace")) + 1 if line <= len(lines) else byte
-
-        begin = column(finding.line, finding.column)
-        if not finding.end_line:
-            return finding.line, begin, finding.line, begin + 1
-        return finding.line, begin, finding.end_line, column(finding.end_line, finding.end_column)
 
 
 def framed(file: str, checked: Checked) -> Iterator[str]:

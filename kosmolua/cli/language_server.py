@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
 
 from kosmolua import __version__
-from kosmolua.cli.findings import Checked
-from kosmolua.cli.repl.completion import Candidates
+from kosmolua.authoring.completion import Candidates
+from kosmolua.authoring.names_in import names_in, path_at
+from kosmolua.check.checked import Checked
 from kosmolua.errors import KosmoError
-from kosmolua.lua.environment import GLOBALS, LIBRARIES
-from kosmolua.runs.session import Names
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import APP
 
 SOURCE = "kosmolua"
 MAX_HELP = 4000
 """The most characters of a page that are shown beside the cursor."""
-_ALIAS = re.compile(rf"\blocal\s+(\w+)\s*=\s*({APP}\.[\w.]+|\w+\.[\w.]+)\s*$", re.MULTILINE)
-_LOCAL = re.compile(r"\b(?:local|function|for)\s+(?:function\s+)?(\w+)")
-_PATH = re.compile(r"[A-Za-z_][\w.]*")
 
 
 def language_server(runtime: Runtime) -> LanguageServer:
@@ -50,13 +44,13 @@ def language_server(runtime: Runtime) -> LanguageServer:
     def complete(given: lsp.CompletionParams) -> list[lsp.CompletionItem]:
         document = server.workspace.get_text_document(given.text_document.uri)
         before = document.source[: document.offset_at_position(given.position)]
-        candidates = Candidates(runtime.catalog, lambda base: _names(document.source, base), {}, lambda _: ())
+        candidates = Candidates(runtime.catalog, lambda base: names_in(document.source, base), {}, lambda _: ())
         return [lsp.CompletionItem(each.text, detail=each.about or None) for each in candidates.of(before)]
 
     @server.feature(lsp.TEXT_DOCUMENT_HOVER)
     def explain(given: lsp.HoverParams) -> lsp.Hover | None:
         document = server.workspace.get_text_document(given.text_document.uri)
-        path = _path_at(document.source, document.offset_at_position(given.position))
+        path = path_at(document.source, document.offset_at_position(given.position))
         try:
             page = runtime.docs.read(path, budget=MAX_HELP) if path.startswith(f"{APP}.") else ""
         except KosmoError:
@@ -82,31 +76,3 @@ def _diagnostics(checked: Checked) -> list[lsp.Diagnostic]:
         severity = severities[finding.severity]
         found.append(lsp.Diagnostic(place, finding.advice, severity, finding.code, source=SOURCE))
     return found
-
-
-def _names(source: str, base: str) -> Names:
-    """Return the names in a table of a script, as far as the text says: what runs is not known here."""
-    if base:
-        path = _resolved(source, base)
-        fields = dict.fromkeys(LIBRARIES.get(base, ()), "function")
-        return Names(fields, path if path.startswith(f"{APP}.") else None)
-    return Names(dict.fromkeys(GLOBALS, "global") | dict.fromkeys(_LOCAL.findall(source), "local"), None)
-
-
-def _path_at(source: str, offset: int) -> str:
-    """Return the path that the name at a place means, such as ``app.integrations.render2.list_services``."""
-    for found in _PATH.finditer(source):
-        if found.start() <= offset <= found.end():
-            word = re.match(r"\w*", source[offset : found.end()])
-            return _resolved(source, source[found.start() : offset + (word.end() if word else 0)])
-    return ""
-
-
-def _resolved(source: str, path: str) -> str:
-    """Return a path with the path of an integration in place of a local variable that stands for it."""
-    aliases = dict(_ALIAS.findall(source))
-    seen: set[str] = set()
-    while (name := path.partition(".")[0]) in aliases and name not in seen:
-        seen.add(name)
-        path = aliases[name] + path[len(name) :]
-    return path

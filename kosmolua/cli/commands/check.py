@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from kosmolua.check.checked import Checked
 from kosmolua.check.checker import Checker, Report
 from kosmolua.cli import console, terminal
-from kosmolua.cli.findings import Checked, commands, counted, framed, sarif, unread
+from kosmolua.cli.findings import commands, counted, framed, sarif, unread
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import name_of, open_to_list, read_file

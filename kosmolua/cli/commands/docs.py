@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from kosmolua.cli import completion, console
+from kosmolua.catalog.offers import offered_pages
+from kosmolua.cli import console
 from kosmolua.cli.completion import completes
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
@@ -25,7 +26,7 @@ from kosmolua.errors import BadDocArguments, UsageError
         "kosmolua docs --search 'failed deploys'",
     ),
 )
-@click.argument("page", required=False, shell_complete=completes(completion.offered_pages))
+@click.argument("page", required=False, shell_complete=completes(offered_pages))
 @click.option("--search", "query", metavar="QUERY", help="Search for pages instead.")
 @click.option(
     "--limit", type=click.IntRange(1, MAX_HITS), metavar="N", help=f"How many pages to find [{DEFAULT_HITS}]."

@@ -17,11 +17,6 @@ from kosmolua.suggestions import did_you_mean
 MAX_FILES = 200
 
 
-def is_command(chunk: str) -> bool:
-    """Return True if a text typed at the prompt is a command such as ``:help``, and not Lua."""
-    return chunk.startswith(":") and not chunk.startswith("::")
-
-
 class Quit(Exception):
     """Raised when the user leaves the REPL."""
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kosmolua import protocol
+from kosmolua.authoring.completion import Candidates, is_command
 from kosmolua.cli import console, terminal
 from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
 from kosmolua.cli.progress import watching
-from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with, is_command
-from kosmolua.cli.repl.completion import Candidates
+from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with
 from kosmolua.cli.repl.readers import ChunkReader
 from kosmolua.cli.scripts import name_of, read_file, where_it_is
 from kosmolua.cli.streams import standard

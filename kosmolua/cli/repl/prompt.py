@@ -18,12 +18,9 @@ from prompt_toolkit.lexers import PygmentsLexer
 from prompt_toolkit.styles import Style
 from pygments.lexers.scripting import LuaLexer
 
+from kosmolua.authoring.completion import Candidates, is_command, signature
 from kosmolua.cli import console
-from kosmolua.cli.repl.commands import is_command
-from kosmolua.cli.repl.completion import Candidates
 from kosmolua.cli.repl.readers import FIRST, NEXT
-from kosmolua.schema import luacats
-from kosmolua.schema.function import Function
 
 INDENT = "  "
 COLOURS = {"keyword": "bold", "literal.string": "ansigreen", "literal.number": "ansicyan", "comment": "ansibrightblack"}
@@ -120,14 +117,6 @@ def surplus_indent(lines: Sequence[str]) -> int:
     begun = indent_after(lines[-2])
     own = lines[-1][: len(lines[-1]) - len(lines[-1].lstrip())]
     return len(INDENT) if own == begun and own else 0
-
-
-def signature(function: Function) -> str:
-    """Return a line about a function, for the toolbar: its parameters with their types, its summary and its effect."""
-    parameters = [
-        f"{each.name}{'' if each.required else '?'}: {luacats.label(each.type)}" for each in function.parameters
-    ]
-    return f"{function.name}{{ {', '.join(parameters)} }}  {function.summary}  ({function.effect})"
 
 
 def _open(path: Path) -> History:

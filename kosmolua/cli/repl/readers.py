@@ -10,8 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
-from kosmolua.cli.repl.commands import is_command
-from kosmolua.cli.repl.completion import Candidates
+from kosmolua.authoring.completion import Candidates, is_command
 from kosmolua.cli.streams import standard
 
 FIRST, NEXT = "> ", ">> "

@@ -1,4 +1,4 @@
-"""Finds completions of the text before the cursor in the REPL: names, arguments, values, pages and commands."""
+"""Completions of the text before the cursor, in the REPL and in editors: names, arguments, values, pages, commands."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from kosmolua.catalog.catalog import Catalog
-from kosmolua.cli import completion
-from kosmolua.cli.repl.commands import is_command
+from kosmolua.catalog.offers import offered_functions, offered_pages
 from kosmolua.errors import KosmoError
 from kosmolua.lua.syntax import OpenBrackets, place_of
 from kosmolua.runs.session import Names
@@ -24,6 +23,19 @@ _CALLEE = re.compile(r"([A-Za-z_][\w.]*)\s*\(?\s*$")
 _INDEXES = re.compile(r"([A-Za-z_][\w.]*)\s*\[\s*$")
 _READS_PAGE = re.compile(r"\blua_(?:read_doc|list_docs)\s*\(?\s*$")
 _ASSIGNS = re.compile(r"\s*(\w+)\s*=\s*(.*)$", re.DOTALL)
+
+
+def is_command(chunk: str) -> bool:
+    """Return True if a text typed at the prompt is a command such as ``:help``, and not Lua."""
+    return chunk.startswith(":") and not chunk.startswith("::")
+
+
+def signature(function: Function) -> str:
+    """Return a line about a function: its parameters with their types, its summary and its effect."""
+    parameters = [
+        f"{each.name}{'' if each.required else '?'}: {luacats.label(each.type)}" for each in function.parameters
+    ]
+    return f"{function.name}{{ {', '.join(parameters)} }}  {function.summary}  ({function.effect})"
 
 
 class Candidate(NamedTuple):
@@ -126,7 +138,7 @@ class Candidates:
             names = map(root_and_name, self._catalog.names())
             return {name: "integration" for root, name in names if root == parts[0]}
         integration = qualified(parts[0], parts[1])
-        functions = completion.offered_functions(self._catalog, integration)
+        functions = offered_functions(self._catalog, integration)
         if len(parts) == 3:
             return functions
         return functions | dict.fromkeys(["default", *self._catalog.accounts(integration)], "account")
@@ -150,7 +162,7 @@ class Candidates:
         assert place.quote is not None
         before, word = text[: place.quote], text[place.quote + 1 :]
         if _READS_PAGE.search(before):
-            return _matching(completion.offered_pages(self._catalog, word), word)
+            return _matching(offered_pages(self._catalog, word), word)
         if indexed := _INDEXES.search(before):
             return _matching(self._inside(indexed[1]), word)
         function = self._function_at(text, place)
@@ -165,7 +177,7 @@ class Candidates:
         found = _ARGUMENT_OF_COMMAND.match(text)
         command, word = (found[1], found[2]) if found else ("", "")
         if command == "doc":
-            return _matching(completion.offered_pages(self._catalog, word), word)
+            return _matching(offered_pages(self._catalog, word), word)
         return _matching(dict.fromkeys(self._files(word) if command == "load" else (), ""), word)
 
 
