@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 import requests
@@ -30,6 +31,7 @@ from support.processes import eventually
 from kosmolua.recordings.timeline import Bar
 from kosmolua.serve import settings
 from kosmolua.serve.pages.calls import Axis, without_waits
+from kosmolua.serve.pages.examples import EXAMPLES
 from kosmolua.serve.pages.rendering import environment
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
@@ -115,7 +117,7 @@ def test_a_forged_session_is_none(pages: Pages, person: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/approvals", "/runs/{run}/resume", "/runs/{run}/replay", "/playground/run", "/accounts/revoke"]
+    "path", ["/approvals", "/runs/{run}/resume", "/runs/{run}/replay", "/playground", "/accounts/revoke"]
 )
 def test_a_form_of_another_site_is_refused(pages: Pages, person: Person, paused: str, path: str) -> None:
     """A form without the session's mark, with another session's, or that another site sent, does nothing."""
@@ -551,6 +553,7 @@ def test_a_running_script_is_stopped(tmp_path: Path) -> None:
         person.send("/runs/0123456789ab/stop")
         assert outcome.result(20).status == "interrupted"
         assert person.send("/runs/0123456789ab/stop").status_code == 409
+        assert "data-load" not in person.open("/runs/0123456789ab").text, "a replay would not end either"
 
 
 def test_a_running_script_is_stopped_from_the_command_line(tmp_path: Path, kosmolua: Program) -> None:
@@ -625,21 +628,71 @@ def test_docs_are_pages_with_links(person: Person) -> None:
 
 
 def test_the_playground_works_without_javascript(person: Person) -> None:
-    """A script is checked and run by the form alone; it is simulated unless a person says otherwise."""
+    """A script is checked, planned and run by the form alone, which leads to the page of the run or the plan."""
     form = {"source": "local x = app.integrations.render2.list_servces({})\r\nprint(1)", "simulate": "yes"}
     checked = person.send("/playground", deed="check", **form).text
     assert "list_services" in checked
-    assert 'data-line="1"' in checked
+    assert 'data-region="1 11 1 48"' in checked
     form["source"] = 'print("it <b>ran</b>") return app.integrations.render2.list_owners({}).owners[1].id'
-    assert "it &lt;b&gt;ran&lt;/b&gt;" in person.send("/playground", deed="run", **form).text
+    run = person.send("/playground", deed="run", **form).url.rpartition("/")[2]
+    assert "it &lt;b&gt;ran&lt;/b&gt;" in person.open(f"/runs/{run}/output").text
+    planned = person.send("/playground", deed="plan", source=RESTART.replace("return service.name", ""))
+    assert "/plans/p-" in planned.url
+    assert "restart_service" in planned.text
+    refused = person.send("/playground", deed="run", source="app.integrations.render2.list_servces({})")
+    assert "list_services" in refused.text
+    assert "Nothing was sent." in refused.text
 
 
-def test_a_run_of_the_playground_is_recorded_if_it_is_not_simulated(pages: Pages, person: Person) -> None:
-    """Without simulation it is a run of the tenant, whose writes wait for an approval."""
+def test_a_run_of_the_playground_is_recorded(pages: Pages, person: Person) -> None:
+    """It is a run of the tenant, whose writes wait for an approval."""
     page = person.send("/playground", deed="run", source=RESTART)
 
     assert re.fullmatch(f"{pages.url}/runs/[0-9a-f]{{12}}", page.url)
     assert 'class="status paused"' in page.text
+
+
+def test_a_trial_is_apart_from_real_calls(tmp_path: Path) -> None:
+    """On a server that makes real calls, a simulated script asks too, never for good, and goes on simulated."""
+    with served(tmp_path, "acme", simulate=False) as pages:
+        person = Person(pages.url, "acme")
+        run = person.send("/playground", deed="run", source=RESTART, simulate="yes").url.rpartition("/")[2]
+        inbox = person.open("/approvals").text
+        assert '<span class="tag">simulated</span>' in inbox
+        assert 'name="always"' not in inbox
+        person.send("/approvals", call=first_call(person), decision="approve", always="yes")
+        assert eventually(lambda: ">done<" in person.open(f"/runs/{run}").text)
+        assert "No functions yet" in person.open("/accounts").text
+        assert "<dt>Mode</dt><dd>simulated" in person.open(f"/runs/{run}").text
+        plan = person.send(
+            "/playground", deed="plan", source=RESTART.replace("return service.name", ""), simulate="yes"
+        )
+        applied = person.send(plan.url.removeprefix(pages.url), decision="apply")
+        assert "<dt>Mode</dt><dd>simulated" in applied.text
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_each_example_of_the_playground_runs(person: Person, name: str) -> None:
+    """The check finds no mistake in it, and it ends as its title says."""
+    source = unescape(person.open(f"/playground?example={name}").text)
+    source = source[source.index("-- ") : source.index("</textarea>")]
+    assert "No mistakes found" in person.send("/playground", deed="check", source=source).text
+    ended = person.send("/playground", deed="run", source=source).text
+    expected = {"failing": "failed", "report": "done", "accounts": "done"}.get(name, "paused")
+    assert f'class="status {expected}"' in ended
+
+
+def test_the_editor_asks_what_could_stand_at_the_cursor(person: Person) -> None:
+    """The answer has names with what they are, and the signature of the function whose arguments are typed."""
+    before = (
+        'local r, face = app.integrations.render2, "\U0001f600"\nr = nil\nlocal render = app.integrations.render2\n'
+    )
+    source = before + "render.restart_service({ "
+    answer = person.send("/playground/complete", source=source, at=len(source) + 1).json()
+    assert answer["found"] == [["service_id = ", 0, ANY]]
+    assert answer["signature"].startswith("restart_service{ service_id: string }")
+    answer = person.send("/playground/complete", source="app.integrations.ren", at=20).json()
+    assert answer["found"] == [["render2", 3, "integration"]]
 
 
 @pytest.mark.slow
@@ -677,14 +730,14 @@ def test_the_playground_has_the_accounts_after_a_reload(tmp_path: Path) -> None:
     with served(tmp_path, "acme") as pages:
         person, tenant = Person(pages.url, "acme"), pages.tenants.get("acme")
         assert tenant
-        assert "unknown_path" in person.send("/playground", deed="run", **script).text
+        assert "nor one of the accounts" in person.send("/playground", deed="run", **script).text
         former = tenant.simulated
         file = tmp_path / "accounts.toml"
         file.write_text(file.read_text(encoding="utf-8") + '\n[render2.extra]\napi_key = "rnd_extra"\n')
         reload = pages.tenants.reload(settings.read(file))
         asyncio.run_coroutine_threadsafe(reload, pages.loop).result(20)
 
-        assert 'class="output"' in person.send("/playground", deed="run", **script).text
+        assert "/runs/" in person.send("/playground", deed="run", **script).url
         assert tenant.simulated is not former
     with pytest.raises(RuntimeError, match="closed"):
         former.run("return 1")

@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, served, token_of
+from support.processes import eventually
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = [
@@ -58,6 +59,7 @@ class Window:
         given = {"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce", **options}
         self.context = browser.new_context(**given)
         self.context.set_default_timeout(TIMEOUT)
+        expect.set_options(timeout=TIMEOUT)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("console", lambda message: self._note(message.type, message.text))
@@ -300,51 +302,124 @@ def test_docs_are_searched_while_typing(window: Window) -> None:
     expect(page.locator(".prose .hl-kd, .prose .hl-nf").first).to_be_visible()
 
 
-def test_a_script_is_checked_and_run(window: Window) -> None:
-    """The playground marks a mistake while a person types, with what was meant, and runs the script, simulated."""
-    page = window.open("/playground")
+def write(page: Page, text: str) -> Locator:
+    """Let a text take the place of what is in the editor, and return the editor."""
     editor = page.get_by_label("Lua script")
-    editor.fill("local render = app.integrations.render2\nprint(#render.list_servces({}).services)")
+    editor.press("Control+a")
+    editor.press("Delete")
+    page.keyboard.insert_text(text)
+    return editor
+
+
+def written(page: Page, *lines: str) -> None:
+    """Wait until the editor has these lines."""
+    expect(page.locator(".cm-line")).to_have_text(lines)
+
+
+def test_a_script_is_checked_and_run(window: Window) -> None:
+    """The playground marks a mistake while a person types, with what was meant, and runs the script beside it."""
+    page = window.open("/playground?example=report")
+    write(page, "local render = app.integrations.render2\nprint(#render.list_servces({}).services)")
     expect(page.locator(".findings .error")).to_contain_text("list_services")
-    expect(page.locator(".gutter li.error")).to_have_count(1)
-    editor.fill("local render = app.integrations.render2\nprint(#render.list_services({ limit = 3 }).services)")
+    expect(page.locator(".cm-lintRange-error")).to_have_count(1)
+    editor = write(
+        page, "local render = app.integrations.render2\nprint(#render.list_services({ limit = 3 }).services)"
+    )
     expect(page.locator(".findings")).to_contain_text("No mistakes found")
     expect(page.locator(".bill")).to_contain_text("render2.list_services")
-    expect(page.locator(".paper .hl-k")).to_have_text("local")
+    expect(page.locator(".cm-line .hl-k").first).to_have_text("local")
     editor.press("Control+Enter")
     expect(page.locator("#result .output")).to_have_text("3\n")
-    expect(page.get_by_role("checkbox", name="Simulate")).to_be_checked()
+    expect(page.locator("#result .status")).to_have_text("done")
+
+
+def test_the_editor_completes_what_is_typed(window: Window) -> None:
+    """It offers functions with what they do, then arguments, and says which arguments a function has."""
+    page = window.open("/playground?source=local+render+%3D+app.integrations.render2%0A")
+    editor = page.get_by_label("Lua script")
+    editor.press("Control+End")
+    editor.press_sequentially("render.restart_s")
+    offered = page.get_by_role("option", name="restart_service")
+    expect(offered).to_contain_text("Restart the instances")
+    expect(offered).to_have_attribute("aria-selected", "true")
+    page.wait_for_timeout(100)  # completion ignores keys for a moment after it appears
+    editor.press("Enter")
+    written(page, "local render = app.integrations.render2", "render.restart_service")
+    editor.press_sequentially("({ ")
+    expect(page.get_by_role("option", name="service_id")).to_be_visible()
+    expect(page.locator("#signature")).to_contain_text("restart_service{ service_id: ")
 
 
 def test_the_editor_indents_and_lets_go(window: Window) -> None:
     """A line goes on where the last began, Tab indents, and after Escape it leaves the editor."""
-    page = window.open("/playground")
-    editor = page.get_by_label("Lua script")
-    editor.fill("")
-    editor.press_sequentially("for i = 1, 2 do\n")
+    page = window.open("/playground?source=x")
+    editor = write(page, "")
+    editor.press_sequentially("for i = 1, 2 do")
+    editor.press("Escape")
+    editor.press_sequentially("\n")
     editor.press("Tab")
-    editor.press_sequentially("print(i)")
-    expect(editor).to_have_value("for i = 1, 2 do\n    print(i)")
+    editor.press_sequentially("f(i)")
+    written(page, "for i = 1, 2 do", "    f(i)")
+    editor.press("Escape")
     editor.press("Escape")
     editor.press("Tab")
-    expect(page.get_by_role("button", name="Run")).to_be_focused()
+    expect(editor).not_to_be_focused()
 
 
 def test_what_was_typed_is_undone(window: Window) -> None:
     """Lines that the editor indents are undone like others, and a mistake does not move the numbers of lines."""
-    page = window.open("/playground")
+    page = window.open("/playground?source=x+%3D+1")
     editor = page.get_by_label("Lua script")
-    editor.fill("x = 1")
     editor.press("End")
-    editor.press("Enter")
-    editor.press_sequentially("y = nill()")
-    expect(page.locator(".gutter li.error, .gutter li.warning")).to_have_count(1)
-    heights = page.eval_on_selector_all(".gutter li", "each => each.map(one => one.offsetHeight)")
-    assert len({*heights}) == 1
-    for _ in range(30):
-        if editor.input_value() != "x = 1":
-            editor.press("Control+z")
-    expect(editor).to_have_value("x = 1")
+    editor.press_sequentially("\ny = nill()")
+    expect(page.locator(".cm-lintRange")).to_have_count(1)
+    numbers = page.locator(".cm-lineNumbers .cm-gutterElement:visible").filter(has_text=re.compile(r"^\d+$"))
+    expect(numbers).to_have_text(["1", "2"])
+    tops = numbers.evaluate_all("each => each.map(one => one.getBoundingClientRect().top)")
+    lines = page.locator(".cm-line").evaluate_all("each => each.map(one => one.getBoundingClientRect().top)")
+    assert tops == pytest.approx(lines, abs=2)
+    for _ in range(6):
+        editor.press("Control+z")
+    written(page, "x = 1")
+
+
+def test_a_call_is_approved_beside_the_script(window: Window) -> None:
+    """A write asks under the editor, also if it is simulated, and the run goes on there."""
+    page = window.open("/playground?example=restart")
+    page.get_by_role("button", name="Run", exact=True).click()
+    result = page.locator("#result")
+    result.get_by_role("button", name="Approve").click()
+    expect(result.locator(".output")).to_contain_text("restarted\tcheckout-api-prod")
+    expect(page).to_have_url(re.compile("/playground"))
+    expect(page.locator(".cm-line").first).to_contain_text("Restarts one service")
+
+
+def test_a_script_of_the_playground_is_stopped_and_planned(window: Window) -> None:
+    """Stop ends it, and Plan lists what it would change."""
+    page = window.open("/playground?source=while+true+do+end")
+    page.get_by_role("button", name="Run", exact=True).click()
+    result = page.locator("#result")
+    result.get_by_role("button", name="Stop").click()
+    expect(result.locator(".status")).to_have_text("interrupted", timeout=30_000)
+    page = window.open("/playground?example=plan")
+    page.get_by_role("button", name="Plan", exact=True).click()
+    expect(result.locator(".output")).to_contain_text("3 x render2.restart_service")
+    result.get_by_role("link", name="Apply or deny").click()
+    expect(page.get_by_role("button", name="Apply")).to_be_visible()
+
+
+def test_a_draft_is_kept(window: Window) -> None:
+    """A reload shows what was typed; a link with a script shows that script."""
+    page = window.open("/playground")
+    write(page, "print('a draft')")
+    kept = "() => Object.values(localStorage).includes(\"print('a draft')\")"
+    assert eventually(lambda: bool(page.evaluate(kept)))
+    window.open("/playground")
+    written(page, "print('a draft')")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page).to_have_url(re.compile(r"source=print%28%27a\+draft%27%29"))
+    window.open("/playground?source=print%282%29")
+    written(page, "print(2)")
 
 
 def test_a_route_among_the_hits_fits_a_phone(browser: Browser, pages: Pages) -> None:
@@ -400,7 +475,8 @@ def test_a_page_works_without_scripts(browser: Browser, pages: Pages) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".hits li").first).to_contain_text("list_services")
     window.open("/playground").get_by_role("button", name="Run").click()
-    expect(page.locator(".output")).to_contain_text("hello from the sandbox")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator(".output")).to_contain_text("checkout-api-prod")
     window.context.close()
 
 

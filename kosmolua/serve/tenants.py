@@ -45,6 +45,8 @@ from kosmolua.serve.tenant_runtime import Common, TenantRuntime, refuse_same_tok
 from kosmolua.serve.tokens import TenantTokens, may_be_signed, person_in
 from kosmolua.stores.store import WaitingCall
 
+SIMULATED = "simulated"
+"""The mode of a run whose calls simulators answer."""
 OPEN_TENANT = "simulated"
 """The name of the only tenant of a server that simulates and has no tenants in its settings."""
 POLL_INTERVAL = 0.05
@@ -162,30 +164,41 @@ class Tenant:
         """Return the tenant's active runs, the oldest first."""
         return list(self._running.values())
 
-    async def run(self, source: str, options: RunOptions) -> Outcome:
-        """Run a script for a client, record it, and return its outcome.
+    async def run(self, source: str, options: RunOptions, *, simulate: bool = False) -> Outcome:
+        """Run a script for a client, record it, and return its outcome. With ``simulate``, simulators answer its calls.
 
         The observers are told about the run. A call that needs approval waits for a person on the website or at the
         client. If nobody answers in time, the run is paused. If the task is cancelled, the script ends, or is paused if
         it waits for a person.
         """
         options["record"] = True
-        return await self._begin(source, options, lambda runtime, given: runtime.run_async(source, **given))
+        runtime = await self._runtime(simulate=simulate)
+        return await self._begin(source, options, runtime, lambda given: runtime.run_async(source, **given))
 
-    async def plan(self, source: str, options: RunOptions) -> Outcome:
+    async def plan(self, source: str, options: RunOptions, *, simulate: bool = False) -> Outcome:
         """Make a plan of a script for a client and keep it; return the outcome of the script, with the plan."""
-        return await self._begin(source, options, lambda runtime, given: planned(runtime, source, given))
+        runtime = await self._runtime(simulate=simulate)
+        return await self._begin(source, options, runtime, lambda given: planned(runtime, source, given))
 
     async def apply(self, plan: Plan, options: RunOptions, *, without: Sequence[int], agreed: bool) -> Outcome:
         """Apply a plan, like :meth:`run`; ``agreed`` says whether a person has agreed to its writes."""
         decided: dict[str, Any] = {"without": without, "agreed": agreed}
         options["name"] = plan.script["name"]
+        runtime = await self._runtime(simulate=plan.run["mode"] == SIMULATED)
         return await self._begin(
-            plan.script["source"], options, lambda runtime, given: runtime.apply_async(plan, **decided, **given)
+            plan.script["source"], options, runtime, lambda given: runtime.apply_async(plan, **decided, **given)
+        )
+
+    async def _runtime(self, *, simulate: bool) -> Runtime:
+        """Return the tenant's runtime or, to simulate on a server that does not, that of the playground."""
+        return (
+            await asyncio.to_thread(lambda: self.simulated)
+            if simulate and not self.runtime.is_simulated
+            else self.runtime
         )
 
     async def _begin(
-        self, source: str, options: RunOptions, begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]]
+        self, source: str, options: RunOptions, runtime: Runtime, begin: Callable[[RunOptions], Awaitable[Outcome]]
     ) -> Outcome:
         """Run a script, if the tenant may run one now."""
         run = options["run"] = options.get("run") or os.urandom(6).hex()
@@ -203,7 +216,7 @@ class Tenant:
             name = options.get("name", DEFAULTS["name"])
             title = title_of(source.encode("utf-8", "surrogateescape"), name, options.get("title"))
             running = Running(self.name, run, options.get("client") or "", name, digest, title, *_about(options))
-            return await self._attend(running, options, begin)
+            return await self._attend(running, options, runtime, begin)
         finally:
             self._sources -= size
             self._opened.held.sources.give_back(size)
@@ -252,13 +265,15 @@ class Tenant:
         client, asks = options.get("client") or "", options.get("approve") is not None
         running = Running(self.name, run, client, script["name"], script["sha256"], title, *_about(options))
 
-        def begin(runtime: Runtime, given: RunOptions) -> Awaitable[Outcome]:
+        def begin(given: RunOptions) -> Awaitable[Outcome]:
             known = with_asker(decided, given["approve"]) if asks else decided
             return runtime.resume_async(recording, **{**given, **known})
 
+        runtime = await self._runtime(simulate=recording.header["mode"] == SIMULATED)
         return await self._attend(
             running,
             options,
+            runtime,
             begin,
             is_resumed=True,
         )
@@ -267,7 +282,8 @@ class Tenant:
         self,
         running: Running,
         options: RunOptions,
-        begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]],
+        runtime: Runtime,
+        begin: Callable[[RunOptions], Awaitable[Outcome]],
         *,
         is_resumed: bool = False,
     ) -> Outcome:
@@ -280,7 +296,7 @@ class Tenant:
         own = None if options.get("room") else self.room()
         if own:
             options["room"] = own
-        runtime, client = self.runtime, options.get("approve")
+        client = options.get("approve")
         options["allow"] = [*options.get("allow", ()), *granted]
         options["approve"] = WebApprover(
             self.approvals,
@@ -299,7 +315,7 @@ class Tenant:
             self._obeying = asyncio.create_task(self._obey())
         for each in self._observers:
             each.started(running)
-        task = asyncio.ensure_future(begin(runtime, options))
+        task = asyncio.ensure_future(begin(options))
         task.add_done_callback(partial(self._end, running))
         if own:
             task.add_done_callback(lambda _: own.close())

@@ -149,7 +149,7 @@ def served(
     path.touch(mode=0o600)
     own = f"[serve]\napproval_wait = {approval_wait}\n" + (f'store = "{store}"\n' if store else "")
     path.write_text("\n".join([accounts, own, *stanzas]), encoding="utf-8")
-    common = Common(simulate=True, environ={}, **options)
+    common = Common(**{"simulate": True, "environ": {}, **options})
     loops: list[asyncio.AbstractEventLoop] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder / "state"))

@@ -117,7 +117,11 @@ def _is_meant(request: PageRequest, destroys: int) -> bool:
 
 
 def _always(request: PageRequest, calls: Sequence[WaitingCall], waiting: Sequence[WaitingCall]) -> list[WaitingCall]:
-    """Allow the functions of calls for good, and return the other calls that wait for the same."""
+    """Allow the functions of calls for good, and return the other calls that wait for the same; not those of trials."""
+    runs = request.own.named([*calls, *waiting])
+    calls, waiting = (
+        [call for call in each if not request.own.is_trial(runs.get(call.run or ""))] for each in (calls, waiting)
+    )
     subjects = {(call.call["path"], call.call["account"]) for call in calls}
     for subject in subjects:
         request.own.tenant.grants.add(*subject)

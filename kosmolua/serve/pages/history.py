@@ -16,8 +16,8 @@ from kosmolua.recordings.recording import Recording, events_of, revived
 from kosmolua.schema.effects import changes
 from kosmolua.stores.store import RunFilter, Store, Summary, writes_in
 
-RUNNING, DAMAGED = "running", "damaged"
-STATUSES = (RUNNING, "paused", "done", "failed", "limit", "interrupted", DAMAGED)
+RUNNING, PAUSED, DAMAGED = "running", "paused", "damaged"
+STATUSES = (RUNNING, PAUSED, "done", "failed", "limit", "interrupted", DAMAGED)
 """The statuses by which a person can filter the list of runs."""
 MAX_RUNS = 2000
 """How many of the latest runs the usage page counts."""
@@ -120,6 +120,11 @@ class RunEntry:
         if self._summary.made is not None:
             return writes_in(self._summary.made)
         return sum(changes(call.effect) and call.status != "refused" for call in self.calls)
+
+    @property
+    def ends_again(self) -> bool:
+        """True if the run came to its end or to an error, so that a replay does so too, in about the time it worked."""
+        return self.status in ("done", "failed", PAUSED)
 
     @property
     def can_resume(self) -> bool:

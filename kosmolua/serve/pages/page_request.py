@@ -81,15 +81,23 @@ class PageRequest:
         return str(self.request.query_params.get(name, ""))[:1000]
 
     def page(
-        self, template: str, section: str = "", *, parts: tuple[str, ...] = (), status: int = 200, **shown: Any
+        self,
+        template: str,
+        section: str = "",
+        *,
+        parts: tuple[str, ...] = (),
+        status: int = 200,
+        nonce: str = "",
+        **shown: Any,
     ) -> Response:
         """Render a page, or only the block that the browser requests, and return the answer.
 
         The navigation highlights ``section``. A browser can request the blocks ``parts``; any other request gets the
-        whole page. ``shown`` are the variables of the template.
+        whole page. ``shown`` are the variables of the template. Styles that a script adds need the ``nonce``.
         """
         part = self.part if self.part in parts else None
-        return render(template, {**self._frame(section, is_whole=part is None), **shown}, part=part, status=status)
+        frame = self._frame(section, is_whole=part is None)
+        return render(template, {**frame, "nonce": nonce, **shown}, part=part, status=status, nonce=nonce)
 
     def error(
         self,
@@ -135,6 +143,7 @@ class PageRequest:
         """Return the variables that every template needs."""
         return {
             "form_token": self._form_token,
+            "is_trial": self.workspace.is_trial if self.workspace else None,
             "root": self.root,
             "section": section,
             "sections": SECTIONS,

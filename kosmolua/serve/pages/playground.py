@@ -1,48 +1,66 @@
-"""The playground: a page on which a person can write, check and run scripts. Calls are simulated by default."""
+"""The playground: a page on which a person writes, checks, plans and runs scripts. Calls are simulated by default."""
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
+from urllib.parse import urlencode
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from kosmolua import protocol
-from kosmolua.check.checker import Report
+from kosmolua.authoring.completion import Candidates, signature
+from kosmolua.authoring.names_in import names_in
+from kosmolua.check.checked import Checked
+from kosmolua.errors import KosmoError
 from kosmolua.escaping import exposed
 from kosmolua.runs.job import chunk_of
+from kosmolua.schema.luacats import literal
+from kosmolua.serve.pages.briefing import source_of
+from kosmolua.serve.pages.calls import Axis, rows_of
+from kosmolua.serve.pages.examples import EXAMPLES
+from kosmolua.serve.pages.history import DAMAGED, PAUSED
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
+from kosmolua.serve.pages.rendering import HEADERS
+from kosmolua.serve.pages.runs import bars_of_run
 
-START = """\
--- Lua 5.4. app.integrations has what the pages under Docs describe.
-print("hello from the sandbox")
-return { answer = 6 * 7 }
-"""
-"""The script that the editor shows at the beginning."""
+MAX_OFFERED = 200
+"""The most completions that the editor gets."""
+DEEDS = ("check", "plan", "run")
 
 
 def opened(request: PageRequest) -> Response:
-    """Return the playground page. Its editor shows the code or the run's script that the URL names, or an example."""
-    source = request.request.query_params.get("source", "") or START
+    """Return the playground page. Its editor shows the code, the run's script or the example that the URL names."""
+    source = request.request.query_params.get("source", "")
     if name := request.asked("run"):
         if request.own.find(name) is None:
             raise NotFound("There is no such run.", "/runs")
-        recording = request.own.recording(name)
-        source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace")
-    return _page(request, exposed(source.replace("\r\n", "\n")))
+        source = source_of(request.own.recording(name))
+    example = request.asked("example")
+    is_given = bool(source or example)
+    return _page(request, exposed(source.replace("\r\n", "\n")) or _example(request, example), is_given=is_given)
 
 
 def used(request: PageRequest) -> Response:
-    """Check or run the script in the form, and return the whole playground page with the result.
+    """Check, plan or run the script in the form. Answer with the page of the run or of the plan, or with this one.
 
-    This is for browsers without JavaScript. A live run is started in the background, and the answer redirects to its
-    page.
+    The editor asks for a part instead: then the address of the run or plan is in a header.
     """
-    source = _source(request)
-    if request.form.get("deed") == "check":
-        return _page(request, source, report=_checked(request, source))
-    if not _is_simulated(request):
-        return request.redirect(f"/runs/{request.own.run(source, request.session.person)}")
-    return _page(request, source, report=_checked(request, source), **_tried(request, source))
+    source, simulate, deed = _source(request), _is_simulated(request), request.form.get("deed", "run")
+    problem, place = None, ""
+    try:
+        if deed == "run":
+            place = f"/runs/{request.own.run(source, request.session.person, simulate=simulate)}"
+        elif deed == "plan":
+            outcome = request.own.plan(source, request.session.person, simulate=simulate)
+            place, problem = f"/plans/{outcome.plan['id']}" if outcome.plan else "", outcome.error
+    except KosmoError as error:
+        problem = error
+    if not place:
+        return _page(request, source, report=_checked(request, source), problem=problem)
+    if request.part is None:
+        return request.redirect(place)
+    shown = place.replace("/runs/", "/playground/runs/").replace("/plans/", "/playground/plans/")
+    return Response(status_code=204, headers={**HEADERS, "X-Shows": f"{request.root}{shown}"})
 
 
 def checked(request: PageRequest) -> Response:
@@ -50,28 +68,59 @@ def checked(request: PageRequest) -> Response:
     return _page(request, "", report=_checked(request, _source(request)))
 
 
-def run(request: PageRequest) -> Response:
-    """Run the script in the form.
+def completed(request: PageRequest) -> Response:
+    """Return what could stand at the cursor, and the function whose arguments are typed there, as JSON.
 
-    For a simulated run, return the outcome as HTML, which replaces a part of the playground page. A live run continues
-    in the background, and the URL of its page is returned in a header.
+    The form has the script and the place ``at`` of the cursor, in units of UTF-16, as browsers count.
     """
-    source = _source(request)
-    if not _is_simulated(request):
-        answer = Response(status_code=204)
-        answer.headers["X-Leads-To"] = f"{request.root}/runs/{request.own.run(source, request.session.person)}"
-        return answer
-    return request.page("outcome.html", parts=("outcome",), **_tried(request, source))
+    source, at = _source(request), request.form.get("at", "")
+    before = source.encode("utf-16-le", "surrogatepass")[: 2 * int(at) if at.isdecimal() else 0]
+    text = before.decode("utf-16-le", "replace")
+    catalog = _runtime(request).catalog
+    candidates = Candidates(catalog, lambda base: names_in(source, base), {}, lambda _: ())
+    function = candidates.function_at(text)
+    found = [(each.text, -each.start, each.about) for each in candidates.of(text)[:MAX_OFFERED]]
+    known = {"found": found, "signature": signature(function) if function else ""}
+    return JSONResponse(known, headers={**HEADERS, "Cache-Control": "no-store"})
 
 
-def _tried(request: PageRequest, source: str) -> dict[str, Any]:
-    outcome = request.own.try_out(source)
-    return {"outcome": outcome, "calls": outcome.calls}
+def run(request: PageRequest) -> Response:
+    """Return a run as the playground shows it: what waits, its calls, and its output once it has ended."""
+    run = request.own.find(request.request.path_params["run"])
+    if run is None or run.status == DAMAGED:
+        raise NotFound("There is no such run.", "/playground")
+    bars = bars_of_run(run, request.own.recording(run.id))
+    return request.page(
+        "trial.html",
+        "playground",
+        parts=("trial",),
+        run=run,
+        groups=request.own.grouped([call for call in request.own.waiting() if call.run == run.id]),
+        rows=rows_of(bars),
+        axis=Axis(bars),
+        outcome=request.own.replay(run.id) if run.ends_again and run.status != PAUSED else None,
+    )
 
 
-def _checked(request: PageRequest, source: str) -> Report:
-    runtime = request.own.simulated if _is_simulated(request) else request.own.runtime
-    return runtime.checker(is_complete=False).check(chunk_of(source.encode("utf-8", "replace")))
+def plan(request: PageRequest) -> Response:
+    """Return a plan as the playground shows it beside the script."""
+    found = request.own.runtime.plans.load(request.request.path_params["plan"])
+    return request.page("trial_plan.html", "playground", parts=("trial",), plan=found, lines=found.outline())
+
+
+def _runtime(request: PageRequest) -> Any:
+    return request.own.simulated if _is_simulated(request) else request.own.runtime
+
+
+def _checked(request: PageRequest, source: str) -> Checked:
+    text = source.encode("utf-8", "replace")
+    return Checked(text, _runtime(request).checker(is_complete=False).check(chunk_of(text)))
+
+
+def _example(request: PageRequest, name: str) -> str:
+    example = EXAMPLES.get(name) or next(iter(EXAMPLES.values()))
+    accounts = request.own.runtime.catalog.accounts("render2") if "ACCOUNTS" in example.source else ()
+    return example.source.replace("ACCOUNTS", literal([*accounts] or ["default"]))
 
 
 def _source(request: PageRequest) -> str:
@@ -80,18 +129,20 @@ def _source(request: PageRequest) -> str:
 
 
 def _is_simulated(request: PageRequest) -> bool:
-    return request.form.get("simulate") == "yes"
+    return request.form.get("simulate") == "yes" and not request.own.runtime.is_simulated
 
 
 def _page(request: PageRequest, source: str, **shown: Any) -> Response:
-    simulate = request.request.method == "GET" or _is_simulated(request)
-    frame: dict[str, Any] = {"report": None, "outcome": None, "problem": None, "calls": []}
+    simulate = request.request.method == "GET" or request.form.get("simulate") == "yes"
+    frame: dict[str, Any] = {"report": None, "problem": None, "is_given": True}
     return request.page(
         "playground.html",
         "playground",
-        parts=("findings",),
+        parts=("findings", "problem"),
+        nonce=secrets.token_urlsafe(16),
         source=source,
         simulate=simulate,
         is_simulated=request.own.runtime.is_simulated,
+        examples=[(name, each.title, urlencode({"example": name})) for name, each in EXAMPLES.items()],
         **{**frame, **shown},
     )

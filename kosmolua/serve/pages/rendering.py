@@ -39,12 +39,20 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
-def render(template: str, context: Mapping[str, Any], *, part: str | None = None, status: int = 200) -> Response:
-    """Render a template, or only its block ``part``, and return the HTTP answer with the HTML."""
+def render(
+    template: str, context: Mapping[str, Any], *, part: str | None = None, status: int = 200, nonce: str = ""
+) -> Response:
+    """Render a template, or only its block ``part``, and return the HTTP answer with the HTML.
+
+    Scripts of a page with a ``nonce`` can add style sheets that have it.
+    """
     found = environment().get_template(template)
     blocks = found.blocks[part](found.new_context(dict(context))) if part else found.generate(context)
     text = "".join(blocks)
-    return HTMLResponse(text, status, {**HEADERS, "Cache-Control": "no-store"})
+    headers = {**HEADERS, "Cache-Control": "no-store"}
+    if nonce:
+        headers["Content-Security-Policy"] = POLICY.replace("style-src 'self'", f"style-src 'self' 'nonce-{nonce}'")
+    return HTMLResponse(text, status, headers)
 
 
 def asset(name: str) -> Response:

@@ -85,7 +85,7 @@ def shown(request: PageRequest) -> Response:
     """Return the page of one run, with its calls, its script, and the calls that wait for a person."""
     run = _run(request)
     recording = None if run.status == DAMAGED else request.own.recording(run.id)
-    bars = _bars(run, recording)
+    bars = bars_of_run(run, recording)
     rows, axis = rows_of(bars[:MAX_BARS]), Axis(bars[:MAX_BARS])
     groups = request.own.grouped([call for call in request.own.waiting() if call.run == run.id])
     doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []
@@ -117,7 +117,7 @@ def call(request: PageRequest) -> Response:
     """Return what is known of one call of a run: its arguments, its answer, and its HTTP request."""
     run = _run(request, is_whole=True)
     recording = request.own.recording(run.id)
-    bars = _bars(run, recording)
+    bars = bars_of_run(run, recording)
     number = request.request.path_params["number"]
     place = next((place for place, bar in enumerate(bars, start=1) if bar.number == number), None)
     if place is None:
@@ -135,7 +135,7 @@ def answer(request: PageRequest) -> Response:
     return _file(f"run-{run.id}-call-{number}.json", json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def _bars(run: RunEntry, recording: Recording | None) -> list[Bar]:
+def bars_of_run(run: RunEntry, recording: Recording | None) -> list[Bar]:
     """Return the calls of a run in the order in which they began, without the time that people took."""
     return without_waits([bar for bar in bars_of(recording) if counts(vars(bar), run.error)] if recording else [])
 

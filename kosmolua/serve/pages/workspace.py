@@ -138,12 +138,17 @@ class Workspace:
         return state
 
     def grouped(self, calls: Sequence[WaitingCall]) -> list[WaitingGroup]:
-        """Return calls that wait by function, account and effect, in the order of each group's first call."""
+        """Return calls that wait by mode, function, account and effect, in the order of each group's first call."""
         named, groups = self.named(calls), dict[tuple[str, ...], list[tuple[WaitingCall, "RunEntry | None"]]]()
         for each in calls:
-            subject = tuple(str(each.call[name]) for name in ("path", "account", "effect"))
-            groups.setdefault(subject, []).append((each, named.get(each.run or "")))
+            run = named.get(each.run or "")
+            subject = (str(self.is_trial(run)), *(str(each.call[name]) for name in ("path", "account", "effect")))
+            groups.setdefault(subject, []).append((each, run))
         return [WaitingGroup(tuple(group)) for group in groups.values()]
+
+    def is_trial(self, run: RunEntry | None) -> bool:
+        """Return True if simulators answer the calls of a run, on a server that does not simulate all calls."""
+        return run is not None and run.mode == "simulated" and not self.runtime.is_simulated
 
     def resume_all(self, runs: Mapping[str, list[int]], person: str, *, is_approved: bool) -> None:
         """Resume paused runs in the background, all with the same decision about the calls with these numbers.
@@ -200,29 +205,35 @@ class Workspace:
                     await asyncio.to_thread(self.resume, run, "")
                     return
 
-    def run(self, source: str, person: str) -> str:
+    def run(self, source: str, person: str, *, simulate: bool = False) -> str:
         """Start a script with the tenant's accounts in the background, and record the run. Return the id of the run.
 
+        With ``simulate``, simulators answer the calls, and the run has at most ``MAX_TRIAL_SECONDS``.
+
         Raises:
-            KosmoError: The run cannot be recorded, or too many runs that were started on the website are active.
+            KosmoError: The check refused the script, the run cannot be recorded, or too many runs that were started on
+                the website are active.
         """
         run = secrets.token_hex(6)
-        options: RunOptions = {"client": CLIENT, "run": run, "name": SCRIPT, "check": True, "person": person}
-        self._start(run, lambda: self.tenant.run(source, options))
+        options = self._options(person, run)
+        if simulate:
+            options["timeout"] = MAX_TRIAL_SECONDS
+        self._start(run, lambda: self.tenant.run(source, options, simulate=simulate))
         return run
+
+    def plan(self, source: str, person: str, *, simulate: bool = False) -> Outcome:
+        """Make a plan of a script, wait for its end, and return the outcome, with the plan if there is one."""
+        planned = self.tenant.plan(source, self._options(person, secrets.token_hex(6)), simulate=simulate)
+        return asyncio.run_coroutine_threadsafe(planned, self._loop).result()
+
+    def _options(self, person: str, run: str) -> RunOptions:
+        return {"client": CLIENT, "run": run, "name": SCRIPT, "check": True, "person": person}
 
     def apply(self, plan: Plan, without: Sequence[int]) -> Outcome:
         """Apply a plan to which a person has agreed, wait for its end, and return the outcome."""
         options: RunOptions = {"client": CLIENT}
         applied = self.tenant.apply(plan, options, without=without, agreed=True)
         return asyncio.run_coroutine_threadsafe(applied, self._loop).result()
-
-    def try_out(self, source: str) -> Outcome:
-        """Run a script with simulated calls, wait until it has ended, and return its outcome.
-
-        Calls that need approval are allowed, and nobody is asked.
-        """
-        return self.simulated.run(source, name=SCRIPT, timeout=MAX_TRIAL_SECONDS, allow=["*"], client=CLIENT)
 
     def replay(self, run: str) -> Outcome:
         """Replay a recorded run, and return the outcome of the replay. Nothing is sent to any service.
@@ -247,7 +258,7 @@ class Workspace:
         started.add_done_callback(lambda _: self._forget(run, slot))
         if wait([started], GRACE).done:
             outcome = started.result()
-            if isinstance(outcome.error, (Busy, Unavailable)):
+            if outcome.error and (outcome.recording is None or isinstance(outcome.error, (Busy, Unavailable))):
                 raise outcome.error
 
     def _forget(self, run: str, slot: Slot) -> None:

@@ -1,97 +1,66 @@
-// The editor of the playground: a plain text field with colours, line numbers, and marks at the findings of the check.
+// The editor of the playground: CodeMirror with the server's completion, signatures and findings, in place of a text field.
 "use strict";
 
 (() => {
-  const { settled, show } = globalThis.kosmolua;
+  const { part, settled, show, follow } = globalThis.kosmolua;
+  const C = globalThis.CodeMirror;
   const form = document.querySelector("[data-playground]");
   const frame = form.querySelector("[data-editor]");
   const field = form.querySelector("textarea");
   const findings = document.getElementById("findings");
   const result = document.getElementById("result");
-  const CHECK = 350; // milliseconds after the last key until the script is checked
+  const signature = document.getElementById("signature");
+  const CHECK = 350, HINT = 120; // milliseconds after the last key until the script is checked, and the hint asked for
+  const MAX_LINK = 8000; // characters of an address that servers and browsers surely take
+  const draft = `kosmolua draft of ${form.dataset.tenant}`;
 
-  const KEYWORDS = new Set(
-    ("and break do else elseif end false for function goto if in local nil not or repeat return then true until while")
-      .split(" "),
-  );
-  const KNOWN = new Set(
-    ("app arg assert error input ipairs json math next pairs parallel params pcall print select secrets sleep string " +
-      "table time tonumber tostring type utf8 warn xpcall lua_list_docs lua_search_docs lua_read_doc").split(" "),
-  );
-  const TOKEN =
-    /(--\[(=*)\[[\s\S]*?(?:\]\2\]|$)|--[^\n]*)|(\[(=*)\[[\s\S]*?(?:\]\4\]|$)|"(?:\\[\s\S]|[^"\\\n])*"?|'(?:\\[\s\S]|[^'\\\n])*'?)|(0[xX][\da-fA-F.]+|\d+\.?\d*(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*)/g;
-
-  /** Returns a fragment that has a script with classes for its tokens. The script is added as text, never as HTML. */
-  function coloured(source) {
-    const made = document.createDocumentFragment();
-    let place = 0;
-    for (const found of source.matchAll(TOKEN)) {
-      const kind = kindOf(found, source);
-      if (!kind) continue;
-      made.append(source.slice(place, found.index));
-      const span = document.createElement("span");
-      span.className = kind;
-      span.textContent = found[0];
-      made.append(span);
-      place = found.index + found[0].length;
-    }
-    made.append(source.slice(place), "\n");
-    return made;
-  }
-
-  function kindOf(found, source) {
-    if (found[1]) return "hl-c1";
-    if (found[3]) return "hl-s2";
-    if (found[5]) return "hl-mi";
-    if (KEYWORDS.has(found[0])) return "hl-k";
-    if (source[found.index - 1] !== "." && KNOWN.has(found[0])) return "hl-nb";
-    return source[found.index + found[0].length] === "(" ? "hl-nf" : "";
-  }
-
-  const paper = document.createElement("pre");
-  paper.className = "paper";
-  paper.setAttribute("aria-hidden", "true");
-  const gutter = document.createElement("ol");
-  gutter.className = "gutter";
-  gutter.setAttribute("aria-hidden", "true");
-  frame.append(gutter, paper);
-  frame.classList.add("enhanced");
-
-  function draw() {
-    paper.replaceChildren(coloured(field.value));
-    const lines = field.value.split("\n").length;
-    while (gutter.children.length < lines) gutter.append(document.createElement("li"));
-    while (gutter.children.length > lines) gutter.lastChild.remove();
-    follow();
-  }
-
-  function follow() {
-    paper.scrollTop = field.scrollTop;
-    paper.scrollLeft = field.scrollLeft;
-    gutter.scrollTop = field.scrollTop;
-  }
-
-  /** Marks the lines of the findings in the gutter. */
-  function mark() {
-    for (const line of gutter.children) line.className = "";
-    for (const each of findings.querySelectorAll("[data-line]")) {
-      const line = gutter.children[each.dataset.line - 1];
-      if (line && line.className !== "error") line.className = each.className;
-    }
-  }
-
-  async function send(address, part) {
+  async function send(address, more = {}) {
     const body = new URLSearchParams(new FormData(form));
-    const answer = await fetch(address, { method: "POST", body, headers: { "X-Part": part } });
+    body.set("source", source());
+    for (const [name, value] of Object.entries(more)) body.set(name, value);
+    const answer = await fetch(address, { method: "POST", body, headers: { "X-Part": more.part ?? "findings" } });
     if (answer.status === 401) location.reload();
     return answer;
   }
+
+  // What the server knows about the place of the cursor.
+  async function ask(at) {
+    try {
+      const answer = await send("playground/complete", { at });
+      return answer.ok ? await answer.json() : null;
+    } catch {
+      return null; // the server cannot be reached now; the next key tries again
+    }
+  }
+
+  async function complete(context) {
+    const before = context.matchBefore(/[\w.:]+$/);
+    if (!before && !context.explicit && !/[{,("'=]\s*$/.test(context.state.sliceDoc(0, context.pos).slice(-3))) return null;
+    const known = await ask(context.pos);
+    if (!known?.found.length || context.aborted) return null;
+    const from = context.pos - known.found[0][1];
+    return {
+      from,
+      options: known.found.map(([label, , detail]) => ({ label, detail: detail || undefined, type: kind(detail) })),
+      validFor: /^\w*$/,
+    };
+  }
+
+  function kind(about) {
+    if (["keyword", "integration", "account", "table", "global", "local", "guide"].includes(about)) return about;
+    return about === "function" || / /.test(about) ? "function" : "value";
+  }
+
+  const hint = settled(async (view) => {
+    const known = await ask(view.state.selection.main.head);
+    signature.textContent = known?.signature ?? "";
+  }, HINT);
 
   let latest = 0;
   async function check() {
     const number = ++latest;
     try {
-      const answer = await send(form.dataset.check, "findings");
+      const answer = await send("playground/check");
       if (number !== latest || !answer.ok) return;
       show(findings, await answer.text());
       mark();
@@ -99,79 +68,185 @@
       return; // the server cannot be reached now; the next key tries again
     }
   }
+  const checkSoon = settled(check, CHECK);
 
-  const button = form.querySelector("[data-run-button]");
-  async function run() {
-    if (button.disabled) return;
-    button.disabled = true;
-    result.setAttribute("aria-busy", "true");
+  /** Underlines what the findings are about. */
+  function mark() {
+    const document = view.state.doc;
+    const place = (line, column) => {
+      const found = document.line(Math.max(1, Math.min(line, document.lines)));
+      return found.from + [...found.text].slice(0, column - 1).join("").length;
+    };
+    const found = [...findings.querySelectorAll("[data-region]")].map((each) => {
+      const [line, column, last, behind] = each.dataset.region.split(" ").map(Number);
+      const advice = each.querySelector(".advice")?.textContent;
+      const message = each.querySelector(".message").textContent + (advice ? `\n${advice}` : "");
+      const from = place(line, column);
+      return { from, to: Math.max(from, place(last, behind)), severity: each.className, message };
+    });
+    view.dispatch(C.setDiagnostics(view.state, found));
+  }
+
+  const highlighted = C.syntaxHighlighting(
+    C.HighlightStyle.define([
+      { tag: C.tags.keyword, class: "hl-k" },
+      { tag: [C.tags.string, C.tags.special(C.tags.string)], class: "hl-s" },
+      { tag: C.tags.number, class: "hl-m" },
+      { tag: C.tags.comment, class: "hl-c" },
+      { tag: [C.tags.standard(C.tags.variableName), C.tags.standard(C.tags.name)], class: "hl-nb" },
+    ]),
+  );
+
+  let leaves = false; // after Escape, Tab leaves the editor
+  const keys = [
+    { key: "Mod-Enter", run: () => (start("run"), true) },
+    { key: "Escape", run: () => ((leaves = true), false) },
+    { key: "Tab", run: (view) => !leaves && (C.acceptCompletion(view) || indent(view)), shift: (view) => !leaves && C.indentLess(view) },
+  ];
+  const indent = (view) => {
+    const { state } = view;
+    if (state.selection.ranges.some((each) => !each.empty)) return C.indentMore(view);
+    view.dispatch(state.update(state.replaceSelection("  "), { scrollIntoView: true, userEvent: "input" }));
+    return true;
+  };
+
+  function remembered() {
     try {
-      const answer = await send(form.dataset.run, "outcome");
-      const leads = answer.headers.get("X-Leads-To");
-      if (leads) location.assign(leads);
-      else show(result, await whole(answer));
+      return form.hasAttribute("data-given") ? null : localStorage.getItem(draft);
+    } catch {
+      return null; // the browser keeps nothing
+    }
+  }
+
+  const remember = settled(() => {
+    try {
+      localStorage.setItem(draft, source());
+    } catch {
+      return; // the browser keeps nothing, or has no room
+    }
+  }, CHECK);
+
+  const view = new C.EditorView({
+    doc: remembered() || field.value,
+    parent: frame,
+    extensions: [
+      C.EditorView.cspNonce.of(form.dataset.nonce),
+      C.lineNumbers(),
+      C.lintGutter(),
+      C.history(),
+      C.drawSelection(),
+      C.highlightActiveLine(),
+      C.highlightActiveLineGutter(),
+      C.StreamLanguage.define(C.lua),
+      highlighted,
+      C.indentUnit.of("  "),
+      C.indentOnInput(),
+      C.bracketMatching(),
+      C.closeBrackets(),
+      C.search(),
+      C.highlightSelectionMatches(),
+      C.autocompletion({ override: [complete], icons: false }),
+      C.Prec.high(C.keymap.of(keys)),
+      C.keymap.of([...C.closeBracketsKeymap, ...C.completionKeymap, ...C.searchKeymap, ...C.historyKeymap, ...C.defaultKeymap]),
+      C.EditorView.contentAttributes.of({ "aria-label": "Lua script", "aria-describedby": "findings keys" }),
+      C.EditorView.updateListener.of((update) => {
+        if (update.docChanged) {
+          checkSoon();
+          remember();
+          field.value = source();
+        }
+        if (update.docChanged || update.selectionSet) hint(update.view);
+      }),
+      C.EditorView.domEventHandlers({ blur: () => void (leaves = false), keydown: (event) => void (leaves &&= event.key === "Tab") }),
+    ],
+  });
+  function source() {
+    return view ? view.state.doc.toString() : field.value;
+  }
+  frame.classList.add("enhanced");
+  field.hidden = true;
+  field.value = source();
+  form.querySelector('label[for="source"]').remove();
+
+  // Runs
+
+  let shown = null;
+  async function refresh() {
+    const html = shown && (await part(shown, "trial"));
+    if (html) show(result, html);
+    const state = result.querySelector("[data-state]")?.dataset.state;
+    result.toggleAttribute("aria-busy", false);
+    return state === "settled";
+  }
+
+  const buttons = [...form.querySelectorAll('[value="run"], [value="plan"]')];
+  let stop = () => {};
+  async function start(deed) {
+    if (buttons[0].disabled) return;
+    for (const each of buttons) each.disabled = true;
+    result.setAttribute("aria-busy", "true");
+    stop();
+    try {
+      const answer = await send(form.getAttribute("action"), { deed, part: "problem" });
+      shown = answer.headers.get("X-Shows");
+      if (!shown) {
+        show(result, await answer.text());
+        result.removeAttribute("aria-busy");
+        return;
+      }
+      if (!(await refresh())) stop = follow(`events?run=${shown.split("/").pop()}`, refresh);
     } catch {
       result.textContent = "The server could not be reached.";
     } finally {
-      button.disabled = false;
+      for (const each of buttons) each.disabled = false;
       result.removeAttribute("aria-busy");
     }
   }
 
-  /** Returns the HTML of an answer. If the answer is a page about an error, returns only the main part of the page. */
-  async function whole(answer) {
-    const text = await answer.text();
-    if (answer.ok) return text;
-    const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
-    return main ? main.innerHTML : "<p>That did not work.</p>";
-  }
-
-  const checkSoon = settled(check, CHECK);
-  field.addEventListener("input", () => {
-    draw();
-    checkSoon();
-  });
-  field.addEventListener("scroll", follow);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (event.submitter?.value === "check") check();
-    else run();
+    else start(event.submitter?.value ?? "run");
   });
-  form.querySelector("[name=simulate]").addEventListener("change", check);
+  form.querySelector("[name=simulate]")?.addEventListener("change", check);
 
-  /** Inserts a text where a person types, in a way that the browser can undo. */
-  function insert(text) {
-    document.execCommand("insertText", false, text);
-  }
-
-  let tabLeaves = false;
-  field.addEventListener("blur", () => (tabLeaves = false));
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      run();
-    } else if (event.key === "Escape") {
-      tabLeaves = true;
-    } else if (event.key === "Tab" && !event.shiftKey && !tabLeaves) {
-      event.preventDefault();
-      insert("  ");
-    } else if (event.key === "Enter" && !event.shiftKey) {
-      const before = field.value.slice(0, field.selectionStart);
-      const line = before.slice(before.lastIndexOf("\n") + 1);
-      const deeper = /\b(?:then|do|repeat|else|function\b.*\))\s*$|[{(]\s*$/.test(line) ? "  " : "";
-      event.preventDefault();
-      insert("\n" + line.match(/^\s*/)[0] + deeper);
+  // Forms in the result, such as an approval, are answered in place.
+  result.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const { target, submitter } = event;
+    const body = new URLSearchParams(new FormData(target, submitter));
+    const answer = await fetch(target.action, { method: "POST", body });
+    if (!answer.ok) {
+      const main = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+      show(result, main?.innerHTML ?? "<p>That did not work.</p>");
+    } else if (!(await refresh())) {
+      stop();
+      stop = follow(`events?run=${shown.split("/").pop()}`, refresh);
     }
   });
+
   findings.addEventListener("click", (event) => {
-    const line = event.target.closest("[data-goto]")?.dataset.goto;
-    if (!line) return;
-    const lines = field.value.split("\n");
-    const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
-    field.focus();
-    field.setSelectionRange(start, start + lines[line - 1].length);
+    const region = event.target.closest("[data-goto]")?.closest("[data-region]").dataset.region.split(" ").map(Number);
+    if (!region) return;
+    const line = view.state.doc.line(Math.min(region[0], view.state.doc.lines));
+    const anchor = Math.min(line.to, line.from + region[1] - 1);
+    view.dispatch({ selection: { anchor }, scrollIntoView: true });
+    view.focus();
   });
 
-  draw();
+  const link = form.querySelector("[data-link]");
+  link.addEventListener("click", async () => {
+    const address = new URL(form.action);
+    address.searchParams.set("source", source());
+    const said = link.textContent;
+    if (address.href.length > MAX_LINK) link.textContent = "Too long for a link";
+    else {
+      history.replaceState(null, "", address);
+      await navigator.clipboard?.writeText(address.href).catch(() => {});
+      link.textContent = "Copied";
+    }
+    setTimeout(() => (link.textContent = said), 2000);
+  });
+
   check();
 })();

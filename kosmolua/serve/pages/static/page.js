@@ -98,19 +98,15 @@
     document.title = `${waiting ? `(${waiting}) ` : ""}${document.title.replace(/^\(\d+\) /, "")}`;
   }
 
-  // Follows what happens, while the page is looked at, and updates what it shows.
-  function follow(address) {
+  /** Follows what happens while the page is looked at, until `changed` returns true. Returns a function that ends it. */
+  function follow(address, changed) {
     let stream, state;
     const hear = async (event) => {
       const news = JSON.parse(event.data);
       showCount(news.waiting);
       if (state === news.state) return;
       state = news.state;
-      if (!live) return;
-      const html = await part(location.href, "live");
-      if (html === null) return;
-      show(live, html);
-      if (live.querySelector('[data-state="settled"]')) for (const each of document.querySelectorAll("[data-load]")) load(each);
+      if (await changed()) end();
     };
     const listen = () => {
       stream?.close();
@@ -118,8 +114,21 @@
       stream = new EventSource(address);
       stream.addEventListener("news", hear);
     };
+    const end = () => {
+      stream?.close();
+      document.removeEventListener("visibilitychange", listen);
+    };
     document.addEventListener("visibilitychange", listen);
     listen();
+    return end;
+  }
+
+  // Updates what the page shows.
+  async function update() {
+    const html = live && (await part(location.href, "live"));
+    if (!html) return;
+    show(live, html);
+    if (live.querySelector('[data-state="settled"]')) for (const each of document.querySelectorAll("[data-load]")) load(each);
   }
 
   // Loads a part of a page that takes the server a moment.
@@ -178,11 +187,11 @@
   document.documentElement.classList.add("scripts");
   localTimes(document);
   for (const each of document.querySelectorAll("[data-load]")) load(each);
-  if (count) follow(`${count.dataset.events}${live?.dataset.run ? `?run=${live.dataset.run}` : ""}`);
+  if (count) follow(`${count.dataset.events}${live?.dataset.run ? `?run=${live.dataset.run}` : ""}`, update);
 
   // j and k lead through the questions, a and d answer the one that has the focus.
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
     const forms = [...document.querySelectorAll("[data-approval]")];
     const place = forms.findIndex((each) => each.contains(document.activeElement));
     if (event.key === "j" || event.key === "k") {
@@ -238,5 +247,5 @@
     for (const each of document.querySelectorAll("[data-sent]")) delete each.dataset.sent;
   });
 
-  globalThis.kosmolua = { part, settled, show };
+  globalThis.kosmolua = { part, settled, show, follow };
 })();
