@@ -12,12 +12,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import mcp_types as types
 import pytest
 from mcp.client import session
+from mcp.shared.exceptions import MCPError
 from support import servers
+from support.agents import ROOT
 from support.rounds import rounds
 from support.servers import section, stdio, wait_for
 
@@ -25,9 +27,10 @@ from kosmolua import Limits, Runtime
 from kosmolua.calls.approvals import Approval
 from kosmolua.errors import ConfigError, NetworkError, PluginError
 from kosmolua.flow.memory import SessionMemory
+from kosmolua.mcp_client import tasks
 from kosmolua.mcp_client.cards import Card, Cards
 from kosmolua.mcp_client.settings import identity
-from kosmolua.mcp_client.tasks import call_as_task
+from kosmolua.mcp_client.tasks import Created, Tasks, call_as_task
 from kosmolua.mcp_client.tools import functions_of
 
 pytestmark = pytest.mark.slow
@@ -182,6 +185,77 @@ def test_a_tool_that_needs_a_task_is_called_as_one(tmp_path: Path, monkeypatch: 
         wait_for(lambda: "tasks/cancel" in notes.read_text())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("trace", [None, lambda server, line: None], ids=["direct", "session"])
+def test_a_server_may_answer_with_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trace: Any) -> None:
+    """It may work for longer than a call, its questions are answered, and it is cancelled when its time is over."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    state = {"XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    asks = "app.integrations.render2.restart_service({ service_id = 'srv-cabc12345678' })"
+    server = {"command": sys.executable, "args": ["-m", "kosmolua", "mcp", "--simulate"], "env": state}
+    with Runtime(section(server), approve=lambda _: True, trace=trace, yes=True) as runtime:
+        runtime.servers.refresh("tools")
+        asked = runtime.run("return app.mcp.tools.execute_lua({ code = input }).result[1]", input=f"return {asks}")
+        assert asked.result == [{"accepted": True, "service_id": "srv-cabc12345678"}], asked.error
+
+
+def followed(*states: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """Follow a task through these states; return its result or its error, and the requests about it."""
+    session, sent = AsyncMock(), []
+
+    async def send(request: Any, kind: Any) -> Any:
+        sent.append(request)
+        return kind.model_validate(states[len(sent) - 1] if len(sent) <= len(states) else {}, by_name=False)
+
+    async def answer(asked: Any) -> dict[str, types.ElicitResult]:
+        return dict.fromkeys(asked, types.ElicitResult(action="decline"))
+
+    async def follow() -> Any:
+        try:
+            return await Tasks(answer).follow(session, Created(task_id="t"), lambda: None)
+        except (MCPError, asyncio.CancelledError) as error:
+            await asyncio.sleep(0)
+            return error
+
+    session.send_request.side_effect = send
+    return asyncio.run(follow()), sent
+
+
+def test_a_question_of_a_task_is_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may show it again until it has the answer."""
+    monkeypatch.setattr(tasks, "SHORTEST_INTERVAL", 0.0)
+    monkeypatch.setattr(tasks, "POLL_INTERVAL", 0.0)
+    form = {"mode": "form", "message": "Go?", "requestedSchema": {"type": "object", "properties": {}}}
+    asking = {"status": "input_required", "inputRequests": {"k": {"method": "elicitation/create", "params": form}}}
+    result, sent = followed(asking, {}, asking, {"status": "completed", "result": {"content": []}})
+    assert result == types.CallToolResult(content=[])
+    assert [each.method for each in sent] == ["tasks/get", "tasks/update", "tasks/get", "tasks/get"]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"status": "failed", "error": {"code": -32603, "message": "no room"}}, "no room"),
+        ({"status": "cancelled"}, "The task was cancelled"),
+    ],
+)
+def test_a_task_that_fails_is_an_error(state: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the server's words."""
+    monkeypatch.setattr(tasks, "SHORTEST_INTERVAL", 0.0)
+    monkeypatch.setattr(tasks, "POLL_INTERVAL", 0.0)
+    error, _ = followed(state)
+    assert error.error.message == words
+
+
+def test_a_task_for_which_nobody_waits_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is told."""
+    monkeypatch.setattr(tasks, "_pause", Mock(side_effect=asyncio.CancelledError))
+    error, sent = followed()
+    assert isinstance(error, asyncio.CancelledError)
+    assert [each.method for each in sent] == ["tasks/cancel"]
+
+
 @pytest.mark.parametrize(("interval", "seconds"), [(0, 0.1), (-5, 0.1), (250, 0.25), (None, 1.0)])
 def test_a_server_cannot_have_its_tasks_looked_at_without_a_pause(
     interval: int | None, seconds: float, monkeypatch: pytest.MonkeyPatch
@@ -286,6 +360,40 @@ def test_an_effect_can_be_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with Runtime(section(raw | {"tools": {"typed": "reads"}})) as runtime:
         error = runtime.run("return app.mcp.tools.typed({ what = 'right' })").error
     assert "tools.typed must be one of" in str(error)
+
+
+def test_variables_can_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read when the server starts; the section goes before it, and a secret in it is masked."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "raw.env"
+    file.write_text(f"# of the project\nexport NOTES='{tmp_path / 'notes.txt'}'\nAPI_TOKEN=0123456789abcdef\nMORE=[]\n")
+    server = {"command": sys.executable, "args": [str(servers.RAW)], "env_file": str(file), "env": {"MORE": "[]"}}
+    with Runtime(section(server), yes=True) as runtime:
+        outcome = runtime.run("local said = app.mcp.tools['do']({ what = 'late' }) return said, '0123456789abcdef'")
+        assert outcome.result == ["in time", "***"], outcome.error
+    with Runtime(section({**server, "env_file": str(tmp_path / "none.env")}), yes=True) as runtime:
+        error = runtime.run("return app.mcp.tools['do']({ what = 'late' })").error
+        assert f"the file of variables {tmp_path / 'none.env'} cannot be read" in str(error)
+
+
+def test_a_tool_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its section may name it: it was there when the server was learned, and the others go on."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    server = {
+        "command": sys.executable,
+        "args": [str(HOSTILE)],
+        "env": {"TURNED": str(tmp_path / "turned"), "GONE": "extra"},
+        "tools": {"extra": "read", "look": "read"},
+    }
+    told: list[str] = []
+    with Runtime(section(server, "files"), warn=told.append) as runtime:
+        assert runtime.run('return app.mcp.files.look({ path = "a" })').ok
+        wait_for(lambda: "former" in (runtime.servers.card("files") or {}))
+        assert not runtime.run("return app.mcp.files.extra()").ok
+    where = "the accounts passed to the runtime: [mcp.files.tools]"
+    assert [each for each in told if "names" in each] == [
+        f"{where} names extra, which is no tool of the server any more"
+    ]
 
 
 def test_a_pattern_starts_no_server() -> None:

@@ -182,7 +182,7 @@ def test_the_servers_of_other_clients_are_taken_over(kosmolua: Program, accounts
             {"url": "https://a.example", "headers": {"Authorization": "Bearer ${B}", "X-Level": "1"}},
             {"url": "https://a.example", "token": {"env": "B"}, "headers": {"X-Level": "1"}},
         ),
-        ({"command": "a", "envFile": "/no/such/.env"}, "its envFile /no/such/.env cannot be read"),
+        ({"command": "a", "envFile": "/no/such/.env"}, "the file of variables /no/such/.env cannot be read"),
     ],
 )
 def test_what_another_client_writes_is_understood(
@@ -198,15 +198,15 @@ def test_what_another_client_writes_is_understood(
 
 
 def test_servers_of_projects_and_their_files_of_variables_are_taken_over(write: Write) -> None:
-    """Each starts in its project's folder, with the variables that the file has."""
+    """Each starts in its project's folder; the file of variables is named and not copied."""
     variables = write("notes.env", "# of the project\nexport TOKEN='abc'\nLEVEL=1\n")
     server = {"command": "a", "envFile": str(variables), "env": {"LEVEL": "2"}}
     document = {
         "projects": {"/home/ann/notes": {"mcpServers": {"notes": server}}, "/home/ann/none": {"mcpServers": {}}}
     }
     read = list(imports.read_client("claude", write("claude.json", json.dumps(document)), {}))
-    environment = {"TOKEN": "abc", "LEVEL": "2"}
-    assert read == [("notes", {"command": "a", "cwd": "/home/ann/notes", "env": environment})]
+    section = {"command": "a", "cwd": "/home/ann/notes", "env_file": str(variables), "env": {"LEVEL": "2"}}
+    assert read == [("notes", section)]
 
 
 @pytest.mark.parametrize(

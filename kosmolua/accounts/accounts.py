@@ -246,7 +246,7 @@ class Accounts:
             if key in table
         }
         provider = {
-            key: self._named_secret(integration, account, f"idp.{key}", given, inf).reveal()
+            key: self.named_secret(integration, account, f"idp.{key}", given, inf).reveal()
             for key, given in table.get("idp", {}).items()
         }
         client_id = str(table.get("client_id") or service.login.client_id)
@@ -348,7 +348,7 @@ class Accounts:
             if field.many:
                 named = table.get(field.name, {}).items()
                 settings[field.name] = {
-                    key: self._named_secret(integration, account, f"{field.name}.{key}", each, until)
+                    key: self.named_secret(integration, account, f"{field.name}.{key}", each, until)
                     for key, each in named
                 }
             elif field.secret and self._simulate:
@@ -378,8 +378,8 @@ class Accounts:
                 )
         return settings
 
-    def _named_secret(
-        self, integration: Integration, account: str, key: str, given: str | Table, until: float
+    def named_secret(
+        self, integration: Integration, account: str, key: str, given: str | Table, until: float = inf
     ) -> Secret:
         """Return one of a field's table of credentials, such as HTTP headers.
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kosmolua.accounts.sources import find_source
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.mcp_client.settings import variables_in
 from kosmolua.schema.names import objection_to_integration
 from kosmolua.schema.settings import Table
 from kosmolua.secret import looks_like_key
@@ -170,8 +171,11 @@ def _section(server: Any, variables: _Variables, folder: str) -> Table:
         raise ConfigError("one of its arguments looks like a credential, and every user of this machine can read it")
     if folder and "command" in values:
         values.setdefault("cwd", folder)
-    named = dict(_file_of_variables(Path(variables.expanded(str(server["envFile"]))))) if server.get("envFile") else {}
-    if given := named | {name: variables.source(str(value)) for name, value in (server.get("env") or {}).items()}:
+    if server.get("envFile"):
+        file = Path(variables.expanded(str(server["envFile"]))).expanduser().absolute()
+        dict(variables_in(file))  # refuses a file that cannot be read
+        values["env_file"] = str(file)
+    if given := {name: variables.source(str(value)) for name, value in (server.get("env") or {}).items()}:
         values["env"] = given
     headers = {name: str(value) for name, value in (server.get("headers") or {}).items()}
     bearer = next((name for name in headers if name.lower() == "authorization"), "")
@@ -180,18 +184,6 @@ def _section(server: Any, variables: _Variables, folder: str) -> Table:
     if headers:
         values["headers"] = {name: variables.source(value) for name, value in headers.items()}
     return values
-
-
-def _file_of_variables(file: Path) -> Iterator[tuple[str, str]]:
-    """Yield the variables of a file with lines such as ``NAME="value"``."""
-    try:
-        lines = file.expanduser().read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError):
-        raise ConfigError(f"its envFile {file} cannot be read") from None
-    for line in lines:
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and not name.startswith("#"):
-            yield name.strip(), value.strip().strip("'\"")
 
 
 def _document(file: Path) -> dict[str, Any]:

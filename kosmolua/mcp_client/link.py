@@ -38,7 +38,7 @@ from kosmolua.mcp_client.outputs import Outputs
 from kosmolua.mcp_client.pending import InLoop
 from kosmolua.mcp_client.questions import Confirm, Questions
 from kosmolua.mcp_client.settings import Server
-from kosmolua.mcp_client.tasks import call_as_task
+from kosmolua.mcp_client.tasks import Created, Tasks, call_as_task, progress
 from kosmolua.mcp_client.tools import digest, is_task
 from kosmolua.protocol import Json, NotJson, encode
 
@@ -103,6 +103,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._status, self._missing = 0, ""
         self._questions = Questions(name, self.log.write)
+        self._extension = Tasks(self._questions.answer_all)
 
     @property
     def is_over(self) -> bool:
@@ -191,6 +192,7 @@ class Link:
         if method == "tools/call" and params["name"] in self._tasks:
             return await call_as_task(client.session, params, progressed)
         if method == "tools/call":
+            progress.set(progressed)
             return await client.call_tool(params["name"], params["arguments"], progress_callback=note)
         if method == "resources/read":
             return await client.read_resource(params["uri"])
@@ -233,8 +235,12 @@ class Link:
                 raw = call.get(until)
             finally:
                 call.give_up()  # which does nothing if the response has come
-            if raw.get("resultType") == "input_required":
-                return InLoop(self._loop, lambda: self._continue_call(params, raw)).get(until)
+            if raw.get("resultType") in ("input_required", "task"):
+                rest = InLoop(self._loop, lambda: self._continue_call(params, raw, progressed))
+                try:
+                    return rest.get(until)
+                finally:
+                    rest.give_up()
             return _plain(self._outputs.read(params["name"], raw))
 
     @contextmanager
@@ -252,8 +258,15 @@ class Link:
 
     # In the loop's thread
 
-    async def _continue_call(self, params: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Json]:
-        """Answer the questions sent in place of a result, and let the session finish the call."""
+    async def _continue_call(
+        self, params: Mapping[str, Any], raw: Mapping[str, Any], progressed: Callable[[], None]
+    ) -> dict[str, Json]:
+        """Wait for the task that was sent in place of a result, or answer the questions and finish the call."""
+        progress.set(progressed)
+        if raw["resultType"] == "task":
+            with self.log.taking_warnings():
+                made = Created.model_validate(raw, by_name=False)
+                return _plain(await self._extension.follow(self._client.session, made, progressed))
         asked = InputRequiredResult.model_validate(raw, by_name=False)
         with self.log.taking_warnings():
             responses = await self._questions.answer_all(asked.input_requests or {}) or None
@@ -297,6 +310,7 @@ class Link:
                 message_handler=self._noticed,
                 client_info=Implementation(name="kosmolua", version=__version__),
                 cache=None,
+                extensions=[self._extension],
             )
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from time import monotonic
@@ -16,6 +17,7 @@ from kosmolua.catalog.plugins import Plugin
 from kosmolua.clock import Until
 from kosmolua.concurrency import lazy, passage
 from kosmolua.errors import ConfigError, NotConfigured, PluginError, UnknownPath
+from kosmolua.folders import expanded
 from kosmolua.http.messages import Attempt, Observe, Request, Response
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SERVERS, objection_to_integration, qualified
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from kosmolua.mcp_client.connections import Connections
     from kosmolua.mcp_client.questions import Confirm
     from kosmolua.mcp_client.settings import Server
+    from kosmolua.secret import Secret
 
 MAX_INSTRUCTIONS = 4000
 """The maximum length of a server's instructions, in characters. The rest is not shown."""
@@ -156,8 +159,16 @@ class Servers:
             declared = self._declared.get(name)
             if declared is None:
                 declared = self._declared[name] = self.declared(name)
-            self._settings[name] = Server(**self._accounts.settings(declared, "default"))
+            server = Server(**self._accounts.settings(declared, "default"))
+            self._settings[name] = replace(server, env={**self._variables(declared, server), **server.env})
             return self._settings[name]
+
+    def _variables(self, declared: Integration, server: Server) -> dict[str, Secret]:
+        """Return the variables of a server's ``env_file``, masked like those of its section."""
+        from kosmolua.mcp_client.settings import variables_in
+
+        found = variables_in(self._accounts.path.parent / expanded(server.env_file)) if server.env_file else ()
+        return {key: self._accounts.named_secret(declared, "default", f"env.{key}", given) for key, given in found}
 
     def declared(self, name: str) -> Integration:
         """Return a server without functions, for reading and checking its settings."""
@@ -270,7 +281,9 @@ class Servers:
         known = {each for tool in card["tools"] for each in (tool["name"], lua_name(tool["name"]))}
         if unknown := [each for each in stated if each not in known]:
             what = f"{self._accounts.path}: [{SERVERS}.{name}.tools] names {unknown[0]}, which is no tool of the server"
-            raise ConfigError(what, hint=did_you_mean(unknown[0], known))
+            if name not in self._loaded:
+                raise ConfigError(what, hint=did_you_mean(unknown[0], known))
+            self._warn(f"{what} any more")
         return Plugin(integration, reached(self.section(name)), "server", lambda: self.prose(name))
 
     def _sender(self, name: str) -> Callable[..., Response]:

@@ -6,12 +6,12 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from kosmolua.errors import NetworkError
+from kosmolua.errors import ConfigError, NetworkError
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
 from kosmolua.schema.effects import Effect
@@ -36,6 +36,7 @@ class Server:
     env: Annotated[
         dict[str, Secret], "Environment variables of the program, which inherits only a few such as HOME."
     ] = field(default_factory=dict)
+    env_file: Annotated[str | None, "A file with more of them, in lines NAME=VALUE, read at each start."] = None
     cwd: Annotated[str | None, "The folder in which the program is started; by default that of the accounts file."] = (
         None
     )
@@ -105,7 +106,24 @@ class Server:
 def identity(table: Table) -> dict[str, object]:
     """Return the settings in a section that identify the server, without secrets."""
     parts = {key: table.get(key) for key in ("command", "args", "cwd", "url")}
+    parts |= {key: table[key] for key in ("env_file",) if key in table}
     return parts | {key: sorted(table.get(key, ())) for key in ("env", "headers")}
+
+
+def variables_in(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield the variables of a file with lines such as ``NAME="value"``.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    try:
+        lines = file.expanduser().read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError):
+        raise ConfigError(f"the file of variables {file} cannot be read") from None
+    for line in lines:
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            yield name.strip(), value.strip().strip("'\"")
 
 
 def reached(table: Table) -> str:
