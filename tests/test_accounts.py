@@ -645,7 +645,10 @@ def test_limits_of_the_file(make: Make) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("timout = 3", "unknown key 'timout' in [kosmolua.limits] (did you mean 'timeout' or 'call_timeout'?)"),
+        (
+            "timout = 3",
+            "unknown key 'timout' in [kosmolua.limits] (did you mean 'timeout' or 'task_timeout' or 'call_timeout'?)",
+        ),
         ("timeout = '3 sec'", "timeout: '3 sec' is not a duration such as 90s, 10m or 1h"),
         ("timeout = true", "timeout: it must be a number, not true"),
         ("timeout = 0", "the limit timeout must be more than 0"),

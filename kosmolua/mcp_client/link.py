@@ -38,7 +38,7 @@ from kosmolua.mcp_client.outputs import Outputs
 from kosmolua.mcp_client.pending import InLoop
 from kosmolua.mcp_client.questions import Confirm, Questions
 from kosmolua.mcp_client.settings import Server
-from kosmolua.mcp_client.tasks import Created, Tasks, call_as_task, progress
+from kosmolua.mcp_client.tasks import Created, TaskExtension, call_as_task, progress
 from kosmolua.mcp_client.tools import digest, is_task
 from kosmolua.protocol import Json, NotJson, encode
 
@@ -103,7 +103,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._status, self._missing = 0, ""
         self._questions = Questions(name, self.log.write)
-        self._extension = Tasks(self._questions.answer_all)
+        self._extension = TaskExtension(self._questions.answer_all)
 
     @property
     def is_over(self) -> bool:

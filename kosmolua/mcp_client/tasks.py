@@ -89,7 +89,7 @@ class _Request(types.Request[_Params, str]):
     name_param = "taskId"
 
 
-class Tasks(ClientExtension):
+class TaskExtension(ClientExtension):
     """The extension for tasks (SEP-2663); ``answer`` answers the questions of a task."""
 
     identifier = "io.modelcontextprotocol/tasks"
