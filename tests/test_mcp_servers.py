@@ -30,7 +30,7 @@ from kosmolua.flow.memory import SessionMemory
 from kosmolua.mcp_client import tasks
 from kosmolua.mcp_client.cards import Card, Cards
 from kosmolua.mcp_client.settings import identity
-from kosmolua.mcp_client.tasks import Created, TaskExtension, call_as_task
+from kosmolua.mcp_client.tasks import CreatedTask, TaskExtension, call_as_task
 from kosmolua.mcp_client.tools import functions_of
 
 pytestmark = pytest.mark.slow
@@ -213,7 +213,7 @@ def followed(*states: dict[str, Any]) -> tuple[Any, list[Any]]:
 
     async def follow() -> Any:
         try:
-            return await TaskExtension(answer).follow(session, Created(task_id="t"), lambda: None)
+            return await TaskExtension(answer).follow(session, CreatedTask(task_id="t"), lambda: None)
         except (MCPError, asyncio.CancelledError) as error:
             await asyncio.sleep(0)
             return error

@@ -38,7 +38,7 @@ from kosmolua.mcp_client.outputs import Outputs
 from kosmolua.mcp_client.pending import InLoop
 from kosmolua.mcp_client.questions import Confirm, Questions
 from kosmolua.mcp_client.settings import Server
-from kosmolua.mcp_client.tasks import Created, TaskExtension, call_as_task, progress
+from kosmolua.mcp_client.tasks import CreatedTask, TaskExtension, call_as_task, progress
 from kosmolua.mcp_client.tools import digest, is_task
 from kosmolua.protocol import Json, NotJson, encode
 
@@ -265,7 +265,7 @@ class Link:
         progress.set(progressed)
         if raw["resultType"] == "task":
             with self.log.taking_warnings():
-                made = Created.model_validate(raw, by_name=False)
+                made = CreatedTask.model_validate(raw, by_name=False)
                 return _plain(await self._extension.follow(self._client.session, made, progressed))
         asked = InputRequiredResult.model_validate(raw, by_name=False)
         with self.log.taking_warnings():

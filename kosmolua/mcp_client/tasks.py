@@ -62,7 +62,7 @@ progress: ContextVar[Callable[[], None]] = ContextVar("progress")
 """What is called in the current request each time that its server says that it still works."""
 
 
-class Created(types.Result):
+class CreatedTask(types.Result):
     """The answer of a server to a call that it makes a task."""
 
     result_type: Literal["task"] = "task"
@@ -70,7 +70,7 @@ class Created(types.Result):
     poll_interval_ms: int | None = None
 
 
-class _State(types.Result):
+class _TaskState(types.Result):
     """What became of a task."""
 
     status: str
@@ -80,12 +80,12 @@ class _State(types.Result):
     error: types.ErrorData | None = None
 
 
-class _Params(types.RequestParams):
+class _TaskAsked(types.RequestParams):
     task_id: str
     input_responses: dict[str, types.ElicitResult] | None = None
 
 
-class _Request(types.Request[_Params, str]):
+class _AboutTask(types.Request[_TaskAsked, str]):
     name_param = "taskId"
 
 
@@ -99,27 +99,27 @@ class TaskExtension(ClientExtension):
 
     def claims(self) -> Sequence[ResultClaim[Any]]:
         """Return that a call may be answered by a task."""
-        return [ResultClaim(result_type="task", model=Created, resolve=self._resolve)]
+        return [ResultClaim(result_type="task", model=CreatedTask, resolve=self._resolve)]
 
-    async def _resolve(self, made: Created, context: ClaimContext) -> types.CallToolResult:
+    async def _resolve(self, made: CreatedTask, context: ClaimContext) -> types.CallToolResult:
         return await self.follow(context.session, made, progress.get(lambda: None))
 
-    async def follow(self, session: Any, made: Created, progressed: Callable[[], None]) -> types.CallToolResult:
+    async def follow(self, session: Any, made: CreatedTask, progressed: Callable[[], None]) -> types.CallToolResult:
         """Wait for a task, and return its result; the task is cancelled if nobody waits any longer.
 
         Raises:
             MCPError: The task failed, was cancelled, or asked for something other than an answer from the user.
         """
 
-        def request(method: str, **more: Any) -> _Request:
-            return _Request(method=method, params=_Params(task_id=made.task_id, **more))
+        def request(method: str, **more: Any) -> _AboutTask:
+            return _AboutTask(method=method, params=_TaskAsked(task_id=made.task_id, **more))
 
         answered: set[str] = set()
         interval = made.poll_interval_ms
         try:
             while True:
                 await asyncio.sleep(_pause(interval))
-                state = await session.send_request(request("tasks/get"), _State)
+                state = await session.send_request(request("tasks/get"), _TaskState)
                 progressed()
                 interval = state.poll_interval_ms
                 if state.status == "completed":
