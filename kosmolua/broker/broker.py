@@ -87,7 +87,7 @@ class Broker:
         self._judge = (
             None
             if host.flow_mode == "off"
-            else Judge(host.labels, host.accounts, context.seen, context.source, context.given)
+            else Judge(host.labels, host.accounts, context.seen, context.source, context.given, context.heard)
         )
         self._spending = host.budgets.of_one_run(clock) if host.budgets else None
         self._is_changed = context.is_changed

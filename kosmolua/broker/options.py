@@ -334,6 +334,7 @@ class RunContext(NamedTuple):
         require_isolation: Whether the run ends with an error if an isolation layer of the sandbox is missing.
         given: The values that were passed to the script, which count as its literals.
         seen: What the session has seen that the run belongs to; None if the run is a session of its own.
+        heard: The id of the session that had read texts by others before the recorded run began; empty if it had not.
         is_changed: Whether the recorded answers of the run were given to another script.
         title: The title that the client gave the run, or None.
         person: Who decided beforehand what ``decided`` returns, or None.
@@ -358,6 +359,7 @@ class RunContext(NamedTuple):
     require_isolation: bool = False
     given: Sequence[object] = ()
     seen: SessionMemory | None = None
+    heard: str = ""
     is_changed: bool = False
     title: str | None = None
     person: str | None = None

@@ -69,6 +69,7 @@ class Judge:
         seen: What the session has seen; None if the run is a session of its own.
         source: The text of the script; None if no script makes the calls.
         given: The values that were passed to the script, which count as its literals.
+        heard: The id of the session that had read texts by others before the script was written, if it had.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Judge:
         seen: SessionMemory | None = None,
         source: bytes | None = None,
         given: Sequence[object] = (),
+        heard: str = "",
     ) -> None:
         self._labels = labels
         self._accounts = accounts
@@ -87,6 +89,8 @@ class Judge:
         self._literals: tuple[int, frozenset[str]] = (0, frozenset())
         self._clear: dict[tuple[str, str], int] = {}
         with self._memory.lock:
+            if heard and heard != self._memory.id:
+                self._memory.forget()
             self._run = self._memory.runs
             self._memory.runs += 1
 
@@ -169,12 +173,13 @@ class Judge:
         if is_literal:
             return self._of_literal(given, scope)
         first = memory.has_read()
-        if first is None:
+        if first is None and not memory.has_forgotten(self._run):
             return None
         for each in (given.text, *readings(given.text)):
             if found := memory.source(each, scope):
                 return _comes_from(given, each, *found)
-        return f"{given} was put together by the script, after a text that others write: {first}"
+        after = f"a text that others write: {first}" if first else "texts that others write and that are no longer kept"
+        return f"{given} was put together by the script, after {after}"
 
     def _is_clear(self, given: _Given, scope: str) -> bool:
         """Return True if nothing that earlier scripts had read has a literal, or the person's own words have it."""
@@ -191,7 +196,7 @@ class Judge:
             if found := self._memory.source(each, scope, before=self._run):
                 return _comes_from(given, each, *found)
         if self._memory.has_forgotten(self._run):
-            return f"{given} may come from a text that an earlier script had read, of which there were too many to keep"
+            return f"{given} may come from a text that an earlier script had read, and that is no longer kept"
         return None
 
     def _of_links(self, given: Iterable[_Given], scope: str) -> Iterator[Verdict]:
@@ -256,7 +261,7 @@ class Judge:
             found = frozenset[str]().union(*map(words, said.union(given)))
             if self._memory.waits_before(self._run):
                 self._memory.settle()
-            if self._memory.has_read(before=self._run) is None:
+            if self._memory.has_read(before=self._run) is None and not self._memory.has_forgotten(self._run):
                 self._memory.trust(found.union(*map(parts, found)))
             known |= found
             self._literals = count + len(sources), known

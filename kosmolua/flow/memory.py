@@ -8,6 +8,7 @@ write has a destination that is not known: until then it waits as it came.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from kosmolua.flow.labels import (
     said_by,
     scope_of,
 )
+from kosmolua.flow.literals import literals
 from kosmolua.flow.texts import (
     MIN_SPELLED,
     MIN_SQUEEZED,
@@ -170,12 +172,14 @@ class _Seen(NamedTuple):
 class SessionMemory:
     """What one session has seen. Any number of threads may use it.
 
-    A session is that of one client of a server, or one run of the command line. ``held`` is what the first question
-    about a destination said, and ``tools`` keeps the tools of MCP servers as they were called. Guarded by ``lock``,
-    ``runs`` counts the scripts that the session has begun, and ``version`` the answers looked into; ``pending`` is what
-    waits until a write needs to know what it contains, and ``size`` counts the bytes of that.
+    A session is that of one client of a server, or one run of the command line; its ``id`` tells whether a recorded run
+    is resumed in it. ``held`` is what the first question about a destination said, and ``tools`` keeps the tools of MCP
+    servers as they were called. Guarded by ``lock``, ``runs`` counts the scripts that the session has begun, and
+    ``version`` the answers looked into; ``pending`` is what waits until a write needs to know what it contains, and
+    ``size`` counts the bytes of that.
     """
 
+    id: str = field(default_factory=lambda: os.urandom(6).hex())
     held: str = ""
     tools: dict[str, Function] = field(default_factory=dict)
     lock: Any = field(default_factory=RLock)
@@ -267,7 +271,7 @@ class SessionMemory:
                     for text in noted.texts:
                         if not self.is_trusted(core(text), noted.scope):
                             self.taint(text)
-            self._has_others = bool(self._seen)
+            self._has_others = bool(self._seen) or self._forgot_run > -inf
 
     def is_made(self, value: str, scope: str) -> bool:
         """Return True if a value is an id that a service made in an answer that waits; it is trusted from then on."""
@@ -293,6 +297,21 @@ class SessionMemory:
     def has_forgotten(self, before: int) -> bool:
         """Return True if texts that scripts before one had read are no longer kept."""
         return -inf < self._forgot_run < before
+
+    def forget(self) -> None:
+        """Judge the next script as one whose session had read texts by others that are not kept."""
+        with self.lock:
+            self._forgot_run, self._has_others = max(self._forgot_run, self.runs - 1), True
+
+    def doubts(self, source: str) -> Iterator[str]:
+        """Yield the addresses in a script's literals that come from somebody else's text, with where from."""
+        self.settle()
+        for each in dict.fromkeys(literals(source)):
+            if self.is_trusted(core(each), EVERYWHERE) or self.is_assigned(core(each)):
+                continue
+            said = (text for text in (each, *readings(each)) if parts(text))
+            if found := next(filter(None, (self.source(text, EVERYWHERE, before=self.runs) for text in said)), None):
+                yield f"{found[0]} comes from {found[1]}"
 
     def is_trusted(self, value: str, scope: str) -> bool:
         """Return True if a value, as it is compared, is one that only the account's people or the service write."""

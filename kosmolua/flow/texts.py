@@ -10,6 +10,7 @@ from base64 import b32decode, b64decode, b64encode
 from codecs import encode
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -22,9 +23,19 @@ MIN_SPELLED = 6
 """The shortest text of which encoded and reversed spellings are looked for."""
 MIN_SQUEEZED = 8
 """The shortest text that is looked for without regard to the blanks and the punctuation in it."""
-_LOOKALIKES = str.maketrans(
-    "авеікмнорстухѕјԁԛԝһӏαβεικνορτυχωıł‐‑‒–—−⁄∕‘’‚“”„«»‹›", "abeikmhopctyxsjdqwhlabeikvoptuxwil------//'''\"\"\"\"\"''"
+_CAPITALS = str.maketrans("ΗΜΝΥΖϹϜЬЗҮѴԌՏՍՕ", "hmnyzcfb3yvgsuo")
+"""Look-alikes whose small letters look like others."""
+_ALIKE = (
+    "aаαᎪꓮɑ bвβᏴꓐ cсⲥᏟꓚ dԁᎠꓓ eеҽεեᎬꓰ fքꓝ gցᏀꓖ hнһհᎻꓧ iіιⲓꓲɩı jјᎫꓙ kкκⲕᏦꓗ lӏᏞꓡ mмᎷꓟ nոռꓠ oоοσօⲟꓳ pрρⲣᏢꓑ qԛզ rгᎡꓣ "
+    "sѕᏚꓢ tтτᎢꓔ uυսꓴ vѵνᏙꓦ wԝѡωաᎳꓪ xхχⲭꓫ yуүγⲩᎩꓬ zᏃꓜ -‐‑‒–—−⁃˗ /⁄∕ :∶꞉ '‘’‚‹› \"“”„«»"
 )
+"""After each small letter or mark, those of other scripts that look like it."""
+_NAMED = re.compile(
+    r"(?:LATIN|REGIONAL INDICATOR SYMBOL|NEGATIVE (?:CIRCLED|SQUARED) LATIN)(?: SMALL| CAPITAL)? LETTER "
+    r"(?:SMALL CAPITAL |SCRIPT |BLACKLETTER |DOTLESS |LENIS )?([A-Z])(?: WITH .*)?"
+)
+"""The names of Latin letters in other shapes, of which the decomposition does not say what they are."""
+_BLOCKS = ((0x80, 0x2B0), (0x1D00, 0x1DC0), (0x2C60, 0x2C80), (0xA720, 0xA800), (0xAB30, 0xAB70), (0x1F150, 0x1F200))
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)} | {0x3002: "."}
 """The invisible characters of Unicode that spell ASCII, and the full stop of domains in Chinese."""
 _INVISIBLE = re.compile(
@@ -60,7 +71,17 @@ def plain(text: str) -> str:
     """Return a text as it is compared: NFKD, without accents and invisible characters, look-alikes as Latin."""
     if text.isascii():
         return text.lower()
-    return _INVISIBLE.sub("", unicodedata.normalize("NFKD", text.translate(_TAGS))).casefold().translate(_LOOKALIKES)
+    found = _INVISIBLE.sub("", unicodedata.normalize("NFKD", text.translate(_TAGS)))
+    return found.translate(_CAPITALS).casefold().translate(_lookalikes())
+
+
+@lru_cache(maxsize=1)
+def _lookalikes() -> dict[int, str]:
+    found = {ord(each): word[0] for word in _ALIKE.split() for each in word[1:]}
+    for code in (code for block in _BLOCKS for code in range(*block)):
+        if named := _NAMED.fullmatch(unicodedata.name(chr(code), "")):
+            found[code] = named[1].lower()
+    return found
 
 
 def core(text: str) -> str:

@@ -208,7 +208,8 @@ def _saving(runner: Runner, script: ScriptRequest, options: RunOptions) -> SaveQ
         raise BadArguments(what, param="save")
     scripts = runner.runtime.scripts
     former = scripts.script(script.save).source.decode("utf-8", "replace") if script.save in scripts else None
-    return SaveQuestion(script.save, script.code, former)
+    memory = options.get("seen")
+    return SaveQuestion(script.save, script.code, former, memory.doubts(script.code) if memory else ())
 
 
 def _save(execution: Execution, runner: Runner, question: SaveQuestion) -> str:

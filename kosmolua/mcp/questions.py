@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import unified_diff
 from functools import partial
 from itertools import count
@@ -126,16 +126,19 @@ class PlanQuestion(_Decision):
 
 
 class SaveQuestion(_Decision):
-    """The question whether a script is saved under a name, with the difference to the ``former`` one if there is."""
+    """The question whether a script is saved under a name, with the difference to the ``former`` one if there is.
 
-    def __init__(self, name: str, code: str, former: str | None) -> None:
+    ``doubts`` say which addresses in it others have written, since later sessions will not know that.
+    """
+
+    def __init__(self, name: str, code: str, former: str | None, doubts: Iterable[str] = ()) -> None:
         lines = code.splitlines()
         if former is None:
             asked = f"Save this script as app.scripts.{name}, for later scripts?"
         else:
             asked = f"Replace the script app.scripts.{name}? This is the difference:"
             lines = list(unified_diff(former.splitlines(), lines, "before", "after", lineterm=""))
-        super().__init__(asked, *map(exposed, lines))
+        super().__init__(asked, *map(exposed, (*doubts, *lines)))
 
     @property
     def schema(self) -> dict[str, Any]:

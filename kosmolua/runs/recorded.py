@@ -73,6 +73,7 @@ class RunRecording(Tape):
         super().__init__(header["run"], answers, writer, is_chunk=is_chunk, cut=cut, redact=redact, identify=identify)
         self._header = header
         self.seed: str = header["seed"]
+        self.heard: str = header.get("heard", "")
         self.path = path
         self.remark: str | None = None
         self.earlier = self.last_call = max(calls_of(recording), default=0) if recording else earlier
@@ -192,8 +193,8 @@ def begin(
 
     Without ``path``, where there must be no file yet, the recording is kept in the store. ``read_only``, ``deny`` and
     ``check`` hold even after the run is resumed. ``title`` is the one that the client gave the run. ``more`` are fields
-    of the first line: ``account``, ``client``, ``software``, ``person``, for a session ``session``, and for a task of
-    an MCP client ``task``.
+    of the first line: ``account``, ``client``, ``software``, ``person``, ``input_of``, ``heard`` (the id of the session
+    that had read texts by others before), for a session ``session``, and for a task of an MCP client ``task``.
 
     Raises:
         ConfigError: The recording cannot be written.
@@ -263,7 +264,8 @@ def options_of(recording: Recording) -> dict[str, Any]:
     header = recording.header
     account = {"account": header["account"]} if header["account"] else {}
     kept = {name: header[name] for name in ("args", "input", "params")}
-    return {"name": recording.script["name"], "title": header.get("title"), **kept, **account}
+    kept |= {name: header.get(name) for name in ("title", "input_of")}
+    return {"name": recording.script["name"], **kept, **account}
 
 
 def script_fields(name: str, source: bytes) -> Event:

@@ -299,6 +299,7 @@ class Run:
             require_isolation=self._host.require_isolation,
             given=(options["args"], None if options["input_of"] else self._input, self._params),
             seen=options["seen"],
+            heard=recording.heard if recording else "",
             title=options["title"],
             person=options["person"],
             is_changed=recording is not None and recording.answers.is_changed,
@@ -330,9 +331,12 @@ class Run:
         from kosmolua.runs.recorded import RunRecording, begin
 
         path = self._options["record"]
-        names = ("run", "read_only", "deny", "check", "account", "client", "title", "software", "person")
+        names = ("run", "read_only", "deny", "check", "account", "client", "title", "software", "person", "input_of")
         kept = {name: self._options[name] for name in names}  # type: ignore[literal-required]
         kept |= {"task": dict(task)} if (task := self._options["task"]) else {}
+        seen = self._options["seen"]
+        if seen and (self._options["input_of"] or not seen.is_own):
+            kept["heard"] = seen.id
         path = None if isinstance(path, bool) else path
         if plan := self._options["planning"]:
             kept["seed"] = plan.seed

@@ -24,7 +24,7 @@ MIN_WIDTH = 0.6
 
 @dataclass(frozen=True)
 class CallRow:
-    """Calls of one function with one account in a row that ended alike; ``first`` is the place of the first of them."""
+    """Equal calls in a row: of one function and account, with equal flows and end; ``first`` is the first's place."""
 
     first: int
     bars: Sequence[Bar]
@@ -54,7 +54,7 @@ def rows_of(bars: Iterable[Bar]) -> list[CallRow]:
     """Return the rows for calls, which are in the order in which they began."""
 
     def kind(placed: tuple[int, Bar]) -> tuple[str, ...]:
-        return placed[1].path, placed[1].account, ended(placed[1])
+        return placed[1].path, placed[1].account, ended(placed[1]), *placed[1].flows
 
     rows: list[CallRow] = []
     for _, placed in groupby(enumerate(bars, start=1), kind):
