@@ -27,6 +27,7 @@ COMMANDS = {
     "stubs",
 }
 COMMANDS |= {
+    "audit",
     "flow",
     "completion",
     "doctor",

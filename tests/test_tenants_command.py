@@ -73,6 +73,12 @@ def test_a_tenants_run_is_listed_shown_approved_and_repeated(
     assert done.returncode == 0, done.stderr
     assert f"kosmolua replay {run} --tenant {TENANT} repeats it" in done.stderr
     assert kosmolua("replay", run, *of).stdout == done.stdout
+    [audit] = tmp_path.rglob("audit.jsonl")
+    line = json.loads(audit.read_text())
+    assert (line["tenant"], line["run"], line["client"], line["status"]) == (TENANT, run, "kosmolua resume", "done")
+    assert line["person"].endswith("at the terminal")
+    assert [(each["path"], each["count"]) for each in line["did"]] == [("render2.restart_service", 1)]
+    assert kosmolua("audit", "verify").stdout.startswith("1 lines, all as written")
     journal = tmp_path.rglob(f"tenants/{TENANT}/journal.jsonl")
     assert not [*journal], "simulated calls are in no journal"
 

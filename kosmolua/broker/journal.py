@@ -164,7 +164,7 @@ class Journal:
         assert self._file is not None
         if self._max_size is None or os.fstat(self._file.fileno()).st_size + more <= self._max_size:
             return
-        with _locked(self._file):
+        with locked(self._file):
             self._follow_the_path()
             if os.fstat(self._file.fileno()).st_size + more > self._max_size:
                 _shift(os.fspath(self._path or ""))
@@ -204,7 +204,7 @@ def default_journal(path: str, redactor: Redactor, warn: Callable[[str], None], 
 
 
 @contextmanager
-def _locked(file: FileIO) -> Iterator[None]:
+def locked(file: FileIO) -> Iterator[None]:
     """Keep other processes from renaming the same file until the ``with`` block ends.
 
     A process that keeps it locked for long has stopped, and loses its turn.

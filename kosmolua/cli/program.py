@@ -37,6 +37,7 @@ COMMANDS = {
         "repl": "Try Lua line by line.",
         "mcp": "Serve agents over the Model Context Protocol.",
         "serve": "Serve several tenants over HTTP, with web pages.",
+        "audit": "Verify and export the audit of a server.",
         "server": "Look after a server: its runs, tenants and sessions.",
     },
     "Read": {

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from kosmolua.calls.records import CallEnded, Event
 from kosmolua.cli import console
+from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.options import Options
 from kosmolua.cli.scripts import where_it_is
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import accounts_file
+from kosmolua.recordings.recording import Recording
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 from kosmolua.stores.opening import default_store, open_stores
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 STORE, TENANT = "KOSMOLUA_STORE", "KOSMOLUA_TENANT"
 """The environment variables that set ``--store`` and ``--tenant``."""
+CLIENT = "kosmolua resume"
+"""Who the audit says went on with a tenant's run on the command line, beside the person."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,43 @@ _STORE = click.option(
     envvar=STORE,
     help="The folder or database with the tenant's runs [the one in the accounts file].",
 )
+
+
+@contextmanager
+def audited(
+    recording: Recording, tenant: str, runtime: Runtime, callbacks: dict[str, Any]
+) -> Iterator[Callable[[Outcome], Outcome]]:
+    """Write the line of a tenant's run into the audit of this host, when the ``with`` block calls the yielded function.
+
+    ``callbacks`` are those of the run; ``watch`` is replaced.
+
+    Raises:
+        ConfigError: The audit cannot be opened, without which a tenant's run does not go on.
+    """
+    from kosmolua.serve.audit import Auditor, open_audit
+    from kosmolua.serve.runs import Running
+
+    audit = open_audit(console.warn)
+    auditor = Auditor(audit, "simulated" if runtime.is_simulated else "live")
+    script, title = recording.script, recording.header.get("title") or ""
+    person = TerminalApprover().name
+    running = Running(tenant, recording.header["run"], CLIENT, script["name"], script["sha256"], title, CLIENT, person)
+    watch = callbacks.get("watch") or (lambda event: None)
+
+    def note(event: Event) -> None:
+        if isinstance(event, CallEnded):
+            auditor.called(running, event.record)
+        watch(event)
+
+    def end(outcome: Outcome) -> Outcome:
+        auditor.ended(running, outcome)
+        return outcome
+
+    callbacks["watch"] = note
+    try:
+        yield end
+    finally:
+        audit.close()
 
 
 def common_options(options: Options) -> Common:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from queue import Empty, Full, Queue
 from threading import Thread
@@ -17,18 +15,14 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kosmolua.broker.journal import MAX_SIZE, Journal
+from kosmolua.broker.journal import Journal
 from kosmolua.calls.records import CallRecord
-from kosmolua.calls.titles import deeds_of
-from kosmolua.errors import ConfigError, Unavailable
-from kosmolua.folders import state_folder
+from kosmolua.errors import ConfigError
 from kosmolua.runs import Outcome
-from kosmolua.schema.effects import EFFECTS, changes
-from kosmolua.secret import Redactor
+from kosmolua.serve.audit import Auditor, about, named_of
 from kosmolua.serve.runs import Running
 from kosmolua.stores.store import WaitingCall
 
-AUDIT = "audit.jsonl"
 MAX_PENDING = 10_000
 """How many lines can wait to be written. Further lines are dropped, and their number is logged."""
 GATHERING = 0.02
@@ -120,59 +114,24 @@ class RunLog:
     """
 
     def __init__(self, log: Log, audit: Journal, mode: str, send: Iterable[Callable[[bytes], None]] = ()) -> None:
-        self._send = tuple(send)
-        self._allowed: dict[str, dict[str, None]] = {}
         self._log = log
-        self._audit = audit
-        self._mode = mode
+        self._auditor = Auditor(audit, mode, send)
 
     def started(self, run: Running) -> None:
         """Write to the log that a run has started."""
-        self._log.note("run started", tenant=run.tenant, run=run.id, client=run.client, **_named(run))
+        self._log.note("run started", tenant=run.tenant, run=run.id, client=run.client, **named_of(run))
 
     def called(self, run: Running, call: CallRecord) -> None:
-        """Keep who or what allowed a call that changes something. The tenant's journal has a line for each call."""
-        if call.allowed_by and call.effect != "read":
-            self._allowed.setdefault(run.id, {})[call.allowed_by] = None
+        """Keep for the audit who or what allowed a call that changes something."""
+        self._auditor.called(run, call)
 
     def asked(self, run: Running, questions: Sequence[WaitingCall]) -> None:
         """Do nothing: the recording has who was asked, and when."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:
-        """Write the end of a run, with its status and the number of its calls, to the log and the audit log."""
-        about = _about(run, outcome)
-        self._log.note("run ended", tenant=run.tenant, run=run.id, **about)
-        entry = {"tenant": run.tenant, "run": run.id, "client": run.client, **_named(run, deeds_of(outcome.calls))}
-        allowed = list(self._allowed.pop(run.id, ()))
-        line = AuditEntry({**entry, "sha256": run.sha256, "mode": self._mode, **about, "allowed_by": allowed})
-        self._audit.write(line)
-        for send in self._send:
-            send(line.line(Redactor()))
-
-
-@dataclass(frozen=True)
-class AuditEntry:
-    """A line of the audit log, from its fields without the time."""
-
-    fields: dict[str, object]
-
-    def line(self, redactor: Redactor) -> bytes:
-        """Return the line as JSON, with the current time. Mask nothing, since the fields contain no secrets."""
-        return _line({"time": _now(), **self.fields})
-
-
-def open_audit(warn: Callable[[str], None]) -> Journal:
-    """Open and return the audit log in the user's state folder; ``warn`` is told if it cannot be written.
-
-    Raises:
-        ConfigError: The audit log cannot be opened. Without it the server does not start.
-    """
-    folder = state_folder()
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"The audit log cannot be kept in {folder}: {error.strerror}") from None
-    return Journal(os.path.join(folder, AUDIT), Redactor(), warn, max_size=MAX_SIZE)
+        """Write the end of a run, with its status and the number of its calls, to the log and the audit."""
+        self._log.note("run ended", tenant=run.tenant, run=run.id, **about(run, outcome))
+        self._auditor.ended(run, outcome)
 
 
 class AccessLog:
@@ -217,24 +176,6 @@ def request_fields(scope: Scope, status: int, size: int, seconds: float) -> dict
         "duration_ms": round(seconds * 1000, 2),
         "address": scope["client"][0] if scope.get("client") else None,
         "agent": headers.get("user-agent", "")[:MAX_TEXT] or None,
-    }
-
-
-def _named(run: Running, deeds: str = "") -> dict[str, str]:
-    """Return what people recognise a run by, without what is not known."""
-    named = {"title": run.title or deeds, "script": run.script, "software": run.software, "person": run.person}
-    return {name: text for name, text in named.items() if text or name == "script"}
-
-
-def _about(run: Running, outcome: Outcome) -> dict[str, object]:
-    effects = Counter(str(call["effect"]) for call in outcome.calls if call["effect"] and call["status"] != "refused")
-    return {
-        "status": outcome.status,
-        "error": outcome.error.code if outcome.error else None,
-        "detail": outcome.error.detail if isinstance(outcome.error, Unavailable) else None,
-        "duration_ms": round(run.seconds * 1000, 2),
-        "calls": len(outcome.calls),
-        **{f"{each}s": effects[each] for each in EFFECTS if changes(each)},
     }
 
 

@@ -26,8 +26,9 @@ from kosmolua.mcp.http import configured
 from kosmolua.memory import bound_arenas
 from kosmolua.serve import settings as files
 from kosmolua.serve.app import ServerState, application
+from kosmolua.serve.audit import open_audit
 from kosmolua.serve.links import QuestionLink, QuestionLinks
-from kosmolua.serve.log import Log, RunLog, open_audit
+from kosmolua.serve.log import Log, RunLog
 from kosmolua.serve.metrics import Metrics
 from kosmolua.serve.notices import Notices
 from kosmolua.serve.otlp import Collector, logs_endpoint

@@ -13,7 +13,7 @@ from kosmolua.cli.decisions import ALL, NUMBERS, Done, Numbers, accepted, accoun
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
-from kosmolua.cli.tenants import Kept, tenant_options
+from kosmolua.cli.tenants import Kept, audited, tenant_options
 from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.signing import Signer
 from kosmolua.runs import Outcome
@@ -123,6 +123,8 @@ def _resume(
                 from kosmolua.serve.grants import Grants  # what its people have allowed for good on the website
 
                 given["allow"] = Grants(lambda: store).patterns(runtime.catalog)
+                with audited(recording, kept.tenant, runtime, callbacks) as end:
+                    return end(runtime.resume(recording, **given, **callbacks))
             return runtime.resume(recording, **given, **callbacks)
 
     return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.where_it_is, in_full=True)
