@@ -32,7 +32,69 @@ PATCH, MERGE = "application/json-patch+json", "application/merge-patch+json"
 PATCHES = {PATCH: {"schema": {"type": "object"}}, MERGE: {"schema": {"type": "object"}}}
 
 
+TEXT = {"type": "string"}
+TEXTS = {"type": "array", "items": TEXT}
+DEEP = {
+    "type": "object",
+    "properties": {
+        "spec": {"type": "object", "properties": {"list": TEXTS, "map": {"type": "object"}, "any": {}}},
+        "items": {"type": "array", "items": {"type": "object", "properties": {"tags": TEXTS}}},
+        "flag": {"type": "boolean"},
+        "either": {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]},
+        "kinds": {"type": "array", "enum": ["a", "b"], "items": TEXT},
+    },
+}
+PARTS = {
+    "type": "object",
+    "required": ["policy"],
+    "properties": {"meta": {"type": "object"}, "table": TEXT, "policy": TEXT, "file": {**TEXT, "format": "binary"}},
+}
+PARTS_ENCODED = {
+    "meta": {"contentType": "application/ld+json"},
+    "table": {"contentType": "text/csv"},
+    "file": {"contentType": "image/png"},
+}
+BOTH = {
+    JSON: {"schema": {"type": "object", "properties": {"a": TEXT}}},
+    "application/vnd.x+json": {"schema": {"type": "object", "properties": {"b": {"type": "integer"}}}},
+}
+
+
+def in_path(name: str, style: str, *, explode: bool, kind: str = "array") -> dict[str, Any]:
+    """Return an operation with a parameter in its path."""
+    schema = {"type": kind, **({"items": TEXT} if kind == "array" else {})}
+    given = {"name": "a", "in": "path", "required": True, "style": style, "explode": explode, "schema": schema}
+    return operation(name, parameters=[given])
+
+
+def styled() -> dict[str, Any]:
+    """Return an operation for each style of a path parameter."""
+    kinds = [
+        (style, explode, kind)
+        for style in ("simple", "label", "matrix")
+        for explode in (False, True)
+        for kind in ("array", "object", "string")
+    ]
+    return {
+        f"/styles/{style}/{explode}/{kind}/{{a}}": in_path(
+            f"{style}_{'each' if explode else 'whole'}_{kind}", style, explode=explode, kind=kind
+        )
+        for style, explode, kind in kinds
+    }
+
+
 PATHS = {
+    "/deep": operation("deep", DEEP),
+    "/parts": {
+        "post": {
+            **operation("parts")["post"],
+            "requestBody": {"content": {"multipart/form-data": {"schema": PARTS, "encoding": PARTS_ENCODED}}},
+        }
+    },
+    "/both": {"post": {**operation("both")["post"], "requestBody": {"content": BOTH}}},
+    "/misnamed": operation("misnamed", {"type": "object", "properties": {"name": TEXT}}, "application/form-data"),
+    "/either": operation("either", {"oneOf": [{"type": "object", "properties": {"labels": TEXTS}}, TEXTS]}),
+    **styled(),
     "/owners/{owner}/pets": operation("add", PET, parameters=[OWNER]),
     "/form": operation("form", PET, FORM),
     "/batch": operation("batch", {"type": "array", "items": {"type": "object"}}),
@@ -81,6 +143,18 @@ def called(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, 
         ("patched({ body = { name = 'Rex' } })", b'{"name":"Rex"}', MERGE),
         ("patched({ body = { { op = 'remove', path = '/a' } } })", b'[{"op":"remove","path":"/a"}]', PATCH),
         ("ping({ extra = { query = { a = 1 } } })", b"", ""),
+        ("deep({ spec = { list = {} } })", b'{"spec":{"list":[]}}', JSON),
+        ("deep({ spec = { map = {} } })", b'{"spec":{"map":{}}}', JSON),
+        ("deep({ spec = { any = {} } })", b'{"spec":{"any":{}}}', JSON),
+        ("deep({ items = { { tags = {} } } })", b'{"items":[{"tags":[]}]}', JSON),
+        ("deep({ flag = json.null })", b'{"flag":null}', JSON),
+        ("deep({ either = json.decode('[]') })", b'{"either":[]}', JSON),
+        ("deep({ either = {} })", b'{"either":{}}', JSON),
+        ("deep({ spec = json.decode('{\"any\":null}') })", b'{"spec":{"any":null}}', JSON),
+        ("deep({ kinds = { 'a' } })", b'{"kinds":["a"]}', JSON),
+        ("both({ b = 1 })", b'{"b":1}', "application/vnd.x+json"),
+        ("either({ body = { 'bug' } })", b'["bug"]', JSON),
+        ("either({ body = { labels = { 'bug' } } })", b'{"labels":["bug"]}', JSON),
     ],
 )
 def test_extra_adds_to_a_body_or_is_the_body(
@@ -95,8 +169,49 @@ def test_extra_adds_to_a_body_or_is_the_body(
 
 
 @pytest.mark.parametrize(
+    ("style", "texts", "table", "text"),
+    [
+        ("simple_whole", "x,y%2Cz", "R,1,G,2", "v"),
+        ("simple_each", "x,y%2Cz", "R=1,G=2", "v"),
+        ("label_whole", ".x,y%2Cz", ".R,1,G,2", ".v"),
+        ("label_each", ".x.y%2Cz", ".R=1.G=2", ".v"),
+        ("matrix_whole", ";a=x,y%2Cz", ";a=R,1,G,2", ";a=v"),
+        ("matrix_each", ";a=x;a=y%2Cz", ";R=1;G=2", ";a=v"),
+    ],
+)
+def test_styles_of_a_path(called: tuple[Runtime, Service], style: str, texts: str, table: str, text: str) -> None:
+    """Lists, tables and texts are written as RFC 6570 says; nothing in them leaves its place."""
+    runtime, service = called
+    for kind, value, sent in (
+        ("array", ["x", "y,z"], texts),
+        ("object", {"R": 1, "G": 2}, table),
+        ("string", "v", text),
+    ):
+        runtime.call(f"pets.{style}_{kind}", {"a": value})
+        assert service.last.target.rpartition("/")[2] == sent
+    for value in ([".."], ["a\n"], []):
+        if style.startswith("simple") or value == ["a\n"]:
+            with pytest.raises(BadArguments):
+                runtime.call(f"pets.{style}_array", {"a": value})
+
+
+def test_parts_are_as_the_document_describes_them(called: tuple[Runtime, Service]) -> None:
+    """They come in its order, each with its media type; a type that does not exist means a form."""
+    runtime, service = called
+    file = {"base64": "AAAA", "filename": "f"}
+    runtime.call("pets.parts", {"file": file, "policy": "p", "meta": {"a": 1}, "table": "1,2"})
+    heads = [part.split(b"\r\n\r\n")[0].decode() for part in service.last.body.split(b"--kosmolua")[1:-1]]
+    assert [head.partition('name="')[2].partition('"')[0] for head in heads] == ["meta", "table", "policy", "file"]
+    kinds = [head.partition("Content-Type: ")[2] for head in heads]
+    assert kinds == ["application/ld+json", "text/csv", "", "image/png"]
+    runtime.call("pets.misnamed", {"name": "Rex"})
+    assert service.last.headers["content-type"].startswith("multipart/form-data; boundary=")
+
+
+@pytest.mark.parametrize(
     ("call", "said"),
     [
+        ("deep({ kinds = { 'c' } })", "kinds[1] must be one of 'a', 'b'"),
         ("add({ owner = 'ann', name = 'Rex', extra = { query = { a = 1 } } })", "needs body_owner, an integer"),
         ("add({ owner = 'ann', name = 'Rex', extra = {} })", "needs body_owner, an integer"),
         ("add({ owner = 'ann', extra = { body = { owner = 7 } } })", "needs name, a string"),

@@ -12,7 +12,7 @@ from support.documents import Reply, live, serving, small
 from kosmolua import Runtime
 from kosmolua.errors import BadArguments, ConfigError, PluginFault
 from kosmolua.openapi import document
-from kosmolua.openapi.bodies import multipart
+from kosmolua.openapi.bodies import Member, object_of
 from kosmolua.openapi.document import Document, read
 
 HEAD = "openapi: 3.0.3\ninfo: {title: Bad, version: '1'}\n"
@@ -27,10 +27,10 @@ def operation(**more: Any) -> dict[str, Any]:
 def test_a_file_of_a_script_adds_no_header_to_its_part() -> None:
     """A media type of more than one line is refused; a name of more than one is escaped."""
     file = {"base64": "aGk=", "filename": "a\r\nX-Evil: 1", "content_type": "text/plain"}
-    body = multipart([("file", file)]).encode()
+    body = object_of([Member("file", file)], "multipart/form-data").body
     assert b'; filename="a%0D%0AX-Evil: 1"\r\nContent-Type: text/plain\r\n\r\nhi\r\n' in body
     with pytest.raises(BadArguments, match=r"file\.content_type is not a media type"):
-        multipart([("file", {**file, "content_type": "text/plain\r\nX-Evil: 1"})])
+        object_of([Member("file", {**file, "content_type": "text/plain\r\nX-Evil: 1"})], "multipart/form-data")
 
 
 def test_a_bomb_of_aliases_is_refused() -> None:

@@ -156,7 +156,7 @@ SCRIPTS: dict[str, tuple[str, list[Any]]] = {
         v.a[#v.a + 1] = "x"
         return json.encode(v)
         """,
-        ['{"a":[1,2,{},"x"],"c":{},"d":[]}'],
+        ['{"a":[1,2,{"b":null},"x"],"c":{},"d":[]}'],
     ),
     "paging by cursor": (
         """

@@ -28,7 +28,7 @@ MAX_DECODED = 128 * 1024 * 1024
 """The most bytes of memory that the decoded values of an answer can take."""
 _P = ParamSpec("_P")
 _SLOT = re.compile(r"\{([^{}]+)\}")
-_NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 Scalar = str | int | float | bool
 Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"] | Sequence[tuple[str, str]]
@@ -69,6 +69,12 @@ def _by(method: str, exchange: Callable[Concatenate[Api, str, _P], Response]) ->
     send.__doc__ = f"Send a {method} request like :meth:`request`."
     send.__signature__ = Signature([each for each in parameters.values() if each.name != "method"])  # type: ignore[attr-defined]
     return send
+
+
+class Quoted(str):
+    """A segment of a path that is percent-encoded already."""
+
+    __slots__ = ()
 
 
 class Api:
@@ -375,8 +381,10 @@ def fill(template: str, segments: Mapping[str, str | int], slashes: Collection[s
     def segment(slot: re.Match[str]) -> str:
         name = slot[1]
         value = _word(name, segments[name])
+        if isinstance(segments[name], Quoted) and value.strip("."):
+            return value
         parts = value.split("/") if name in slashes else [value]
-        if any(part in ("", ".", "..") or _NEVER_IN_A_SEGMENT.search(part) for part in parts):
+        if any(part in ("", ".", "..") or NEVER_IN_A_SEGMENT.search(part) for part in parts):
             what = "a path" if name in slashes else "one segment of a path"
             raise BadArguments(f"{name} cannot be {value[:80]!r}, since it becomes {what} in a URL", param=name)
         return "/".join(quote(part, safe="") for part in parts)

@@ -112,10 +112,10 @@ function time.parse(text) end
 function time.format(seconds, pattern) end
 
 ---@class jsonlib
----@field null any Stands for null inside arrays and inside arguments. In decoded objects, a null is an absent key.
+---@field null any Stands for null, in arguments and in what `json.decode` reads. In objects of a call's result, a null is an absent key.
 json = {}
 
----Reads JSON. Text that is not JSON raises an error that names the position.
+---Reads JSON, with `json.null` for null. Text that is not JSON raises an error that names the position.
 ---@param text string
 ---@return any
 function json.decode(text) end

@@ -8,9 +8,10 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from kosmolua.errors import BadArguments
+from kosmolua.http.client import NEVER_IN_A_SEGMENT
 from kosmolua.http.multipart import OCTETS, Multipart, Part
 from kosmolua.http.nesting import nested_pairs
 from kosmolua.openapi.operations import is_json
@@ -36,11 +37,14 @@ class EncodedBody(NamedTuple):
 
 
 class Member(NamedTuple):
-    """One key of a body that is an object, its value, and a style of :func:`pairs_of` for a form."""
+    """One key of a body that is an object, its value, a style of :func:`pairs_of` for a form, and the media type of its
+    part of a multipart body.
+    """
 
     name: str
     value: Any
     style: str = "repeated"
+    part: str = ""
 
 
 def object_of(members: Sequence[Member], media: str, encode: str = "") -> EncodedBody:
@@ -50,9 +54,9 @@ def object_of(members: Sequence[Member], media: str, encode: str = "") -> Encode
     """
     media = {"form": FORM, "multipart": MULTIPART}.get(encode, media)
     if media.startswith(FORM):
-        return EncodedBody(form=[pair for each in members for pair in pairs_of(*each)])
+        return EncodedBody(form=[pair for each in members for pair in pairs_of(*each[:3])])
     if media.startswith("multipart/"):
-        form = multipart([(each.name, each.value) for each in members])
+        form = Multipart(tuple(part for each in members for part in _parts(each.name, each.value, each.part)))
         return EncodedBody(body=form.encode(), media=f"{media}; boundary={form.boundary}")
     return EncodedBody(body=encoded({each.name: each.value for each in members}), media=media)
 
@@ -162,6 +166,31 @@ def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
         yield name, word_of(value)
 
 
+def segment_of(name: str, value: Any, style: str) -> str:
+    """Return an argument as a part of a path, percent-encoded (RFC 6570).
+
+    ``style`` is how lists and tables are written: ``simple``, ``label`` (after a point) or ``matrix`` (as
+    ``;name=value``); a star at the end of the style says that each item or key is written by itself.
+    """
+
+    def word(each: Any) -> str:
+        if NEVER_IN_A_SEGMENT.search(said := word_of(each)):
+            raise BadArguments(f"{name} cannot be {said[:80]!r}, since it becomes one segment of a path", param=name)
+        return quote(said, safe="")
+
+    kind, is_exploded = style.rstrip("*"), style.endswith("*")
+    first, between = {"label": (".", "."), "matrix": (";", ";")}.get(kind, ("", ","))
+    if isinstance(value, Mapping):
+        pairs = [(word(key), word(each)) for key, each in value.items()]
+        words = [f"{key}={each}" for key, each in pairs] if is_exploded else [each for pair in pairs for each in pair]
+    else:
+        words = [word(each) for each in (value if isinstance(value, (list, tuple)) else [value])]
+        words = [f"{name}={each}" for each in words] if kind == "matrix" and is_exploded else words
+    if is_exploded:
+        return first + between.join(words)
+    return first + (f"{name}=" if kind == "matrix" else "") + ",".join(words)
+
+
 def encoded(value: Any) -> bytes:
     """Return JSON without spaces."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
@@ -185,21 +214,16 @@ def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
     return content, kind, str(value.get("filename") or "")
 
 
-def multipart(parts: Sequence[tuple[str, Any]]) -> Multipart:
-    """Return a multipart form of pairs of name and value."""
-    return Multipart(tuple(part for name, value in parts for part in _parts(name, value)))
-
-
-def _parts(name: str, value: Any) -> Iterator[Part]:
-    """Yield the parts of an argument: one for each item of a list."""
+def _parts(name: str, value: Any, media: str) -> Iterator[Part]:
+    """Yield the parts of an argument, of a media type if the document names one: one for each item of a list."""
     is_list = isinstance(value, (list, tuple))
     if is_list and not all(isinstance(each, (dict, list)) and "base64" not in each for each in value):
         for each in value:
-            yield from _parts(name, each)
+            yield from _parts(name, each, media)
     elif isinstance(value, Mapping) and "base64" in value:
         content, kind, filename = file_of(value, name)
-        yield Part(name, content, kind or OCTETS, filename or "file")
+        yield Part(name, content, kind or media or OCTETS, filename or "file")
     elif isinstance(value, (Mapping, list, tuple)):
-        yield Part(name, encoded(value), "application/json")
+        yield Part(name, encoded(value), media or "application/json")
     elif value is not None:
-        yield Part(name, word_of(value).encode())
+        yield Part(name, word_of(value).encode(), media)

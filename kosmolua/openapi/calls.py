@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from kosmolua.errors import BadArguments
 from kosmolua.http.binary import media_type
-from kosmolua.http.client import Api, decode
+from kosmolua.http.client import Api, Quoted, decode
 from kosmolua.http.headers import merged, plain
 from kosmolua.http.messages import Response
 from kosmolua.openapi.bodies import (
@@ -26,6 +26,7 @@ from kosmolua.openapi.bodies import (
     overriding,
     pairs_of,
     repeated,
+    segment_of,
     whole_beside,
     word_of,
 )
@@ -163,7 +164,11 @@ class OperationCall:
             return EncodedBody()
         others = {} if added is NOTHING else added
         media = _for_patch(media, body.media, others)
-        members = [Member(each.wire, given[each.name], each.style) for each in keys if each.wire not in others]
+        if body.order:
+            keys.sort(key=lambda each: body.order.index(each.wire) if each.wire in body.order else len(body.order))
+        members = [
+            Member(each.wire, given[each.name], each.style, each.part) for each in keys if each.wire not in others
+        ]
         members += [Member(each.fills, given[each.name]) for each in filled if each.fills not in others]
         return object_of([*members, *(Member(key, value) for key, value in others.items())], media, self.encode)
 
@@ -228,9 +233,9 @@ def _cookie(pair: tuple[str, str]) -> str:
 
 
 def _segment(each: Field, value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(word_of, value))
-    return word_of(value)
+    if each.style in ("repeated", "json") or (each.style == "joined" and not isinstance(value, (list, tuple, Mapping))):
+        return word_of(value)
+    return Quoted(segment_of(each.wire, value, each.style))
 
 
 def _accepted(media: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,43 @@ BINARY = Record(
     {"base64": "The bytes, in base64.", "bytes": "The number of bytes."},
     required=frozenset({"content_type", "base64", "bytes"}),
 )
+
+
+@dataclass(frozen=True)
+class LooseMap(Map):
+    """A table of which only the places of empty lists are known, as ``within`` says."""
+
+    within: Type = field(default=ANY, compare=False)
+
+    def _fit(self, value: Any) -> object:
+        return with_lists(super()._fit(value), self.within)
+
+
+@dataclass(frozen=True)
+class LooseList(List):
+    """A list of which only the places of empty lists are known, as ``within`` says."""
+
+    within: Type = field(default=ANY, compare=False)
+
+    def _fit(self, value: Any) -> object:
+        return with_lists(super()._fit(value), self.within)
+
+
+def with_lists(value: object, kind: Type) -> object:
+    """Return a value with a list for each empty table where a type has a list; nothing is checked."""
+    if isinstance(kind, Union):
+        shapes = (List,) if isinstance(value, list) else (Record, Map) if value else (List, Record, Map)
+        fitting = [each for each in kind.members if isinstance(each, shapes)]
+        return with_lists(value, fitting[0]) if len(fitting) == 1 else value
+    if isinstance(value, dict):
+        if not value:
+            return [] if isinstance(kind, List) else value
+        kinds = kind.fields if isinstance(kind, Record) else {}
+        other = kind.value if isinstance(kind, Map) else ANY
+        return {key: with_lists(each, kinds.get(key, other)) for key, each in value.items()}
+    if isinstance(value, list) and isinstance(kind, List):
+        return [with_lists(each, kind.item) for each in value]
+    return value
 
 
 @dataclass(frozen=True)
@@ -216,7 +253,7 @@ class DocumentFunctions:
         method, _, path = row.key.partition(" ")
         name = self._store.named(f"GET {path}") if method in UPDATES and row.effect != "read" else None
         sibling = self.call(name) if name and name not in self._without else None
-        nullable = {each.name for each in parameters if each.null}
+        nullable = {each.name for each in parameters if each.type.nullable}
         return update_of(row.name, call, (name, sibling), nullable) if name and sibling else None
 
     @lazy
@@ -326,14 +363,15 @@ def _parameter(
     default = REQUIRED if each.required else each.schema.get("default") if isinstance(each.schema, dict) else None
     if default is not REQUIRED and default is not None and not kind.takes(default):
         default = None
+    checked = shallow(kind, as_text=each.place != "body")
     return Parameter(
         each.name,
         kind,
         each.about,
         default,
         alias="" if each.wire in names else each.wire,
-        checked=shallow(kind, as_text=each.place != "body"),
-        null=each.place == "body" and kind.nullable,
+        checked=replace(checked, nullable=True) if each.place == "body" else checked,
+        null=each.place == "body",
         inside=inside,
     )
 
@@ -376,12 +414,13 @@ def shallow(kind: Type, *, as_text: bool = False) -> Type:
     if kind == replace(FILE, nullable=kind.nullable):
         return kind
     if isinstance(kind, Record):
-        return Map(ANY, nullable=kind.nullable)
+        return LooseMap(ANY, nullable=kind.nullable, within=kind)
     if isinstance(kind, List):
         is_kept = as_text or _lists_values(kind.item)
-        return replace(kind, item=shallow(kind.item, as_text=as_text) if is_kept else ANY)
+        item = shallow(kind.item, as_text=as_text) if is_kept else ANY
+        return LooseList(item, kind.bounds, nullable=kind.nullable, within=kind)
     if isinstance(kind, Map):
-        return replace(kind, value=ANY)
+        return LooseMap(ANY, kind.bounds, nullable=kind.nullable, within=kind)
     if isinstance(kind, Scalar):
         bounds = (*(bound for bound in kind.bounds if isinstance(bound, (Range, Pattern))), *formats(kind.format))
         of_kind = InText if as_text else Scalar

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from kosmolua.openapi.document import Document
 from kosmolua.protocol import Json
@@ -13,7 +13,9 @@ from kosmolua.schema.tree import rows, table, text
 
 Schema: TypeAlias = "dict[str, Any]"
 Place: TypeAlias = Literal["path", "query", "header", "cookie", "body"]
-Style: TypeAlias = Literal["repeated", "joined", "pipes", "spaces", "deep", "json"]
+Style: TypeAlias = Literal[
+    "repeated", "joined", "pipes", "spaces", "deep", "json", "simple*", "label", "label*", "matrix", "matrix*"
+]
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
@@ -34,6 +36,7 @@ class Field:
         about: The description.
         style: How a list or table is written as text; see :func:`pairs_of`.
         slashes: Whether the value can be several segments of the path.
+        part: The media type of its part of a multipart body.
         only: The media type to use for the body if a call passes this.
         fills: For a path parameter, the key of the body that gets the same value.
         name: The name for scripts, set when the document is compiled.
@@ -46,6 +49,7 @@ class Field:
     about: str = ""
     style: Style = "repeated"
     slashes: bool = False
+    part: str = ""
     only: str = ""
     fills: str = ""
     name: str = ""
@@ -62,6 +66,7 @@ class Body:
         required: Whether a call must send it.
         schema: The JSON Schema, if it is one argument.
         about: The description, if it is one argument.
+        order: Its keys in the order in which multipart parts are sent.
         name: The argument's name, set when the document is compiled.
     """
 
@@ -71,6 +76,7 @@ class Body:
     required: bool = False
     schema: Json = field(default_factory=dict)
     about: str = ""
+    order: list[str] = field(default_factory=list)
     name: str = ""
 
 
@@ -226,6 +232,9 @@ class _Reading:
         style = text(given.get("style"))
         if style in _STYLES:
             return _STYLES[style]
+        if given["in"] == "path" and (style in ("label", "matrix") or given.get("explode") is True):
+            exploded = f"{style or 'simple'}{'*' if given.get('explode') is True else ''}"
+            return exploded if exploded in get_args(Style) else "joined"  # type: ignore[return-value]
         explodes = given.get("explode", given["in"] in ("query", "cookie") if not style else style == "form")
         return "repeated" if explodes and given["in"] in ("query", "cookie") else "joined"
 
@@ -240,7 +249,7 @@ class _Reading:
     def _body(self) -> tuple[Body | None, list[Field]]:
         given = self._document.resolve(self._given.get("requestBody"))
         declared = {media: table(each) for media, each in table(given.get("content")).items()}
-        contents = {media: each for media, each in declared.items() if "*" not in media}
+        contents = {media: each for media, each in declared.items() if self._definite(media, each) == media}
         for media, each in declared.items():
             contents.setdefault(self._definite(media, each), each)
         if not contents:
@@ -252,6 +261,8 @@ class _Reading:
 
     def _definite(self, media: str, content: Mapping[str, Any]) -> str:
         """Return what is sent for a media type: for one with a star, JSON, bytes or plain text."""
+        if media.lower() == "application/form-data":  # no such type: forms with files are meant
+            return "multipart/form-data"
         if "*" not in media:
             return media
         if media.startswith("text/"):
@@ -278,12 +289,15 @@ class _Reading:
             return None, []
         forms = [each for each in contents if each.startswith("multipart/") and each != chosen]
         known = {each.wire for each in keys}
-        for other in forms[:1]:
+        for other in [*body.media[1:], *forms[:1]]:
             more = [each for each in self._flat(other, contents[other]) or [] if each.wire not in known]
             for each in more:
                 each.only, each.required = other, False
-            body.media += [other] if more else []
+                known.add(each.wire)
+            body.media += [other] if more and other not in body.media else []
             keys = [*keys, *more]
+        if chosen.startswith("multipart/"):
+            body.order = [each.wire for each in keys]
         if not keys:
             return None, []
         for each in keys:
@@ -319,7 +333,9 @@ class _Reading:
             about = text(table(schema).get("description")) or text(plain.get("description"))
             if media.startswith("multipart/"):
                 schema = self._with_files(schema)
-            fields.append(Field(wire, "body", schema, wire in required, about, style))
+            part = text(how.get("contentType")) if media.startswith("multipart/") else ""
+            part = "" if set("*,") & set(part) else part
+            fields.append(Field(wire, "body", schema, wire in required, about, style, part=part))
         return fields
 
     def _with_files(self, schema: Json) -> Json:

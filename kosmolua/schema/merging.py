@@ -41,7 +41,14 @@ def normal(schema: Schema) -> Schema:
     for word in ("allOf", "oneOf", "anyOf", "enum"):
         if word in plain and not isinstance(plain[word], list):
             del plain[word]
+    items, values = plain.get("items"), plain.get("enum")
+    if plain.get("type") == "array" and isinstance(items, dict) and values and not any(map(_is_list, values)):
+        plain["items"] = {**items, "enum": plain.pop("enum")}  # they are the items', which real documents mean
     return plain | {"nullable": nullable}
+
+
+def _is_list(value: Json) -> bool:
+    return isinstance(value, list)
 
 
 def _is_null(schema: Json) -> bool:

@@ -543,7 +543,10 @@ class Union(Type):
 
     def _tried(self, value: Any) -> object:
         """Return a value, converted by the first member that accepts it."""
-        for member in self._for_text if isinstance(value, str) else self.members:
+        members = self._for_text if isinstance(value, str) else self.members
+        if value == []:
+            members = tuple(sorted(members, key=lambda member: not isinstance(member, List)))
+        for member in members:
             try:
                 return member.accept(value)
             except Mismatch:

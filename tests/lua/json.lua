@@ -3,7 +3,7 @@
 local function round(text) return json.encode(json.decode(text)) end
 
 for _, text in ipairs({
-  "[]", "{}", "[[],{}]", '{"a":[],"b":{}}', "[1,-2,0]", "[1.5,1.0,-0.0,1e+100]", "[null,1,null]", '"x"', "null", "true",
+  "[]", "{}", "[[],{}]", '{"a":[],"b":{}}', "[1,-2,0]", "[1.5,1.0,-0.0,1e+100]", "[null,1,null]", '{"a":null}', '"x"', "null", "true",
   "[9223372036854775807,-9223372036854775808]", [["\"\\\n\t\u0001é€😀"]],
 }) do
   assert(round(text) == text, text .. " came back as " .. round(text))
@@ -12,8 +12,10 @@ print(round([["Aé😀\ud800\/\b\f"]]))
 --> "Aé😀�/\b\f"
 print(json.decode("[18446744073709551616]")[1], math.type(json.decode("1E2")), json.decode("-0"), json.decode("-0.0"))
 --> 18446744073709551616	float	0	-0.0
-print(json.decode('{"a":null,"b":1,"b":2}').a, json.decode('{"a":1,"a":null}').a, json.decode("[null]")[1] == json.null)
---> nil	nil	true
+print(json.decode('{"a":null,"b":1,"b":2}').a == json.null, json.decode('{"a":1,"a":null}').a == json.null)
+--> true	true
+print(json.decode("[null]")[1] == json.null, json.decode('{"b":1}').a)
+--> true	nil
 print(json.decode(" \n\r\t{ \"a\" : [ 1 , 2 ] ,\n\"b\" :\t\"c\" } \n").a[2])
 --> 2
 

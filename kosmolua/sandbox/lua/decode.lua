@@ -40,6 +40,9 @@ local decode_value
 ---The learned shapes of the text that is being decoded; nil if shapes are not learned from it.
 local shapes
 
+---Whether a null in an object is `json.null`; otherwise its key is absent.
+local keeps_nulls = false
+
 ---The shapes of all short texts, once they have enough bytes together: a script that repeats a call gets similar replies.
 local shapes_of_short, bytes_of_short = nil, 0
 
@@ -252,7 +255,7 @@ local function decode_members(text, position, depth, map, note)
       if note then
         note(key, from, position)
       end
-      if value ~= null then
+      if value ~= null or keeps_nulls then
         map[key] = value
       else
         map[key] = nil
@@ -330,6 +333,7 @@ end
 ---@return any value
 ---@return integer after the position after the value
 local function decode_at(text, position, depth)
+  keeps_nulls = false
   if #text >= MIN_TO_LEARN then
     shapes = host.shapes.new(decode_value, scalar)
   else
@@ -343,8 +347,16 @@ local function decode_at(text, position, depth)
 end
 
 ---Decodes a text that is one JSON value. Otherwise it is like `decode_at`.
-local function decode(text, depth)
-  local value, position = decode_at(text, 1, depth)
+---@param keeping? boolean whether a null in an object is `json.null`, rather than an absent key
+local function decode(text, depth, keeping)
+  keeps_nulls = keeping and find(text, "null", 1, true) ~= nil or false
+  local value, position
+  if keeps_nulls then
+    shapes = nil -- they leave nulls out
+    value, position = decode_value(text, skip(text, 1), depth)
+  else
+    value, position = decode_at(text, 1, depth)
+  end
   position = skip(text, position)
   if position <= #text then
     fail(position, "there is text after the value")

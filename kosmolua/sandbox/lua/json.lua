@@ -18,14 +18,14 @@ local function raise(prefix, caught)
   error(prefix .. (caught.where ~= "" and caught.where or "the value") .. " " .. caught.problem, 3)
 end
 
----Reads JSON. Text that is not JSON raises an error that names the position.
+---Reads JSON, with `json.null` for null. Text that is not JSON raises an error that names the position.
 ---@param text string
 ---@return any
 function json.decode(text)
   if type(text) ~= "string" then
     error("json.decode needs a string, not a " .. type(text), 2)
   end
-  local ok, value = pcall(host.decode.decode, text, MAX_DEPTH)
+  local ok, value = pcall(host.decode.decode, text, MAX_DEPTH, true)
   if not ok then
     raise("json.decode: ", value)
   end
