@@ -16,6 +16,7 @@ from math import inf
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kosmolua.concurrency import lazy
 from kosmolua.flow.labels import (
     MADE_IDS,
     OWN,
@@ -172,14 +173,12 @@ class _Seen(NamedTuple):
 class SessionMemory:
     """What one session has seen. Any number of threads may use it.
 
-    A session is that of one client of a server, or one run of the command line; its ``id`` tells whether a recorded run
-    is resumed in it. ``held`` is what the first question about a destination said, and ``tools`` keeps the tools of MCP
+    A session is that of one client of a server, or one run of the command line. ``held`` is what the first question about a destination said, and ``tools`` keeps the tools of MCP
     servers as they were called. Guarded by ``lock``, ``runs`` counts the scripts that the session has begun, and
     ``version`` the answers looked into; ``pending`` is what waits until a write needs to know what it contains, and
     ``size`` counts the bytes of that.
     """
 
-    id: str = field(default_factory=lambda: os.urandom(6).hex())
     held: str = ""
     tools: dict[str, Function] = field(default_factory=dict)
     lock: Any = field(default_factory=RLock)
@@ -203,6 +202,11 @@ class SessionMemory:
     _led: set[str] = field(default_factory=set)
     _forgot_run: float = -inf
     _task: bytes = b""
+
+    @lazy
+    def id(self) -> str:
+        """What tells this session from others."""
+        return os.urandom(6).hex()
 
     @property
     def is_own(self) -> bool:
