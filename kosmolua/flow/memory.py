@@ -173,10 +173,10 @@ class _Seen(NamedTuple):
 class SessionMemory:
     """What one session has seen. Any number of threads may use it.
 
-    A session is that of one client of a server, or one run of the command line. ``held`` is what the first question about a destination said, and ``tools`` keeps the tools of MCP
-    servers as they were called. Guarded by ``lock``, ``runs`` counts the scripts that the session has begun, and
-    ``version`` the answers looked into; ``pending`` is what waits until a write needs to know what it contains, and
-    ``size`` counts the bytes of that.
+    A session is that of one client of a server, or one run of the command line. ``held`` is what the first question
+    about a destination said, and ``tools`` keeps the tools of MCP servers as they were called. Guarded by ``lock``,
+    ``runs`` counts the scripts that the session has begun, and ``version`` the answers looked into; ``pending`` is what
+    waits until a write needs to know what it contains, and ``size`` counts the bytes of that.
     """
 
     held: str = ""
