@@ -30,7 +30,7 @@ HOMES = {
     "tomli": ["schema.settings", "cli.inputs", "clients.formats"],
     "sqlalchemy": [
         *("stores.database", "stores.database_recording", "stores.database_store"),
-        *("stores.database_slots", "stores.database_counts"),
+        *("stores.database_slots", "stores.database_counts", "stores.database_tasks"),
     ],
     "apprise": ["serve.notices"],
     "keyring": ["accounts.sources", "accounts.logins"],

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from kosmolua.stores.database import Step
 from kosmolua.stores.folder_store import Folder
 from kosmolua.stores.opening import open_stores
 from kosmolua.stores.store import Decision, Grant, RunFilter, Store, Stores, WaitingCall
+from kosmolua.stores.tasks import PLANNED, SCHEDULE, ServerTask
 
 PAUSING = """
 local books = app.integrations.library
@@ -960,3 +962,69 @@ def test_a_budget_holds_over_processes(address: str) -> None:
         said = "".join(each.communicate("go\n", timeout=300)[0] for each in children)
     assert len(service.log) == 10
     assert said.split() == ["limit_exceeded"] * (8 * 13 - 10)
+
+
+def task(id: str, due: float | None, **more: Any) -> ServerTask:
+    """Return a tick of a schedule."""
+    given = {"source": SCHEDULE, "name": "nightly", "run": "0123456789ab", "since": due or 0.0, **more}
+    return ServerTask(id, due=due, **given)
+
+
+@pytest.mark.parametrize("address", KINDS, indirect=True)
+def test_a_task_is_added_and_taken_once(open_some: Callable[[], Stores], tenant: str) -> None:
+    """Over all hosts, when it is due; what another one has taken is not changed by the one that had it before."""
+    one, other = open_some().of(tenant).tasks, open_some().of(tenant).tasks
+    now = one.now()
+    assert one.add(task("a", now - 5, given='"x"'))
+    assert not other.add(task("a", now))
+    assert other.add(task("later", now + 60), also=["delivery"])
+    assert not one.add(task("b", now), also=["delivery"])
+    assert other.find("delivery") == task("delivery", None, source="", since=now + 60)
+    assert tenant in open_some().due_tenants()
+    taken = one.take(10)
+    assert [(each.id, each.given) for each in taken] == [("a", '"x"')]
+    assert other.take(10) == []
+    assert tenant not in open_some().due_tenants()
+    assert {each.id for each in other.open(SCHEDULE, "nightly")} == {"a", "later"}
+    assert not other.put(replace(taken[0], holder="somebody"))
+    assert one.put(replace(taken[0], status="done", due=None))
+    assert [(each.id, each.status) for each in other.of(SCHEDULE, "nightly", 5)] == [("later", PLANNED), ("a", "done")]
+
+
+@pytest.mark.parametrize("address", KINDS, indirect=True)
+def test_the_task_of_a_host_that_is_gone_is_taken_by_another(
+    open_some: Callable[[], Stores], tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its lease has ended, which is renewed as long as the host is there."""
+
+    def set_lease(seconds: float) -> None:
+        for module in ("database_tasks", "folder_tasks"):
+            monkeypatch.setattr(f"kosmolua.stores.{module}.TASK_LEASE", seconds)
+
+    one, other = open_some().of(tenant).tasks, open_some().of(tenant).tasks
+    set_lease(-1.0)
+    one.add(task("a", one.now() - 5))
+    (first,) = one.take(1)
+    set_lease(600.0)
+    one.renew([first])
+    assert other.take(1) == []
+    set_lease(-1.0)
+    one.renew([first])
+    (second,) = other.take(1)
+    one.renew([first])
+    assert not one.put(replace(first, due=None))
+    assert other.put(second)
+
+
+@pytest.mark.parametrize("address", KINDS, indirect=True)
+def test_tasks_that_are_over_are_removed(open_some: Callable[[], Stores], tenant: str) -> None:
+    """The old ones, and all but the latest of a schedule; those that are not over stay."""
+    tasks = open_some().of(tenant).tasks
+    now = tasks.now()
+    for age in range(4):
+        tasks.add(task(f"t{age}", None, since=now - age * DAY))
+    tasks.add(task("open", now - 9 * DAY))
+    tasks.prune(2.5 * DAY)
+    assert [each.id for each in tasks.of(SCHEDULE, "nightly", 9)] == ["open", "t0", "t1", "t2"]
+    tasks.trim(SCHEDULE, "nightly", 2)
+    assert [each.id for each in tasks.of(SCHEDULE, "nightly", 9)] == ["open", "t0", "t1"]

@@ -171,6 +171,24 @@ MARKS = sql.Table(
     sql.Column("name", sql.String(63), primary_key=True),
     sql.Column("until", sql.Double, nullable=False),
 )
+TASKS = sql.Table(
+    "kosmolua_tasks",
+    _tables,
+    sql.Column("tenant", sql.String(63), primary_key=True),
+    sql.Column("id", sql.String(200), primary_key=True),
+    sql.Column("source", sql.String(16), nullable=False),
+    sql.Column("name", sql.String(63), nullable=False),
+    sql.Column("run", sql.String(12), nullable=False),
+    sql.Column("since", sql.Double, nullable=False),
+    sql.Column("due", sql.Double),
+    sql.Column("status", sql.String(16), nullable=False),
+    sql.Column("attempt", sql.Integer, nullable=False),
+    sql.Column("given", Words, nullable=False),  # what the script gets, as JSON
+    sql.Column("note", Words, nullable=False),
+    sql.Column("holder", sql.String(32), nullable=False),
+    sql.Index("kosmolua_tasks_by_due", "due"),
+    sql.Index("kosmolua_tasks_by_name", "tenant", "source", "name", "since"),
+)
 SCHEMA = sql.Table(
     "kosmolua_schema",
     _tables,

@@ -38,6 +38,7 @@ from kosmolua.stores.database import (
 from kosmolua.stores.database_counts import count_in
 from kosmolua.stores.database_recording import Row
 from kosmolua.stores.database_slots import DatabaseSlot
+from kosmolua.stores.database_tasks import DatabaseTasks, due_tenants
 from kosmolua.stores.store import (
     APPROVAL_DAYS,
     DAY,
@@ -94,6 +95,9 @@ class DatabaseStores:
         query = sql.select(ENDED_SESSIONS.c.session)
         return frozenset(self._database.do(lambda at: at.execute(query).scalars().all()))
 
+    def due_tenants(self) -> list[str]:
+        return due_tenants(self._database)
+
     def probe(self) -> None:
         self._database.probe()
 
@@ -112,6 +116,7 @@ class DatabaseStore:
     def __init__(self, database: Database, tenant: str) -> None:
         self._database = database
         self._tenant = tenant
+        self.tasks = DatabaseTasks(database, tenant)
         self._tidied: float | None = None
         self._looked = -LOOK_PAUSE
 

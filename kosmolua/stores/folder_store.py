@@ -26,6 +26,7 @@ from kosmolua.recordings.recording import FORMAT, Event, Recording, read
 from kosmolua.recordings.sheets import File
 from kosmolua.stores.folder_counts import count_in
 from kosmolua.stores.folder_slots import FolderSlot
+from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.store import (
     DAY,
     DEFAULT_RUNS,
@@ -34,6 +35,7 @@ from kosmolua.stores.store import (
     LOOK_PAUSE,
     MARK,
     RUN_ID,
+    TENANT,
     Decision,
     Grant,
     RunFilter,
@@ -102,6 +104,15 @@ class Folders:
             what = f"The sessions that have ended in {self._ended} cannot be read: {error.strerror}"
             raise ConfigError(what) from None
 
+    def due_tenants(self) -> list[str]:
+        try:
+            names = [name for name in os.listdir(self._path) if TENANT.fullmatch(name)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise Unavailable(f"The tasks cannot be read: {error.strerror}", detail=self._path) from None
+        return [name for name in names if self.of(name).tasks.is_due()]
+
     def probe(self) -> None:
         """Try a write: create a small file, and remove it."""
         _make(self._path)
@@ -132,6 +143,7 @@ class Folder:
         self._grants = os.path.join(self.path, "grants")
         self._marks = os.path.join(self.path, "marks")
         self._plans = os.path.join(self.path, "plans")
+        self.tasks = FolderTasks(os.path.join(self.path, "tasks"))
         self._plan_lock = os.path.join(self._plans, ".lock")
         self._seen: dict[str, tuple[_Stamp, Event, Event]] = {}
         self._index: dict[str, tuple[Event, Summary, str]] = {}

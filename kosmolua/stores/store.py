@@ -25,6 +25,7 @@ from kosmolua.errors import ConfigError, Paused
 from kosmolua.recordings.recording import Event, Recording, revived
 from kosmolua.recordings.sheets import Place
 from kosmolua.schema.effects import changes
+from kosmolua.stores.tasks import Tasks
 
 DAY = 86400.0
 KEY_SIZE = 32
@@ -219,6 +220,10 @@ class Store(Protocol):
     account. Every method raises a ConfigError if the store cannot be reached.
     """
 
+    @property
+    def tasks(self) -> Tasks:
+        """The runs that begin or continue at their time."""
+
     def place(self, run: str) -> Place:
         """Return the place where a run's recording is kept. The recording need not exist.
 
@@ -384,6 +389,13 @@ class Stores(Protocol):
 
         Raises:
             ConfigError: ``tenant`` is not a valid name of a tenant.
+        """
+
+    def due_tenants(self) -> Collection[str]:
+        """Return the tenants that have tasks that are due.
+
+        Raises:
+            ConfigError: The stores cannot be reached.
         """
 
     def key(self) -> bytes:

@@ -1,0 +1,94 @@
+"""Tasks: runs that a server begins or continues at their time, which all servers with a store share.
+
+A task is the tick of a schedule, the delivery of a hook, or the end of a long sleep. Each has an id, and a second task
+with this id is not added, so that all servers can add what they know of. A server takes the tasks that are due. It then
+holds them for the seconds of a *lease*, which it renews; when it dies, another server takes them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+SCHEDULE, HOOK, SLEEP = "schedule", "hook", "sleep"
+"""Where tasks come from."""
+PLANNED, QUEUED, RUNNING, WAITING = "planned", "queued", "running", "waiting"
+"""What becomes of a task: it waits for its time, has to wait for other runs, has begun, and sleeps. The status of one
+that is over is that of its run, or ``missed`` or ``skipped``."""
+TASK_LEASE = 20.0
+"""Seconds after which another server takes the task of a server that has died."""
+
+
+def new_run() -> str:
+    """Return the id of a new run."""
+    return secrets.token_hex(6)
+
+
+@dataclass(frozen=True)
+class ServerTask:
+    """A run that begins or continues at its time.
+
+    Args:
+        id: The id, of at most 200 characters.
+        source: ``schedule``, ``hook`` or ``sleep``.
+        name: The name of the schedule or hook; empty for the sleep of any other run.
+        run: The id of the run.
+        since: The time of the tick or delivery, in seconds since 1970.
+        due: When a server takes the task, or when its lease ends; None once it is over.
+        status: What has become of it.
+        attempt: How many times the run has failed and was tried again.
+        given: What the script gets as ``input``, as JSON; empty for nothing.
+        note: Why it has this status; empty if there is nothing to say.
+        holder: The random name of the server that holds it; empty if none does.
+    """
+
+    id: str
+    source: str
+    name: str
+    run: str
+    since: float
+    due: float | None
+    status: str = PLANNED
+    attempt: int = 0
+    given: str = ""
+    note: str = ""
+    holder: str = ""
+
+
+class Tasks(Protocol):
+    """The tasks of one tenant. Any thread may use it. Every method raises a ConfigError if the store is away."""
+
+    def now(self) -> float:
+        """Return the time by the clock that all servers with the store share, in seconds since 1970."""
+
+    def add(self, task: ServerTask, also: Sequence[str] = ()) -> bool:
+        """Add a task, and return True; return False if there was one with its id, or with one of the ids ``also``."""
+
+    def find(self, id: str) -> ServerTask | None:
+        """Return the task with an id, or for one of the ids ``also`` of a task what was known when it was added."""
+
+    def take(self, limit: int) -> list[ServerTask]:
+        """Take the tasks that are due, the earliest first, and return them. They are held for :data:`TASK_LEASE`."""
+
+    def renew(self, held: Sequence[ServerTask]) -> None:
+        """Hold tasks for another lease, as far as no other server has taken them."""
+
+    def put(self, task: ServerTask) -> bool:
+        """Store what has become of a task that this process holds or has just found, and hold it no longer.
+
+        Return False if another server has taken it meanwhile.
+        """
+
+    def of(self, source: str, name: str, limit: int) -> list[ServerTask]:
+        """Return the latest tasks of a schedule or hook, the latest first; those that are not over come before."""
+
+    def open(self, source: str, name: str = "") -> list[ServerTask]:
+        """Return the tasks of a schedule, of a hook or, without a name, of a source that are not over."""
+
+    def prune(self, keep: float) -> None:
+        """Remove the tasks that are over, and whose time was more than ``keep`` seconds ago."""
+
+    def trim(self, source: str, name: str, count: int) -> None:
+        """Remove the tasks of a schedule or hook that are over, but for the latest ``count``."""
