@@ -26,6 +26,7 @@ _HOMES = {
     "Interrupted": "errors",
     "WorkerLost": "errors",
     "Diverged": "errors",
+    "Parked": "errors",
     "Paused": "errors",
     "UnderWay": "errors",
 }
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from kosmolua.errors import LimitExceeded as LimitExceeded
     from kosmolua.errors import NetworkError as NetworkError
     from kosmolua.errors import NotConfigured as NotConfigured
+    from kosmolua.errors import Parked as Parked
     from kosmolua.errors import Paused as Paused
     from kosmolua.errors import PluginError as PluginError
     from kosmolua.errors import ScriptError as ScriptError

@@ -23,6 +23,7 @@
     ├── LimitExceeded               a limit ended the script (limit, value)
     ├── Interrupted                 the script was interrupted, by Ctrl-C for example
     ├── Diverged                    a replayed or resumed script deviates from its recording
+    ├── Parked                      the script sleeps, and a server continues it at its time (until)
     ├── Paused                      the script stopped at calls that a person must approve (calls)
     ├── PlanOpen                    planning ended at a loop that waits for what the plan cannot know (line)
     ├── Stale                       the script of a plan would now write something else; nothing was sent (differences)
@@ -508,6 +509,25 @@ class Paused(KosmoError):
 
     def fields(self) -> dict[str, object]:
         return super().fields() | {"calls": self.calls}
+
+
+class Parked(KosmoError):
+    """The script sleeps for so long that it holds no process meanwhile. A server continues the run at its time.
+
+    Args:
+        message: What happened, on one line.
+        until: When the sleep ends, in seconds since 1970.
+        hint: What to do about the error.
+    """
+
+    code = "waiting"
+
+    def __init__(self, message: str, *, until: float = 0.0, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.until = until
+
+    def fields(self) -> dict[str, object]:
+        return super().fields() | {"until": self.until}
 
 
 class PlanOpen(KosmoError):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,3 +182,98 @@ def test_the_live_line_says_for_how_long() -> None:
     now[0] = 15.0
     live.draw()
     assert "waiting 25.0 s" in terminal.getvalue()
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return a function that moves on the clock by which a run that is parked goes on."""
+    ahead = [0.0]
+    now = time.time
+    monkeypatch.setattr("kosmolua.recordings.tape.time", lambda: now() + ahead[0])
+
+    def move(seconds: float) -> None:
+        ahead[0] += seconds
+
+    return move
+
+
+NAPPING = """
+print("before")
+sleep(3600)
+print("after")
+local looks = 0
+local seen = wait_until(function() looks = looks + 1 return looks == 2 and "seen" end, { every = "2h", timeout = "5h" })
+return seen
+"""
+
+
+def test_a_long_sleep_parks_the_run(runtime: Runtime, tmp_path: Path, later: Callable[[float], None]) -> None:
+    """It ends at once, waiting, also between two looks of wait_until, and goes on where it was at its time."""
+    file, parked = tmp_path / "run.jsonl", list[float]()
+    first, seconds = timed(runtime, NAPPING, record=file, park=parked.append, timeout=100)
+    assert seconds < 60
+    assert (first.status, first.output) == ("waiting", "before\n")
+    assert 3500 < parked[0] - time.time() <= 3600
+    assert "goes on then by itself" in str(first.error)
+    later(3600)
+    second = runtime.resume(file, park=parked.append)
+    assert (second.status, second.output) == ("waiting", "before\nafter\n")
+    assert 3600 + 7100 < parked[1] - time.time() <= 3600 + 7200
+    later(7200)
+    assert runtime.resume(file, park=parked.append).result == ["seen"]
+    assert runtime.replay(file).result == ["seen"]
+
+
+def test_a_run_that_goes_on_too_early_parks_again(
+    runtime: Runtime, tmp_path: Path, later: Callable[[float], None]
+) -> None:
+    """For the rest of its time; and a later sleep of the same length is one of its own."""
+    file, parked = tmp_path / "run.jsonl", list[float]()
+    source = "for n = 1, 2 do sleep(1000) end return 'done'"
+    runtime.run(source, record=file, park=parked.append)
+    later(500)
+    assert runtime.resume(file, park=parked.append).status == "waiting"
+    assert parked[1] == pytest.approx(parked[0], abs=5)
+    later(500)
+    assert runtime.resume(file, park=parked.append).status == "waiting"
+    assert parked[2] == pytest.approx(parked[0] + 1000, abs=30)
+    later(1000)
+    assert runtime.resume(file, park=parked.append).result == ["done"]
+
+
+def test_a_run_parks_once_nothing_else_goes_on(
+    runtime: Runtime, tmp_path: Path, later: Callable[[float], None]
+) -> None:
+    """The branches that do something do it first; then the one that sleeps least wakes it."""
+    file, parked = tmp_path / "run.jsonl", list[float]()
+    source = """
+    return table.unpack(parallel.all({
+      function() sleep(500) return "a" end,
+      function() sleep(0.2) print("quick") return "b" end,
+      function() sleep(100) return "c" end,
+    }))
+    """
+    first = runtime.run(source, record=file, park=parked.append)
+    assert (first.status, first.output) == ("waiting", "quick\n")
+    assert parked[0] - time.time() == pytest.approx(100, abs=20)
+    later(100)
+    assert runtime.resume(file, park=parked.append).status == "waiting"
+    assert parked[1] == pytest.approx(parked[0] + 400, abs=20)
+    later(400)
+    assert runtime.resume(file, park=parked.append).result == ["a", "b", "c"]
+
+
+def test_a_replay_of_a_parked_run_ends_where_it_waits(runtime: Runtime, tmp_path: Path) -> None:
+    """With the output so far, and the time at which it goes on."""
+    file = tmp_path / "run.jsonl"
+    runtime.run(NAPPING, record=file, park=lambda until: None)
+    again = runtime.replay(file)
+    assert (again.status, again.output) == ("waiting", "before\n")
+
+
+def test_a_short_sleep_and_a_run_that_cannot_be_woken_do_not_park(runtime: Runtime, tmp_path: Path) -> None:
+    """The first waits, the second reaches its limit."""
+    parked = list[float]()
+    assert runtime.run("sleep(0.1) return 1", record=tmp_path / "a.jsonl", park=parked.append).result == [1]
+    assert runtime.run("sleep(100)", record=tmp_path / "b.jsonl", timeout=0.5).status == "limit"
+    assert parked == []

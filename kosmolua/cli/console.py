@@ -20,6 +20,7 @@ from kosmolua.errors import (
     Interrupted,
     KosmoError,
     LimitExceeded,
+    Parked,
     Paused,
     PluginError,
     ScriptError,
@@ -230,7 +231,7 @@ def status_of(error: KosmoError | None) -> int:
         return 3
     if isinstance(error, LimitExceeded):
         return 124
-    if isinstance(error, Paused):
+    if isinstance(error, (Parked, Paused)):
         return 75
     if isinstance(error, Exited):
         return error.exit

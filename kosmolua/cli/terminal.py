@@ -25,7 +25,7 @@ ROLES = {
     **dict.fromkeys(("destroy", "danger", "failed", "fault", "unknown", "damaged"), "31"),
     "error": "1;31",
     **dict.fromkeys(("ok", "done", "create"), "32"),
-    **dict.fromkeys(("warning", "refused", "paused", "planned", "limit", "interrupted"), "33"),
+    **dict.fromkeys(("warning", "refused", "paused", "waiting", "planned", "limit", "interrupted"), "33"),
     **dict.fromkeys(("write", "change"), "94"),
 }
 """What a text can be, and its code of ECMA-48's Select Graphic Rendition on a dark terminal."""

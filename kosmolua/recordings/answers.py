@@ -74,6 +74,7 @@ class Answers:
         self._waiting: defaultdict[tuple[str, str], deque[RecordedAnswer]] = defaultdict(deque)
         self._of_any_branch: defaultdict[str, deque[RecordedAnswer]] = defaultdict(deque)
         self._repeatable: dict[str, RecordedAnswer] = {}
+        self._asleep = _asleep_in(recording) if recording else {}
         self._doubts: Mapping[tuple[str, str], deque[str]] = _doubts_of(recording) if recording else {}
         for answer in sorted(self.all, key=lambda each: each.line):
             key = question(answer.ask)
@@ -95,6 +96,14 @@ class Answers:
         if ask[0] in REPEATABLE:
             self._repeatable[key] = answer
         return answer
+
+    def take_asleep(self, branch: str, ask: list[Any]) -> float | None:
+        """Return when a sleep of a branch ends that was under way when the run parked, or None."""
+        asked, until = self._asleep.get(branch, ("", None))
+        if asked != question(ask):
+            return None
+        del self._asleep[branch]
+        return until
 
     def take_doubt(self, branch: str, ask: list[Any]) -> str | None:
         """Return the key of a write of a branch that is sent again although it may have been done, or None."""
@@ -172,6 +181,17 @@ def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Record
             answer.is_assumed = event.get("value") is None
             answer.error, answer.call = None, {**(answer.call or {}), "status": "ok", "error": None}
     return list(found.values())
+
+
+def _asleep_in(recording: Recording) -> dict[str, tuple[str, float]]:
+    """Return the sleep of each branch that was under way when the run parked: the request, and when it ends."""
+    found: dict[str, tuple[str, float]] = {}
+    for _, event in events_of(recording, "asleep", "answer"):
+        if event["event"] == "asleep":
+            found[event["branch"]] = question(event["ask"]), event["until"]
+        elif event["ask"][0] == "sleep":
+            found.pop(event["branch"], None)
+    return found
 
 
 def _doubts_of(recording: Recording) -> Mapping[tuple[str, str], deque[str]]:

@@ -211,10 +211,12 @@ ERROR_FIELDS: Mapping[str, Shape] = {
     "origin": _TEXT,
     "findings": _list(_is("an object", dict)),
     "calls": _list(_ASKED),
+    "until": _NUMBER,
 }
 """The attributes of errors that a recording keeps."""
 _NEEDED_BY = {
     "Paused": ("calls",),
+    "Parked": ("until",),
     "UnderWay": ("calls",),
     "LimitExceeded": ("limit", "value"),
     "Exited": ("exit",),
@@ -278,6 +280,7 @@ EVENTS: Mapping[str, Shape] = {
     ),
     "page": _object({"digest": _TEXT, "value": _anything}),
     "given": _object({"id": _WHOLE}),
+    "asleep": _object({"branch": _TEXT, "ask": _ASK, "until": _NUMBER}),
     "resumed": _object({"time": _MOMENT}),
     "script": _object(_SCRIPT),
     "chunk": _object({**_SCRIPT, "verb": _TEXT, "seed": _SEED}),

@@ -20,12 +20,13 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from heapq import heappop, heappush
 from threading import Condition, RLock, local
+from time import time
 from typing import Any, NamedTuple
 
 from kosmolua import protocol
 from kosmolua.calls.records import CallEnded, CallRecord, CallStarted, Write, key_of
 from kosmolua.calls.records import Event as CallEvent
-from kosmolua.errors import CallError, Diverged, KosmoError, Paused, WorkerLost
+from kosmolua.errors import CallError, Diverged, KosmoError, Parked, Paused, WorkerLost
 from kosmolua.limits import MIB
 from kosmolua.recordings.answers import Answers, RecordedAnswer, number_of
 from kosmolua.recordings.notes import Notes, key_in_order
@@ -39,6 +40,8 @@ MAX_HELD = 64 * MIB
 MAX_REPLIES = 200_000
 """How many replies can be kept until the script waits. If there are more, the run ends."""
 POLL_INTERVAL = 0.2
+MIN_PARKED = 60.0
+"""A run parks if its script sleeps for so many seconds or longer, and does nothing else meanwhile."""
 MIN_PAGE, DIGEST = 256, 32
 """A page of the documentation of more than ``MIN_PAGE`` characters is recorded once, under a digest of so many digits.
 """
@@ -127,6 +130,7 @@ class Tape:
         self._held = 0
         self._open: dict[int, _Request] = {}
         self._asked: Counter[tuple[str, str]] = Counter()
+        self._asleep: dict[int, float] = {}
         self._turns: dict[str, deque[int]] = defaultdict(deque)
         self._replies: list[_Reply] = []
         self._stuck: dict[int, KosmoError | None] = {}
@@ -140,6 +144,8 @@ class Tape:
         self._waits = False
         self.last_call = 0
         """The number of the last call that has ended."""
+        self.park: Callable[[float], None] | None = None
+        """Arranges for the run to be resumed at a time, in seconds since 1970; None if the run cannot park."""
 
     def attach(
         self,
@@ -223,6 +229,8 @@ class Tape:
         """
         with self._lock:
             request = self._open.get(number)
+            if self._asleep.pop(number, None):
+                self._stuck.pop(number, None)
             while request and request.is_in_call_thread and self._held > MAX_HELD and self._writer:
                 if request.turn is not None and request.turn < self._replies[0].order:
                     break  # the other replies wait for this one
@@ -253,6 +261,21 @@ class Tape:
         with self._lock:
             self._stuck[number] = error
             self._advance()
+
+    def left_of_sleep(self, number: int, seconds: float) -> float:
+        """Return how many seconds are left of a sleep, which may have begun before the run parked."""
+        with self._lock:
+            request = self._open.get(number)
+            until = self.answers.take_asleep(request.branch, request.ask) if request else None
+            return seconds if until is None else max(0.0, until - time())
+
+    def sleeps(self, number: int, seconds: float) -> None:
+        """Note for how many seconds a sleep goes on; if it is long, and nothing else goes on, the run parks."""
+        if self.park and seconds >= MIN_PARKED:
+            with self._lock:
+                self._asleep[number] = time() + seconds
+                self._stuck[number] = None
+                self._advance()
 
     def watch(self, event: CallEvent) -> None:
         """Record that a call starts or ends. The start of a write is in the recording before the write is sent.
@@ -372,8 +395,9 @@ class Tape:
         if self._replies:
             if not self._comes_early(self._replies[0]):
                 self._hand_out(heappop(self._replies))
-        elif self._open and self._open.keys() <= self._stuck.keys():
-            self._stop(self._reason())
+        elif self._open and self._open.keys() <= self._stuck.keys() and (error := self._reason()):
+            self._note_asleep()
+            self._stop(error)
 
     def _hand_out(self, reply: _Reply) -> None:
         self._held -= len(reply.value)
@@ -407,11 +431,26 @@ class Tape:
             return False
         return True
 
-    def _reason(self) -> KosmoError:
-        """Return the error that ends a run in which none of the requests without a reply can be answered."""
+    def _note_asleep(self) -> None:
+        """Write when the sleeps end that are under way."""
+        for number, until in self._asleep.items():
+            request = self._open[number]
+            self._write({"event": "asleep", "branch": request.branch, "ask": request.ask, "until": until})
+
+    def _reason(self) -> KosmoError | None:
+        """Return the error that ends a run in which none of the requests without a reply can be answered.
+
+        Return None if a sleep is about to end.
+        """
         if error := next((each for each in self._stuck.values() if isinstance(each, Diverged)), None):
             return error
         pauses = [error for error in self._stuck.values() if isinstance(error, Paused)]
+        if not pauses and self._asleep:
+            until = min(self._asleep.values())
+            if until - time() < MIN_PARKED / 2:
+                return None
+            at = datetime.fromtimestamp(until, timezone.utc).isoformat(timespec="seconds")
+            return Parked(f"The script sleeps until {at}, and goes on then by itself", until=until)
         if not pauses:
             assert self._cut
             return self._cut

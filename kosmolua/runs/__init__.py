@@ -88,6 +88,9 @@ class RunOptions(LimitOptions, total=False):
     """A child process that was started for this script. By default the runtime provides one."""
     run: str | None
     """The id of the run, which has twelve hexadecimal digits; by default a new one."""
+    park: Callable[[float], None] | None
+    """A function that arranges for a recorded run to be resumed at a time, in seconds since 1970. With it, the run ends
+    with the status ``waiting`` when the script sleeps for a minute or longer and does nothing else meanwhile."""
     room: Passage | None
     """The memory that is reserved for what the run prints and returns, until whoever gave it frees it. A long output is
     kept in a temporary file meanwhile. A server sets this option; by default the memory has no limit but those of the

@@ -20,6 +20,7 @@ from kosmolua.errors import (
     Interrupted,
     KosmoError,
     LimitExceeded,
+    Parked,
     Paused,
     ScriptError,
     WorkerLost,
@@ -40,7 +41,7 @@ MAX_TEXT = 16 * 1024
 """The length to which a message or a traceback from a sandbox process is cut, in characters."""
 OUT_OF_MEMORY = "the system may be out of memory: run the script again, or run fewer scripts at once"
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
-Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused"]
+Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused", "waiting"]
 Refused = Callable[[int], "KosmoError | None"]
 """A function from the number of a request to the error that was its answer; None if the answer was no error."""
 
@@ -190,13 +191,15 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        """How the script ended: ``done``, ``failed``, ``limit``, ``interrupted`` or ``paused``."""
+        """How the script ended: ``done``, ``failed``, ``limit``, ``interrupted``, ``paused`` or ``waiting``."""
         if self.error is None:
             return "done"
         if isinstance(self.error, LimitExceeded):
             return "limit"
         if isinstance(self.error, Interrupted):
             return "interrupted"
+        if isinstance(self.error, Parked):
+            return "waiting"
         return "paused" if isinstance(self.error, Paused) else "failed"
 
     def to_json(self) -> dict[str, object]:

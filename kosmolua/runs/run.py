@@ -226,6 +226,8 @@ class Run:
             self.recording = recorder.take(self._given, self._name, self._options["args"][0])
         elif self._options["record"] and not self.recording:
             self.begin_recording()
+        if self.recording and (park := self._options["park"]):
+            self.recording.park = park
         started = monotonic()
         self._context = self._made_context()
         with self._lock:

@@ -290,11 +290,14 @@ class Supervisor:
     def _sleep(self, number: int, seconds: float, size: int, **more: Any) -> None:
         """Begin a sleep of the script: record when it ends, which is when its request has to be answered."""
         try:
-            real = self._broker().sleep(min(max(seconds, 0.0), MAX_SLEEP), **more)
+            left = self._tape.left_of_sleep(number, seconds) if self._tape else seconds
+            real = self._broker().sleep(min(max(left, 0.0), MAX_SLEEP), **more)
         except KosmoError as error:
             self._stop(error)
             return
         heappush(self._sleepers, (monotonic() + real, number, size))
+        if self._tape:
+            self._tape.sleeps(number, real)
 
     def _wake(self) -> None:
         """Pass the requests of sleeps that are over to call threads, since sending an answer may block."""

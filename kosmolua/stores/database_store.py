@@ -192,6 +192,7 @@ class DatabaseStore:
         """Remove those of the chosen recordings that are not being written and do not wait; return their number."""
         of = RECORDINGS.c
         waits = sql.and_(of.pause.is_not(None), of.written > Now() - APPROVAL_DAYS * DAY)
+        waits = sql.or_(waits, of.status == "waiting")
         old = sql.and_(of.tenant == self._tenant, chosen, ~is_held(), ~waits)
 
         def remove(at: sql.Connection) -> int:

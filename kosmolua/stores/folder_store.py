@@ -181,7 +181,7 @@ class Folder:
         for run in self._names():
             path = self._file(run).name
             with suppress(OSError):
-                if time.time() - os.stat(path).st_mtime > keep and not waits(self._ends(run)[-1]):
+                if time.time() - os.stat(path).st_mtime > keep and not self._is_needed(run):
                     removed += self._file(run).remove()
         for file in self._plan_files():
             with suppress(OSError):
@@ -201,7 +201,7 @@ class Folder:
         for _, size, run in sorted(found):
             if used < most:
                 break
-            if not waits(self._ends(run)[-1]) and self._file(run).remove():
+            if not self._is_needed(run) and self._file(run).remove():
                 used -= size
         if used < most:
             self._looked = time.monotonic()
@@ -447,6 +447,11 @@ class Folder:
             software=head.get("software") or "",
             person=head.get("person") or "",
         )
+
+    def _is_needed(self, run: str) -> bool:
+        """Return True for a run that waits for a person or for its time."""
+        end = self._ends(run)[-1]
+        return waits(end) or end.get("status") == "waiting"
 
     def _stamps(self) -> dict[str, _Stamp]:
         """Return the time and the size of each recording, by the id of its run."""

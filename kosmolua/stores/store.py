@@ -265,7 +265,8 @@ class Store(Protocol):
     def make_room(self, most: int) -> bool:
         """Remove the oldest recordings until all of them use less than ``most`` bytes, and return whether they do.
 
-        Recordings that a run is writing are kept, and those of paused runs while their calls can still be approved.
+        Recordings that a run is writing or that sleeps are kept, and those of paused runs while their calls can still
+        be approved.
         What they use is looked up every :data:`LOOK_PAUSE` seconds at most.
         """
 

@@ -17,7 +17,7 @@ from kosmolua.schema.effects import changes
 from kosmolua.stores.store import RunFilter, Store, Summary, writes_in
 
 RUNNING, PAUSED, DAMAGED = "running", "paused", "damaged"
-STATUSES = (RUNNING, PAUSED, "done", "failed", "limit", "interrupted", DAMAGED)
+STATUSES = (RUNNING, "waiting", PAUSED, "done", "failed", "limit", "interrupted", DAMAGED)
 """The statuses by which a person can filter the list of runs."""
 MAX_RUNS = 2000
 """How many of the latest runs the usage page counts."""
