@@ -40,6 +40,7 @@ COMMANDS |= {
     "fleet",
     "replay",
     "resume",
+    "schedules",
     "scripts",
     "server",
     "servers",

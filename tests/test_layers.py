@@ -42,7 +42,7 @@ HOMES = {
     "tree_sitter": ["lua.syntax"],
     "tree_sitter_lua": ["lua.syntax"],
     "click": ["cli"],
-    "cronsim": ["schema.formats"],
+    "cronsim": ["schema.formats", "serve.work.settings"],
     "rich": ["cli"],
     "prompt_toolkit": ["cli"],
     "pygments": ["cli", "serve.pages"],

@@ -172,13 +172,13 @@ def test_doctor_checks_a_server_too(tmp_path: Path) -> None:
 
 def test_a_tenants_file_cannot_ask_for_what_the_server_lacks(tmp_path: Path) -> None:
     """A section that looks like one of a server, in the accounts file of a tenant, would be ignored in silence."""
-    for name, section in (("wrong", "schedules.nightly"), ("right", "shop.default")):
+    for name, section in (("wrong", "webhooks.nightly"), ("right", "shop.default")):
         file = tmp_path / f"{name}.toml"
         file.write_text(f"[{section}]\nscript = 'x'\n")
         file.chmod(0o600)
     wrong, right = (TenantSettings(name, accounts=str(tmp_path / f"{name}.toml")) for name in ("wrong", "right"))
     stores = open_stores(str(tmp_path / "store"))
-    with pytest.raises(ConfigError, match=r"wrong\.toml:1: unknown section \[schedules\]"):
+    with pytest.raises(ConfigError, match=r"wrong\.toml:1: unknown section \[webhooks\]"):
         TenantRuntime(wrong, Common(), Settings(None, {}), stores, Held.within(None))
     TenantRuntime(right, Common(), Settings(None, {"right": right}), stores, Held.within(None)).close()
 
@@ -206,8 +206,8 @@ def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
         ('[tenants.a]\ntoken = "long-enough"\n[tenants.b]\ntoken = "long-enough"', "a and b have the same token"),
         ('[tenant.acme]\ntoken = "x"', "accounts.toml:1: unknown section [tenant] (did you mean 'tenants'?)"),
         ("[serv]\nhosts = []", "unknown section [serv] (did you mean 'serve'?)"),
-        ('[schedule.nightly]\ncron = "0 3 * * *"', "unknown section [schedule] (the server has no schedules"),
-        ('[hooks.push]\nscript = "x"', "unknown section [hooks] (the server has no schedules"),
+        ('[schedule.nightly]\ncron = "0 3 * * *"', "unknown section [schedule] (did you mean 'schedules'?)"),
+        ('[webhooks.push]\nscript = "x"', "unknown section [webhooks] (hooks are in [hooks.NAME]"),
         ('[serve]\nhost = "x"', "unknown key 'host' in [serve] (did you mean 'hosts'?)"),
         ('[serve]\nhosts = "https://agents.example"', "accounts.toml:2: [serve] hosts must have names such as"),
         ('[serve]\nhosts = ["a.example", "b.example:8080"]', "without scheme and port, not 'b.example:8080'"),

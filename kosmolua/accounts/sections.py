@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 
 _OWN = "kosmolua"
 SERVE, TENANTS = "serve", "tenants"
+SCHEDULES, HOOKS = "schedules", "hooks"
 """The sections that ``kosmolua serve`` reads."""
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 TOOLKITS, NOTIFY = "toolkits", "notify"
-_RESERVED = {_OWN, SERVE, TENANTS, TOOLKITS, NOTIFY}
+_RESERVED = {_OWN, SERVE, TENANTS, TOOLKITS, NOTIFY, SCHEDULES, HOOKS}
 
 
 class Recordings(NamedTuple):

@@ -38,6 +38,7 @@ COMMANDS = {
         "mcp": "Serve agents over the Model Context Protocol.",
         "serve": "Serve several tenants over HTTP, with web pages.",
         "audit": "Verify and export the audit of a server.",
+        "schedules": "List what a server runs by the clock and by hooks.",
         "server": "Look after a server: its runs, tenants and sessions.",
     },
     "Read": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from kosmolua.folders import accounts_file
 from kosmolua.recordings.recording import Recording
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
+from kosmolua.secret import Secret
 from kosmolua.stores.opening import default_store, open_stores
 from kosmolua.stores.store import Store, Stores, checked_tenant
 from kosmolua.suggestions import did_you_mean
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kosmolua.calls.approvals import Approve
     from kosmolua.serve.settings import Settings, TenantSettings
     from kosmolua.serve.tenant_runtime import Common
+    from kosmolua.serve.work.settings import WorkSettings
 
 STORE, TENANT = "KOSMOLUA_STORE", "KOSMOLUA_TENANT"
 """The environment variables that set ``--store`` and ``--tenant``."""
@@ -87,17 +89,39 @@ class Kept:
         """Return a sentence for the user with the commands that resume and replay a recorded run."""
         return where_it_is(str(outcome.recording), can_go_on=not outcome.ok, tenant=self.tenant)
 
+    def or_the_only(self, accounts: str | None) -> Kept:
+        """Return this, or, if no tenant is named, the same for the only tenant of the accounts file.
+
+        Raises:
+            UsageError: There is no tenant, or there are several.
+        """
+        if self.tenant:
+            return self
+        path, settings = _settings(accounts)
+        tenants = settings.tenants
+        if len(tenants) != 1:
+            what = f"{path} has the tenants {', '.join(tenants)}" if tenants else f"{path} has no tenant"
+            raise UsageError(what, hint="name one with --tenant" if tenants else "kosmolua serve says how to add one")
+        return replace(self, tenant=next(iter(tenants)))
+
+    def work(self, accounts: str | None) -> WorkSettings:
+        """Return the schedules and hooks of the tenant.
+
+        Raises:
+            ConfigError: The accounts file cannot be read, or has a mistake.
+        """
+        server, tenant = self._section(accounts)
+        from kosmolua.schema.settings import SettingsFile, parse
+        from kosmolua.serve.work.settings import read_work
+
+        path = tenant.accounts or server.path
+        assert path
+        return read_work(SettingsFile(path), parse(path), lambda where, given: Secret(""))
+
     def _section(self, accounts: str | None) -> tuple[Settings, TenantSettings]:
         """Return the settings of the server, and those of the tenant, from the accounts file."""
         assert self.tenant
-        for library in ("mcp", "jwt"):
-            if not find_spec(library):
-                hint = "pip install 'kosmolua[serve]'"
-                raise ConfigError(f"The runs of a tenant need the Python package {library}", hint=hint)
-        from kosmolua.serve.settings import read
-
-        path, exists = accounts_file(accounts, os.environ)
-        settings = read(path if exists else None)
+        path, settings = _settings(accounts)
         if self.tenant not in settings.tenants:
             known = ", ".join(settings.tenants) or "none"
             hint = did_you_mean(self.tenant, settings.tenants) or f"its tenants: {known}"
@@ -109,6 +133,18 @@ class Kept:
         from kosmolua.serve.secrets import ServerSecrets
 
         return ServerSecrets(settings, os.environ, console.warn).stores()
+
+
+def _settings(accounts: str | None) -> tuple[str, Settings]:
+    """Return the path of the accounts file, and the settings of the server in it."""
+    for library in ("mcp", "jwt"):
+        if not find_spec(library):
+            hint = "pip install 'kosmolua[serve]'"
+            raise ConfigError(f"The runs of a tenant need the Python package {library}", hint=hint)
+    from kosmolua.serve.settings import read
+
+    path, exists = accounts_file(accounts, os.environ)
+    return path, read(path if exists else None)
 
 
 def tenant_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -129,7 +129,19 @@ class SeveralPages(Page):
 
 
 _FOR_AGENTS = ("overview", "accounts", "errors", "sandbox", "examples", "recordings", "mcp", "fleets")
-FOR_PEOPLE = ("cli", "repl", "python", "journal", "plugins", "openapi", "servers", "flow", "serving", "telemetry")
+FOR_PEOPLE = (
+    "cli",
+    "repl",
+    "python",
+    "journal",
+    "plugins",
+    "openapi",
+    "servers",
+    "flow",
+    "serving",
+    "schedules",
+    "telemetry",
+)
 """The guides that neither a script nor an agent needs."""
 NAMES = (*_FOR_AGENTS, *FOR_PEOPLE)
 """The guides, in the order in which to read them."""

@@ -119,9 +119,12 @@ class RunRecording(Tape):
             outcome.calls = [*earlier, *outcome.calls]
             outcome.recording = self.path
             outcome.warnings += self._unused(outcome)
-            try:
-                if isinstance(outcome.error, Parked) and self.park:
+            if isinstance(outcome.error, Parked) and self.park:
+                try:
                     self.park(outcome.error.until)
+                except KosmoError as error:  # nobody would wake it
+                    outcome.error = error
+            try:
                 self.close(self._end(outcome))
             except KosmoError as error:  # a recording that cannot be written does not undo what the script did
                 outcome.warnings.append(error.message)

@@ -30,6 +30,9 @@ from kosmolua.serve.resource_metadata import challenge
 from kosmolua.serve.shares import share_time
 from kosmolua.serve.siblings import PASSED_ON, Siblings
 from kosmolua.serve.tenants import Tenants
+from kosmolua.serve.work import hooks
+from kosmolua.serve.work.worker import TaskWorker
+from kosmolua.stores.tasks import ServerTask
 
 ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
 _OWN = {ALIVE, READY, METRICS, PATH}
@@ -65,6 +68,12 @@ class ServerState:
         self.metrics.requested(path if path in _OWN else "page", scope["method"], status, seconds)
         if path not in (ALIVE, READY):
             self.log.note("request", **request_fields(scope, status, size, seconds))
+
+    def note_task(self, tenant: str, task: ServerTask, late: float) -> None:
+        """Count and log a task that is over, and how many seconds after its time it was taken."""
+        self.metrics.worked(tenant, task.source, task.status, late)
+        told = {"source": task.source, "name": task.name, "run": task.run, "status": task.status, "error": task.note}
+        self.log.note("task", tenant=tenant, late=round(late, 3), **{key: each or None for key, each in told.items()})
 
     def note_refusal(self, address: str) -> None:
         """Count and log a request without a valid token of a tenant, from this address."""
@@ -119,7 +128,7 @@ class McpEndpoint:
 
 def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp:
     """Return the ASGI application; ``siblings`` passes requests to the server's other processes, if there are some."""
-    tenants = state.tenants
+    tenants, worker = state.tenants, TaskWorker(state.tenants, state.note_task)
 
     async def is_alive(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -143,10 +152,12 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
     async def running(_: Starlette) -> AsyncIterator[None]:
         share_time(asyncio.get_running_loop())
         await tenants.start()
+        worker.start()
         state.is_ready = True
         yield
         state.is_ready = False
         await tenants.stop()
+        await worker.stop()
 
     routes = [
         Route(ALIVE, is_alive),
@@ -155,9 +166,10 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
         Route(PATH, McpEndpoint(tenants, refusals, siblings, lambda: state.is_draining)),
         *resource_metadata.routes(tenants),
         *api.routes(tenants, refusals),
+        *hooks.routes(tenants),
         *Website(tenants).routes(),
     ]
-    app = Draining(Starlette(routes=routes, lifespan=running), lambda: state.is_draining, _OWN)
+    app = Draining(Starlette(routes=routes, lifespan=running), lambda: state.is_draining, {*_OWN, f"{hooks.ROOT}/"})
     remedy = "The key hosts in [serve] of the accounts file lists its names."
     return AccessLog(HostCheck(app, state.hosts, remedy), state.note_request)
 

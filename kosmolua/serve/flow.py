@@ -62,13 +62,15 @@ _STREAM = [
 class Draining:
     """An ASGI layer that sends clients to another server while this one is about to stop.
 
-    Each answer closes its connection. Only ``paths`` are still answered; for others the status is 503.
+    Each answer closes its connection. Only ``paths`` are still answered, and what is below one that ends with a slash;
+    for others the status is 503.
     """
 
     def __init__(self, app: ASGIApp, is_draining: Callable[[], bool], paths: Collection[str]) -> None:
         self._app = app
         self._is_draining = is_draining
         self._paths = paths
+        self._folders = tuple(path for path in paths if path.endswith("/"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,7 +82,8 @@ class Draining:
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        is_answered = not self._is_draining() or scope["path"] in self._paths
+        path = scope["path"]
+        is_answered = not self._is_draining() or path in self._paths or path.startswith(self._folders)
         await (self._app if is_answered else STOPPING)(scope, receive, send_and_close)
 
 

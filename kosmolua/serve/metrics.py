@@ -66,6 +66,13 @@ class Metrics:
         self._store_errors = Counter("store_errors", "Tries of the store that failed.", **each)
         self._store_seconds = Histogram("store_seconds", "Durations of tries of the store.", **timed)
         self._store_up = Gauge("store_up", "1 if the store can be used.", multiprocess_mode="livemin", **each)
+        self._tasks = Counter(
+            "tasks",
+            "Ticks of schedules, deliveries of hooks, and ends of long sleeps.",
+            ["tenant", "source", "status"],
+            **each,
+        )
+        self._task_seconds = Histogram("task_late_seconds", "How late tasks began.", ["tenant", "source"], **timed)
         self._memory = memory
         self._held = Gauge("memory_held_bytes", "Bytes reserved for large texts.", multiprocess_mode="livesum", **each)
         self._most = Gauge(
@@ -104,6 +111,11 @@ class Metrics:
     def noticed(self, tenant: str, channel: str, outcome: str) -> None:
         """Count a try to send a notice, which was ``sent``, is ``retried``, or is ``lost``."""
         self._notices.labels(tenant, channel, outcome).inc()
+
+    def worked(self, tenant: str, source: str, status: str, late: float) -> None:
+        """Count a task that is over, with its source and status, and how many seconds late it began."""
+        self._tasks.labels(tenant, source, status).inc()
+        self._task_seconds.labels(tenant, source).observe(max(0.0, late))
 
     def refused(self) -> None:
         """Count a request that was refused because it had no valid token of a tenant."""

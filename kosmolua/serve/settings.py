@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from kosmolua.accounts.permissions import Given as GivenPermission
 from kosmolua.accounts.permissions import is_pattern, rule_of
-from kosmolua.accounts.sections import NOTIFY, SERVE, TENANTS
+from kosmolua.accounts.sections import HOOKS, NOTIFY, SCHEDULES, SERVE, TENANTS
 from kosmolua.accounts.sources import check_secret
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.folders import expanded
@@ -37,9 +37,9 @@ from kosmolua.schema.settings import (
 )
 from kosmolua.suggestions import did_you_mean
 
-SECTIONS = ("kosmolua", SERVE, TENANTS, SERVERS, NOTIFY)
+SECTIONS = ("kosmolua", SERVE, TENANTS, SERVERS, NOTIFY, SCHEDULES, HOOKS)
 """The sections of the accounts file that are not those of integrations."""
-ABSENT = ("schedules", "hooks", "webhooks")
+ABSENT = ("webhooks",)
 """Sections that other servers of this kind have. To ignore one would be to miss what its writer relies on."""
 MISSPELT = 0.8
 """How alike the name of a section must be to one of these, from 0 to 1, to count as a misspelt one."""
@@ -303,7 +303,7 @@ def refuse_unknown(file: SettingsFile, sections: Iterable[str], integrations: Ca
     for name in sections:
         near = [] if name in SECTIONS else get_close_matches(name, (*SECTIONS, *ABSENT), n=1, cutoff=MISSPELT)
         if near and name not in integrations():
-            hint = "the server has no schedules and hooks: remove the section"
+            hint = "hooks are in [hooks.NAME], notices in [notify.NAME]"
             hint = hint if near[0] in ABSENT else f"did you mean '{near[0]}'?"
             raise file.wrong(f"unknown section [{name}]", name, hint=hint)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kosmolua.accounts.sections import HOOKS, SCHEDULES
 from kosmolua.broker.tenancy import Tenancy
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.concurrency import lazy
@@ -21,6 +22,7 @@ from kosmolua.serve.held import Held
 from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import Settings, TenantSettings, refuse_unknown
 from kosmolua.serve.tokens import SignedTokens, TenantTokens
+from kosmolua.serve.work.settings import WorkSettings, read_work
 from kosmolua.stores.store import Store, Stores
 
 WORKERS, TRIAL_WORKERS = "workers", "trial-workers"
@@ -93,6 +95,11 @@ class TenantRuntime:
             integrations = Plugins([*common.plugins, *settings.plugins])
             refuse_unknown(SettingsFile(settings.accounts), parse(settings.accounts), integrations.names)
         self.runtime = self._open_runtime(simulate=common.simulate)
+        try:
+            self.work = self._read_work()
+        except BaseException:
+            self.close()
+            raise
 
     @lazy
     def simulated(self) -> Runtime:
@@ -127,6 +134,21 @@ class TenantRuntime:
                 self._common.processes,
             )
         return runtime
+
+    def _read_work(self) -> WorkSettings:
+        """Return the schedules and hooks in the accounts file that the tenant uses."""
+        path = self.settings.accounts or self.server.path
+        if path is None:
+            return WorkSettings()
+        file, own = SettingsFile(path), ServerSecrets(self.server, self._common.environ, self._warn)
+        work = read_work(file, parse(path), own.secret)
+        sharing = [] if self.settings.accounts else [n for n, t in self.server.tenants.items() if t.accounts is None]
+        if len(sharing) > 1 and (work.schedules or work.hooks):
+            kind = SCHEDULES if work.schedules else HOOKS
+            what = f"[{kind}] would be those of several tenants: {', '.join(sharing)}"
+            raise file.wrong(what, kind, hint="give each tenant an accounts file, and put the section into one of them")
+        work.refuse_mistakes(file, self.runtime.scripts)
+        return work
 
     def _read_tokens(self) -> TenantTokens:
         where = f"tenants.{self.settings.name}.token"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -43,7 +42,9 @@ from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.signed_in import SignedIn
 from kosmolua.serve.tenant_runtime import Common, TenantRuntime, refuse_same_tokens
 from kosmolua.serve.tokens import TenantTokens, may_be_signed, person_in
+from kosmolua.serve.work.settings import WorkSettings
 from kosmolua.stores.store import WaitingCall
+from kosmolua.stores.tasks import SLEEP, WAITING, ServerTask, new_run
 
 SIMULATED = "simulated"
 """The mode of a run whose calls simulators answer."""
@@ -122,6 +123,16 @@ class Tenant:
         return self._opened.settings
 
     @property
+    def work(self) -> WorkSettings:
+        """The tenant's schedules and hooks."""
+        return self._opened.work
+
+    @property
+    def workers(self) -> int:
+        """How many scripts of the tenant can run at once."""
+        return self._opened.server.workers_of(self.settings)
+
+    @property
     def tokens(self) -> TenantTokens:
         """The tenant's tokens in the accounts file."""
         return self._opened.tokens
@@ -172,6 +183,8 @@ class Tenant:
         it waits for a person.
         """
         options["record"] = True
+        run = options["run"] = options.get("run") or new_run()
+        options["park"] = options.get("park") or partial(self._park, run)
         runtime = await self._runtime(simulate=simulate)
         return await self._begin(source, options, runtime, lambda given: runtime.run_async(source, **given))
 
@@ -201,7 +214,7 @@ class Tenant:
         self, source: str, options: RunOptions, runtime: Runtime, begin: Callable[[RunOptions], Awaitable[Outcome]]
     ) -> Outcome:
         """Run a script, if the tenant may run one now."""
-        run = options["run"] = options.get("run") or os.urandom(6).hex()
+        run = options["run"] = options.get("run") or new_run()
         if refused := await self._refusal():
             return Outcome([], "", refused, [])
         left = self._quotas.calls_left
@@ -234,14 +247,18 @@ class Tenant:
         stops = self._is_draining
         return Unavailable("The server is about to stop", hint=_SOON) if stops else self._health.error
 
+    def reads_drained(self) -> bool:
+        """Read the orders if that was long ago, and return whether no run of the tenant may begin. This blocks."""
+        if not self.orders.is_fresh:
+            self.orders.read()
+        return self.orders.is_drained
+
     async def _refusal(self) -> KosmoError | None:
         """Count a run that is about to start, and return None; or return the error with which it is refused."""
         if error := self._absence():
             return error
         try:
-            if not self.orders.is_fresh:
-                await asyncio.to_thread(self.orders.read)
-            if self.orders.is_drained:
+            if self.orders.is_drained if self.orders.is_fresh else await asyncio.to_thread(self.reads_drained):
                 return Busy(
                     "This tenant is drained, so no script of it begins", hint="nothing was run; try again later"
                 )
@@ -259,6 +276,7 @@ class Tenant:
         """
         if error := self._absence():
             return Outcome([], "", error, [])
+        options["park"] = options.get("park") or partial(self._park, run)
         recording = await asyncio.to_thread(self.runtime.store.read, run)
         script = recording.script
         title = recording.header.get("title") or ""
@@ -277,6 +295,13 @@ class Tenant:
             begin,
             is_resumed=True,
         )
+
+    def _park(self, run: str, until: float) -> None:
+        """Arrange for a run that sleeps to be resumed at its time, by any server with the store."""
+        tasks = self.runtime.store.tasks
+        task = ServerTask(f"{SLEEP}/{run}", SLEEP, "", run, until, until, WAITING)
+        if not tasks.add(task) and (former := tasks.find(task.id)) and former.due is None:
+            tasks.put(task)
 
     async def _attend(
         self,

@@ -24,7 +24,7 @@ def due_tenants(database: Database) -> list[str]:
 
 
 class DatabaseTasks:
-    """The tasks of a tenant. See :class:`kosmolua.stores.tasks.Tasks`."""
+    """The tasks of a tenant. See :class:`kosmolua.stores.tasks.TaskQueue`."""
 
     def __init__(self, database: Database, tenant: str) -> None:
         self._database = database

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from hashlib import sha256
@@ -27,12 +27,14 @@ MAX_FILES = 1_000_000
 
 
 class FolderTasks:
-    """The tasks in a folder. See :class:`kosmolua.stores.tasks.Tasks`. ``clock`` returns the seconds since 1970."""
+    """The tasks in a folder. See :class:`kosmolua.stores.tasks.TaskQueue`."""
 
-    def __init__(self, folder: str, clock: Callable[[], float] = time) -> None:
+    def __init__(self, folder: str) -> None:
         self._folder = folder
         self._due = os.path.join(folder, "due")
-        self.now = clock
+
+    def now(self) -> float:
+        return time()
 
     def add(self, task: ServerTask, also: Sequence[str] = ()) -> bool:
         with self._alone():

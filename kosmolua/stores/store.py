@@ -25,7 +25,7 @@ from kosmolua.errors import ConfigError, Paused
 from kosmolua.recordings.recording import Event, Recording, revived
 from kosmolua.recordings.sheets import Place
 from kosmolua.schema.effects import changes
-from kosmolua.stores.tasks import Tasks
+from kosmolua.stores.tasks import TaskQueue
 
 DAY = 86400.0
 KEY_SIZE = 32
@@ -221,7 +221,7 @@ class Store(Protocol):
     """
 
     @property
-    def tasks(self) -> Tasks:
+    def tasks(self) -> TaskQueue:
         """The runs that begin or continue at their time."""
 
     def place(self, run: str) -> Place:

@@ -57,7 +57,7 @@ class ServerTask:
     holder: str = ""
 
 
-class Tasks(Protocol):
+class TaskQueue(Protocol):
     """The tasks of one tenant. Any thread may use it. Every method raises a ConfigError if the store is away."""
 
     def now(self) -> float:

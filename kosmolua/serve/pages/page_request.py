@@ -20,6 +20,7 @@ SECTIONS = (
     ("approvals", "Inbox"),
     ("runs", "Runs"),
     ("plans", "Plans"),
+    ("schedules", "Schedules"),
     ("docs", "Docs"),
     ("playground", "Playground"),
     ("accounts", "Accounts"),

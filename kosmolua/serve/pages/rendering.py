@@ -128,12 +128,15 @@ def when(moment: datetime | None, now: datetime | None = None) -> Markup:
 
 
 def _ago(seconds: float, moment: datetime) -> str:
-    if seconds < MINUTE:
+    if -DAY < seconds < -1:
+        left = -seconds
+        return f"in {left:.0f} s" if left < MINUTE else f"in {duration(left - left % MINUTE).removesuffix(' 0 s')}"
+    if -1 <= seconds < MINUTE:
         return "just now"
-    if seconds < HOUR:
+    if 0 < seconds < HOUR:
         return f"{seconds // MINUTE:.0f} min ago"
-    if seconds < DAY:
+    if 0 < seconds < DAY:
         return f"{seconds // HOUR:.0f} h ago"
-    if seconds < 2 * DAY:
+    if 0 < seconds < 2 * DAY:
         return "yesterday"
-    return f"{moment:%Y-%m-%d}" if seconds > 300 * DAY else f"{moment.day} {moment:%b}"
+    return f"{moment:%Y-%m-%d}" if abs(seconds) > 300 * DAY else f"{moment.day} {moment:%b}"

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
 from kosmolua.serve.links import QuestionLinks
-from kosmolua.serve.pages import accounts, approvals, docs, news, plans, playground, runs, usage
+from kosmolua.serve.pages import accounts, approvals, docs, news, plans, playground, runs, schedules, usage
 from kosmolua.serve.pages.page_request import (
     PART_HEADER,
     NotFound,
@@ -50,6 +50,9 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/plans", plans.listed),
     ("GET", "/plans/{plan}", plans.shown),
     ("POST", "/plans/{plan}", plans.decided),
+    ("GET", "/schedules", schedules.listed),
+    ("GET", "/schedules/{kind}/{name}", schedules.shown),
+    ("POST", "/schedules/{kind}/{name}", schedules.decided),
     ("GET", "/docs", docs.index),
     ("GET", "/docs/{page:path}", docs.page),
     ("GET", "/playground", playground.opened),

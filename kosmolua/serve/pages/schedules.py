@@ -1,0 +1,53 @@
+"""The pages of schedules and hooks: the list, and one of them with its history and its buttons."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from starlette.responses import Response
+
+from kosmolua.serve.pages.page_request import NotFound, PageRequest
+from kosmolua.serve.work import overview
+from kosmolua.serve.work.overview import Entry
+from kosmolua.serve.work.worker import begin_by_hand
+from kosmolua.stores.tasks import SCHEDULE
+
+
+def listed(request: PageRequest) -> Response:
+    """Return the list of schedules and hooks."""
+    return request.page("schedules.html", "schedules", entries=_entries(request), at=_at)
+
+
+def shown(request: PageRequest) -> Response:
+    """Return the page of a schedule or hook, with its latest runs."""
+    entry = _entry(request)
+    runs = overview.history(request.own.runtime.store, entry.kind, entry.name)
+    return request.page("schedule.html", "schedules", entry=entry, runs=runs, at=_at, by_whom=overview.by_whom)
+
+
+def decided(request: PageRequest) -> Response:
+    """Run a schedule now, pause it, or let it run again."""
+    entry, store = _entry(request), request.own.runtime.store
+    decision = request.form.get("decision")
+    if entry.kind == SCHEDULE and decision == "run":
+        begin_by_hand(store.tasks, entry.name)
+    elif entry.kind == SCHEDULE and decision in ("pause", "end"):
+        overview.pause(store, entry.name, ends=decision == "end")
+    return request.redirect(f"/schedules/{entry.kind}/{entry.name}")
+
+
+def _entries(request: PageRequest) -> list[Entry]:
+    tenant = request.own.tenant
+    return overview.entries(tenant.name, tenant.work, tenant.runtime.store)
+
+
+def _entry(request: PageRequest) -> Entry:
+    asked = request.request.path_params
+    for each in _entries(request):
+        if (each.kind, each.name) == (asked["kind"], asked["name"]):
+            return each
+    raise NotFound("There is no such schedule or hook.", "/schedules")
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)

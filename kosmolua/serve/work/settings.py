@@ -1,0 +1,267 @@
+"""The sections ``[schedules.NAME]`` and ``[hooks.NAME]`` of an accounts file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from math import floor
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim
+
+from kosmolua import protocol
+from kosmolua.accounts.sections import HOOKS, SCHEDULES
+from kosmolua.accounts.sources import check_secret
+from kosmolua.catalog.scripts import Scripts
+from kosmolua.errors import CallError, ConfigError, KosmoError
+from kosmolua.folders import expanded
+from kosmolua.limits import DURATION
+from kosmolua.lua.header import read_header
+from kosmolua.protocol import NotJson
+from kosmolua.schema.formats import Schedule
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.settings import Check, SettingsFile, Table, choice, measure, table_of, text
+from kosmolua.secret import Secret
+
+SKIP, WAIT, ONCE = "skip", "wait", "once"
+SIGNATURES = ("github", "slack", "stripe", "standard", "bearer")
+MAX_RETRIES = 20
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_FIXED = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """A script that runs again and again.
+
+    Args:
+        name: The name of the schedule.
+        script: The file of the script, or the name of a saved one.
+        cron: When it runs, as a cron expression; empty if it has ``every``.
+        every: After how many seconds it runs again, counted from 1970 on; 0 if it has ``cron``.
+        timezone: The time zone of the cron expression.
+        params: What the script finds in ``params``.
+        overlap: Whether a tick is skipped or waits while the run of an earlier one is under way.
+        missed: Whether ticks that no server was there for are skipped, or made up for by one run.
+        retries: How many times a run is tried again that failed by an error that may pass.
+    """
+
+    name: str
+    script: str
+    cron: str = ""
+    every: float = 0.0
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    params: Mapping[str, Any] = field(default_factory=dict)
+    overlap: str = SKIP
+    missed: str = SKIP
+    retries: int = 0
+
+    def next_after(self, moment: float) -> float:
+        """Return the first tick after a moment; both are in seconds since 1970.
+
+        Where the clock is put forward, a tick that falls into the gap comes at its end. Where it is put back, one that
+        would come twice comes once, except for those of expressions such as ``*/5 * * * *``.
+        """
+        if self.every:
+            return (floor(moment / self.every) + 1) * self.every
+        local = datetime.fromtimestamp(moment, timezone.utc).astimezone(self.timezone)
+        return next(CronSim(_FIXED.get(self.cron, self.cron), local)).timestamp()
+
+    @property
+    def rule(self) -> str:
+        """When it runs, for people."""
+        zone = f" ({self.timezone.key})" if self.timezone.key != "UTC" else ""
+        return f"{self.cron}{zone}" if self.cron else f"every {self.every:g} s"
+
+
+@dataclass(frozen=True)
+class HookSettings:
+    """A script that runs when a service calls.
+
+    Args:
+        name: The name of the hook, which is a part of its address.
+        script: The file of the script, or the name of a saved one.
+        signature: How the service proves that it calls.
+        secret: What the service shares with this server: a text, or a table with its source.
+        retries: See :class:`ScheduleSettings`.
+    """
+
+    name: str
+    script: str
+    signature: str
+    secret: Any
+    retries: int = 0
+
+
+@dataclass(frozen=True)
+class WorkSettings:
+    """The schedules and hooks of a tenant, by name, with the secrets of the hooks.
+
+    ``folder`` is that of the accounts file, which the files of scripts are relative to.
+    """
+
+    schedules: Mapping[str, ScheduleSettings] = field(default_factory=dict)
+    hooks: Mapping[str, HookSettings] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    folder: Path = Path()
+
+    def source_of(self, script: str, scripts: Scripts) -> tuple[str, bytes]:
+        """Return the name and the text of a script that a schedule or hook names.
+
+        Raises:
+            ConfigError: It cannot be read.
+        """
+        try:
+            if not _is_file(script):
+                found = scripts.script(re.sub(r"\W", "_", script))
+                return found.file, found.source
+            path = self.folder / expanded(script)
+            return path.name, path.read_bytes()
+        except CallError as error:
+            raise ConfigError(error.what, hint=error.hint) from None
+        except OSError as error:
+            raise ConfigError(f"The script {self.folder / script} cannot be read: {error.strerror}") from None
+
+    def refuse_mistakes(self, file: SettingsFile, scripts: Scripts) -> None:
+        """Refuse a script that is not there, and parameters that do not fit its header.
+
+        Raises:
+            ConfigError: With the place in the accounts file.
+        """
+        for kind, named in ((SCHEDULES, self.schedules), (HOOKS, self.hooks)):
+            for each in named.values():
+                try:
+                    name, source = self.source_of(each.script, scripts)
+                    if isinstance(each, ScheduleSettings):
+                        read_header(source, name).bind(name, dict(each.params))
+                except KosmoError as error:
+                    raise file.wrong(f"[{kind}.{each.name}] {error.what}", kind, each.name, hint=error.hint) from None
+
+
+def read_work(file: SettingsFile, tables: Table, read_secret: Callable[[str, Any], Secret]) -> WorkSettings:
+    """Return the schedules and hooks in the tables of an accounts file; ``read_secret`` reads the secret of a hook.
+
+    Raises:
+        ConfigError: A name, a key or a value is not valid, or a secret is missing at its source.
+    """
+    schedules = {name: _schedule(file, name, table) for name, table in _named(file, tables, SCHEDULES)}
+    hooks = {name: _hook(file, name, table) for name, table in _named(file, tables, HOOKS)}
+    secrets = {name: read_secret(f"{HOOKS}.{name}.secret", each.secret) for name, each in hooks.items()}
+    return WorkSettings(schedules, hooks, secrets, file.path.parent)
+
+
+def _named(file: SettingsFile, tables: Table, kind: str) -> list[tuple[str, Any]]:
+    found = tables.get(kind, {})
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        raise file.wrong(f"each of the {kind} must be a table, such as [{kind}.nightly]", kind)
+    for name in found:
+        if not NAME.fullmatch(name):
+            hint = "a-z, 0-9, _ and -, a letter or digit first, at most 40 in all"
+            raise file.wrong(f"{name[:80]!r} cannot be the name of one of the {kind}", kind, name, hint=hint)
+    return list(found.items())
+
+
+def _schedule(file: SettingsFile, name: str, table: Table) -> ScheduleSettings:
+    given = file.read(table, _SCHEDULE, SCHEDULES, name)
+    where, keys = f"[{SCHEDULES}.{name}]", (SCHEDULES, name)
+    if "script" not in given:
+        raise file.wrong(
+            f"{where} names no script", *keys, hint='add script = "report.lua", or the name of a saved one'
+        )
+    if ("cron" in given) == ("every" in given):
+        said = "has both cron and every" if "cron" in given else "says neither cron nor every"
+        raise file.wrong(f"{where} {said}", *keys, hint='write one, such as cron = "0 3 * * *" or every = "10m"')
+    if "timezone" in given and "every" in given:
+        raise file.wrong(f"{where} timezone is only for cron", *keys, "timezone", hint="remove the key")
+    return ScheduleSettings(name, **given)
+
+
+def _hook(file: SettingsFile, name: str, table: Table) -> HookSettings:
+    given = file.read(table, _HOOK, HOOKS, name)
+    for key in ("script", "signature", "secret"):
+        if key not in given:
+            hint = f"add {key} = {_EXAMPLES[key]}"
+            raise file.wrong(f"[{HOOKS}.{name}] has no {key}", HOOKS, name, hint=hint)
+    return HookSettings(name, **given)
+
+
+_EXAMPLES = {
+    "script": '"report.lua", or the name of a saved script',
+    "signature": " or ".join(f'"{each}"' for each in SIGNATURES),
+    "secret": '{ env = "HOOK_SECRET" }',
+}
+
+
+def _is_file(script: str) -> bool:
+    return script.endswith(".lua") or os.sep in script
+
+
+def _cron(value: object) -> str:
+    if not Schedule().holds(text(value)):
+        raise Mismatch(f'must be a cron expression whose time comes, such as "0 3 * * *", not {value!r}')
+    return str(value)
+
+
+def _every(value: object) -> float:
+    seconds = float(measure(DURATION, 'a duration such as "10m"')(value))
+    if seconds < 1:
+        raise Mismatch("must be at least a second")
+    return seconds
+
+
+def _zone(value: object) -> ZoneInfo:
+    try:
+        return ZoneInfo(text(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Mismatch(f'must be a time zone such as "Europe/Berlin", not {value!r}') from None
+
+
+def _params(value: object) -> Table:
+    table: Table = table_of("a table, such as { days = 7 }")(value)
+    try:
+        protocol.encode(table)
+    except NotJson as error:
+        raise Mismatch(f"must have values that JSON can represent: {error}") from None
+    return table
+
+
+def _retries(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRIES:
+        raise Mismatch(f"must be a whole number from 0 to {MAX_RETRIES}")
+    return value
+
+
+def _secret(value: object) -> object:
+    check_secret(value)
+    return value
+
+
+_SCHEDULE: dict[str, Check] = {
+    "script": text,
+    "cron": _cron,
+    "every": _every,
+    "timezone": _zone,
+    "params": _params,
+    "overlap": choice((SKIP, WAIT)),
+    "missed": choice((SKIP, ONCE)),
+    "retries": _retries,
+}
+_HOOK: dict[str, Check] = {
+    "script": text,
+    "signature": choice(SIGNATURES),
+    "secret": _secret,
+    "retries": _retries,
+}

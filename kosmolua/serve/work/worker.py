@@ -1,0 +1,312 @@
+"""The worker of a server: plans the ticks of schedules, and carries out the tasks of all tenants that are due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+from typing import Any, Protocol
+
+from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Parked, RateLimited, Unavailable
+from kosmolua.protocol import decode
+from kosmolua.runs import Outcome, RunOptions
+from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.work.settings import ONCE, WAIT, HookSettings, ScheduleSettings
+from kosmolua.stores.store import DAY, Store, Summary
+from kosmolua.stores.tasks import (
+    PLANNED,
+    QUEUED,
+    SCHEDULE,
+    SLEEP,
+    TASK_LEASE,
+    WAITING,
+    ServerTask,
+    TaskQueue,
+    new_run,
+)
+
+INTERVAL = 1.0
+"""Seconds between two looks at what is due."""
+PLAN_EVERY, TIDY_EVERY = 30.0, 600.0
+"""Seconds between two looks whether each schedule has its next tick, and whether old tasks can be removed."""
+LATE = 60.0
+"""Seconds after which a tick counts as missed that no server has taken."""
+PATIENCE = 60.0
+"""Seconds for which the end of a task is stored again if the store is away."""
+BACKOFF, MAX_BACKOFF = 15.0, 900.0
+"""Seconds before a run that failed is tried again for the first time; they double from one try to the next."""
+LOOK_AGAIN = 2.0
+"""Seconds after which a task is taken again that cannot begin now."""
+KEEP, KEPT_TICKS = 30 * DAY, 200
+"""For how long tasks that are over are kept, and how many of a schedule at most."""
+PAUSED = "paused-"
+"""What the mark in the store of a schedule that a person has paused begins with."""
+FOREVER = 3650 * DAY
+_NOT_NOW = Busy, RateLimited, Unavailable
+_TO_GO_ON = "waiting", "interrupted"
+
+
+class TaskNote(Protocol):
+    """A function that is told what has become of a task, and how many seconds late a server took it."""
+
+    def __call__(self, tenant: str, task: ServerTask, late: float) -> None: ...
+
+
+class TaskWorker:
+    """Carries out the tasks of all tenants. It runs in the event loop of the server."""
+
+    def __init__(self, tenants: Tenants, note: TaskNote = lambda tenant, task, late: None) -> None:
+        self._tenants = tenants
+        self._note = note
+        self._held: dict[asyncio.Task[None], tuple[Tenant, ServerTask]] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._planned = self._tidied = self._renewed = float("-inf")
+        self._settings: dict[str, object] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """True while this server holds a task."""
+        return bool(self._held)
+
+    def start(self) -> None:
+        """Begin to look for tasks."""
+        self._looking = asyncio.create_task(self._look_forever())
+
+    async def stop(self) -> None:
+        """Look for no further tasks, and let those that are over be stored."""
+        if self._looking:
+            self._looking.cancel()
+        if self._held:
+            await asyncio.wait([*self._held], timeout=TASK_LEASE / 4)
+        for each in self._held:
+            each.cancel()
+
+    async def _look_forever(self) -> None:
+        while True:
+            with suppress(ConfigError):  # the store is away, as the probe says
+                await self.look()
+            await asyncio.sleep(INTERVAL)
+
+    async def look(self) -> None:
+        """Plan what is not planned, renew what is held, and begin what is due."""
+        now = monotonic()
+        if now - self._renewed > TASK_LEASE / 4:
+            self._renewed = now
+            for holder in {each for each, _ in self._held.values()}:
+                own = [task for each, task in self._held.values() if each is holder]
+                await asyncio.to_thread(holder.runtime.store.tasks.renew, own)
+        settings = {tenant.name: tenant.work for tenant in self._tenants}
+        if now - self._planned > PLAN_EVERY or settings != self._settings:
+            for tenant in self._tenants:
+                await asyncio.to_thread(plan_all, tenant)
+            self._planned, self._settings = now, dict(settings)
+        if now - self._tidied > TIDY_EVERY:
+            self._tidied = now
+            for tenant in self._tenants:
+                await asyncio.to_thread(_tidy, tenant)
+        for name in await asyncio.to_thread(self._tenants.stores.due_tenants):
+            found = self._tenants.get(name)
+            if found and not found.is_draining and not await asyncio.to_thread(found.reads_drained):
+                await self._take(found)
+
+    async def _take(self, tenant: Tenant) -> None:
+        busy = Counter(each.name for each, _ in self._held.values())
+        free = tenant.workers - busy[tenant.name]
+        if free <= 0:
+            return
+        for task in await asyncio.to_thread(tenant.runtime.store.tasks.take, free):
+            begun = asyncio.create_task(self._carry_out(tenant, task))
+            self._held[begun] = tenant, task
+            begun.add_done_callback(partial(self._forget, tenant))
+
+    def _forget(self, tenant: Tenant, begun: asyncio.Task[None]) -> None:
+        """Let another task begin at once in place of one that is over."""
+        self._held.pop(begun, None)
+        if not begun.cancelled() and (error := begun.exception()):
+            raise error
+
+    async def _carry_out(self, tenant: Tenant, task: ServerTask) -> None:
+        store = tenant.runtime.store
+        late = 0.0 if task.status == WAITING else (await asyncio.to_thread(store.tasks.now)) - task.since
+        try:
+            left = await Errand(tenant, task).outcome()
+        except KosmoError as error:
+            left = _over(task, "failed", error.message)
+        except asyncio.CancelledError:
+            left = replace(task, status=QUEUED, due=0.0)
+            await asyncio.shield(_keep_trying(lambda: store.tasks.put(left)))
+            raise
+        if left:
+            await _keep_trying(lambda: store.tasks.put(left))
+            if left.due is None:
+                self._note(tenant.name, left, late)
+
+
+class Errand:
+    """A task of a tenant that this server has taken."""
+
+    def __init__(self, tenant: Tenant, task: ServerTask) -> None:
+        self._tenant = tenant
+        self._task = task
+        self._store: Store = tenant.runtime.store
+        self._tasks: TaskQueue = self._store.tasks
+        work = tenant.work
+        self._own: ScheduleSettings | HookSettings | None = (
+            work.schedules.get(task.name) if task.source == SCHEDULE else work.hooks.get(task.name)
+        )
+
+    async def outcome(self) -> ServerTask | None:
+        """Carry the task out, and return what has become of it; None if it sleeps, which is stored already.
+
+        Raises:
+            KosmoError: It cannot be carried out.
+        """
+        task = self._task
+        if self._own is None and task.source != SLEEP:
+            return _over(task, "skipped", f"there is no such {task.source} any more")
+        found = await asyncio.to_thread(lambda: self._store.runs(beginning=task.run, limit=1))
+        if found:
+            return await self._go_on(found[0])
+        if task.source == SLEEP:
+            return _over(task, "failed", "the recording of the run is not there any more")
+        if isinstance(self._own, ScheduleSettings) and (left := await asyncio.to_thread(self._held_back, self._own)):
+            return left
+        assert self._own
+        name, source = await asyncio.to_thread(
+            self._tenant.work.source_of, self._own.script, self._tenant.runtime.scripts
+        )
+        return await self._told(self._tenant.run(source.decode("utf-8", "surrogateescape"), self._options(name)))
+
+    async def _go_on(self, run: Summary) -> ServerTask | None:
+        """Resume the run of a task that another server began, that slept, or that is tried again."""
+        if run.status == "running":  # the lease of a server that has died, or a store that was away
+            return replace(self._task, status=QUEUED, due=await self._in(LOOK_AGAIN))
+        is_retried = run.status == "failed" and self._task.status == WAITING
+        if run.status not in _TO_GO_ON and not is_retried:
+            return _over(self._task, run.status, run.error)
+        options: RunOptions = {"client": self._client or run.client or "", "park": self._park}
+        return await self._told(self._tenant.resume(run.run, options))
+
+    async def _told(self, running: Coroutine[Any, Any, Outcome]) -> ServerTask | None:
+        outcome, task = await running, self._task
+        error = outcome.error
+        if isinstance(error, Parked):
+            return None
+        if outcome.run is None and isinstance(error, _NOT_NOW):
+            pause = getattr(error, "retry_after", None) or LOOK_AGAIN
+            return replace(task, status=QUEUED, note=error.message, due=await self._in(pause))
+        if isinstance(error, Interrupted) and self._tenant.is_draining:
+            return replace(task, status=QUEUED, note="", due=await self._in(0))
+        if error and getattr(error, "retryable", False) and self._own and task.attempt < self._own.retries:
+            pause = max(min(BACKOFF * 2**task.attempt, MAX_BACKOFF), getattr(error, "retry_after", None) or 0.0)
+            again = replace(task, attempt=task.attempt + 1, status=WAITING, note=error.message)
+            return replace(again, due=await self._in(pause))
+        return _over(task, outcome.status, error.message if error else "")
+
+    async def _in(self, seconds: float) -> float:
+        return seconds + await asyncio.to_thread(self._tasks.now)
+
+    @property
+    def _client(self) -> str:
+        return f"{self._task.source} {self._task.name}" if self._own else ""
+
+    def _options(self, name: str) -> RunOptions:
+        task = self._task
+        options: RunOptions = {"run": task.run, "name": name, "client": self._client, "check": True}
+        options["park"] = self._park
+        if isinstance(self._own, ScheduleSettings):
+            options["params"] = self._own.params
+        if task.given:
+            options |= {"input": decode(task.given), "input_of": task.run}
+        return options
+
+    def _park(self, until: float) -> None:
+        if not self._tasks.put(replace(self._task, status=WAITING, due=until, note="")):
+            raise ConfigError("Another server has taken this run over", hint="wait until it ends")
+
+    def _held_back(self, schedule: ScheduleSettings) -> ServerTask | None:
+        """Plan the tick after this one, and return what becomes of this one if it does not begin now."""
+        task, now = self._task, self._tasks.now()
+        if is_by_hand(task):
+            return None
+        if task.status == PLANNED:
+            plan(self._tasks, schedule, max(task.since, now))
+            if PAUSED + schedule.name in self._store.marks():
+                return _over(task, "skipped", "the schedule is paused")
+            if now - task.since > LATE and schedule.missed != ONCE:
+                return _over(task, "missed", "no server was there")
+        earlier = [each for each in self._tasks.open(SCHEDULE, schedule.name) if _comes_before(each, task)]
+        if not earlier:
+            return None
+        if schedule.overlap == WAIT:
+            return replace(task, status=QUEUED, due=now + INTERVAL, note="an earlier run is under way")
+        return _over(task, "skipped", "an earlier run was under way")
+
+
+def plan(tasks: TaskQueue, schedule: ScheduleSettings, after: float) -> float:
+    """Add the first tick of a schedule after a moment, unless it is there, and return its time."""
+    tick = schedule.next_after(after)
+    tasks.add(ServerTask(f"{SCHEDULE}/{schedule.name}/{tick:.0f}", SCHEDULE, schedule.name, new_run(), tick, tick))
+    return tick
+
+
+def plan_all(tenant: Tenant) -> None:
+    """Let each schedule of a tenant have its next tick, and drop those that the settings do not have any more."""
+    tasks, schedules = tenant.runtime.store.tasks, tenant.work.schedules
+    planned = [each for each in tasks.open(SCHEDULE) if each.status == PLANNED and not each.holder]
+    if not schedules and not planned:
+        return
+    now, ready = tasks.now(), set()
+    for task in planned:
+        schedule = schedules.get(task.name)
+        if schedule and (task.since <= now or schedule.next_after(task.since - 0.5) == task.since):
+            ready.add(task.name)
+        else:
+            tasks.put(_over(task, "skipped", "the schedule was changed"))
+    for name in schedules.keys() - ready:
+        plan(tasks, schedules[name], now)
+
+
+def begin_by_hand(tasks: TaskQueue, schedule: str) -> ServerTask:
+    """Let a server run the script of a schedule now, beside its ticks, and return the task."""
+    now, run = tasks.now(), new_run()
+    task = ServerTask(f"{SCHEDULE}/{schedule}/by-hand/{run}", SCHEDULE, schedule, run, now, now, QUEUED)
+    tasks.add(task)
+    return task
+
+
+def is_by_hand(task: ServerTask) -> bool:
+    """Return True for a task that a person has begun."""
+    return "/by-hand/" in task.id
+
+
+def _comes_before(other: ServerTask, task: ServerTask) -> bool:
+    return other.id != task.id and (other.since < task.since or other.status == WAITING)
+
+
+def _over(task: ServerTask, status: str, note: str) -> ServerTask:
+    return replace(task, status=status, note=note, due=None, given="")
+
+
+def _tidy(tenant: Tenant) -> None:
+    tasks = tenant.runtime.store.tasks
+    tasks.prune(KEEP)
+    for name in tenant.work.schedules:
+        tasks.trim(SCHEDULE, name, KEPT_TICKS)
+
+
+async def _keep_trying(work: Callable[[], object]) -> None:
+    """Call a function that uses the store until it is there."""
+    ends = monotonic() + PATIENCE
+    while True:
+        try:
+            await asyncio.to_thread(work)
+            return
+        except ConfigError:  # after the lease, another server sees by the recording how the run ended
+            if monotonic() > ends:
+                return
+            await asyncio.sleep(INTERVAL)

@@ -1,0 +1,436 @@
+"""Work without a person: ticks of schedules, and runs that sleep, each carried out once by any of several servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from conftest import Program, Write
+from support.servers import wait_for
+
+from kosmolua import ConfigError
+from kosmolua.serve import settings
+from kosmolua.serve.tenant_runtime import Common
+from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.work.settings import ScheduleSettings
+from kosmolua.serve.work.worker import PAUSED, TaskWorker, begin_by_hand
+from kosmolua.stores.store import Summary
+from kosmolua.stores.tasks import QUEUED, SCHEDULE, ServerTask
+
+PLUGINS = Path(__file__).parent / "plugins"
+FLAKY = '''
+from dataclasses import dataclass
+from pathlib import Path
+
+from kosmolua.errors import NetworkError
+from kosmolua.plugin import Integration, Send
+
+
+@dataclass(frozen=True)
+class Account:
+    file: str = ""
+
+    def open(self, send: Send) -> str:
+        return self.file
+
+
+integration = Integration("flaky", Account, about="A service that is often away.")
+
+
+@integration.reads
+def read(file: str, /, *, fails: int) -> dict[str, int]:
+    """Read, after some failures."""
+    path = Path(file)
+    tries = len(path.read_text()) if path.exists() else 0
+    path.write_text("x" * (tries + 1))
+    if tries < fails:
+        raise NetworkError("The service is away")
+    return {"tries": tries}
+'''
+START = datetime(2026, 3, 2, 12, 0, 7, tzinfo=timezone.utc).timestamp()
+
+
+class Site:
+    """The servers of one tenant with one store, whose clock the test moves."""
+
+    def __init__(self, folder: Path, ahead: list[float]) -> None:
+        self.folder = folder
+        self._ahead = ahead
+        self._opened: list[Tenants] = []
+
+    def open(self, sections: str, **scripts: str) -> TaskWorker:
+        """Open a server with these sections in the accounts file, and these scripts."""
+        (self.folder / "scripts").mkdir(exist_ok=True)
+        for name, source in scripts.items():
+            (self.folder / "scripts" / f"{name}.lua").write_text(source)
+        (self.folder / "flaky.py").write_text(FLAKY)
+        file = self.folder / "accounts.toml"
+        file.touch(mode=0o600)
+        file.write_text(
+            f"""
+            [serve]
+            store = "{self.folder}/store"
+            [tenants.acme]
+            token = "the-token-of-acme-1"
+            scripts = "scripts"
+            plugins = ["{PLUGINS / "notebook.py"}", "flaky.py"]
+            permissions = {{ write = "allow" }}
+            [notebook.default]
+            key = "a-key-of-the-notebook"
+            file = "{self.folder}/notebook"
+            permissions = {{ write = "allow" }}
+            [flaky.default]
+            file = "{self.folder}/flaky"
+            {sections}
+            """
+        )
+        self._opened.append(Tenants(settings.read(str(file)), Common(environ={})))
+        return TaskWorker(self._opened[-1])
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant at the first server."""
+        found = self._opened[0].get("acme")
+        assert found
+        return found
+
+    @property
+    def runs(self) -> list[Summary]:
+        """The recorded runs, the latest first."""
+        return self.tenant.runtime.store.runs()
+
+    def pass_by(self, seconds: float) -> None:
+        """Move the clock."""
+        self._ahead[0] += seconds
+
+    def ticks(self, name: str = "nightly") -> list[tuple[float, str, str]]:
+        """Return the time after the start, the status and the note of the ticks that are over, the earliest first."""
+        found = self.tenant.runtime.store.tasks.of(SCHEDULE, name, 100)
+        return sorted((each.since - START, each.status, each.note) for each in found if each.due is None)
+
+    def look(self, *servers: TaskWorker) -> None:
+        """Let servers look for tasks, all at once, and wait until those are carried out."""
+
+        async def look() -> None:
+            await asyncio.gather(*(each.look() for each in servers))
+            while any(each.is_busy for each in servers):
+                await asyncio.sleep(0.01)
+
+        asyncio.run(look())
+
+    def close(self) -> None:
+        """Close the servers."""
+        for each in self._opened:
+            asyncio.run(each.stop())
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A site without servers."""
+    ahead = [START - time.time()]
+    now = time.time
+    for module in ("stores.folder_tasks", "recordings.tape"):
+        monkeypatch.setattr(f"kosmolua.{module}.time", lambda: now() + ahead[0])
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    site = Site(tmp_path, ahead)
+    yield site
+    site.close()
+
+
+EVERY_MINUTE = '[schedules.nightly]\nscript = "report"\nevery = "1m"\n'
+
+
+def test_each_tick_runs_once(site: Site) -> None:
+    """Whichever of two servers takes it, with the parameters of the schedule."""
+    script = "---@param days integer\nprint(params.days)"
+    one = site.open(EVERY_MINUTE + "params = { days = 7 }", report=script)
+    two = site.open(EVERY_MINUTE + "params = { days = 7 }")
+    site.look(one, two)
+    assert site.runs == [], "the first tick is still to come"
+    for _ in range(3):
+        site.pass_by(60)
+        site.look(one, two)
+    assert [tick[:2] for tick in site.ticks()] == [(53, "done"), (113, "done"), (173, "done")]
+    runs = site.runs
+    assert [(run.status, run.client, run.script) for run in runs] == [("done", "schedule nightly", "report.lua")] * 3
+    assert site.tenant.runtime.replay(site.tenant.runtime.store.read(runs[0].run)).output == "7\n"
+
+
+@pytest.mark.parametrize(
+    ("missed", "after"),
+    [("skip", [(53, "missed")]), ("once", [(53, "done")])],
+)
+def test_ticks_that_no_server_was_there_for(site: Site, missed: str, after: list[tuple[float, str]]) -> None:
+    """They are skipped, or one run makes up for them all; the next one comes at its time."""
+    server = site.open(EVERY_MINUTE + f'missed = "{missed}"', report="print(1)")
+    site.look(server)
+    site.pass_by(3600)
+    site.look(server)
+    assert [tick[:2] for tick in site.ticks()] == after
+    site.pass_by(60)
+    site.look(server)
+    assert [tick[:2] for tick in site.ticks()] == [*after, (3653, "done")]
+
+
+@pytest.mark.parametrize(("overlap", "status"), [("skip", "skipped"), ("wait", "queued")])
+def test_a_tick_while_an_earlier_run_is_under_way(site: Site, overlap: str, status: str) -> None:
+    """It is skipped, or waits until that run is over; here that one sleeps for half an hour."""
+    napping = "sleep(1800)"
+    server = site.open(EVERY_MINUTE + f'overlap = "{overlap}"', report=napping)
+    site.look(server)
+    site.pass_by(60)
+    site.look(server)
+    assert [run.status for run in site.runs] == ["waiting"]
+    site.pass_by(60)
+    site.look(server)
+    assert [run.status for run in site.runs] == ["waiting"]
+    found = {each.since - START: each for each in site.tenant.runtime.store.tasks.of(SCHEDULE, "nightly", 9)}
+    assert (found[113].status, found[113].note.partition(" ")[0]) == (status, "an")
+    site.pass_by(1800)
+    site.look(server)
+    assert [run.status for run in site.runs if run.client][-1] == "done"
+
+
+def test_a_run_that_sleeps_is_woken_by_another_server(site: Site) -> None:
+    """At its time, not before; the run of a client too."""
+    one = site.open("", nap="")
+    outcome = asyncio.run(site.tenant.run("sleep(3600) app.integrations.notebook.add({ line = 'awake' })", {}))
+    assert outcome.status == "waiting"
+    assert [run.status for run in site.runs] == ["waiting"]
+    two = site.open("")
+    site.pass_by(3500)
+    site.look(one, two)
+    assert [run.status for run in site.runs] == ["waiting"]
+    site.pass_by(101)
+    site.look(two)
+    assert [run.status for run in site.runs] == ["done"]
+    assert (site.folder / "notebook").read_text() == "awake\n"
+
+
+def test_a_run_that_sleeps_twice_is_woken_twice(site: Site) -> None:
+    """Also by somebody who resumes it by hand before its time."""
+    server = site.open("")
+    first = asyncio.run(site.tenant.run("for n = 1, 2 do sleep(600) print(n) end", {}))
+    assert first.run
+    early = asyncio.run(site.tenant.resume(first.run, {}))
+    assert early.status == "waiting"
+    for status in ("waiting", "done"):
+        site.pass_by(601)
+        site.look(server)
+        assert [run.status for run in site.runs] == [status]
+
+
+def test_the_run_of_a_server_that_died_is_resumed(site: Site) -> None:
+    """After the lease, from its recording: what it wrote is not written again."""
+    script = "app.integrations.notebook.add({ line = 'one' }) sleep(1) app.integrations.notebook.add({ line = 'two' })"
+    server = site.open(EVERY_MINUTE, report=script)
+    tasks = site.tenant.runtime.store.tasks
+    now = tasks.now()
+    tasks.add(ServerTask("died", SCHEDULE, "nightly", "0123456789ab", now, now, QUEUED))
+    assert [each.id for each in tasks.take(1)] == ["died"]
+    runtime, notebook = site.tenant.runtime, site.folder / "notebook"
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(runtime.run, script, record=True, run="0123456789ab", name="report.lua")
+        wait_for(lambda: notebook.exists() and bool(notebook.read_text()), 60)
+        runtime.interrupt("0123456789ab")
+        assert first.result().status == "interrupted"
+    recording = site.folder / "store" / "acme" / "0123456789ab.jsonl"
+    lines = recording.read_bytes().splitlines(keepends=True)
+    recording.write_bytes(b"".join(lines[:-1]))  # the process died before it could write the end
+    site.look(server)
+    assert (site.folder / "notebook").read_text() == "one\n"
+    site.pass_by(30)
+    site.look(server)
+    assert (site.folder / "notebook").read_text() == "one\ntwo\n"
+    assert [run.status for run in site.runs] == ["done"]
+
+
+def test_a_run_that_failed_is_tried_again(site: Site) -> None:
+    """By an error that may pass, as often as the schedule says, from its recording; later from time to time."""
+    script = """
+    app.integrations.notebook.add({ line = "once" })
+    print(app.integrations.flaky.read({ fails = 2 }).tries)
+    """
+    server = site.open(EVERY_MINUTE.replace("1m", "1d") + "retries = 2", report=script)
+    site.look(server)
+    begun = begin_by_hand(site.tenant.runtime.store.tasks, "nightly")
+    site.look(server)
+    for seconds, status in ((14, "failed"), (2, "failed"), (29, "failed"), (2, "done")):
+        site.pass_by(seconds)
+        site.look(server)
+        assert {run.status for run in site.runs if run.run == begun.run} == {status}, site.ticks()
+    assert (site.folder / "notebook").read_text() == "once\n"
+
+
+def test_a_run_that_fails_for_good_is_listed_as_failed(site: Site) -> None:
+    """With its message, and the next tick comes all the same."""
+    server = site.open(EVERY_MINUTE + "retries = 3", report="error('no')")
+    site.look(server)
+    site.pass_by(60)
+    site.look(server)
+    assert [tick[:2] for tick in site.ticks()] == [(53, "failed")]
+    assert "no" in site.ticks()[0][2]
+    site.pass_by(60)
+    site.look(server)
+    assert len(site.ticks()) == 2
+
+
+def test_a_paused_schedule_skips_its_ticks(site: Site) -> None:
+    """And runs again when it is not paused any more; what a person starts runs meanwhile."""
+    server = site.open(EVERY_MINUTE, report="print(1)")
+    store = site.tenant.runtime.store
+    site.look(server)
+    store.mark(f"{PAUSED}nightly", 3600)
+    site.pass_by(60)
+    begin_by_hand(store.tasks, "nightly")
+    site.look(server)
+    assert [tick[1:] for tick in site.ticks()] == [("skipped", "the schedule is paused"), ("done", "")]
+    store.unmark(f"{PAUSED}nightly")
+    site.pass_by(60)
+    site.look(server)
+    assert site.ticks()[-1][1] == "done"
+
+
+def test_a_tick_that_cannot_run_now_is_kept(site: Site) -> None:
+    """While the tenant is drained, and while it may start no further scripts."""
+    server = site.open(EVERY_MINUTE, report="print(1)")
+    site.look(server)
+    site.tenant.orders.drain()
+    site.pass_by(60)
+    site.look(server)
+    assert site.ticks() == []
+    site.tenant.orders.drain(ends=True)
+    site.look(server)
+    assert [tick[:2] for tick in site.ticks()] == [(53, "done")]
+
+
+def test_a_changed_schedule_comes_at_its_new_time(site: Site) -> None:
+    """What was planned before is dropped."""
+    site.look(site.open(EVERY_MINUTE, report="print(1)"))
+    other = site.open(EVERY_MINUTE.replace('every = "1m"', 'cron = "30 12 * * *"'))
+    site.look(other)
+    site.pass_by(60)
+    site.look(other)
+    assert site.runs == []
+    assert site.ticks() == [(53, "skipped", "the schedule was changed")]
+    site.pass_by(1740)
+    site.look(other)
+    assert [tick[:2] for tick in site.ticks()][1:] == [(1793, "done")]
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def times(schedule: ScheduleSettings, start: datetime, count: int) -> list[str]:
+    """Return the first ticks after a moment, in the time zone of the schedule."""
+    found, moment = [], start.timestamp()
+    for _ in range(count):
+        moment = schedule.next_after(moment)
+        found.append(datetime.fromtimestamp(moment, schedule.timezone).strftime("%d %H:%M%z"))
+    return found
+
+
+def test_clocks_that_are_put_forward_and_back() -> None:
+    """A tick in the hour that is left out comes at its end; one in the hour that comes twice comes once."""
+    nightly = ScheduleSettings("nightly", "x", cron="30 2 * * *", timezone=BERLIN)
+    spring, autumn = datetime(2026, 3, 28, 12, tzinfo=BERLIN), datetime(2026, 10, 24, 12, tzinfo=BERLIN)
+    assert times(nightly, spring, 2) == ["29 03:00+0200", "30 02:30+0200"]
+    assert times(nightly, autumn, 2) == ["25 02:30+0200", "26 02:30+0100"]
+    often = replace(nightly, cron="*/30 2 * * *")
+    assert times(often, autumn, 5) == [
+        "25 02:00+0200",
+        "25 02:30+0200",
+        "25 02:00+0100",
+        "25 02:30+0100",
+        "26 02:00+0100",
+    ]
+    assert times(ScheduleSettings("x", "x", every=3600.0), autumn, 2) == ["24 11:00+0000", "24 12:00+0000"]
+
+
+@pytest.mark.parametrize("ahead", [-60.0, 60.0])
+def test_the_clock_of_the_store_counts(site: Site, monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
+    """A server whose own clock is a minute off runs no tick too early, too late or twice."""
+    one, two = (site.open(EVERY_MINUTE, report="print(1)") for _ in range(2))
+    site.look(one)
+    now = time.time
+    monkeypatch.setattr("time.time", lambda: now() + ahead)
+    site.look(two, one)
+    assert site.ticks() == []
+    site.pass_by(60)
+    site.look(two, one)
+    assert [tick[:2] for tick in site.ticks()] == [(53, "done")]
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('script = "report"', "[schedules.x] says neither cron nor every"),
+        ('script = "report"\nevery = "1m"\ncron = "@daily"', "[schedules.x] has both cron and every"),
+        ('every = "1m"', "[schedules.x] names no script"),
+        ('script = "report"\nevery = "0.1s"', "[schedules.x] every must be at least a second"),
+        ('script = "report"\ncron = "61 * * * *"', "[schedules.x] cron must be a cron expression whose time comes"),
+        ('script = "report"\ncron = "0 0 31 2 *"', "[schedules.x] cron must be a cron expression whose time comes"),
+        ('script = "report"\ncron = "@daily"\ntimezone = "Mars"', "timezone must be a time zone such as"),
+        ('script = "report"\nevery = "1m"\nevry = 1', "unknown key 'evry' in [schedules.x] (did you mean 'every'?)"),
+        ('script = "report"\nevery = "1m"\noverlap = "no"', "[schedules.x] overlap must be one of skip, wait"),
+        ('script = "report"\nevery = "1m"\nretries = -1', "retries must be a whole number from 0 to 20"),
+        ('script = "raport"\nevery = "1m"', "app.scripts has no 'raport' (did you mean 'report'?)"),
+        ('script = "no.lua"\nevery = "1m"', "no.lua cannot be read: No such file"),
+        ('script = "report"\nevery = "1m"\nparams = { n = "x" }', "[schedules.x] report.lua"),
+    ],
+)
+def test_a_mistake_in_a_schedule_is_told(site: Site, section: str, said: str) -> None:
+    """With its line, and what to write."""
+    with pytest.raises(ConfigError) as caught:
+        site.open(f"[schedules.x]\n{section}", report="---@param n? integer\nprint(1)")
+    assert said in str(caught.value)
+    assert "accounts.toml:" in str(caught.value)
+
+
+def test_a_misspelt_section_is_told(site: Site) -> None:
+    """As it would be ignored, and nothing would run."""
+    with pytest.raises(ConfigError, match=r"unknown section \[schedule\] \(did you mean 'schedules'\?\)"):
+        site.open('[schedule.x]\nscript = "report"', report="")
+
+
+def test_the_command_line_lists_runs_and_pauses(site: Site, kosmolua: Program) -> None:
+    """What the server then does; the only tenant need not be named."""
+    server = site.open(EVERY_MINUTE, report="print(1)")
+    site.look(server)
+    site.pass_by(60)
+    site.look(server)
+    of = ("--accounts", site.folder / "accounts.toml")
+    (listed,) = json.loads(kosmolua("schedules", *of, "--json").stdout)
+    assert (listed["name"], listed["when"], listed["paused"]) == ("nightly", "every 60 s", False)
+    assert listed["next"] == "2026-03-02T12:02:00+00:00"
+    assert (listed["last"]["time"], listed["last"]["status"]) == ("2026-03-02T12:01:00+00:00", "done")
+    assert kosmolua("schedules", "pause", "nightly", *of).returncode == 0
+    assert kosmolua("schedules", *of).stdout.splitlines()[1].split("\t")[3] == "paused"
+    begun = json.loads(kosmolua("schedules", "run", "nightly", "--tenant", "acme", *of, "--json").stdout)["run"]
+    site.pass_by(time.time() - site.tenant.runtime.store.tasks.now() + 1)
+    site.look(server)
+    assert [run.status for run in site.runs if run.run == begun] == ["done"]
+    unknown = kosmolua("schedules", "run", "nightli", *of)
+    assert unknown.returncode == 2
+    assert "There is no schedule 'nightli' (did you mean 'nightly'?)" in unknown.stderr
+
+
+def test_a_tenant_has_to_be_named_if_there_are_several(kosmolua: Program, write: Write) -> None:
+    """And one has to be there."""
+    tenant = '[tenants.{0}]\ntoken = "the-token-of-{0}-1234567"\n'
+    file = write("accounts.toml", tenant.format("acme") + tenant.format("globex"))
+    file.chmod(0o600)
+    done = kosmolua("schedules", "--accounts", file)
+    assert done.returncode == 2
+    assert "has the tenants acme, globex (name one with --tenant)" in done.stderr
+    file.write_text("")
+    assert "has no tenant" in kosmolua("schedules", "--accounts", file).stderr
