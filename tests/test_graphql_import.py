@@ -211,3 +211,23 @@ def test_a_strawberry_service(tmp_path: Path) -> None:
     assert outcome.ok, outcome.error
     assert outcome.result[:5] == ["oak", 25, "tree 12", "fir", 3]
     assert "no such tree" in outcome.result[5]
+
+
+GITHUB = """
+local github = app.integrations.github
+local fields = "nameWithOwner issues(first: 3) { totalCount }"
+local repo = github.graphql_repository({ owner = "acme", name = "shop", fields = fields })
+local issues = github.graphql_search({ query = "is:open", type = "ISSUE", all = true }).nodes
+local own = github.graphql("query { viewer { login } }")
+local _, err = pcall(github.graphql, "mutation { deleteIssue(input: { issueId: 1 }) { clientMutationId } }")
+return repo.issues.totalCount, #issues, type(own.viewer.login), err.code
+"""
+
+
+def test_github_has_its_graphql_api() -> None:
+    """Its fields are functions with the accounts of github; one's own document that deletes needs approval."""
+    with Runtime(simulate=True, environ={}) as runtime:
+        outcome = runtime.run(GITHUB)
+        section = runtime.docs.list("integrations.github.sections.graphql")
+    assert outcome.result == [25, 25, "string", "denied"], outcome.error
+    assert "graphql_create_issue" in section

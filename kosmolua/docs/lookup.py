@@ -56,7 +56,7 @@ class Directory:
             if key:
                 meant = functions_meant(integration, key)  # the page is, for instance, 'hub GET /issue'
                 raise _not_found(f"{page} {key}", [Address(first, each) for each in meant] or [Address(first)])
-            if 0 < len(rest) <= MAX_PARTS and (short := integration.short(rest[-1])):
+            if 0 < len(rest) <= MAX_PARTS and rest[0] != SECTIONS and (short := integration.short(rest[-1])):
                 return Address(first, short)
         except UnknownPath:
             return self._elsewhere(page, first, rest) if rest else self._anywhere(page, first)

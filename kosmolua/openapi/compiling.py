@@ -368,7 +368,9 @@ def fill_database(database: sqlite3.Connection, result: Compiled, root: dict[str
     database.executemany("insert into covered values (?, ?, ?, ?)", covered)
     database.executemany("insert into schemas values (?, ?)", schemas.items())
     by_effect = sorted(result.functions, key=lambda each: each.effect != "read")
-    fill(database, (_entry(each) for each in by_effect))
+    has_others = any(not each.operation.graphql for each in by_effect)
+    found = (each for each in by_effect if not (has_others and each.operation.graphql.get("field")))  # else all twice
+    fill(database, map(_entry, found))
     database.execute("commit")
 
 

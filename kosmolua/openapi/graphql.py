@@ -35,7 +35,7 @@ MAX_MEMBERS = 10
 USUAL = ("id", "name", "login", "title", "number", "key", "slug", "url", "state", "status", "createdAt")
 MUTATION_ID = "clientMutationId"
 """What a client that needs no such thing leaves out."""
-_SECRET = re.compile("token|secret|password|api_?key", re.IGNORECASE)
+_SECRET = "token|secret|password|api_?key"
 DOCUMENT = {
     "type": "object",
     "required": ["query"],
@@ -52,19 +52,20 @@ DOCUMENT = {
 }
 
 
-def document_of(data: bytes, name: str, endpoint: str = "") -> dict[str, Any]:
+def document_of(data: bytes, name: str, endpoint: str = "", unselected: str = "$.") -> dict[str, Any]:
     """Convert a schema: SDL, or the result of an introspection query as JSON.
 
     Args:
         data: The schema.
         name: The source, for messages.
         endpoint: The address of the service; empty if it is unknown.
+        unselected: A pattern of fields that default selections leave out.
 
     Raises:
         ConfigError: The schema cannot be read.
     """
     schema = _schema(data, name)
-    root = _Conversion(schema).root()
+    root = _Conversion(schema, unselected).root()
     root["servers"] = [{"url": endpoint}] if endpoint else []
     return root
 
@@ -101,7 +102,8 @@ def _schema(data: bytes, name: str) -> Any:
 class _Conversion:
     """Converts one schema."""
 
-    def __init__(self, schema: Any) -> None:
+    def __init__(self, schema: Any, unselected: str) -> None:
+        self._unselected = re.compile(f"{_SECRET}|{unselected}", re.IGNORECASE)
         self._core = _core()
         self._schema = schema
         self._schemas: dict[str, Any] = {}
@@ -236,7 +238,8 @@ class _Conversion:
         parts = [*(["__typename"] if core.is_interface_type(kind) else []), *names]
         for name, field in kind.fields.items() if depth > 1 else ():
             inner = _bare(field.type)
-            if field.args or field.deprecation_reason or core.is_list_type(inner) or core.is_leaf_type(inner):
+            is_plain = core.is_list_type(inner) or core.is_leaf_type(inner)
+            if is_plain or field.args or field.deprecation_reason or self._unselected.search(name):
                 continue
             if not self._is_connection(inner) and (chosen := self._selected(inner, depth - 1, usual=usual)):
                 parts.append(f"{name} {{ {chosen} }}")
@@ -270,7 +273,7 @@ class _Conversion:
                 and name != MUTATION_ID
                 and not needs
                 and not field.deprecation_reason
-                and not _SECRET.search(name)
+                and not self._unselected.search(name)
             ):
                 yield name
 

@@ -93,7 +93,9 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
             is_clash = count[names[place]] > 1 or names[place] in taken
             if each.key not in kept and is_clash:
                 names[place] = lengthen(each, names[place])
-    return _shortened(_distinct(names, operations, kept), taken)
+    distinct = _distinct(names, operations, kept)
+    fields = {name for name, each in zip(distinct, operations, strict=True) if "#" in each.path}  # of GraphQL
+    return _shortened(distinct, taken | fields)
 
 
 def _shortened(names: list[str], taken: Collection[str]) -> list[str]:

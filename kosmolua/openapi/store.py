@@ -27,6 +27,8 @@ MAX_KEPT = 512
 """The maximum number of a document's schemas that stay in memory after they are read."""
 DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 """The names of the files of an imported document."""
+GRAPHQL = "graphql.json.gz"
+"""The name of the file with the paths and schemas of a GraphQL schema; ``scripts/graphql_facts.py`` makes it."""
 
 
 class FunctionRow(NamedTuple):
@@ -56,6 +58,11 @@ class Home:
         overlay, lock = folder / OVERLAY, folder / LOCK
         return cls(folder / DOCUMENT, overlay if overlay.is_file() else None, lock if lock.is_file() else None)
 
+    @property
+    def graphql(self) -> Path | None:
+        file = self.document.with_name(GRAPHQL)
+        return file if file.is_file() else None
+
     def compiled(self) -> Path:
         """Return the path of the compiled document, which need not exist.
 
@@ -66,7 +73,7 @@ class Home:
             OSError: One of these files cannot be accessed.
         """
         digest = sha256(f"{VERSION}\0{self.document.resolve()}".encode())
-        for file in filter(None, (self.document, self.overlay, self.lock)):
+        for file in filter(None, (self.document, self.overlay, self.lock, self.graphql)):
             seen = os.stat(file)
             digest.update(f"\0{file.name}\0{seen.st_size}\0{seen.st_mtime_ns}".encode())
         return Path(cache_folder()) / "openapi" / f"{digest.hexdigest()[:32]}.sqlite"
@@ -174,7 +181,7 @@ def _unpacked(folder: Path) -> Path:
     if not copy.is_dir():
         copy.parent.mkdir(parents=True, exist_ok=True)
         with ZipFile(archive) as zipped, TemporaryDirectory(dir=copy.parent) as place:
-            names = [f"{inside}/{name}" for name in (DOCUMENT, OVERLAY, LOCK)]
+            names = [f"{inside}/{name}" for name in (DOCUMENT, OVERLAY, LOCK, GRAPHQL)]
             zipped.extractall(place, [name for name in names if name in zipped.namelist()])
             with suppress(OSError):  # another process was faster
                 os.replace(Path(place) / inside, copy)
@@ -219,10 +226,21 @@ def load(home: Home) -> tuple[dict[str, Any], Any, Mapping[str, str]]:
 
     try:
         root = read(home.document.read_bytes(), str(home.document))
+        if home.graphql:
+            root = _with_graphql(root, home.graphql)
         kept = read_lock(home.lock.read_text(encoding="utf-8")) if home.lock else {}
     except OSError as error:
         raise ConfigError(f"{home.document} cannot be read: {error.strerror}") from None
     return root, read_overlay(str(home.overlay)) if home.overlay else Overlay(), kept
+
+
+def _with_graphql(root: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Return a document with the paths and schemas of a GraphQL schema."""
+    import gzip
+
+    more = json.loads(gzip.decompress(file.read_bytes()))
+    components = {**root.get("components", {}), **more["components"]}
+    return {**root, "paths": {**root["paths"], **more["paths"]}, "components": components}
 
 
 def _escaped(file: Path) -> str:
