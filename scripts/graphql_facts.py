@@ -29,7 +29,7 @@ def facts(schema: bytes, name: str) -> dict[str, Any]:
     root = document_of(schema, name, unselected=UNSELECTED)
     text = json.dumps(_plain({"paths": root["paths"], "components": {"graphql": root["components"]["schemas"]}}))
     kept: dict[str, Any] = json.loads(text.replace("#/components/schemas/", "#/components/graphql/"))
-    for _path, item in kept["paths"].items():
+    for item in kept["paths"].values():
         operation = item["post"]
         own = operation.pop("operationId")
         operation |= {"operationId": f"graphql/{own}", "tags": ["graphql"]}
