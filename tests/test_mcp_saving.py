@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
-from mcp_types import ElicitResult
+from mcp_types import ElicitResult, ToolListChangedNotification
 from support.agents import DISCOVERY, HANDSHAKE, Person, execute, text_of
 
 from kosmolua import Runtime
@@ -18,6 +19,7 @@ from kosmolua.mcp.questions import Consent, SaveQuestion
 from kosmolua.mcp.runner import PlainRunner
 from kosmolua.mcp.server import Handlers
 from kosmolua.mcp.tools import MAX_SAVED, ScriptRequest
+from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tenants import Tenant
 
 COUNT = "--- Counts the services.\nreturn #app.integrations.render2.list_services().services\n"
@@ -105,6 +107,35 @@ def test_the_question_names_the_addresses_that_others_wrote(tmp_path: Path) -> N
     assert person.asked[0].splitlines()[1:] == [source, code]
 
 
+def test_clients_are_told_that_the_tools_changed(runtime: Runtime) -> None:
+    """One of an older version by a notification, others on the stream for which they ask."""
+    heard: list[object] = []
+
+    async def note(message: object) -> None:
+        heard.append(message)
+
+    async def older(client: Client) -> None:
+        assert client.server_capabilities.tools
+        assert client.server_capabilities.tools.list_changed
+        await execute(client, COUNT, save="count")
+        with anyio.fail_after(20):
+            while not any(isinstance(each, ToolListChangedNotification) for each in heard):
+                await anyio.sleep(0.02)
+
+    async def newer(client: Client) -> None:
+        async with client.listen(tools_list_changed=True) as changes:
+            await execute(client, COUNT, save="again")
+            with anyio.fail_after(20):
+                async for change in changes:
+                    heard.append(change)
+                    break
+
+    talk(runtime, older, HANDSHAKE, elicitation_callback=Person("accept"), message_handler=note)
+    heard.clear()
+    talk(runtime, newer, DISCOVERY, elicitation_callback=Person("accept"))
+    assert len(heard) == 1
+
+
 def test_an_existing_script_is_replaced_after_its_difference_was_read(runtime: Runtime, folder: Path) -> None:
     """Who says no keeps the script that was there."""
     folder.mkdir()
@@ -151,10 +182,20 @@ def test_without_a_person_the_script_does_not_run(runtime: Runtime) -> None:
     talk(runtime, conversation)
 
 
-def test_a_server_of_many_saves_none(runtime: Runtime) -> None:
-    """Where the operator alone decides about scripts, it is refused before anything is sent."""
+@pytest.mark.parametrize(("scripts", "saves"), [((None, None), True), (("a", "b"), True), (("a", "a"), False)])
+def test_a_tenant_saves_in_a_folder_of_its_own(scripts: tuple[str | None, str | None], saves: bool) -> None:
+    """Not in one that other tenants have too."""
+    tenants = {name: TenantSettings(name, scripts=folder) for name, folder in zip("xy", scripts, strict=True)}
+    tenant: Any = SimpleNamespace(
+        settings=tenants["x"], _opened=SimpleNamespace(server=Settings(None, tenants=tenants))
+    )
+    assert Tenant.saves.fget(tenant) is saves  # type: ignore[attr-defined]
+
+
+def test_a_server_that_saves_none_refuses_it(runtime: Runtime) -> None:
+    """Before anything is sent."""
     runner = PlainRunner(runtime)
-    runner.saves = Tenant.saves
+    runner.saves = False
 
     async def conversation(client: Client) -> None:
         assert "This server saves no scripts: leave save out" in text_of(await execute(client, COUNT, save="count"))

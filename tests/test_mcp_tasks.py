@@ -227,6 +227,24 @@ def test_a_declined_call_of_a_paused_run_is_denied(open_runtime: Callable[..., R
     assert shelf.lent == {}
 
 
+def test_a_task_saves_its_script(open_runtime: Callable[..., Runtime], tmp_path: Path) -> None:
+    """The question comes after the script has ended; then it is a tool, of which clients are told."""
+
+    async def conversation(client: Client) -> None:
+        async with client.listen(tools_list_changed=True) as changes:
+            task = await start(client, "return 42", save="answer")
+            asking = await until(client, task["taskId"], "input_required")
+            await answer(client, task["taskId"], {key: {"save": True} for key in asking["inputRequests"]})
+            done = await until(client, task["taskId"], "completed")
+            assert done["result"]["content"][-1]["text"] == "The script was saved: app.scripts.answer."
+            with anyio.fail_after(20):
+                async for _ in changes:
+                    break
+        assert "answer" in {tool.name for tool in (await client.list_tools()).tools}
+
+    talk(open_runtime(scripts=tmp_path), conversation)
+
+
 def test_a_cancelled_task_ends(runtime: Runtime) -> None:
     """Its run is interrupted, and whoever asks later does not let it go on."""
 

@@ -27,8 +27,9 @@ class Runner(Protocol):
     def limits(self) -> Limits:
         """The limits, which a client can only lower."""
 
-    saves: bool
-    """Whether scripts can be saved among the user's own."""
+    @property
+    def saves(self) -> bool:
+        """Whether scripts can be saved among the user's own."""
 
     def room(self) -> Passage | None:
         """Return what reserves memory for one outcome, to be closed by the caller, or None."""

@@ -13,7 +13,10 @@ from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.server.lowlevel.server import NotificationOptions
+from mcp.server.models import InitializationOptions
 from mcp.server.request_state import AESGCMRequestStateCodec, RequestStateBoundary, RequestStateSecurity
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -96,6 +99,16 @@ class _Prefixed(AESGCMRequestStateCodec):
         return super().unseal(token.removeprefix(self._prefix))
 
 
+class _ChangingServer(Server[Any]):
+    """A server that says to clients of older versions, too, that its tools can change."""
+
+    def create_initialization_options(
+        self, notification_options: NotificationOptions | None = None, *more: Any, **named: Any
+    ) -> InitializationOptions:
+        options = notification_options or NotificationOptions(tools_changed=True)
+        return super().create_initialization_options(options, *more, **named)
+
+
 class Handlers:
     """Answers the requests of any number of clients.
 
@@ -121,12 +134,13 @@ class Handlers:
         id_prefix: str = "",
     ) -> None:
         self._server: Server[Any] | None = None
+        self._changes = InMemorySubscriptionBus()
         self._id_prefix = id_prefix
         self._reading = asyncio.Semaphore(MAX_READING)
         self._transcripts = Transcripts(id_prefix)
         runner = runner or PlainRunner(runtime)
         self.executions = Executions(runner, self._transcripts, watch, check=check)
-        self.tasks = Tasks(runner, self.executions)
+        self.tasks = Tasks(runner, self.executions, self._offer_anew)
         self.adopt(runtime, read_only=read_only, simulated=simulated)
 
     def adopt(self, runtime: Runtime, *, read_only: bool, simulated: bool) -> None:
@@ -150,7 +164,7 @@ class Handlers:
 
     def server(self) -> Server[Any]:
         """Return a server of the SDK that calls these methods."""
-        server: Server[Any] = Server(
+        server = _ChangingServer(
             NAME,
             version=__version__,
             title="KosmoLua",
@@ -163,6 +177,7 @@ class Handlers:
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
             on_completion=self.complete,
+            on_subscriptions_listen=ListenHandler(self._changes),
             get_tool_input_schema=self._input_schema,
         )
         server.extensions |= {skills.EXTENSION: {}, TASKS: {}}
@@ -218,7 +233,7 @@ class Handlers:
             if tool.name in self._scripts:
                 named = {name: value for name, value in decodable(params.arguments or {}).items() if value is not None}
                 script = self._scripts[tool.name][1].given(named)
-                return await self._execute(script, params, Client(context))
+                return await self._execute(script, params, Client(context), context)
             given = params.arguments or {}
             client = Client(context)
             arguments = {decodable(name): decodable(given[name]) for name in given}
@@ -230,7 +245,7 @@ class Handlers:
             arguments = check(tool, arguments)
             if tool.name == EXECUTE:
                 script = await in_thread(self._with_input, ScriptRequest.of(arguments), client)
-                return await self._execute(script, params, client)
+                return await self._execute(script, params, client, context)
             async with self._reading:
                 text = await in_thread(self._read_docs, tool.name, arguments, client.name)
                 self._note_foreign(text, arguments.get("page", tool.name), client)
@@ -329,7 +344,7 @@ class Handlers:
             raise MCPError(INVALID_PARAMS, error.message) from error
 
     async def _execute(
-        self, script: ScriptRequest, params: CallToolRequestParams, client: Client
+        self, script: ScriptRequest, params: CallToolRequestParams, client: Client, context: Context
     ) -> CallToolResult | InputRequiredResult | dict[str, Any]:
         done: CallToolResult | InputRequiredResult | dict[str, Any]
         if params.request_state is not None:
@@ -338,9 +353,17 @@ class Handlers:
             return await self.tasks.start(script, client, client.task(params.meta))
         else:
             done = await self.executions.start(script, client, client.task(params.meta))
-        if script.save:
-            await in_thread(self._offer)
+        if script.save and await self._offer_anew():
+            await context.session.send_tool_list_changed()
         return done
+
+    async def _offer_anew(self) -> bool:
+        """Offer the user's scripts anew; if there are others than before, tell clients that listen, and return True."""
+        former = self._tools
+        await in_thread(self._offer)
+        if self._tools != former:
+            await self._changes.publish(ToolsListChanged())
+        return self._tools != former
 
     def _with_input(self, script: ScriptRequest, client: Client) -> ScriptRequest:
         """Return a script with the result of another run as its input, if it names one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -132,11 +132,13 @@ class Tasks:
     """The tasks of a server's clients.
 
     A task is found by the id of its run, by the person who began it. Its state is that of the recording, so it survives
-    the server: whoever asks next lets a run go on whose server died. ``runner`` and ``executions`` run the scripts.
+    the server: whoever asks next lets a run go on whose server died. ``runner`` and ``executions`` run the scripts;
+    ``saved`` is called after one was saved.
     """
 
-    def __init__(self, runner: Runner, executions: Executions) -> None:
+    def __init__(self, runner: Runner, executions: Executions, saved: Callable[[], Awaitable[object]]) -> None:
         self._runner = runner
+        self._saved = saved
         self._executions = executions
         self._tasks: dict[str, _Task] = {}
         self._answers: OrderedDict[str, tuple[_Task, dict[str, Any]]] = OrderedDict()
@@ -156,7 +158,7 @@ class Tasks:
             raise
         if execution.done:
             try:
-                return await self._executions.answer(execution, client.name)
+                return await self._answer(execution, client)
             finally:
                 execution.release()
         task = self._tasks[run] = _Task(execution, client.person, moment())
@@ -250,13 +252,18 @@ class Tasks:
                 failure = {"code": INTERNAL_ERROR, "message": f"The run failed: {execution.failure!r}"[:1000]}
                 self._answers[run] = task, {"status": "failed", "error": failure}
             elif not execution.is_cancelled and _is_final(execution.outcome()):
-                result = await self._executions.answer(execution, client.name)
+                result = await self._answer(execution, client)
                 self._answers[run] = task, {"status": "completed", "result": _dumped(result)}
         finally:
             del self._tasks[run]
             execution.release()
         while len(self._answers) > MAX_ANSWERS:
             self._answers.popitem(last=False)
+
+    async def _answer(self, execution: TaskExecution, client: Client) -> CallToolResult:
+        if execution.saved:
+            await self._saved()
+        return await self._executions.answer(execution, client.name)
 
     def _running(self, run: str, task: _Task) -> dict[str, Any]:
         execution = task.execution

@@ -158,8 +158,11 @@ class Tenant:
 
     # Runs
 
-    saves = False
-    """Scripts come from the tenant's folder alone."""
+    @property
+    def saves(self) -> bool:
+        """Whether clients can save scripts in the tenant's folder: not if other tenants have the same one."""
+        folder = self.settings.scripts
+        return folder is None or [each.scripts for each in self._opened.server.tenants.values()].count(folder) < 2
 
     @property
     def way_to_approve(self) -> str:
