@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kosmolua.mcp.answer import MAX_NOTES, decodable, truncate, weigh
+from kosmolua.truncation import MAX_NOTES, decodable, truncate, weigh
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(

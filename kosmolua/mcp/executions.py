@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from kosmolua.calls.records import Watch
 from kosmolua.errors import Interrupted, WorkerLost
 from kosmolua.flow.memory import SessionMemory
-from kosmolua.mcp.answer import answer, refusal, weigh
+from kosmolua.mcp.answer import answer, refusal
 from kosmolua.mcp.clients import MAX_NAME, PERSON, client_of
 from kosmolua.mcp.execution import Execution
 from kosmolua.mcp.questions import Question, can_be_asked
@@ -35,6 +35,7 @@ from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runs import Outcome, RunOptions
+from kosmolua.truncation import weigh
 
 HEARTBEAT_INTERVAL = 5.0
 """Seconds after which a client is told that its script still runs, even if nothing has happened."""

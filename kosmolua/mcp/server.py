@@ -49,7 +49,7 @@ from kosmolua.docs.search import DEFAULT_HITS
 from kosmolua.errors import BadDocArguments, ConfigError, KosmoError
 from kosmolua.flow.literals import leaves
 from kosmolua.mcp import resources, skills, transcripts
-from kosmolua.mcp.answer import RUNS, decodable, refusal
+from kosmolua.mcp.answer import RUNS, refusal
 from kosmolua.mcp.executions import PARKING_TIMEOUT, TASKS, Client, Executions, in_thread
 from kosmolua.mcp.recipes import recipe
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
@@ -61,6 +61,7 @@ from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SERVERS
 from kosmolua.suggestions import did_you_mean
+from kosmolua.truncation import decodable
 
 NAME = "kosmolua"
 INSTRUCTIONS = (

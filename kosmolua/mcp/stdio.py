@@ -17,10 +17,10 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
-from kosmolua.mcp.answer import decodable
 from kosmolua.mcp.pipes import Stream, streams
 from kosmolua.mcp.server import Handlers
 from kosmolua.runs.telemetry import flush_spans
+from kosmolua.truncation import decodable
 
 
 def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callable[[str], None]) -> None:

@@ -19,7 +19,6 @@ from kosmolua.calls.titles import title_of
 from kosmolua.concurrency import Passage
 from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Paused, Unavailable, WorkerLost
 from kosmolua.limits import Limits
-from kosmolua.mcp.answer import weigh
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
 from kosmolua.mcp.runner import planned, with_asker
@@ -45,6 +44,7 @@ from kosmolua.serve.tokens import TenantTokens, may_be_signed, person_in
 from kosmolua.serve.work.settings import WorkSettings
 from kosmolua.stores.store import WaitingCall
 from kosmolua.stores.tasks import SLEEP, WAITING, ServerTask, new_run
+from kosmolua.truncation import weigh
 
 SIMULATED = "simulated"
 """The mode of a run whose calls simulators answer."""
