@@ -139,6 +139,8 @@ class ConfigError(KosmoError):
     """A file, an option or the source of a secret is invalid or cannot be read."""
 
     code = "config_error"
+    is_unrecorded = False
+    """True if not even the beginning of a recording could be kept, so that the run counts as refused."""
 
 
 class Unavailable(ConfigError):

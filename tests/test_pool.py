@@ -583,7 +583,7 @@ class Place:
             raise ConfigError("the store is away")
         return self.line.places.index(self) < self.line.count
 
-    def release(self) -> None:
+    def release(self, *, again: bool = False) -> None:
         self.line.places.remove(self)
 
 

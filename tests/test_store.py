@@ -420,25 +420,87 @@ def test_a_damaged_key_is_told(tmp_path: Path) -> None:
     assert error.value.hint == "remove the file; a new key is then created"
 
 
-@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
-def test_a_run_takes_two_transactions(
-    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One with the first line and one with the last lines, while no secret is learned that could be in the others."""
-    runtime = replica(open_some().of(tenant))
-    record(runtime, "return 1")
-    transactions: list[object] = []
+@pytest.fixture
+def transactions(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The transactions with databases."""
+    seen: list[object] = []
     do = database.Database.do
 
     def counted(self: database.Database, *given: Any) -> Any:
-        transactions.append(given)
+        seen.append(given)
         return do(self, *given)
 
     monkeypatch.setattr(database.Database, "do", counted)
+    return seen
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_a_short_run_takes_one_transaction(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime], transactions: list[object]
+) -> None:
+    """With its first and its last lines, if it writes nothing: if the host dies, nothing is lost but reads."""
+    runtime = replica(open_some().of(tenant))
+    record(runtime, "return 1")
+    transactions.clear()
     _, run = record(runtime, "return 2")
-    assert len(transactions) == 2
+    assert len(transactions) == 1
     assert [each.status for each in runtime.store.runs() if each.run == run] == ["done"]
     assert not runtime.store.place(run).is_in_use()
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_a_run_that_goes_on_is_found_soon(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
+) -> None:
+    """By the same host at once, and by others in a moment, even while the script says nothing."""
+    own, other = open_some().of(tenant), open_some().of(tenant)
+    runtime = replica(own)
+    seen: list[str] = []
+
+    def look(piece: bytes) -> None:
+        seen.extend(each.status for each in own.runs())
+
+    runtime.run("print(1)", record=True, on_output=look)
+    assert seen == ["running"]
+    threading.Thread(target=runtime.run, args=("while true do end",), kwargs={"record": True, "cpu": 60}).start()
+    assert eventually(lambda: "running" in [each.status for each in other.runs()])
+    runtime.close()
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_a_slot_serves_one_run_after_another(
+    open_some: Callable[[], Stores], tenant: str, transactions: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment, unless many were in the line; others have it then, or once the stores are closed."""
+    stores, others = open_some(), open_some().of(tenant)
+    one = stores.of(tenant)
+    monkeypatch.setattr("kosmolua.stores.database_slots.KEPT", 600.0)
+    one.slot("workers", 4).release(again=True)
+    transactions.clear()
+    again = one.slot("workers", 4)
+    assert again.is_held()
+    assert not transactions
+    again.release(again=True)
+    assert not has_first(others)
+    monkeypatch.setattr("kosmolua.stores.database_slots.KEPT", 0.0)
+    assert eventually(lambda: has_first(others))
+    monkeypatch.setattr("kosmolua.stores.database_slots.KEPT", 600.0)
+    held = [one.slot("workers", 4) for _ in range(4)]
+    held[3].release(again=True)
+    assert has_first(others, 4), "since two were before it"
+    held[0].release(again=True)
+    assert not has_first(others, 3)
+    stores.close()
+    held[1].release()
+    held[2].release()
+    assert has_first(others)
+
+
+def has_first(store: Store, count: int = 1) -> bool:
+    """Return True if fewer than so many are in the line."""
+    slot = store.slot("workers", count)
+    slot.release()
+    return slot.is_held()
 
 
 def test_writes_at_the_same_time_share_a_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

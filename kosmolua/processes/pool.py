@@ -325,7 +325,7 @@ class Places:
                 self._remove(turn)
             self._give()
         if slot:
-            slot.release()
+            slot.release(again=True)
 
     def open(self) -> None:
         """Give all runs, now and later, a place."""

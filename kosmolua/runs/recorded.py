@@ -15,7 +15,7 @@ from kosmolua.broker.used_accounts import used_account
 from kosmolua.calls.contents import Contents
 from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import deeds_of, made_of, title_of
-from kosmolua.errors import Diverged, Interrupted, KosmoError, Parked, Paused, WorkerLost
+from kosmolua.errors import ConfigError, Diverged, Interrupted, KosmoError, Parked, Paused, WorkerLost
 from kosmolua.limits import NAMES, Limits
 from kosmolua.recordings.answers import Answers, RecordedAnswer, calls_of, number_of, summaries
 from kosmolua.recordings.events import is_same
@@ -127,6 +127,8 @@ class RunRecording(Tape):
             try:
                 self.close(self._end(outcome))
             except KosmoError as error:  # a recording that cannot be written does not undo what the script did
+                if isinstance(error, ConfigError) and error.is_unrecorded:
+                    raise
                 outcome.warnings.append(error.message)
             if self._host and not self._is_chunk:
                 self._host.tidy()

@@ -35,7 +35,7 @@ from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any
 
     from kosmolua.broker.broker import Broker
@@ -251,7 +251,7 @@ class Run:
                 self.recording.finish(outcome)
             return outcome
         except Unavailable as error:
-            error.retryable = False  # the script may have written
+            error.retryable = _only_reads(self._broker.close(None) if self._broker else ())
             raise
         finally:
             if self._broker:
@@ -419,7 +419,7 @@ class Run:
         if broker and ending.error:
             broker.redact_error(ending.error)
         if isinstance(ending.error, Unavailable):
-            ending.error.retryable = all(call["effect"] in ("read", None) for call in calls)
+            ending.error.retryable = _only_reads(calls)
         outcome = Outcome(
             result=broker.redact(ending.result) if broker else ending.result,
             output=output.decode("utf-8", "replace"),
@@ -437,6 +437,11 @@ class Run:
         )
         outcome.run = self.recording.run if self.recording else broker.run if broker else None
         return outcome
+
+
+def _only_reads(calls: Sequence[Mapping[str, Any]]) -> bool:
+    """Return True if the calls have changed nothing, so that a script that is run again writes nothing twice."""
+    return all(call["effect"] in ("read", None) for call in calls)
 
 
 def _in_room(room: Passage) -> Printed:

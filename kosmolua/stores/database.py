@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
 from threading import Event, Lock
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sql
 from sqlalchemy.exc import (
@@ -35,7 +35,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement, FunctionElement
 
 from kosmolua.concurrency import start_thread
-from kosmolua.errors import ConfigError, Unavailable
+from kosmolua.errors import ConfigError, KosmoError, Unavailable
 
 LEASE = 60.0
 """Seconds that a recording stays locked after the host of its run has died."""
@@ -43,6 +43,8 @@ SLOT_LEASE = 20.0
 """Seconds that a slot stays taken after its process has died."""
 RENEWAL = 5.0
 """Seconds between two renewals of a lease."""
+CHORES_PAUSE, BEGIN_DELAY = 0.25, 0.25
+"""Seconds between two looks at what has to be written, and seconds after which a new recording has to be."""
 RETRY_PAUSE = 0.25
 MAX_IDLE = 1.0
 """Seconds after which an unused connection is tried before it is used again."""
@@ -247,6 +249,14 @@ def _now_in_sqlite(element: Now, compiler: Any, **_: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
+class Unwritten(Protocol):
+    """A new recording that is not written yet, and for how many seconds it has not been."""
+
+    @property
+    def age(self) -> float: ...
+    def sync(self) -> None: ...
+
+
 class Database:
     """A database that keeps the stores of all tenants. Its tables are created on first use.
 
@@ -285,7 +295,10 @@ class Database:
         self._connections: set[Any] = set()
         sql.event.listen(self._engine, "connect", lambda connection, _: self._connections.add(connection))
         sql.event.listen(self._engine, "close", lambda connection, _: self._connections.discard(connection))
+        self.begun: set[Unwritten] = set()
+        """New recordings that are not written yet."""
         self.leases = _Leases(self)
+        self.leases.chores.append(partial(self.settle, BEGIN_DELAY))
 
     def close(self) -> None:
         """Close all connections."""
@@ -344,6 +357,18 @@ class Database:
             if not is_stale:
                 time.sleep(RETRY_PAUSE)
             is_first = False
+
+    def find(self, work: Callable[[sql.Connection], _T]) -> _T:
+        """Call :meth:`do` for a function that reads recordings, which finds those that this process has begun."""
+        self.settle()
+        return self.do(work)
+
+    def settle(self, age: float = 0.0) -> None:
+        """Write the new recordings that were begun ``age`` seconds ago, so that whoever reads finds them."""
+        for each in [*self.begun]:
+            if each.age >= age:
+                with suppress(KosmoError):  # whoever writes the recording will be told
+                    each.sync()
 
     def write(self, work: Callable[[sql.Connection], _T], patience: float = 0.0) -> _T:
         """Call :meth:`do` in one transaction with what other threads write meanwhile, since most of the cost is that.
@@ -480,6 +505,8 @@ class _Leases:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.chores: list[Callable[[], None]] = []
+        """What the thread does besides, again and again."""
         self._held: set[str] = set()
         self._lock = Lock()
         self._ends: Event | None = None
@@ -506,8 +533,13 @@ class _Leases:
             self.drop(holder)
 
     def _renew(self, ends: Event) -> None:
-        while not ends.wait(RENEWAL):
-            held = list(self._held)
+        renewed_at = time.monotonic()
+        while not ends.wait(CHORES_PAUSE):
+            for chore in self.chores:
+                chore()
+            if time.monotonic() - renewed_at < RENEWAL:
+                continue
+            held, renewed_at = list(self._held), time.monotonic()
             for table, lease in ((RECORDINGS, LEASE), (SLOTS, SLOT_LEASE)):
                 renewed = sql.update(table).where(table.c.holder.in_(held)).values(held_until=Now() + lease)
                 with suppress(ConfigError):  # it is tried again; appending a line renews its lease too

@@ -33,6 +33,22 @@ TAKEN_OVER = "another run has taken it over", "wait until that run ends"
 """For the message to a run that has lost its lease: what happened to its recording, and what to do."""
 
 
+_NEW_LINES = sql.insert(LINES)
+_OF_RUN = (
+    RECORDINGS.c.tenant == sql.bindparam("of_tenant"),
+    RECORDINGS.c.run == sql.bindparam("of_run"),
+    RECORDINGS.c.holder == sql.bindparam("held_by"),
+)
+_ROWS = {
+    (is_new, is_last): (sql.insert(RECORDINGS) if is_new else sql.update(RECORDINGS).where(*_OF_RUN)).values(
+        written=Now(), held_until=sql.null() if is_last else Now() + LEASE
+    )
+    for is_new in (True, False)
+    for is_last in (True, False)
+}
+"""The statements that write the row of a recording: a new row or not, with its last lines or not."""
+
+
 class _Line(NamedTuple):
     """A line that is not in the database yet: its number, its text, its event, and when it was appended."""
 
@@ -52,7 +68,7 @@ class Row:
 
     def read(self) -> bytes:
         query = sql.select(LINES.c.line).where(*_rows_with(LINES, self._key)).order_by(LINES.c.number)
-        lines = self._database.do(lambda at: at.execute(query).scalars().all())
+        lines = self._database.find(lambda at: at.execute(query).scalars().all())
         if not lines:
             raise missing(self.name)
         return b"".join(lines)
@@ -70,7 +86,7 @@ class Row:
         holder = os.urandom(16).hex()
         take = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key), ~is_held())
         take = take.values(holder=holder, held_until=Now() + LEASE)
-        if not self._database.do(lambda at: at.execute(take)).rowcount:
+        if not self._database.find(lambda at: at.execute(take)).rowcount:
             raise in_use(self.name)
         sheet = RowSheet(self._database, self._key, holder, count)
         query = sql.select(sql.func.count()).where(*_rows_with(LINES, self._key))
@@ -81,7 +97,7 @@ class Row:
 
     def is_in_use(self) -> bool:
         query = sql.select(RECORDINGS.c.run).where(*_rows_with(RECORDINGS, self._key), is_held())
-        return self._database.do(lambda at: at.execute(query).first()) is not None
+        return self._database.find(lambda at: at.execute(query).first()) is not None
 
 
 class RowSheet:
@@ -89,21 +105,27 @@ class RowSheet:
 
     Lines that can be obtained again, such as answers to reads, are collected. They are written when many have been
     collected, or together with the next line that cannot be obtained again. A crash therefore never loses the line of a
-    call that writes, nor any line before it. The row of a new recording is written with the first line, and the last
-    lines give up the lease, since a transaction costs more than a line.
+    call that writes, nor any line before it. The row of a new recording is written with the first lines, and the last
+    lines give up the lease, since a transaction costs more than a line: a short run that writes nothing has only one.
     """
 
     def __init__(self, database: Database, key: Mapping[str, str], holder: str, count: int) -> None:
         self._database = database
         self._key = key
         self._holder = holder
+        self._mine = {"of_tenant": key["tenant"], "of_run": key["run"], "held_by": holder}
         self._count = count
         self._pending: list[_Line] = []
         # The first lock guards the lines that are not written yet, the second the current transaction.
         self._lock = Lock()
         self._writing = Lock()
-        if count:
-            database.leases.add(holder)
+        database.leases.add(holder)
+
+    @property
+    def age(self) -> float:
+        """The seconds since the first line that is not written yet."""
+        with self._lock:
+            return time.monotonic() - self._pending[0].time if self._pending else 0.0
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
         """Append the line of an event. If the database cannot be reached, keep trying for :data:`PATIENCE` seconds.
@@ -113,6 +135,8 @@ class RowSheet:
         """
         with self._lock:
             self._count += 1
+            if self._count == 1:
+                self._database.begun.add(self)
             self._pending.append(_Line(self._count, line, event, time.monotonic()))
             first = self._pending[0]
             is_due = len(self._pending) >= MAX_PENDING or time.monotonic() - first.time > MAX_DELAY
@@ -121,6 +145,7 @@ class RowSheet:
 
     def sync(self) -> None:
         """Write all collected lines to the database."""
+        self._database.begun.discard(self)
         with self._writing:
             with self._lock:
                 lines = list(self._pending)
@@ -131,36 +156,34 @@ class RowSheet:
 
     def _write(self, lines: Sequence[_Line], *, is_last: bool = False) -> None:
         new = [{**self._key, "number": each.number, "line": each.line} for each in lines]
-        lease = {"holder": None, "held_until": None} if is_last else {"held_until": Now() + LEASE}
-        changes: dict[str, object] = {"written": Now(), **lease}
+        is_new = bool(lines) and lines[0].number == 1
+        changes: dict[str, object] = {"holder": None if is_last else self._holder}
         for each in lines:
             changes |= _changes_of(each.event)
-        is_new = bool(lines) and lines[0].number == 1
-        held = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
-        begun = {**self._key, "status": "running", "holder": self._holder, **changes}
-        row = sql.insert(RECORDINGS).values(begun) if is_new else held.values(changes)
+        row = _ROWS[is_new, is_last]
+        values = {"status": "running", **self._key, **changes} if is_new else {**self._mine, **changes}
 
         def append(at: sql.Connection) -> bool:
-            if not at.execute(row).rowcount:
+            if not at.execute(row, values).rowcount:
                 return False
             if new:
-                at.execute(sql.insert(LINES), new)
+                at.execute(_NEW_LINES, new)
             return True
 
         try:
-            is_done = self._database.write(append, PATIENCE if not is_new else 0.0)
+            is_done = self._database.write(append, 0.0 if is_new else PATIENCE)
         except IntegrityError:
             is_done = False
         except ConfigError as error:
             if is_new:
+                error.is_unrecorded = True
                 raise
             what = f"{error.what[:1].lower()}{error.what[1:]}"
             raise self._unwritable(what, detail=error.detail, kind=Unavailable) from None
         if not is_done and lines and self._line(lines[-1].number) != lines[-1].line:  # else it was appended already
             exists = ConfigError(f"The recording {self._key['run']} already exists")
+            exists.is_unrecorded = True
             raise exists if is_new else self._unwritable(*TAKEN_OVER)
-        if is_new:
-            self._database.leases.add(self._holder)
 
     def lines(self) -> Iterator[bytes]:
         """Write the collected lines to the database, and yield all lines of the recording."""
@@ -198,6 +221,7 @@ class RowSheet:
         Raises:
             KosmoError: A line cannot be written.
         """
+        self._database.begun.discard(self)
         with self._writing, self._lock:
             lines, self._pending = self._pending, []
         try:
@@ -236,7 +260,7 @@ def _is_urgent(event: Mapping[str, Any]) -> bool:
     """
     if event["event"] == "answer":
         return bool(event.get("call") and event["call"].get("effect") not in ("read", None))
-    return event["event"] not in ("given", "intent", "page", "account")
+    return event["event"] not in ("run", "given", "intent", "page", "account")
 
 
 def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:

@@ -37,7 +37,7 @@ from kosmolua.stores.database import (
 )
 from kosmolua.stores.database_counts import count_in
 from kosmolua.stores.database_recording import Row
-from kosmolua.stores.database_slots import DatabaseSlot
+from kosmolua.stores.database_slots import DatabaseSlot, DatabaseSlots
 from kosmolua.stores.database_tasks import DatabaseTasks, due_tenants
 from kosmolua.stores.store import (
     APPROVAL_DAYS,
@@ -73,9 +73,10 @@ class DatabaseStores:
 
     def __init__(self, address: str) -> None:
         self._database = Database(address)
+        self._slots = DatabaseSlots(self._database)
 
     def of(self, tenant: str) -> DatabaseStore:
-        return DatabaseStore(self._database, checked_tenant(tenant))
+        return DatabaseStore(self._database, self._slots, checked_tenant(tenant))
 
     def key(self) -> bytes:
         _create_key(self._database, KEY)
@@ -106,15 +107,17 @@ class DatabaseStores:
         self._database.drop()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Give back the slots that are not needed, and close all connections."""
+        self._slots.close()
         self._database.close()
 
 
 class DatabaseStore:
     """The recordings, plans, questions and grants of one tenant in a database."""
 
-    def __init__(self, database: Database, tenant: str) -> None:
+    def __init__(self, database: Database, slots: DatabaseSlots, tenant: str) -> None:
         self._database = database
+        self._slots = slots
         self._tenant = tenant
         self.tasks = DatabaseTasks(database, tenant)
         self._tidied: float | None = None
@@ -150,7 +153,7 @@ class DatabaseStore:
             rows = at.execute(query.offset(start).limit(limit)).all()
             return [_summary(row._asdict()) for row in rows], at.execute(count).scalar_one()
 
-        return self._database.do(find)
+        return self._database.find(find)
 
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
@@ -161,7 +164,7 @@ class DatabaseStore:
         query = query.where(found == status) if status else query
         query = query.where(of.time < before) if before else query
         query = query.order_by(of.time.desc(), of.run.desc()).limit(limit)
-        return [_summary(row._asdict()) for row in self._database.do(lambda at: at.execute(query).all())]
+        return [_summary(row._asdict()) for row in self._database.find(lambda at: at.execute(query).all())]
 
     def prune(self, keep: float) -> int:
         """See :meth:`Store.prune`. Each recording is locked by a lease first, so that no run can write it meanwhile."""
@@ -318,7 +321,7 @@ class DatabaseStore:
         self._database.do(lambda at: at.execute(gone))
 
     def slot(self, kind: str, count: int) -> DatabaseSlot:
-        return DatabaseSlot(self._database, self._tenant, kind, count)
+        return self._slots.take(self._tenant, kind, count)
 
     def mark(self, name: str, seconds: float) -> None:
         new = sql.insert(MARKS).values(tenant=self._tenant, name=name, until=Now() + seconds)

@@ -44,7 +44,7 @@ class FolderSlot:
         self._ahead = [number for number in self._ahead if self._is_needed(number)]
         return len(self._ahead) < self._count
 
-    def release(self) -> None:
+    def release(self, *, again: bool = False) -> None:
         """Leave the line."""
         with suppress(OSError):
             os.remove(self._path)

@@ -378,8 +378,8 @@ class Slot(Protocol):
     def is_held(self) -> bool:
         """Return True if this place has come far enough to have a slot; it then has the slot until it is released."""
 
-    def release(self) -> None:
-        """Leave the line, whether or not this place has a slot."""
+    def release(self, *, again: bool = False) -> None:
+        """Leave the line, whether or not this place has a slot; ``again`` says that this process may need one soon."""
 
 
 class Stores(Protocol):

@@ -57,7 +57,7 @@ def _ratios_of_stores(folder: str) -> Iterator[Ratio]:
     one, other = (Runtime({}, environ={}, store=each.of("bench")) for each in stores)
     with one, other:
         yield compare(
-            "a run recorded in SQLite", "in a folder", lambda: processor(one), lambda: processor(other), goal=3.5
+            "a run recorded in SQLite", "in a folder", lambda: processor(one), lambda: processor(other), goal=2.0
         )
     for each in stores:
         each.close()
