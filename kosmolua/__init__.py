@@ -9,6 +9,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "Runtime": "runtime",
     "Outcome": "runs",
+    "CallRecord": "calls.records",
+    "Usage": "runs.job",
+    "Fact": "calls.facts",
+    "Json": "protocol",
     "Limits": "limits",
     "KosmoError": "errors",
     "ConfigError": "errors",
@@ -34,6 +38,8 @@ __all__ = ["__version__", *_HOMES]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kosmolua.calls.facts import Fact as Fact
+    from kosmolua.calls.records import CallRecord as CallRecord
     from kosmolua.errors import ApiError as ApiError
     from kosmolua.errors import BadArguments as BadArguments
     from kosmolua.errors import CallError as CallError
@@ -54,7 +60,9 @@ if TYPE_CHECKING:
     from kosmolua.errors import UnknownPath as UnknownPath
     from kosmolua.errors import WorkerLost as WorkerLost
     from kosmolua.limits import Limits as Limits
+    from kosmolua.protocol import Json as Json
     from kosmolua.runs import Outcome as Outcome
+    from kosmolua.runs.job import Usage as Usage
     from kosmolua.runtime import Runtime as Runtime
 
 

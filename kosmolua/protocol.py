@@ -239,6 +239,19 @@ def frame(kind: str, **fields: object) -> bytes:
     return json.dumps({"kind": kind, **fields}, separators=(",", ":")).encode() + b"\n"
 
 
+class JsonObject(dict[str, Json]):
+    """A JSON object with known keys, which are attributes too. An attribute is None if the object has no such key."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Json:
+            if name not in type(self).__annotations__:
+                raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+            return self.get(name)
+
+
 class Truncated(list[Json]):
     """A list that was cut: the service has more items. In a script, ``truncated`` of such a list is true."""
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from functools import cache
+from pathlib import Path
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -16,16 +17,17 @@ from kosmolua.broker.options import RunContext, RuntimeOptions, taking
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, WorkerLost
+from kosmolua.functions import Functions
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Load, Turn, WorkerPool
-from kosmolua.runs import Outcome, RunOptions
+from kosmolua.runs import MapOptions, Outcome, RunOptions
 from kosmolua.runs.job import as_bytes
 from kosmolua.runs.run import Run
 from kosmolua.runs.supervisor import call_memory
 
 # Modules that only a call needs are imported by the first call, so that a script without calls starts sooner.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
     from concurrent.futures import Executor, ThreadPoolExecutor
     from types import TracebackType
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from kosmolua.docs import Library
     from kosmolua.mcp_client.servers import Servers
     from kosmolua.memory import Memory
+    from kosmolua.protocol import Json
     from kosmolua.recordings.kept_plans import KeptPlans
     from kosmolua.recordings.planned import Application, Planner
     from kosmolua.recordings.plans import Plan
@@ -64,8 +67,11 @@ NEEDED_BY_RUNS = (
 """Modules that a run needs. They are imported late, since many programs with a runtime run no script."""
 
 
-class Runtime:
+class Runtime(Functions):
     """Runs Lua scripts in a sandbox, with a user's accounts. Any number of threads may use one runtime.
+
+    Functions of integrations are attributes: ``runtime.render2.list_services(limit=5)`` is the same as
+    ``runtime.call("render2.list_services", limit=5)``.
 
     A runtime can also be used in a process that was forked after the runtime was created, such as a process of a web
     server. No thread may use the runtime during the fork. The new process gets its own workers and connections.
@@ -239,6 +245,14 @@ class Runtime:
         """
         return self._execute(self._prepare(source, options))
 
+    def run_file(self, path: str | os.PathLike[str], **options: Unpack[RunOptions]) -> Outcome:
+        """Run the script in a file, like :meth:`run`.
+
+        Raises:
+            ConfigError: The file cannot be read, or as for :meth:`run`.
+        """
+        return self.run(Path(path), **options)
+
     def replay(
         self,
         path: str | os.PathLike[str] | Recording,
@@ -351,7 +365,7 @@ class Runtime:
         without: Iterable[int] = (),
         accept_changes: bool = False,
         again: bool | Sequence[int] = False,
-        done: Mapping[int, Any] | None = None,
+        done: Mapping[int, object] | None = None,
         accept_accounts: bool | Callable[[str], bool] = False,
         **options: Unpack[RunOptions],
     ) -> Outcome:
@@ -554,7 +568,7 @@ class Runtime:
         script: str | bytes | None = None,
         approve: Sequence[int | Approve] | bool | Approve = (),
         deny: Sequence[int] | Sequence[str] | bool = (),
-        done: Mapping[int, Any] | None = None,
+        done: Mapping[int, object] | None = None,
         again: Sequence[int] = (),
         accept_accounts: bool | Callable[[str], bool] = False,
         **options: Any,
@@ -607,7 +621,7 @@ class Runtime:
         script: str | bytes | None = None,
         approve: Sequence[int | Approve] | bool | Approve | None = None,
         deny: Sequence[int] | Sequence[str] | bool = (),
-        done: Mapping[int, Any] | None = None,
+        done: Mapping[int, object] | None = None,
         again: Sequence[int] = (),
         **options: Any,
     ) -> Outcome:
@@ -622,7 +636,7 @@ class Runtime:
     def map(
         self,
         source: str | bytes,
-        inputs: Iterable[Any] | Mapping[Any, Any],
+        inputs: Iterable[object] | Mapping[object, object],
         *,
         accounts: Sequence[str] | None = None,
         executor: Executor | None = None,
@@ -631,7 +645,7 @@ class Runtime:
         retries: int = 0,
         recordings: str | os.PathLike[str] | None = None,
         **options: Unpack[RunOptions],
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         """Run a script once for each input, several at a time, and yield each outcome as soon as its run has ended.
 
         Args:
@@ -675,6 +689,28 @@ class Runtime:
         with nullcontext((executor, 0)) if executor else opened(None, limit or self._pool.workers) as (chosen, usual):
             fleet = Fleet(self, script, chosen, limit or usual or limit_of(chosen), retries=retries, ordered=ordered)
             yield from fleet.run(tasks)
+
+    async def map_async(
+        self, source: str | bytes, inputs: Iterable[object] | Mapping[object, object], **options: Unpack[MapOptions]
+    ) -> AsyncIterator[Outcome]:
+        """Run a script once for each input like :meth:`map`, without blocking the event loop.
+
+        If the caller stops early, no further run begins, and those that are under way end.
+        """
+        import asyncio
+
+        outcomes = self.map(source, inputs, **options)
+        following: asyncio.Future[Outcome | None] | None = None
+        try:
+            while True:
+                following = asyncio.ensure_future(asyncio.to_thread(next, outcomes, None))
+                if (outcome := await asyncio.shield(following)) is None:
+                    return
+                yield outcome
+        finally:
+            if following:
+                await asyncio.wait([following])
+            await asyncio.to_thread(outcomes.close)
 
     async def run_async(self, source: str | bytes | os.PathLike[str], **options: Unpack[RunOptions]) -> Outcome:
         """Run a script like :meth:`run`, without blocking the event loop. If the task is cancelled, the script ends.
@@ -721,12 +757,8 @@ class Runtime:
             raise
 
     def call(
-        self,
-        path: str,
-        args: Mapping[str, Any] | Sequence[Any] | None = None,
-        *,
-        watch: Watch | None = None,
-    ) -> Any:
+        self, path: str, arguments: Mapping[str, object] | Sequence[object] | None = None, /, **named: object
+    ) -> Json:
         """Call a function of an integration directly from Python, and return its result.
 
         A secret in the result is a :class:`kosmolua.plugin.Secret`. A list that was cut at the limit ``max_items`` is a
@@ -734,28 +766,52 @@ class Runtime:
 
         Args:
             path: The function, as ``INTEGRATION.FUNCTION`` or ``INTEGRATION.ACCOUNT.FUNCTION``.
-            args: A mapping with the arguments by name, or a list with the arguments in the order of the function's
+            arguments: A mapping with the arguments by name, or a list with the arguments in the order of the function's
                 parameters. Both can contain secrets, as :class:`kosmolua.plugin.Secret`.
-            watch: A function that is called when the call starts and when it ends.
+            named: Arguments by name, in place of the mapping or in addition to it.
 
         Raises:
             CallError: The call was refused, or it failed.
             LimitExceeded: The service did not answer in time, or the result is larger than allowed.
             ConfigError: The accounts file has an invalid key or value.
             RuntimeError: The runtime is closed.
+            TypeError: The arguments are given as a text, or as a list and by name.
+        """
+        if isinstance(arguments, (str, bytes)):
+            raise TypeError(
+                f"the arguments of a call are a mapping or a list, not {arguments!r}: write [{arguments!r}]"
+            )
+        if isinstance(arguments, Mapping) or (named and arguments is None):
+            return self.call_watched(path, [{**(arguments or {}), **named}])
+        if named:
+            raise TypeError("the arguments of a call are either a list or named, not both")
+        return self.call_watched(path, arguments or ())
+
+    async def call_async(
+        self, path: str, arguments: Mapping[str, object] | Sequence[object] | None = None, /, **named: object
+    ) -> Json:
+        """Make a call like :meth:`call`, without blocking the event loop. A call that was begun is not cancelled."""
+        import asyncio
+
+        return await asyncio.to_thread(self.call, path, arguments, **named)
+
+    def call_watched(self, path: str, arguments: Sequence[object], watch: Watch | None = None) -> Json:
+        """Make a call like :meth:`call`, with the arguments as a script passes them.
+
+        Args:
+            path: The function.
+            arguments: A list with a mapping, or with the arguments in the order of the function's parameters.
+            watch: A function that is called when the call starts and when it ends.
         """
         from kosmolua.broker.secrets import revealed
 
-        if isinstance(args, (str, bytes)):
-            raise TypeError(f"the arguments of a call are a mapping or a list, not {args!r}: write [{args!r}]")
-        given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
         if "opentelemetry.trace" in sys.modules:
             from kosmolua.runs import spans
 
             watch = spans.watching(watch)
         broker = self._broker(Clock(self._host.limits.timeout), watch)
         with self._active.one_more():
-            answer = broker.call(path, revealed(given))
+            answer = broker.call(path, revealed(arguments))
             return broker.handed_out(answer)
 
     def redact(self, text: str) -> str:

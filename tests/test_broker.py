@@ -119,9 +119,9 @@ def test_whoever_watches_is_told_twice(open_library: Open) -> None:
         seen.append((event.path, "started") if is_start else (event.record.path, event.record.status))
 
     runtime = open_library()
-    runtime.call("library.list_books", watch=watch)
+    runtime.call_watched("library.list_books", [], watch)
     with pytest.raises(CallError):
-        runtime.call("library.list_books", {"limit": 0}, watch=watch)
+        runtime.call_watched("library.list_books", [{"limit": 0}], watch)
     assert seen == [
         ("library.list_books", "started"),
         ("library.list_books", "ok"),

@@ -19,7 +19,7 @@ from support.records import record
 
 from kosmolua import ConfigError, NetworkError, Runtime
 from kosmolua.broker.journal import MAX_PENDING, Journal
-from kosmolua.calls.records import Call, CallRecord
+from kosmolua.calls.records import Call, FinishedCall
 from kosmolua.cli.progress import Trace
 from kosmolua.errors import BadArguments, Denied
 from kosmolua.http.messages import Attempt
@@ -203,7 +203,7 @@ def test_a_journal_that_is_closed_takes_no_more(tmp_path: Path, redactor: Redact
     """A call that ends late is written nowhere, least of all into a file that has got the journal's number since."""
     journal = Journal(tmp_path / "journal", redactor, pytest.fail)
 
-    class Late(CallRecord):
+    class Late(FinishedCall):
         def line(self, redactor: Redactor) -> bytes:
             journal.close()
             innocent.append((tmp_path / "innocent").open("w"))

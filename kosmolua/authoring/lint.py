@@ -124,7 +124,9 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Defe
     outcome = runtime.run(_COMPILE, args=[example.text for example in examples])
     if outcome.error:
         raise outcome.error
-    for example, message in zip(examples, outcome.result[0], strict=True):
+    messages = outcome.result[0]
+    assert isinstance(messages, list)
+    for example, message in zip(examples, map(str, messages), strict=True):
         said = _MESSAGE.match(message)
         if message:
             line, problem = (int(said[1]), said[2]) if said else (1, message)

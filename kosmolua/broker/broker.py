@@ -18,7 +18,17 @@ from kosmolua.broker.open_accounts import ObjectNames, OpenAccounts, blamed
 from kosmolua.broker.permissions import Permissions
 from kosmolua.calls.facts import Facts
 from kosmolua.calls.places import reach
-from kosmolua.calls.records import Call, CallEnded, CallRecord, CallStarted, Origin, Summary, Waiting, Write, key_of
+from kosmolua.calls.records import (
+    Call,
+    CallEnded,
+    CallRecord,
+    CallStarted,
+    FinishedCall,
+    Origin,
+    Waiting,
+    Write,
+    key_of,
+)
 from kosmolua.concurrency import GRACE, countdown, lazy, passage
 from kosmolua.errors import (
     CallError,
@@ -95,9 +105,9 @@ class Broker:
         self._lock = RLock()
         self._is_idle = Condition(self._lock)
         self._earlier = context.earlier
-        self._summaries: list[Summary] = []
+        self._summaries: list[CallRecord] = []
         self._under_way: dict[int, Call] = {}
-        self._cut_off: list[CallRecord] = []
+        self._cut_off: list[FinishedCall] = []
         self._lookups = 0
         self._is_closed = False
 
@@ -294,7 +304,7 @@ class Broker:
             raise self._limits.exceeded("result")
         return protocol.encode(self._host.redactor.text(text))
 
-    def handed_out(self, answer: str) -> Any:
+    def handed_out(self, answer: str) -> Json:
         """Return the value of an answer for a Python program, with secrets and bytes in place of their handles."""
         value = self.handles.handed_out(json.loads(answer), answer)
         for place, _, content in answer.contents if isinstance(answer, protocol.Answer) else ():
@@ -379,7 +389,7 @@ class Broker:
         """Mask known secrets in an error. Remove the error's cause if the cause shows a secret."""
         mask_in(error, self._host.redactor)
 
-    def close(self, error: KosmoError | None) -> list[Summary]:
+    def close(self, error: KosmoError | None) -> list[CallRecord]:
         """Refuse further calls, stop waiting for calls under way, and return a summary of each call in order.
 
         Args:
@@ -667,12 +677,12 @@ class Broker:
         with self._lock:
             if self._is_closed:
                 raise Interrupted("The run is over")
-            self._summaries.append({})
+            self._summaries.append(CallRecord())
             call = Call(self.run, self._earlier + len(self._summaries), path, self._origin)
             self._under_way[call.number] = call
             return call
 
-    def _end(self, call: Call, error: KosmoError | None) -> CallRecord | None:
+    def _end(self, call: Call, error: KosmoError | None) -> FinishedCall | None:
         """Record how a call ended, and return the record; return None if this has been recorded already."""
         with self._lock:
             place = call.number - self._earlier - 1
@@ -701,7 +711,7 @@ def mask_in(error: KosmoError, redactor: Redactor) -> None:
         error.__cause__ = None
 
 
-def _said_of(cut_off: Sequence[CallRecord]) -> str:
+def _said_of(cut_off: Sequence[FinishedCall]) -> str:
     """Return a phrase for the message of an error. It names the calls that the error cut off."""
     names = [f"{record.path} with {record.account}" for record in cut_off[:MAX_NAMED_CALLS]]
     if len(cut_off) > MAX_NAMED_CALLS:

@@ -1,6 +1,6 @@
 """The journal: a file with a line for each call, including refused calls.
 
-:meth:`kosmolua.calls.records.CallRecord.line` returns such a line.
+:meth:`kosmolua.calls.records.FinishedCall.line` returns such a line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_PENDING = 256
 
 
 class JournalEntry(Protocol):
-    """Something that can be written to a journal, such as a :class:`kosmolua.calls.records.CallRecord`."""
+    """Something that can be written to a journal, such as a :class:`kosmolua.calls.records.FinishedCall`."""
 
     def line(self, redactor: Redactor) -> bytes:
         """Return the entry as a line, with known secrets masked."""

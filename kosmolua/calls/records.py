@@ -16,7 +16,7 @@ from kosmolua.calls.credentials import masked
 from kosmolua.calls.titles import title_of
 from kosmolua.errors import CallError, CallTimeout, Denied, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
-from kosmolua.protocol import Truncated
+from kosmolua.protocol import JsonObject, Truncated
 from kosmolua.schema.function import OF_PARTS
 from kosmolua.secret import Redactor
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kosmolua.flow.judge import Verdict
     from kosmolua.http.messages import Attempt, Request
     from kosmolua.protocol import Json
+    from kosmolua.schema.effects import Effect
     from kosmolua.schema.function import Paging
 
 Status: TypeAlias = Literal["ok", "failed", "refused", "unknown", "planned"]
@@ -38,10 +39,6 @@ ended.
 """
 Mode: TypeAlias = Literal["live", "simulated", "replayed"]
 """What answers calls: services, simulators, or a recording."""
-Summary: TypeAlias = dict[str, object]
-"""The entry of a call in an outcome."""
-
-
 NEXT = ("next", "next_cursor", "next_page_token", "next_token", "has_more", "truncated")
 """Keys of a result that usually have a value while a list goes on."""
 
@@ -123,8 +120,33 @@ class Returned(NamedTuple):
     goes_on_at: str = ""
 
 
-class CallRecord(NamedTuple):
-    """The record of a call that has ended, with secrets redacted.
+class CallRecord(JsonObject):
+    """A call in the outcome of a run.
+
+    Attributes:
+        path: The path of the function, such as ``render2.list_services``.
+        account: The name of the account; None if the path leads to no function.
+        effect: ``read``, ``write`` or ``destroy``; None if the path leads to no function.
+        status: How the call ended.
+        duration_ms: The duration of the call, in milliseconds.
+        error: The code of the error that ended the call, or None.
+        flows: A sentence for each argument that somebody else's text decided, or that is private; None if there is no
+            such argument.
+    """
+
+    __slots__ = ()
+
+    path: str
+    account: str | None
+    effect: Effect | None
+    status: Status
+    duration_ms: float | None
+    error: str | None
+    flows: list[str] | None
+
+
+class FinishedCall(NamedTuple):
+    """A call that has ended, with secrets redacted.
 
     Args:
         run: The id of the run.
@@ -183,19 +205,19 @@ class CallRecord(NamedTuple):
     def __repr__(self) -> str:
         """Return a text with all fields except the request, which may contain secrets."""
         shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "request")
-        return f"CallRecord({', '.join(shown)})"
+        return f"FinishedCall({', '.join(shown)})"
 
-    def summary(self) -> Summary:
+    def summary(self) -> CallRecord:
         """Return the entry for this call in the outcome of its run."""
-        return {
-            "path": self.path,
-            "account": self.account,
-            "effect": self.effect,
-            "status": self.status,
-            "duration_ms": self.duration_ms,
-            "error": self.error,
+        return CallRecord(
+            path=self.path,
+            account=self.account,
+            effect=self.effect,
+            status=self.status,
+            duration_ms=self.duration_ms,
+            error=self.error,
             **({"flows": list(self.flows)} if self.flows else {}),
-        }
+        )
 
     def line(self, redactor: Redactor) -> bytes:
         """Return the record as a line of the journal, with known secrets and credentials in the arguments masked."""
@@ -321,7 +343,7 @@ class Call:
         self._redirects += [attempt.redirect] if attempt.redirect else []
         self._request_id = attempt.request_id or self._request_id
 
-    def record(self, error: KosmoError | None, redactor: Redactor, *, is_over: bool) -> CallRecord:
+    def record(self, error: KosmoError | None, redactor: Redactor, *, is_over: bool) -> FinishedCall:
         """Return the record of this call, which ends now.
 
         Args:
@@ -329,7 +351,7 @@ class Call:
             redactor: Masks secrets in the arguments and the service's texts.
             is_over: True if the run is over. A call without an answer was then cut off.
         """
-        return CallRecord(
+        return FinishedCall(
             run=self.run,
             number=self.number,
             path=self.path,
@@ -421,7 +443,7 @@ class CallEnded:
         record: The record of the call.
     """
 
-    record: CallRecord
+    record: FinishedCall
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _harmless(text: str) -> str:
     return harmless(text)
 
 
-def show_values(values: list[object]) -> None:
+def show_values(values: Sequence[object]) -> None:
     """Write the values that a script returned: strings as text, others as JSON. On a terminal, long values are cut."""
     for value in values:
         whole = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)

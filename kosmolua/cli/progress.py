@@ -192,8 +192,8 @@ class Trace:
         for fact in outcome.facts:
             _write(f"fact: {fact}", "bold")
         usage = outcome.usage
-        used = f"{usage.get('cpu_ms', 0):.0f} ms of processor time, {usage.get('memory_bytes', 0) / 1024:,.0f} KiB"
-        layers = ", ".join(usage.get("isolation", ())) or "unknown"
+        used = f"{usage.cpu_ms or 0:.0f} ms of processor time, {(usage.memory_bytes or 0) / 1024:,.0f} KiB"
+        layers = ", ".join(usage.isolation or ()) or "unknown"
         _write(f"sandbox: {used}; isolation: {layers}", "bold")
 
     def sum_up(self) -> None:

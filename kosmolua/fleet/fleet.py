@@ -200,7 +200,7 @@ class Fleet:
         if not isinstance(result, bytes):
             return [result]
         outcomes = unpack(result, self._runtime)
-        seconds = sum(outcome.usage.get("wall_ms", 0.0) for outcome in outcomes) / 1000 / len(outcomes)
+        seconds = sum((outcome.usage.wall_ms or 0.0) for outcome in outcomes) / 1000 / len(outcomes)
         self._mean_seconds += (max(seconds, 0.001) - self._mean_seconds) / 4
         return outcomes
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kosmolua import protocol
+from kosmolua.calls.records import CallRecord
 from kosmolua.errors import ApiError, KosmoError
 from kosmolua.recordings.recording import Event, Recording, events_of, question
 from kosmolua.schema.effects import changes
@@ -255,11 +256,11 @@ def calls_of(recording: Recording) -> dict[int, Event]:
     return dict(sorted(calls.items()))
 
 
-def summaries(calls: Iterable[Event]) -> list[dict[str, object]]:
-    """Return a summary of each recorded call, as the outcome of a run lists it, ordered by the calls' numbers."""
+def summaries(calls: Iterable[Event]) -> list[CallRecord]:
+    """Return a record of each recorded call, as the outcome of a run lists it, ordered by the calls' numbers."""
     names = ("path", "account", "effect", "status", "duration_ms", "error")
     ordered = sorted(calls, key=lambda call: int(call.get("number", 0)))
-    return [{name: call.get(name) for name in names} | _flows_of(call) for call in ordered]
+    return [CallRecord({name: call.get(name) for name in names} | _flows_of(call)) for call in ordered]
 
 
 def _flows_of(call: Event) -> dict[str, object]:

@@ -24,7 +24,7 @@ from time import time
 from typing import Any, NamedTuple
 
 from kosmolua import protocol
-from kosmolua.calls.records import CallEnded, CallRecord, CallStarted, Write, key_of
+from kosmolua.calls.records import CallEnded, CallStarted, FinishedCall, Write, key_of
 from kosmolua.calls.records import Event as CallEvent
 from kosmolua.errors import CallError, Diverged, KosmoError, Parked, Paused, WorkerLost
 from kosmolua.limits import MIB
@@ -514,7 +514,7 @@ class Tape:
         )
         writer.sync()
 
-    def _end_call(self, record: CallRecord) -> None:
+    def _end_call(self, record: FinishedCall) -> None:
         with self._lock:
             self._call_of.setdefault(getattr(self._local, "number", 0), record.number)
             self._calls[record.number] = _call_of(record)
@@ -522,7 +522,7 @@ class Tape:
             self.last_call = max(self.last_call, record.number)
 
 
-def _call_of(record: CallRecord) -> Event:
+def _call_of(record: FinishedCall) -> Event:
     """Return the fields that a recording stores of a call that has ended."""
     known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
     known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}

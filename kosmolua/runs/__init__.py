@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from kosmolua.calls.approvals import Approve
     from kosmolua.calls.contents import Contents
@@ -112,6 +113,17 @@ class RunOptions(LimitOptions, total=False):
     """What an MCP server needs to answer for the run after a restart, if the run is a task of its client."""
     person: str | None
     """The name of the person who is signed in; if the run is resumed, of the person who decided about its calls."""
+
+
+class MapOptions(RunOptions, total=False):
+    """The options of :meth:`kosmolua.Runtime.map`, which explains them, and of each run."""
+
+    accounts: Sequence[str] | None
+    executor: Executor | None
+    limit: int | None
+    ordered: bool
+    retries: int
+    recordings: str | os.PathLike[str] | None
 
 
 DEFAULTS: RunOptions = {

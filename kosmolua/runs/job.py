@@ -27,9 +27,12 @@ from kosmolua.errors import (
 )
 from kosmolua.limits import REPORTED, Limits
 from kosmolua.processes.launch import SIGKILL
+from kosmolua.protocol import JsonObject
 
 if TYPE_CHECKING:
     from kosmolua.calls.facts import Fact, Facts
+    from kosmolua.calls.records import CallRecord
+    from kosmolua.protocol import Json
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 _LARGEST_NUMBER = 2**53
@@ -130,6 +133,28 @@ class Ending:
         self.usage = usage or {}
 
 
+class Usage(JsonObject):
+    """What a run used. A value is None if it is not known.
+
+    Attributes:
+        wall_ms: How long the run took, in milliseconds.
+        cpu_ms: The processor time of the sandbox process, in milliseconds.
+        memory_bytes: The most memory that the script had at once.
+        calls: How many calls the script made.
+        output_bytes: How much the script printed.
+        isolation: The names of the isolation layers that were in force.
+    """
+
+    __slots__ = ()
+
+    wall_ms: float | None
+    cpu_ms: float | None
+    memory_bytes: int | None
+    calls: int | None
+    output_bytes: int | None
+    isolation: list[str] | None
+
+
 class Outcome:
     """The outcome of a script.
 
@@ -137,10 +162,8 @@ class Outcome:
         result: The values that the script returned.
         output: The text that the script printed, with U+FFFD in place of bytes that are not UTF-8.
         error: The error that ended the script; None if it ended without one.
-        calls: A dict for each call of the script, with ``path``, ``account``, ``effect``, ``status``, ``duration_ms``
-            and ``error``.
-        usage: What the run used: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in
-            ``isolation`` the names of the isolation layers that were in force. Values that are not known are missing.
+        calls: The calls of the script.
+        usage: What the run used.
         warnings: Sentences about the run, and about likely mistakes in the script if it was checked.
         exit: The exit status that the script requested; None if it requested none.
         facts: What the facts about the run are made of.
@@ -153,11 +176,11 @@ class Outcome:
 
     def __init__(
         self,
-        result: list[Any],
+        result: list[Json],
         output: str,
         error: KosmoError | None,
-        calls: list[dict[str, object]],
-        usage: dict[str, Any] | None = None,
+        calls: list[CallRecord],
+        usage: Mapping[str, Json] = MappingProxyType({}),
         warnings: Sequence[str] = (),
         exit: int | None = None,
         facts: Facts | None = None,
@@ -168,13 +191,13 @@ class Outcome:
         self.output = output
         self.error = error
         self.calls = calls
-        self.usage = usage or {}
+        self.usage = Usage(usage)
         self.warnings = list(warnings)
         self.recording: str | None = None
         self.run: str | None = None
-        self.key: Any = None
+        self.key: object = None
         self.account: str | None = None
-        self.plan: dict[str, Any] | None = None
+        self.plan: dict[str, Json] | None = None
 
     def __repr__(self) -> str:
         return f"Outcome({self.to_json()!r})"

@@ -176,7 +176,7 @@ class RunRecording(Tape):
         """Return for how many seconds the run has worked, and waited for people, in all executions so far."""
         earlier = [event for _, event in events_of(self._recording, "end")] if self._recording else []
         waited = waited_seconds(self._questions)
-        known = {"worked": outcome.usage.get("wall_ms", 0.0) / 1000 - waited, "waited": waited}
+        known = {"worked": (outcome.usage.wall_ms or 0.0) / 1000 - waited, "waited": waited}
         return {
             name: round(sum((end.get(name, 0.0) for end in earlier), max(0.0, now)), 3) for name, now in known.items()
         }

@@ -133,7 +133,7 @@ def _joined(outcomes: list[Outcome]) -> Outcome:
         "".join(each.output for each in outcomes),
         last.error if last else None,
         [call for each in outcomes for call in each.calls],
-        {"wall_ms": round(sum(each.usage.get("wall_ms", 0.0) for each in outcomes), 1)},
+        {"wall_ms": round(sum(each.usage.wall_ms or 0.0 for each in outcomes), 1)},
         [*warnings, *(warning for each in outcomes for warning in each.warnings)],
         exit=last.exit if last else None,
     )

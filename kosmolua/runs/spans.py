@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 import kosmolua
-from kosmolua.calls.records import CallEnded, CallRecord, CallStarted, Event, Watch
+from kosmolua.calls.records import CallEnded, CallStarted, Event, FinishedCall, Watch
 from kosmolua.runs import Outcome
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class CallSpans:
         token = contexts.attach(trace.set_span_in_context(span, self._parent))
         self._open[event.number] = span, token, get_ident()
 
-    def _end(self, record: CallRecord) -> None:
+    def _end(self, record: FinishedCall) -> None:
         """End the span of a call that has ended. A call that was refused has no span yet, so start it first."""
         started = int(record.started.timestamp() * 1e9)
         span, token, thread = self._open.pop(record.number, (None, None, 0))
@@ -134,7 +134,7 @@ def _describe(span: Span, outcome: Outcome) -> None:
         span.set_status(StatusCode.ERROR, outcome.error.message[:MAX_DESCRIPTION])
 
 
-def _attributes_of(record: CallRecord) -> dict[str, Any]:
+def _attributes_of(record: FinishedCall) -> dict[str, Any]:
     found: dict[str, Any] = {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": record.path,

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.broker.journal import Journal
-from kosmolua.calls.records import CallRecord
+from kosmolua.calls.records import FinishedCall
 from kosmolua.errors import ConfigError
 from kosmolua.runs import Outcome
 from kosmolua.serve.audit import Auditor, about, named_of
@@ -121,7 +121,7 @@ class RunLog:
         """Write to the log that a run has started."""
         self._log.note("run started", tenant=run.tenant, run=run.id, client=run.client, **named_of(run))
 
-    def called(self, run: Running, call: CallRecord) -> None:
+    def called(self, run: Running, call: FinishedCall) -> None:
         """Keep for the audit who or what allowed a call that changes something."""
         self._auditor.called(run, call)
 

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
-from kosmolua.calls.records import CallRecord
+from kosmolua.calls.records import FinishedCall
 from kosmolua.errors import KosmoError, ScriptError
 from kosmolua.memory import Memory
 from kosmolua.runs import Outcome
@@ -87,7 +87,7 @@ class Metrics:
     def started(self, run: Running) -> None:
         """Do nothing, since active runs are counted only when the metrics are read."""
 
-    def called(self, run: Running, call: CallRecord) -> None:
+    def called(self, run: Running, call: FinishedCall) -> None:
         """Count a call that has ended, and its duration."""
         integration = call.path.rpartition(".")[0] if call.effect else ""  # an unknown path may be any text
         self._calls.labels(run.tenant, integration, call.effect or "", call.status, call.error or "").inc()

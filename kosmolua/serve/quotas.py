@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
 
-from kosmolua.calls.records import CallRecord
+from kosmolua.calls.records import FinishedCall
 from kosmolua.errors import ConfigError, RateLimited
 from kosmolua.serve.settings import TenantSettings
 from kosmolua.stores.store import Store
@@ -65,7 +65,7 @@ class Quotas:
         """
         return self._refusal_by_waiting() or self._refusal_by_calls() or self._refusal_by_runs()
 
-    def called(self, call: CallRecord) -> None:
+    def called(self, call: FinishedCall) -> None:
         """Count a call that has ended, unless it was refused."""
         if call.status == "refused" or self._settings().calls_per_day is None:
             return

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from time import monotonic
 from typing import Protocol
 
-from kosmolua.calls.records import CallRecord
+from kosmolua.calls.records import FinishedCall
 from kosmolua.runs import Outcome
 from kosmolua.stores.store import WaitingCall
 
@@ -48,7 +48,7 @@ class Observer(Protocol):
     def started(self, run: Running) -> None:
         """Process the start of a run."""
 
-    def called(self, run: Running, call: CallRecord) -> None:
+    def called(self, run: Running, call: FinishedCall) -> None:
         """Process the end of a call of a run."""
 
     def asked(self, run: Running, questions: Sequence[WaitingCall]) -> None:

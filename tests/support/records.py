@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from kosmolua.calls.records import CallRecord, CallStarted, Event
+from kosmolua.calls.records import CallStarted, Event, FinishedCall
 
 
-def record(**changes: Any) -> CallRecord:
+def record(**changes: Any) -> FinishedCall:
     """Return the record of a read that succeeded, with changes."""
     usual: dict[str, Any] = {
         "run": "run-1",
@@ -25,7 +25,7 @@ def record(**changes: Any) -> CallRecord:
         "started": datetime.now(timezone.utc),
         "duration_ms": 1.5,
     }
-    return CallRecord(**(usual | changes))
+    return FinishedCall(**(usual | changes))
 
 
 def started(number: int = 1, path: str = "a.b") -> CallStarted:

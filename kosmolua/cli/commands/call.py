@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from kosmolua.calls.records import CallEnded, CallRecord, Event
+from kosmolua.calls.records import CallEnded, Event, FinishedCall
 from kosmolua.cli import console, results
 from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.completion import arguments_of, completes, paths
@@ -103,7 +103,7 @@ def command(
         raise click.MissingParameter(ctx=context, param_hint="'PATH'", param_type="argument")
     if options.json and form != "json":
         raise UsageError(f"--json and --output {form} cannot be combined: leave one of them out")
-    records: list[CallRecord] = []
+    records: list[FinishedCall] = []
     with taken_as_interrupts():
         try:
             value = _call(path, words, _parse(text), records, options)
@@ -148,7 +148,7 @@ def _row_of(parameter: Parameter) -> tuple[str, str]:
     )
 
 
-def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[CallRecord], options: Options) -> Any:
+def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[FinishedCall], options: Options) -> Any:
     _check_shape(path)
     approver = TerminalApprover(is_single=True) if console.can_ask() else None
     with watching(trace=options.trace, approver=approver) as watched, open_runtime(options, watched.approve) as runtime:
@@ -164,7 +164,7 @@ def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[
                 records.append(event.record)
 
         try:
-            value = runtime.call(path, arguments, watch=watch)
+            value = runtime.call_watched(path, [arguments], watch)
         except KeyboardInterrupt:
             raise Interrupted("The call was interrupted") from None
         if isinstance(value, Truncated):
@@ -172,7 +172,7 @@ def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[
         return Redactor().value(value)  # secrets in it are masked
 
 
-def _outcome(value: Any, error: KosmoError | None, records: list[CallRecord]) -> Outcome:
+def _outcome(value: Any, error: KosmoError | None, records: list[FinishedCall]) -> Outcome:
     usage = {"wall_ms": sum(record.duration_ms for record in records), "calls": len(records), "output_bytes": 0}
     return Outcome([] if error else [value], "", error, [record.summary() for record in records], usage)
 

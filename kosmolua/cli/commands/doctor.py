@@ -267,7 +267,7 @@ def _sandbox() -> Diagnosis:
         return Diagnosis.of("sandbox", outcome.error, "kosmolua docs sandbox")
     if missing:
         return Diagnosis("sandbox", "note", str(missing), "kosmolua docs sandbox")
-    return Diagnosis("sandbox", "ok", f"scripts run; isolation: {', '.join(outcome.usage.get('isolation', ()))}")
+    return Diagnosis("sandbox", "ok", f"scripts run; isolation: {', '.join(outcome.usage.isolation or ())}")
 
 
 def _accounts_file(runtime: Runtime) -> Diagnosis:

@@ -205,7 +205,7 @@ class _Report:
         if outcome.error:
             self._errors.setdefault(outcome.error.code, []).append(outcome)
         self._slowest = max(
-            self._slowest, (outcome.usage.get("wall_ms", 0.0) / 1000, outcome.key), key=lambda each: each[0]
+            self._slowest, ((outcome.usage.wall_ms or 0.0) / 1000, outcome.key), key=lambda each: each[0]
         )
         self._show_progress()
 

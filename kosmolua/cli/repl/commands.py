@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from kosmolua.calls.records import CallRecord
 from kosmolua.cli import console
 from kosmolua.cli.commands.accounts import permissions_of, show_permissions
 from kosmolua.errors import UsageError
@@ -48,7 +49,7 @@ class Commands:
         load: Callable[[Path], None],
         record: Callable[[Path | None], None],
         reset: Callable[[], None],
-        calls: Callable[[], list[dict[str, object]]],
+        calls: Callable[[], list[CallRecord]],
         for_people: bool,
     ) -> None:
         self._runtime = runtime

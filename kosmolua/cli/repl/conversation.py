@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kosmolua import protocol
 from kosmolua.authoring.completion import Candidates, is_command
+from kosmolua.calls.records import CallRecord
 from kosmolua.cli import console, terminal
 from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.console import status_of
@@ -84,7 +85,7 @@ class Conversation:
         self._session = session
         self._options = options
         self._approver = TerminalApprover() if console.can_ask() else None
-        self._calls: list[dict[str, object]] = []
+        self._calls: list[CallRecord] = []
         self._known: Mapping[str, Value] = {}
         self.status = 0
         """The highest exit status of the failures so far."""
