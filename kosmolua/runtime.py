@@ -17,7 +17,7 @@ from kosmolua.broker.options import RunContext, RuntimeOptions, taking
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, WorkerLost
-from kosmolua.functions import Functions
+from kosmolua.functions import IntegrationAttributes
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Load, Turn, WorkerPool
 from kosmolua.runs import MapOptions, Outcome, RunOptions
@@ -67,7 +67,7 @@ NEEDED_BY_RUNS = (
 """Modules that a run needs. They are imported late, since many programs with a runtime run no script."""
 
 
-class Runtime(Functions):
+class Runtime(IntegrationAttributes):
     """Runs Lua scripts in a sandbox, with a user's accounts. Any number of threads may use one runtime.
 
     Functions of integrations are attributes: ``runtime.render2.list_services(limit=5)`` is the same as

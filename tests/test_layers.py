@@ -17,7 +17,21 @@ DOORS = [
     *("protocol", "concurrency", "clock", "container", "memory", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "check", "docs"),
     *("openapi", "catalog", "mcp_client", "flow", "calls", "recordings", "stores", "broker"),
-    *("processes", "runs", "fleet", "runtime", "authoring", "clients", "testing", "mcp", "serve", "cli", "__main__"),
+    *(
+        "processes",
+        "runs",
+        "fleet",
+        "functions",
+        "runtime",
+        "authoring",
+        "clients",
+        "testing",
+        "pytest_plugin",
+        "mcp",
+        "serve",
+        "cli",
+        "__main__",
+    ),
 ]
 """The packages and modules at the top, in order: each imports only itself and those left of it."""
 SANDBOX = {"errors", "protocol", "sandbox"}
@@ -67,7 +81,7 @@ HOMES = {
     "cryptography": ["recordings.sealing", "http.proofs"],
     "typing_extensions": ["broker.options", "runtime", "runs", "schema.integration", "testing"],
     "opentelemetry": ["runs.spans", "runs.telemetry", "mcp.clients", "mcp_client.direct"],
-    "pytest": ["testing"],
+    "pytest": ["testing", "pytest_plugin"],
     "_typeshed": ["http"],  # exists for type checkers only
 }
 

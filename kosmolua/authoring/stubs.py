@@ -39,12 +39,17 @@ def write_stubs(catalog: Integrations, folder: Path) -> list[Path]:
     Raises:
         ConfigError: A file cannot be written, or ``.luarc.json`` is not plain JSON and was left unchanged.
     """
-    written = [_write(folder / FOLDER / name, text) for name, text in _definitions(catalog)]
+    written = [write_file(folder / FOLDER / name, text) for name, text in _definitions(catalog)]
     settings = folder / ".luarc.json"
-    return [*written, _write(settings, json.dumps(_settings(settings), indent=2))]
+    return [*written, write_file(settings, json.dumps(_settings(settings), indent=2))]
 
 
-def _write(path: Path, text: str) -> Path:
+def write_file(path: Path, text: str) -> Path:
+    """Write a file, in a folder that is made if there is none, and return its path.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n", encoding="utf-8")

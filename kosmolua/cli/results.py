@@ -1,4 +1,4 @@
-"""The result of a call as rows, for a table or CSV: the items of a page's one list, or the result itself."""
+"""The result of a call as a table or CSV."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 from kosmolua.cli import console
 from kosmolua.errors import UsageError
+from kosmolua.runs.rows import rows_of
 
-VALUE = "value"
-"""The column of items that are no tables."""
 FIRST = ("id", "number", "name", "title", "type", "status")
 """The columns that stand first, since people know things by them."""
 
@@ -23,7 +22,10 @@ def write(value: Any, form: str) -> None:
     Raises:
         UsageError: The result has several lists, so that it is not clear which of them are the rows.
     """
-    items = [item if isinstance(item, dict) else {VALUE: item} for item in _items(value)]
+    try:
+        items = rows_of(value)
+    except ValueError as error:
+        raise UsageError(str(error), hint="leave --output out") from None
     columns = list(dict.fromkeys(key for item in items for key in item))
     nested = {name for name in columns if any(isinstance(item.get(name), (dict, list)) for item in items)}
     columns.sort(key=lambda name: (name in nested, FIRST.index(name) if name in FIRST else len(FIRST)))
@@ -32,20 +34,6 @@ def write(value: Any, form: str) -> None:
         console.line(_csv([columns, *rows]).rstrip("\n"))
     elif columns:
         console.table(f"{len(rows):,} rows", columns, rows, has_header=True, spare=columns[:0:-1])
-
-
-def _items(value: Any) -> Sequence[Any]:
-    if not isinstance(value, dict):
-        return value if isinstance(value, list) else [value]
-    lists = {key: each for key, each in value.items() if isinstance(each, list)}
-    if not lists or any(isinstance(each, dict) for each in value.values()):
-        return [value]
-    if len(lists) > 1:
-        names = ", ".join(lists)
-        raise UsageError(
-            f"The result has several lists, so it is not clear which has the rows: {names}", hint="leave --output out"
-        )
-    return next(iter(lists.values()))
 
 
 def _cell(value: Any) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar, overload
 
 from kosmolua import protocol
 from kosmolua.errors import (
@@ -45,6 +46,7 @@ MAX_TEXT = 16 * 1024
 OUT_OF_MEMORY = "the system may be out of memory: run the script again, or run fewer scripts at once"
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
 Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused", "waiting"]
+Frame = TypeVar("Frame")
 Refused = Callable[[int], "KosmoError | None"]
 """A function from the number of a request to the error that was its answer; None if the answer was no error."""
 
@@ -225,6 +227,32 @@ class Outcome:
             return "waiting"
         return "paused" if isinstance(self.error, Paused) else "failed"
 
+    @overload
+    def frame(self) -> object: ...
+
+    @overload
+    def frame(self, make: Callable[[list[Mapping[str, Json]]], Frame]) -> Frame: ...
+
+    def frame(self, make: Callable[[list[Mapping[str, Json]]], object] | None = None) -> object:
+        """Return the first value of the result as a data frame, whose rows are the items of its one list.
+
+        Args:
+            make: What makes the data frame of the rows; by default ``pandas.DataFrame``, or ``polars.DataFrame`` where
+                only polars is installed.
+
+        Raises:
+            KosmoError: The script failed.
+            ValueError: The result has several lists, or no value.
+            ImportError: Neither pandas nor polars is installed.
+        """
+        from kosmolua.runs.rows import rows_of
+
+        if self.error:
+            raise self.error
+        if not self.result:
+            raise ValueError("the script returned no value")
+        return (make or _frames())(rows_of(self.result[0]))
+
     def to_json(self) -> dict[str, object]:
         """Return the outcome as the JSON object that the command line prints with ``--json``."""
         kept: dict[str, object] = {"recording": self.recording} if self.recording else {}
@@ -241,6 +269,15 @@ class Outcome:
             "usage": self.usage,
             **kept,
         }
+
+
+def _frames() -> Callable[[list[Mapping[str, Json]]], object]:
+    from importlib import import_module
+
+    for name in ("pandas", "polars"):
+        with suppress(ModuleNotFoundError):
+            return import_module(name).DataFrame  # type: ignore[no-any-return]
+    raise ImportError("a data frame needs pandas or polars: install one of them")
 
 
 def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from kosmolua.broker.journal import MAX_KEPT, MAX_SIZE, Journal, locked
-from kosmolua.calls.records import CallRecord
+from kosmolua.calls.records import FinishedCall
 from kosmolua.calls.titles import deeds_of
 from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.folders import state_folder
@@ -40,7 +40,7 @@ class Auditor:
         self._send = tuple(send)
         self._did: dict[str, Counter[tuple[str, str | None, str]]] = {}
 
-    def called(self, run: Running, call: CallRecord) -> None:
+    def called(self, run: Running, call: FinishedCall) -> None:
         """Keep who or what allowed a call that changes something. The tenant's journal has a line for each call."""
         if call.allowed_by and call.effect != "read":
             self._did.setdefault(run.id, Counter())[call.path, call.account, call.allowed_by] += 1

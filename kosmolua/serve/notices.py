@@ -20,7 +20,7 @@ from typing import Any
 
 from kosmolua.accounts.accounts import Accounts
 from kosmolua.calls.approvals import shown_arguments
-from kosmolua.calls.records import CallRecord
+from kosmolua.calls.records import FinishedCall
 from kosmolua.errors import ConfigError, KosmoError, Paused
 from kosmolua.escaping import exposed
 from kosmolua.http.redirects import NoRedirects
@@ -118,7 +118,7 @@ class Notices:
     def started(self, run: Running) -> None:
         """Do nothing: nobody is told of it."""
 
-    def called(self, run: Running, call: CallRecord) -> None:
+    def called(self, run: Running, call: FinishedCall) -> None:
         """Do nothing: nobody is told of it."""
 
     def asked(self, run: Running, questions: Sequence[WaitingCall]) -> None:

@@ -36,7 +36,7 @@ class Count:
 
 
 @dataclass
-class Usage(Count):
+class PeriodUsage(Count):
     """The numbers of calls in a period: in total, by day from the oldest, and by groups, the largest first."""
 
     runs: int = 0
@@ -59,12 +59,12 @@ def shown(request: PageRequest) -> Response:
     return request.page("usage.html", "usage", usage=usage)
 
 
-def usage_of(runs: Iterable[RunEntry], today: date, days: int) -> Usage:
+def usage_of(runs: Iterable[RunEntry], today: date, days: int) -> PeriodUsage:
     """Count the calls that runs made in so many days, of which ``today``, in UTC, is the last."""
     dates = [today - timedelta(days=back) for back in reversed(range(days))]
     by_day = {day: Count(f"{day:%b} {day.day}") for day in dates}
     groups: list[dict[str, Count]] = [{}, {}, {}]
-    usage = Usage("")
+    usage = PeriodUsage("")
     for run in runs:
         calls = [call for call in run.calls if call.started and call.started.date() in by_day]
         usage.runs += bool(calls) or (run.started is not None and run.started.date() in by_day)
