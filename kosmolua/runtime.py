@@ -343,7 +343,7 @@ class Runtime(IntegrationAttributes):
         from kosmolua.runs.planned import complete
 
         plan, planner, run = self._prepare_plan(source, options)
-        outcome = await self._execute_async(run, options.get("client"))
+        outcome = await self._execute_async(run)
         complete(plan, outcome, run.recording, planner, self._host)
         return plan
 
@@ -438,15 +438,15 @@ class Runtime(IntegrationAttributes):
         from kosmolua.recordings.planned import Application
         from kosmolua.runs.planned import objection
 
-        application, client = Application(plan, without, is_agreed=agreed), options.get("client")
+        application = Application(plan, without, is_agreed=agreed)
         if await asyncio.to_thread(self.check_applicable, plan):
             run, planner = self._prepare_rehearsal(application, options)
-            outcome = await self._execute_async(run, client)
+            outcome = await self._execute_async(run)
             if refusal := objection(plan, run.recording, outcome, planner, accept=False):
                 return refusal
         decided = {"done": {}, "again": False, "accept_accounts": False}
         run = await asyncio.to_thread(self._prepare_application, application, decided, options)
-        outcome = await self._execute_async(run, client)
+        outcome = await self._execute_async(run)
         outcome.warnings += application.warnings()
         return outcome
 
@@ -571,7 +571,7 @@ class Runtime(IntegrationAttributes):
         done: Mapping[int, object] | None = None,
         again: Sequence[int] = (),
         accept_accounts: bool | Callable[[str], bool] = False,
-        **options: Any,
+        **options: object,
     ) -> Outcome:
         """Continue a recorded run that ended early, for instance at a limit, with an error, or when its process died.
 
@@ -623,7 +623,7 @@ class Runtime(IntegrationAttributes):
         deny: Sequence[int] | Sequence[str] | bool = (),
         done: Mapping[int, object] | None = None,
         again: Sequence[int] = (),
-        **options: Any,
+        **options: object,
     ) -> Outcome:
         """Continue a recorded run like :meth:`resume`, but without blocking the event loop.
 
@@ -631,7 +631,7 @@ class Runtime(IntegrationAttributes):
         """
         decided = {"approve": approve, "deny": deny, "done": done or {}, "again": again}
         run = self._prepare_resumed(path, script, decided, options)
-        return await self._execute_async(run, options.get("client"))
+        return await self._execute_async(run)
 
     def map(
         self,
@@ -717,9 +717,9 @@ class Runtime(IntegrationAttributes):
 
         The callbacks ``on_output``, ``watch`` and ``approve`` are not called in the thread of the event loop.
         """
-        return await self._execute_async(self._prepare(source, options), options.get("client"))
+        return await self._execute_async(self._prepare(source, options))
 
-    async def _execute_async(self, run: Run, client: str | None) -> Outcome:
+    async def _execute_async(self, run: Run) -> Outcome:
         import asyncio
 
         _import_what_runs_need()
@@ -733,7 +733,7 @@ class Runtime(IntegrationAttributes):
                 loop.call_soon_threadsafe(has_come.set)
 
         try:
-            turn = self._pool.queue(client, tell)
+            turn = self._pool.queue(run.client, tell)
         except Busy as error:
             self._forget(run)
             return Outcome([], "", error, [])

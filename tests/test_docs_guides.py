@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import inspect
+import json
 import os
 import re
 import runpy
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import tomli
@@ -207,6 +210,7 @@ def test_credentials_are_sent_as_the_guide_says() -> None:
 def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
     """Whoever adds a file to the guide adds it here."""
     assert sorted(file.name for file in workshop.glob("*.py")) == [
+        "agent_tool.py",
         "embedded.py",
         "fleet_map.py",
         "hello.py",
@@ -214,6 +218,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
         "ledger.py",
         "nightly.py",
         "notes.py",
+        "one_call.py",
         "postbox.py",
         "shared_store.py",
         "test_notes.py",
@@ -227,8 +232,60 @@ def test_the_python_of_the_guide_counts_services(workshop: Path, monkeypatch: py
     """The function that the page shows returns a number."""
     monkeypatch.syspath_prepend(str(workshop))
     from embedded import count_services  # type: ignore[import-not-found]
+    from one_call import names  # type: ignore[import-not-found]
 
     assert count_services() > 100
+    assert len(names()) == 5
+
+
+SERVICES = "return app.integrations.render2.list_services({ limit = 2 })"
+
+
+@pytest.fixture
+def execute_lua(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """The function of the guide that an agent gets."""
+    monkeypatch.syspath_prepend(str(workshop))
+    import agent_tool  # type: ignore[import-not-found]
+
+    assert "list_services" in agent_tool.read_documentation("render2")
+    yield agent_tool.execute_lua
+    agent_tool.runtime.close()
+    del sys.modules["agent_tool"]
+
+
+@pytest.mark.slow
+def test_pydantic_ai_runs_scripts(execute_lua: Callable[[str], str]) -> None:
+    """The function of the guide is a tool of its agents."""
+    pydantic_ai = pytest.importorskip("pydantic_ai", reason="pydantic-ai is not installed")
+    from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+    from pydantic_ai.models.function import FunctionModel
+
+    def model(messages: list[Any], info: Any) -> ModelResponse:
+        if len(messages) == 1:
+            return ModelResponse(parts=[ToolCallPart("execute_lua", {"script": SERVICES})])
+        return ModelResponse(parts=[TextPart(messages[-1].parts[0].content)])
+
+    answer = pydantic_ai.Agent(FunctionModel(model), tools=[execute_lua]).run_sync("which services are there?")
+    assert "checkout-api" in answer.output
+
+
+@pytest.mark.slow
+def test_the_agents_of_openai_run_scripts(execute_lua: Callable[[str], str]) -> None:
+    """The function of the guide is a tool of its agents."""
+    agents = pytest.importorskip("agents", reason="openai-agents is not installed")
+    from agents.tool_context import ToolContext
+
+    tool = agents.function_tool(execute_lua)
+    given = json.dumps({"script": SERVICES})
+    context = ToolContext(None, tool_name=tool.name, tool_call_id="1", tool_arguments=given)
+    assert "checkout-api" in asyncio.run(tool.on_invoke_tool(context, given))
+
+
+@pytest.mark.slow
+def test_langchain_runs_scripts(execute_lua: Callable[[str], str]) -> None:
+    """The function of the guide is one of its tools."""
+    tools = pytest.importorskip("langchain_core.tools", reason="langchain-core is not installed")
+    assert "checkout-api" in tools.StructuredTool.from_function(execute_lua).invoke({"script": SERVICES})
 
 
 @pytest.mark.slow

@@ -31,7 +31,9 @@ _SCALARS = {"any": "Json", "integer": "int", "number": "float", "string": "str",
 _USED = frozenset({"bool", "dict", "float", "int", "list", "str"})
 """Names in annotations, which would mean functions of the same class. Such functions are left out."""
 _IMPORTS = """from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, TypedDict
+
+from typing_extensions import NotRequired
 
 from kosmolua.plugin import Secret
 from kosmolua.protocol import Json"""
@@ -128,7 +130,7 @@ def _spelled(kind: Type, *, is_argument: bool = False) -> str:
 
 def _plain(kind: Type, is_argument: bool) -> str:  # noqa: FBT001
     if isinstance(kind, Scalar):
-        return _SCALARS[kind.kind]
+        return "str | Secret" if is_argument and kind.kind == "string" else _SCALARS[kind.kind]
     if isinstance(kind, Choice):
         return f"Literal[{', '.join(map(repr, kind.values))}]" if all(map(_is_literal, kind.values)) else "Json"
     if isinstance(kind, List):

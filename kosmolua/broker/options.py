@@ -217,7 +217,7 @@ class RuntimeOptions(OptionRecord):
             not delay the threads of a server: :meth:`kosmolua.processes.readers.Readers.call`.
     """
 
-    accounts: str | os.PathLike[str] | Mapping[str, Any] | None = option(
+    accounts: str | os.PathLike[str] | Mapping[str, object] | None = option(
         default=None, travel=_accounts_file, kw_only=False
     )
     simulate: bool | str | os.PathLike[str] = option(default=False, travel=_absolute)
@@ -246,7 +246,7 @@ class RuntimeOptions(OptionRecord):
         ),
     )
     secrets: Mapping[str, Given] | None = option(default=None, travel=_secret_sources)
-    servers: Mapping[str, Mapping[str, Any]] | None = option(
+    servers: Mapping[str, Mapping[str, object]] | None = option(
         default=None,
         travel=_staying(
             "MCP servers that are passed as a table could contain credentials, so they stay in this process: "

@@ -116,6 +116,11 @@ class Run:
         """The id of the run, as far as it is known before the run begins."""
         return self.recording.run if self.recording else self._options["run"]
 
+    @property
+    def client(self) -> str | None:
+        """The client that the run belongs to, in a server with several clients."""
+        return self._options["client"]
+
     def queued(self, turn: Turn) -> None:
         """Tell the run which turn it has in the pool's queue, so that :meth:`stop` takes it out of the queue."""
         with self._lock:

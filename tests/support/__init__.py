@@ -11,6 +11,8 @@ Programs and processes:
     rounds: how often a test repeats what it tries
     sources: the program's own source, parsed once
 
+    user_program: a program that uses all of the Python interface
+
 Servers of KosmoLua and their clients:
     serving: servers of many, their accounts files, and clients with tokens
     agents: MCP clients, the server they talk to, and the person who answers for them
