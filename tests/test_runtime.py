@@ -292,11 +292,11 @@ def test_what_is_under_way_when_a_runtime_closes_is_in_its_journal(
     runtime = Runtime(os.devnull, plugins=[plugin], journal=journal, environ={})
 
     def use() -> None:
-        arguments, options = {"file": str(tmp_path / "free")}, {"watch": lambda record: begun.set()}
+        file, options = str(tmp_path / "free"), {"watch": lambda record: begun.set()}
         if way == "call":
-            runtime.call("slow.wait", arguments, **options)
+            runtime.call_watched("slow.wait", [{"file": file}], **options)
         else:
-            runtime.run("app.integrations.slow.wait({ file = arg[1] })", args=list(arguments.values()), **options)
+            runtime.run("app.integrations.slow.wait({ file = arg[1] })", args=[file], **options)
 
     user = Thread(target=use)
     user.start()
