@@ -604,6 +604,34 @@ def test_runs_are_filtered(pages: Pages, person: Person) -> None:
         assert run not in person.open(f"/runs{other}").text
 
 
+def test_equal_scripts_are_one_row_with_their_outcomes(pages: Pages, person: Person) -> None:
+    """The row counts them, and has a square for each of the latest, the last at the right."""
+    source = 'print("the sameness of squares")'
+    runs = [pages.record("acme", source, "same.lua") for _ in range(3)]
+    text = person.open("/runs?group=script&q=sameness").text
+    assert text.count("<tr id=") == 1
+    squares = re.findall(r'class="square (\w+)" href="/runs/(\w+)"', text)
+    assert squares == [("done", run) for run in runs]
+    assert "1 to 1 of 1 scripts" in text
+
+
+def test_two_runs_are_compared_on_the_site(pages: Pages, person: Person) -> None:
+    """The page has the differences of calls, ends and scripts; equal lines are left out."""
+    longer = CLEAN_UP.replace("restart_service", "get_service").replace("limit = 3", "limit = 20")
+    first = pages.record("acme", longer)
+    second = pages.record("acme", longer.replace("limit = 20", "limit = 19"))
+    assert f'name="run" value="{first}"' in person.open("/runs").text
+
+    text = unescape(person.open(f"/runs/compare?run={second}&run={first}").text)
+    assert re.search(r'class="removed">.*limit = 20.*\n<li class="added">.*limit = 19', text)
+    assert re.search(r'class="removed">.*list_services.*limit = 20', text)
+    assert re.search(r'class="skipped">.*equal lines', text)
+    same = person.open(f"/runs/compare?run={first}&run={pages.record('acme', longer)}").text
+    assert "Both made the same calls" in same
+    assert "Both ran the same script." in same
+    assert person.open(f"/runs/compare?run={first}").status_code == 409
+
+
 def test_secrets_are_on_no_page(pages: Pages, person: Person) -> None:
     """No page shows a credential of an account, or a token."""
     for section in (*SECTIONS, "docs/accounts"):

@@ -8,8 +8,10 @@ from typing import Any
 
 from kosmolua.calls.records import waited_seconds
 from kosmolua.errors import Paused
+from kosmolua.escaping import exposed
 from kosmolua.limits import spell_size
 from kosmolua.recordings.answers import calls_of
+from kosmolua.recordings.outlines import literal
 from kosmolua.recordings.recording import Recording, events_of
 
 MANY_REQUESTS = 429
@@ -132,3 +134,14 @@ def headline(recording: Recording, when: str = "") -> str:
     name = f"{name} ({title})" if title not in ("", name) else name
     ended = f"{recording.status}{resumed}, {spell_size(recording.size)}"
     return f"run {header['run']} of {name}, {when}, {header['mode']}: {ended}"
+
+
+def compared(recording: Recording) -> list[str]:
+    """Return a line for each call of a run, in the order in which they began, and one for its end; without times."""
+    lines = []
+    for bar in bars_of(recording):
+        arguments = ", ".join(f"{name} = {literal(value)}" for name, value in bar.named_arguments.items())
+        lines.append(exposed(f"{bar.path} [{bar.account}] {arguments}: {bar.status} {bar.error}".rstrip()))
+    error = (recording.end or {}).get("error") or {}
+    said = (error.get("fields") or {}).get("what", "")
+    return [*lines, exposed(f"ended: {recording.status} {said}".rstrip())]

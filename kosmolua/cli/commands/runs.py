@@ -19,13 +19,11 @@ from kosmolua.cli.parsing import Command, ListGroup, examples, listing_options, 
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.tenants import Kept, tenant_options
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.escaping import exposed
 from kosmolua.folders import journal_file
 from kosmolua.limits import parse_duration
 from kosmolua.recordings.answers import calls_of
-from kosmolua.recordings.outlines import literal
 from kosmolua.recordings.recording import Recording
-from kosmolua.recordings.timeline import bars_of
+from kosmolua.recordings.timeline import compared
 from kosmolua.schema.effects import changes
 from kosmolua.stores.opening import default_store
 from kosmolua.stores.store import Store, Summary
@@ -162,7 +160,7 @@ def diff(first: str, second: str, kept: Kept, options: Options) -> None:
     A line with - is in the first run alone, and one with + in the second alone.
     """
     with kept.opened(options.accounts) as store:
-        before, after = (_outline(recordings.find(named, store)) for named in (first, second))
+        before, after = (compared(recordings.find(named, store)) for named in (first, second))
     count = max(len(before), len(after))
     lines = list(unified_diff(before, after, n=count, lineterm=""))[3:]
     if options.json:
@@ -235,17 +233,6 @@ def _write_page(path: str, recording: Recording) -> None:
             page.write(waterfall.page(recording))
     except OSError as error:
         raise UsageError(f"The page {path} cannot be written: {error.strerror}") from None
-
-
-def _outline(recording: Recording) -> list[str]:
-    """Return the calls of a run, in the order in which they began, and how it ended, without times: a line each."""
-    lines = []
-    for bar in bars_of(recording):
-        arguments = ", ".join(f"{name} = {literal(value)}" for name, value in bar.named_arguments.items())
-        lines.append(exposed(f"{bar.path} [{bar.account}] {arguments}: {bar.status} {bar.error}".rstrip()))
-    error = (recording.end or {}).get("error") or {}
-    said = (error.get("fields") or {}).get("what", "")
-    return [*lines, exposed(f"ended: {recording.status} {said}".rstrip())]
 
 
 def _newest(store: Store) -> str:

@@ -122,6 +122,11 @@ class RunEntry:
         return sum(changes(call.effect) and call.status != "refused" for call in self.calls)
 
     @property
+    def is_failed(self) -> bool:
+        """True if the run ended with an error or at a limit, or cannot be read."""
+        return self.status in ("failed", "limit", DAMAGED)
+
+    @property
     def ends_again(self) -> bool:
         """True if the run came to its end or to an error, so that a replay does so too, in about the time it worked."""
         return self.status in ("done", "failed", PAUSED)

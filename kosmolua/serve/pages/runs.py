@@ -15,7 +15,8 @@ from kosmolua.recordings.recording import Recording, events_of
 from kosmolua.recordings.timeline import Bar, bars_of
 from kosmolua.serve.pages.briefing import ENDED_EARLY, Failure, briefing, source_of
 from kosmolua.serve.pages.calls import Axis, reply_of, rows_of, without_waits
-from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, RunEntry, counts
+from kosmolua.serve.pages.compare import groups_of
+from kosmolua.serve.pages.history import DAMAGED, MAX_RUNS, RUNNING, STATUSES, RunEntry, counts
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import HEADERS
@@ -23,9 +24,11 @@ from kosmolua.stores.store import RunFilter
 
 PAGE = 50
 """The number of runs on one page of the list."""
-FIELDS = ("q", "status", "mode", "person", "client", "integration", "since", "until", "writes", "order")
+FIELDS = ("q", "status", "mode", "person", "client", "integration", "since", "until", "writes", "order", "group")
 """The parameters of the URL that filter the list of runs."""
 ORDERS = {"time": "Latest first", "worked": "Longest first", "title": "By title", "status": "By status"}
+STRIP = 30
+"""How many of the latest outcomes of a script the list shows."""
 MAX_BARS = 1000
 """The most calls that the page of a run shows."""
 MAX_ANSWER = 20_000
@@ -49,7 +52,11 @@ def listed(request: PageRequest) -> Response:
     )
     given = request.asked("from")
     start = int(given) if given.isascii() and given.isdecimal() and len(given) < 9 else 0
-    shown, total = request.own.find_runs(fitting, start, PAGE)
+    is_grouped = asked["group"] == "script"
+    shown, total = request.own.find_runs(fitting, *((0, MAX_RUNS) if is_grouped else (start, PAGE)))
+    groups = groups_of(shown) if is_grouped else []
+    if is_grouped:
+        total = len(groups)
 
     def leads_to(first: int) -> str:
         kept = {name: value for name, value in {**asked, "from": first or ""}.items() if value}
@@ -59,12 +66,15 @@ def listed(request: PageRequest) -> Response:
         "runs.html",
         "runs",
         parts=("live",),
-        runs=shown,
+        runs=shown[:PAGE],
+        groups=groups[start : start + PAGE],
+        is_grouped=is_grouped,
+        strip=STRIP,
         asked=asked,
         orders=ORDERS,
         integrations=request.own.runtime.catalog.names(),
         statuses=STATUSES,
-        is_filtered=any(value for name, value in asked.items() if name != "order"),
+        is_filtered=any(value for name, value in asked.items() if name not in ("order", "group")),
         is_simulated=request.own.runtime.is_simulated,
         first=start + 1,
         total=total,

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
 from kosmolua.serve.links import QuestionLinks
-from kosmolua.serve.pages import accounts, approvals, docs, news, plans, playground, runs, schedules, usage
+from kosmolua.serve.pages import accounts, approvals, compare, docs, news, plans, playground, runs, schedules, usage
 from kosmolua.serve.pages.page_request import (
     PART_HEADER,
     NotFound,
@@ -38,6 +38,7 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/approvals/{call}", approvals.shown),
     ("POST", "/approvals", approvals.decide),
     ("GET", "/runs", runs.listed),
+    ("GET", "/runs/compare", compare.shown),
     ("GET", "/runs/{run}", runs.shown),
     ("GET", "/runs/{run}/output", runs.output),
     ("GET", "/runs/{run}/output.txt", runs.text),
