@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from html import unescape
 from pathlib import Path
 from unittest.mock import ANY
@@ -32,10 +33,13 @@ from kosmolua.recordings.timeline import Bar
 from kosmolua.serve import settings
 from kosmolua.serve.pages.calls import Axis, without_waits
 from kosmolua.serve.pages.examples import EXAMPLES
+from kosmolua.serve.pages.history import CallSummary, Details, RunEntry
+from kosmolua.serve.pages.insights import insights_of
 from kosmolua.serve.pages.rendering import environment
+from kosmolua.stores.store import Summary
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
-SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "usage")
+SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "insights", "catalogue")
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +192,7 @@ def test_an_id_is_no_path(person: Person, run: str) -> None:
 
 
 def test_lists_have_the_tenants_own_alone(pages: Pages, person: Person, paused: str) -> None:
-    """Runs, approvals, usage and grants of another tenant are in none of its lists."""
+    """Runs, approvals, insights and grants of another tenant are in none of its lists."""
     stranger = Person(pages.url, "globex")
 
     assert paused in person.open("/approvals").text
@@ -204,7 +208,7 @@ def test_hostile_texts_stay_text(pages: Pages, person: Person) -> None:
     """What a script prints, raises, returns, and is called, is shown and never obeyed; invisible characters show."""
     source = f"print({HOSTILE!r}) local t = {{ [{HOSTILE!r}] = {HOSTILE!r} }} error(t[{HOSTILE!r}])"
     run = pages.record("acme", source.replace("'", '"'), f"{HOSTILE}.lua", client=HOSTILE)
-    for path in (f"/runs/{run}", "/runs", f"/runs/{run}/output", f"/playground?run={run}", "/usage"):
+    for path in (f"/runs/{run}", "/runs", f"/runs/{run}/output", f"/playground?run={run}", "/insights"):
         text = person.open(path).text
         assert "<script>alert" not in text
         assert "<img" not in text
@@ -632,6 +636,54 @@ def test_two_runs_are_compared_on_the_site(pages: Pages, person: Person) -> None
     assert person.open(f"/runs/compare?run={first}").status_code == 409
 
 
+def test_the_catalogue_has_a_card_for_each_integration(pages: Pages, person: Person) -> None:
+    """It says what it is for, how many functions of each effect it has, its accounts, and its latest run."""
+    run = pages.record("acme", REPORT, "latest_use.lua")
+    text = person.open("/catalogue").text
+    card = text[text.index(">render2</a></h2>") :]
+    card = card[: card.index("</li>")]
+    assert re.search(r"<strong>\d+</strong> <span class=\"effect destroy\">", card)
+    assert "production, staging" in re.sub(r"\s+", " ", card)
+    assert f'href="/runs/{run}">latest_use.lua' in card
+    assert 'href="/docs/integrations.render2">Docs' in card
+
+
+def test_a_matrix_says_who_may_do_what_and_which_line_decides(person: Person) -> None:
+    """Functions about which the same rules decide are one row; a rule for one function has a row of its own."""
+    text = person.open("/catalogue/render2").text
+    rows = [re.sub(r"<[^>]+>|\s+", " ", row) for row in re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL)]
+    assert any("delete_postgres" in row and "deny" in row and "accounts.toml:6" in row for row in rows)
+    assert any("write" in row and "accounts.toml:10" in row and "default permissions" in row for row in rows)
+    assert person.open("/catalogue/nothing").status_code == 404
+
+
+def test_insights_say_how_long_calls_and_people_took() -> None:
+    """Medians and 95th percentiles by function, failures by code, and calls of each hour of a day."""
+    now = datetime(2026, 5, 4, 12, 30, tzinfo=timezone.utc)
+
+    def call(minute: int, milliseconds: float, **more: object) -> CallSummary:
+        fields = {"path": "render2.list_services", "account": "staging", "effect": "read", "status": "ok"}
+        started = now - timedelta(minutes=minute)
+        return CallSummary({**fields, "started": started.isoformat(), "duration_ms": milliseconds, **more})
+
+    asked = (now - timedelta(seconds=5)).isoformat()
+    calls = [call(minute, milliseconds) for minute, milliseconds in enumerate([10.0] * 18 + [20.0, 900.0])]
+    calls.append(call(1, 4002, path="render2.restart_service", asked=asked, answered=now.isoformat(), status="failed"))
+    calls[-1].error = "api_error"
+    run = RunEntry(Summary("0123456789ab", "failed", now.isoformat()), lambda _: Details(1.0, tuple(calls)))
+    found = insights_of([run], now, 1)
+    assert [(each.name, each.calls) for each in found.functions] == [
+        ("render2.list_services", 20),
+        ("render2.restart_service", 1),
+    ]
+    times = [round(found.functions[0].percentile(percent), 3) for percent in (50, 95, 100)]
+    assert times == [0.01, 0.9, 0.9]
+    assert found.codes == [("api_error", 1, "0123456789ab")]
+    assert found.waits == [5.0]
+    assert len(found.days) == 24
+    assert (found.days[-1].name, found.days[-1].calls) == ("12:00", 21)
+
+
 def test_secrets_are_on_no_page(pages: Pages, person: Person) -> None:
     """No page shows a credential of an account, or a token."""
     for section in (*SECTIONS, "docs/accounts"):
@@ -777,7 +829,7 @@ def test_a_server_that_only_simulates_needs_no_token(tmp_path: Path) -> None:
         person = Person(pages.url)
         assert "needs no token" in person.open("/login").text
         assert person.sign_in("").url.endswith("/approvals")
-        assert person.open("/usage").status_code == 200
+        assert person.open("/insights").status_code == 200
 
 
 def test_a_write_in_doubt_is_asked_about(pages: Pages, person: Person) -> None:

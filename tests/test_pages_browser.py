@@ -489,7 +489,18 @@ def places(pages: Pages) -> list[str]:
     attack = pages.record("acme", hostile, "<b>bold</b>.lua", client='"><script>alert(2)</script>')
     runs = [f"/runs/{run}" for run in (broken, attack)]
     docs = ["/docs/integrations.render2.list_deploys", "/docs?q=deploy"]
-    return ["/approvals", "/runs", *runs, *docs, f"/playground?run={broken}", "/accounts", "/usage"]
+    return [
+        "/approvals",
+        "/runs",
+        *runs,
+        *docs,
+        f"/playground?run={broken}",
+        "/accounts",
+        "/insights",
+        "/catalogue",
+        "/catalogue/render2",
+        f"/runs/compare?run={broken}&run={attack}",
+    ]
 
 
 def test_no_page_bars_anybody(browser: Browser, pages: Pages, places: list[str]) -> None:
@@ -527,11 +538,11 @@ def faults_of(window: Window, place: str) -> list[str]:
 def test_pages_are_named(window: Window) -> None:
     """Each page has a title and one first heading, and says in the navigation where one is."""
     titles = set()
-    for section in ("approvals", "runs", "docs", "playground", "accounts", "usage"):
+    for section in ("approvals", "runs", "docs", "playground", "accounts", "insights", "catalogue"):
         page = window.open(f"/{section}")
         titles.add(page.title())
         expect(page.get_by_role("heading", level=1)).to_have_count(1)
         expect(page.locator("nav [aria-current=page]").first).to_have_text(
             re.compile("inbox" if section == "approvals" else section, re.IGNORECASE)
         )
-    assert len(titles) == 6
+    assert len(titles) == 7

@@ -65,9 +65,9 @@ def test_a_person_signs_in_at_the_provider(pages: Pages) -> None:
     """Who comes back with a token for a tenant sees its page, on the page that was asked for first."""
     browser = requests.Session()
     assert "Sign in with 127.0.0.1" in browser.get(pages.url, timeout=20).text
-    page = signed_in(browser, pages, "/usage")
+    page = signed_in(browser, pages, "/insights")
 
-    assert page.url == f"{pages.url}/usage"
+    assert page.url == f"{pages.url}/insights"
     assert "initech" in page.text
 
 

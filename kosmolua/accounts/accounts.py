@@ -14,7 +14,7 @@ from threading import TIMEOUT_MAX, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.accounts.permissions import Ceiling, Permission, Rules
+from kosmolua.accounts.permissions import Ceiling, Permission, Rule, Rules
 from kosmolua.accounts.sections import Sections
 from kosmolua.accounts.sources import Sources
 from kosmolua.accounts.toml import stanza
@@ -292,6 +292,10 @@ class Accounts:
         """Return where an account is defined: ``PATH:LINE``, ``PATH``, or ``the environment``."""
         in_file = self._table(integration, account).keys() - _OF_RULES
         return self._sections.place(integration.name, account) if in_file else "the environment"
+
+    def place_of(self, rule: Rule) -> str:
+        """Return where a permission is set: ``PATH:LINE``, ``PATH``, or empty for a built-in one."""
+        return self._sections.place(*rule.section.split("."), "permissions", rule.key) if rule.section else ""
 
     def limits(self, base: Limits) -> Limits:
         """Return a copy of ``base`` with the limits that ``[kosmolua.limits]`` sets.

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, cast
 
 from kosmolua.schema.effects import EFFECTS, Effect, changes, milder
 
 if TYPE_CHECKING:
     from kosmolua.accounts.conditions import Condition
-    from kosmolua.schema.function import Function
 
 Permission: TypeAlias = Literal["allow", "ask", "deny"]
 
@@ -24,6 +23,22 @@ Given: TypeAlias = Permission | Mapping[str, object]
 PERMISSIONS: tuple[Permission, ...] = ("allow", "ask", "deny")
 """The permissions, from the most lenient to the strictest."""
 DEFAULT_PERMISSIONS: dict[Effect, Permission] = {each: "ask" if changes(each) else "allow" for each in EFFECTS}
+
+
+class Subject(Protocol):
+    """What rules need to know about a function."""
+
+    @property
+    def name(self) -> str:
+        """The short name."""
+
+    @property
+    def full_name(self) -> str:
+        """The name with the integration's prefix."""
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to the service."""
 
 
 class Rule(NamedTuple):
@@ -94,7 +109,7 @@ def is_pattern(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
-def fits(pattern: str, function: Function) -> bool:
+def fits(pattern: str, function: Subject) -> bool:
     """Return True if a pattern matches a function's short or full name."""
     return fnmatchcase(function.name, pattern) or fnmatchcase(function.full_name, pattern)
 
@@ -112,7 +127,7 @@ class Ceiling:
         self._rules = {key: rule_of(value, key, section) for key, value in permissions.items()}
         self._patterns = [rule for key, rule in self._rules.items() if is_pattern(key)]
 
-    def of_function(self, integration: str, function: Function) -> list[Rule]:
+    def of_function(self, integration: str, function: Subject) -> list[Rule]:
         """Return the rules for a function, of which the strictest counts."""
         names = [f"{integration}.{name}" for name in (function.name, function.full_name)]
         named = [self._rules[name] for name in names if name in self._rules]
@@ -148,7 +163,7 @@ class Rules:
         self._rules = {key: rule_of(value, key, section) for section, table in tables for key, value in table.items()}
         self._patterns = [rule for key, rule in self._rules.items() if is_pattern(key)]
 
-    def of_function(self, function: Function) -> Rule:
+    def of_function(self, function: Subject) -> Rule:
         """Return the strictest rule for a function; :meth:`Rule.of_call` says what it is for a call."""
         named = [self._rules[name] for name in (function.name, function.full_name) if name in self._rules]
         found = named or [rule for rule in self._patterns if fits(rule.key, function)]

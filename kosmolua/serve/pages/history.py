@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Any
 
+from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import UNNAMED, deeds_of
 from kosmolua.errors import ConfigError, KosmoError, Paused
 from kosmolua.recordings.answers import calls_of
@@ -20,7 +21,7 @@ RUNNING, PAUSED, DAMAGED = "running", "paused", "damaged"
 STATUSES = (RUNNING, "waiting", PAUSED, "done", "failed", "limit", "interrupted", DAMAGED)
 """The statuses by which a person can filter the list of runs."""
 MAX_RUNS = 2000
-"""How many of the latest runs the usage page counts."""
+"""How many of the latest runs the insights count."""
 
 
 BEGINNING = re.compile(r"[0-9a-f]{4,12}")
@@ -29,7 +30,7 @@ BEGINNING = re.compile(r"[0-9a-f]{4,12}")
 class CallSummary:
     """A summary of one call of a recorded run, from the fields of the call in the recording."""
 
-    __slots__ = ("account", "effect", "error", "path", "started", "status")
+    __slots__ = ("account", "effect", "error", "path", "seconds", "started", "status", "waited")
 
     def __init__(self, call: Mapping[str, Any]) -> None:
         self.path = str(call.get("path")).removeprefix("integrations.")
@@ -39,6 +40,8 @@ class CallSummary:
         self.error = str(call.get("error") or "")
         started = call.get("started") or call.get("time")
         self.started = datetime.fromisoformat(str(started)) if started else None
+        self.waited = waited_seconds([call])
+        self.seconds = max(0.0, float(call.get("duration_ms") or 0.0) / 1000 - self.waited)
 
     @property
     def is_failed(self) -> bool:
@@ -120,6 +123,11 @@ class RunEntry:
         if self._summary.made is not None:
             return writes_in(self._summary.made)
         return sum(changes(call.effect) and call.status != "refused" for call in self.calls)
+
+    @property
+    def made(self) -> Sequence[Sequence[Any]]:
+        """A row for each function that was called: path, effect, how many calls were sent, and how many refused."""
+        return self._summary.made or ()
 
     @property
     def is_failed(self) -> bool:

@@ -21,10 +21,11 @@ SECTIONS = (
     ("runs", "Runs"),
     ("plans", "Plans"),
     ("schedules", "Schedules"),
-    ("docs", "Docs"),
     ("playground", "Playground"),
+    ("catalogue", "Catalogue"),
     ("accounts", "Accounts"),
-    ("usage", "Usage"),
+    ("insights", "Insights"),
+    ("docs", "Docs"),
 )
 """The sections of the website, each with its title, in the order of the navigation."""
 SOMEBODY = "a person on the page"

@@ -14,7 +14,19 @@ from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
 from kosmolua.serve.links import QuestionLinks
-from kosmolua.serve.pages import accounts, approvals, compare, docs, news, plans, playground, runs, schedules, usage
+from kosmolua.serve.pages import (
+    accounts,
+    approvals,
+    catalogue,
+    compare,
+    docs,
+    insights,
+    news,
+    plans,
+    playground,
+    runs,
+    schedules,
+)
 from kosmolua.serve.pages.page_request import (
     PART_HEADER,
     NotFound,
@@ -64,7 +76,10 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/playground/plans/{plan}", playground.plan),
     ("GET", "/accounts", accounts.listed),
     ("POST", "/accounts/revoke", accounts.revoked),
-    ("GET", "/usage", usage.shown),
+    ("GET", "/catalogue", catalogue.listed),
+    ("GET", "/catalogue/{name}", catalogue.shown),
+    ("GET", "/insights", insights.shown),
+    ("GET", "/usage", lambda request: request.redirect("/insights")),
 )
 
 
