@@ -68,7 +68,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from time import monotonic
+from time import monotonic, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -350,18 +350,41 @@ class Arrivals:
         return seconds == math.inf or bool(self._poll(seconds * 1000))
 
 
+PRINT = b'{"kind":"print","text":"'
+"""How the frame of an output begins."""
+_PRINTS = re.compile(rb'(?:\{"kind":"print","text":"[^\n]*\n)+')
+MAX_GATHERED = 32 * 1024
+"""Up to this size, in bytes, frames of outputs become one."""
+BURST, PAUSE = 32, 0.0005
+"""After how many outputs in a row more are waited for, and how long, in seconds."""
+
+
 class Lines(bytearray):
     """Bytes that arrive in pieces, of which whole lines are taken."""
 
-    _searched = 0
+    _searched = _printed = 0
 
-    def take(self) -> bytes | None:
-        """Remove the first line, and return it without its line feed; None if it has not arrived as a whole."""
+    def take(self, limit: float = math.inf) -> bytes | None:
+        """Remove the first line, and return it without its line feed; None if it has not arrived as a whole.
+
+        Outputs that follow one another are returned as one. After many of them, this waits briefly before it says that
+        there is no line: more arrive meanwhile, without a wake-up for each.
+
+        Raises:
+            BadFrame: The line is longer than ``limit`` bytes.
+        """
         end = self.find(b"\n", self._searched)
         self._searched = len(self) if end < 0 else 0
+        if (len(self) if end < 0 else end) > limit:
+            raise BadFrame(f"a frame is longer than {limit} bytes")
         if end < 0:
+            if self._printed > BURST:
+                sleep(PAUSE)
             return None
         line = bytes(memoryview(self)[:end])
+        self._printed = self._printed + 1 if line.startswith(PRINT) else 0
+        if self._printed and (prints := _PRINTS.match(self, 0, MAX_GATHERED)):
+            end, line = prints.end() - 1, prints[0].replace(b'"}\n' + PRINT, b"")[:-1]
         del self[: end + 1]
         return line
 

@@ -113,7 +113,10 @@ def test_a_process_of_a_server_that_computes_for_long_lets_others_go_first() -> 
 def test_each_thread_of_a_run_says_again_and_again_that_it_works() -> None:
     """So a server can share its time among tenants: the run's own, while it prints, and those of calls in parallel."""
     said: list[str] = []
-    code = "for i = 1, 50 do print(i) end parallel.map({ 1, 2 }, function() app.integrations.slow.wait({}) end)"
+    code = """
+    for i = 1, 50 do print(("x"):rep(40000)) end
+    parallel.map({ 1, 2 }, function() app.integrations.slow.wait({}) end)
+    """
     with Runtime(plugins=[SLOW], environ={}) as runtime:
         outcome = runtime.run(code, pace=lambda clock: said.append(threading.current_thread().name))
         assert outcome.ok, outcome.error

@@ -266,6 +266,25 @@ def test_a_reader_polls_as_long_as_that_helps(pipe: tuple[int, int], monkeypatch
     assert [polls() for _ in range(32)] == 15 * [False] + 17 * [True]
 
 
+def test_outputs_that_follow_one_another_are_taken_as_one() -> None:
+    """Whatever bytes they have; but not across another frame, and not one that has not arrived as a whole."""
+    printed = [b'a "quoted" line\n', b"\xff\xc3\xa9\\\n", b'"}\n{"kind":"print","text":"', b"last"]
+    frames = [protocol.PRINT + json.dumps(protocol.to_text(each))[1:].encode() + b"}\n" for each in printed]
+    lines = Lines(b"".join(frames[:3]) + b'{"kind":"wait"}\n' + frames[3] + frames[0][:-4])
+    taken = [protocol.decode_from_child(line) for line in iter(lines.take, None)]
+    assert [each["kind"] for each in taken] == ["print", "wait", "print"]
+    assert [protocol.to_bytes(each["text"]) for each in taken[::2]] == [b"".join(printed[:3]), printed[3]]
+
+
+def test_outputs_are_gathered_up_to_a_size() -> None:
+    """A frame of many of them is no longer than one that a child may write."""
+    frame = protocol.PRINT + b"x" * 1000 + b'"}\n'
+    lines = Lines(frame * 100)
+    sizes = [len(line) for line in iter(lines.take, None)]
+    assert len(sizes) == 4
+    assert max(sizes) < protocol.MAX_GATHERED
+
+
 def test_a_line_is_taken_when_it_is_whole() -> None:
     """However it was cut into pieces, and without its line feed."""
     lines = Lines()

@@ -52,7 +52,8 @@ class Pipes:
     """Frames to and from a child, over two pipes."""
 
     def __init__(self, incoming: int, outgoing: int) -> None:
-        self._incoming = os.fdopen(incoming, "rb")
+        self._incoming = os.fdopen(incoming, "rb", buffering=0)
+        self._read = protocol.Lines()
         self._outgoing = os.fdopen(outgoing, "wb")
         self._writing = Lock()
 
@@ -65,7 +66,12 @@ class Pipes:
             return
 
     def read(self, limit: int) -> bytes | None:
-        return protocol.read_line(self._incoming, limit)
+        while (line := self._read.take(limit)) is None:
+            piece = self._incoming.read(PIECE)
+            if not piece:
+                return None
+            self._read += piece
+        return line
 
     def close_pipes(self) -> None:
         """Close the host's ends of both pipes."""
@@ -117,10 +123,8 @@ class PolledPipes(Pipes):
         """
         ends = monotonic() + seconds
         with self._reading:
-            while (line := self._read.take()) is None:
+            while (line := self._read.take(limit)) is None:
                 size = len(self._read)
-                if size > limit:
-                    raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
                 if size > LARGE and self.room:
                     self.room(size)
                 if self._is_open and not self._arrivals.wait(max(ends - monotonic(), 0.0)):
@@ -129,8 +133,6 @@ class PolledPipes(Pipes):
                 if not piece:
                     return None
                 self._read += piece
-            if len(line) > limit:
-                raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
             return line
 
     def close_pipes(self) -> None:

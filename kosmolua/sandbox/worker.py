@@ -187,9 +187,9 @@ class Worker:
         return self._receive()
 
     def _write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._outgoing, rest) :]
+        written = os.write(self._outgoing, data)
+        while written < len(data):
+            written += os.write(self._outgoing, memoryview(data)[written:])
 
     def _receive(self) -> bytes:
         line = protocol.read_line(self._incoming, MAX_FRAME)

@@ -1,4 +1,4 @@
-"""What the sandbox costs: a loop and a caught overflow against raw lupa, and a whole warm run against a bare fork."""
+"""What the sandbox costs: a loop and a caught overflow against raw lupa, prints, and a warm run against a bare fork."""
 
 from __future__ import annotations
 
@@ -41,6 +41,14 @@ def ratios() -> Iterator[Ratio]:
             lambda: float(runtime.run(OVERFLOW).result[0]),
             lambda: float(LuaRuntime().execute(OVERFLOW)),
             goal=3,
+        )
+        yield compare(
+            "200,000 prints",
+            "3 us each",
+            timed(lambda: runtime.run("for i = 1, 200000 do print(i) end", on_output=lambda _: None)),
+            lambda: 0.6,
+            goal=1,
+            rounds=5,
         )
         yield compare(
             '`Runtime.run("return 1")`, warm',

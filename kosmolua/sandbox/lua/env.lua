@@ -342,7 +342,11 @@ end
 -- Output --------------------------------------------------------------------------------------------------------------
 
 local function join(separator, ...)
-  local display, parts = host.inspect.display, pack(...)
+  local display = host.inspect.display
+  if select("#", ...) == 1 then
+    return display((...))
+  end
+  local parts = pack(...)
   for index = 1, parts.n do
     parts[index] = display(parts[index])
   end

@@ -137,6 +137,9 @@ end
 
 ---Returns a value as `print` shows it: a string as it is, a table with its content.
 local function display(value)
+  if type(value) == "string" then
+    return value
+  end
   return show(value, 0, {})
 end
 
