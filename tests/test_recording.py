@@ -37,6 +37,7 @@ local ok, err = pcall(books.lend, { book = "b-404" })
 print(ok, err.code, err.status)
 return books.lend({ book = "b-1" }), arg[1]
 """
+SERVICES = "print(#app.integrations.render2.list_services({ limit = 3 }).services)"
 
 
 @pytest.fixture(scope="module")
@@ -311,6 +312,65 @@ def test_the_command_line_records_and_replays(kosmolua: Program, write: Write, h
     kosmolua("run", "--record=named.jsonl", "-e", "print(1)", check=True)
     assert kosmolua("replay", "named.jsonl").stdout == "1\n"
     assert kosmolua("replay", "nothing").returncode == 2
+
+
+@pytest.fixture
+def kept(kosmolua: Program, home: Path) -> Path:
+    """A folder with recordings: of a run that ended, of one that failed, and of one that was killed before its end."""
+    kosmolua("run", "--simulate", "--record=done.jsonl", "-e", SERVICES, check=True)
+    kosmolua("run", "--simulate", "--record=failed.jsonl", "-e", "error('no')")
+    lines = (home / "done.jsonl").read_bytes().splitlines(keepends=True)
+    (home / "killed.jsonl").write_bytes(b"".join(lines[:-1]))
+    return home
+
+
+def test_a_folder_of_recordings_is_replayed(kosmolua: Program, kept: Path) -> None:
+    """There is a line for each, and nothing is wrong if each ends as it did."""
+    done = kosmolua("replay", "--all", ".")
+    assert done.stdout == "same      done.jsonl\nsame      failed.jsonl\nsame      killed.jsonl\n"
+    assert done.stderr == "kosmolua: 3 same\n"
+    assert done.returncode == 0
+
+
+def test_what_a_new_script_would_leave_is_told(kosmolua: Program, kept: Path, write: Write) -> None:
+    """Also a run that would end otherwise."""
+    script = write("new.lua", f"{SERVICES} error('new')")
+    done = kosmolua("replay", "--all", kept, "--script", script, "--json")
+    told = {each["name"]: (each["result"], each["message"]) for each in json.loads(done.stdout)}
+    assert told["done.jsonl"] == ("diverged", "the run is failed (new.lua:1: new), and was done")
+    assert told["failed.jsonl"][0] == "diverged"
+    assert told["failed.jsonl"][1].startswith("The script leaves the recording in line 1")
+    assert done.returncode == 1
+
+
+def test_a_damaged_one_of_many_is_told(kosmolua: Program, kept: Path) -> None:
+    """And the others are replayed."""
+    (kept / "empty.jsonl").touch()
+    done = kosmolua("replay", "--all", ".")
+    assert "damaged   empty.jsonl: empty.jsonl is not a recording" in done.stdout
+    assert done.stderr == "kosmolua: 3 same, 1 damaged\n"
+    assert done.returncode == 1
+
+
+def test_all_recordings_of_the_store_are_replayed(kosmolua: Program) -> None:
+    """If no folder is named."""
+    kosmolua("run", "--simulate", "--record", "-e", SERVICES, check=True)
+    assert kosmolua("replay", "--all").stdout.startswith("same      ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--all", "nowhere"], "nowhere is no folder"),
+        (["--all", "."], "has no recording"),
+        ([], "Missing argument 'FILE'"),
+    ],
+)
+def test_what_names_no_recordings_is_refused(kosmolua: Program, words: list[str], said: str) -> None:
+    """With what to do."""
+    done = kosmolua("replay", *words)
+    assert said in done.stderr
+    assert done.returncode == 2
 
 
 def test_no_credential_stands_in_a_plan_or_on_a_page(file: Path, tmp_path: Path) -> None:
