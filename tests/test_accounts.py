@@ -505,7 +505,8 @@ def test_a_file_of_another_system(make: Make) -> None:
         (
             "[kosmolua]\nzzz = 3",
             "unknown key 'zzz' in [kosmolua] "
-            "(its keys are limits, options, secrets, journal, recordings, flow, budgets, journal_required, env_vars)",
+            "(its keys are limits, options, secrets, journal, recordings, flow, budgets, approvals, "
+            "journal_required, env_vars)",
         ),
         ("[kosmolua]\njournal_required = 'yes'", '[kosmolua] journal_required must be true or false, not "yes"'),
         ("[lib\n", "this is not TOML: "),

@@ -91,7 +91,7 @@ def test_a_budget_holds_over_runs(make: Make) -> None:
 def test_a_budget_begins_anew(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next hour has all of it."""
     now = 1_700_000_000.0
-    monkeypatch.setattr("kosmolua.broker.budgets.time.time", lambda: now)
+    monkeypatch.setattr("kosmolua.stores.budgets.time.time", lambda: now)
     runtime, _ = make({"writes": {"max": 1, "per": "hour"}})
     assert runtime.run(ADD).ok
     refusal(runtime.run(ADD))

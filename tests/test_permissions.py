@@ -59,6 +59,7 @@ class Judge:
             allow=[],
             deny=[],
             allow_flow=[],
+            people_for=lambda effect: 1,
         )
         for option in ("allow", "deny"):
             if option in options:

@@ -35,7 +35,7 @@ from kosmolua.stores import database
 from kosmolua.stores.database import Step
 from kosmolua.stores.folder_store import Folder
 from kosmolua.stores.opening import open_stores
-from kosmolua.stores.store import Decision, Grant, RunFilter, Store, Stores, WaitingCall
+from kosmolua.stores.store import Decision, Grant, RunFilter, Store, Stores, Vote, WaitingCall
 from kosmolua.stores.tasks import PLANNED, SCHEDULE, ServerTask
 
 PAUSING = """
@@ -982,6 +982,19 @@ def test_a_size_that_is_none_is_told(tmp_path: Path) -> None:
     """With the key, as for other settings."""
     with pytest.raises(ConfigError, match=r'max_size must be a size such as "10G", not "much"'):
         Runtime({"kosmolua": {"recordings": {"max_size": "much"}}}, environ={})
+
+
+@pytest.mark.parametrize("address", KINDS, indirect=True)
+def test_a_vote_is_kept_once(open_some: Callable[[], Stores]) -> None:
+    """Other hosts see it, it can be taken back, and it is of one tenant and one question."""
+    first, second = open_some().of("acme"), open_some()
+    assert first.vote("b-1", Vote("ann", "sub-1"))
+    assert not second.of("acme").vote("b-1", Vote("ann", "sub-1"))
+    assert second.of("acme").vote("b-1", Vote("bob"))
+    assert sorted(first.votes("b-1")) == [("ann", "sub-1"), ("bob", "")]
+    assert first.votes("b-2") == second.of("globex").votes("b-1") == []
+    first.unvote("b-1", Vote("bob"))
+    assert second.of("acme").votes("b-1") == [("ann", "sub-1")]
 
 
 BUDGET_CHILD = """

@@ -187,6 +187,12 @@ class Sections:
         return base.but(**self._file.read(self._own.get("limits", {}), LIMIT_CHECKS, _OWN, "limits"))
 
     @property
+    def approvals(self) -> Table:
+        """How many people must approve a call that is asked about, by its effect."""
+        found: Table = self._own.get("approvals", {})
+        return found
+
+    @property
     def keeps_journal(self) -> bool:
         return bool(self._own.get("journal", True))
 
@@ -321,6 +327,7 @@ _KEYS: dict[str, Check] = {
     "recordings": table_of("a table, such as [kosmolua.recordings]"),
     "flow": table_of("a table, such as [kosmolua.flow]"),
     "budgets": table_of("a table, such as [kosmolua.budgets]"),
+    "approvals": table_of("a table, such as { destroy = 2 }", dict.fromkeys(EFFECTS, count)),
     "journal_required": flag,
     "env_vars": choice(("plain", "secret")),
 }

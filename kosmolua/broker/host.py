@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
     from kosmolua.broker.apart import Apart
     from kosmolua.broker.backends import Backend
-    from kosmolua.broker.budgets import Budgets
     from kosmolua.broker.journal import Journal
     from kosmolua.broker.options import RuntimeOptions
     from kosmolua.broker.patterns import Patterns
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from kosmolua.recordings.sealing import Sealer
     from kosmolua.recordings.signing import Signer
     from kosmolua.secret import Redactor
+    from kosmolua.stores.budgets import Budgets
     from kosmolua.stores.store import Store
 
 
@@ -109,14 +109,20 @@ class Host:
         own, least = self.accounts.flow.get("mode", self._options.flow), self._tenancy.flow if self._tenancy else None
         return max(str(own), least or FLOW_MODES[0], key=FLOW_MODES.index)
 
+    def people_for(self, effect: str) -> int:
+        """Return how many people must approve a call with this effect that is asked about."""
+        return int(self.accounts.approvals.get(effect, 1))
+
     @lazy
     def budgets(self) -> Budgets | None:
         """How much scripts may do in an hour or a day; None if the accounts file does not say, or nothing is sent."""
         if self.mode == "simulated" or self._accounts_source is None or not self.accounts.has_budgets:
             return None
-        from kosmolua.broker.budgets import Budgets
+        from kosmolua.stores.budgets import Budgets
 
-        return Budgets(self.accounts, self.patterns, lambda: self.store)
+        return Budgets(
+            self.accounts, lambda each: self.patterns("[kosmolua.budgets]", each)[0].fitting, lambda: self.store
+        )
 
     @lazy
     def labels(self) -> LabelRules:

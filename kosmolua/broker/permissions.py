@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from threading import Lock
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,8 @@ class Permissions:
 
     def __init__(self, host: Host, context: RunContext) -> None:
         self._host = host
+        self._run = context.id
+        self._counting = Lock()
         self._decided = context.decided
         self._later = f"approved by {context.person}" if context.person else APPROVED_LATER
         self._read_only = context.read_only or host.read_only
@@ -128,11 +131,42 @@ class Permissions:
         elif self._questions:
             reply = self._questions.ask(number, lambda: replace(approval, **details()))
             how = f"approved by {self._questions.person}"
+        if reply is True and self._host.people_for(function.effect) > 1:
+            reply, how, approval = self._several(approval, how, details)
         if reply is UNANSWERED:
             raise self._unapproved(target, replace(approval, **details()) if self._decided else approval)
         if not reply:
             raise Denied(f"{_subject(target)}, and it was not approved")
         return how
+
+    def _several(
+        self, approval: Approval, how: str, details: Callable[[], Mapping[str, Any]]
+    ) -> tuple[Reply, str, Approval]:
+        """Ask on, after the first yes, until enough people have said yes, and return the reply, who, and the question.
+
+        A yes of somebody who said yes before does not count, so that the call waits for another person. What enough
+        people have said is used up by this call, and not by another one with the same arguments.
+        """
+        from kosmolua.stores.store import ballot, people_in
+
+        most, store = self._host.people_for(approval.effect), self._host.store
+        known, first, name = -1, approval, ballot(self._run, asdict(approval))
+        while True:
+            with self._counting:
+                votes = store.votes(name)
+                people = people_in(votes)
+                for vote in votes if len(people) >= most else ():
+                    store.unvote(name, vote)
+            why = f"approved by {' and '.join(people) or 'nobody who counts'}, and {most} people must"
+            approval = replace(first, why="; ".join(filter(None, [first.why, why])))
+            if len(people) >= most:
+                return True, f"approved by {' and '.join(people)}", approval
+            if len(people) <= known or not (self._questions and self._questions.counts_people):
+                return UNANSWERED, how, approval
+            known = len(people)
+            reply = self._questions.ask(approval.number, partial(_detailed, approval, details))
+            if reply is not True:
+                return reply, how, approval
 
     def _held(self, target: Target, flows: Sequence[Verdict]) -> tuple[str, ...]:
         """Return the sentences about which a person must be asked, as the mode of ``[kosmolua.flow]`` says."""
@@ -157,9 +191,12 @@ class Permissions:
                 hint=f"pass --allow-flow {target.path} if this is meant",
             )
         why = f", since {approval.why}" if approval.why else ""
+        most = self._host.people_for(approval.effect)
+        who = "somebody" if most == 1 else f"{most} people"
         return Denied(
-            f"{_subject(target)}, which somebody must approve{why}, and nobody can be asked here",
-            hint=_remedy(target),
+            f"{_subject(target)}, which {who} must approve{why}, and {'nobody' if most == 1 else 'no other'} can be "
+            "asked here",
+            hint=_remedy(target) if most == 1 else "several people can approve calls only of kosmolua serve",
             detail=str(self._host.accounts.path),
         )
 
@@ -189,6 +226,11 @@ class _Questions:
     def person(self) -> str:
         """The name of the person who is asked, or ``a person`` if the name is not known."""
         return self._asker.name or "a person"
+
+    @property
+    def counts_people(self) -> bool:
+        """Whether those who answer are kept as votes, by which several people can be told apart."""
+        return self._asker.counts_people
 
     def ask(self, number: int, prepare: Callable[[], Approval]) -> Reply:
         """Ask the person about a call, and return the answer: True, False, or :data:`UNANSWERED`."""
@@ -238,6 +280,10 @@ class _Question:
         self.number = number
         self.approval = approval
         self.answer: Reply | None = None
+
+
+def _detailed(approval: Approval, details: Callable[[], Mapping[str, Any]]) -> Approval:
+    return replace(approval, **details())
 
 
 def _subject(target: Target) -> str:

@@ -172,7 +172,7 @@ class _PlannedPermissions(Permissions):
         details: Callable[[], Mapping[str, Any]] = dict,
         flows: Sequence[Verdict] = (),
     ) -> str:
-        """Allow the writes of the plan; it says nothing about reads, and about what follows an open plan."""
-        if self._application.allows(number):
+        """Allow the writes of the plan, but for those that several people must approve; for others, see the base."""
+        if self._application.allows(number) and self._host.people_for(target.function.effect) == 1:
             return PLANNED
         return super().allow(target, arguments, number=number, details=details, flows=flows)

@@ -198,6 +198,8 @@ class Asker:
         self._within = within
         self.takes_many = self._many is not None and getattr(approve, "takes_many", True) is True
         """True if the callback can ask about several calls in one question."""
+        self.counts_people = getattr(approve, "counts_people", False) is True
+        """True if the callback keeps who answers, so that several people can be told apart."""
 
     @property
     def name(self) -> str:

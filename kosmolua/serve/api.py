@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -26,7 +26,7 @@ from kosmolua.protocol import decode
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.serve.log import TENANT
 from kosmolua.serve.tenants import Tenant, Tenants
-from kosmolua.stores.store import DEFAULT_RUNS, Decision, Summary
+from kosmolua.stores.store import DEFAULT_RUNS, Decision, Summary, paused_calls_of
 
 ROOT = "/api"
 DOCUMENT = f"{ROOT}/openapi.json"
@@ -164,10 +164,18 @@ async def _deny_plan(tenant: Tenant, given: Json) -> object:
 
 async def _resume(tenant: Tenant, given: Json) -> object:
     run = await _found(tenant, given["run"])
+    if given.get("approve"):
+        _refuse_for_several(tenant, paused_calls_of(await asyncio.to_thread(tenant.runtime.store.read, run.run)))
     decided: dict[str, Any] = {name: given[name] for name in ("approve", "deny", "again") if name in given}
     if "done" in given:
         decided["done"] = dict.fromkeys(given["done"])
     return _report(await tenant.resume(run.run, {"client": CLIENT}, **decided))
+
+
+def _refuse_for_several(tenant: Tenant, calls: Iterable[Json]) -> None:
+    """Refuse approvals of calls that several people have to approve, whom a token of the API cannot tell apart."""
+    if any(tenant.people_for(call["effect"]) > 1 for call in calls):
+        raise RequestRefused(409, "Several people have to approve this call, which they can do on the website")
 
 
 async def _cancel(tenant: Tenant, given: Json) -> object:
@@ -210,8 +218,10 @@ async def _decide(tenant: Tenant, given: Json) -> object:
         raise RequestRefused(
             409, f"The run {call.run} is paused: resume it, with the numbers of the calls that you approve"
         )
+    if given["approve"]:
+        _refuse_for_several(tenant, [call.call])
     decision = Decision(given["approve"], PERSON)
-    if not await asyncio.to_thread(tenant.runtime.store.decide, call.id, decision):
+    if not await asyncio.to_thread(tenant.approvals.answer, call, decision):
         raise RequestRefused(409, "Somebody else has decided about this call")
     return {"approved": given["approve"]}
 

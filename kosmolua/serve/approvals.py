@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from threading import Condition
@@ -18,13 +18,15 @@ from typing import Any, NamedTuple
 from kosmolua.calls.approvals import UNANSWERED, Approval, Approve, Asker, Reply
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, WorkerLost
-from kosmolua.stores.store import Decision, Store, WaitingCall
+from kosmolua.stores.store import Decision, Store, Vote, WaitingCall, ballot
 
 POLL_INTERVAL = 0.25
 """Seconds between two checks for new decisions in the store."""
 MAX_LOOKS = 100
 """How often all waiting calls of a tenant together look into the store, in a second."""
 SOMEBODY = "a person"
+OF_TENANT = "a person with the tenant's token"
+"""All who have no token of their own, and so are one person."""
 
 
 class PersonAnswer(NamedTuple):
@@ -38,17 +40,39 @@ class Approvals:
     """The calls of a tenant's scripts in this process that wait for a person. Any thread may use this object.
 
     If nobody decides about a call in time, the run is paused. A person can still approve the call later. The run is
-    then resumed from its recording. ``store`` returns the tenant's store, in which the questions are kept.
+    then resumed from its recording. ``store`` returns the tenant's store, in which the questions are kept; ``several``
+    says of an effect whether several people have to approve such calls.
     """
 
-    def __init__(self, store: Callable[[], Store]) -> None:
+    def __init__(self, store: Callable[[], Store], several: Callable[[str], bool] = lambda effect: False) -> None:
         self._store = store
+        self._several = several
+        self.subs: dict[str, str] = {}
+        """The ``sub`` of the token of each person who was seen, by the person's name."""
         # The condition's lock protects: the run of each question, the answers that this process knows, the runs to
         # pause.
         self._changed = Condition()
         self._open: dict[str, str] = {}
         self._answers: dict[str, PersonAnswer] = {}
         self._released: set[str] = set()
+
+    def answer(self, call: WaitingCall, decision: Decision, person: str = "", sub: str = "") -> bool:
+        """Record a person's answer about a waiting call of a running script, and return False if it comes too late.
+
+        ``person`` is the name in the person's token, and ``sub`` its ``sub``; both are empty for a tenant's token.
+        """
+        own = self.vote(call.run, call.call, person, sub) if decision.is_approved else None
+        is_in_time = self._store().decide(call.id, decision)
+        if own and not is_in_time:
+            self._store().unvote(*own)
+        return is_in_time
+
+    def vote(self, run: str | None, call: Mapping[str, Any], person: str, sub: str = "") -> tuple[str, Vote] | None:
+        """Keep a person's yes to a call that several people have to approve; return it if it is kept by this."""
+        if not self._several(call["effect"]):
+            return None
+        own = ballot(run, call), Vote(person or OF_TENANT, sub or self.subs.get(person, ""))
+        return own if self._store().vote(*own) else None
 
     def __len__(self) -> int:
         with self._changed:
@@ -72,11 +96,13 @@ class Approvals:
         *,
         is_resumed: bool = False,
         asked: Callable[[Sequence[WaitingCall]], None] = lambda questions: None,
+        person: str = "",
     ) -> list[PersonAnswer]:
         """Ask people about the calls of a run, wait at most ``seconds``, and return the answer for each call.
 
-        ``asked`` is told of the questions. ``client`` asks the person at the MCP client too; the first answer counts.
-        If ``is_resumed``, people may have answered already, before the process died in which the run executed.
+        ``asked`` is told of the questions. ``client`` asks the person at the MCP client too, whose token names
+        ``person``; the first answer counts. If ``is_resumed``, people may have answered already, before the process
+        died in which the run executed.
         """
         store, now = self._store(), time.time()
         if is_resumed and (earlier := _decided_earlier(store, run, approvals)):
@@ -93,7 +119,7 @@ class Approvals:
                     store.ask(each)
             asked(questions)
             if client:
-                self._ask_client(client, ids, approvals)
+                self._ask_client(client, questions, approvals, person)
             return self._wait(store, run, ids, now + seconds)
         finally:
             self._close(store, ids)
@@ -130,13 +156,18 @@ class Approvals:
                 self._answers.setdefault(question, PersonAnswer(decision.is_approved, decision.by or SOMEBODY))
                 self._changed.notify_all()
 
-    def _ask_client(self, client: Approve, ids: Sequence[str], approvals: Sequence[Approval]) -> None:
+    def _ask_client(
+        self, client: Approve, questions: Sequence[WaitingCall], approvals: Sequence[Approval], person: str
+    ) -> None:
         asker, name = Asker(client), str(getattr(client, "name", SOMEBODY))
 
         def ask() -> None:
-            for each, reply in zip(ids, asker.approve_many(approvals), strict=True):
+            for each, reply in zip(questions, asker.approve_many(approvals), strict=True):
+                if reply is True:
+                    with suppress(ConfigError):  # without a store, the yes is not one of several
+                        self.vote(each.run, each.call, person)
                 if reply is not UNANSWERED:
-                    self._answer(each, Decision(reply, name))
+                    self._answer(each.id, Decision(reply, name))
 
         with suppress(WorkerLost):  # a person on the website may still answer
             start_thread(ask, "ask-client")
@@ -173,7 +204,7 @@ def _is_same(question: WaitingCall, approval: Approval) -> bool:
 class WebApprover:
     """The option ``approve`` of one run: asks people on the website and, with ``client``, at the MCP client.
 
-    ``seconds`` returns how long a call waits at most. ``is_resumed`` and ``asked`` are those of :meth:`Approvals.ask`.
+    ``seconds`` returns how long a call waits at most. The rest is that of :meth:`Approvals.ask`.
     """
 
     def __init__(
@@ -186,9 +217,10 @@ class WebApprover:
         *,
         is_resumed: bool = False,
         asked: Callable[[Sequence[WaitingCall]], None] = lambda questions: None,
+        person: str = "",
     ) -> None:
-        self._more: dict[str, Any] = {"is_resumed": is_resumed, "asked": asked}
-        self.name = SOMEBODY
+        self._more: dict[str, Any] = {"is_resumed": is_resumed, "asked": asked, "person": person}
+        self.name, self.counts_people = SOMEBODY, True
         self._approvals = approvals
         self._run = run
         self._script = script

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp
@@ -26,6 +26,7 @@ from kosmolua.mcp.server import Handlers
 from kosmolua.memory import Endless
 from kosmolua.processes.readers import Readers
 from kosmolua.recordings.plans import Plan
+from kosmolua.recordings.recording import Recording
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.approvals import Approvals, WebApprover
@@ -40,9 +41,9 @@ from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.signed_in import SignedIn
 from kosmolua.serve.tenant_runtime import Common, TenantRuntime, refuse_same_tokens
-from kosmolua.serve.tokens import TenantTokens, may_be_signed, person_in
+from kosmolua.serve.tokens import TenantTokens, claims_of, may_be_signed, person_in
 from kosmolua.serve.work.settings import WorkSettings
-from kosmolua.stores.store import WaitingCall
+from kosmolua.stores.store import WaitingCall, paused_calls_of
 from kosmolua.stores.tasks import SLEEP, WAITING, ServerTask, new_run
 from kosmolua.truncation import weigh
 
@@ -59,6 +60,9 @@ COPIES_OF_SOURCE = 2
 """How often the source of a script is in memory while it waits or runs: as text, and as bytes."""
 
 
+Voter: TypeAlias = tuple[str, str]
+"""The name and the ``sub`` in a person's token; both are empty for a tenant's token."""
+NOBODY: Voter = ("", "")
 _SOON = "nothing was run; try again in a moment"
 
 
@@ -76,7 +80,7 @@ class Tenant:
     ) -> None:
         self._health = health
         self.name = opened.settings.name
-        self.approvals = Approvals(lambda: self.runtime.store)
+        self.approvals = Approvals(lambda: self.runtime.store, lambda effect: self.people_for(effect) > 1)
         self.grants = Grants(lambda: self.runtime.store)
         self._opened = opened
         self._common = common
@@ -154,7 +158,12 @@ class Tenant:
     def person_of(self, token: bytes) -> str:
         """Return the name of the person in a token with which this tenant was found; empty if it names nobody."""
         is_signed = self._opened.signed is not None and not self.tokens.accept(token)
-        return person_in(token) if is_signed and not self.settings.is_open and may_be_signed(token) else ""
+        if not is_signed or self.settings.is_open or not may_be_signed(token):
+            return ""
+        person = person_in(token)
+        if person and (sub := claims_of(token).get("sub")):
+            self.approvals.subs[person] = str(sub)
+        return person
 
     # Runs
 
@@ -269,10 +278,11 @@ class Tenant:
         except ConfigError as error:
             return error
 
-    async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
+    async def resume(self, run: str, options: RunOptions, *, voter: Voter | None = None, **decided: Any) -> Outcome:
         """Resume a recorded run of this tenant, whichever client started it, and return its outcome.
 
-        ``decided`` are arguments of :meth:`kosmolua.Runtime.resume`, such as ``approve`` and ``script``.
+        ``voter`` is the person who decided, whose yes counts where several people have to approve a call; by default
+        the one in ``options``. ``decided`` are arguments of :meth:`kosmolua.Runtime.resume`, such as ``approve``.
 
         Raises:
             ConfigError: There is no recorded run with this id.
@@ -281,6 +291,9 @@ class Tenant:
             return Outcome([], "", error, [])
         options["park"] = options.get("park") or partial(self._park, run)
         recording = await asyncio.to_thread(self.runtime.store.read, run)
+        await asyncio.to_thread(
+            self._vote, recording, decided.get("approve"), voter or (options.get("person") or "", "")
+        )
         script = recording.script
         title = recording.header.get("title") or ""
         client, asks = options.get("client") or "", options.get("approve") is not None
@@ -334,6 +347,7 @@ class Tenant:
             client,
             is_resumed=is_resumed,
             asked=partial(self._tell_of, running),
+            person=running.person,
         )
         options["pace"] = self.share.pace
         options["watch"] = self._watch(running, options.get("watch") or (lambda event: None))
@@ -356,6 +370,16 @@ class Tenant:
         if self._quotas.has_calls:
             await asyncio.to_thread(self._quotas.add_calls)
         return outcome
+
+    def people_for(self, effect: str) -> int:
+        """Return how many people must approve a call with this effect that is asked about."""
+        return int(self.runtime.accounts.approvals.get(effect, 1))
+
+    def _vote(self, recording: Recording, approved: object, voter: Voter) -> None:
+        """Keep the yes of a person to those calls of a paused run that several people have to approve."""
+        for call in paused_calls_of(recording):
+            if approved is True or (isinstance(approved, (list, tuple)) and call["number"] in approved):
+                self.approvals.vote(recording.header["run"], call, *voter)
 
     def _tell_of(self, running: Running, questions: Sequence[WaitingCall]) -> None:
         for each in self._observers:

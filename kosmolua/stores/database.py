@@ -191,6 +191,16 @@ TASKS = sql.Table(
     sql.Index("kosmolua_tasks_by_due", "due"),
     sql.Index("kosmolua_tasks_by_name", "tenant", "source", "name", "since"),
 )
+VOTES = sql.Table(
+    "kosmolua_votes",
+    _tables,
+    sql.Column("tenant", sql.String(63), primary_key=True),
+    sql.Column("ballot", sql.String(40), primary_key=True),
+    sql.Column("voter", sql.String(64), primary_key=True),  # the hash of person and sub
+    sql.Column("person", Words, nullable=False),
+    sql.Column("sub", Words, nullable=False),
+    sql.Column("until", sql.Double, nullable=False),
+)
 SCHEMA = sql.Table(
     "kosmolua_schema",
     _tables,

@@ -30,6 +30,7 @@ from kosmolua.stores.database import (
     PLANS,
     QUESTIONS,
     RECORDINGS,
+    VOTES,
     Database,
     Now,
     Words,
@@ -51,6 +52,7 @@ from kosmolua.stores.store import (
     Grant,
     RunFilter,
     Summary,
+    Vote,
     WaitingCall,
     checked_tenant,
     missing,
@@ -266,6 +268,31 @@ class DatabaseStore:
         gone = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.id == question)
         with suppress(ConfigError):  # nobody is asked about it after its time is over
             self._database.do(lambda at: at.execute(gone))
+
+    def vote(self, ballot: str, vote: Vote) -> bool:
+        voter = sha256("\n".join(vote).encode()).hexdigest()
+        new = sql.insert(VOTES).values(tenant=self._tenant, ballot=ballot, voter=voter, **vote._asdict())
+        old = sql.delete(VOTES).where(VOTES.c.tenant == self._tenant, VOTES.c.until < Now())
+
+        def keep(at: sql.Connection) -> None:
+            at.execute(old)
+            at.execute(new.values(until=Now() + APPROVAL_DAYS * DAY))
+
+        try:
+            self._database.do(keep)
+        except IntegrityError:
+            return False
+        return True
+
+    def unvote(self, ballot: str, vote: Vote) -> None:
+        of, voter = VOTES.c, sha256("\n".join(vote).encode()).hexdigest()
+        gone = sql.delete(VOTES).where(of.tenant == self._tenant, of.ballot == ballot, of.voter == voter)
+        self._database.do(lambda at: at.execute(gone))
+
+    def votes(self, ballot: str) -> list[Vote]:
+        of = VOTES.c
+        query = sql.select(of.person, of.sub).where(of.tenant == self._tenant, of.ballot == ballot, of.until > Now())
+        return [Vote(*row) for row in self._database.do(lambda at: at.execute(query).all())]
 
     def grants(self) -> list[Grant]:
         of = GRANTS.c

@@ -28,6 +28,7 @@ from kosmolua.stores.folder_counts import count_in
 from kosmolua.stores.folder_slots import FolderSlot
 from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.store import (
+    APPROVAL_DAYS,
     DAY,
     DEFAULT_RUNS,
     ENDED_DAYS,
@@ -40,6 +41,7 @@ from kosmolua.stores.store import (
     Grant,
     RunFilter,
     Summary,
+    Vote,
     WaitingCall,
     checked_tenant,
     found_in,
@@ -142,6 +144,7 @@ class Folder:
         self._questions = os.path.join(self.path, "questions")
         self._grants = os.path.join(self.path, "grants")
         self._marks = os.path.join(self.path, "marks")
+        self._votes = os.path.join(self.path, "votes")
         self._plans = os.path.join(self.path, "plans")
         self.tasks = FolderTasks(os.path.join(self.path, "tasks"))
         self._plan_lock = os.path.join(self._plans, ".lock")
@@ -266,6 +269,27 @@ class Folder:
             with suppress(FileNotFoundError):
                 os.remove(self._question(question, suffix))
 
+    def vote(self, ballot: str, vote: Vote) -> bool:
+        path = self._vote(ballot, vote)
+        with _written("The votes", self._votes):
+            _make(self._votes)
+            _make(os.path.dirname(path))
+            is_new = not os.path.exists(path)
+            replace_file(path, json.dumps(vote).encode())
+        return is_new
+
+    def unvote(self, ballot: str, vote: Vote) -> None:
+        with _written("The votes", self._votes), suppress(FileNotFoundError):
+            os.remove(self._vote(ballot, vote))
+
+    def votes(self, ballot: str) -> list[Vote]:
+        found: list[Vote] = []
+        for path in glob(os.path.join(escape(self._votes), ballot, "*")):
+            with suppress(OSError, ValueError, TypeError), open(path, encoding="utf-8") as file:
+                if "." not in os.path.basename(path) and os.path.getmtime(path) > time.time() - APPROVAL_DAYS * DAY:
+                    found.append(Vote(*json.load(file)))
+        return found
+
     def grants(self) -> list[Grant]:
         try:
             names = [name for name in os.listdir(self._grants) if "." not in name]
@@ -364,6 +388,9 @@ class Folder:
 
     def _plan_files(self) -> list[str]:
         return glob(os.path.join(escape(self._plans), "p-*.json"))
+
+    def _vote(self, ballot: str, vote: Vote) -> str:
+        return os.path.join(self._votes, ballot, sha256("\n".join(vote).encode()).hexdigest())
 
     def _grant(self, path: str, account: str) -> str:
         return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())

@@ -14,12 +14,14 @@ A *grant* is a person's approval of all later calls of a function with an accoun
 from __future__ import annotations
 
 import glob
+import json
 import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from hashlib import sha256
+from typing import Any, NamedTuple, Protocol
 
 from kosmolua.errors import ConfigError, Paused
 from kosmolua.recordings.recording import Event, Recording, revived
@@ -192,6 +194,32 @@ class Decision:
     time: float = field(default_factory=time.time)
 
 
+class Vote(NamedTuple):
+    """A person's yes to a call that several people must approve: a name, and the ``sub`` of a token, if known."""
+
+    person: str
+    sub: str = ""
+
+
+def ballot(run: str | None, call: Mapping[str, Any]) -> str:
+    """Return the name under which the votes about a call of a run are kept; another one for other arguments."""
+    about = [run, *(call[name] for name in ("path", "account", "arguments"))]
+    return sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:40]
+
+
+def people_in(votes: Sequence[Vote]) -> list[str]:
+    """Return the people who voted; votes with the same name or ``sub`` are those of one person."""
+    found: list[list[Vote]] = []
+    for vote in votes:
+        same = [each for each in found if any(_is_same_person(vote, other) for other in each)]
+        found = [each for each in found if each not in same] + [[*(other for each in same for other in each), vote]]
+    return [each[0].person for each in found]
+
+
+def _is_same_person(one: Vote, other: Vote) -> bool:
+    return one.person == other.person or (one.sub != "" and one.sub == other.sub)
+
+
 @dataclass(frozen=True)
 class Grant:
     """A person's permission to call a function with an account at any time, without further questions.
@@ -302,6 +330,15 @@ class Store(Protocol):
 
         The question is whether a person approves a call. It is removed when its run has the answer or no longer waits.
         """
+
+    def vote(self, ballot: str, vote: Vote) -> bool:
+        """Keep a person's yes for :data:`APPROVAL_DAYS`, and return True; False if it was kept before."""
+
+    def unvote(self, ballot: str, vote: Vote) -> None:
+        """Remove a person's yes, if it is there."""
+
+    def votes(self, ballot: str) -> list[Vote]:
+        """Return what people voted about a call."""
 
     def grants(self) -> list[Grant]:
         """Return all grants, the oldest first. A grant approves all later calls of a function with an account."""
@@ -446,6 +483,13 @@ def paused_calls(run: str, script: str, end: Event) -> list[WaitingCall]:
     calls: Sequence[Event] = end["error"]["fields"]["calls"]
     name = script.removeprefix("=")
     return [WaitingCall(f"{run}-{call['number']}", run, name, call, since, until, is_live=False) for call in calls]
+
+
+def paused_calls_of(recording: Recording) -> Sequence[Event]:
+    """Return the calls for which a run has paused."""
+    error = (recording.end or {}).get("error") or {}
+    calls: Sequence[Event] = error["fields"]["calls"] if error.get("type") == Paused.__name__ else ()
+    return calls
 
 
 def waits(end: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from kosmolua.schema.effects import is_final
 from kosmolua.serve.links import QuestionLink
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import render
+from kosmolua.serve.tenants import Voter
 from kosmolua.stores.store import RUN_ID, Decision, WaitingCall
 
 PAGE = 50
@@ -54,19 +55,20 @@ def linked(request: PageRequest, link: QuestionLink, person: str) -> Response:
         return _said(request, "Nothing waits here", "This call was answered, or its time is over.", status=410)
     if request.request.method == "GET" or answer is None:
         return request.page("link.html", call=call, person=link.person, tenant="", waiting_count=0)
-    if not decide_one(request, call, person, is_approved=answer):
+    voter = (link.person, "") if link.person else request.voter
+    if not decide_one(request, call, person, voter, is_approved=answer):
         return _said(request, "Nothing was decided", "Somebody else has answered before.", status=409)
     return _said(request, "Approved" if answer else "Denied", "You can close this page.", status=200)
 
 
-def decide_one(request: PageRequest, call: WaitingCall, person: str, *, is_approved: bool) -> bool:
+def decide_one(request: PageRequest, call: WaitingCall, person: str, voter: Voter, *, is_approved: bool) -> bool:
     """Record a person's decision about a call, with which its run goes on; return False if it was decided before."""
     if not call.is_live:
         assert call.run, "a run that is paused is recorded"
         name = "approve" if is_approved else "deny"
-        request.own.resume(call.run, person, **{name: [call.call["number"]]})
+        request.own.resume(call.run, person, voter, **{name: [call.call["number"]]})
         return True
-    is_first = request.own.runtime.store.decide(call.id, Decision(is_approved, person))
+    is_first = request.own.tenant.approvals.answer(call, Decision(is_approved, person), *voter)
     if is_first and call.run:
         request.own.follow(call.run)
     return is_first
@@ -97,11 +99,12 @@ def decide(request: PageRequest) -> Response:
     if answer and destroys and (destroys < len(calls) or not _is_meant(request, destroys)):
         why = f"To approve the {destroys} calls that destroy, and no others, type {destroys} beside the button."
         return request.error("Nothing was decided", why, status=409)
-    if answer and not destroys and request.form.get("always"):
+    several = any(request.own.tenant.people_for(call.call["effect"]) > 1 for call in calls)
+    if answer and not destroys and not several and request.form.get("always"):
         calls += _always(request, calls, waiting)
     live = [call for call in calls if call.is_live]
     for call in live:
-        request.own.runtime.store.decide(call.id, Decision(answer, request.person))
+        request.own.tenant.approvals.answer(call, Decision(answer, request.person), *request.voter)
     for run in {call.run for call in live if call.run}:
         request.own.follow(run)
     _resume(request, [call for call in calls if not call.is_live], is_approved=answer)
@@ -135,7 +138,7 @@ def _resume(request: PageRequest, calls: Sequence[WaitingCall], *, is_approved: 
     for call in calls:
         assert call.run, "a run that is paused is recorded"
         runs.setdefault(call.run, []).append(call.call["number"])
-    request.own.resume_all(runs, request.person, is_approved=is_approved)
+    request.own.resume_all(runs, request.person, request.voter, is_approved=is_approved)
 
 
 def _told(request: PageRequest) -> dict[str, str] | None:

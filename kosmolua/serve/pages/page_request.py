@@ -15,6 +15,7 @@ from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.serve.pages.rendering import HEADERS, asset_path, render
 from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.workspace import Workspace
+from kosmolua.serve.tenants import Voter
 
 SECTIONS = (
     ("approvals", "Inbox"),
@@ -64,6 +65,11 @@ class PageRequest:
     def person(self) -> str:
         """The name of the person, or a phrase in place of it, for the journal."""
         return self.session.person or SOMEBODY
+
+    @property
+    def voter(self) -> Voter:
+        """The person among those who have to approve a call."""
+        return self.session.person, self.session.sub
 
     @property
     def root(self) -> str:

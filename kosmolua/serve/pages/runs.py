@@ -203,6 +203,7 @@ def resumed(request: PageRequest) -> Response:
     request.own.resume(
         run.id,
         request.person,
+        request.voter,
         done={number: None for number, answer in chosen.items() if answer == "done"},
         again=[number for number, answer in chosen.items() if answer == "again"],
         **({"script": request.form["source"].replace("\r\n", "\n")} if "source" in request.form else {}),

@@ -31,6 +31,7 @@ class WebSession(NamedTuple):
             The session ends when the tenant no longer accepts this token or this way.
         until: When the session ends, in seconds since 1970; 0 if it ends only because of its age.
         person: The name of the person; empty if it is not known.
+        sub: The ``sub`` of the person's token; empty if there is none.
     """
 
     id: str
@@ -38,6 +39,7 @@ class WebSession(NamedTuple):
     mark: str = ""
     until: float = 0.0
     person: str = ""
+    sub: str = ""
 
 
 class Sessions:
@@ -57,9 +59,11 @@ class Sessions:
         self._ended_until = 0.0
         self._lock = Lock()
 
-    def begin(self, tenant: str = "", mark: str = "", until: float = 0.0, person: str = "") -> tuple[WebSession, str]:
+    def begin(
+        self, tenant: str = "", mark: str = "", until: float = 0.0, person: str = "", sub: str = ""
+    ) -> tuple[WebSession, str]:
         """Return a new session and its cookie."""
-        session = WebSession(secrets.token_urlsafe(16), tenant, mark, until, person)
+        session = WebSession(secrets.token_urlsafe(16), tenant, mark, until, person, sub)
         return session, str(self._signer.dumps(session))
 
     def read(self, cookie: str) -> WebSession | None:

@@ -20,7 +20,7 @@ from kosmolua.recordings.recording import Recording
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.pages.history import History, RunEntry
-from kosmolua.serve.tenants import Tenant
+from kosmolua.serve.tenants import NOBODY, Tenant, Voter
 from kosmolua.stores.store import RunFilter, Slot, WaitingCall
 
 MAX_STARTED = 8
@@ -150,7 +150,9 @@ class Workspace:
         """Return True if simulators answer the calls of a run, on a server that does not simulate all calls."""
         return run is not None and run.mode == "simulated" and not self.runtime.is_simulated
 
-    def resume_all(self, runs: Mapping[str, list[int]], person: str, *, is_approved: bool) -> None:
+    def resume_all(
+        self, runs: Mapping[str, list[int]], person: str, voter: Voter = NOBODY, *, is_approved: bool
+    ) -> None:
         """Resume paused runs in the background, all with the same decision about the calls with these numbers.
 
         Raises:
@@ -159,32 +161,33 @@ class Workspace:
         name = "approve" if is_approved else "deny"
         if len(runs) == 1:
             for run, numbers in runs.items():
-                self.resume(run, person, **{name: numbers})
+                self.resume(run, person, voter, **{name: numbers})
         elif runs:
             self._answered |= runs.keys()
-            work = self._resume_all([(run, {name: numbers}) for run, numbers in runs.items()], person)
+            work = self._resume_all([(run, {name: numbers}) for run, numbers in runs.items()], person, voter)
             wait([asyncio.run_coroutine_threadsafe(work, self._loop)], GRACE)
 
-    async def _resume_all(self, runs: Sequence[tuple[str, dict[str, list[int]]]], person: str) -> None:
+    async def _resume_all(self, runs: Sequence[tuple[str, dict[str, list[int]]]], person: str, voter: Voter) -> None:
         room = asyncio.Semaphore(MAX_STARTED)
 
         async def resume(run: str, decided: dict[str, list[int]]) -> None:
             with suppress(KosmoError):  # its page says what is wrong
                 try:
                     async with room:
-                        await self.tenant.resume(run, {"client": CLIENT, "person": person}, **decided)
+                        await self.tenant.resume(run, {"client": CLIENT, "person": person}, voter=voter, **decided)
                 finally:
                     self._answered.discard(run)  # it is listed again, if it still waits
 
         await asyncio.gather(*(resume(run, decided) for run, decided in runs))
 
-    def resume(self, run: str, person: str, **decided: Any) -> None:
+    def resume(self, run: str, person: str, voter: Voter = NOBODY, **decided: Any) -> None:
         """Resume a recorded run in the background, with a person's decisions: see :meth:`kosmolua.Runtime.resume`.
 
         Raises:
             KosmoError: The run cannot be resumed, or too many runs that were started on the website are active.
         """
-        self._start(run, lambda: self.tenant.resume(run, {"client": CLIENT, "person": person}, **decided))
+        options: RunOptions = {"client": CLIENT, "person": person}
+        self._start(run, lambda: self.tenant.resume(run, options, voter=voter, **decided))
 
     def follow(self, run: str) -> None:
         """Resume a run about whose call a person has just decided, in case its server has died.

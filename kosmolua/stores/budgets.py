@@ -14,7 +14,6 @@ from kosmolua.schema.effects import changes, is_final
 
 if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
-    from kosmolua.broker.patterns import Patterns
     from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Clock
     from kosmolua.stores.store import Store
@@ -60,11 +59,11 @@ class SpendingLimit(NamedTuple):
 class Budgets:
     """The budgets of an accounts file: for all calls, for the functions of a pattern, and for accounts.
 
-    ``patterns`` returns those of an option's name and a text, and ``store`` the store that counts.
+    ``fitting`` returns a function that says whether a call fits a pattern, and ``store`` the store that counts.
     """
 
     def __init__(
-        self, accounts: Accounts, patterns: Callable[[str, str], list[Patterns]], store: Callable[[], Store]
+        self, accounts: Accounts, fitting: Callable[[str], Callable[[Target], object]], store: Callable[[], Store]
     ) -> None:
         given = accounts.budgets
         own = list(_budgets({key: value for key, value in given.items() if key in KINDS}, _SECTION))
@@ -73,11 +72,10 @@ class Budgets:
         self.of_run = next((each for each in own if each.kind == "minutes"), None)
         """How long scripts may run."""
         self._of_all = [each for each in own if each.kind != "minutes"]
-        self._of_patterns: list[tuple[Patterns, list[SpendingLimit]]] = [
-            (found, list(_budgets(value, f"{pattern} in {_SECTION}")))
+        self._of_patterns = [
+            (fitting(pattern), list(_budgets(value, f"{pattern} in {_SECTION}")))
             for pattern, value in given.items()
             if pattern not in KINDS
-            for found in patterns(_SECTION, pattern)
         ]
 
     def of_one_run(self, clock: Clock) -> Spending:
@@ -87,7 +85,7 @@ class Budgets:
         """Yield the budgets that a call takes from."""
         option = self._accounts.option(target.integration, target.account, "budgets") or {}
         found = [*self._of_all, *_budgets(option, f"[{target.section}]")]
-        found += [each for patterns, budgets in self._of_patterns if patterns.fitting(target) for each in budgets]
+        found += [each for fits, budgets in self._of_patterns if fits(target) for each in budgets]
         return (each for each in found if KINDS[each.kind](target))
 
 
