@@ -200,12 +200,11 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text with ``***`` in place of each known secret."""
-        data = text.encode("utf-8", "surrogatepass")
-        spans = self._spans(data.lower())
-        if not spans:
+        if not self.knows(text):
             return text
+        data = text.encode("utf-8", "surrogatepass")
         pieces, end = [], 0
-        for start, stop in spans:
+        for start, stop in self._spans(data.lower()):
             pieces += [data[end:start], MASK.encode()]
             end = stop
         return b"".join([*pieces, data[end:]]).decode("utf-8", "surrogatepass")

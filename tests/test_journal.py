@@ -69,6 +69,17 @@ def test_a_line_says_everything(redactor: Redactor) -> None:
     }
 
 
+def test_a_line_without_secrets_is_searched_once(redactor: Redactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a whole, since each call of a script waits for its line."""
+    call = Call("run-1", 7, "library.lend")
+    call.arguments = {"book": "b-1", "notes": ["a note of the book"] * 20}
+    ended, searched = call.record(None, redactor, is_over=False), []
+    knows = redactor.knows
+    monkeypatch.setattr(redactor, "knows", lambda text: searched.append(text) or knows(text))
+    assert json.loads(ended.line(redactor))["arguments"] == call.arguments
+    assert len(searched) == 1
+
+
 def test_a_line_says_where_a_download_came_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A read that the service redirects to another origin returns what is there; the journal and the trace name it."""
     got = {"operationId": "get_zip", "responses": {"302": {"description": "elsewhere"}}}

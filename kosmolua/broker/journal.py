@@ -72,11 +72,12 @@ class Journal:
         self._lost = 0
         self._fails = False
         self._file: FileIO | None = None
+        self._opened = (0, 0)
         self._lock = RLock()
         self._closed = path is None
         if path is not None:
             try:
-                self._file = _open(path)
+                self._follow_the_path()
             except OSError as error:
                 raise ConfigError(f"The journal {os.fspath(path)} cannot be opened: {error.strerror}") from None
 
@@ -132,11 +133,14 @@ class Journal:
         if self._closed:
             return None
         try:
-            self._follow_the_path()
+            size = self._follow_the_path()
             while self._pending:
-                self._rotate_if_full(len(self._pending[0]))
+                more = len(self._pending[0])
+                if self._max_size is not None and size + more > self._max_size:
+                    size = self._rotate(more)
                 self._append(self._pending[0])
                 self._pending.popleft()
+                size += more
         except OSError as error:
             self._release()
             failed_before, self._fails = self._fails, True
@@ -147,28 +151,28 @@ class Journal:
         lines = f"; {lost} {'record is' if lost == 1 else 'records are'} missing" if lost else ""
         return f"The journal {self._path} can be written again{lines}"
 
-    def _follow_the_path(self) -> None:
-        """Open the file if it is not open, or if the path leads to another file after a rotation."""
+    def _follow_the_path(self) -> int:
+        """Open the file if it is not open or the path leads to another one after a rotation, and return its size."""
         assert self._path is not None
         if self._file:
-            opened = os.fstat(self._file.fileno())
             with suppress(FileNotFoundError):
                 there = os.stat(self._path)
-                if (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino):
-                    return
+                if (there.st_dev, there.st_ino) == self._opened:
+                    return there.st_size
             self._release()
         self._file = _open(self._path)
+        opened = os.fstat(self._file.fileno())
+        self._opened = opened.st_dev, opened.st_ino
+        return opened.st_size
 
-    def _rotate_if_full(self, more: int) -> None:
-        """Rename the file, once for all processes, if ``more`` bytes would make it too large."""
+    def _rotate(self, more: int) -> int:
+        """Rename the file, once for all processes, if it is too large for ``more`` bytes; return the new one's size."""
         assert self._file is not None
-        if self._max_size is None or os.fstat(self._file.fileno()).st_size + more <= self._max_size:
-            return
+        assert self._max_size is not None
         with locked(self._file):
-            self._follow_the_path()
-            if os.fstat(self._file.fileno()).st_size + more > self._max_size:
+            if self._follow_the_path() + more > self._max_size:
                 _shift(os.fspath(self._path or ""))
-        self._follow_the_path()
+        return self._follow_the_path()
 
     def _append(self, line: bytes) -> None:
         assert self._file is not None

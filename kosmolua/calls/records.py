@@ -41,6 +41,7 @@ Mode: TypeAlias = Literal["live", "simulated", "replayed"]
 """What answers calls: services, simulators, or a recording."""
 NEXT = ("next", "next_cursor", "next_page_token", "next_token", "has_more", "truncated")
 """Keys of a result that usually have a value while a list goes on."""
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 class Write(NamedTuple):
@@ -238,7 +239,10 @@ class FinishedCall(NamedTuple):
             "request_id": self.request_id,
             **({"redirects": self.redirects} if self.redirects else {}),
         }
-        return json.dumps(redactor.value(record), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+        text = _encode(record)
+        if redactor.knows(text):
+            text = _encode(redactor.value(record))
+        return text.encode("utf-8", "replace") + b"\n"
 
 
 class Call:
