@@ -490,6 +490,26 @@ def test_an_overlay_changes_names_effects_and_arguments(tmp_path: Path) -> None:
         assert {"species", "all", "max_items"} <= {each.name for each in functions["list_pets"].parameters}
 
 
+def test_a_page_shows_what_matters(tmp_path: Path) -> None:
+    """Required and usual arguments are described first, whole if there is room; a summary says more than the name."""
+    document = pets(("get", "/search", "searchPets"), ("get", "/pets/{id}", "getPet"))
+    long = " ".join(f"word{number}" for number in range(200))
+    names = [*(f"rare_{number}" for number in range(40)), "query", "size", "index"]
+    document["paths"]["/search"]["get"]["parameters"] = [
+        {"name": name, "in": "query", "required": name == "index", "schema": {"type": "string"}} for name in names
+    ]
+    document["paths"]["/search"]["get"] |= {"summary": "searchPets()", "description": "Finds pets by a text. Slow."}
+    document["paths"]["/pets/{id}"]["get"]["parameters"][0]["description"] = long
+    with Runtime(None, simulate=True, plugins=[small(tmp_path, document)], environ={}) as runtime:
+        page = runtime.docs.read("pets.search_pets")
+        assert "Finds pets by a text.\n" in page
+        assert "Finds pets by a text. Slow." in page
+        rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+        assert rows[:4] == ["index", "query", "size", "rare_0"]
+        assert long in runtime.docs.read("pets.get_pet")
+        assert runtime.catalog.integration("pets").functions["get_pet"].summary == "Get pet."
+
+
 def test_an_import_can_be_removed(
     config: Path, on_screen: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

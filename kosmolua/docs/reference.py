@@ -7,7 +7,7 @@ section is added to the description of the function. Other sections come after t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kosmolua.docs import markdown, outline
 from kosmolua.docs.markdown import MarkdownText
@@ -26,13 +26,21 @@ MAX_READ_PAGE = 5800
 """The most characters of the page of a function from an OpenAPI document."""
 MAX_OTHERS = 1500
 """The most characters for the names of parameters that are not described."""
-_DEGREES = [(20, 200, 2500), (20, 160, 1000), (14, 120, 0), (10, 80, 0), (6, 40, 0)]
+_DEGREES = [(1000, 0, 2500), (20, 600, 2500), (20, 200, 2500), (20, 160, 1000), (14, 120, 0), (10, 80, 0), (6, 40, 0)]
 """The sizes that are tried for the page of a function from an OpenAPI document, the largest first.
 
 Each size has three numbers: how many parameters are described, the most characters of each description, and the most
 characters of the declarations of types.
 """
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
+MANY = 12
+"""The page of a function from an OpenAPI document with more parameters than this describes the usual ones first."""
+_USUAL_WORDS = """
+all content cursor description fields filter filters from ids limit max_items message name offset order page page_size
+per_page q query search size sort state status text title to type
+"""
+_USUAL = frozenset(_USUAL_WORDS.split())
+"""Parameters that calls often pass."""
 _HEADINGS = {"Raises": "Errors"}
 
 
@@ -172,6 +180,9 @@ class FunctionsPage(Page):
 
     def _within(self, function: Function) -> str:
         """Describe a function from an OpenAPI document, with as many details as fit on a page."""
+        in_order = sorted(function.parameters, key=lambda each: (not each.required, each.name not in _USUAL))
+        if len(in_order) > MANY:
+            function = replace(function, parameters=tuple(in_order))
         for parameters, words, records in _DEGREES:
             body = _body(self.integration, function, self.document, _Room(parameters, words))
             records_shown = _first_records(function, self.integration.name, records)
@@ -223,9 +234,8 @@ def _body(integration: Integration, function: Function, document: MarkdownText, 
 
 def _parameters(parameters: Sequence[Parameter], namespace: str, room: _Room) -> str:
     if len(parameters) > room.parameters:
-        in_order = sorted(parameters, key=lambda each: not each.required)
-        others = shown([each.name for each in in_order[room.parameters :]], MAX_OTHERS)
-        return f"{_parameters(in_order[: room.parameters], namespace, room)}\n\nIt also takes {others}."
+        others = shown([each.name for each in parameters[room.parameters :]], MAX_OTHERS)
+        return f"{_parameters(parameters[: room.parameters], namespace, room)}\n\nIt also takes {others}."
     rows = [_row(parameter, namespace) for parameter in parameters]
     if room.words:
         rows = [(*row[:-1], _cut(row[-1], room.words)) for row in rows]

@@ -32,6 +32,8 @@ from kosmolua.schema.effects import Effect
 from kosmolua.schema.labels import DECLARED
 from kosmolua.schema.tree import rows, table, text
 
+MAX_ABOUT = 3000
+"""The maximum length of an argument's description, in characters."""
 MANY = 70
 """If a document has more operations than this and fewer than two tags, its functions are grouped by path."""
 _CREDENTIAL = re.compile(
@@ -72,7 +74,8 @@ class Built:
         """The docstring: summary, quoted description, method and path, paging and errors."""
         route = f"Sends ``{self.operation.key.removeprefix('POST /#')}``."
         deprecated = "Deprecated: the service may remove it." if self.operation.deprecated else ""
-        said = "" if summary_of("", self.operation.about) == self.summary else self.operation.about
+        is_said = cleaned(self.operation.about).rstrip(".") == self.summary.rstrip(".")
+        said = "" if is_said else self.operation.about
         paging = f"Pages: {self.recipe.words}; ``all = true`` returns the items of all pages." if self.recipe else ""
         statuses = [f"{status}: {cleaned(words, 80)}" for status, words in self.operation.statuses.items() if words]
         errors = f"Raises:\n    CallError: {'; '.join(statuses[:8])}" if statuses else ""
@@ -258,7 +261,8 @@ def _built(document: Document, operation: Operation, name: str, section: str, ov
         recipe = _pages(document, operation)
         operation.graphql |= {"select": str(told["fields"])} if "fields" in told else {}
     _name_arguments(operation, told, overlay, has_pages=recipe is not None)
-    summary = str(told.get("summary", "")) or summary_of(operation.summary, operation.about)
+    said = "" if _only_repeats(operation.summary, name, operation) else operation.summary
+    summary = str(told.get("summary", "")) or summary_of(said, operation.about) or summary_of(operation.summary, "")
     return Built(
         operation,
         name,
@@ -277,6 +281,12 @@ def _pages(document: Document, operation: Operation) -> Recipe | None:
     keys = table(document.resolve(operation.result.schema).get("properties"))
     items = "nodes" if "nodes" in keys else "edges"
     return Recipe("token", "after", "pageInfo.endCursor", items, "first", 100, more="pageInfo.hasNextPage")
+
+
+def _only_repeats(summary: str, name: str, operation: Operation) -> bool:
+    """Return True if a summary has no word that the name or the id of an operation lacks."""
+    known = {*name.split("_"), *snake(operation.id).split("_"), "a", "an", "the", "of", "for"}
+    return known.issuperset(snake(summary).split("_"))
 
 
 def _sentence(operation: Operation) -> str:
@@ -302,7 +312,7 @@ def _name_arguments(operation: Operation, told: Mapping[str, Any], overlay: Over
     for each, name in zip(operation.fields, names, strict=True):
         entry = given.get(each.wire, given.get(name, {}))
         each.name = str(entry.get("name", name))
-        each.about = str(entry.get("about", "")) or cleaned(each.about, 300)
+        each.about = str(entry.get("about", "")) or cleaned(each.about, MAX_ABOUT)
     slashes = told.get("slashes")
     for each in operation.fields:
         if each.place == "path" and (slashes is True or (isinstance(slashes, list) and each.wire in slashes)):
