@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import responses
+from support.documents import Reply, Sent, Service
 from support.loopback import Loopback
 
 from kosmolua import Runtime
@@ -591,3 +592,93 @@ def test_replies_in_turn_show_how_a_script_pages() -> None:
     return table.concat(tags, " ")
     """
     assert play.run(script) == "v2 v1"
+
+
+ISSUE = {"number": 7, "title": "T", "state": "open", "user": {"login": "ann"}, "labels": [], "assignees": []}
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """GitHub on loopback, which answers each request with an issue, or with a list of them."""
+
+    def answer(sent: Sent) -> Reply:
+        is_list = sent.method == "GET" and sent.target.partition("?")[0].endswith("/issues")
+        return Reply([ISSUE] if is_list else ISSUE)
+
+    made = Service(answer)
+    yield made
+    made.close()
+
+
+def ran(service: Service, script: str) -> Any:
+    """Return the outcome of a script whose account is at a service."""
+    accounts = {"permissions": {"write": "allow"}, "here": {"token": KEY, "base_url": service.url}}
+    with Runtime(accounts={"github": accounts}) as runtime:
+        return runtime.run(f"local github = app.integrations.github\n{script}")
+
+
+def test_extra_adds_to_a_write(service: Service) -> None:
+    """Its body's keys go into the request that changes something, beside those of the function."""
+    outcome = ran(service, 'github.create_issue({ repo = "a/b", title = "T", extra = { body = { milestone = 3 } } })')
+    assert outcome.ok, outcome.error
+    assert json.loads(service.last.body) == {"title": "T", "milestone": 3}
+
+
+def test_extra_adds_to_a_read(service: Service) -> None:
+    """Its query replaces that of the function, and its headers may be those of a read."""
+    script = """github.list_issues({ repo = "a/b", pull_requests = true,
+      extra = { query = { milestone = "3", sort = "comments" }, headers = { ["If-None-Match"] = "x" } } })"""
+    outcome = ran(service, script)
+    assert outcome.ok, outcome.error
+    query = dict(each.split("=") for each in service.last.target.partition("?")[2].split("&"))
+    assert (query["milestone"], query["sort"]) == ("3", "comments")
+    assert service.last.headers["if-none-match"] == "x"
+
+
+def test_another_media_type_is_returned_as_it_came(service: Service) -> None:
+    """The diff of a pull request is its text, although the function reads JSON."""
+    diff = b"diff --git a/x b/x\n"
+    service.answer = lambda sent: Reply(diff, kind="application/vnd.github.v3.diff; charset=utf-8")
+    script = """return github.get_pull_request({ repo = "a/b", number = 7,
+      extra = { headers = { Accept = "application/vnd.github.diff" } } })"""
+    outcome = ran(service, script)
+    assert outcome.result == [diff.decode()], outcome.error
+    assert service.last.headers["accept"] == "application/vnd.github.diff"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        (
+            "get_issue",
+            '{ repo = "a/b", number = 7, extra = { headers = { Authorization = "x" } } }',
+            "account's credential",
+        ),
+        (
+            "get_issue",
+            '{ repo = "a/b", number = 7, extra = { headers = { ["X-Foo"] = "x" } } }',
+            "the function only reads",
+        ),
+        (
+            "get_issue",
+            '{ repo = "a/b", number = 7, extra = { headers = { ["X-Forwarded-For"] = "x" } } }',
+            "cannot be set",
+        ),
+        ("create_issue", '{ repo = "a/b", title = "T", extra = { body = { _method = "DELETE" } } }', "_method"),
+        ("create_issue", '{ repo = "a/b", title = "T", extra = { bodi = {} } }', "bodi"),
+        ("create_issue", '{ repo = "a/b", extra = { body = { title = "T" } } }', "needs title"),
+    ],
+)
+def test_what_extra_cannot_set_is_refused(service: Service, name: str, given: str, said: str) -> None:
+    """No header of the transport, the account or a proxy, and no override of the method: nothing is sent."""
+    outcome = ran(service, f"local _, err = pcall(github.{name}, {given}); return err")
+    assert outcome.result[0]["code"] == "bad_arguments"
+    assert said in outcome.result[0]["message"]
+    assert not service.sent
+
+
+def test_the_check_knows_extra(service: Service) -> None:
+    """It is an argument of every function of github, and of no library's."""
+    with Runtime(simulate=True, environ={}) as runtime:
+        found = runtime.checker().check('app.integrations.github.get_repo({ repo = "a/b", extra = {}, extras = 1 })')
+    assert [("extras" in each.message) for each in found.errors] == [True]

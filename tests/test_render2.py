@@ -12,6 +12,7 @@ from support.render2_account import KEY, Canned, account, answer, body_of, integ
 
 from kosmolua.plugin import ApiError, BadArguments, CallError, NetworkError, Request, Response, Secret
 from kosmolua.schema.luacats import description, label
+from kosmolua.schema.types import Record
 
 BASE = "https://api.render.com/v1"
 SERVICE, DEPLOY = "srv-cabc12345678", "dep-cabc12345678"
@@ -442,6 +443,22 @@ def test_the_workspace_of_the_call_comes_before_the_accounts() -> None:
         send = Canned({"service": WEB})
         account(send, **settings)("create_service", **NATIVE, **given)
         assert [body_of(request)["ownerId"] for request in send.requests] == [expected]
+
+
+def test_logs_of_a_service_without_a_workspace_are_those_of_the_accounts() -> None:
+    """Render may leave out a service's ownerId; then the account's is sent, and not a made-up one."""
+    send = Canned({"id": "srv-1"}, {"logs": [], "hasMore": False})
+    account(send, owner_id="tea-1")("list_logs", resource_id="srv-1")
+    assert dict(send.requests[-1].query)["ownerId"] == "tea-1"
+
+
+def test_a_database_may_lack_disk_autoscaling() -> None:
+    """Older databases do not have the field, so its type says that it can be nil."""
+    returned = integration.functions["get_postgres"].returns
+    assert isinstance(returned, Record)
+    database = returned.fields["postgres"]
+    assert isinstance(database, Record)
+    assert database.fields["diskAutoscalingEnabled"].nullable
 
 
 def test_the_only_workspace_is_looked_up_once() -> None:

@@ -159,6 +159,7 @@ def test_maintenance_mode_on_the_free_plan_is_refused() -> None:
         ("list_services", {"created_before": "2026-01-01T00:00:00Z"}, "services"),
         ("list_services", {"updated_after": "2026-03-01T00:00:00Z"}, "services"),
         ("list_services", {"include_previews": False}, "services"),
+        ("list_services", {"env": ["node"]}, "services"),
         ("list_deploys", {"service_id": SERVICE, "finished_after": "2026-02-20T00:00:00Z"}, "deploys"),
         ("list_jobs", {"service_id": SERVICE, "started_before": "2026-03-01T00:00:00Z"}, "jobs"),
         ("list_custom_domains", {"service_id": SERVICE, "domain_type": "apex"}, "custom_domains"),

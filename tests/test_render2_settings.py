@@ -341,13 +341,14 @@ LISTS: list[tuple[str, str, dict[str, Any], set[str]]] = [
             **UPDATED,
             "name": "a",
             "type": "web_service",
+            "env": "node",
             "region": "ohio",
             "suspended": True,
             "owner_id": "tea-1",
             "environment_id": ["evm-1", "evm-2"],
             "include_previews": False,
         },
-        {"env"},  # deprecated
+        set(),
     ),
     (
         "list_deploys",

@@ -50,7 +50,7 @@ class Render:
         """Return the id of a service's workspace. Only the first call for a service sends a request."""
         if service_id not in self._workspaces:
             service = thing_of(self.api.get("/services/{service_id}", service_id=service_id))
-            self._workspaces[service_id] = str(service.get("ownerId"))
+            self._workspaces[service_id] = str(service.get("ownerId") or self.workspace())
         return self._workspaces[service_id]
 
     def name_at(self, path: str, **ids: Any) -> str:

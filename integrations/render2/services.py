@@ -21,6 +21,7 @@ from .parameters import (
     Workspaces,
 )
 from .render import Render
+from .runtimes import Runtime
 from .settings import ServiceType
 from .wire import Thing, filled, inner, thing_of
 
@@ -117,6 +118,9 @@ def list_services(
     type: Annotated[
         ServiceType | list[ServiceType] | None, "Return only services of these types: one type or a list.", non_empty()
     ] = None,
+    env: Annotated[
+        Runtime | list[Runtime] | None, "Return only services with these runtimes: one runtime or a list.", non_empty()
+    ] = None,
     region: Regions = None,
     suspended: Suspended = None,
     owner_id: Workspaces = None,
@@ -136,6 +140,7 @@ def list_services(
     filters = {
         "name": name,
         "type": type,
+        "env": env,
         "region": region,
         "suspended": SUSPENSION[suspended],
         "ownerId": owner_id,

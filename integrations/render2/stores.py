@@ -66,7 +66,7 @@ class Postgres(TypedDict):
     databaseName: str
     databaseUser: str
     diskSizeGB: int | None
-    diskAutoscalingEnabled: bool
+    diskAutoscalingEnabled: bool | None
     highAvailabilityEnabled: bool
     suspended: str
     suspenders: list[str]

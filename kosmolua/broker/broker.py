@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from functools import partial
 from threading import Condition, RLock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kosmolua import protocol
 from kosmolua.broker.guards import Guards
@@ -588,6 +588,11 @@ class Broker:
             call.has_returned = True
             return value
 
+        if call.arguments and "extra" in call.arguments and call.target.function.extra:
+            from kosmolua.calls.extra import Addition
+
+            call.addition = Addition(cast("Any", call.arguments["extra"]), is_read=call.effect == "read")
+            handler = call.addition.around(handler)
         use = partial(self._accounts.use, integration, str(call.account), call, until, work)
         try:
             if limit:

@@ -170,12 +170,16 @@ class OpenAccounts:
                 f"{call.path} may only read, but {request.line} may change something, so it was not sent",
                 detail="register the function with @integration.writes or @integration.destroys",
             )
+        if call and call.addition:
+            request = call.addition.added_to(request)
         observe = call.observe if call else _ignore
         if call:
             call.request = request = call.keyed(request) if call.idempotency and not request.safe else request
         response = sender(request, until=until, observe=observe)
         if response.status == UNAUTHORIZED and (again := _signed_anew(request)):
             response = sender(again, until=until, observe=observe)
+        if call and call.addition:
+            call.addition.note(response)
         if call and call.effect != "read" and response.is_success and not request.safe:
             call.has_written = True
         return response

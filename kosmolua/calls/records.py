@@ -23,6 +23,7 @@ from kosmolua.secret import Redactor
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
+    from kosmolua.calls.extra import Addition
     from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Until
     from kosmolua.flow.judge import Verdict
@@ -270,6 +271,8 @@ class Call:
     credentials: frozenset[str] = frozenset()
     confirm: Confirm | None = None
     request: Request | None = None
+    addition: Addition | None = None
+    """What the argument ``extra`` adds to the requests of a plugin's function; None if there is none."""
     places: SimpleQueue[int] | None = None
     """The places for calls that use the account at once."""
     held: list[int]

@@ -171,7 +171,9 @@ def _misuses(
     given = {spellings.get(name, name): each for name, each in given.items()}
     meant: set[str] = set()
     for name, (node, value) in given.items():
-        if name not in names:
+        if name == "extra" and callee.function.extra:
+            yield from _undefined_inside(value, evaluate)
+        elif name not in names:
             likely = parameters_meant(name, names)
             meant.update(likely[:1])
             hint = _meant_by(callee, name, value, names) or _set_elsewhere(callee, name, others) or as_hint(likely)

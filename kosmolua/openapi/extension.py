@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from kosmolua.concurrency import lazy
-from kosmolua.errors import NotConfigured
+from kosmolua.errors import BadArguments, NotConfigured
 from kosmolua.http.client import Api
 from kosmolua.openapi.naming import Route
+from kosmolua.protocol import Json
+from kosmolua.schema.effects import Effect, changes
 from kosmolua.schema.function import taken_by, with_declared
 from kosmolua.schema.functions import Functions, More
 from kosmolua.schema.integration import Extension, Integration
+from kosmolua.schema.mismatch import Mismatch
 
 if TYPE_CHECKING:
     from kosmolua.http.messages import Request, Response, Send
@@ -80,9 +83,27 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
     assert extension is not None, "it has no document to extend it with"
     more = ExtensionFunctions(extension, integration)
     whole = copy(integration)
-    whole.functions = Functions(integration.functions.own, cast(More, more))
+    own = {name: _extensible(function) for name, function in integration.functions.own.items()}
+    whole.functions = Functions(own, cast(More, more))
     whole.simulate = _beside(integration.simulate, more)
     return whole
+
+
+def _extensible(function: Function) -> Function:
+    """Return a function that takes ``extra``, unless a parameter is called so."""
+    if any(each.name == "extra" for each in function.parameters):
+        return function
+    return replace(function, extra=partial(_checked, function.effect))
+
+
+def _checked(effect: Effect, path: str, given: Json) -> object:
+    """Return the argument ``extra``, checked as that of a document's function."""
+    from kosmolua.openapi.extra import checked_extra
+
+    try:
+        return checked_extra(reads=not changes(effect)).accept(given)
+    except Mismatch as mismatch:
+        raise BadArguments(f"{path}: extra{mismatch.where} {mismatch.problem}", param="extra") from None
 
 
 def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Callable[..., Send]:

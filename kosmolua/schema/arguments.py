@@ -104,9 +104,13 @@ class Binder:
     Args:
         parameters: In the order of positional arguments.
         usage: The hint for missing or too many arguments, such as ``call it as get({ id })``.
+        extra: Checks the argument ``extra``, by the path, if calls can pass it besides.
     """
 
-    def __init__(self, parameters: Sequence[Parameter], usage: str) -> None:
+    def __init__(
+        self, parameters: Sequence[Parameter], usage: str, extra: Callable[[str, Json], object] | None = None
+    ) -> None:
+        self._extra = extra
         self._parameters = parameters
         self._usage = usage
         self._takes_list = bool(parameters) and isinstance(parameters[0].type, List)
@@ -128,6 +132,9 @@ class Binder:
                 up to ``MAX_FAULTS`` such faults.
         """
         named = self._by_name(path, given) if given else {}
+        if self._extra and "extra" in named:
+            rest = {name: value for name, value in named.items() if name != "extra"}
+            return self.bind(path, [rest]) | {"extra": self._extra(path, named["extra"])}
         try:
             values = {name: accept(named[name]) for name, accept in self._accepts if name in named}
         except (Mismatch, RecursionError):

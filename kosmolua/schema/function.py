@@ -73,6 +73,8 @@ class Function:
             if there is none.
         acts_as: Returns, for the arguments of a call as they were passed, the functions that it amounts to: it has the
             strictest of their permissions, and the gravest of their effects. None for a call that is only itself.
+        extra: Checks the argument ``extra`` of a call, by the function's path, for a function whose requests it adds to
+            although no parameter says so; None if the function has no such argument.
         former: The tool of an MCP server as it was before a change that nobody has accepted.
     """
 
@@ -94,6 +96,7 @@ class Function:
     labels: Labels = NONE
     reply: str = ""
     acts_as: Callable[[Sequence[Json]], Sequence[str]] | None = None
+    extra: Callable[[str, Json], object] | None = None
     former: Function | None = None
 
     @property
@@ -129,7 +132,7 @@ class Function:
     @cached_property
     def bind(self) -> Callable[[str, Sequence[Json]], dict[str, object]]:
         """See :meth:`kosmolua.schema.arguments.Binder.bind`."""
-        return Binder(self.parameters, f"call it as {self.signature}").bind
+        return Binder(self.parameters, f"call it as {self.signature}", self.extra).bind
 
 
 def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> Function:
