@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
@@ -14,10 +13,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kosmolua.calls.records import Call, current
+from kosmolua.calls.sessions import OpenSessions
+from kosmolua.concurrency import lazy
 from kosmolua.errors import (
-    NOTHING_SENT,
     ApiError,
-    BadArguments,
     KosmoError,
     NetworkError,
     NotConfigured,
@@ -27,8 +26,6 @@ from kosmolua.errors import (
 )
 from kosmolua.schema.effects import changes
 from kosmolua.schema.names import holder_of
-from kosmolua.schema.sessions import BEGIN, NewSession
-from kosmolua.secret import Secret
 
 if TYPE_CHECKING:
     from kosmolua.broker.backends import Sender
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt, Request, Response
     from kosmolua.schema.integration import Integration
+    from kosmolua.schema.sessions import NewSession
     from kosmolua.secret import Redactor
 
 _T = TypeVar("_T")
@@ -63,34 +61,21 @@ class OpenAccounts:
         self._host = host
         self._until = until
         self._open: dict[tuple[str, str], _OpenAccount] = {}
-        self._sessions: dict[tuple[str, str], dict[str, Secret]] = {}
         self._lock = Lock()
 
-    def begin(self, integration: Integration, account: str, session: NewSession) -> str:
-        """Begin a session of an account, and return its name, such as ``work/ann``.
+    @lazy
+    def _sessions(self) -> OpenSessions:
+        return OpenSessions()
 
-        Raises:
-            BadArguments: A credential is not out of a result of this integration and account.
-        """
-        holder = f"{integration.name}.{holder_of(account)}"
-        for name, each in session.credentials.items():
-            if each.account != holder:
-                what = f"{integration.name}.{BEGIN}: {name} is not out of a result of {holder}"
-                raise BadArguments(what, param=name, hint="a session takes only what its own account's calls return")
-        user = next((each.user for each in session.credentials.values() if each.user), "1")
-        with self._lock:
-            names = (f"{holder_of(account)}/{user}{f'-{number}' if number > 1 else ''}" for number in count(1))
-            name = next(each for each in names if (integration.name, each) not in self._sessions)
-            self._sessions[integration.name, name] = {
-                field: Secret(str(each)) for field, each in session.credentials.items()
-            }
-            self._open.pop((integration.name, name), None)
+    def begin(self, integration: Integration, account: str, session: NewSession) -> str:
+        """Begin a session, as :meth:`kosmolua.calls.sessions.OpenSessions.begin`."""
+        name = self._sessions.begin(integration, account, session)
+        self._open.pop((integration.name, name), None)
         return name
 
-    def _end(self, integration: str, account: str) -> None:
-        with self._lock:
-            self._sessions.pop((integration, account), None)
-            self._open.pop((integration, account), None)
+    def _end(self, *session: str) -> None:
+        self._sessions.end(*session)
+        self._open.pop((session[0], session[1]), None)
 
     def use(self, integration: Integration, account: str, call: Call, until: Until, work: Callable[[Any], _T]) -> _T:
         """Call ``work`` with an account's client, and return the result of ``work``. Create the client on first use.
@@ -142,12 +127,10 @@ class OpenAccounts:
             current.reset(token)
 
     def _open_account(self, integration: Integration, account: str, until: Until) -> Any:
-        holder = holder_of(account)
+        holder = holder_of(account) if integration.session else account
         settings = self._host.accounts.settings(integration, holder, until=until())
         if integration.session and holder != account:
-            if (credentials := self._sessions.get((integration.name, account))) is None:
-                what = f"The session {integration.name}.{account} is over, or another run began it. {NOTHING_SENT}"
-                raise SessionExpired(what, hint="log in again")
+            credentials = self._sessions.credentials(integration.name, account)
             settings = integration.session.settings(settings, credentials)
         sender = self._host.backend.sender(integration, holder)
         opened: Any = integration.account(**settings)
