@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,7 @@ import pytest
 from conftest import Program
 from mcp import Client
 from mcp_types import PaginatedRequestParams, PromptReference, ResourceTemplateReference
+from support.documents import shared
 
 from kosmolua import Runtime, __version__
 from kosmolua.errors import ConfigError, DocNotFound
@@ -22,7 +24,10 @@ from kosmolua.mcp.recipes import MAX_RECIPE, recipe
 from kosmolua.mcp.server import Handlers
 from kosmolua.mcp.skills import URI, GetSkillParams
 from kosmolua.mcp.tools import MAX_LISTED, script_tools
+from kosmolua.mcp_client.cards import Cards
+from kosmolua.mcp_client.settings import identity
 from kosmolua.plugin import Integration
+from kosmolua.schema.settings import parse
 
 ROOT = Path(__file__).parent.parent
 TASKS = {
@@ -102,6 +107,119 @@ def test_a_text_that_is_no_page_is_an_input_like_any_other(runtime: Runtime) -> 
         assert gone.is_error
 
     served(runtime, conversation)
+
+
+# Many services
+
+WANTED = {
+    "Tell the on-call channel that the checkout is down": "integrations.slack",
+    "Give the customer with the email ann@example.com her money back": "integrations.stripe",
+    "Text the customer's phone that the parcel is on its way": "integrations.twilio",
+    "Roll the checkout app back to the version before": "integrations.render2",
+    "Which pull requests wait for a review for more than a week": "integrations.github",
+    "Add a page with the notes of today's meeting to the wiki": "integrations.notion",
+    "Which subscriptions were cancelled this month": "integrations.stripe",
+    "Put the new database password into the environment of the staging app": "integrations.render2",
+    "Open a bug about the crash in the login form": "integrations.github",
+    "Who is in the marketing channel": "integrations.slack",
+    "Read the configuration file config/app.yaml": "mcp.files",
+    "How many orders were made yesterday, from the sales tables": "mcp.warehouse",
+    "Call the supplier's phone number and play the message": "integrations.twilio",
+    "Create an invoice for the consulting hours of March": "integrations.stripe",
+    "Why did last night's deployment of the website fail": "integrations.render2",
+    "Rerun the failed checks of the last commit": "integrations.github",
+    "Add a row to the table of job candidates in our workspace's database page": "integrations.notion",
+    "Pin the announcement in the general channel": "integrations.slack",
+    "Save the report as a text file in the folder reports": "mcp.files",
+    "Scale the API to four instances before the sale begins": "integrations.render2",
+}
+"""Tasks that do not name the service, which an agent finds by itself."""
+ACCOUNTS = """
+[render2.production]
+api_key = "rnd_0123456789abcdef"
+
+[render2.staging]
+api_key = "rnd_0123456789abcdeg"
+
+[github.work]
+token = "ghp_0123456789abcdef0123456789abcdef0123"
+
+[mcp.files]
+command = "npx"
+args = ["-y", "@modelcontextprotocol/server-filesystem", "/srv/notes"]
+
+[mcp.warehouse]
+command = "uvx"
+args = ["mcp-server-sqlite"]
+"""
+TOOLS = {
+    "files": {
+        "read_text_file": "Read the complete contents of a file from the file system as text.",
+        "write_file": "Create a new file or completely overwrite an existing file with new content.",
+        "list_directory": "Get a detailed listing of all files and directories in a specified path.",
+        "search_files": "Recursively search for files and directories matching a pattern.",
+        "move_file": "Move or rename files and directories.",
+    },
+    "warehouse": {
+        "read_query": "Execute a SELECT query on the sales database and return the rows.",
+        "list_tables": "List the tables of the sales database.",
+        "describe_table": "Get the columns of a table.",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """A runtime with two services of the package, four of documents, and two MCP servers, none of which is started."""
+    folder = tmp_path_factory.mktemp("many")
+    accounts = folder / "accounts.toml"
+    accounts.write_text(ACCOUNTS)
+    accounts.chmod(0o600)
+    plugins = []
+    for name in ("notion", "slack", "stripe", "twilio"):
+        plugins.append(folder / f"{name}.openapi.json")
+        plugins[-1].symlink_to(shared(f"{name}.json"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        for server, tools in TOOLS.items():
+            section = parse(accounts)["mcp"][server]
+            schema = {"type": "object", "properties": {"path": {"type": "string"}}}
+            listed = [{"name": name, "description": about, "inputSchema": schema} for name, about in tools.items()]
+            Cards().write(server, identity(section), {"server": {"name": server}, "tools": listed})
+        with Runtime(accounts, simulate=True, plugins=plugins, environ={}) as runtime:
+            yield runtime
+
+
+def owners_in(answer: str) -> list[str]:
+    """Return the integrations whose functions an answer names, in their order."""
+    return [*dict.fromkeys(re.findall(r"((?:integrations|mcp)\.\w+)\.\w+", answer))]
+
+
+@pytest.mark.slow
+def test_a_task_leads_to_its_service_without_naming_it(many: Runtime) -> None:
+    """The first answer has a function of it, and in most cases this is the first one."""
+    asked: dict[str, list[str]] = {}
+
+    async def conversation(client: Client, _: Handlers) -> None:
+        for task in WANTED:
+            answer = await client.call_tool("lua_search_docs", {"query": task})
+            asked[task] = owners_in(str(answer.content))
+
+    served(many, conversation)
+    missed = {task: owners for task, owners in asked.items() if WANTED[task] not in owners}
+    assert len(missed) <= 1, missed
+    assert sum(owners[:1] == [WANTED[task]] for task, owners in asked.items()) >= 16, asked
+
+
+@pytest.mark.slow
+def test_the_instructions_name_each_service(many: Runtime) -> None:
+    """Of an MCP server they say what its tools are."""
+    instructions = Handlers(many, read_only=False, simulated=False, watch=lambda event: None).server().instructions
+    assert instructions
+    assert {name for name in {owner.removeprefix("integrations.") for owner in WANTED.values()}} <= {
+        *re.findall(r"([\w.]+) \(", instructions)
+    }
+    assert "mcp.files (read_text_file, write_file, list_directory, search_files and 1 more" in instructions
 
 
 def test_many_integrations_still_say_what_they_are_for() -> None:

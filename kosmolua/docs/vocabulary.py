@@ -35,6 +35,9 @@ create issue: open file report raise submit
 add: attach create insert append mount include
 put: upload write save store commit
 create comment: leave post write
+write: save store put
+directory: folder
+page: wiki
 list issue: open
 delete: remove destroy erase drop unset detach disconnect purge wipe trash discard clear teardown uninstall nuke kill
 delete: decommission retire scrap unhook rid clean cleanup ditch obsolete
@@ -302,6 +305,8 @@ member: who is in, who belongs to, who is on
 speech: text to speech, out loud
 transcription: speech to text
 emoji reaction: thumbs up
+file: configuration file, config file
+message: on call, on-call
 parallel: same time
 idempotency: idempotent
 """
@@ -312,13 +317,20 @@ PHRASES = {
 }
 """Phrases in queries, each with the words that replace it. A star stands for up to three words, which are kept."""
 _NAMES = [
+    (
+        re.compile(r"(?<![\w/])[\w./~-]*\w\.(?:txt|md|ya?ml|json|csv|toml|ini|log|pdf|html?)\b", re.I),
+        " file path ",
+    ),
     (re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|(?<!\w)\.env\b"), " env var "),
     (re.compile(r"\b(?:[a-z0-9-]+\.)+(?:com|io|net|org|dev|co|app|example)\b", re.I), " domain "),
 ]
 """Patterns of names that users give to things, such as domains, each with the word for such a thing."""
 _MACHINES = "instances? replicas? servers? nodes? machines? dynos? pods? copies workers? boxes".replace(" ", "|")
 _MANY = r"(?:\d+|one|two|three|four|five|six|ten|more|fewer|less|another|extra|additional|double)"
+_SOMEBODY = r"(?:the|an?|my|our|your|all|every|each|everybody|everyone)"
 _SHAPES = [
+    (re.compile(r"\b(?:as|to|into)\s+an?\s+(?:\w+\s+)?file\b", re.I), "write file"),
+    (re.compile(rf"^\W*(?:text|tell|notify|inform|message)\s+{_SOMEBODY}\b", re.I), "send message"),
     (re.compile(rf"\b{_MANY}\s+(?:more\s+|extra\s+|(?:the\s+)?number\s+of\s+)?(?:{_MACHINES})\b", re.I), "scale"),
     (
         re.compile(

@@ -20,7 +20,11 @@ MIN_WORDS = 3
 """How many words a query has at least to be a task. A shorter one is a search for pages."""
 MAX_RECIPE = 1_500
 """The most characters of an answer."""
-MAX_FUNCTIONS, MAX_HITS, MAX_SUMMARY, MAX_SIGNATURE, MAX_SHOWN = 3, 8, 90, 170, 3
+MAX_FUNCTIONS, MAX_HITS, MAX_SUMMARY, MAX_SIGNATURE, MAX_SHOWN = 3, 30, 90, 170, 3
+MAX_FOUND = 8
+"""How many of the hits are functions for the task itself."""
+MAX_OTHERS = 3
+"""How many other integrations are named, each with the function that fits best."""
 _SHOWN = ("id", "name", "title", "status", "state", "type", "email", "number", "created_at", "createdAt", "url")
 """The fields that a script prints first."""
 
@@ -38,19 +42,33 @@ def recipe(runtime: Runtime, query: str) -> str:
         return ""
     first = found[0]
     source = _source_of(first)
-    others = [each for each in found[1:] if each != source and (each.integration is first.integration or not source)]
+    others = [
+        each for each in found[1:MAX_FOUND] if each != source and (each.integration is first.integration or not source)
+    ]
     used = [first, *([source] if source else []), *others][:MAX_FUNCTIONS]
     script = "\n".join(_script(first, source))
     if any(finding.severity == "error" for finding in runtime.checker().check(script).findings):
         return ""
-    rest = [hit.page for hit in hits if hit.page not in {each.page for each in used}]
+    elsewhere = _elsewhere(found, first)
+    rest = [hit.page for hit in hits[:MAX_FOUND] if hit.page not in {each.page for each in [*used, *elsewhere]}]
     for count in range(len(used), 0, -1):
         lines = [f"For this task, with a script that passes the check. Read {first.page} before you change it.", ""]
         lines += [f"- `{each.page}` ({each.function.effect}): {each.summary}" for each in used[:count]]
-        lines += ["", "```lua", script, "```", "", f"Other pages: {', '.join(rest[:MAX_FUNCTIONS])}"]
+        lines += ["", "```lua", script, "```", ""]
+        if elsewhere:
+            lines.append(f"If another service is meant: {', '.join(f'`{each.page}`' for each in elsewhere)}")
+        lines.append(f"Other pages: {', '.join(rest[:MAX_FUNCTIONS])}")
         if len(text := "\n".join(lines)) <= MAX_RECIPE:
             return text
     return ""
+
+
+def _elsewhere(found: Sequence[_Found], first: _Found) -> list[_Found]:
+    """Return the best function of each other integration."""
+    best: dict[str, _Found] = {}
+    for each in found:
+        best.setdefault(each.page.rpartition(".")[0], each)
+    return [each for each in best.values() if each.integration is not first.integration][:MAX_OTHERS]
 
 
 class _Found(NamedTuple):

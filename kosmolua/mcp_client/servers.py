@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 MAX_INSTRUCTIONS = 4000
 """The maximum length of a server's instructions, in characters. The rest is not shown."""
+MAX_NAMED = 4
+"""How many tools the sentence about a server names."""
 START_TIMEOUT = 65.0
 """Seconds to wait for a server that has no card yet; a little longer than a start may take."""
 
@@ -273,7 +275,12 @@ class Servers:
 
         info = card.get("server") or {}
         title = str(info.get("title") or info.get("name") or name)
-        integration = _integration(name, f"{title}, an MCP server.", lambda account: self._sender(name))
+        tools = [lua_name(tool["name"]) for tool in card["tools"]]
+        more = f" and {len(tools) - MAX_NAMED} more" if len(tools) > MAX_NAMED else ""
+        about = (
+            f"{', '.join(tools[:MAX_NAMED])}{more} of {title}, an MCP server." if tools else f"{title}, an MCP server."
+        )
+        integration = _integration(name, about, lambda account: self._sender(name))
         integration.is_current = lambda: "_connections" in vars(self) and self._connections.is_open(integration.name)
         stated = self.section(name).get("tools", {})
         for function in functions_of(integration.name, card, stated):
