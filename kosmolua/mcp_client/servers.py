@@ -277,10 +277,8 @@ class Servers:
         title = str(info.get("title") or info.get("name") or name)
         tools = [lua_name(tool["name"]) for tool in card["tools"]]
         more = f" and {len(tools) - MAX_NAMED} more" if len(tools) > MAX_NAMED else ""
-        about = (
-            f"{', '.join(tools[:MAX_NAMED])}{more} of {title}, an MCP server." if tools else f"{title}, an MCP server."
-        )
-        integration = _integration(name, about, lambda account: self._sender(name))
+        shown = f"{', '.join(tools[:MAX_NAMED])}{more} of " if tools else ""
+        integration = _integration(name, f"{shown}{title}, an MCP server.", lambda account: self._sender(name))
         integration.is_current = lambda: "_connections" in vars(self) and self._connections.is_open(integration.name)
         stated = self.section(name).get("tools", {})
         for function in functions_of(integration.name, card, stated):
