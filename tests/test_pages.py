@@ -586,6 +586,31 @@ def test_waits_for_people_are_not_drawn_as_work() -> None:
     assert [(each.begins, each.duration) for each in shown] == [(0, 5), (10, 2), (20, 4)]
 
 
+def test_a_page_that_has_not_changed_is_not_sent_again(pages: Pages, person: Person) -> None:
+    """Pages, parts and files have an ETag, and another session's is not known; a page of the docs can be kept."""
+    run = pages.record("acme", "return 'unchanged'", "unchanged.lua")
+    part = {"X-Part": "live"}
+    for path, headers in ((f"/runs/{run}", part), ("/docs/overview", {}), ("/static/page.css", {})):
+        tag = {"If-None-Match": person.browser.get(person.base + path, headers=headers, timeout=20).headers["etag"]}
+        again = person.browser.get(person.base + path, headers=headers | tag, timeout=20)
+        assert (again.status_code, again.content) == (304, b"")
+        assert "content-security-policy" in again.headers
+        other = Person(pages.url, "acme").browser.get(person.base + path, headers=headers | tag, timeout=20)
+        assert other.status_code == (304 if "static" in path else 200)
+    assert person.open("/docs/overview").headers["cache-control"] == "private, no-cache"
+    assert person.open(f"/runs/{run}").headers["cache-control"] == "no-store"
+
+
+def test_the_page_of_a_large_integration_lists_its_functions(person: Person) -> None:
+    """It is short, each function has a page of its own, and a name in capitals is no link."""
+    text = person.open("/docs/integrations.render2").text
+    assert len(text) < 120_000
+    assert 'href="/docs/integrations.render2.list_services"' in text
+    assert "Each function has a page of its own." in text
+    assert "Parameters" in person.open("/docs/integrations.render2.list_services").text
+    assert "/docs/integrations.github.SECTION" not in person.open("/docs/integrations.github").text
+
+
 @pytest.mark.slow
 def test_pages_are_compressed_and_their_tokens_differ(person: Person) -> None:
     """The largest page is small on its way, and the size of a page tells nothing about the token of its forms."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,11 @@ from kosmolua.serve.pages.markup import Prose, Resolve
 from kosmolua.serve.pages.page_request import PageRequest
 
 MAX_HITS = 20
+MAX_PAGE = 60_000
+"""The characters of a page beyond which its functions are only listed."""
+FUNCTIONS, NEXT = "\n## Functions\n", "\n## "
+MAX_RENDERED = 100
+"""How many pages are kept as HTML."""
 _PATH = re.compile(r"(?:app\.)?((?:integrations|mcp|scripts)\.[A-Za-z0-9_.]+)")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -43,8 +49,31 @@ def page(request: PageRequest) -> Response:
 
 
 def _shown(request: PageRequest, name: str, text: str) -> Response:
-    prose = Prose(text, _resolver(request, name), f"{request.root}/playground")
-    return _page(request, name, body=prose.html, headings=prose.headings)
+    integrations = frozenset(page_of(each) for each in request.own.runtime.catalog.names())
+    around = next((each for each in integrations if name == each or name.startswith(f"{each}.")), None)
+    functions = _functions_of(request, around)
+    prose = _rendered(name, _beginning(text), request.root, integrations, around, functions)
+    return _page(request, name, is_kept=True, body=prose.html, headings=prose.headings)
+
+
+def _beginning(text: str) -> str:
+    """Return a page or, if it is long and describes functions one by one, what comes before their descriptions."""
+    head, mark, rest = text.partition(FUNCTIONS)
+    if len(text) <= MAX_PAGE or not mark:
+        return text
+    return f"{head}{mark}Each function has a page of its own.\n{rest.partition(NEXT)[0]}"
+
+
+@lru_cache(maxsize=MAX_RENDERED)
+def _rendered(
+    name: str,
+    text: str,
+    root: str,
+    integrations: frozenset[str],
+    around: str | None,
+    functions: frozenset[str],
+) -> Prose:
+    return Prose(text, _resolver(name, root, integrations, around, functions), f"{root}/playground")
 
 
 def _page(request: PageRequest, name: str | None, **shown: Any) -> Response:
@@ -53,23 +82,22 @@ def _page(request: PageRequest, name: str | None, **shown: Any) -> Response:
     return request.page("docs.html", "docs", parts=("found",), **{**frame, **listed, **shown})
 
 
-def _resolver(request: PageRequest, name: str) -> Resolve:
+def _resolver(
+    name: str, root: str, integrations: frozenset[str], around: str | None, functions: frozenset[str]
+) -> Resolve:
     """Return a function that finds the page about a name in code. It returns the URL of the page, or None.
 
-    The returned function knows the names of pages, paths such as ``app.integrations.render2``, and the functions of the
-    integration to which the current page belongs.
+    The returned function knows the names of pages, paths such as ``app.integrations.render2``, and the ``functions`` of
+    the integration ``around``, to which the current page belongs. A name in capitals stands for others.
     """
-    integrations = {page_of(each) for each in request.own.runtime.catalog.names()}
-    around = next((each for each in integrations if name == each or name.startswith(f"{each}.")), None)
-    functions = _functions_of(request, around)
 
     def resolve(word: str) -> str | None:
-        path = _PATH.fullmatch(word)
+        path = _PATH.fullmatch(word) if not word.rpartition(".")[2].isupper() else None
         if word in NAMES:
-            return f"{request.root}/docs/{word}"
+            return f"{root}/docs/{word}"
         if path and any(path[1] == each or path[1].startswith(f"{each}.") for each in integrations):
-            return f"{request.root}/docs/{quote(path[1])}" if path[1] != name else None
-        return f"{request.root}/docs/{around}.{word}" if around and word in functions else None
+            return f"{root}/docs/{quote(path[1])}" if path[1] != name else None
+        return f"{root}/docs/{around}.{word}" if around and word in functions else None
 
     return resolve
 

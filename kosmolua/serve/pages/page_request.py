@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -32,6 +34,8 @@ SECTIONS = (
 SOMEBODY = "a person on the page"
 MAX_FORM = 1 << 20
 """The maximum size of a field of a form, in bytes."""
+_TOKEN = re.compile(rb'name="token_of_form" value="[0-9a-f]+"')
+"""What differs between two answers with the same page."""
 PART_HEADER = "x-part"
 """The header of a request for only one block of a page. The browser replaces this block in the page that it shows."""
 
@@ -96,16 +100,24 @@ class PageRequest:
         parts: tuple[str, ...] = (),
         status: int = 200,
         nonce: str = "",
+        is_kept: bool = False,
         **shown: Any,
     ) -> Response:
         """Render a page, or only the block that the browser requests, and return the answer.
 
         The navigation highlights ``section``. A browser can request the blocks ``parts``; any other request gets the
         whole page. ``shown`` are the variables of the template. Styles that a script adds need the ``nonce``.
+        Browsers keep a page with ``is_kept``, and ask whether it has changed before they show it again.
         """
         part = self.part if self.part in parts else None
         frame = self._frame(section, is_whole=part is None)
-        return render(template, {**frame, "nonce": nonce, **shown}, part=part, status=status, nonce=nonce)
+        answer = render(template, {**frame, "nonce": nonce, **shown}, part=part, status=status, nonce=nonce)
+        if is_kept:
+            answer.headers["Cache-Control"] = "private, no-cache"
+        if nonce or status != 200:
+            return answer
+        known = sha256(_TOKEN.sub(b"", bytes(answer.body)) + self.session.id.encode()).hexdigest()
+        return conditional(self.request, answer, f'W/"{known[:20]}"')
 
     def error(
         self,
@@ -170,6 +182,15 @@ class PageRequest:
         return Markup('<input type="hidden" name="token_of_form" value="{}">').format(
             self.sessions.form_token(self.session)
         )
+
+
+def conditional(request: Request, answer: Response, tag: str) -> Response:
+    """Return an answer with an ETag, or status 304 without a body if the client has it already."""
+    answer.headers["ETag"] = tag
+    if request.method != "GET" or tag not in request.headers.get("if-none-match", ""):
+        return answer
+    kept = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
+    return Response(status_code=304, headers=kept)
 
 
 View = Callable[[PageRequest], Response]

@@ -67,6 +67,11 @@ def asset(name: str) -> Response:
     return Response(found[0], headers={**HEADERS, **kept, "Content-Type": TYPES[name[name.rindex(".") :]]})
 
 
+def asset_tag(name: str) -> str:
+    """Return the ETag of a static file; empty if there is no such file."""
+    return f'"{_assets()[name][1]}"' if name in _assets() else ""
+
+
 def asset_path(name: str) -> str:
     """Return the URL of a static file, relative to the root of the website, with a hash of the file's content."""
     return f"/static/{name}?v={_assets()[name][1]}"

@@ -32,12 +32,13 @@ from kosmolua.serve.pages.page_request import (
     NotFound,
     PageRequest,
     View,
+    conditional,
     form_of,
     is_own,
     is_same_origin,
     telling,
 )
-from kosmolua.serve.pages.rendering import HEADERS, asset
+from kosmolua.serve.pages.rendering import HEADERS, asset, asset_tag
 from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.signin import SignIn
 from kosmolua.serve.pages.workspace import Workspace
@@ -201,4 +202,5 @@ def _not_found(page_request: PageRequest) -> Response:
 
 
 async def _static(request: Request) -> Response:
-    return asset(str(request.path_params["name"]))
+    name = str(request.path_params["name"])
+    return conditional(request, asset(name), tag) if (tag := asset_tag(name)) else asset(name)

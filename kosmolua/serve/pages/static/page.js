@@ -4,10 +4,15 @@
 (() => {
   const TYPING = 160; // milliseconds after the last key until a request is sent
 
-  /** Asks for one block of a page, and returns its HTML, or null if there is none. */
-  async function part(address, name, options = {}) {
+  const tags = new Map(); // what the server called the blocks that the page has, by address and name
+
+  /** Asks for one block of a page, and returns its HTML, or null if there is none, or if it is as it was. */
+  async function part(address, name) {
+    const place = `${name} ${address}`;
     try {
-      const answer = await fetch(address, { ...options, headers: { "X-Part": name }, redirect: "error" });
+      const answer = await fetch(address, { headers: { "X-Part": name, "If-None-Match": tags.get(place) ?? "" }, redirect: "error" });
+      tags.clear(); // another block may have taken the place of the others
+      if (answer.headers.has("ETag")) tags.set(place, answer.headers.get("ETag"));
       if (answer.status === 401) location.reload(); // the session is over, and the reload redirects to the sign-in
       return answer.ok ? await answer.text() : null;
     } catch {
