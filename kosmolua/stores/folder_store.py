@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from glob import escape, glob
 from hashlib import sha256
+from heapq import nlargest
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -175,8 +176,11 @@ class Folder:
         known = (self._indexed(run, stamp) for run, stamp in stamps.items())
         fits_all = fitting == RunFilter(order=fitting.order)
         found = [run for run, text in known if fits_all or fitting.fits(run, text)]
-        found.sort(key=attrgetter("time", "run"), reverse=True)
-        found.sort(key=attrgetter(fitting.order), reverse=fitting.order in ("time", "worked"))
+        newest = attrgetter("time", "run")
+        if fitting.order == "time":
+            return nlargest(start + limit, found, key=newest)[start:], len(found)
+        found.sort(key=newest, reverse=True)
+        found.sort(key=attrgetter(fitting.order), reverse=fitting.order == "worked")
         return found[start : start + limit], len(found)
 
     def prune(self, keep: float) -> int:
