@@ -176,6 +176,7 @@ def test_only_who_declares_an_effect_names_the_gravest_one() -> None:
         "authoring/lint_functions.py",  # by the name of a function
         "mcp_client/tools.py",  # by the hints of a server
         "openapi/compiling.py",  # by the HTTP method
+        "openapi/effects.py",  # by the name of an operation
         "recordings/outlines.py",  # what a plan does, beside to create and to change
         "cli/terminal.py",  # its colour
     }

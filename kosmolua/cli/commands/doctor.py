@@ -53,6 +53,8 @@ EXTRAS = {
     "otel": ("opentelemetry.trace",),
     "undo": ("cryptography.fernet",),
     "keyring": ("keyring",),
+    "notify": ("apprise",),
+    "graphql": ("graphql",),
     "lsp": ("pygls",),
     "oauth": ("authlib", "jwt"),
     "openapi": ("yaml",),
