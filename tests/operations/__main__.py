@@ -23,6 +23,7 @@ SCENARIOS = {
     "rolling": 1,
     "databases": 1,
     "restore": 1,
+    "unattended": 1,
     "noisy": 6,
 }
 """The modules of the scenarios, each with the rounds that it plays by default."""

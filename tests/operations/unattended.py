@@ -1,0 +1,199 @@
+"""Schedules and hooks at three replicas with PostgreSQL, of which one is killed every 20 s, and the database once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from random import Random
+
+import requests
+from support.loopback import Loopback
+from support.postgres import Postgres, reason_to_skip
+from support.processes import eventually
+from support.serving import ACME, Serving, serving
+from support.shelf import Shelf
+
+from kosmolua.stores.opening import open_stores
+from kosmolua.stores.store import Store
+from kosmolua.stores.tasks import HOOK, PLANNED, SCHEDULE, ServerTask
+from operations.rolling import free_ports, proxy
+from operations.scenarios import PLUGIN, Row, Skipped
+
+REPLICAS, KILL_EVERY = 3, 20.0
+EVERY = 5
+TOKEN = "the-secret-of-the-hook"
+FIRST = 1_000_000
+"""The book that the first schedule puts back; hooks put back those before."""
+ACCOUNTS = """\
+[serve]
+store = "{store}"
+
+[tenants.acme]
+token = "{token}"
+scripts = "{scripts}"
+plugins = ["{plugin}"]
+permissions = {{ write = "allow" }}
+
+[shelf.default]
+api_key = "a-key-of-the-shelf"
+base_url = "{url}"
+permissions = {{ write = "allow" }}
+
+[hooks.put]
+script = "hook"
+signature = "bearer"
+secret = "{secret}"
+"""
+SCHEDULED = """\
+[schedules.s{number}]
+script = "tick"
+every = {every}
+params = {{ book = {book} }}
+"""
+
+
+def play(folder: Path, rounds: int, random: Random, *, schedules: int = 20, rate: float = 10.0) -> Iterator[Row]:
+    """Run them for so many minutes, and compare what ran with what the service was asked to write."""
+    if reason := reason_to_skip():
+        raise Skipped(reason)
+    shelf = Shelf()
+    scripts = folder / "scripts"
+    scripts.mkdir()
+    (scripts / "tick.lua").write_text("---@param book integer\napp.integrations.shelf.put({ book = params.book })\n")
+    (scripts / "hook.lua").write_text("app.integrations.shelf.put({ book = input.body.book })\n")
+    ports = free_ports(1 + REPLICAS)
+    with Postgres() as postgres, Loopback(shelf) as service, ExitStack() as stack:
+        known = {"store": postgres.address, "token": ACME, "scripts": scripts, "plugin": PLUGIN, "url": service.url}
+        text = ACCOUNTS.format(secret=TOKEN, **known)
+        text += "".join(SCHEDULED.format(number=n, every=EVERY, book=FIRST + n) for n in range(schedules))
+        replicas = [Replica(folder / str(port), port, text) for port in ports[1:]]
+        for replica in replicas:
+            stack.callback(replica.close)
+            replica.start()
+        url = stack.enter_context(proxy(folder, *ports))
+        began, ends = time.time(), time.monotonic() + 60.0 * rounds
+        with Deliveries(f"{url}/hooks/put", rate) as deliveries:
+            kills = 0
+            while time.monotonic() < ends:
+                time.sleep(KILL_EVERY / 2)
+                if kills == 1:
+                    postgres.stop()
+                    time.sleep(2)
+                    postgres.start()
+                time.sleep(KILL_EVERY / 2)
+                killed = random.choice(replicas)
+                killed.close()
+                killed.start()
+                kills += 1
+        stopped = time.time()
+        stores = open_stores(postgres.address)
+        stack.callback(stores.close)
+        store = stores.of("acme")
+        is_calm = eventually(lambda: not under_way(store, schedules, stopped), 180)
+        yield Row("all is carried out", f"{kills} replicas and the database killed", is_calm)
+        yield told_of_hooks(store, shelf, deliveries)
+        yield told_of_ticks(store, shelf, schedules, began, stopped)
+
+
+class Replica:
+    """A server at a port, which is killed and started again."""
+
+    def __init__(self, folder: Path, port: int, accounts: str) -> None:
+        folder.mkdir()
+        self._given = (folder, accounts, "--listen", f"127.0.0.1:{port}")
+        self._stack = ExitStack()
+        self._server: Serving | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self._server = self._stack.enter_context(serving(*self._given))
+
+    def close(self) -> None:
+        """Kill it."""
+        self._stack.close()
+
+
+class Deliveries:
+    """A service that calls a hook so many times a second, each time twice, and again until it is answered."""
+
+    def __init__(self, url: str, rate: float) -> None:
+        self._url = url
+        self._pause = 1 / rate
+        self._ended = threading.Event()
+        self._calls = ThreadPoolExecutor(16)
+        self._thread = threading.Thread(target=self._call_all)
+        self.runs: dict[int, set[str]] = {}
+
+    def __enter__(self) -> Deliveries:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._calls.shutdown()
+
+    def _call_all(self) -> None:
+        book = 0
+        while not self._ended.wait(self._pause):
+            book += 1
+            self.runs[book] = set()
+            for _ in range(2):
+                self._calls.submit(self._call, book)
+
+    def _call(self, book: int) -> None:
+        headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": str(book)}
+        for _ in range(300):
+            with suppress(requests.RequestException):
+                answer = requests.post(self._url, json={"book": book}, headers=headers, timeout=30)
+                if answer.status_code == 202:
+                    self.runs[book].add(answer.json()["run"])
+                    return
+            time.sleep(0.2)
+
+
+def all_tasks(store: Store, kind: str, name: str) -> list[ServerTask]:
+    return store.tasks.of(kind, name, 1_000_000)
+
+
+def under_way(store: Store, schedules: int, until: float) -> list[ServerTask]:
+    """Return the tasks up to a time that are not over."""
+    found = [*store.tasks.open(HOOK), *store.tasks.open(SCHEDULE)]
+    return [each for each in found if each.since <= until and (each.status != PLANNED or each.holder)]
+
+
+def told_of_hooks(store: Store, shelf: Shelf, deliveries: Deliveries) -> Row:
+    """Compare the deliveries that were accepted with what the service has seen."""
+    tasks = {each.run: each for each in all_tasks(store, HOOK, "put")}
+    wrong, named = [], Counter[str]()
+    for book, runs in deliveries.runs.items():
+        status = {tasks[run].status if run in tasks else "lost" for run in runs}
+        named.update(status)
+        count = shelf.lent[str(book)]
+        if len(runs) != 1 or (status == {"done"} and count != 1) or count > 1 or "lost" in status:
+            wrong.append((book, runs, status, count))
+    seen = f"{len(deliveries.runs)} deliveries, each sent twice: {dict(named)}, wrong: {wrong[:3] or 'none'}"
+    return Row("deliveries", seen, not wrong)
+
+
+def told_of_ticks(store: Store, shelf: Shelf, schedules: int, began: float, ended: float) -> Row:
+    """Compare the ticks of each schedule with what the service has seen."""
+    wrong, named, late = [], Counter[str](), Counter[str]()
+    for number in range(schedules):
+        ticks = [each for each in all_tasks(store, SCHEDULE, f"s{number}") if each.due is None]
+        named.update(each.status for each in ticks)
+        late.update(each.note for each in ticks if each.status != "done")
+        counted = Counter(each.status for each in ticks)
+        written = shelf.lent[str(FIRST + number)]
+        expected = {EVERY * n for n in range(int(began // EVERY) + 2, int(ended // EVERY))}
+        gaps = expected - {each.since for each in ticks}
+        if not counted["done"] <= written <= counted["done"] + counted["failed"]:
+            wrong.append((number, written, dict(counted)))
+        named["left out while no replica or database was there"] += len(gaps)
+    seen = f"{schedules} schedules: {dict(named)} {dict(late.most_common(3))}, wrong: {wrong[:3] or 'none'}"
+    return Row("ticks", seen, not wrong)
