@@ -834,6 +834,19 @@ class Runtime(IntegrationAttributes):
         with self._active.one_more():
             return broker.identify(self.catalog.integration(integration), account)
 
+    def end_parked(self, recording: Recording) -> None:
+        """End a recorded run that sleeps, instead of resuming it at its time: it is interrupted then.
+
+        Args:
+            recording: The recording of the run.
+
+        Raises:
+            ConfigError: Another process is writing the recording, or it cannot be written.
+        """
+        from kosmolua.runs.recorded import end_parked
+
+        end_parked(self._host, recording)
+
     def interrupt(self, run: str) -> None:
         """End the script of the run with this id, if it is active or waits for a worker. Its outcome says so.
 

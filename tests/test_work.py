@@ -16,8 +16,10 @@ import pytest
 from conftest import Program, Write
 from support.servers import wait_for
 
-from kosmolua import ConfigError
+from kosmolua import ConfigError, Outcome
+from kosmolua.calls.records import CallRecord
 from kosmolua.serve import settings
+from kosmolua.serve.runs import Running
 from kosmolua.serve.tenant_runtime import Common
 from kosmolua.serve.tenants import Tenant, Tenants
 from kosmolua.serve.work.settings import ScheduleSettings
@@ -96,9 +98,14 @@ class Site:
         return TaskWorker(self._opened[-1])
 
     @property
+    def tenants(self) -> Tenants:
+        """The tenants of the first server."""
+        return self._opened[0]
+
+    @property
     def tenant(self) -> Tenant:
         """The tenant at the first server."""
-        found = self._opened[0].get("acme")
+        found = self.tenants.get("acme")
         assert found
         return found
 
@@ -269,6 +276,40 @@ def test_a_run_that_failed_is_tried_again(site: Site) -> None:
         site.look(server)
         assert {run.status for run in site.runs if run.run == begun.run} == {status}, site.ticks()
     assert (site.folder / "notebook").read_text() == "once\n"
+
+
+def test_people_are_told_of_the_last_failure_alone(site: Site) -> None:
+    """As a run that will be tried again has not failed yet."""
+    ended: list[tuple[str, bool]] = []
+
+    class Observer:
+        def started(self, run: Running) -> None: ...
+        def called(self, run: Running, call: CallRecord) -> None: ...
+        def ended(self, run: Running, outcome: Outcome) -> None:
+            ended.append((outcome.status, run.is_retried))
+
+    script = "app.integrations.flaky.read({ fails = 9 })"
+    server = site.open(EVERY_MINUTE.replace("1m", "1d") + "retries = 1", report=script)
+    site.tenants.observe(Observer())
+    begin_by_hand(site.tenant.runtime.store.tasks, "nightly")
+    site.look(server)
+    site.pass_by(16)
+    site.look(server)
+    assert ended == [("failed", True), ("failed", False)]
+
+
+def test_a_run_that_sleeps_can_be_stopped(site: Site) -> None:
+    """It is interrupted then, is not woken, and can be resumed by hand."""
+    server = site.open("")
+    first = asyncio.run(site.tenant.run("sleep(600) return 'woken'", {}))
+    assert first.run
+    site.tenant.orders.cancel(first.run)
+    site.look(server)
+    assert [run.status for run in site.runs] == ["interrupted"]
+    site.pass_by(601)
+    site.look(server)
+    assert [run.status for run in site.runs] == ["interrupted"]
+    assert asyncio.run(site.tenant.resume(first.run, {})).result == ["woken"]
 
 
 def test_a_run_that_fails_for_good_is_listed_as_failed(site: Site) -> None:

@@ -236,6 +236,20 @@ def begin(
     return Writer(place, host.redactor, None, host.signer, host.make_room if in_store else None, header)
 
 
+def end_parked(host: Host, recording: Recording) -> None:
+    """Append to the recording of a run that sleeps that it was interrupted.
+
+    Raises:
+        ConfigError: Another process is writing the recording, or it cannot be written.
+    """
+    writer = Writer(recording.place, host.redactor, recording, host.signer)
+    error = error_fields(Interrupted("The script was interrupted while it slept"))
+    try:
+        writer.write({"event": "end", "time": moment(), "status": "interrupted", "calls": [], "error": error})
+    finally:
+        writer.close()
+
+
 def replaying(recording: Recording, *, is_changed: bool) -> RunRecording:
     """Return the recording that replays what was recorded, for the same script or a changed one."""
     answers, cut = Answers(recording, is_changed=is_changed), None if is_changed else _what_cut(recording)

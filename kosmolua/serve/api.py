@@ -180,7 +180,7 @@ def _refuse_for_several(tenant: Tenant, calls: Iterable[Json]) -> None:
 
 async def _cancel(tenant: Tenant, given: Json) -> object:
     run = await _found(tenant, given["run"])
-    if run.status != "running":
+    if run.status not in ("running", "waiting"):
         raise RequestRefused(409, f"The run {run.run} is not running: its status is {run.status}")
     await asyncio.to_thread(tenant.orders.cancel, run.run)
     return {"run": run.run, "cancelled": True}
@@ -282,7 +282,7 @@ ENDPOINTS = (
         _resume,
         body={"approve": _NUMBERS, "deny": _NUMBERS, "done": _NUMBERS, "again": _NUMBERS},
     ),
-    Endpoint("POST", "/runs/{run}/cancel", "cancel_run", "End a running script, at whichever server it runs.", _cancel),
+    Endpoint("POST", "/runs/{run}/cancel", "cancel_run", "End a script that runs or sleeps, at any server.", _cancel),
     Endpoint("GET", "/plans", "list_plans", "List the plans of the tenant, the latest first.", _plans),
     Endpoint(
         "POST",

@@ -130,7 +130,7 @@ class Notices:
         error, title = outcome.error, run.title or run.script
         if isinstance(error, Paused):
             self._tell(Notice("paused", run.tenant, run.id, title, error.calls))
-        elif error and outcome.status == "failed":
+        elif error and outcome.status == "failed" and not (run.is_retried and getattr(error, "retryable", False)):
             self._tell(Notice("failed", run.tenant, run.id, title, error=error.report()))
 
     def close(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from time import monotonic
 
 from kosmolua.serve.grants import FRESHNESS
 from kosmolua.stores.store import DAY, Store
+from kosmolua.stores.tasks import HOOK, SCHEDULE, SLEEP, WAITING
 
 CANCEL, DRAIN = "cancel-", "drain"
 """What the mark in the store of a run to cancel begins with, and the mark of a tenant that is drained."""
@@ -27,8 +29,12 @@ class Orders:
         self._read = -FRESHNESS
 
     def cancel(self, run: str) -> None:
-        """Ask the server that has a run to end it."""
-        self._store().mark(CANCEL + run, CANCEL_SECONDS)
+        """Ask the server that has a run to end it, or any server if the run sleeps."""
+        store = self._store()
+        store.mark(CANCEL + run, CANCEL_SECONDS)
+        for task in (each for source in (SLEEP, SCHEDULE, HOOK) for each in store.tasks.open(source)):
+            if task.run == run and task.status == WAITING and not task.holder:
+                store.tasks.put(replace(task, due=store.tasks.now()))
 
     def drain(self, *, ends: bool = False) -> None:
         """Ask all servers to begin no run of the tenant, or, if ``ends``, to begin runs again."""

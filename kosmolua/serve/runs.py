@@ -19,6 +19,7 @@ class Running:
 
     ``client`` is a name by which the server distinguishes clients; ``sha256`` that of the script's text in hex, None if
     it is not known; ``title``, ``software`` and ``person`` are for people. ``interrupt`` ends the run.
+    ``is_retried`` is True if it is tried again when it fails by an error that may pass.
     """
 
     tenant: str
@@ -30,6 +31,7 @@ class Running:
     software: str = ""
     person: str = ""
     interrupt: Callable[[], None] = lambda: None
+    is_retried: bool = False
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _clock: float = field(default_factory=monotonic)
 

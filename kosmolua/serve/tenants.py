@@ -72,7 +72,7 @@ class Tenant:
     While ``health`` says that the store cannot be used, runs are refused. ``approvals`` holds the calls of running
     scripts that wait for a person, ``grants`` the functions that people have permanently allowed, ``orders`` what
     people ask of all servers of the tenant, ``signed_in`` the sessions of the website, and ``pace`` that of large
-    requests.
+    requests. ``retried`` are the runs that are tried again if they fail by an error that may pass.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Tenant:
     ) -> None:
         self._health = health
         self.name = opened.settings.name
+        self.retried: set[str] = set()
         self.approvals = Approvals(lambda: self.runtime.store, lambda effect: self.people_for(effect) > 1)
         self.grants = Grants(lambda: self.runtime.store)
         self._opened = opened
@@ -353,6 +354,7 @@ class Tenant:
         options["watch"] = self._watch(running, options.get("watch") or (lambda event: None))
         running.interrupt = partial(runtime.interrupt, running.id)
         self._running[running.id] = running
+        running.is_retried = running.id in self.retried
         if self._obeying is None or self._obeying.done():
             self._obeying = asyncio.create_task(self._obey())
         for each in self._observers:

@@ -162,7 +162,9 @@ class DatabaseStore:
     ) -> list[Summary]:
         of, found = RECORDINGS.c, _status()
         query = sql.select(*_columns()).where(of.tenant == self._tenant)
-        query = query.where(of.run.startswith(beginning, autoescape=True), of.time != "")
+        is_whole = RUN_ID.fullmatch(beginning)  # which is found without a look at all the others
+        query = query.where(of.run == beginning if is_whole else of.run.startswith(beginning, autoescape=True))
+        query = query.where(of.time != "")
         query = query.where(found == status) if status else query
         query = query.where(of.time < before) if before else query
         query = query.order_by(of.time.desc(), of.run.desc()).limit(limit)

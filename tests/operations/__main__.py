@@ -24,6 +24,7 @@ SCENARIOS = {
     "databases": 1,
     "restore": 1,
     "unattended": 1,
+    "parked": 1,
     "noisy": 6,
 }
 """The modules of the scenarios, each with the rounds that it plays by default."""

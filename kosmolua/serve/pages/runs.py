@@ -153,7 +153,7 @@ def bars_of_run(run: RunEntry, recording: Recording | None) -> list[Bar]:
 def stopped(request: PageRequest) -> Response:
     """End a run that is active, at whichever server it runs, and redirect to its page."""
     run = _run(request)
-    if run.status != RUNNING:
+    if run.status not in (RUNNING, "waiting"):
         return request.error("Nothing was stopped", "This run has ended already.", status=409, back=f"/runs/{run.id}")
     request.own.tenant.orders.cancel(run.id)
     return request.redirect(f"/runs/{run.id}")

@@ -185,6 +185,11 @@ class Errand:
         """Resume the run of a task that another server began, that slept, or that is tried again."""
         if run.status == "running":  # the lease of a server that has died, or a store that was away
             return replace(self._task, status=QUEUED, due=await self._in(LOOK_AGAIN))
+        is_stopped = await asyncio.to_thread(lambda: bool(self._tenant.orders.take([run.run])))
+        if run.status == "waiting" and is_stopped:
+            recording = await asyncio.to_thread(self._store.read, run.run)
+            await asyncio.to_thread(self._tenant.runtime.end_parked, recording)
+            return _over(self._task, "interrupted", "a person has stopped it")
         is_retried = run.status == "failed" and self._task.status == WAITING
         if run.status not in _TO_GO_ON and not is_retried:
             return _over(self._task, run.status, run.error)
@@ -192,7 +197,14 @@ class Errand:
         return await self._told(self._tenant.resume(run.run, options))
 
     async def _told(self, running: Coroutine[Any, Any, Outcome]) -> ServerTask | None:
-        outcome, task = await running, self._task
+        task, retried = self._task, self._tenant.retried
+        may_try_again = self._own is not None and task.attempt < self._own.retries
+        if may_try_again:
+            retried.add(task.run)
+        try:
+            outcome = await running
+        finally:
+            retried.discard(task.run)
         error = outcome.error
         if isinstance(error, Parked):
             return None
@@ -201,7 +213,7 @@ class Errand:
             return replace(task, status=QUEUED, note=error.message, due=await self._in(pause))
         if isinstance(error, Interrupted) and self._tenant.is_draining:
             return replace(task, status=QUEUED, note="", due=await self._in(0))
-        if error and getattr(error, "retryable", False) and self._own and task.attempt < self._own.retries:
+        if error and getattr(error, "retryable", False) and may_try_again:
             pause = max(min(BACKOFF * 2**task.attempt, MAX_BACKOFF), getattr(error, "retry_after", None) or 0.0)
             again = replace(task, attempt=task.attempt + 1, status=WAITING, note=error.message)
             return replace(again, due=await self._in(pause))
