@@ -460,6 +460,20 @@ def test_a_call_is_shown_with_its_answer_and_its_request(pages: Pages, person: P
     assert person.open(f"/runs/{run}/calls/9").status_code == 404
 
 
+def test_a_limit_is_told_for_people_of_the_site(tmp_path: Path) -> None:
+    """It says which limit of the tenant to raise, and a call beyond the limit is one of its integration."""
+    with served(tmp_path, "acme", tenant="limits = { max_calls = 2 }") as pages:
+        run = pages.record("acme", "for i = 1, 4 do app.integrations.render2.get_current_user({}) end")
+        person = Person(pages.url, "acme")
+        text = person.open(f"/runs/{run}").text
+        assert "raise max_calls in the limits of the tenant" in text
+        assert "integrations.<wbr>render2" not in text
+        assert "--max-calls" not in text + person.open("/runs").text
+        insights = person.open("/insights").text
+        assert '<th scope="row">render2</th>' in insights
+        assert "integrations.render2" not in insights
+
+
 def test_equal_calls_are_one_row(pages: Pages, person: Person) -> None:
     """The row says how many there are, and how long they took; it unfolds to each of them."""
     many = CLEAN_UP.replace("limit = 3", "limit = 9").replace("restart_service", "get_service")

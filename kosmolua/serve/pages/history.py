@@ -113,7 +113,7 @@ class RunEntry:
     @property
     def why(self) -> str:
         """What ended the run early, on one line; empty if it ended by itself."""
-        if self.status == DAMAGED or (self._summary.made is None and self.ended):
+        if self.status in (DAMAGED, "limit") or (self._summary.made is None and self.ended):
             return self.error.what if self.error else ""
         return self._summary.error
 

@@ -14,7 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from kosmolua.errors import KosmoError, LimitExceeded
 from kosmolua.escaping import exposed, harmless
+from kosmolua.limits import REPORTED
 from kosmolua.schema import luacats
 from kosmolua.schema.names import page_of
 from kosmolua.serve.pages.markup import path, unlinked
@@ -92,6 +94,7 @@ def environment() -> Environment:
         loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {
+        "advice": advice,
         "at": lambda seconds: datetime.fromtimestamp(seconds, timezone.utc),
         "clock": lambda moment: f"{moment:%H:%M:%S} UTC",
         "day": lambda moment: f"{moment.day} {moment:%B}",
@@ -108,6 +111,13 @@ def environment() -> Environment:
         "when": when,
     }
     return made
+
+
+def advice(error: KosmoError) -> str:
+    """Return what to do about an error, for people who do not use the command line."""
+    if isinstance(error, LimitExceeded) and error.limit in REPORTED:
+        return f"raise {REPORTED[error.limit][0]} in the limits of the tenant, or do less in one run"
+    return error.hint or ""
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """How long the list of 10,000 recorded runs takes, and a search in it: in a folder, SQLite and PostgreSQL.
 
-``python tests/benchmarks/bench_runs_list.py [ADDRESS ...]``; an address is a folder, or a URL of a database.
+``python tests/benchmarks/runs_list.py [ADDRESS ...]``; an address is a folder, or a URL of a database.
 """
 
 from __future__ import annotations
