@@ -12,6 +12,10 @@ import pytest
 from support.documents import Reply, Sent, live, serving, small
 
 from kosmolua.errors import BadArguments, NetworkError
+from kosmolua.openapi.compiling import compiled
+from kosmolua.openapi.overlay import Overlay
+from kosmolua.openapi.paging import Recipe
+from kosmolua.openapi.vendors import paging_of, vendors
 
 LIST = {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "integer"}}}}
 PAGES = [
@@ -341,6 +345,25 @@ def test_a_list_whose_rest_cannot_be_reached_is_truncated(
     found, _ = paged(tmp_path, parameters, keys, pager, **given)
     assert found["pets"] == PETS[:2]
     assert found["truncated"] is True
+
+
+def test_the_host_says_how_a_list_pages(tmp_path: Path) -> None:
+    """Where a document leaves a doubt, what is known of the service decides; each entry is valid in an overlay."""
+    for host in vendors():
+        assert Overlay("openapi.toml", {"paging": {"default": paging_of(f"https://{host.replace('*', 'a')}/v1")}})
+    assert paging_of("https://api.example.com") == {}
+    parameters = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in ("offset", "pageSize")]
+    listing = {"type": "object", "properties": {"records": LIST}}
+    good = {"200": {"description": "ok", "content": {"application/json": {"schema": listing}}}}
+    paths = {"/pets": {"get": {"operationId": "list_pets", "parameters": parameters, "responses": good}}}
+    made: dict[str, Any] = {"openapi": "3.1.0", "info": {}, "paths": paths}
+
+    def recipe(url: str) -> Recipe | None:
+        return compiled({**made, "servers": [{"url": url}]}, Overlay()).functions[0].recipe
+
+    known = recipe("https://api.airtable.com/v0")
+    assert known and (known.kind, known.parameter, known.field, known.items) == ("token", "offset", "offset", "records")
+    assert recipe("https://api.example.com") != known
 
 
 def test_the_overlay_counts_pages_from_zero(tmp_path: Path) -> None:

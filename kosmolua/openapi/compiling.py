@@ -27,6 +27,7 @@ from kosmolua.openapi.paging import Recipe, recipe_of
 from kosmolua.openapi.prose import cleaned, quoted, summary_of
 from kosmolua.openapi.security import Access, alternatives_of, joined, settings_of, variables_in
 from kosmolua.openapi.sessions import is_open, session_of, with_login
+from kosmolua.openapi.vendors import paging_of
 from kosmolua.protocol import Json
 from kosmolua.schema.effects import Effect
 from kosmolua.schema.labels import DECLARED
@@ -136,8 +137,9 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
     access = _access(document, overlay, every)
     names = _names(document, chosen, overlay, kept or {})
     sections = _sections(chosen)
+    usual = paging_of(access.base_url)
     built = [
-        _built(document, each, name, section, overlay)
+        _built(document, each, name, section, overlay, usual)
         for each, name, section in zip(chosen, names, sections, strict=True)
     ]
     functions = [each for each in built if "covered_by" not in each.told and not each.told.get("skip")]
@@ -252,11 +254,13 @@ def _origin(url: str) -> str:
     return origin(f"{url.partition('://')[0]}://{shown}") if "://" in url else ""
 
 
-def _built(document: Document, operation: Operation, name: str, section: str, overlay: Overlay) -> Built:
+def _built(
+    document: Document, operation: Operation, name: str, section: str, overlay: Overlay, usual: Mapping[str, Any]
+) -> Built:
     told = overlay.entry(operation, name)
-    recipe = recipe_of(document, operation, told.get("paging", overlay.default_paging))
+    recipe = recipe_of(document, operation, told.get("paging", overlay.default_paging), usual)
     if recipe is None and "paging" not in told:
-        recipe = recipe_of(document, operation, {})
+        recipe = recipe_of(document, operation, {}, usual)
     if operation.graphql:
         recipe = _pages(document, operation)
         operation.graphql |= {"select": str(told["fields"])} if "fields" in told else {}

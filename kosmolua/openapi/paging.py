@@ -112,14 +112,24 @@ class Recipe:
         return ways[self.kind]
 
 
-def recipe_of(document: Document, operation: Operation, told: Mapping[str, Any]) -> Recipe | None:
-    """Return an operation's recipe; None if it has no pages, if ``told`` is ``kind = "none"``, or if unknown."""
+def recipe_of(
+    document: Document, operation: Operation, told: Mapping[str, Any], usual: Mapping[str, Any] | None = None
+) -> Recipe | None:
+    """Return an operation's recipe; None if it has no pages, if ``told`` is ``kind = "none"``, or if unknown.
+
+    ``usual`` is how the service's lists page, where the document leaves a doubt.
+    """
     if operation.method not in ("GET", "POST"):
         return None
     shape = _Shape(document, operation)
     if told:
         return _told(shape, told)
-    return _by_extension(shape) or (_found(shape) if operation.method == "GET" else None)
+    if by_extension := _by_extension(shape):
+        return by_extension
+    found = _found(shape) if operation.method == "GET" else None
+    is_doubtful = found is None or (found.kind in ("token", "page", "offset") and not found.field)
+    known = _told(shape, usual) if usual and is_doubtful and shape.pages else None
+    return known or found
 
 
 def _told(shape: _Shape, told: Mapping[str, Any]) -> Recipe | None:
@@ -256,6 +266,11 @@ class _Shape:
         """Return the parameter with the earliest of these names that fits, or None."""
         plain = {re.sub(r"^\$", "", wire): each for wire, each in self._parameters.items()}
         return next((plain[name] for name in names if name in plain and (fits is None or fits(plain[name]))), None)
+
+    @property
+    def pages(self) -> bool:
+        """Whether a parameter chooses a page, or its size."""
+        return self.parameter([*_SIZES, *_TOKENS, *_PAGES, *_OFFSETS]) is not None
 
     def has(self, wire: str) -> bool:
         return wire.lower() in self._parameters
