@@ -83,7 +83,12 @@ def styled() -> dict[str, Any]:
     }
 
 
+IN_QUERY = [
+    {"name": name, "in": place, "required": True, "schema": {"type": kind}}
+    for name, place, kind in (("id", "path", "string"), ("size", "path", "integer"), ("page", "query", "integer"))
+]
 PATHS = {
+    "/templated/{id}?size={size}&page={page}&key={key}&v=1": operation("templated", parameters=IN_QUERY),
     "/deep": operation("deep", DEEP),
     "/parts": {
         "post": {
@@ -193,6 +198,13 @@ def test_styles_of_a_path(called: tuple[Runtime, Service], style: str, texts: st
         if style.startswith("simple") or value == ["a\n"]:
             with pytest.raises(BadArguments):
                 runtime.call(f"pets.{style}_array", {"a": value})
+
+
+def test_names_in_the_query_of_a_path_are_filled(called: tuple[Runtime, Service]) -> None:
+    """Whether the document calls them parameters of the path, of the query, or not at all."""
+    runtime, service = called
+    runtime.call("pets.templated", {"id": "p 1", "size": 2, "page": 3, "key": "k&1"})
+    assert service.last.target == "/templated/p%201?size=2&key=k%261&v=1&page=3"
 
 
 def test_parts_are_as_the_document_describes_them(called: tuple[Runtime, Service]) -> None:

@@ -179,8 +179,8 @@ class OperationCall:
     def _send(
         self, api: Api, given: Mapping[str, Any], extra: Mapping[str, Any], answers: Collection[int] = ()
     ) -> Response:
-        path, _, fixed = self.path.partition("?")
-        query = [*parse_qsl(fixed, keep_blank_values=True), *self._pairs("query", given)]
+        path, _, fixed = self.path.replace("{+", "{").partition("?")
+        query = [*(self._fixed(fixed, given) if fixed else ()), *self._pairs("query", given)]
         query += repeated(extra.get("query") or {})
         content = self._content(given, extra)
         usual = {"Content-Type": content.media} if content.media else {}
@@ -191,11 +191,15 @@ class OperationCall:
         media = next((value for name, value in headers.items() if plain(name) == "content-type"), "")
         if any(is_override(name) for name, _ in query) or overriding(content, media):
             raise BadArguments(f"_method {OVERRIDE}")
-        slots = {each.wire: _segment(each, given[each.name]) for each in self.fields if each.place == "path"}
+        slots = {
+            each.wire: _segment(each, given[each.name])
+            for each in self.fields
+            if each.place == "path" and f"{{{each.wire}}}" in path
+        }
         slashes = [each.wire for each in self.fields if each.slashes]
         return api.fetch(
             self.method,
-            Route(path.replace("{+", "{")),
+            Route(path),
             slots,
             query=query,
             headers=headers,
@@ -205,6 +209,13 @@ class OperationCall:
             slashes=slashes,
             answers=answers,
         )
+
+    def _fixed(self, query: str, given: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return the query in the template of the path, with what the call passes for its names in braces."""
+        values = {f"{{{each.wire}}}": word_of(given[each.name]) for each in self.fields if each.name in given}
+        pairs = parse_qsl(query, keep_blank_values=True)
+        named = {each.wire for each in self.fields if each.place == "query"}
+        return [(name, values.get(value, value)) for name, value in pairs if name not in named or value[:1] != "{"]
 
     def _pairs(self, place: str, given: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [

@@ -240,8 +240,10 @@ class _Reading:
 
     def _undeclared(self, fields: list[Field]) -> Iterator[Field]:
         """Yield an argument for each placeholder that is not declared as a parameter."""
-        declared = {each.wire for each in fields if each.place == "path"}
-        for slot in re.findall(r"\{\+?([^{}]*)\}", self._path):
+        declared = {each.wire for each in fields if each.place in ("path", "query")}
+        path, _, query = self._path.partition("#")[0].partition("?")
+        declared -= {each.wire for each in fields if each.place == "query" and f"{{{each.wire}}}" in path}
+        for slot in re.findall(r"\{\+?([^{}]*)\}", f"{path}?{query}"):
             if slot not in declared:
                 self._document.note(f"{self._method} {self._path} does not declare its path parameter {slot}")
                 yield Field(slot, "path", {"type": "string"}, required=True)

@@ -90,6 +90,8 @@ class SchemaTree:
             around = {key: value for key, value in schema.items() if key != "$ref"}
             return self._flattened(merged(around, target) if around else target, (*seen, pointer), left)
         schema = normal(schema)
+        if schema.get("type") == "array":
+            return None  # what generators write beside it describes no object
         properties = dict(table(schema.get("properties")))
         required = {each for each in rows(schema.get("required")) if each and isinstance(each, str)}
         is_open = bool(schema.get("additionalProperties", True)) or bool(schema.get("patternProperties"))
