@@ -38,6 +38,17 @@ _KEY_PREFIX = re.compile(r"(rnd|gh[opsur]|github_pat|glpat|npm|pypi|sk|pk|rk|xox
 _LONG_RUN = re.compile(r"[A-Za-z0-9]{16,}")
 
 
+class Leased(str):
+    """The text of a secret that its source gives for some ``seconds``, after which it is fetched again; 0 for ever."""
+
+    seconds: float
+
+    def __new__(cls, text: str, seconds: float) -> Leased:
+        leased = super().__new__(cls, text)
+        leased.seconds = seconds
+        return leased
+
+
 class Secret:
     """A credential: an API key, a token, a password.
 

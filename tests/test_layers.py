@@ -38,7 +38,7 @@ SANDBOX = {"errors", "protocol", "sandbox"}
 """What the child may import of the package; nothing of the host imports the sandbox."""
 HOMES = {
     "lupa": ["sandbox.vm"],
-    "requests": ["http.transport", "http.connections", "http.faults", "http.oauth_services"],
+    "requests": ["accounts.vault", "http.transport", "http.connections", "http.faults", "http.oauth_services"],
     "urllib3": ["http.transport", "http.connections", "http.faults", "http.multipart"],
     "tomlkit": ["accounts.toml"],
     "tomli": ["schema.settings", "cli.inputs", "clients.formats"],
@@ -46,6 +46,9 @@ HOMES = {
         *("stores.database", "stores.database_recording", "stores.database_store"),
         *("stores.database_slots", "stores.database_counts", "stores.database_tasks"),
     ],
+    "hvac": ["accounts.vault"],
+    "boto3": ["accounts.aws"],
+    "botocore": ["accounts.aws"],
     "apprise": ["serve.notices"],
     "keyring": ["accounts.sources", "accounts.logins"],
     "authlib": ["http.oauth", "serve.pages.oidc"],

@@ -251,7 +251,7 @@ def test_each_source_is_a_line_of_the_table(tmp_path: Path, monkeypatch: pytest.
     check_secret({"vault": 3})
     with pytest.raises(Mismatch, match="must be a number"):
         check_secret({"vault": "x"})
-    with pytest.raises(Mismatch, match=r"or { vault = 7 }"):
+    with pytest.raises(Mismatch, match=r"{ vault = 7 }"):
         check_secret({})
     assert Sources(tmp_path, {}, pytest.fail).read(WHERE, {"vault": 3}).reveal() == f"3 of {WHERE}"
     with pytest.raises(ValueError, match="vault:NUMBER; --secret also takes the word ask"):

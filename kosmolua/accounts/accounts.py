@@ -189,7 +189,7 @@ class Accounts:
             )
         try:
             logins = [field for field in integration.account_fields if field.login]
-            known = resolved.settings
+            known = None if self.is_over(section_of(integration.name, account)) else resolved.settings
             if known is None or (logins and self._logged_in_since(integration, account, logins, known)):
                 known = resolved.settings = self._resolve(integration, account, until)
             return known
@@ -313,6 +313,11 @@ class Accounts:
             NotConfigured: The source of the secret does not provide it, or takes too long.
         """
         return self._secret(f"kosmolua.secrets.{name}", self._sections.secrets[name], until)
+
+    def is_over(self, where: str) -> bool:
+        """Return True if a secret has to be fetched again whose key is, or begins with, ``where``."""
+        now, leases = monotonic(), self._sources.leases
+        return bool(leases) and any(now > leases[key] for key in list(leases) if f"{key}.".startswith(f"{where}."))
 
     def secret_of(self, where: str, given: str | Table) -> Secret:
         """Return the secret that a key ``where`` in the file gives, itself or by its source.

@@ -19,10 +19,12 @@ from kosmolua.entry_points import SECRETS, EntryPoint, ask, installed, the_one
 from kosmolua.errors import NotConfigured, PluginError
 from kosmolua.folders import expanded
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.secret import MIN_SECRET, Secret, looks_like_key
+from kosmolua.secret import MIN_SECRET, Leased, Secret, looks_like_key
 
 COMMAND_TIMEOUT = 60.0
 """Seconds that a command may take to print a secret; it may have to wait for a person."""
+PART_OF_LEASE = 2 / 3
+"""After which part of its lease a secret is fetched again, so that a run that begins then has time."""
 _HIDDEN = "not shown, since it looks like a key itself"
 
 
@@ -39,6 +41,8 @@ class Sources:
         self.folder = folder
         self.environ = environ
         self.warn = warn
+        self.leases: dict[str, float] = {}
+        """When each secret that was lent has to be fetched again, by its key, on the scale of ``time.monotonic``."""
 
     def read(
         self, where: str, given: str | Mapping[str, Any], until: float = inf, *, least: int = MIN_SECRET
@@ -54,7 +58,10 @@ class Sources:
             text = given.strip()
         else:
             ((source, value),) = given.items()
-            text = (SOURCES.get(source) or all_sources()[source]).fetch(self, where, value, until).strip()
+            fetched = (SOURCES.get(source) or all_sources()[source]).fetch(self, where, value, until)
+            if isinstance(fetched, Leased) and fetched.seconds:
+                self.leases[where] = monotonic() + fetched.seconds * PART_OF_LEASE
+            text = fetched.strip()
         if not text:
             raise NotConfigured(f"The secret {where} is empty")
         if len(text) < least:
