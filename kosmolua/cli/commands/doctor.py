@@ -54,6 +54,8 @@ EXTRAS = {
     "undo": ("cryptography.fernet",),
     "keyring": ("keyring",),
     "notify": ("apprise",),
+    "vault": ("hvac",),
+    "aws": ("boto3",),
     "graphql": ("graphql",),
     "lsp": ("pygls",),
     "oauth": ("authlib", "jwt"),
