@@ -245,5 +245,5 @@ def test_a_tenant_cannot_trust_what_its_operator_distrusts(tmp_path: Path, *, ca
     with Runtime(accounts, simulate=True, environ={}, store=Folder(tmp_path), tenancy=tenancy) as runtime:
         host = runtime._host
         logs, page = (host.catalog.resolve(f"render2.{name}") for name in ("list_logs", "get_service"))
-        assert (host.labels.of(logs).origin == "own") is can_trust
-        assert host.labels.of(page).origin in ("public", {"*": "public"})
+        assert (host.labels.of(logs).labels.origin == "own") is can_trust
+        assert host.labels.of(page).labels.origin in ("public", {"*": "public"})
