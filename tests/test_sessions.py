@@ -246,3 +246,25 @@ def test_an_overlay_says_where_the_token_is(shop: Shop, tmp_path: Path) -> None:
     overlay.write_text('[session]\nlogin = ["logInn"]\n')
     with runtime_of(tmp_path, given) as runtime:
         assert "names 'logInn', which is no function" in str(runtime.run("app.integrations.shop.items1()").error)
+
+
+def test_a_token_goes_nowhere_else_unasked(shop: Shop, tmp_path: Path) -> None:
+    """Another integration gets it only if a person agrees, though its writes are allowed, as with --yes."""
+    body = {"type": "object", "properties": {"text": {"type": "string"}}}
+    post = {
+        "operationId": "send",
+        "requestBody": {"content": {"application/json": {"schema": body}}},
+        "responses": {"200": {"description": "ok"}},
+    }
+    other = document(shop.service.url, paths={"/send": {"post": post}}, security=[], components={})
+    (tmp_path / "mail.openapi.json").write_text(json.dumps(other))
+    given = document(shop.service.url)
+    (tmp_path / "shop.openapi.json").write_text(json.dumps(given))
+    allowed = {"permissions": {"write": "allow"}, "work": {}}
+    plugins = [tmp_path / "shop.openapi.json", tmp_path / "mail.openapi.json"]
+    with Runtime(plugins=plugins, accounts={"shop": allowed, "mail": allowed}) as runtime:
+        outcome = runtime.run(f"app.integrations.mail.send({{ text = {LOGIN}.access_token }})")
+    assert outcome.error
+    assert outcome.error.code == "denied"
+    assert "shop.log_in" in str(outcome.error)
+    assert [sent.target for sent in shop.service.sent] == ["/token"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kosmolua.docs.outline import Integrations, Sketch
@@ -28,6 +28,8 @@ SETTINGS = {
 """The settings of lua-language-server that the definitions need, see https://luals.github.io/wiki/settings/."""
 
 _META = "---@meta"
+MAX_TYPES = 250_000
+"""The most characters of types in one file, since editors warn about large ones."""
 
 
 def write_stubs(catalog: Integrations, folder: Path) -> list[Path]:
@@ -100,10 +102,25 @@ def _files(catalog: Integrations, root: str, name: str) -> Iterator[tuple[str, s
     except PluginError:
         return
     namespace = lua_path(integration.name)
-    for section, names in _sections(integration).items():
+    sections = _sections(integration)
+    types = luacats.record_types(list(integration.functions.values()), namespace) if sections else ()
+    for number, part in enumerate(_parts(types), start=1):
+        yield f"{root}/{name}/types{number}.lua", "\n\n".join([_META, *part])
+    for section, names in sections.items():
         functions = [integration.functions[each] for each in names]
         parts = [_META, *luacats.argument_types(functions, namespace), *_members(integration, functions, "")]
         yield f"{root}/{name}/{section}.lua", "\n\n".join(parts)
+
+
+def _parts(declarations: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the declarations in order, in lists of at most :data:`MAX_TYPES` characters, or of one."""
+    part: list[str] = []
+    for each in declarations:
+        if part and sum(map(len, part)) + len(each) > MAX_TYPES:
+            yield part
+            part = []
+        part.append(each)
+    yield from [part] if part else []
 
 
 def _sections(integration: Integration) -> Mapping[str, Mapping[str, Sketch]]:
@@ -142,14 +159,15 @@ def definition(integration: Integration, accounts: Sequence[str]) -> str:
     """Return the definition of an integration: types, functions that are in no section, a field for each account."""
     namespace = lua_path(integration.name)
     functions = list(integration.functions.values())
-    elsewhere = {name for names in _sections(integration).values() for name in names}
+    sections = _sections(integration)
+    elsewhere = {name for names in sections.values() for name in names}
     own = [function for function in functions if function.name not in elsewhere]
     holder = f"{namespace}.account"
     fields = [luacats.field(account, holder) for account in dict.fromkeys(["default", *accounts])]
     parts = [
         _META,
         *luacats.argument_types(own, namespace),
-        *luacats.record_types(functions, namespace),
+        *(() if sections else luacats.record_types(functions, namespace)),
         *_members(integration, own, f"One account of {integration.name}."),
         luacats.class_of(f"{namespace}: {holder}", " ".join(integration.about.split()), fields),
     ]
