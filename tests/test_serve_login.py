@@ -17,8 +17,12 @@ from mcp.client.auth.oauth2 import AuthorizationCodeResult
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyUrl
+from support.agents import ENVIRON
+from support.loopback import Loopback
 from support.oidc_server import CLIENT, OidcServer
 from support.serving import Serving, serving
+
+from kosmolua.plugin import Request, Response
 
 BACK = "http://127.0.0.1:9/done"
 pytestmark = pytest.mark.slow
@@ -97,6 +101,57 @@ def test_a_client_logs_in_by_itself_and_the_audit_names_the_person(server: Servi
     assert provider.asked[-1]["resource"] == server.url
     (line,) = [json.loads(line) for line in (server.state / "audit.jsonl").read_text().splitlines()]
     assert (line["tenant"], line["person"]) == ("acme", "ann@acme.example")
+
+
+PLUGIN = "from support.library import library\nintegration = library()\n"
+
+
+def test_an_account_acts_on_behalf_of_the_person(provider: OidcServer, tmp_path: Path) -> None:
+    """The token with which the person logged in is exchanged for one of the service; the audit has the person."""
+    seen: list[str] = []
+
+    def answer(request: Request) -> Response:
+        said = {"access_token": "the-library-token-of-ann", "expires_in": 3600}
+        if request.url.endswith("/token"):
+            seen.append(parse_qs((request.content or b"").decode())["subject_token"][0])
+        else:
+            seen.append(str(request.headers["Authorization"]))
+        return Response(200, body=json.dumps(said).encode(), headers={"Content-Type": "application/json"})
+
+    async def conversation(url: str) -> None:
+        browser, metadata = Browser(), OAuthClientMetadata(redirect_uris=[AnyUrl(BACK)], client_name="An agent")
+        login = OAuthClientProvider(url, metadata, Memory(), browser.open, browser.answer)
+        async with (
+            AsyncClient(auth=login, timeout=60) as web,
+            Client(streamable_http_client(url, http_client=web)) as client,
+        ):
+            code = "return app.integrations.library.list_books().expires_in"
+            done = await client.call_tool("execute_lua", {"code": code})
+            assert done.structured_content
+            assert done.structured_content["result"] == [3600], done
+
+    (tmp_path / "library.py").write_text(PLUGIN)
+    tests = str(Path(__file__).parent)
+    with Loopback(answer) as service:
+        accounts = f"""\
+[serve.oidc]
+issuer = "{provider.url}"
+client_id = "{CLIENT}"
+
+[tenants.acme]
+jwt = {{ issuer = "{provider.url}", audience = "{CLIENT}", jwks = "{provider.url}/keys", claims = {{ org = "acme" }} }}
+
+[library.work]
+base_url = "{service.url}"
+on_behalf = {{ token_url = "{service.url}/token", audience = "library" }}
+"""
+        plugin = ("--plugin", str(tmp_path / "library.py"))
+        with serving(tmp_path, accounts, *plugin, PYTHONPATH=f"{ENVIRON['PYTHONPATH']}:{tests}") as server:
+            anyio.run(conversation, server.url)
+            (line,) = [json.loads(line) for line in (server.state / "audit.jsonl").read_text().splitlines()]
+    assert seen[0].count(".") == 2
+    assert seen[1] == "Bearer the-library-token-of-ann"
+    assert line["person"] == "ann@acme.example"
 
 
 def test_the_metadata_say_who_lets_clients_in(server: Serving, provider: OidcServer) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
+from hashlib import sha256
 from math import inf
 from pathlib import Path
 from threading import TIMEOUT_MAX, Lock
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.permissions import Ceiling, Permission, Rule, Rules
@@ -95,6 +96,14 @@ class Accounts:
         self._rules: dict[tuple[str, str], Rules] = {}
         self._resolved: dict[tuple[str, str], _Resolved] = {}
         self._lock = Lock()
+        self.acting: set[tuple[str, str]] = set()
+        """The accounts that act on behalf of the person who is logged in, each with its integration."""
+        for name, section in tables.items():
+            for account, table in section.items() if isinstance(section, dict) and not simulate else ():
+                if isinstance(table, dict) and "on_behalf" in table:
+                    self.acting.add((name, account))
+        self._exchanged: dict[tuple[str, bytes], tuple[Secret, float]] = {}
+        self._exchanging = Lock()
 
     @property
     def digest(self) -> bytes:
@@ -353,7 +362,10 @@ class Accounts:
         table = self._sections.settings(integration, account)
         from_environment = not table.keys() - _OF_RULES
         settings: Table = {}
+        exchanged = integration.token_field if (integration.name, account) in self.acting else ""
         for field in integration.account_fields:
+            if field.name == exchanged:
+                continue
             variable = integration.variable(field)
             if field.many:
                 named = table.get(field.name, {}).items()
@@ -387,6 +399,35 @@ class Accounts:
                     detail=str(self.path),
                 )
         return settings
+
+    def on_behalf(self, integration: Integration, account: str, person: Secret | None) -> Table:
+        """Return the field with the token for a person's own token, for an account of :attr:`acting`.
+
+        The token is exchanged (RFC 8693), and kept until it expires, for this person alone.
+
+        Raises:
+            NetworkError: The service for tokens cannot be reached.
+            NotConfigured: The run has no person who is logged in, or the service refuses.
+        """
+        given = self.option(integration, account, "on_behalf")
+        section = section_of(integration.name, account)
+        if person is None:
+            what = f"The account {section} acts on behalf of the person who is logged in, and this run has none"
+            hint = "connect an MCP client to kosmolua serve with a login of the tenant's issuer"
+            raise NotConfigured(f"{what}. Nothing was sent.", hint=hint)
+        from kosmolua.http.oauth import exchanged
+
+        key = section, sha256(person.reveal().encode()).digest()
+        with self._exchanging:
+            known = self._exchanged.get(key)
+            if known is None or known[1] <= time():
+                secret = given.get("client_secret")
+                own = self._secret(f"{section}.on_behalf.client_secret", secret).reveal() if secret else ""
+                token, seconds = exchanged({**given, "client_secret": own}, person.reveal())
+                self._exchanged = {each: kept for each, kept in self._exchanged.items() if kept[1] > time()}
+                known = self._exchanged[key] = Secret(token), time() + seconds
+        self._redactor.learn(known[0], owner=(section, key[1]))
+        return {integration.token_field: known[0]}
 
     def named_secret(
         self, integration: Integration, account: str, key: str, given: str | Table, until: float = inf

@@ -371,10 +371,24 @@ _BUDGETS: dict[str, Check] = {
 """The kinds of budgets."""
 _OF_PATTERN = table_of("a table of budgets", _BUDGETS)
 
+_ON_BEHALF = table_of(
+    'a table, such as { token_url = "https://login.example/token", client_id = "kosmolua", audience = "shop" }',
+    {
+        "token_url": text,
+        "client_id": text,
+        "client_secret": check_secret,
+        "audience": text,
+        "resource": text,
+        "scopes": texts,
+    },
+    ("token_url",),
+)
+
 ACCOUNT_KEYS: dict[str, Callable[[Sections, Integration, Any, str, str], None]] = {
     "permissions": Sections._check_permissions,
     "budgets": lambda self, integration, value, *where: _OF_PATTERN(value),
     "proxy": Sections._check_proxy,
+    "on_behalf": lambda self, integration, value, *where: _ON_BEHALF(value),
 }
 """The keys that every account's table can have besides the fields of its integration, each with its check.
 

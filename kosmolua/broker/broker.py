@@ -92,7 +92,7 @@ class Broker:
         self._watch = context.watch
         self._write = context.write
         self._contents = context.contents
-        self._accounts = OpenAccounts(host, lambda: clock.ends)
+        self._accounts = OpenAccounts(host, lambda: clock.ends, context.subject)
         self._guards = Guards(context.sites, self.facts) if context.sites else None
         self._judge = (
             None

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kosmolua.http.messages import Attempt, Request, Response
     from kosmolua.schema.integration import Integration
     from kosmolua.schema.sessions import NewSession
-    from kosmolua.secret import Redactor
+    from kosmolua.secret import Redactor, Secret
 
 _T = TypeVar("_T")
 UNAUTHORIZED = 401
@@ -55,10 +55,12 @@ class OpenAccounts:
         host: The host, which holds the accounts and the backend that answers their requests.
         until: A function that returns the deadline of requests that belong to no call, such as those that a thread of
             an integration makes.
+        person: The token of the person on whose behalf accounts may act, or None.
     """
 
-    def __init__(self, host: Host, until: Until) -> None:
+    def __init__(self, host: Host, until: Until, person: Secret | None = None) -> None:
         self._host = host
+        self._person = person
         self._until = until
         self._open: dict[tuple[str, str], _OpenAccount] = {}
         self._lock = Lock()
@@ -132,6 +134,8 @@ class OpenAccounts:
         if integration.session and holder != account:
             credentials = self._sessions.credentials(integration.name, account)
             settings = integration.session.settings(settings, credentials)
+        if (integration.name, holder) in self._host.accounts.acting:
+            settings = settings | self._host.accounts.on_behalf(integration, holder, self._person)
         sender = self._host.backend.sender(integration, holder)
         opened: Any = integration.account(**settings)
         try:

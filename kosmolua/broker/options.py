@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kosmolua.flow.memory import SessionMemory
     from kosmolua.limits import Limits
     from kosmolua.lua.sites import Site
+    from kosmolua.secret import Secret
     from kosmolua.stores.store import Store
 else:
 
@@ -338,6 +339,7 @@ class RunContext(NamedTuple):
         is_changed: Whether the recorded answers of the run were given to another script.
         title: The title that the client gave the run, or None.
         person: Who decided beforehand what ``decided`` returns, or None.
+        subject: The token of the person who is logged in, for accounts that act on their behalf, or None.
     """
 
     clock: Clock
@@ -363,3 +365,4 @@ class RunContext(NamedTuple):
     is_changed: bool = False
     title: str | None = None
     person: str | None = None
+    subject: Secret | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from queue import Empty, Queue
@@ -36,6 +36,9 @@ EARLY = 30.0
 """How many seconds before it expires a token is renewed."""
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 BEARER_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_OF_EXCHANGE = ("client_id", "client_secret", "audience", "resource")
+EARLY, UNSAID = 10.0, 60.0
+"""Seconds before its end in which an exchanged token is not used any more, and that one is used of unknown end."""
 EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ASSERTION_KIND = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TOKEN_KIND = "urn:ietf:params:oauth:token-type:"
@@ -161,6 +164,32 @@ def _vouched(service: Service) -> str:
     if not isinstance(given.get("access_token"), str):
         raise OAuthError(origin_of(provider["token_endpoint"]), "invalid_response", "its answer has no access_token")
     return str(given["access_token"])
+
+
+def exchanged(settings: Mapping[str, Any], subject: str) -> tuple[str, float]:
+    """Exchange a person's token for one that acts on their behalf (RFC 8693); return it, and its seconds.
+
+    ``settings`` are those of ``on_behalf`` in an account's section.
+
+    Raises:
+        NetworkError: The service for tokens cannot be reached.
+        NotConfigured: It refuses.
+    """
+    asked = {
+        "grant_type": EXCHANGE_GRANT,
+        "requested_token_type": f"{TOKEN_KIND}access_token",
+        "subject_token_type": f"{TOKEN_KIND}access_token",
+        "subject_token": subject,
+        **{name: settings[name] for name in _OF_EXCHANGE if settings.get(name)},
+    }
+    if settings.get("scopes"):
+        asked["scope"] = " ".join(settings["scopes"])
+    url = settings["token_url"]
+    given = post(url, asked)
+    if not isinstance(given.get("access_token"), str):
+        raise OAuthError(origin_of(url), "invalid_response", "its answer has no access_token")
+    seconds = given.get("expires_in")
+    return given["access_token"], max(float(seconds) - EARLY, 0) if isinstance(seconds, (int, float)) else UNSAID
 
 
 def _resource(service: Service) -> dict[str, str]:

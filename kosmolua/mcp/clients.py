@@ -27,6 +27,8 @@ VARIABLE = "KOSMOLUA_MCP_TOKEN"
 MAX_TOKEN = 4_096
 PERSON = "kosmolua.person"
 """The key of the name of the person who is signed in, in the ASGI scope of a request."""
+SUBJECT = "kosmolua.subject"
+"""The key of the token of this person."""
 SCOPE = "kosmolua.client"
 """The key of the client's name in the ASGI scope of a request."""
 COOKIE = "kosmolua-client"

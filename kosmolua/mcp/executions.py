@@ -28,13 +28,14 @@ from kosmolua.calls.records import Watch
 from kosmolua.errors import Interrupted, WorkerLost
 from kosmolua.flow.memory import SessionMemory
 from kosmolua.mcp.answer import answer, refusal
-from kosmolua.mcp.clients import MAX_NAME, PERSON, client_of
+from kosmolua.mcp.clients import MAX_NAME, PERSON, SUBJECT, client_of
 from kosmolua.mcp.execution import Execution
 from kosmolua.mcp.questions import Question, can_be_asked
 from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runs import Outcome, RunOptions
+from kosmolua.secret import Secret
 from kosmolua.truncation import weigh
 
 HEARTBEAT_INTERVAL = 5.0
@@ -73,6 +74,7 @@ class Client:
         software = context.session.client_params and context.session.client_params.client_info
         self.software = f"{software.name} {software.version}".strip()[:MAX_NAME] if software else ""
         self.person = str(context.request.scope.get(PERSON) or "") if context.request else ""
+        self.subject: Secret | None = context.request.scope.get(SUBJECT) if context.request else None
         self.name = client_of(context.request, self.software)
         self.is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
         self._session = context.session
@@ -197,7 +199,7 @@ class Executions:
             asks=client.asks_a_person,
             check=self._check,
             watch=self._watch,
-            about=RunOptions(software=client.software or None, person=client.person or None),
+            about=RunOptions(software=client.software or None, person=client.person or None, subject=client.subject),
         )
 
     def memory_of(self, client: str | None) -> SessionMemory:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kosmolua.processes.child import Child
     from kosmolua.recordings.planned import Application, Planner
     from kosmolua.runs.recorded import RunRecording
+    from kosmolua.secret import Secret
 
 
 class Recorder(Protocol):
@@ -111,6 +112,8 @@ class RunOptions(LimitOptions, total=False):
     """The client's own name and version, such as ``claude-code 2.1``."""
     task: Mapping[str, object] | None
     """What an MCP server needs to answer for the run after a restart, if the run is a task of its client."""
+    subject: Secret | None
+    """The token of the person who is logged in, for accounts that act on their behalf. It is not recorded."""
     person: str | None
     """The name of the person who is signed in; if the run is resumed, of the person who decided about its calls."""
 

@@ -309,6 +309,7 @@ class Run:
             heard=recording.heard if recording else "",
             title=options["title"],
             person=options["person"],
+            subject=options["subject"],
             is_changed=recording is not None and recording.answers.is_changed,
         )
 

@@ -197,6 +197,12 @@ class Integration:
         self.naming: dict[str, Callable[[Any, str], str]] = {}
 
     @property
+    def token_field(self) -> str:
+        """The field of the account that has its token: that of a login, or else the first secret; empty if none is."""
+        fields = sorted((each for each in self.account_fields if each.secret), key=lambda each: not each.login)
+        return fields[0].name if fields else ""
+
+    @property
     def is_flat(self) -> bool:
         """True if the integration is a root itself, which has no accounts, as the user's scripts are."""
         return self.root in FLAT

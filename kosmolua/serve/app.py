@@ -19,8 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
-from kosmolua.mcp.clients import PERSON
+from kosmolua.mcp.clients import PERSON, SUBJECT
 from kosmolua.mcp.http import HostCheck, bearer
+from kosmolua.secret import Secret
 from kosmolua.serve import api, resource_metadata
 from kosmolua.serve.flow import STOPPING_MCP, Draining, Heartbeat, Newcomers, Refusals, Weighing
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
@@ -115,7 +116,9 @@ class McpEndpoint:
             await self._refusals(scope, receive, send)
             return
         scope[TENANT] = tenant.name
-        scope[PERSON] = tenant.person_of(bearer(Headers(scope=scope)))
+        token = bearer(Headers(scope=scope))
+        scope[PERSON] = tenant.person_of(token)
+        scope[SUBJECT] = Secret(token.decode("latin-1")) if scope[PERSON] else None
         await tenant.share.begin()
         app = tenant.mcp
         if self._siblings:
