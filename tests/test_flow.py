@@ -28,9 +28,9 @@ from kosmolua.catalog.catalog import Target
 from kosmolua.errors import PluginError
 from kosmolua.flow.judge import Judge, Verdict
 from kosmolua.flow.labels import LabelRules, leaves
-from kosmolua.flow.literals import literals, words
+from kosmolua.flow.late import MAX_WAITING, LateJudge
 from kosmolua.flow.memory import SessionMemory
-from kosmolua.flow.texts import core, is_address, parts, readings, spellings
+from kosmolua.flow.texts import core, is_address, literals, parts, readings, spellings, words
 from kosmolua.mcp.questions import SaveQuestion
 from kosmolua.plugin import Integration, Labels, Secret
 from kosmolua.recordings.plans import Plan
@@ -688,6 +688,20 @@ print(seen.source("the eve.example, the bob.example, the ann.example", "")[0])
     environ = {**os.environ, "PYTHONHASHSEED": seed}
     done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True)
     assert done.stdout.split() == [b"ann.example"]
+
+
+def test_a_judge_that_is_made_late_knows_every_answer() -> None:
+    """It is made by the first write, and by many answers, however few of them a script has waited for."""
+    accounts = Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor())
+    for count in (1, 3 * MAX_WAITING):
+        made: list[Judge] = []
+        judge = LateJudge(lambda made=made: made.append(Judge(LabelRules(), accounts)) or made[0])  # type: ignore[misc]
+        judge.note(1, tool("read", "path"), {}, f'"the address {MALLORY}"')
+        for number in range(2, count + 1):
+            judge.note(number, tool("read", "path"), {}, '"nothing"')
+        assert bool(made) == (count > MAX_WAITING)
+        (verdict, *_) = judge.verdicts(tool("write", "to"), {"to": MALLORY})
+        assert verdict.text == f"to = {MALLORY} comes from a result of mcp.files.look (call 1, public)"
 
 
 def test_no_answer_is_lost_that_comes_while_others_are_looked_into() -> None:

@@ -43,7 +43,7 @@ from kosmolua.errors import (
     UnderWay,
     UnknownPath,
 )
-from kosmolua.flow.judge import Judge
+from kosmolua.flow.late import LateJudge
 from kosmolua.limits import LIMITS
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.secrets import Handles
     from kosmolua.calls.contents import Contents
     from kosmolua.catalog.catalog import Target
+    from kosmolua.flow.judge import Judge
     from kosmolua.schema.integration import Integration
 
 SMALL, COPIES = 256 * 1024, 4
@@ -94,11 +95,7 @@ class Broker:
         self._contents = context.contents
         self._accounts = OpenAccounts(host, lambda: clock.ends, context.subject)
         self._guards = Guards(context.sites, self.facts) if context.sites else None
-        self._judge = (
-            None
-            if host.flow_mode == "off"
-            else Judge(host.labels, host.accounts, context.seen, context.source, context.given, context.heard)
-        )
+        self._judge = None if host.flow_mode == "off" else self._late_judge(host, context)
         self._spending = host.budgets.of_one_run(clock) if host.budgets else None
         self._is_changed = context.is_changed
         # Guarded by the lock.
@@ -110,6 +107,16 @@ class Broker:
         self._cut_off: list[FinishedCall] = []
         self._lookups = 0
         self._is_closed = False
+
+    def _late_judge(self, host: Host, context: RunContext) -> LateJudge | Judge:
+        """Return what judges the run's calls; in a session, the order in which its scripts begin counts."""
+
+        def make() -> Judge:
+            from kosmolua.flow.judge import Judge
+
+            return Judge(host.labels, host.accounts, context.seen, context.source, context.given, context.heard)
+
+        return make() if context.seen else LateJudge(make)
 
     def describe(self, path: str) -> str:
         """Return a description, as JSON, of what is at a path under ``app``, such as an integration or a function.

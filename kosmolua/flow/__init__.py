@@ -5,3 +5,8 @@ of a write, such as a recipient or a URL, where it came from: the script's own t
 people can write, or a text by somebody else. :mod:`kosmolua.flow.memory` keeps what a session has seen, and
 :mod:`kosmolua.flow.judge` compares the arguments of a call with it.
 """
+
+from kosmolua.secret import MASK
+
+MAY_LEAVE = ("@", "://", ".", MASK)
+"""What stands in the arguments of a read that can send something away."""

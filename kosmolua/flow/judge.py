@@ -8,10 +8,23 @@ from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.escaping import exposed, shortened
+from kosmolua.flow import MAY_LEAVE
 from kosmolua.flow.labels import OWN, LabelRules, places, scope_of
-from kosmolua.flow.literals import leaves, literals, words
 from kosmolua.flow.memory import MAX_PENDING, NotedAnswer, SessionMemory
-from kosmolua.flow.texts import MIN_TEXT, core, is_address, is_telling, longest, names_host, parts, readings, settings
+from kosmolua.flow.texts import (
+    MIN_TEXT,
+    core,
+    is_address,
+    is_telling,
+    leaves,
+    literals,
+    longest,
+    names_host,
+    parts,
+    readings,
+    settings,
+    words,
+)
 from kosmolua.schema.effects import is_final
 from kosmolua.schema.names import SERVERS
 from kosmolua.secret import MASK, SecretText
@@ -22,8 +35,6 @@ if TYPE_CHECKING:
     from kosmolua.schema.function import Function
 
 MAX_SHOWN = 60
-_MAY_LEAVE = ("@", "://", ".", MASK)
-"""What stands in the arguments of a read that can send something away."""
 
 
 class Verdict(NamedTuple):
@@ -117,7 +128,7 @@ class Judge:
         function, memory, is_server = target.function, self._memory, target.integration.root == SERVERS
         is_read = function.effect == "read"
         shown = repr(arguments) if is_read else ""
-        if is_read and not is_server and not any(mark in shown for mark in _MAY_LEAVE):
+        if is_read and not is_server and not any(mark in shown for mark in MAY_LEAVE):
             return ()
         known, scope = self._labels.of(target), scope_of(target)
         given = [_Given(keys, value, core(str(value)), known.is_destination(keys)) for keys, value in places(arguments)]

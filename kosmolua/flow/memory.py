@@ -31,7 +31,6 @@ from kosmolua.flow.labels import (
     said_by,
     scope_of,
 )
-from kosmolua.flow.literals import literals
 from kosmolua.flow.texts import (
     MIN_SPELLED,
     MIN_SQUEEZED,
@@ -40,6 +39,7 @@ from kosmolua.flow.texts import (
     is_joined,
     is_path,
     is_telling,
+    literals,
     longest,
     parents,
     parts,

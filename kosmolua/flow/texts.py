@@ -1,4 +1,4 @@
-"""Texts in the form in which values are compared, and the other spellings of a text."""
+"""Texts in the form in which values are compared, their other spellings, and the literals of a Lua script."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import unicodedata
 from base64 import b32decode, b64decode, b64encode
 from codecs import encode
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -65,6 +65,18 @@ MAX_DEPTH = 3
 """How often a text can be encoded again, and still be read."""
 MAX_PIECES = 3
 """Of how many pieces an address may be put together, and still be told to come from them."""
+_TOKEN = re.compile(
+    r"""--\[(?P<dashes>=*)\[.*?\](?P=dashes)\]|--[^\n]*                     # a comment
+    |\[(?P<level>=*)\[(?P<long>.*?)\](?P=level)\]
+    |"(?P<double>(?:[^"\\\n]|\\z\s*|\\\r?\n|\\.)*)"|'(?P<single>(?:[^'\\\n]|\\z\s*|\\\r?\n|\\.)*)'
+    |(?P<number>\d[\w.]*)|(?P<name>[A-Za-z_]\w*)""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(?:z\s*|x([0-9a-fA-F]{2})|u\{([0-9a-fA-F]{1,6})\}|(\d{1,3})|(\r?\n|.))", re.DOTALL)
+_PLAIN = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_BETWEEN = re.compile(r"[\s,;|\"'=(){}<>\[\]]+")
+MAX_SPLIT = 1024 * 1024
+"""The length of the longest text that is also taken apart into the words of a list."""
 
 
 def plain(text: str) -> str:
@@ -285,3 +297,45 @@ def is_telling(value: object, compared: str | None = None) -> bool:
         return False
     found = core(value) if compared is None else compared
     return len(found) >= MIN_TEXT and found not in COMMON
+
+
+def literals(source: str) -> Iterator[str]:
+    """Yield the strings, numbers and names that a script contains outside of its comments."""
+    for token in _TOKEN.finditer(source):
+        kind = token.lastgroup
+        if kind in ("double", "single"):
+            yield _ESCAPE.sub(_unescaped, token[kind])
+        elif kind in ("long", "number", "name"):
+            yield token[kind]
+            if kind == "number":
+                with suppress(ValueError, OverflowError):
+                    yield str(whole(float(token[kind])))
+
+
+def leaves(value: object) -> Iterator[object]:
+    """Yield every text and number of a JSON value, and the keys of its tables."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key
+            yield from leaves(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def words(text: str) -> set[str]:
+    """Return a literal as it is compared: whole, and the entries of the list that it may be."""
+    found = {core(text)}
+    if len(text) <= MAX_SPLIT and _BETWEEN.search(text):
+        found |= {core(each) for each in _BETWEEN.split(text)} | {core(line) for line in text.splitlines()}
+    return found
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    hexadecimal, code, decimal, character = found.groups()
+    if hexadecimal or code or decimal:
+        number = int(hexadecimal or code or decimal, 10 if decimal else 16)
+        return chr(number) if number < 0x110000 else ""
+    return _PLAIN.get(character, character) if character else ""

@@ -47,7 +47,7 @@ from kosmolua.calls.records import Watch
 from kosmolua.docs.pages import DEFAULT_DETAIL
 from kosmolua.docs.search import DEFAULT_HITS
 from kosmolua.errors import BadDocArguments, ConfigError, KosmoError
-from kosmolua.flow.literals import leaves
+from kosmolua.flow.texts import leaves
 from kosmolua.mcp import resources, skills, transcripts
 from kosmolua.mcp.answer import RUNS, refusal
 from kosmolua.mcp.executions import PARKING_TIMEOUT, TASKS, Client, Executions, in_thread

@@ -1,0 +1,65 @@
+"""A judge that is made when a call can lead somewhere: most scripts only read, and need none of its imports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from kosmolua.flow import MAY_LEAVE
+from kosmolua.schema.names import SERVERS
+
+if TYPE_CHECKING:
+    from kosmolua.catalog.catalog import Target
+    from kosmolua.flow.judge import Judge, Verdict
+
+MAX_WAITING = 100
+"""How many answers wait for the judge, and of how many characters on average."""
+MAX_AVERAGE = 10_000
+
+
+class LateJudge:
+    """Keeps the first answers of a run until one of its calls must be judged. Any number of threads may use it.
+
+    Args:
+        make: Returns the judge.
+    """
+
+    def __init__(self, make: Callable[[], Judge]) -> None:
+        self._make = make
+        self._judge: Judge | None = None
+        self._lock = RLock()
+        self._waiting: list[tuple[tuple[Any, ...], bool]] = []
+        self._size = 0
+
+    def add(self, source: bytes) -> None:
+        """See :meth:`kosmolua.flow.judge.Judge.add`."""
+        self._made().add(source)
+
+    def note(
+        self, number: int, target: Target, arguments: Mapping[str, object], answer: str, *, is_earlier: bool = False
+    ) -> None:
+        """See :meth:`kosmolua.flow.judge.Judge.note`."""
+        with self._lock:
+            self._size += len(answer)
+            if not self._judge and len(self._waiting) < MAX_WAITING and self._size < MAX_WAITING * MAX_AVERAGE:
+                self._waiting.append(((number, target, arguments, str(answer)), is_earlier))
+                return
+        self._made().note(number, target, arguments, answer, is_earlier=is_earlier)
+
+    def verdicts(self, target: Target, arguments: Mapping[str, object]) -> tuple[Verdict, ...]:
+        """See :meth:`kosmolua.flow.judge.Judge.verdicts`."""
+        if target.function.effect == "read" and target.integration.root != SERVERS:
+            shown = repr(arguments)
+            if not any(mark in shown for mark in MAY_LEAVE):
+                return ()
+        return self._made().verdicts(target, arguments)
+
+    def _made(self) -> Judge:
+        with self._lock:
+            if self._judge is None:
+                self._judge = self._make()
+                for noted, is_earlier in self._waiting:
+                    self._judge.note(*noted, is_earlier=is_earlier)
+                self._waiting.clear()
+            return self._judge
