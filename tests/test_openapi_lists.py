@@ -15,6 +15,7 @@ from kosmolua.errors import BadArguments, NetworkError
 from kosmolua.openapi.compiling import compiled
 from kosmolua.openapi.overlay import Overlay
 from kosmolua.openapi.paging import Recipe
+from kosmolua.openapi.trial import try_paging
 from kosmolua.openapi.vendors import paging_of, vendors
 
 LIST = {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "integer"}}}}
@@ -345,6 +346,39 @@ def test_a_list_whose_rest_cannot_be_reached_is_truncated(
     found, _ = paged(tmp_path, parameters, keys, pager, **given)
     assert found["pets"] == PETS[:2]
     assert found["truncated"] is True
+
+
+@pytest.mark.parametrize(
+    ("pager", "said", "is_wrong"),
+    [
+        (
+            lambda query, pets: (pets[3 * int(query.get("page", 1)) - 3 :][:3], {}),
+            "pages: 7 items, of which 3 were asked for at a time",
+            False,
+        ),
+        (lambda query, pets: (pets[:3], {}), "repeat their items", True),
+        (lambda query, pets: (pets[:2], {}), "cannot be judged: it has only 2 items", False),
+    ],
+)
+def test_paging_is_tried(tmp_path: Path, pager: Pager, said: str, is_wrong: bool) -> None:
+    """A few items of each list show whether it pages."""
+    parameters = [
+        {"name": "page", "in": "query", "schema": {"type": "integer", "default": 1}},
+        {"name": "per_page", "in": "query", "schema": {"type": "integer"}},
+    ]
+    good = {"200": {"description": "ok", "content": {"application/json": {"schema": LIST}}}}
+    listing = {"operationId": "list_pets", "parameters": parameters, "responses": good}
+    made = small(tmp_path, {"paths": {"/pets": {"get": listing}, "/pets/{id}": {"get": {"responses": good}}}})
+
+    def answer(sent: Sent) -> Reply:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(sent.target).query).items()}
+        return Reply(pager(query, [{"id": number} for number in range(9)])[0])
+
+    with serving(answer) as service, live(made, "pets", service) as runtime:
+        functions = runtime.catalog.integration("pets").functions.more
+        trials = [*try_paging(functions, lambda name, given: runtime.call(f"pets.{name}", given))]  # type: ignore[arg-type]
+    assert [(each.function, each.is_wrong) for each in trials] == [("list_pets", is_wrong)]
+    assert said in trials[0].sentence
 
 
 def test_the_host_says_how_a_list_pages(tmp_path: Path) -> None:

@@ -156,6 +156,23 @@ def update(name: str, source: str, yes: bool, options: Options) -> int:
     return 0
 
 
+def check_paging(name: str, options: Options) -> int:
+    """Fetch a few items of the lists of an integration, show what became of each, and return the exit status."""
+    from kosmolua.openapi.functions import DocumentFunctions
+    from kosmolua.openapi.trial import try_paging
+
+    with open_to_list(options) as runtime:
+        more = runtime.catalog.integration(name).functions.more
+        functions = getattr(more, "read", more)
+        if not isinstance(functions, DocumentFunctions):
+            raise UsageError(f"{name} has no OpenAPI document", hint="--paging tries the lists of imported documents")
+        trials = [*try_paging(functions, lambda function, given: runtime.call(f"{name}.{function}", given))]
+    lines = [f"{each.function}: {'error: ' if each.is_wrong else ''}{each.sentence}" for each in trials]
+    said = "\n".join(lines) or f"{name} has no list that can be fetched without arguments"
+    console.answer([each._asdict() for each in trials], lambda: console.say(said), in_json=options.json)
+    return int(any(each.is_wrong for each in trials))
+
+
 @click.command("remove")
 @click.argument("name")
 @click.option("--yes", "-y", is_flag=True, help="Remove it without asking.")

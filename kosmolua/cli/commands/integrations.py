@@ -220,13 +220,16 @@ def _next_steps(plan: Draft, folder: Path, script: str) -> list[str]:
 
 @command.command("check")
 @click.argument("target", metavar="PATH|NAME")
+@click.option("--paging", is_flag=True, help="Try with the default account how lists of an imported document page.")
 @listing_options
-def check(target: str, options: Options) -> int:
+def check(target: str, paging: bool, options: Options) -> int:
     """Check a plugin: its docstrings, types, names, effects, page and examples.
 
     Each finding is a line of the form FILE:LINE: what is wrong (what to do). The exit status is 1 if there are findings
     that are not just notes, and 3 if the plugin cannot be loaded.
     """
+    if paging:
+        return documents.check_paging(target, options)
     plugin = _load(target, options)
     written = lint.check(plugin) if plugin.integration.functions.own else []
     found = [*written, *_in_document(plugin)]
