@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from conftest import ROOT, Program
 
@@ -214,6 +217,8 @@ def test_a_long_sleep_parks_the_run(runtime: Runtime, tmp_path: Path, later: Cal
     assert seconds < 60
     assert (first.status, first.output) == ("waiting", "before\n")
     assert 3500 < parked[0] - time.time() <= 3600
+    schema = json.loads(files("kosmolua.docs").joinpath("outcome.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(first.to_json(), schema)
     assert "goes on then by itself" in str(first.error)
     later(3600)
     second = runtime.resume(file, park=parked.append)

@@ -36,7 +36,7 @@ from kosmolua.stores.database import Step
 from kosmolua.stores.folder_store import Folder
 from kosmolua.stores.opening import open_stores
 from kosmolua.stores.store import Decision, Grant, RunFilter, Store, Stores, Vote, WaitingCall
-from kosmolua.stores.tasks import PLANNED, SCHEDULE, ServerTask
+from kosmolua.stores.tasks import PLANNED, RUNNING, SCHEDULE, ServerTask
 
 PAUSING = """
 local books = app.integrations.library
@@ -1062,6 +1062,9 @@ def test_a_task_is_added_and_taken_once(open_some: Callable[[], Stores], tenant:
     assert tenant not in open_some().due_tenants()
     assert {each.id for each in other.open(SCHEDULE, "nightly")} == {"a", "later"}
     assert not other.put(replace(taken[0], holder="somebody"))
+    assert not other.begin(replace(taken[0], holder="somebody"))
+    assert one.begin(taken[0])
+    assert [each.status for each in other.open(SCHEDULE, "nightly") if each.id == "a"] == [RUNNING]
     assert one.put(replace(taken[0], status="done", due=None))
     assert [(each.id, each.status) for each in other.of(SCHEDULE, "nightly", 5)] == [("later", PLANNED), ("a", "done")]
 

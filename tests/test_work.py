@@ -183,6 +183,7 @@ def test_ticks_that_no_server_was_there_for(site: Site, missed: str, after: list
     site.pass_by(3600)
     site.look(server)
     assert [tick[:2] for tick in site.ticks()] == after
+    assert "later ticks, up to 2026-03-02T13:00:" in site.ticks()[0][2]
     site.pass_by(60)
     site.look(server)
     assert [tick[:2] for tick in site.ticks()] == [*after, (3653, "done")]
@@ -276,6 +277,54 @@ def test_a_run_that_failed_is_tried_again(site: Site) -> None:
         site.look(server)
         assert {run.status for run in site.runs if run.run == begun.run} == {status}, site.ticks()
     assert (site.folder / "notebook").read_text() == "once\n"
+
+
+def test_a_tick_that_a_dead_server_had_begun_is_not_missed(site: Site) -> None:
+    """However late another server takes it: the dead one may have begun its run."""
+    server = site.open(EVERY_MINUTE, report="print(1)")
+    tasks = site.tenant.runtime.store.tasks
+    site.look(server)
+    site.pass_by(60)
+    (taken,) = tasks.take(1)
+    assert tasks.begin(taken)
+    site.pass_by(300)
+    site.look(server)
+    assert site.ticks()[0][:2] == (53, "done")
+    assert not tasks.begin(taken)
+
+
+def test_a_run_that_a_server_still_has_is_left_to_it(site: Site) -> None:
+    """A server that was thought dead goes on; whoever took its task waits, and sees how the run ended."""
+    server = site.open(EVERY_MINUTE, report="sleep(2) return 1")
+    tasks, runtime = site.tenant.runtime.store.tasks, site.tenant.runtime
+    now = tasks.now()
+    tasks.add(ServerTask("held", SCHEDULE, "nightly", "0123456789ab", now, now, QUEUED))
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(runtime.run, "sleep(2) return 1", record=True, run="0123456789ab", name="report.lua")
+        wait_for(lambda: [run.status for run in site.runs] == ["running"], 60)
+        site.look(server)
+        assert [each.status for each in tasks.open(SCHEDULE) if each.id == "held"] == [QUEUED]
+        assert first.result().result == [1]
+    site.pass_by(5)
+    site.look(server)
+    found = tasks.find("held")
+    assert found
+    assert (found.status, found.due) == ("done", None)
+
+
+def test_a_fault_of_the_server_ends_the_task(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As failed, with the reason: it is not taken again and again."""
+    server = site.open(EVERY_MINUTE, report="print(1)")
+    begun = begin_by_hand(site.tenant.runtime.store.tasks, "nightly")
+
+    async def fail(*_: object) -> None:
+        raise TypeError("oh")
+
+    monkeypatch.setattr(site.tenant, "run", fail)
+    site.look(server)
+    found = site.tenant.runtime.store.tasks.find(begun.id)
+    assert found
+    assert (found.status, found.due, found.note) == ("failed", None, "The server failed: TypeError('oh')")
 
 
 def test_people_are_told_of_the_last_failure_alone(site: Site) -> None:

@@ -195,6 +195,8 @@ def _advice(error: Mapping[str, Any], script: ScriptRequest, host: Limits, way_t
             f"Tell the user which calls are waiting. The user can approve them {way_to_approve}. Or, if your client "
             "can ask the user, call execute_lua with the run's id as resume, and without code."
         )
+    if error["code"] == "waiting":
+        return "The run goes on by itself at that time, with what it has done so far: do not run the script again."
     if error["code"] in ("denied", "not_configured"):
         return "Only the user can change that. Tell them what was refused, and do not repeat the call unchanged."
     return ""

@@ -11,7 +11,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from kosmolua.stores.database import TASKS, Database, Now
-from kosmolua.stores.tasks import TASK_LEASE, ServerTask
+from kosmolua.stores.tasks import RUNNING, TASK_LEASE, ServerTask
 
 _OF = TASKS.c
 _COLUMNS = [column for column in _OF if column is not _OF.tenant]
@@ -60,6 +60,11 @@ class DatabaseTasks:
         ids = [each.id for each in held]
         renew = sql.update(TASKS).where(self._own, _OF.id.in_(ids), _OF.holder.in_(holders))
         self._database.write(lambda at: at.execute(renew.values(due=Now() + TASK_LEASE)))
+
+    def begin(self, task: ServerTask) -> bool:
+        held = sql.update(TASKS).where(self._own, _OF.id == task.id, _OF.holder == task.holder)
+        begun = held.values(status=RUNNING, note=task.note, due=Now() + TASK_LEASE)
+        return self._database.write(lambda at: at.execute(begun)).rowcount == 1
 
     def put(self, task: ServerTask) -> bool:
         held = sql.update(TASKS).where(self._own, _OF.id == task.id, _OF.holder == task.holder)

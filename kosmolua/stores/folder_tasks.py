@@ -18,7 +18,7 @@ from time import time
 from kosmolua.errors import Unavailable
 from kosmolua.folders import replace_file
 from kosmolua.locks import lock_file
-from kosmolua.stores.tasks import TASK_LEASE, ServerTask
+from kosmolua.stores.tasks import RUNNING, TASK_LEASE, ServerTask
 
 LOCK_TIMEOUT = 5.0
 """How many seconds to wait while other processes change tasks."""
@@ -76,6 +76,15 @@ class FolderTasks:
                 task = self.find(each.id)
                 if task and task.holder == each.holder:
                     self._write(replace(task, due=self.now() + TASK_LEASE), task)
+
+    def begin(self, task: ServerTask) -> bool:
+        with self._alone():
+            former = self.find(task.id)
+            if former is None or former.holder != task.holder:
+                return False
+            begun = replace(former, status=RUNNING, note=task.note, due=self.now() + TASK_LEASE)
+            self._write(begun, former)
+        return True
 
     def put(self, task: ServerTask) -> bool:
         with self._alone():

@@ -75,6 +75,12 @@ class TaskQueue(Protocol):
     def renew(self, held: Sequence[ServerTask]) -> None:
         """Hold tasks for another lease, as far as no other server has taken them."""
 
+    def begin(self, task: ServerTask) -> bool:
+        """Store that a task that this process holds has begun, and hold it for another lease.
+
+        Return False if another server has taken it meanwhile.
+        """
+
     def put(self, task: ServerTask) -> bool:
         """Store what has become of a task that this process holds or has just found, and hold it no longer.
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from kosmolua.stores.store import DAY, Store, Summary
 from kosmolua.stores.tasks import (
     PLANNED,
     QUEUED,
+    RUNNING,
     SCHEDULE,
     SLEEP,
     TASK_LEASE,
@@ -136,6 +138,10 @@ class TaskWorker:
             left = await Errand(tenant, task).outcome()
         except KosmoError as error:
             left = _over(task, "failed", error.message)
+        except Exception as error:
+            failed = _over(task, "failed", f"The server failed: {error!r}")  # else it would be taken again without end
+            await _keep_trying(lambda: store.tasks.put(failed))
+            raise
         except asyncio.CancelledError:
             left = replace(task, status=QUEUED, due=0.0)
             await asyncio.shield(_keep_trying(lambda: store.tasks.put(left)))
@@ -176,10 +182,13 @@ class Errand:
         if isinstance(self._own, ScheduleSettings) and (left := await asyncio.to_thread(self._held_back, self._own)):
             return left
         assert self._own
+        if not await asyncio.to_thread(self._tasks.begin, self._task):
+            return None  # another server has it
         name, source = await asyncio.to_thread(
             self._tenant.work.source_of, self._own.script, self._tenant.runtime.scripts
         )
-        return await self._told(self._tenant.run(source.decode("utf-8", "surrogateescape"), self._options(name)))
+        run = self._tenant.run(source.decode("utf-8", "surrogateescape"), self._options(name))
+        return await self._told(run, is_new=True)
 
     async def _go_on(self, run: Summary) -> ServerTask | None:
         """Resume the run of a task that another server began, that slept, or that is tried again."""
@@ -196,13 +205,17 @@ class Errand:
         options: RunOptions = {"client": self._client or run.client or "", "park": self._park}
         return await self._told(self._tenant.resume(run.run, options))
 
-    async def _told(self, running: Coroutine[Any, Any, Outcome]) -> ServerTask | None:
+    async def _told(self, running: Coroutine[Any, Any, Outcome], *, is_new: bool = False) -> ServerTask | None:
         task, retried = self._task, self._tenant.retried
         may_try_again = self._own is not None and task.attempt < self._own.retries
         if may_try_again:
             retried.add(task.run)
         try:
             outcome = await running
+        except ConfigError:
+            if await self._is_elsewhere(is_new=is_new):
+                return replace(task, status=QUEUED, due=await self._in(LOOK_AGAIN))
+            raise
         finally:
             retried.discard(task.run)
         error = outcome.error
@@ -217,7 +230,12 @@ class Errand:
             pause = max(min(BACKOFF * 2**task.attempt, MAX_BACKOFF), getattr(error, "retry_after", None) or 0.0)
             again = replace(task, attempt=task.attempt + 1, status=WAITING, note=error.message)
             return replace(again, due=await self._in(pause))
-        return _over(task, outcome.status, error.message if error else "")
+        return _over(task, outcome.status, error.message if error else task.note)
+
+    async def _is_elsewhere(self, *, is_new: bool) -> bool:
+        """Return True if the server that held the task before, and was thought dead, has begun or resumed the run."""
+        found = await asyncio.to_thread(lambda: self._store.runs(beginning=self._task.run, limit=1))
+        return bool(found) and (is_new or found[0].status == "running")
 
     async def _in(self, seconds: float) -> float:
         return seconds + await asyncio.to_thread(self._tasks.now)
@@ -243,14 +261,17 @@ class Errand:
     def _held_back(self, schedule: ScheduleSettings) -> ServerTask | None:
         """Plan the tick after this one, and return what becomes of this one if it does not begin now."""
         task, now = self._task, self._tasks.now()
-        if is_by_hand(task):
+        if is_by_hand(task) or task.status == RUNNING:  # another server has decided that it begins
             return None
         if task.status == PLANNED:
             plan(self._tasks, schedule, max(task.since, now))
+            if schedule.next_after(task.since) <= now:
+                until = datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="seconds")
+                task = self._task = replace(task, note=f"later ticks, up to {until}, were missed")
             if PAUSED + schedule.name in self._store.marks():
                 return _over(task, "skipped", "the schedule is paused")
             if now - task.since > LATE and schedule.missed != ONCE:
-                return _over(task, "missed", "no server was there")
+                return _over(task, "missed", f"no server was free; {task.note}".removesuffix("; "))
         earlier = [each for each in self._tasks.open(SCHEDULE, schedule.name) if _comes_before(each, task)]
         if not earlier:
             return None
