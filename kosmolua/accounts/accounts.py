@@ -198,7 +198,9 @@ class Accounts:
             )
         try:
             logins = [field for field in integration.account_fields if field.login]
-            known = None if self.is_over(section_of(integration.name, account)) else resolved.settings
+            known = resolved.settings
+            if self._sources.leases and self.is_over(section_of(integration.name, account)):
+                known = None
             if known is None or (logins and self._logged_in_since(integration, account, logins, known)):
                 known = resolved.settings = self._resolve(integration, account, until)
             return known
@@ -326,7 +328,7 @@ class Accounts:
     def is_over(self, where: str) -> bool:
         """Return True if a secret has to be fetched again whose key is, or begins with, ``where``."""
         now, leases = monotonic(), self._sources.leases
-        return bool(leases) and any(now > leases[key] for key in list(leases) if f"{key}.".startswith(f"{where}."))
+        return any(now > leases[key] for key in list(leases) if f"{key}.".startswith(f"{where}."))
 
     def secret_of(self, where: str, given: str | Table) -> Secret:
         """Return the secret that a key ``where`` in the file gives, itself or by its source.

@@ -206,7 +206,7 @@ def _extra(extra: str, modules: Sequence[str]) -> Diagnosis:
 
 
 def _packages() -> Iterator[Diagnosis]:
-    """Check the entry points of installed packages. Those of integrations and providers are checked as integrations."""
+    """Check the entry points of other packages. Those of integrations and providers are checked as integrations."""
     groups: dict[str, tuple[str, Collection[str]]] = {
         COMMANDS: ("command", BUILT_IN),
         SECRETS: ("source", SOURCES),
@@ -215,6 +215,8 @@ def _packages() -> Iterator[Diagnosis]:
     for group, (kind, own) in groups.items():
         for name, points in installed(group).items():
             subject, package = f"{kind} {name}", points[0].package
+            if all(each.value.startswith("kosmolua.") for each in points):
+                continue  # one of our own, with an extra
             if name in own:
                 words = f"that of the package {package} is never used, since this name is built in"
                 yield Diagnosis(subject, "note", words)
