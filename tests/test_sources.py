@@ -254,5 +254,5 @@ def test_each_source_is_a_line_of_the_table(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(Mismatch, match=r"{ vault = 7 }"):
         check_secret({})
     assert Sources(tmp_path, {}, pytest.fail).read(WHERE, {"vault": 3}).reveal() == f"3 of {WHERE}"
-    with pytest.raises(ValueError, match="vault:NUMBER.*; --secret also takes the word ask"):
+    with pytest.raises(ValueError, match=r"vault:NUMBER.*; --secret also takes the word ask"):
         source_of("nowhere:3")
