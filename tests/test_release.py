@@ -179,3 +179,16 @@ def test_the_action_refuses_another_command(action: Action) -> None:
     done = action("apply", WRITES)
     assert done.returncode == 2
     assert "must be check, run or plan. Nothing was run." in done.stderr
+
+
+def test_the_changelog_is_one() -> None:
+    """Versions from the newest on, each with the sections of Keep a Changelog in their order, and entries in these."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    order = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    first, *versions = re.split(r"^## ", text, flags=re.MULTILINE)
+    assert versions[0].startswith("[Unreleased]")
+    for version in versions:
+        sections = re.findall(r"^### (.*)$", version, re.MULTILINE)
+        assert sections
+        assert sections == [name for name in order if name in sections]
+    assert not re.search(r"^- ", first, re.MULTILINE)
