@@ -1,0 +1,84 @@
+"""The site: that it is whole, and that what agents read of it is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from kosmolua import Runtime
+
+pytest.importorskip("mkdocs", reason="builds the site")
+pytest.importorskip("material", reason="builds the site")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built without a warning."""
+    folder = tmp_path_factory.mktemp("site")
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder / "site")]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "XDG_CONFIG_HOME": str(folder)}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    return folder / "site"
+
+
+def test_every_guide_is_in_the_navigation() -> None:
+    """Nobody finds a page that the menu does not have."""
+    text = json.dumps(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
+    guides = {path.name for path in (ROOT / "kosmolua" / "docs" / "guides").glob("*.md")}
+    assert guides - set(re.findall(r'"(\w+\.md)"', text)) == set()
+
+
+@pytest.mark.slow
+def test_each_page_has_a_twin_in_markdown(site: Path) -> None:
+    """An agent that knows a page's address reads its text, without the menu around it."""
+    pages = {path.parent.relative_to(site) for path in site.rglob("index.html")} - {Path()}
+    assert len(pages) > 200
+    there = set(twins(site))
+    without = [page for page in pages if not {f"{page}.md", f"{page}/index.md"} & there]
+    assert without == []
+
+
+@pytest.mark.slow
+def test_llms_txt_lists_pages_that_are_there(site: Path) -> None:
+    """Each of its addresses is that of a text."""
+    lines = (site / "llms.txt").read_text()
+    assert lines.startswith("# KosmoLua\n\n> ")
+    listed = re.findall(r"\]\(https://kosmolua\.github\.io/kosmolua/(.*)\)", lines)
+    assert len(listed) > 25
+    assert set(listed) - set(twins(site)) == set()
+
+
+@pytest.mark.slow
+def test_every_function_is_in_the_reference(site: Path) -> None:
+    """One page a function of render2 and of those written for github; the others on the page of their section."""
+    texts = {name: read(site, name) for name in ("render2", "github")}
+    with Runtime(simulate=True, environ={}) as runtime:
+        for name, text in texts.items():
+            functions = runtime.catalog.integration(name).functions
+            assert len(functions) > 100
+            pages = {Path(twin).stem for twin in twins(site) if twin.startswith(f"reference/{name}/")}
+            assert [each for each in functions if each not in pages and f"\n## {each}\n" not in text] == []
+
+
+@pytest.mark.slow
+def test_what_names_a_guide_is_a_link_to_it(site: Path) -> None:
+    """Where the program's reader types a command, the site's reader clicks."""
+    assert "[`kosmolua docs repl`](repl.md)" in (site / "recordings.md").read_text()
+    assert 'href="../repl/"><code>kosmolua docs repl</code></a>' in (site / "recordings" / "index.html").read_text()
+
+
+def twins(site: Path) -> list[str]:
+    return [path.relative_to(site).as_posix() for path in site.rglob("*.md")]
+
+
+def read(site: Path, integration: str) -> str:
+    return "\n".join(path.read_text() for path in (site / "reference" / integration).glob("*.md"))
