@@ -268,3 +268,22 @@ def test_a_token_goes_nowhere_else_unasked(shop: Shop, tmp_path: Path) -> None:
     assert outcome.error.code == "denied"
     assert "shop.log_in" in str(outcome.error)
     assert [sent.target for sent in shop.service.sent] == ["/token"]
+
+
+def test_a_write_in_a_session_shows_what_it_changes(shop: Shop, tmp_path: Path) -> None:
+    """What a write replaces is read with the session's token, too."""
+    given = document(shop.service.url)
+    schema = {"type": "object", "properties": {"by": {"type": "string"}}}
+    good = {"200": {"description": "ok", "content": {"application/json": {"schema": schema}}}}
+    body = {"content": {"application/json": {"schema": schema}}}
+    item = {"get": {"operationId": "getItem", "responses": good}}
+    item["patch"] = {"operationId": "updateItem", "requestBody": body, "responses": good}
+    given["paths"]["/item"] = item
+    asked: list[Any] = []
+    accounts = WORK.replace("}", ', update_item = "ask" }')
+    script = f"return app.integrations.shop.session({LOGIN}).update_item({{ by = 'x' }}).by"
+    with runtime_of(tmp_path, given, accounts, approve=lambda each: asked.append(each) or True) as runtime:
+        outcome = runtime.run(script, record=tmp_path / "run.jsonl")
+    assert outcome.result == ["ann"], outcome.error
+    assert asked[0].account == "work/ann"
+    assert "ann" in repr(asked[0].before)

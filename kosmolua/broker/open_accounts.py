@@ -112,7 +112,8 @@ class OpenAccounts:
             finally:
                 with suppress(IndexError):  # the call was left behind, and so another one got its place
                     in_use.places.put(held.pop())
-            if "/" in account and integration.session and call.target.function.name in integration.session.logouts:
+            rule = integration.session if call.number and "/" in account else None
+            if rule and call.path.rpartition(".")[2] in rule.logouts:
                 self._end(*key)
             return value
         except ApiError as error:
