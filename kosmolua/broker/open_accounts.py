@@ -135,7 +135,7 @@ class OpenAccounts:
         if integration.session and holder != account:
             credentials = self._sessions.credentials(integration.name, account)
             settings = integration.session.settings(settings, credentials)
-        if (integration.name, holder) in self._host.accounts.acting:
+        elif (integration.name, holder) in self._host.accounts.acting:
             settings = settings | self._host.accounts.on_behalf(integration, holder, self._person)
         sender = self._host.backend.sender(integration, holder)
         opened: Any = integration.account(**settings)
