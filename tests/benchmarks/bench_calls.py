@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import requests
 from bench_json import services
-from ratio import Ratio, Seconds, compare
+from ratio import Ratio, Seconds, compare, timed
 
 from kosmolua import Runtime
 from kosmolua.check.checker import Checker
@@ -120,6 +122,37 @@ def ratios() -> Iterator[Ratio]:
         yield from _at_once(runtime)
         yield from _protocol(runtime)
         yield from _guarded(runtime)
+    with Loopback(answer) as server, tempfile.TemporaryDirectory() as folder:
+        yield from _as_users_run_it(server.url, Path(folder))
+
+
+def _as_users_run_it(url: str, folder: Path) -> Iterator[Ratio]:
+    """Yield the ratios of whole commands with the defaults, against a program that uses requests."""
+    plugin, accounts, plain = folder / "bench.py", folder / "accounts.toml", folder / "plain.toml"
+    plugin.write_text(PLUGIN.replace("{services!r}", "'[]'"))
+    accounts.write_text(f'[bench.default]\napi_key = "key-for-benchmarks"\nbase_url = "{url}"\n')
+    plain.write_text(f"{accounts.read_text()}[kosmolua]\njournal = false\n")
+    for file in (accounts, plain):
+        file.chmod(0o600)
+    (folder / "rows.lua").write_text(f"for i = 1, {CALLS} do app.integrations.bench.rows() end")
+    (folder / "rows.py").write_text(
+        f"import requests\nsession = requests.Session()\nfor _ in range({CALLS}):\n    session.get('{url}/rows').json()"
+    )
+    environ = {**os.environ, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
+
+    def command(file: Path, *more: str) -> Seconds:
+        program = [sys.executable, "-m", "kosmolua", "run", str(folder / "rows.lua"), "--plugin", str(plugin)]
+        return timed(
+            lambda: subprocess.run(
+                [*program, "--accounts", str(file), *more], env=environ, capture_output=True, check=True
+            )
+        )
+
+    peer = timed(lambda: subprocess.run([sys.executable, str(folder / "rows.py")], check=True))
+    run, usual, recorded = f"`kosmolua run`, {CALLS} calls of 20 rows", command(accounts), command(accounts, "--record")
+    yield compare(run, "a program with `requests.Session()`", usual, peer, goal=1.2, rounds=7)
+    yield compare(f"{run}, with its journal", "without", usual, command(plain), goal=1.05, rounds=7)
+    yield compare(f"{run}, recorded", "not recorded", recorded, usual, goal=1.08, rounds=7)
 
 
 def _over_loopback(runtime: Runtime, url: str) -> Iterator[Ratio]:
