@@ -21,6 +21,7 @@ METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
 JSON_PATCH = "application/json-patch+json"
 """The media type of a list of changes (RFC 6902)."""
+_SLOT = re.compile(r"\{\+?([^{}]*)\}")
 _JSON = re.compile(r"application/json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
 
 
@@ -240,10 +241,11 @@ class _Reading:
 
     def _undeclared(self, fields: list[Field]) -> Iterator[Field]:
         """Yield an argument for each placeholder that is not declared as a parameter."""
-        declared = {each.wire for each in fields if each.place in ("path", "query")}
         path, _, query = self._path.partition("#")[0].partition("?")
-        declared -= {each.wire for each in fields if each.place == "query" and f"{{{each.wire}}}" in path}
-        for slot in re.findall(r"\{\+?([^{}]*)\}", f"{path}?{query}"):
+        in_path = {each.wire for each in fields if each.place == "path"}
+        in_query = in_path | {each.wire for each in fields if each.place == "query"}
+        slots = [(slot, in_path) for slot in _SLOT.findall(path)] + [(slot, in_query) for slot in _SLOT.findall(query)]
+        for slot, declared in slots:
             if slot not in declared:
                 self._document.note(f"{self._method} {self._path} does not declare its path parameter {slot}")
                 yield Field(slot, "path", {"type": "string"}, required=True)
