@@ -515,12 +515,22 @@ def test_the_command_line_lists_runs_and_pauses(site: Site, kosmolua: Program) -
 
 
 def test_a_tenant_has_to_be_named_if_there_are_several(kosmolua: Program, write: Write) -> None:
-    """And one has to be there."""
+    """As each has schedules of its own."""
     tenant = '[tenants.{0}]\ntoken = "the-token-of-{0}-1234567"\n'
     file = write("accounts.toml", tenant.format("acme") + tenant.format("globex"))
     file.chmod(0o600)
     done = kosmolua("schedules", "--accounts", file)
     assert done.returncode == 2
     assert "has the tenants acme, globex (name one with --tenant)" in done.stderr
-    file.write_text("")
-    assert "has no tenant" in kosmolua("schedules", "--accounts", file).stderr
+
+
+def test_without_a_tenant_schedules_are_listed_and_run_here(kosmolua: Program, write: Write) -> None:
+    """With a sentence that no server runs them."""
+    write("report.lua", "---@param days integer\nprint(params.days)")
+    schedule = '[schedules.nightly]\nscript = "report.lua"\ncron = "@daily"\nparams = { days = 7 }\n'
+    file = write("accounts.toml", schedule)
+    file.chmod(0o600)
+    listed = kosmolua("schedules", "--accounts", file, "--json")
+    assert "nothing runs these here: kosmolua serve does" in listed.stderr
+    assert json.loads(listed.stdout)[0]["next"].endswith("T00:00:00+00:00")
+    assert kosmolua("schedules", "run", "nightly", "--accounts", file).stdout == "7\n"

@@ -90,32 +90,32 @@ class Kept:
         return where_it_is(str(outcome.recording), can_go_on=not outcome.ok, tenant=self.tenant)
 
     def or_the_only(self, accounts: str | None) -> Kept:
-        """Return this, or, if no tenant is named, the same for the only tenant of the accounts file.
+        """Return this, or, if no tenant is named, the same for the only tenant of the accounts file if it has tenants.
 
         Raises:
-            UsageError: There is no tenant, or there are several.
+            UsageError: There are several tenants.
         """
         if self.tenant:
             return self
         path, settings = _settings(accounts)
         tenants = settings.tenants
-        if len(tenants) != 1:
-            what = f"{path} has the tenants {', '.join(tenants)}" if tenants else f"{path} has no tenant"
-            raise UsageError(what, hint="name one with --tenant" if tenants else "kosmolua serve says how to add one")
-        return replace(self, tenant=next(iter(tenants)))
+        if len(tenants) > 1:
+            raise UsageError(f"{path} has the tenants {', '.join(tenants)}", hint="name one with --tenant")
+        return replace(self, tenant=next(iter(tenants), None))
 
     def work(self, accounts: str | None) -> WorkSettings:
-        """Return the schedules and hooks of the tenant.
+        """Return the schedules and hooks of the tenant or, without a tenant, of the user.
 
         Raises:
             ConfigError: The accounts file cannot be read, or has a mistake.
         """
-        server, tenant = self._section(accounts)
+        server, tenant = self._section(accounts) if self.tenant else (_settings(accounts)[1], None)
         from kosmolua.schema.settings import SettingsFile, parse
-        from kosmolua.serve.work.settings import read_work
+        from kosmolua.serve.work.settings import WorkSettings, read_work
 
-        path = tenant.accounts or server.path
-        assert path
+        path = (tenant and tenant.accounts) or server.path
+        if path is None:
+            return WorkSettings()
         return read_work(SettingsFile(path), parse(path), lambda where, given: Secret(""))
 
     def _section(self, accounts: str | None) -> tuple[Settings, TenantSettings]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kosmolua.cli import console, terminal
-from kosmolua.cli.options import Options
+from kosmolua.cli.options import Options, ScriptArgument
 from kosmolua.cli.parsing import Command, ListGroup, examples, reading_options
+from kosmolua.cli.scripts import run_script
 from kosmolua.cli.tenants import Kept, tenant_options
 from kosmolua.errors import UsageError
 from kosmolua.suggestions import did_you_mean
@@ -47,6 +48,8 @@ def list_schedules(kept: Kept, options: Options) -> None:
 
     with _opened(kept, options) as (tenant, work, store):
         found = entries(tenant, work, store)
+    if found and not tenant:
+        console.complain("nothing runs these here: kosmolua serve does, if the accounts file has a tenant")
     if options.json:
         console.as_json([_as_json(each) for each in found])
         return
@@ -59,15 +62,24 @@ def list_schedules(kept: Kept, options: Options) -> None:
 @click.argument("name")
 @tenant_options
 @reading_options
-def run(name: str, kept: Kept, options: Options) -> None:
-    """Let the server run the script of the schedule NAME now, besides its ticks. Its run's id is printed."""
+def run(name: str, kept: Kept, options: Options) -> int:
+    """Let the server run the script of the schedule NAME now, besides its ticks. Its run's id is printed.
+
+    If the accounts file has no tenant, the script runs here, as with kosmolua run.
+    """
+    from kosmolua.serve.work.settings import is_file
     from kosmolua.serve.work.worker import begin_by_hand
 
     with _opened(kept, options) as (tenant, work, store):
         _known(name, work)
+        schedule = work.schedules[name]
+        if not tenant:
+            file = str(work.folder / schedule.script) if is_file(schedule.script) else schedule.script
+            return run_script(ScriptArgument(file, None, (), dict(schedule.params)), options, None)
         task = begin_by_hand(store.tasks, name)
     said = f"a server of this store begins the run {task.run}; kosmolua runs show {task.run} --tenant {tenant} shows it"
     console.answer({"run": task.run}, lambda: console.complain(said), in_json=options.json)
+    return 0
 
 
 @command.command("pause", cls=Command)
@@ -97,8 +109,7 @@ def _opened(kept: Kept, options: Options) -> Iterator[tuple[str, WorkSettings, S
     """Open a tenant's store for the ``with`` block, with the schedules and hooks in the accounts file."""
     one = kept.or_the_only(options.accounts)
     with one.opened(options.accounts) as store:
-        assert one.tenant
-        yield one.tenant, one.work(options.accounts), store
+        yield one.tenant or "", one.work(options.accounts), store
 
 
 def _row(each: Entry) -> list[str]:

@@ -38,7 +38,7 @@ class Entry:
 
 
 def entries(tenant: str, work: WorkSettings, store: Store) -> list[Entry]:
-    """Return the schedules and the hooks of a tenant, by name."""
+    """Return the schedules and the hooks of a tenant, by name; those of the user if the name is empty."""
     marks = store.marks() if work.schedules else {}
     found: list[Entry] = []
     for name, each in sorted(work.schedules.items()):
@@ -50,7 +50,7 @@ def entries(tenant: str, work: WorkSettings, store: Store) -> list[Entry]:
         found.append(Entry(SCHEDULE, name, each.script, each.rule, following, last, is_paused))
     for name, hook in sorted(work.hooks.items()):
         last = next(iter(history(store, HOOK, name)), None)
-        rule = f"POST /hooks/{tenant}/{name} ({hook.signature})"
+        rule = f"POST /hooks/{f'{tenant}/' if tenant else ''}{name} ({hook.signature})"
         found.append(Entry(HOOK, name, hook.script, rule, None, last, is_paused=False))
     return found
 

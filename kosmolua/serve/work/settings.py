@@ -125,7 +125,7 @@ class WorkSettings:
             ConfigError: It cannot be read.
         """
         try:
-            if not _is_file(script):
+            if not is_file(script):
                 found = scripts.script(re.sub(r"\W", "_", script))
                 return found.file, found.source
             path = self.folder / expanded(script)
@@ -205,7 +205,8 @@ _EXAMPLES = {
 }
 
 
-def _is_file(script: str) -> bool:
+def is_file(script: str) -> bool:
+    """Return True if a script is named by its file, and not by the name under which it was saved."""
     return script.endswith(".lua") or os.sep in script
 
 
