@@ -469,12 +469,19 @@ def test_a_page_works_without_scripts(browser: Browser, pages: Pages) -> None:
     ).first.click()
     expect(page.get_by_role("status")).to_contain_text("Approved")
     page = window.open(f"/runs/{plain}")
+
+    def is_done() -> bool:
+        page.reload()
+        return page.locator(".status").first.inner_text() == "done"
+
+    assert eventually(is_done)
     page.get_by_role("button", name="Replay").click()
     expect(page.locator(".output")).to_contain_text("restarted")
     window.open("/docs").get_by_role("searchbox").fill("list services")
     page.keyboard.press("Enter")
     expect(page.locator(".hits li").first).to_contain_text("list_services")
     window.open("/playground").get_by_role("button", name="Run").click()
+    assert eventually(is_done)
     page.get_by_role("button", name="Replay").click()
     expect(page.locator(".output")).to_contain_text("checkout-api-prod")
     window.context.close()

@@ -98,6 +98,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         tenant = pages.tenants.get("acme")
         assert tenant
         tenant.grants.add("render2.scale_service", "staging")
+        tenant.runtime.plans.keep(tenant.runtime.plan(CLEAN_UP, name="clean_up.lua"))
         yield site
         assert [window.complaints for window in site.windows.values()] == [[], []]
         browser.close()
@@ -160,6 +161,7 @@ STATES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     "compared": ("acme", "/runs/compare?run={failed}&run={done}", None),
     "compared, alike": ("acme", "/runs/compare?run={broken}&run={again}", None),
     "plans, empty": ("empty", "/plans", None),
+    "plans": ("acme", "/plans", _shows("table")),
     "playground": ("acme", "/playground?example=report", _shows(".bill")),
     "playground, mistakes": ("acme", "/playground?source=x+%3D+nill()%0A%0Aprint(x)%0Ay+z", _shows(".found .error")),
     "playground, completion": (
