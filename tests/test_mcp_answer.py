@@ -36,7 +36,7 @@ def answered(
         ScriptRequest("", **script),
         HOST,
         "with kosmolua resume",
-        lambda text, result: ("run:last", "run:0123"),
+        lambda text, result, run: ("run:last", "run:0123"),
     )
 
 

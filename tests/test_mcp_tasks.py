@@ -121,6 +121,23 @@ def test_what_ends_at_once_is_no_task(runtime: Runtime, monkeypatch: pytest.Monk
     talk(runtime, conversation)
 
 
+def test_a_long_result_is_called_after_the_run(runtime: Runtime) -> None:
+    """Its resource, and the input of the next script, have the id of the task."""
+
+    async def conversation(client: Client) -> None:
+        task = await start(client, 'sleep(0.3) local t = {} for n = 1, 900 do t[n] = "item " .. n end return t')
+        done = await until(client, task["taskId"], "completed")
+        (link,) = (each for each in done["result"]["content"] if each["type"] == "resource_link")
+        assert link["uri"] == f"kosmolua://runs/{task['taskId']}"
+        assert len((await client.read_resource(link["uri"])).contents) == 1
+        second = await start(client, "return #input", input=f"run:{task['taskId']}")
+        if second["resultType"] == "task":
+            second = (await until(client, second["taskId"], "completed"))["result"]
+        assert second["structuredContent"]["result"] == [900]
+
+    talk(runtime, conversation)
+
+
 def test_a_failed_script_is_a_completed_task(runtime: Runtime) -> None:
     """The error is in its result, as in the answer to a request."""
 

@@ -39,7 +39,7 @@ def answer(
     script: ScriptRequest,
     host: Limits,
     way_to_approve: str,
-    keep: Callable[[str, Any], tuple[str, str]],
+    keep: Callable[[str, Any, str], tuple[str, str]],
 ) -> CallToolResult:
     """Convert the outcome of a script for the client that requested it.
 
@@ -60,7 +60,7 @@ def answer(
     page, link = "", ""
     if left_out or is_long:
         whole_text = _join(_sections(decodable(whole), outcome, script, host, way_to_approve))
-        page, link = keep(whole_text, decodable(outcome.result))
+        page, link = keep(whole_text, decodable(outcome.result), run_of(outcome))
     if left_out:
         hint = f'read the whole answer with lua_read_doc, page "{page}", offset 0; or {GET_LESS}'
         found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": hint}

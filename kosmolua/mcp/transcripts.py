@@ -34,12 +34,13 @@ class Transcripts:
         self._kept: OrderedDict[str, tuple[str | None, _Text, _Text]] = OrderedDict()
         self._lock = Lock()
 
-    def keep(self, client: str | None, text: str, result: object) -> tuple[str, str]:
+    def keep(self, client: str | None, text: str, result: object, run: str = "") -> tuple[str, str]:
         """Keep a text and the result in it; return its page, and the one that cannot be guessed.
 
-        The page is ``run:last`` if nobody else can have the client's name.
+        The page is ``run:last`` if nobody else can have the client's name. The other has the id of the recorded ``run``
+        if there is one; in a server of several processes it says which of them has it.
         """
-        page = self._prefix + secrets.token_hex(8)
+        page = self._prefix + (run if run and self._prefix == PREFIX else secrets.token_hex(8))
         kept = _Text(text[:MAX_CHARACTERS]), _Text(json.dumps(result, ensure_ascii=False)[:MAX_CHARACTERS])
         with self._lock:
             self._kept[page] = (client, *kept)
