@@ -155,6 +155,9 @@ A tool of the suite with two questions, one after the other:
     sep-2322-multi-round-r1
 A prompt of the suite that asks a question; the server's asks none:
     sep-2322-non-tool-incomplete
+Tools of the suite that change the lists of tools and of prompts; the server tells of tools when a script is saved:
+    sep-2575-server-sends-tools-list-changed-on-subscription
+    sep-2575-server-sends-prompts-list-changed-on-subscription
 A tool of the suite that has half a second to answer, which a busy machine may not have:
     sep-2575-http-server-no-independent-requests-on-stream sep-2575-server-no-log-without-loglevel
 """
