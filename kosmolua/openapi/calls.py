@@ -251,5 +251,7 @@ def _segment(each: Field, value: Any) -> str:
 
 def _accepted(media: Sequence[str]) -> str:
     """Return the ``Accept`` header: JSON, or else the first."""
+    if "application/json" in media:
+        return "application/json"
     known = [each for each in media if is_json(each) and each != "*/*"]
     return (known or [each for each in media if "/" in each] or ["application/json"])[0]
