@@ -26,6 +26,7 @@ ELSEWHERE = {
     "docs/architecture.md": "architecture.md",
     "docs/operations.md": "operations.md",
     "docs/performance.md": "performance.md",
+    "docs/terminal.svg": "terminal.svg",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "RELEASING.md": "releasing.md",
@@ -37,7 +38,7 @@ BEHIND = "---\nsearch:\n  boost: 0.1\n---\n\n"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are no guides."""
+    """Add the pages that are no guides, and their picture."""
     for source, page in ELSEWHERE.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=_relinked(text, Path(source).parent, config)))

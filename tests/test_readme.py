@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -50,6 +51,17 @@ def test_a_console_shows_what_happens(kosmolua: Callable[..., Any], workshop: Pa
         assert program == "kosmolua"
         done = kosmolua(*arguments, cwd=workshop)
         assert done.stdout + done.stderr == shown
+
+
+def test_the_picture_shows_what_the_consoles_show() -> None:
+    """Line by line, and without asking another server for a font; docs/picture.py draws it anew."""
+    picture = (Path(__file__).parent.parent / "docs" / "terminal.svg").read_text(encoding="utf-8")
+    assert "@font-face" not in picture
+    assert len(picture) < 200_000
+    shown = "".join("".join(ElementTree.fromstring(picture).itertext()).split())
+    lines = [line for block in blocks("console") for line in block.splitlines()]
+    assert len(lines) > 5
+    assert [line for line in lines if "".join(line.split()) not in shown] == []
 
 
 @pytest.mark.slow
