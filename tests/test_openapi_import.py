@@ -66,7 +66,7 @@ def test_an_import_writes_a_folder_that_is_found(kosmolua: Program, tmp_path: Pa
     file = write_document(tmp_path, pets(*FIRST))
     done = kosmolua("integrations", "import", file)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("pets: 3 functions in 1 sections (2 read, 1 destroy)")
+    assert done.stdout.startswith("pets: 3 functions in 1 section (2 read, 1 destroy)")
     assert "sends your token to https://pets.example" in done.stdout
     listed = kosmolua("integrations")
     assert "pets\tuser\t2 reads, 0 writes, 1 destroy" in listed.stdout
@@ -415,7 +415,7 @@ def test_a_document_comes_through_a_pipe(kosmolua: Program, tmp_path: Path) -> N
     assert wrong.returncode == 3
     assert wrong.stderr.startswith("kosmolua: Standard input is not an OpenAPI document")
     done = kosmolua("integrations", "import", "-", "--name", "pets", input=json.dumps(pets(*FIRST)))
-    assert done.stdout.startswith("pets: 3 functions in 1 sections"), done.stderr
+    assert done.stdout.startswith("pets: 3 functions in 1 section"), done.stderr
     more = json.dumps(pets(*FIRST, ("get", "/owners", "")))
     updated = kosmolua("integrations", "update", "pets", "-", "--yes", input=more)
     assert updated.returncode == 0, updated.stderr
@@ -567,7 +567,7 @@ def test_an_import_proposes_reads(tmp_path: Path) -> None:
     """They are shown; whoever agrees has them in openapi.toml, where each can be taken out."""
     ready = importing.prepare(importing.fetch(str(write_document(tmp_path, BEYOND)), lambda: b""), Wishes())
     assert ready.proposals == READS
-    assert "3 functions count as writes but may only read, such as get_me" in "\n".join(ready.lines())
+    assert "but may only read by their names: get_me" in "\n".join(ready.lines())
     assert "4 functions act or delete by their names" in "\n".join(ready.lines())
     agreed = ready.with_reads()
     assert agreed.proposals == []

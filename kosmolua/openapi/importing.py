@@ -241,10 +241,11 @@ class Import:
         result = self.result
         effects = Counter(each.effect for each in result.functions)
         counts = ", ".join(f"{effects[effect]:,} {effect}" for effect in EFFECTS if effects[effect])
-        sections = len({each.section for each in result.functions})
+        functions = _counted(len(result.functions), "function")
+        sections = _counted(len({each.section for each in result.functions}), "section")
         files = len(self.root.get(FILES, ()))
         took = f"{self.size / MIB:.1f} MB{f' and {files:,} more files' if files else ''} read in {self.seconds:.1f} s"
-        lines = [f"{self.name}: {len(result.functions):,} functions in {sections} sections ({counts}), {took}"]
+        lines = [f"{self.name}: {functions} in {sections} ({counts}), {took}"]
         carried = self._carried()
         if carried:
             lines.append(f"  sends {carried} to {', '.join(self._origins()) or 'the base_url of the account'}")
@@ -263,9 +264,11 @@ class Import:
         lines += [f"    {note}" for note in result.notes[:MAX_SHOWN]]
         if found := raised(result):
             how = "act or delete by their names, whatever their methods say"
-            lines.append(f"  {_counted(found)} {how}, such as {', '.join(found[:3])}")
+            lines.append(f"  {_counted(len(found), 'function')} {how}, such as {', '.join(found[:3])}")
         if found := proposed(result):
-            lines.append(f"  {_counted(found)} count as writes but may only read, such as {', '.join(found[:3])}")
+            lines.append(
+                f"  counted as writes, but may only read by their names: {', '.join(found[:3])} ({len(found):,} in all)"
+            )
             lines.append("    (--effects accept makes them reads, as does [effects] in openapi.toml)")
         return lines
 
@@ -310,8 +313,8 @@ class Import:
         return "your " + " and ".join(sorted(name.replace("_", " ") for name in names)) if names else ""
 
 
-def _counted(names: Sequence[str]) -> str:
-    return f"{len(names):,} {'function' if len(names) == 1 else 'functions'}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"
 
 
 def _paging(functions: Sequence[Built]) -> str:
