@@ -53,6 +53,18 @@ def test_the_arguments_seen_are_allowed(record: Record) -> None:
     assert (policy["read"], policy["write"], policy["destroy"]) == ("deny", "deny", "deny")
 
 
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [(None, "allow"), ({"query": {"a": 1}}, {"allow": {"id": "s", "extra": [{"query": {"a": 1}}]}, "else": "ask"})],
+    ids=str,
+)
+def test_what_extra_adds_is_a_part_of_the_condition(others: object, expected: object) -> None:
+    """Since a condition that does not name it lets no call through that has it."""
+    about = {"path": "shop.pay", "account": "work"}
+    given = [{"id": "s", "extra": {"query": {"a": 1}}}, {"id": "s", "extra": others}]
+    assert suggested({**about, "arguments": each} for each in given)["shop.work"]["pay"] == expected
+
+
 def test_many_numbers_become_bounds(record: Record) -> None:
     """And many texts are not held to anything."""
     loop = "for n = 1, 30 do pcall(r.get_service, { service_id = 'srv-' .. n }) r.list_services({ limit = n }) end"

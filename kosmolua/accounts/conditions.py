@@ -38,7 +38,12 @@ class Condition:
         )
 
     def unmet(self, arguments: Mapping[str, object]) -> str:
-        """Return why the arguments do not meet the condition, as a clause; empty if they do."""
+        """Return why the arguments do not meet the condition, as a clause; empty if they do.
+
+        What ``extra`` adds to a request can replace any parameter, so it has to be a part of the condition itself.
+        """
+        if arguments.get("extra") is not None and "extra" not in self._types:
+            return "extra can change what is sent"
         for name, kind in self._types.items():
             try:
                 if arguments.get(name) is None:
@@ -55,7 +60,7 @@ class Condition:
         """
         for name, kind in self._types.items():
             found = [each for parameters in functions for each in parameters if each.name == name]
-            if not found:
+            if not found and name != "extra":
                 known = sorted({each.name for parameters in functions for each in parameters})
                 raise Mismatch(f"has no parameter {name!r} ({did_you_mean(name, known) or list_of('it has', known)})")
             for each in found:

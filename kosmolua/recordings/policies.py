@@ -54,6 +54,8 @@ def suggested(calls: Iterable[Event]) -> Policy:
 def _permission(calls: Sequence[Mapping[str, Any]]) -> str | dict[str, object]:
     shared = [name for name in calls[0] if all(given.get(name) is not None for given in calls)]
     conditions = {name: found for name in shared if (found := _condition([given[name] for given in calls])) is not None}
+    if "extra" not in conditions and any(given.get("extra") is not None for given in calls):
+        return "allow"  # since no other condition lets it through
     return {"allow": conditions, "else": "ask"} if conditions else "allow"
 
 
