@@ -123,6 +123,37 @@ def test_nobody_sees_the_token(shop: Shop, tmp_path: Path) -> None:
     assert replayed.output == outcome.output
 
 
+@pytest.mark.parametrize(
+    ("answer", "place"),
+    [
+        (Reply({"jwt": TOKENS["ann"], "name": "ann"}), "full.body.jwt"),
+        (Reply({"name": "ann"}, headers={"X-Auth-Token": TOKENS["ann"]}), 'full.headers["x-auth-token"]'),
+    ],
+)
+def test_a_whole_reply_shows_no_token(shop: Shop, tmp_path: Path, answer: Reply, place: str) -> None:
+    """With ``reply = "full"`` a login's token is a secret too, be it in the body or in a header."""
+    given = document(shop.service.url)
+    schema = {"type": "object", "properties": {"jwt": {"type": "string"}, "name": {"type": "string"}}}
+    content = {"application/json": {"schema": schema}}
+    given["paths"]["/token"]["post"]["responses"] = {"200": {"description": "ok", "content": content}}
+    shop.service.answer = lambda sent: answer
+    script = f"local full = {LOGIN.replace(' })', ', reply = [[full]] })')} return tostring({place}), full.body.name"
+    with runtime_of(tmp_path, given) as runtime:
+        outcome = runtime.run(script, record=tmp_path / "run.jsonl")
+    assert outcome.result == ["***", "ann"], outcome.error
+    assert TOKENS["ann"] not in (tmp_path / "run.jsonl").read_text()
+
+
+def test_a_token_that_the_document_does_not_describe_is_a_secret(shop: Shop, tmp_path: Path) -> None:
+    """A function without a described result has fields named as credentials are, and these are secrets."""
+    given = document(shop.service.url)
+    given["paths"]["/me"]["get"] |= {"responses": {"200": {"description": "ok"}}, "security": []}
+    shop.service.answer = lambda sent: Reply({"by": "ann", "all": [{"access_token": TOKENS["ann"]}]})
+    with runtime_of(tmp_path, given) as runtime:
+        outcome = runtime.run("local me = app.integrations.shop.whoami() return me")
+    assert outcome.result == [{"by": "ann", "all": [{"access_token": "***"}]}], outcome.error
+
+
 ELSEWHERE = """
 local shop = app.integrations.shop
 local login = shop.work.log_in({ username = "ann", password = "pass-of-ann" })

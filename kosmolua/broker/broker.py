@@ -651,10 +651,10 @@ class Broker:
         function = call.target.function
         if isinstance(value, NewSession):
             value = self._accounts.begin(call.target.integration, str(call.account), value)
-        if function.returns_secrets:
+        if kind := function.returned(call.arguments or {}):
             holder, rule = f"{call.target.integration.name}.{call.target.holder}", call.target.integration.session
             user = rule.user_in(call.redacted) if rule and function.name in rule.logins else ""
-            value, places = self.handles.hide(function.returns, value, f"{call.path}#{call.number}", holder, user)
+            value, places = self.handles.hide(kind, value, f"{call.path}#{call.number}", holder, user)
         try:
             text = protocol.encode(value)
         except NotJson as error:

@@ -37,9 +37,8 @@ from kosmolua.openapi.replies import value_of, whole_of
 from kosmolua.openapi.walking import walk
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.function import FULL
 
-FULL = "full"
-"""The value of the argument ``reply`` for status and headers beside the body."""
 _NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
 
 

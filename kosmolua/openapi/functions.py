@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kosmolua.concurrency import lazy
 from kosmolua.errors import BadArguments
 from kosmolua.http.headers import IDEMPOTENCY, plain
-from kosmolua.openapi.calls import FULL, OperationCall
+from kosmolua.openapi.calls import OperationCall
 from kosmolua.openapi.extra import EXTRA, checked_extra
 from kosmolua.openapi.inverses import UPDATES, Update, update_of
 from kosmolua.openapi.operations import Body, Field, is_json
@@ -23,7 +23,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.bounds import Pattern, Range
 from kosmolua.schema.formats import formats
-from kosmolua.schema.function import Function
+from kosmolua.schema.function import FULL, Function
 from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.labels import DECLARED, Labels
 from kosmolua.schema.luacats import records_by_depth

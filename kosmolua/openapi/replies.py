@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from kosmolua.errors import ConfigError
 from kosmolua.http.binary import binary, media_type
@@ -14,11 +14,17 @@ from kosmolua.http.client import decode
 from kosmolua.http.messages import Response, location
 from kosmolua.openapi.operations import is_json
 from kosmolua.protocol import Json
+from kosmolua.secret import Secret
 
 _TEXT = re.compile(r"text/.*|.*xml|application/(javascript|graphql)")
 _HTML = ("text/html", "application/xhtml+xml")
 _LINES = re.compile(r"(application|text)/(x-)?(ndjson|jsonl|json-?lines|json-seq|stream\+json)")
 _YAML = re.compile(r"(application|text)/((x-|vnd\.)?yaml|.*\+yaml)")
+_CREDENTIAL = re.compile(
+    r"(?!.*(page|next|continuation|idempotency)).*"
+    r"(authorization|cookie2|token|secret|password|jwt|session|session[-_]?id|(api|auth|access)[-_]?key)"
+)
+"""Matches the name of a header that is a credential, in lower case."""
 _DOCUMENTS = re.compile(r"(?m)^---\s[^\0]*^---\s|^\.\.\.\s*\S")
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 
@@ -60,12 +66,15 @@ def value_of(response: Response, media: Collection[str] = ()) -> Json:
 
 
 def whole_of(response: Response, media: Collection[str] = ()) -> Json:
-    """Return status, headers and body of a response, headers in lower case and without cookies, which are credentials.
+    """Return status, headers and body of a response, headers in lower case and without cookies.
 
-    ``media`` and errors are those of :func:`value_of`; an empty response has no ``body``.
+    Headers that are credentials are secrets. ``media`` and errors are those of :func:`value_of`; an empty response has
+    no ``body``.
     """
-    headers: dict[str, Json] = {name.lower(): value for name, value in response.headers.items()}
-    headers.pop("set-cookie", None)
+    named = [(name.lower(), value) for name, value in response.headers.items() if name.lower() != "set-cookie"]
+    headers: dict[str, Any] = {
+        name: Secret(value) if value and _CREDENTIAL.fullmatch(name) else value for name, value in named
+    }
     body = {"body": value_of(response, media)} if response.body else {}
     return {"status": response.status, "headers": headers, **body}
 

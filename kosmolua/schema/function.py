@@ -18,7 +18,10 @@ from kosmolua.schema.effects import Effect
 from kosmolua.schema.labels import DECLARED, NONE, Labels
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
-from kosmolua.schema.types import Record, Scalar, Type, Union, has_secrets
+from kosmolua.schema.types import ANY, STRING, Record, Scalar, Type, Union, has_secrets
+
+FULL = "full"
+"""The value of the parameter :attr:`Function.reply` for a whole result."""
 
 POINTERS = {"cursor": "cursor", "next_page": "page", "next_end_time": "end_time"}
 """The keys of a result whose values lead to the next part of a list, each with the parameter that takes its value."""
@@ -114,6 +117,15 @@ class Function:
     def returns_secrets(self) -> bool:
         """Whether results of the declared type can contain secrets."""
         return self.has_credentials or (not self.is_foreign and has_secrets(self.returns))
+
+    def returned(self, arguments: Mapping[str, object]) -> Type | None:
+        """Return the type of a call's result in which secrets are looked for; None if it can have none."""
+        kind = self.returns if self.returns_secrets else None
+        if self.has_credentials and not isinstance(kind, Scalar):  # what a document leaves out can be one, too
+            kind = Union((kind, ANY)) if kind else ANY
+        if self.reply and arguments.get(self.reply) == FULL:
+            return Record("Reply", {"body": kind or STRING}, extra=ANY)
+        return kind
 
     @cached_property
     def credentials(self) -> frozenset[str]:
