@@ -18,14 +18,16 @@ from support.servers import wait_for
 
 from kosmolua import ConfigError, Outcome
 from kosmolua.calls.records import CallRecord
+from kosmolua.errors import Unavailable
 from kosmolua.serve import settings
 from kosmolua.serve.runs import Running
 from kosmolua.serve.tenant_runtime import Common
 from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.work import worker
 from kosmolua.serve.work.settings import ScheduleSettings
 from kosmolua.serve.work.worker import PAUSED, TaskWorker, begin_by_hand
 from kosmolua.stores.store import Summary
-from kosmolua.stores.tasks import QUEUED, SCHEDULE, ServerTask
+from kosmolua.stores.tasks import QUEUED, SCHEDULE, SLEEP, ServerTask
 
 PLUGINS = Path(__file__).parent / "plugins"
 FLAKY = '''
@@ -327,6 +329,50 @@ def test_a_fault_of_the_server_ends_the_task(site: Site, monkeypatch: pytest.Mon
     assert (found.status, found.due, found.note) == ("failed", None, "The server failed: TypeError('oh')")
 
 
+def test_a_store_that_is_away_for_a_moment_ends_no_task(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that sleeps is still woken, and a tick still runs, once the lease has ended."""
+    server = site.open(EVERY_MINUTE.replace("1m", "1d"), report="print(1)")
+    store = site.tenant.runtime.store
+    sleeper = asyncio.run(site.tenant.run("sleep(60) return 1", {})).run
+    begun = begin_by_hand(store.tasks, "nightly")
+
+    def fail(**_: object) -> list[Summary]:
+        raise Unavailable("The database cannot be reached")
+
+    with monkeypatch.context() as away:
+        away.setattr(store, "runs", fail)
+        site.pass_by(61)
+        site.look(server)
+    assert {each.run for source in (SCHEDULE, SLEEP) for each in store.tasks.open(source)} >= {sleeper, begun.run}
+    site.pass_by(30)
+    site.look(server)
+    assert {run.run: run.status for run in site.runs} == {sleeper: "done", begun.run: "done"}
+
+
+def test_a_fault_of_one_look_ends_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported, and the server looks again."""
+    server = site.open("")
+    faults, reported = [RuntimeError("oh")], list[object]()
+    monkeypatch.setattr(worker, "INTERVAL", 0.01)
+
+    async def look_on() -> None:
+        looked = asyncio.Event()
+
+        async def look() -> None:
+            if faults:
+                raise faults.pop()
+            looked.set()
+
+        monkeypatch.setattr(server, "look", look)
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: reported.append(about["exception"]))
+        server.start()
+        await asyncio.wait_for(looked.wait(), 60)
+        await server.stop()
+
+    asyncio.run(look_on())
+    assert [str(each) for each in reported] == ["oh"]
+
+
 def test_people_are_told_of_the_last_failure_alone(site: Site) -> None:
     """As a run that will be tried again has not failed yet."""
     ended: list[tuple[str, bool]] = []
@@ -415,6 +461,18 @@ def test_a_changed_schedule_comes_at_its_new_time(site: Site) -> None:
     site.pass_by(1740)
     site.look(other)
     assert [tick[:2] for tick in site.ticks()][1:] == [(1793, "done")]
+
+
+def test_a_tick_that_a_server_with_older_settings_dropped_runs(site: Site) -> None:
+    """As when replicas are replaced one after another, and the old ones do not know the schedule yet."""
+    new = site.open(EVERY_MINUTE, report="print(1)")
+    site.look(new)
+    site.look(site.open(""))
+    assert site.ticks() == [(53, "skipped", "the schedule was changed")]
+    site.look(site.open(EVERY_MINUTE))
+    site.pass_by(60)
+    site.look(new)
+    assert [tick[:2] for tick in site.ticks()] == [(53, "done")]
 
 
 BERLIN = ZoneInfo("Europe/Berlin")

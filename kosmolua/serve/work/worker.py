@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -89,8 +88,13 @@ class TaskWorker:
 
     async def _look_forever(self) -> None:
         while True:
-            with suppress(ConfigError):  # the store is away, as the probe says
+            try:
                 await self.look()
+            except ConfigError:  # the store is away, as the probe says
+                pass
+            except Exception as error:  # noqa: BLE001 - what else fails once may not end all schedules
+                told = {"message": "The server could not look for tasks", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
             await asyncio.sleep(INTERVAL)
 
     async def look(self) -> None:
@@ -136,6 +140,8 @@ class TaskWorker:
         late = 0.0 if task.status == WAITING else (await asyncio.to_thread(store.tasks.now)) - task.since
         try:
             left = await Errand(tenant, task).outcome()
+        except Unavailable:  # the store is away, and after the lease a server takes the task again
+            return
         except KosmoError as error:
             left = _over(task, "failed", error.message)
         except Exception as error:
@@ -283,7 +289,9 @@ class Errand:
 def plan(tasks: TaskQueue, schedule: ScheduleSettings, after: float) -> float:
     """Add the first tick of a schedule after a moment, unless it is there, and return its time."""
     tick = schedule.next_after(after)
-    tasks.add(ServerTask(f"{SCHEDULE}/{schedule.name}/{tick:.0f}", SCHEDULE, schedule.name, new_run(), tick, tick))
+    task = ServerTask(f"{SCHEDULE}/{schedule.name}/{tick:.0f}", SCHEDULE, schedule.name, new_run(), tick, tick)
+    if not tasks.add(task) and (former := tasks.find(task.id)) and former.due is None and tick > tasks.now():
+        tasks.put(replace(task, run=former.run))  # a server with other settings had dropped it before its time
     return tick
 
 
