@@ -149,6 +149,16 @@ def test_a_notice_that_never_succeeds_is_given_up(monkeypatch: pytest.MonkeyPatc
     assert "secret-path" not in str(told.logged)
 
 
+def test_an_address_that_is_none_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is a secret, however wrong."""
+    monkeypatch.setattr(notices, "DELAYS", ())
+    told = Told("hooks.example/secret-path")
+    told.notices.ended(RUN, FAILED)
+    assert eventually(lambda: told.kinds() == ["notice lost"])
+    assert "secret-path" not in str(told.logged)
+    assert told.logged[0][1]["error"] == "ValueError"
+
+
 @pytest.mark.slow
 def test_apprise_sends_to_what_it_knows(service: Loopback) -> None:
     """``json://`` is one of its services; the text has the question and its link."""

@@ -238,10 +238,10 @@ def _post(url: str, key: str, notice: Notice, id: str, links: Sequence[str], pag
         "webhook-timestamp": str(seconds),
         "webhook-signature": signature(key, id, seconds, body),
     }
-    request = urllib.request.Request(url, body, headers)
     try:
-        with urllib.request.build_opener(NoRedirects).open(request, timeout=TIMEOUT) as answer:
-            answer.read()
+        request = urllib.request.Request(url, body, headers)
+        with urllib.request.build_opener(NoRedirects).open(request, timeout=TIMEOUT):
+            pass  # what it says may have no end
     except (OSError, HTTPException, ValueError) as error:  # the message may not have the URL, which is a secret
         status = getattr(error, "code", None)
         raise ConfigError(f"it was answered with {status}" if status else type(error).__name__) from None
