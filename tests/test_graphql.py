@@ -186,3 +186,10 @@ def test_a_function_that_reads_sends_no_mutation() -> None:
         play.call("pins.get_pin")
     assert not play.requests
     assert play.call("pins.add_pin") == {"pin": {"id": 1}}
+
+
+def test_fragments_cost_no_more_than_their_text() -> None:
+    """A field in fragments that are spread many times counts once; a long chain of fragments, or a cycle, ends."""
+    twice = " ".join(f"fragment F{each} on Q {{ ...F{each + 1} ...F{each + 1} }}" for each in range(2_000))
+    document = read_document(f"{{ ...F0 }} {twice} fragment F2000 on Q {{ a ...F0 }}")
+    assert [each.name for each in document.fields(document.chosen().selections)] == ["a"]

@@ -60,29 +60,30 @@ class GraphQLDocument:
         Raises:
             ValueError: There is no such operation, or more than one.
         """
-        fitting = [each for each in self.operations if name is None or each.name == name]
+        fitting = [each for each in self.operations if not name or each.name == name]
         if len(fitting) == 1:
             return fitting[0]
         names = ", ".join(each.name or "one without a name" for each in self.operations) or "none"
-        wanted = "one operation, unless operation= names one" if name is None else f"an operation {name!r}"
+        wanted = "one operation, unless operation= names one" if not name else f"an operation {name!r}"
         raise ValueError(f"the GraphQL document must have {wanted}; it has {names}")
 
     def fields(self, selections: Sequence[Selection], on: str = "") -> Iterator[Selection]:
-        """Yield the fields of a selection and of its fragments; with ``on``, only those for a type."""
-        yield from self._fields(selections, on, frozenset())
-
-    def _fields(self, selections: Sequence[Selection], on: str, spread: frozenset[str]) -> Iterator[Selection]:
-        for each in selections:
-            if not each.is_fragment:
+        """Yield the fields of a selection and of its fragments, each once; with ``on``, only those for a type."""
+        seen: set[str] = set()
+        left = [iter(selections)]
+        while left:
+            each = next(left[-1], None)
+            if each is None:
+                left.pop()
+            elif not each.is_fragment:
                 yield each
-                continue
-            if each.name in spread:
-                raise ValueError(f"the fragment {each.name} contains itself")
-            found = self.fragments.get(each.name) if each.name else each
-            if found is None:
-                raise ValueError(f"the GraphQL document has no fragment {each.name}")
-            if not on or found.on in ("", on):
-                yield from self._fields(found.inner, on, spread | {each.name} if each.name else spread)
+            elif each.name not in seen:
+                found = self.fragments.get(each.name) if each.name else each
+                if found is None:
+                    raise ValueError(f"the GraphQL document has no fragment {each.name}")
+                if not on or found.on in ("", on):
+                    seen |= {each.name} - {""}
+                    left.append(iter(found.inner))
 
 
 def read_document(text: str) -> GraphQLDocument:
@@ -133,6 +134,8 @@ class _SyntaxReader:
         kind = self._name()
         if kind == "fragment":
             name = self._name()
+            if name in document.fragments:
+                raise ValueError(f"the GraphQL document has two fragments {name}")
             document.fragments[name] = self._fragment()
         elif kind in KINDS:
             name = "" if self.next in ("{", "(", "@") else self._name()

@@ -81,8 +81,8 @@ class GraphQLCall(OperationCall):
         except ValueError as error:
             raise BadArguments(f"fields: {error}", param="fields", hint="such as 'id owner { login }'") from None
         if pages and "pageInfo" not in [each.name for each in found]:
-            return f"{fields} {PAGE}"
-        return fields
+            return f"{fields}\n{PAGE}"
+        return f"{fields}\n"  # it may end with a comment
 
     def _post(self, api: Api, wires: Mapping[str, Any], select: str) -> Response:
         kind, field, into = self.graphql["kind"], self.graphql["field"], self.graphql.get("into")
@@ -99,6 +99,8 @@ class GraphQLCall(OperationCall):
         _, operation = chosen(text, arguments.get("operation"))
         named = {"operationName": operation.name} if arguments.get("operation") else {}
         mutates = operation.kind == "mutation"
+        if mutates and arguments.get("all"):
+            raise BadArguments("all = true is for queries: it would send a mutation for each page", param="all")
         response = _post(api, self.path, text, variables, mutates=mutates, **named)
         data = data_of(response)
         if not arguments.get("all"):
