@@ -123,6 +123,14 @@ def test_an_old_one_does_not(kind: str, seconds: float) -> None:
     assert verify(kind, secret, headers, body, now + seconds / 5) == ids
 
 
+@pytest.mark.parametrize("at", ["9" * 400, "9" * 5000, "nan", "-1", ""])
+def test_one_without_a_sensible_time_does_not(at: str) -> None:
+    """However long the number is."""
+    secret, headers, body, now, _ = EXAMPLES["slack"]
+    with pytest.raises(Forged):
+        verify("slack", secret, {**headers, "x-slack-request-timestamp": at}, body, now)
+
+
 SECTIONS = f"""
 [schedules.nightly]
 script = "report"

@@ -28,12 +28,14 @@ from support.yard import Yard
 from kosmolua import ConfigError, KosmoError, Outcome, Runtime
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import Unavailable
+from kosmolua.folders import replace_file
 from kosmolua.locks import lock_file
 from kosmolua.recordings.recording import Writer, read
 from kosmolua.secret import Redactor, Secret
 from kosmolua.stores import database
 from kosmolua.stores.database import Step
 from kosmolua.stores.folder_store import Folder
+from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.opening import open_stores
 from kosmolua.stores.store import Decision, Grant, RunFilter, Store, Stores, Vote, WaitingCall
 from kosmolua.stores.tasks import PLANNED, RUNNING, SCHEDULE, ServerTask
@@ -1067,6 +1069,24 @@ def test_a_task_is_added_and_taken_once(open_some: Callable[[], Stores], tenant:
     assert [each.status for each in other.open(SCHEDULE, "nightly") if each.id == "a"] == [RUNNING]
     assert one.put(replace(taken[0], status="done", due=None))
     assert [(each.id, each.status) for each in other.of(SCHEDULE, "nightly", 5)] == [("later", PLANNED), ("a", "done")]
+
+
+def test_a_delivery_that_was_half_written_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the service delivers it again, which adds no second one."""
+    tasks, written = FolderTasks(str(tmp_path)), list[str]()
+
+    def fail_later(path: str, content: bytes) -> None:
+        if written:
+            raise OSError("No space left on device")
+        written.append(path)
+        replace_file(path, content)
+
+    with monkeypatch.context() as full:
+        full.setattr("kosmolua.stores.folder_tasks.replace_file", fail_later)
+        with pytest.raises(Unavailable):
+            tasks.add(task("signature", 1.0), also=["delivery"])
+    tasks.add(task("signature", 1.0), also=["delivery"])
+    assert [each.id for each in tasks.take(9)] == ["signature"]
 
 
 @pytest.mark.parametrize("address", KINDS, indirect=True)

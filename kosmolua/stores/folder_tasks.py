@@ -40,9 +40,9 @@ class FolderTasks:
         with self._alone():
             if any(os.path.exists(self._file(id)) for id in (task.id, *also)):
                 return False
+            self._write(task, None)  # first, so that a process that dies loses no task
             for id in also:
                 self._write(replace(task, id=id, due=None, given="", source=""), None)
-            self._write(task, None)
         return True
 
     def find(self, id: str) -> ServerTask | None:

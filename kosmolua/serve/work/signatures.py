@@ -109,7 +109,7 @@ def _header(headers: Headers, name: str) -> str:
 def _refuse_old(at: str, now: float) -> None:
     try:
         seconds = float(int(at))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Forged("the signature has no time") from None
     if abs(now - seconds) > TOLERANCE:
         raise Forged("the signature is too old, or the clock of one side is wrong")
