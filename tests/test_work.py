@@ -25,7 +25,7 @@ from kosmolua.serve.tenant_runtime import Common
 from kosmolua.serve.tenants import Tenant, Tenants
 from kosmolua.serve.work import worker
 from kosmolua.serve.work.settings import ScheduleSettings
-from kosmolua.serve.work.worker import PAUSED, TaskWorker, begin_by_hand
+from kosmolua.serve.work.worker import PAUSED, Errand, TaskWorker, begin_by_hand
 from kosmolua.stores.store import Summary
 from kosmolua.stores.tasks import QUEUED, SCHEDULE, SLEEP, ServerTask
 
@@ -312,6 +312,24 @@ def test_a_run_that_a_server_still_has_is_left_to_it(site: Site) -> None:
     found = tasks.find("held")
     assert found
     assert (found.status, found.due) == ("done", None)
+
+
+def test_a_run_sleeps_though_another_server_waits_for_it(site: Site) -> None:
+    """One that thought its server dead, as after a time without the store, and wakes it then."""
+    server = site.open(EVERY_MINUTE.replace("1m", "1d"), report="print(1)")
+    tasks = site.tenant.runtime.store.tasks
+    run = asyncio.run(site.tenant.run("sleep(3600) return 1", {})).run
+    assert run
+    tasks.add(ServerTask("held", SCHEDULE, "nightly", run, tasks.now(), tasks.now(), QUEUED))
+    (task,) = tasks.take(1)
+    site.pass_by(60)
+    (other,) = tasks.take(1)
+    assert tasks.put(replace(other, status=QUEUED, due=tasks.now() + 2))
+    assert asyncio.run(Errand(site.tenant, task).outcome()) is None
+    assert [each.status for each in site.runs] == ["waiting"]
+    site.pass_by(3600)
+    site.look(server)
+    assert {each.run: each.status for each in site.runs}[run] == "done"
 
 
 def test_a_fault_of_the_server_ends_the_task(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

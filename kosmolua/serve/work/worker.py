@@ -261,8 +261,11 @@ class Errand:
         return options
 
     def _park(self, until: float) -> None:
-        if not self._tasks.put(replace(self._task, status=WAITING, due=until, note="")):
-            raise ConfigError("Another server has taken this run over", hint="wait until it ends")
+        if self._tasks.put(replace(self._task, status=WAITING, due=until, note="")):
+            return
+        former = self._tasks.find(self._task.id)  # of a server that waits until this run rests, and then wakes it
+        if former is None or former.due is None:
+            raise ConfigError("Another server has ended the task of this run", hint="resume the run")
 
     def _held_back(self, schedule: ScheduleSettings) -> ServerTask | None:
         """Plan the tick after this one, and return what becomes of this one if it does not begin now."""
