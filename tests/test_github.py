@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from support.documents import Reply, Sent, Service
 from support.loopback import Loopback
 
 from kosmolua import Runtime
+from kosmolua.calls.extra import Addition
 from kosmolua.catalog.plugins import PluginFolder, Plugins, bundled_folder
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError
 from kosmolua.http.transport import Transport
@@ -594,6 +596,7 @@ def test_replies_in_turn_show_how_a_script_pages() -> None:
     assert play.run(script) == "v2 v1"
 
 
+QUERY = Request("POST", API, body=b'{"query": "{ a }"}', declared_safe=True)
 ISSUE = {"number": 7, "title": "T", "state": "open", "user": {"login": "ann"}, "labels": [], "assignees": []}
 
 
@@ -675,6 +678,25 @@ def test_what_extra_cannot_set_is_refused(service: Service, name: str, given: st
     assert outcome.result[0]["code"] == "bad_arguments"
     assert said in outcome.result[0]["message"]
     assert not service.sent
+
+
+@pytest.mark.parametrize(
+    ("request_", "extra", "said"),
+    [
+        (Request("GET", API, headers={"X-Key": Secret(KEY)}), {"headers": {"x_key": "mine"}}, "credential"),
+        (Request("GET", API, (("key", Secret(KEY)),)), {"query": {"key": "mine"}}, "credential"),
+        (QUERY, {"body": {"query": "mutation { a }"}}, "only reads"),
+        (QUERY, {"query": {"query": "mutation { a }"}}, "only reads"),
+        (QUERY, {"body": [1]}, "only reads"),
+        (replace(QUERY, body=b"a=1"), {"body": {"b": 2}}, "no JSON"),
+    ],
+)
+def test_extra_replaces_neither_the_credential_nor_what_is_read(
+    request_: Request, extra: dict[str, Any], said: str
+) -> None:
+    """Whatever the header or the parameter of the key is called, and although the read is sent by POST."""
+    with pytest.raises(BadArguments, match=said):
+        Addition(extra, is_read=True).added_to(request_)
 
 
 def test_the_check_knows_extra(service: Service) -> None:

@@ -395,6 +395,12 @@ def test_a_client_logs_in_by_itself_and_again() -> None:
         assert server.granted == ["client_credentials"] * 2
 
 
+@pytest.mark.parametrize(("seconds", "is_over"), [(20, True), (60, False)])
+def test_a_token_is_over_half_a_minute_before_its_end(seconds: float, is_over: bool) -> None:
+    """So that a call that begins with it ends with it."""
+    assert Tokens("an access token", expires=time.time() + seconds).is_over is is_over
+
+
 def test_a_refresh_token_is_used_once(tmp_path: Path) -> None:
     """An expired token is renewed, the new refresh token kept; one that was used before ends the login."""
     with OAuthServer() as server:

@@ -14,7 +14,7 @@ from typing import Any, cast
 from kosmolua.errors import BadArguments, KosmoError
 from kosmolua.http.binary import binary, media_type
 from kosmolua.http.headers import merged, plain
-from kosmolua.http.messages import Request, Response
+from kosmolua.http.messages import SAFE_METHODS, Request, Response
 from kosmolua.openapi.bodies import repeated
 from kosmolua.openapi.operations import is_json
 from kosmolua.protocol import Json
@@ -54,10 +54,28 @@ class Addition:
             return request
         self._is_over = not self._is_read
         pairs = repeated(self._extra.get("query") or {})
+        self._refuse_to_replace(request)
         query = (*[pair for pair in request.query if pair[0] not in dict(pairs)], *pairs)
         headers = merged(request.headers, self._extra.get("headers") or {})
         request = replace(request, query=query, headers=headers)
         return _with_body(request, self._extra["body"]) if "body" in self._extra else request
+
+    def _refuse_to_replace(self, request: Request) -> None:
+        """Refuse another credential than the account's own and, in a read, another request than the function's own."""
+        extra, body = self._extra, self._extra.get("body")
+        keys = {plain(name) for name, value in request.headers.items() if isinstance(value, Secret)}
+        keys &= {plain(name) for name in extra.get("headers") or {}}
+        keys |= {name for name, value in request.query if isinstance(value, Secret)} & (extra.get("query") or {}).keys()
+        if keys:
+            what = f"extra cannot set {min(keys)[:80]!r}, since it is for the account's credential"
+            raise BadArguments(what, param="extra")
+        if self._is_read and request.body and request.method not in SAFE_METHODS:
+            own = _decoded(request)
+            given = {*(extra.get("query") or {}), *(body if isinstance(body, Mapping) else ())}
+            taken = given & own.keys() if isinstance(own, dict) else set()
+            if taken or not isinstance(body or {}, Mapping):
+                what = f"extra cannot replace {min(taken, default='the body')[:80]!r} in a function that only reads"
+                raise BadArguments(what, param="extra")
 
     def note(self, response: Response) -> None:
         """Keep a reply that is no JSON, if the call asked for another media type."""
@@ -69,14 +87,23 @@ class Addition:
                 self.reply = cast(Json, binary(response))
 
 
+def _decoded(request: Request) -> Json:
+    """Return the JSON of a request's body, or None."""
+    own = request.body.reveal().encode() if isinstance(request.body, Secret) else request.body
+    try:
+        return cast(Json, json.loads(own)) if own else None
+    except ValueError:
+        what = "extra.body cannot be added to what this function sends, which is no JSON"
+        raise BadArguments(what, param="extra") from None
+
+
 def _with_body(request: Request, added: Json) -> Request:
     """Return a request with keys added to its JSON, or with another body."""
-    own = request.body.reveal().encode() if isinstance(request.body, Secret) else request.body
     if request.multipart or (request.form and not isinstance(added, Mapping)):
         raise BadArguments("extra.body cannot be added to the form that this function sends", param="extra")
     if request.form and isinstance(added, Mapping):
         return replace(request, form=(*request.form, *repeated(added)))
-    known = json.loads(own) if own else {}
+    known = _decoded(request) or {}
     whole = {**known, **added} if isinstance(known, dict) and isinstance(added, Mapping) else added
     text = json.dumps(whole, ensure_ascii=False)
     body = Secret(text, holding=request.body.roots) if isinstance(request.body, Secret) else text.encode()

@@ -37,7 +37,7 @@ EARLY = 30.0
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 BEARER_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _OF_EXCHANGE = ("client_id", "client_secret", "audience", "resource")
-EARLY, UNSAID = 10.0, 60.0
+LAST, UNSAID = 10.0, 60.0
 """Seconds before its end in which an exchanged token is not used any more, and that one is used of unknown end."""
 EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ASSERTION_KIND = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -189,7 +189,7 @@ def exchanged(settings: Mapping[str, Any], subject: str) -> tuple[str, float]:
     if not isinstance(given.get("access_token"), str):
         raise OAuthError(origin_of(url), "invalid_response", "its answer has no access_token")
     seconds = given.get("expires_in")
-    return given["access_token"], max(float(seconds) - EARLY, 0) if isinstance(seconds, (int, float)) else UNSAID
+    return given["access_token"], max(float(seconds) - LAST, 0) if isinstance(seconds, (int, float)) else UNSAID
 
 
 def _resource(service: Service) -> dict[str, str]:
