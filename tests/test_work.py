@@ -332,6 +332,20 @@ def test_a_run_sleeps_though_another_server_waits_for_it(site: Site) -> None:
     assert {each.run: each.status for each in site.runs}[run] == "done"
 
 
+def test_a_woken_run_that_failed_is_not_tried_again(site: Site) -> None:
+    """Not even if its server died before it could store that the task is over."""
+    server = site.open("")
+    script = "sleep(60) print(app.integrations.flaky.read({ fails = 1 }).tries)"
+    run = asyncio.run(site.tenant.run(script, {})).run
+    assert run
+    site.pass_by(61)
+    assert [each.run for each in site.tenant.runtime.store.tasks.take(1)] == [run]
+    assert asyncio.run(site.tenant.resume(run, {})).status == "failed"
+    site.pass_by(30)
+    site.look(server)
+    assert [each.status for each in site.runs] == ["failed"]
+
+
 def test_a_fault_of_the_server_ends_the_task(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """As failed, with the reason: it is not taken again and again."""
     server = site.open(EVERY_MINUTE, report="print(1)")

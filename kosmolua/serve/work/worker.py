@@ -205,7 +205,7 @@ class Errand:
             recording = await asyncio.to_thread(self._store.read, run.run)
             await asyncio.to_thread(self._tenant.runtime.end_parked, recording)
             return _over(self._task, "interrupted", "a person has stopped it")
-        is_retried = run.status == "failed" and self._task.status == WAITING
+        is_retried = run.status == "failed" and self._task.status == WAITING and self._task.attempt > 0
         if run.status not in _TO_GO_ON and not is_retried:
             return _over(self._task, run.status, run.error)
         options: RunOptions = {"client": self._client or run.client or "", "park": self._park}
