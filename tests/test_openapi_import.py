@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -235,6 +236,7 @@ def test_a_document_of_several_files_comes_from_one_host(tmp_path: Path) -> None
     [
         ("../../secret.json", r"refers to \.\./secret.json, which is not in its folder"),
         ("file:///etc/passwd", "is not in its folder|cannot be read"),
+        ("nul%00.json", "which is no path"),
         ("missing.json", "refers to paths/missing.json, which cannot be read"),
         ("https://other.example/a.json", "is not in its folder"),
     ],
@@ -246,6 +248,18 @@ def test_no_document_is_hollow(tmp_path: Path, reference: str, said: str) -> Non
         importing.prepare(importing.fetch(str(file), lambda: b""), Wishes())
     with pytest.raises(ConfigError, match=r"Standard input refers to other files, such as paths/all.json"):
         importing.prepare(importing.fetch("-", file.read_bytes), Wishes(name="pets"))
+
+
+def test_no_file_is_redirected_to_another_host() -> None:
+    """Nor does it come from an address that is none."""
+    with serving(lambda sent: Reply({})) as other:
+        moved = Reply(None, 302, "", {"Location": f"{other.url}/all.json"})
+        for reference, said in (("all.json", f"redirected to {other.url}"), ("http://[a", "is no address")):
+            document = {**pets(), "paths": {"/pets": {"$ref": reference}}}
+            with serving(lambda sent, found=document: moved if "all" in sent.target else Reply(found)) as service:
+                fetched = importing.fetch(f"{service.url}/pets.json", lambda: b"")
+                with pytest.raises(ConfigError, match=re.escape(said)):
+                    importing.prepare(fetched, Wishes())
 
 
 def test_no_file_comes_from_another_host(tmp_path: Path) -> None:

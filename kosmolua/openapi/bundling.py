@@ -49,13 +49,15 @@ class FilesBelow:
         return posixpath.normpath(posixpath.join(posixpath.dirname(base), unquote(reference)))
 
     def read(self, address: str) -> bytes:
-        file = (self._folder / address).resolve()
-        if ":" in address or not file.is_relative_to(self._folder):
-            raise ConfigError(f"{self.own} refers to {address}, which is not in its folder", hint=_HINT)
         try:
+            file = (self._folder / address).resolve()
+            if ":" in address or not file.is_relative_to(self._folder):
+                raise ConfigError(f"{self.own} refers to {address}, which is not in its folder", hint=_HINT)
             return file.read_bytes()
         except OSError as error:
             raise ConfigError(f"{self.own} refers to {address}, which cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise ConfigError(f"{self.own} refers to {address!r}, which is no path", hint=_HINT) from None
 
 
 class FilesOfHost:
@@ -66,7 +68,10 @@ class FilesOfHost:
         self._download = download
 
     def address(self, base: str, reference: str) -> str:
-        return urljoin(base, reference)
+        try:
+            return urljoin(base, reference)
+        except ValueError:
+            raise ConfigError(f"{self.own} refers to {reference!r}, which is no address", hint=_HINT) from None
 
     def read(self, address: str) -> bytes:
         if origin(address) != origin(self.own):

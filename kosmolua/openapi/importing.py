@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
@@ -72,7 +73,7 @@ class Fetched:
     def near(self) -> Neighbours | None:
         """The files to which it can refer: those below its folder, or at its host."""
         if self.url:
-            return FilesOfHost(self.url, _download)
+            return FilesOfHost(self.url, partial(_download, within=origin(self.url)))
         return FilesBelow(Path(self.source)) if self.source != "-" else None
 
     @property
@@ -122,7 +123,8 @@ def document_in(fetched: Fetched, *, graphql: bool, endpoint: str = "") -> dict[
     return document_of(fetched.data, fetched.name, endpoint or (fetched.url if not _is_file(fetched.url) else ""))
 
 
-def _download(url: str, body: bytes = b"") -> bytes:
+def _download(url: str, body: bytes = b"", within: str = "") -> bytes:
+    """Return what is at an address, wherever it is redirected to; with ``within``, only at this origin."""
     from kosmolua.http.transport import Transport
 
     ends = time.monotonic() + FETCH_TIMEOUT
@@ -139,6 +141,9 @@ def _download(url: str, body: bytes = b"") -> bytes:
                 request = Request("POST", address, headers=headers, body=body, declared_safe=True)
             response = transport.send(request, until=lambda: ends)
             target = location(request, response) if response.status in (301, 302, 303, 307, 308) else ""
+            came = target or (response.request.url if response.request else url)
+            if within and origin(came) != within:
+                raise ConfigError(f"{url} was redirected to {origin(came)}, which is at another host than the document")
             if not target:
                 return _content(url, response)
             url = target
