@@ -12,6 +12,7 @@ import pytest
 from support.documents import Reply, Sent, Service
 
 from kosmolua import Runtime
+from kosmolua.stores.folder_store import Folder
 
 TOKENS = {name: f"tok-{name[:3]}-4f1d9c27ab" for name in ("ann", "bob@example.com")}
 CALLS = 27
@@ -211,6 +212,28 @@ def test_permissions_hold_in_a_session(shop: Shop, tmp_path: Path) -> None:
         outcome = runtime.run(f"local ann = app.integrations.shop.session({LOGIN}); ann.items2(); ann.items1()")
     assert outcome.error
     assert outcome.error.code == "denied"
+
+
+def test_a_pattern_for_an_account_holds_in_a_session(shop: Shop, tmp_path: Path) -> None:
+    """As --deny of its functions would else be passed by a login."""
+    with runtime_of(tmp_path, document(shop.service.url), deny=["shop.work.items1"]) as runtime:
+        outcome = runtime.run(f"local ann = app.integrations.shop.session({LOGIN}); ann.items2(); ann.items1()")
+    assert outcome.error
+    assert outcome.error.code == "denied"
+    assert "shop.items1 is denied by --deny shop.work.items1" in outcome.error.message
+
+
+def test_the_budget_of_an_account_holds_in_a_session(shop: Shop, tmp_path: Path) -> None:
+    """Over all its sessions, since anybody could log in once more."""
+    accounts = f'{WORK}budgets = {{ calls = {{ max = 4, per = "day" }} }}\n'
+    script = f"for n = 1, 3 do local ann = app.integrations.shop.session({LOGIN}); ann.whoami() end"
+    store = Folder(tmp_path / "runs")
+    with runtime_of(tmp_path, document(shop.service.url), accounts, store=store) as runtime:
+        outcome = runtime.run(script)
+    assert outcome.error
+    assert outcome.error.code == "limit_exceeded"
+    assert "of [shop.work] is used up" in outcome.error.message
+    assert [each.target for each in shop.service.sent] == ["/token", "/me", "/token"]
 
 
 def test_the_check_knows_sessions(shop: Shop, tmp_path: Path) -> None:

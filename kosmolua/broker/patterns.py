@@ -65,11 +65,11 @@ class Patterns:
         Raises:
             ConfigError: A pattern matches no tool of the MCP server, whose tools were not known earlier.
         """
-        owner, account, function = target.integration.name, target.account, target.function
+        owner, function = target.integration.name, target.function
         if self._unknown and target.integration.root == SERVERS:
             self._compare_with_tools(target.integration)
-        names = [f"{owner}.{name}" for name in (function.name, function.full_name)]
-        names += [f"{owner}.{account}.{name}" for name in (function.name, function.full_name)]
+        accounts = {"", f"{target.account}.", f"{target.holder}."}
+        names = [f"{owner}.{each}{name}" for each in accounts for name in (function.name, function.full_name)]
         for pattern, path in self._patterns.items():
             if any(fnmatchcase(name, path) for name in names):
                 return f"{self._option} {pattern}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.errors import ConfigError, LimitExceeded
 from kosmolua.schema.effects import changes, is_final
+from kosmolua.schema.names import section_of
 
 if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
@@ -83,8 +84,9 @@ class Budgets:
 
     def taken_by(self, target: Target) -> Iterator[SpendingLimit]:
         """Yield the budgets that a call takes from."""
-        option = self._accounts.option(target.integration, target.account, "budgets") or {}
-        found = [*self._of_all, *_budgets(option, f"[{target.section}]")]
+        option = self._accounts.option(target.integration, target.holder, "budgets") or {}
+        section = section_of(target.integration.name, target.holder)
+        found = [*self._of_all, *_budgets(option, f"[{section}]")]
         found += [each for fits, budgets in self._of_patterns if fits(target) for each in budgets]
         return (each for each in found if KINDS[each.kind](target))
 
