@@ -17,7 +17,7 @@ from mcp.client.auth.oauth2 import AuthorizationCodeResult
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyUrl
-from support.agents import ENVIRON
+from support.agents import ENVIRON, Person, text_of
 from support.loopback import Loopback
 from support.oidc_server import CLIENT, OidcServer
 from support.serving import Serving, serving
@@ -107,7 +107,11 @@ PLUGIN = "from support.library import library\nintegration = library()\n"
 
 
 def test_an_account_acts_on_behalf_of_the_person(provider: OidcServer, tmp_path: Path) -> None:
-    """The token with which the person logged in is exchanged for one of the service; the audit has the person."""
+    """The token with which the person logged in is exchanged for one of the service; the audit has the person.
+
+    Another person who has the run go on lends it no token.
+    """
+    paused: list[str] = []
     seen: list[str] = []
 
     def answer(request: Request) -> Response:
@@ -118,22 +122,35 @@ def test_an_account_acts_on_behalf_of_the_person(provider: OidcServer, tmp_path:
             seen.append(str(request.headers["Authorization"]))
         return Response(200, body=json.dumps(said).encode(), headers={"Content-Type": "application/json"})
 
+    person = Person("accept", allow="this call")
+
     async def conversation(url: str) -> None:
         browser, metadata = Browser(), OAuthClientMetadata(redirect_uris=[AnyUrl(BACK)], client_name="An agent")
+        asks = person if paused else None
         login = OAuthClientProvider(url, metadata, Memory(), browser.open, browser.answer)
         async with (
             AsyncClient(auth=login, timeout=60) as web,
-            Client(streamable_http_client(url, http_client=web)) as client,
+            Client(streamable_http_client(url, http_client=web), elicitation_callback=asks) as client,
         ):
+            if paused:
+                resumed = await client.call_tool("execute_lua", {"resume": paused[0]})
+                assert "this run has none" in text_of(resumed)
+                return
             code = "return app.integrations.library.list_books().expires_in"
             done = await client.call_tool("execute_lua", {"code": code})
             assert done.structured_content
             assert done.structured_content["result"] == [3600], done
+            done = await client.call_tool("execute_lua", {"code": "app.integrations.library.lend({ book = 'b1' })"})
+            assert done.structured_content
+            paused.append(done.structured_content["run"])
 
     (tmp_path / "library.py").write_text(PLUGIN)
     tests = str(Path(__file__).parent)
     with Loopback(answer) as service:
         accounts = f"""\
+[serve]
+approval_wait = "1s"
+
 [serve.oidc]
 issuer = "{provider.url}"
 client_id = "{CLIENT}"
@@ -148,7 +165,13 @@ on_behalf = {{ token_url = "{service.url}/token", audience = "library" }}
         plugin = ("--plugin", str(tmp_path / "library.py"))
         with serving(tmp_path, accounts, *plugin, PYTHONPATH=f"{ENVIRON['PYTHONPATH']}:{tests}") as server:
             anyio.run(conversation, server.url)
-            (line,) = [json.loads(line) for line in (server.state / "audit.jsonl").read_text().splitlines()]
+            line, _ = [json.loads(line) for line in (server.state / "audit.jsonl").read_text().splitlines()]
+            provider.claims = {"email": "bob@acme.example"}
+            try:
+                anyio.run(conversation, server.url)
+            finally:
+                provider.claims = {"email": "ann@acme.example"}
+    assert len(seen) == 2
     assert seen[0].count(".") == 2
     assert seen[1] == "Bearer the-library-token-of-ann"
     assert line["person"] == "ann@acme.example"

@@ -292,6 +292,9 @@ class Tenant:
             return Outcome([], "", error, [])
         options["park"] = options.get("park") or partial(self._park, run)
         recording = await asyncio.to_thread(self.runtime.store.read, run)
+        own = options.get("subject")
+        if own and person_in(own.reveal().encode("latin-1")) != recording.header.get("person"):
+            options["subject"] = None  # a run that one person began never acts on behalf of another
         await asyncio.to_thread(
             self._vote, recording, decided.get("approve"), voter or (options.get("person") or "", "")
         )
