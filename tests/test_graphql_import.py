@@ -127,6 +127,15 @@ def test_a_document_has_the_permissions_of_its_fields(tmp_path: Path) -> None:
     assert [call["effect"] for each in (allowed, written) for call in each.calls] == ["read", "write"]
 
 
+def test_a_document_is_denied_with_its_fields_by_an_option(tmp_path: Path) -> None:
+    """As --deny of a function would else be passed by a document that does the same."""
+    with library() as (_, service), opened(tmp_path, imported(service), deny=["lib.rename"], yes=True) as runtime:
+        outcome = runtime.run(f'{L}return lib.query("mutation {{ rename(authorId: 1, name: 2) {{ id }} }}")')
+    assert outcome.error
+    assert outcome.error.code == "denied"
+    assert "lib.rename is denied by --deny lib.rename" in outcome.error.message
+
+
 def test_an_import_says_what_it_left_out() -> None:
     """A required upload has no function, an optional one is no argument, and both are notes."""
     ready = importing.prepare(

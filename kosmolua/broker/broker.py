@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from threading import Condition, RLock
@@ -429,9 +430,11 @@ class Broker:
     ) -> str:
         try:
             target = self._catalog.resolve(call.path)
+            acted: Sequence[str] = ()
             if target.function.acts_as and not fault:
                 call.path = target.path
-                target = self._catalog.acting(target, target.function.acts_as(given))
+                acted = target.function.acts_as(given)
+                target = self._catalog.acting(target, acted)
         except KosmoError as error:
             call.path = ".".join(parts_of(call.path)) or call.path
             if isinstance(error, PluginError):
@@ -439,6 +442,8 @@ class Broker:
             raise
         call.path, call.account, call.effect = target.path, target.account, target.function.effect
         self._permissions.refuse_if_denied(target)
+        for name in acted:
+            self._permissions.refuse_if_denied(replace(target, function=target.integration.functions[name]))
         if fault:
             raise unsendable(target.path, fault)
         try:
