@@ -244,3 +244,13 @@ def test_github_has_its_graphql_api() -> None:
         section = runtime.docs.list("integrations.github.sections.graphql")
     assert outcome.result == [25, 25, "string", "denied"], outcome.error
     assert "graphql_create_issue" in section
+
+
+def test_a_simulated_reply_is_bounded() -> None:
+    """A document whose lists are in lists, or whose fragment is inside itself, gets an error at once."""
+    nested = f"{{ {'forks(first: 25) { nodes { ' * 40} id {' } }' * 40} }}"
+    endless = "{ ...F } } fragment F on Repository { parent { ...F } "
+    with Runtime(simulate=True, environ={}) as runtime:
+        for inner in (nested, endless):
+            script = f'return app.integrations.github.graphql([[{{ repository(owner: "a", name: "b") {inner} }}]])'
+            assert "has at most 20,000 values" in str(runtime.run(script).error)

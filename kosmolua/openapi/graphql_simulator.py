@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from kosmolua.http.graphql_document import GraphQLDocument, Selection, argument, read_document
+from kosmolua.http.graphql_document import MAX_DEPTH, GraphQLDocument, Selection, argument, read_document
 from kosmolua.openapi.samples import Samples
 from kosmolua.openapi.store import DocumentStore
 from kosmolua.protocol import Json
@@ -17,6 +17,8 @@ from kosmolua.schema.tree import rows, table
 
 ITEMS, LISTED, PAGE = 25, 3, 10
 _KINDS = {"array": list, "string": str, "integer": int, "boolean": bool}
+MAX_VALUES = 20_000
+"""How many values a reply can have."""
 MAX_ECHOED = 3
 """Down to this depth of a reply, a field has the value of an argument of its name."""
 
@@ -29,16 +31,18 @@ def reply(store: DocumentStore, samples: Samples, body: Mapping[str, Any]) -> Js
     except ValueError as error:
         return {"errors": [{"message": str(error)}]}
     variables = table(body.get("variables"))
-    data = {}
+    data: dict[str, Json] = {}
+    simulated = _SimulatedField(store, samples, document, variables)
     for each in document.fields(operation.selections):
         name = store.named(f"POST /#{operation.kind.capitalize()}.{each.name}")
         found = store.detail(name) if name else None
         if found is None:
             return {"errors": [{"message": f"There is no field {each.name}", "path": [each.alias]}]}
         seed = f"{each.name} {' '.join(each.arguments)} {variables}"
-        data[each.alias] = _SimulatedField(store, samples, document, variables).value(
-            found[1]["result"]["schema"], each, seed
-        )
+        try:
+            data[each.alias] = simulated.value(found[1]["result"]["schema"], each, seed)
+        except ValueError as error:
+            return {"errors": [{"message": str(error), "path": [each.alias]}]}
     return {"data": data}
 
 
@@ -52,10 +56,14 @@ class _SimulatedField:
         self._samples = samples
         self._document = document
         self._variables = variables
+        self._left = MAX_VALUES
         inner = (each for each in variables.values() if isinstance(each, Mapping))
         self._known = {key: value for each in (variables, *inner) for key, value in each.items()}
 
     def value(self, schema: Json, selected: Selection, seed: str, depth: int = 0) -> Json:
+        self._left -= 1
+        if depth > MAX_DEPTH or self._left < 0:
+            raise ValueError(f"a simulated reply has at most {MAX_VALUES:,} values, nested {MAX_DEPTH} levels deep")
         name, given = "", table(schema)
         if pointer := given.get("$ref"):
             name, given = str(pointer).rpartition("/")[2], table(self._store.schema(str(pointer)))
