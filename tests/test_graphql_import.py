@@ -16,6 +16,7 @@ from kosmolua import Runtime
 from kosmolua.errors import ConfigError
 from kosmolua.openapi import importing
 from kosmolua.openapi.importing import Fetched, Import, Wishes
+from kosmolua.stores.folder_store import Folder
 
 pytest.importorskip("graphql")
 L = "local lib = app.integrations.lib\n"
@@ -24,11 +25,13 @@ BOOKS = """query($after: String) {
 }"""
 
 
-def opened(folder: Path, ready: Import, permissions: str = 'write = "allow"', **options: Any) -> Runtime:
+def opened(
+    folder: Path, ready: Import, permissions: str = 'write = "allow"', budgets: str = "", **options: Any
+) -> Runtime:
     """Return a runtime in which an import is the integration ``lib``."""
     for name, text in ready.texts().items():
         (folder / f"lib.{name}").write_text(text)
-    (folder / "accounts.toml").write_text(f"[lib]\npermissions = {{ {permissions} }}\n[lib.default]\n")
+    (folder / "accounts.toml").write_text(f"{budgets}[lib]\npermissions = {{ {permissions} }}\n[lib.default]\n")
     (folder / "lib.openapi.toml").write_text(ready.overlay)
     return Runtime(plugins=[folder / "lib.openapi.json"], accounts=folder / "accounts.toml", **options)
 
@@ -134,6 +137,21 @@ def test_a_document_is_denied_with_its_fields_by_an_option(tmp_path: Path) -> No
     assert outcome.error
     assert outcome.error.code == "denied"
     assert "lib.rename is denied by --deny lib.rename" in outcome.error.message
+
+
+def test_a_document_takes_from_the_budgets_of_its_fields(tmp_path: Path) -> None:
+    """As a call of the function does."""
+    script = f'{L}return lib.query("mutation {{ rename(authorId: 1, name: 2) {{ id }} }}")'
+    given: dict[str, Any] = {
+        "budgets": '[kosmolua.budgets]\n"lib.rename" = { writes = { max = 1, per = "day" } }\n',
+        "store": Folder(tmp_path / "runs"),
+    }
+    with library() as (_, service), opened(tmp_path, imported(service), **given) as runtime:
+        runtime.run(script)
+        spent = runtime.run(script).error
+    assert spent
+    assert spent.code == "limit_exceeded"
+    assert "of lib.rename in [kosmolua.budgets]" in spent.message
 
 
 def test_an_import_says_what_it_left_out() -> None:

@@ -430,11 +430,9 @@ class Broker:
     ) -> str:
         try:
             target = self._catalog.resolve(call.path)
-            acted: Sequence[str] = ()
             if target.function.acts_as and not fault:
                 call.path = target.path
-                acted = target.function.acts_as(given)
-                target = self._catalog.acting(target, acted)
+                target = self._catalog.acting(target, target.function.acts_as(given))
         except KosmoError as error:
             call.path = ".".join(parts_of(call.path)) or call.path
             if isinstance(error, PluginError):
@@ -442,8 +440,8 @@ class Broker:
             raise
         call.path, call.account, call.effect = target.path, target.account, target.function.effect
         self._permissions.refuse_if_denied(target)
-        for name in acted:
-            self._permissions.refuse_if_denied(replace(target, function=target.integration.functions[name]))
+        for each in target.acted:
+            self._permissions.refuse_if_denied(replace(target, function=each))
         if fault:
             raise unsendable(target.path, fault)
         try:

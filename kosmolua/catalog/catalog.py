@@ -76,12 +76,16 @@ class Provider(Protocol):
 
 @dataclass(frozen=True)
 class Target:
-    """The target of a call. ``account`` is a name, never ``default``; ``rule`` decides whether scripts can call it."""
+    """The target of a call. ``account`` is a name, never ``default``; ``rule`` decides whether scripts can call it.
+
+    ``acted`` are further functions that the call amounts to.
+    """
 
     integration: Integration
     account: str
     function: Function
     rule: Rule
+    acted: Sequence[Function] = ()
 
     @cached_property
     def path(self) -> str:
@@ -105,7 +109,7 @@ class Target:
     def of_call(self, arguments: Mapping[str, object], redactor: Redactor) -> Target:
         """Return this target with the rule that decides about a call with these arguments."""
         rule = self.rule.of_call(arguments)
-        return Target(self.integration, self.account, self.function, rule._replace(why=redactor.text(rule.why)))
+        return replace(self, rule=rule._replace(why=redactor.text(rule.why)))
 
 
 class Catalog:
@@ -336,7 +340,7 @@ class Catalog:
         function = replace(target.function, effect=max(effects, key=list(EFFECTS).index))
         rules = self._accounts.rules(target.integration, target.account)
         rule = strictest([rules.of_function(each) for each in (function, *functions)])
-        return replace(target, function=function, rule=rule)
+        return replace(target, function=function, rule=rule, acted=functions)
 
     def _is_current(self, integration: Integration) -> bool:
         """Return False if an MCP server's tools have changed, so that a new object has replaced this one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -87,7 +88,8 @@ class Budgets:
         option = self._accounts.option(target.integration, target.holder, "budgets") or {}
         section = section_of(target.integration.name, target.holder)
         found = [*self._of_all, *_budgets(option, f"[{section}]")]
-        found += [each for fits, budgets in self._of_patterns if fits(target) for each in budgets]
+        alike = [target, *(replace(target, function=each) for each in target.acted)]
+        found += [each for fits, budgets in self._of_patterns if any(map(fits, alike)) for each in budgets]
         return (each for each in found if KINDS[each.kind](target))
 
 
