@@ -555,6 +555,8 @@ BEYOND = pets(
     ("put", "/orders/{id}", "bulk_delete_orders"),
     ("get", "/library/refresh", "refreshLibrary"),
     ("get", "/refreshes", "getRefresh"),
+    ("post", "/tasks/fetchAndLock", "fetchAndLock"),
+    ("post", "/guests/{id}", "checkInGuest"),
 )
 READS = ["get_me", "orders_search", "accounts_get"]
 
@@ -572,7 +574,7 @@ def test_a_name_can_raise_an_effect(tmp_path: Path) -> None:
         **dict.fromkeys(READS, "write"),
         "create_order_search": "write",
         **dict.fromkeys(["delete_webhook", "revoke_token", "bulk_delete_orders"], "destroy"),
-        "refresh_library": "write",
+        **dict.fromkeys(["refresh_library", "fetch_and_lock", "check_in_guest"], "write"),
         "get_refresh": "read",
     }
 

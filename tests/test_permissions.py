@@ -440,6 +440,7 @@ CONDITIONS: list[tuple[dict[str, object], str, dict[str, object], str]] = [
     ({"l*": when(book="b-1"), "*d": "allow"}, WRITE, {"book": "b-2"}, "ask"),
     ({"burn_book": when(book="b-1")}, DESTROY, {"book": "b-1"}, "allow"),
     ({"burn_book": when(book="b-1")}, DESTROY, {"book": "b-1", "extra": {"body": {"book": "b-2"}}}, "ask"),
+    ({"burn_book": when(book="b-1")}, DESTROY, {"book": "b-1", "extra_": {"body": {"book": "b-2"}}}, "ask"),
     ({"burn_book": when("deny", book="b-1")}, DESTROY, {"book": "b-1", "extra": {"query": {"book": "b-2"}}}, "deny"),
 ]
 

@@ -42,8 +42,9 @@ class Condition:
 
         What ``extra`` adds to a request can replace any parameter, so it has to be a part of the condition itself.
         """
-        if arguments.get("extra") is not None and "extra" not in self._types:
-            return "extra can change what is sent"
+        for name, given in arguments.items():  # a function with a parameter "extra" of its own has "extra_"
+            if name.rstrip("_") == "extra" and given is not None and name not in self._types:
+                return f"{name} can change what is sent"
         for name, kind in self._types.items():
             try:
                 if arguments.get(name) is None:

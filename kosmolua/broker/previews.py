@@ -111,4 +111,4 @@ class Previews:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
-        return with_secrets(read.function.returns, value, hides_variables=self._host.accounts.hides_variables)
+        return with_secrets(read.function.returned({}), value, hides_variables=self._host.accounts.hides_variables)

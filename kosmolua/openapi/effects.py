@@ -14,6 +14,7 @@ reading: check count describe estimate fetch find get list lookup preview query 
 reading_last: count find get list lookup query search
 writing: add apply archive assign cancel create delete edit execute import insert move post publish put remove replace
 writing: request reset run save send set start store submit trigger update upsert write
+writing: ack acknowledge and claim in lock mark modify out purge revoke terminate wipe
 destroying: delete destroy erase invalidate purge remove revoke terminate wipe
 acting: accept activate approve cancel clear confirm deactivate decline disable enable execute flush logout reboot
 acting: rebuild refresh reindex reject reload reset restart send shutdown start stop trigger unsubscribe
