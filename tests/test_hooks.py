@@ -195,6 +195,8 @@ def test_a_delivery_runs_the_script_once(pages: Pages) -> None:
         "X-GitHub-Event": "issues",
         "Authorization": "Bearer something",
         "Cookie": "a=b",
+        "Cf-Access-Jwt-Assertion": "eyJ.of.the.proxy",
+        "X-Amzn-Oidc-Data": "eyJ.of.the.proxy",
     }
     answer = deliver(pages, "push", body, **headers)
     assert answer.status_code == 202, answer.text
@@ -202,7 +204,8 @@ def test_a_delivery_runs_the_script_once(pages: Pages) -> None:
     given = printed(pages, run)
     assert given["body"] == {"action": "opened", "labels": []}
     assert given["headers"]["x-github-event"] == "issues"
-    assert not {"authorization", "cookie", "x-hub-signature-256"} & given["headers"].keys()
+    hidden = {"authorization", "cookie", "x-hub-signature-256", "cf-access-jwt-assertion", "x-amzn-oidc-data"}
+    assert not hidden & given["headers"].keys()
     for again in (headers, {**headers, "X-GitHub-Delivery": "d-2"}):
         repeated = deliver(pages, "acme/push", body, **again)
         assert (repeated.status_code, repeated.json()) == (202, {"run": run, "repeated": True})

@@ -23,7 +23,8 @@ from kosmolua.stores.tasks import HOOK, QUEUED, ServerTask, new_run
 
 ROOT = "/hooks"
 _CREDENTIAL = re.compile(
-    r"auth|cookie|token|secret|signature|credential|password|api-?key|^x-(forwarded|real)|^forwarded|^x-kosmolua"
+    r"auth|cookie|token|secret|signature|credential|password|api-?key|jwt|oidc"
+    r"|^x-(forwarded|real)|^forwarded|^x-kosmolua"
 )
 """Matches the names of headers that the script does not get: those with credentials, and those of proxies."""
 
