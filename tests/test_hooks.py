@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import time
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
+from starlette.requests import Request
 from support.page import Pages, Person, served
 from support.servers import wait_for
 
+from kosmolua.serve.work.hooks import routes
+from kosmolua.serve.work.settings import HookSettings, WorkSettings
 from kosmolua.serve.work.signatures import Forged, verify
 
 GITHUB = "It's a Secret to Everybody"
@@ -129,6 +134,18 @@ def test_one_without_a_sensible_time_does_not(at: str) -> None:
     secret, headers, body, now, _ = EXAMPLES["slack"]
     with pytest.raises(Forged):
         verify("slack", secret, {**headers, "x-slack-request-timestamp": at}, body, now)
+
+
+def test_a_hook_of_several_tenants_names_none_of_them() -> None:
+    """As anybody can ask."""
+    work = WorkSettings(hooks={"push": HookSettings("push", "hook", "github", GITHUB)})
+    tenants: Any = [SimpleNamespace(name=each, work=work) for each in ("acme", "globex")]
+    receive: Any = routes(tenants)[0]
+    asked = Request({"type": "http", "path_params": {"name": "push"}, "headers": []})
+    answer = asyncio.run(receive.endpoint(asked))
+    assert answer.status_code == 404
+    assert b"call /hooks/TENANT/push" in answer.body
+    assert b"acme" not in answer.body
 
 
 SECTIONS = f"""

@@ -36,8 +36,7 @@ def routes(tenants: Tenants) -> list[BaseRoute]:
         path = request.path_params
         found = _find(tenants, path.get("tenant"), path["name"])
         if len(found) > 1:
-            names = " or ".join(f"{ROOT}/{tenant.name}/{path['name']}" for tenant, _ in found)
-            return _refusal(404, f"Several tenants have this hook: call {names}")
+            return _refusal(404, f"Several tenants have this hook: call {ROOT}/TENANT/{path['name']}")
         if not found:
             return _refusal(404, "There is no such hook")
         body = await _body(request, tenants.settings.max_request)
