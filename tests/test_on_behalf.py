@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -26,6 +28,8 @@ class Exchange:
         self.seen: list[str] = []
         self.seconds: float | None = 3600
         self.refuses = False
+        self.is_asked = Event()
+        self.first_waits: Event | None = None
 
     def __call__(self, request: Request) -> Response:
         if not request.url.endswith("/token"):
@@ -34,6 +38,9 @@ class Exchange:
         content = request.content or b""
         given = {name: each[0] for name, each in parse_qs(content.decode()).items()}
         self.asked.append(given)
+        self.is_asked.set()
+        if self.first_waits and len(self.asked) == 1:
+            self.first_waits.wait(20)
         if self.refuses:
             said = {"error": "invalid_target", "error_description": "ann may not use the library"}
             return Response(400, body=json.dumps(said).encode(), headers={"Content-Type": "application/json"})
@@ -105,6 +112,26 @@ def test_an_expired_token_is_exchanged_anew(
     for _ in range(2):
         assert runtime.run(LIST, subject=ANN).ok
     assert len(exchange.asked) == count
+
+
+def test_a_long_run_gets_a_new_token(runtime: Runtime, exchange: Exchange) -> None:
+    """A token that ends during a run is exchanged again for its next call."""
+    exchange.seconds = 5
+    outcome = runtime.run(f"app.integrations.library.list_books() {LIST}", subject=ANN)
+    assert outcome.ok, outcome.error
+    assert [each.rpartition("-")[2] for each in exchange.seen] == ["1", "2"]
+
+
+def test_nobody_waits_for_the_token_of_another(runtime: Runtime, exchange: Exchange) -> None:
+    """While the service for tokens is slow for one person, it answers another."""
+    exchange.first_waits = Event()
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(runtime.run, LIST, subject=ANN)
+        assert exchange.is_asked.wait(20)
+        assert runtime.run(LIST, subject=BOB).ok
+        exchange.first_waits.set()
+        assert first.result().ok
+    assert [each.rpartition("-of-")[2] for each in exchange.seen] == ["bob-2", "ann-2"]
 
 
 def test_without_a_person_nothing_is_sent(runtime: Runtime, exchange: Exchange) -> None:

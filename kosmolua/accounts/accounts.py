@@ -102,7 +102,7 @@ class Accounts:
             for account, table in section.items() if isinstance(section, dict) and not simulate else ():
                 if isinstance(table, dict) and "on_behalf" in table:
                     self.acting.add((name, account))
-        self._exchanged: dict[tuple[str, bytes], tuple[Secret, float]] = {}
+        self._exchanged: dict[tuple[str, bytes], _Exchanged] = {}
         self._exchanging = Lock()
 
     @property
@@ -421,15 +421,18 @@ class Accounts:
 
         key = section, sha256(person.reveal().encode()).digest()
         with self._exchanging:
-            known = self._exchanged.get(key)
-            if known is None or known[1] <= time():
+            kept = {each: one for each, one in self._exchanged.items() if one.ends > time() or one.lock.locked()}
+            self._exchanged = kept
+            own = kept.setdefault(key, _Exchanged(Lock()))
+        with own.lock:  # other people need not wait
+            if own.token is None or own.ends <= time():
                 secret = given.get("client_secret")
-                own = self._secret(f"{section}.on_behalf.client_secret", secret).reveal() if secret else ""
-                token, seconds = exchanged({**given, "client_secret": own}, person.reveal())
-                self._exchanged = {each: kept for each, kept in self._exchanged.items() if kept[1] > time()}
-                known = self._exchanged[key] = Secret(token), time() + seconds
-        self._redactor.learn(known[0], owner=(section, key[1]))
-        return {integration.token_field: known[0]}
+                said = self._secret(f"{section}.on_behalf.client_secret", secret).reveal() if secret else ""
+                token, seconds = exchanged({**given, "client_secret": said}, person.reveal())
+                own.token, own.ends = Secret(token), time() + seconds
+            found = own.token
+        self._redactor.learn(found, owner=(section, key[1]))
+        return {integration.token_field: found}
 
     def named_secret(
         self, integration: Integration, account: str, key: str, given: str | Table, until: float = inf
@@ -486,6 +489,15 @@ class _Resolved:
 
     lock: Lock
     settings: Table | None = None
+
+
+@dataclass(eq=False, repr=False)
+class _Exchanged:
+    """The token for a person, when it ends in seconds of the clock, and the lock for its exchange."""
+
+    lock: Lock
+    token: Secret | None = None
+    ends: float = 0.0
 
 
 def read(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -100,11 +100,13 @@ class OpenAccounts:
                 in_use = self._open.setdefault(key, _OpenAccount())
         token = current.set((call, until))
         try:
-            if not in_use.is_open:
+            acts = (integration.name, account) in self._host.accounts.acting
+            lent = self._host.accounts.on_behalf(integration, account, self._person) if acts else None
+            if not in_use.is_open or in_use.lent != lent:
                 with in_use.opening:
-                    if not in_use.is_open:
-                        in_use.value = self._open_account(integration, account, until)
-                        in_use.is_open = True
+                    if not in_use.is_open or in_use.lent != lent:
+                        in_use.value = self._open_account(integration, account, until, lent or {})
+                        in_use.is_open, in_use.lent = True, lent
             held = [in_use.places.get()]
             call.held, call.places = held, in_use.places
             try:
@@ -129,14 +131,12 @@ class OpenAccounts:
         finally:
             current.reset(token)
 
-    def _open_account(self, integration: Integration, account: str, until: Until) -> Any:
+    def _open_account(self, integration: Integration, account: str, until: Until, lent: Mapping[str, Any]) -> Any:
         holder = holder_of(account) if integration.session else account
-        settings = self._host.accounts.settings(integration, holder, until=until())
+        settings = {**self._host.accounts.settings(integration, holder, until=until()), **lent}
         if integration.session and holder != account:
             credentials = self._sessions.credentials(integration.name, account)
             settings = integration.session.settings(settings, credentials)
-        elif (integration.name, holder) in self._host.accounts.acting:
-            settings = settings | self._host.accounts.on_behalf(integration, holder, self._person)
         sender = self._host.backend.sender(integration, holder)
         opened: Any = integration.account(**settings)
         try:
@@ -196,9 +196,13 @@ def _free_places() -> SimpleQueue[int]:
 
 @dataclass(eq=False, repr=False)
 class _OpenAccount:
-    """The client of an account, and the queue that limits how many calls use the client at once."""
+    """The client of an account, and the queue that limits how many calls use the client at once.
+
+    ``lent`` is the field with the token of the person on whose behalf it acts; the client of a new token is a new one.
+    """
 
     value: Any = None
+    lent: Mapping[str, Any] | None = None
     is_open: bool = False
     opening: Lock = field(default_factory=Lock)
     places: SimpleQueue[int] = field(default_factory=_free_places)
