@@ -21,6 +21,7 @@ from kosmolua.plugin import Request, Response
 from kosmolua.secret import Redactor
 from kosmolua.serve import notices
 from kosmolua.serve.links import QuestionLink, QuestionLinks
+from kosmolua.serve.log import request_fields
 from kosmolua.serve.notices import Notices, signature
 from kosmolua.serve.runs import Running
 from kosmolua.stores.store import WaitingCall
@@ -223,6 +224,14 @@ def test_a_link_for_one_person_is_the_proof(pages: Pages, decision: str, status:
     assert stranger.send(link, on=link, decision="approve").status_code == 410
     assert stranger.open(link).status_code == 410
     assert "/login" in stranger.open("/runs").url
+
+
+@pytest.mark.parametrize("root", ["", "/kosmolua"])
+def test_the_log_of_requests_has_no_link(root: str) -> None:
+    """As whoever reads it could answer in place of the person to whom the link was sent."""
+    link = QuestionLinks(b"a key").sign(QuestionLink("acme", "0123456789ab-2", "ann@corp.example"))
+    scope = {"type": "http", "method": "GET", "path": f"{root}/a/{link}", "headers": []}
+    assert request_fields(scope, 200, 1, 0.1)["path"] == f"{root}/a/..."
 
 
 def test_a_link_for_nobody_alone_needs_a_session(pages: Pages) -> None:
