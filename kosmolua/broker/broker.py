@@ -48,6 +48,7 @@ from kosmolua.flow.late import LateJudge
 from kosmolua.limits import LIMITS
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
+from kosmolua.schema.function import FULL
 from kosmolua.schema.names import ROOT, parts_of, qualified
 from kosmolua.schema.sessions import NewSession
 from kosmolua.secret import Redactor, SecretText
@@ -654,7 +655,9 @@ class Broker:
         function = call.target.function
         if isinstance(value, NewSession):
             value = self._accounts.begin(call.target.integration, str(call.account), value)
-        if kind := function.returned(call.arguments or {}):
+        arguments = call.arguments or {}
+        if function.returns_secrets or arguments.get(function.reply) == FULL:
+            kind = function.returned(arguments)
             holder, rule = f"{call.target.integration.name}.{call.target.holder}", call.target.integration.session
             user = rule.user_in(call.redacted) if rule and function.name in rule.logins else ""
             value, places = self.handles.hide(kind, value, f"{call.path}#{call.number}", holder, user)
