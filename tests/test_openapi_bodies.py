@@ -263,6 +263,7 @@ def test_a_json_patch_is_a_list(called: tuple[Runtime, Service]) -> None:
         (Reply(b"a: 1\n---\nb: 2\n---\n", kind="text/yaml"), "a: 1\n---\nb: 2\n---\n"),
         (Reply("Zürich".encode("latin-1"), kind="text/plain; charset=iso-8859-1"), "Zürich"),
         (Reply("Zürich".encode(), kind="text/plain; charset=unknown"), "Zürich"),
+        (Reply(b"abc-d", kind="text/plain; charset=Punycode"), "abc-d"),
         (Reply(b'{"a":1}', kind="text/html"), {"a": 1}),
     ],
 )

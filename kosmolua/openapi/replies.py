@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Collection
 from contextlib import suppress
@@ -26,6 +27,8 @@ _CREDENTIAL = re.compile(
 )
 """Matches the name of a header that is a credential, in lower case."""
 _DOCUMENTS = re.compile(r"(?m)^---\s[^\0]*^---\s|^\.\.\.\s*\S")
+_SLOW = ("punycode", "idna")
+"""Encodings of host names, which take quadratic time."""
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 
 
@@ -98,7 +101,8 @@ def _text(response: Response) -> str:
     """Return the text in the charset that the response names, else in UTF-8."""
     named = _CHARSET.search(response.header("Content-Type") or "")
     with suppress(LookupError, UnicodeError):
-        return response.body.decode(named[1]) if named else response.text()
+        if named and codecs.lookup(named[1]).name not in _SLOW:
+            return response.body.decode(named[1])
     return response.text()
 
 
