@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 from support.documents import Reply, Sent, Service
 
-from kosmolua import Runtime
+from kosmolua import ConfigError, Runtime
 from kosmolua.stores.folder_store import Folder
 
 TOKENS = {name: f"tok-{name[:3]}-4f1d9c27ab" for name in ("ann", "bob@example.com")}
@@ -221,6 +221,22 @@ def test_a_pattern_for_an_account_holds_in_a_session(shop: Shop, tmp_path: Path)
     assert outcome.error
     assert outcome.error.code == "denied"
     assert "shop.items1 is denied by --deny shop.work.items1" in outcome.error.message
+
+
+def test_a_pattern_can_name_a_session(shop: Shop, tmp_path: Path) -> None:
+    """As that which a person always allows does; it is for this session alone."""
+    accounts = f'{WORK}permissions = {{ "items*" = "ask" }}\n'
+    options: dict[str, Any] = {"allow": ["shop.work/ann.items1"]}
+    with runtime_of(tmp_path, document(shop.service.url), accounts) as runtime:
+        by_ann, by_bob = (
+            runtime.run(f"return app.integrations.shop.session({login}).items1().by", **options)
+            for login in (LOGIN, LOGIN.replace("ann", "bob@example.com"))
+        )
+        with pytest.raises(ConfigError, match="matches no function"):
+            runtime.run("", allow=["shop.work/ann.item1"])
+    assert by_ann.result == ["ann"], by_ann.error
+    assert by_bob.error
+    assert by_bob.error.code == "denied"
 
 
 def test_the_budget_of_an_account_holds_in_a_session(shop: Shop, tmp_path: Path) -> None:

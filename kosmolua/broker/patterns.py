@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -40,7 +41,8 @@ class Patterns:
         self._patterns = {pattern: ".".join(parts_of(pattern)) for pattern in patterns}
         self._unknown: set[str] = set()
         for pattern, path in self._patterns.items():
-            if path == ALL or any(fnmatchcase(name, path) for name in _names(path, catalog)):
+            known = re.sub(r"/[^.]*\.", ".", path)  # of a session, the account that it is of
+            if path == ALL or any(fnmatchcase(name, known) for name in _names(known, catalog)):
                 if path.partition(".")[0] in FLAT and not takes_scripts:
                     raise _script_not_allowed(option, pattern)
             elif path.startswith(f"{SERVERS}.") and any(
@@ -48,8 +50,8 @@ class Patterns:
             ):
                 self._unknown.add(pattern)
             else:
-                known = [name for owner in catalog.names() for name in _functions(owner, catalog)]
-                hint = did_you_mean(path, known) or "write it as in render2.delete_service or 'render2.*_env_var'"
+                names = [name for owner in catalog.names() for name in _functions(owner, catalog)]
+                hint = did_you_mean(path, names) or "write it as in render2.delete_service or 'render2.*_env_var'"
                 raise ConfigError(f"{option} {pattern} matches no function", hint=hint)
 
     @property
