@@ -155,6 +155,21 @@ def test_a_token_that_the_document_does_not_describe_is_a_secret(shop: Shop, tmp
     assert outcome.result == [{"by": "ann", "all": [{"access_token": "***"}]}], outcome.error
 
 
+def test_an_error_shows_no_token(shop: Shop, tmp_path: Path) -> None:
+    """A credential in the body of an error is masked, and what the body says about one is not."""
+    body = {
+        "data": {"access_token": TOKENS["ann"]},
+        "password": "too_short_a_password",
+        "detail": f"{TOKENS['ann']} is old",
+    }
+    shop.service.answer = lambda sent: Reply(body, status=409)
+    with runtime_of(tmp_path, document(shop.service.url)) as runtime:
+        outcome = runtime.run(f"local _, err = pcall(function() {LOGIN} end) return err.body, err.message")
+    shown = {"data": {"access_token": "***"}, "password": "too_short_a_password", "detail": "*** is old"}
+    assert outcome.result[0] == shown, outcome.error
+    assert TOKENS["ann"] not in outcome.result[1]
+
+
 ELSEWHERE = """
 local shop = app.integrations.shop
 local login = shop.work.log_in({ username = "ann", password = "pass-of-ann" })

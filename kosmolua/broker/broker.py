@@ -723,6 +723,11 @@ def mask_in(error: KosmoError, redactor: Redactor) -> None:
     """Mask the secrets that a redactor knows in an error. Remove the error's cause if the cause shows a secret."""
     from traceback import format_exception
 
+    if body := getattr(error, "body", None):
+        from kosmolua.broker.secrets import credentials_in
+
+        for secret in credentials_in(body):
+            redactor.learn(secret)
     for name, value in list(vars(error).items()):
         setattr(error, name, redactor.value(value))
     if error.__cause__ and redactor.knows("".join(format_exception(error.__cause__))):

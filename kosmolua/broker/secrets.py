@@ -9,6 +9,7 @@ result becomes a handle.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
@@ -24,7 +25,7 @@ from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.protocol import Answer
 from kosmolua.schema.json_schema import is_credential_key
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.types import List, Map, Record, Scalar, Type, Union, is_secret, is_text
+from kosmolua.schema.types import ANY, List, Map, Record, Scalar, Type, Union, is_secret, is_text
 from kosmolua.secret import MASK, Redactor, Secret, SecretText
 from kosmolua.suggestions import did_you_mean
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 Given = str | Secret | Mapping[str, Any]
 """A secret as a program passes it: a :class:`Secret`, or its source, such as ``env:NAME`` or ``{"env": "NAME"}``."""
+
+
+_CREDENTIAL = re.compile(r"(?=.*\d)\S{12,}")
+"""Matches what can be a credential where a service may say something about one instead."""
 
 
 class NamedSecrets:
@@ -215,6 +220,13 @@ def with_secrets(kind: Type | None, value: Any, *, hides_variables: bool = False
         holder, key = reach(whole, (1, *place))
         holder[key] = secret
     return whole[0]
+
+
+def credentials_in(body: Any) -> Iterator[Secret]:
+    """Yield the credentials in the body of an error, by their keys; words about one, such as ``required``, are none."""
+    for _, secret in _secrets_in(ANY, body, ()):
+        if _CREDENTIAL.fullmatch(secret.reveal()):
+            yield secret
 
 
 def _secrets_in(
