@@ -321,6 +321,28 @@ def test_a_task_goes_on_after_its_server_stopped(open_runtime: Callable[..., Run
     assert shelf.lent == {"b-1": 1}
 
 
+def test_a_fault_of_the_program_fails_a_task_that_goes_on(
+    open_runtime: Callable[..., Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what the client is told, each time that it asks: the task does not stay at work for ever."""
+    begun: list[str] = []
+
+    async def first(client: Client) -> None:
+        begun.append((await start(client, "sleep(5)"))["taskId"])
+
+    async def fails(self: PlainRunner, run: str, options: RunOptions, **decided: Any) -> Outcome:
+        raise ZeroDivisionError
+
+    async def second(client: Client) -> None:
+        for _ in range(2):
+            task = await send(client, "tasks/get", taskId=begun[0])
+            assert (task["status"], task["error"]["message"]) == ("failed", "The run failed: ZeroDivisionError()")
+
+    talk(open_runtime(), first)
+    monkeypatch.setattr(PlainRunner, "resume", fails)
+    talk(open_runtime(), second)
+
+
 def test_a_run_that_a_person_stopped_does_not_go_on(runtime: Runtime) -> None:
     """To the client it is cancelled."""
 

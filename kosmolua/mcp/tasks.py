@@ -341,11 +341,15 @@ class Tasks:
         task = self._tasks[run] = _Task(execution, client.person, created)
         try:
             await _settle(execution, LOOK)
-        finally:
-            if not execution.done:
-                self._follow(run, task, client)
+        except BaseException:
+            self._follow(run, task, client)
+            raise
         if not execution.done:
+            self._follow(run, task, client)
             return self._running(run, task)
+        if execution.failure:
+            await self._keep(run, task, client)
+            return await self.get(run, client)
         outcome = execution.outcome()
         await self._keep(run, task, client)
         if outcome.recording:
