@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from kosmolua.errors import BadArguments
 from kosmolua.http.client import Api
 from kosmolua.http.graphql import data_of
-from kosmolua.http.graphql_document import GraphQLDocument, GraphQLOperation, read_document, read_selections
+from kosmolua.http.graphql_document import GraphQLDocument, GraphQLOperation, Selection, read_document, read_selections
 from kosmolua.http.messages import Response
 from kosmolua.openapi.calls import ApiClient, OperationCall
 from kosmolua.openapi.naming import Route
@@ -21,6 +22,7 @@ from kosmolua.schema.types import STRING
 
 PAGE = "pageInfo { hasNextPage endCursor }"
 """What a connection needs for its pages to be read."""
+_SECRET = re.compile("token|secret|password|api_?key", re.IGNORECASE)
 _CURSORS = ("after", "cursor", "endCursor")
 MAX_ITEMS = 1000
 FIRST = 50
@@ -78,6 +80,7 @@ class GraphQLCall(OperationCall):
             return str(self.graphql.get("select", ""))
         try:
             found = read_selections(fields)
+            _refuse_renamed(found)
         except ValueError as error:
             raise BadArguments(f"fields: {error}", param="fields", hint="such as 'id owner { login }'") from None
         if pages and "pageInfo" not in [each.name for each in found]:
@@ -167,9 +170,20 @@ def chosen(text: str, operation: str | None) -> tuple[GraphQLDocument, GraphQLOp
     try:
         document = read_document(text)
         found = document.chosen(operation)
+        _refuse_renamed([*found.selections, *document.fragments.values()])
     except ValueError as error:
         raise BadArguments(str(error), param="query") from None
     if found.kind == "subscription":
         what = "a subscription has no single answer"
         raise BadArguments(what, param="query", hint="send a query or a mutation")
     return document, found
+
+
+def _refuse_renamed(selections: Sequence[Selection]) -> None:
+    """Raise a ValueError for another name of a credential, by which nobody would know that it is a secret."""
+    left = [*selections]
+    while left:
+        each = left.pop()
+        left += each.inner
+        if each.alias not in ("", each.name) and not (each.inner or each.arguments) and _SECRET.search(each.name):
+            raise ValueError(f"{each.name} may be a credential, so it cannot be selected as {each.alias}")
