@@ -22,7 +22,7 @@ from kosmolua.schema.types import STRING
 
 PAGE = "pageInfo { hasNextPage endCursor }"
 """What a connection needs for its pages to be read."""
-_SECRET = re.compile("token|secret|password|api_?key", re.IGNORECASE)
+_SECRET = re.compile(r".*(token|secret|password|api_?key)", re.IGNORECASE)
 _CURSORS = ("after", "cursor", "endCursor")
 MAX_ITEMS = 1000
 FIRST = 50
@@ -185,5 +185,5 @@ def _refuse_renamed(selections: Sequence[Selection]) -> None:
     while left:
         each = left.pop()
         left += each.inner
-        if each.alias not in ("", each.name) and not (each.inner or each.arguments) and _SECRET.search(each.name):
+        if each.alias not in ("", each.name) and not (each.inner or each.arguments) and _SECRET.fullmatch(each.name):
             raise ValueError(f"{each.name} may be a credential, so it cannot be selected as {each.alias}")
