@@ -381,6 +381,24 @@ def test_a_store_that_is_away_for_a_moment_ends_no_task(site: Site, monkeypatch:
     assert {run.run: run.status for run in site.runs} == {sleeper: "done", begun.run: "done"}
 
 
+def test_damaged_tasks_of_a_tenant_hold_up_no_other(site: Site) -> None:
+    """Neither those that are due, nor the planning of ticks."""
+    (site.folder / "other.toml").write_text(EVERY_MINUTE)
+    (site.folder / "other.toml").chmod(0o600)
+    other = '[tenants.globex]\ntoken = "the-token-of-globex-1"\nscripts = "scripts"\naccounts = "other.toml"\n'
+    server = site.open(EVERY_MINUTE.replace("[schedules", f"{other}[schedules", 1), report="print(1)")
+    site.look(server)
+    for each in (site.folder / "store" / "acme" / "tasks").glob("*.json"):
+        each.write_text("{")
+    globex = site.tenants.get("globex")
+    assert globex
+    for looking in (server, TaskWorker(site.tenants)):
+        site.pass_by(60)
+        site.look(looking)
+    over = [each for each in globex.runtime.store.tasks.of(SCHEDULE, "nightly", 9) if each.due is None]
+    assert [each.status for each in over] == ["done", "done"]
+
+
 def test_a_fault_of_one_look_ends_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is reported, and the server looks again."""
     server = site.open("")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -104,20 +104,20 @@ class TaskWorker:
             self._renewed = now
             for holder in {each for each, _ in self._held.values()}:
                 own = [task for each, task in self._held.values() if each is holder]
-                await asyncio.to_thread(holder.runtime.store.tasks.renew, own)
+                await _is_done(asyncio.to_thread(holder.runtime.store.tasks.renew, own))
         settings = {tenant.name: tenant.work for tenant in self._tenants}
         if now - self._planned > PLAN_EVERY or settings != self._settings:
-            for tenant in self._tenants:
-                await asyncio.to_thread(plan_all, tenant)
-            self._planned, self._settings = now, dict(settings)
+            is_planned = [await _is_done(asyncio.to_thread(plan_all, tenant)) for tenant in self._tenants]
+            if all(is_planned):
+                self._planned, self._settings = now, dict(settings)
         if now - self._tidied > TIDY_EVERY:
             self._tidied = now
             for tenant in self._tenants:
-                await asyncio.to_thread(_tidy, tenant)
+                await _is_done(asyncio.to_thread(_tidy, tenant))
         for name in await asyncio.to_thread(self._tenants.stores.due_tenants):
             found = self._tenants.get(name)
             if found and not found.is_draining and not await asyncio.to_thread(found.reads_drained):
-                await self._take(found)
+                await _is_done(self._take(found))
 
     async def _take(self, tenant: Tenant) -> None:
         busy = Counter(each.name for each, _ in self._held.values())
@@ -341,6 +341,15 @@ def _tidy(tenant: Tenant) -> None:
     tasks.prune(KEEP)
     for name in tenant.work.schedules:
         tasks.trim(SCHEDULE, name, KEPT_TICKS)
+
+
+async def _is_done(work: Awaitable[object]) -> bool:
+    """Return False if the store cannot be used for this tenant, which holds up no other."""
+    try:
+        await work
+    except ConfigError:
+        return False
+    return True
 
 
 async def _keep_trying(work: Callable[[], object]) -> None:
