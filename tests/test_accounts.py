@@ -352,7 +352,7 @@ def test_a_command_has_no_longer_than_the_call(make: Make) -> None:
         (
             "[lib.work]\nzzz = 'x'",
             "unknown key 'zzz' in [lib.work] "
-            "(its keys are api_key, owner_id, pages, strict, permissions, budgets, proxy)",
+            "(its keys are api_key, owner_id, pages, strict, permissions, budgets, proxy, on_behalf)",
         ),
         (
             "[lib.work]\npermission = { write = 'deny' }",

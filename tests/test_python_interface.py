@@ -67,12 +67,15 @@ WRONG = """
 from kosmolua import Runtime
 Runtime().render2.list_services(limt=5)
 Runtime().rendr2
+Runtime("accounts.toml", simulate=True, workers=3)
+Runtime(workers="3")
+Runtime(simulat=True)
 """
 
 
 @pytest.fixture(scope="module")
 def mypy(typings: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What mypy says of the program, and of one with two mistakes, with its strictest settings."""
+    """What mypy says of the program, and of one with mistakes, with its strictest settings."""
     folder = tmp_path_factory.mktemp("mypy")
     wrong = folder / "wrong.py"
     wrong.write_text(WRONG)
@@ -88,10 +91,13 @@ def test_mypy_finds_no_fault_in_it(mypy: str) -> None:
 
 
 @pytest.mark.slow
-def test_mypy_finds_what_is_misspelt(mypy: str) -> None:
-    """An argument, and an attribute that is no integration."""
+def test_mypy_finds_what_is_wrong(mypy: str) -> None:
+    """A misspelt argument, an attribute that is no integration, and options of the runtime; what is right is none."""
     assert 'wrong.py:3: error: Unexpected keyword argument "limt"' in mypy
     assert 'wrong.py:4: error: "Runtime" has no attribute "rendr2"' in mypy
+    assert "wrong.py:5: error" not in mypy
+    assert 'wrong.py:6: error: Argument "workers"' in mypy
+    assert 'did you mean "simulate"' in mypy
 
 
 @pytest.mark.slow
@@ -241,7 +247,7 @@ def test_services(kosmolua_runtime):
     )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "kosmolua.pytest_plugin", "-p", "no:cacheprovider", str(tmp_path)],
-        env={**environment, "RENDER_API_KEY": "rnd_of_the_user"},
+        env={**environment, "RENDER_API_KEY": "rnd_of_the_user", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -167,6 +167,7 @@ def test_the_docs_cover_a_second_root(host: Host, pool: WorkerPool) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_stubs_and_completion_cover_a_second_root(host: Host, tmp_path: Path) -> None:
     """Editors and the REPL offer its integrations, functions and accounts."""
     stubs.write_stubs(host.catalog, tmp_path)

@@ -9,8 +9,6 @@ import os
 import pickle
 import pydoc
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -446,29 +444,6 @@ def test_options_cannot_be_changed() -> None:
     options = RuntimeOptions(simulate=True)
     with pytest.raises(AttributeError, match="simulate"):
         options.simulate = False  # type: ignore[misc]
-
-
-TYPED = """\
-from kosmolua import Runtime
-
-Runtime("accounts.toml", simulate=True, workers=3)
-Runtime(workers="3")
-Runtime(simulat=True)
-"""
-
-
-@pytest.mark.slow
-def test_type_checkers_know_the_options(tmp_path: Path) -> None:
-    """A misspelt option and a value of another type are errors; what is right is none."""
-    (tmp_path / "program.py").write_text(TYPED)
-    command = [sys.executable, "-m", "mypy", "--strict", str(tmp_path / "program.py")]
-    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
-    lines = [line for line in done.stdout.splitlines() if "error" in line and "program.py" in line]
-    assert len(lines) == 2, done.stdout + done.stderr
-    assert "program.py:4" in lines[0]
-    assert "arg-type" in lines[0]
-    assert "program.py:5" in lines[1]
-    assert 'did you mean "simulate"' in lines[1]
 
 
 def test_a_path_runs_the_file(simulated: Runtime, tmp_path: Path) -> None:

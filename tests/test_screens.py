@@ -274,7 +274,7 @@ def test_the_list_of_integrations_fits(open_terminal: Open) -> None:
     with open_terminal("integrations", columns=80) as terminal:
         assert terminal.wait() == 0
         lines = terminal.everything()
-    assert any("bundled  638 reads, 393 writes, 192 destroys; accounts: default" in line for line in lines)
+    assert any("bundled  671 reads, 639 writes, 192 destroys; accounts: default" in line for line in lines)
 
 
 @pytest.mark.slow

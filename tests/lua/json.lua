@@ -114,7 +114,7 @@ print(json.encode({ b = { 1, 2 }, a = {}, c = json.array() }, { pretty = true })
 print(json.encode(0.1), json.encode(1 / 3), json.encode(123456789012345680.0), json.encode(5e-324), json.encode(2^63))
 --> 0.1	0.3333333333333333	1.2345678901234568e+17	4.94065645841247e-324	9.223372036854776e+18
 print(tostring(json.null), json.null == json.decode("null"), pcall(function() json.null.x = 1 end))
---> null	true	false	json.lua:114: json.null cannot be changed
+--> null	true	false	json.lua:116: json.null cannot be changed
 
 -- An error of a call is encoded with its fields.
 local _, problem = pcall(app.integrations.library.lend, { book = "b-404" })
