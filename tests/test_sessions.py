@@ -145,6 +145,16 @@ def test_a_whole_reply_shows_no_token(shop: Shop, tmp_path: Path, answer: Reply,
     assert TOKENS["ann"] not in (tmp_path / "run.jsonl").read_text()
 
 
+def test_a_result_with_secrets_is_never_another_media_type(shop: Shop, tmp_path: Path) -> None:
+    """Secrets are found in JSON alone, so nothing is sent."""
+    shop.service.answer = lambda sent: Reply(f"<token>{TOKENS['ann']}</token>")
+    xml = ", extra = { headers = { Accept = [[application/xml]] } } })"
+    with runtime_of(tmp_path, document(shop.service.url)) as runtime:
+        outcome = runtime.run(f"return {LOGIN.replace(' })', xml)}")
+    assert "extra cannot set 'Accept', since the result has secrets" in str(outcome.error)
+    assert "Nothing was sent" in str(outcome.error)
+
+
 def test_a_token_that_the_document_does_not_describe_is_a_secret(shop: Shop, tmp_path: Path) -> None:
     """A function without a described result has fields named as credentials are, and these are secrets."""
     given = document(shop.service.url)

@@ -476,7 +476,12 @@ class Broker:
 
     def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
         """Return the arguments of a call by name."""
-        return target.function.bind(target.path, given)
+        arguments = target.function.bind(target.path, given)
+        if arguments.get("extra") and target.function.returns_secrets:
+            from kosmolua.calls.extra import check_media_type
+
+            check_media_type(target.path, arguments["extra"])
+        return arguments
 
     def _carry_out(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str:
         """Make a call that is not denied, once it is allowed, and return its value as JSON."""

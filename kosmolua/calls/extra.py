@@ -87,6 +87,17 @@ class Addition:
                 self.reply = cast(Json, binary(response))
 
 
+def check_media_type(path: str, extra: Any) -> None:
+    """Refuse ``extra`` that asks for another media type, for a function whose result has secrets.
+
+    Raises:
+        BadArguments: A header ``Accept`` is among the headers.
+    """
+    if any(plain(name) == "accept" for name in extra.get("headers") or {}):
+        what = f"{path}: extra cannot set 'Accept', since the result has secrets, which are found in JSON alone"
+        raise BadArguments(what, param="extra.headers")
+
+
 def _decoded(request: Request) -> Json:
     """Return the JSON of a request's body, or None."""
     own = request.body.reveal().encode() if isinstance(request.body, Secret) else request.body
