@@ -151,7 +151,7 @@ def test_a_result_with_secrets_is_never_another_media_type(shop: Shop, tmp_path:
     xml = ", extra = { headers = { Accept = [[application/xml]] } } })"
     with runtime_of(tmp_path, document(shop.service.url)) as runtime:
         outcome = runtime.run(f"return {LOGIN.replace(' })', xml)}")
-    assert "extra cannot set 'Accept', since the result has secrets" in str(outcome.error)
+    assert "extra cannot set 'Accept', since secrets in its result" in str(outcome.error)
     assert "Nothing was sent" in str(outcome.error)
 
 

@@ -477,10 +477,10 @@ class Broker:
     def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
         """Return the arguments of a call by name."""
         arguments = target.function.bind(target.path, given)
-        if arguments.get("extra") and target.function.returns_secrets:
+        if arguments.get("extra"):
             from kosmolua.calls.extra import check_media_type
 
-            check_media_type(target.path, arguments["extra"])
+            check_media_type(target.function, arguments["extra"])
         return arguments
 
     def _carry_out(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str:

@@ -18,6 +18,8 @@ from kosmolua.http.messages import SAFE_METHODS, Request, Response
 from kosmolua.openapi.bodies import repeated
 from kosmolua.openapi.operations import is_json
 from kosmolua.protocol import Json
+from kosmolua.schema.function import Function
+from kosmolua.schema.types import has_secrets
 from kosmolua.secret import Secret
 
 
@@ -87,14 +89,16 @@ class Addition:
                 self.reply = cast(Json, binary(response))
 
 
-def check_media_type(path: str, extra: Any) -> None:
-    """Refuse ``extra`` that asks for another media type, for a function whose result has secrets.
+def check_media_type(function: Function, extra: Any) -> None:
+    """Refuse ``extra`` that asks for another media type, for a function whose declared result has secrets.
 
     Raises:
         BadArguments: A header ``Accept`` is among the headers.
     """
-    if any(plain(name) == "accept" for name in extra.get("headers") or {}):
-        what = f"{path}: extra cannot set 'Accept', since the result has secrets, which are found in JSON alone"
+    if has_secrets(function.returns) and any(plain(name) == "accept" for name in extra.get("headers") or {}):
+        what = (
+            f"{function.name}: extra cannot set 'Accept', since secrets in its result are found in JSON alone"
+        )
         raise BadArguments(what, param="extra.headers")
 
 
