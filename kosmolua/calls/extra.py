@@ -96,9 +96,7 @@ def check_media_type(function: Function, extra: Any) -> None:
         BadArguments: A header ``Accept`` is among the headers.
     """
     if has_secrets(function.returns) and any(plain(name) == "accept" for name in extra.get("headers") or {}):
-        what = (
-            f"{function.name}: extra cannot set 'Accept', since secrets in its result are found in JSON alone"
-        )
+        what = f"{function.name}: extra cannot set 'Accept', since secrets in its result are found in JSON alone"
         raise BadArguments(what, param="extra.headers")
 
 
