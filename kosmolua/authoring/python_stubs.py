@@ -66,15 +66,16 @@ def _files(catalog: Integrations) -> Iterator[tuple[str, str]]:
 
 
 def _functions(names: Sequence[str]) -> str:
-    attributes = {root_and_name(name)[1]: name for name in names if root_and_name(name)[0] != SERVERS}
-    tools = {root_and_name(name)[1]: name for name in names if root_and_name(name)[0] == SERVERS}
-    imports = [f"from kosmolua.integrations import {_module(name)} as _{_module(name)}" for name in sorted(names)]
-    own = _fields((attribute, f"_{_module(name)}.Integration") for attribute, name in attributes.items())
-    if not tools:
-        return "\n".join([*imports, "", "class IntegrationAttributes:", *own])
-    inside = _fields((attribute, f"_{_module(name)}.Integration") for attribute, name in tools.items())
-    own = [*_fields([(SERVERS, "_Servers")]), *(own if attributes else [])]
-    return "\n".join([*imports, "", "class _Servers:", *inside, "", "class IntegrationAttributes:", *own])
+    lines = [f"from kosmolua.integrations import {_module(name)} as _{_module(name)}" for name in sorted(names)]
+    attributes: list[tuple[str, str]] = []
+    servers: list[tuple[str, str]] = []
+    for name in names:
+        root, attribute = root_and_name(name)
+        (servers if root == SERVERS else attributes).append((attribute, f"_{_module(name)}.Integration"))
+    if servers:
+        lines += ["", "class _Servers:", *_fields(servers)]
+        attributes.append((SERVERS, "_Servers"))
+    return "\n".join([*lines, "", "class IntegrationAttributes:", *_fields(attributes)])
 
 
 def integration_stub(integration: Integration, accounts: Sequence[str]) -> str:
@@ -108,9 +109,9 @@ def _record(record: Record) -> str:
 
 def _method(function: Function) -> Iterator[str]:
     named = [each for each in function.parameters if _is_name(each.name)]
-    required = sorted(named, key=lambda each: each.may_be_absent)
+    ordered = sorted(named, key=lambda each: each.may_be_absent)
     others = [] if len(named) == len(function.parameters) else ["arguments: Mapping[str, object] = ...", "/"]
-    listed = ["self", *others, *(["*"] if named else []), *map(_parameter, required)]
+    listed = ["self", *others, *(["*"] if named else []), *map(_parameter, ordered)]
     result = _spelled(function.returns) if function.returns else "Json"
     yield f"    def {function.name}({', '.join(listed)}) -> {result}:"
     yield f"        {json.dumps(function.summary, ensure_ascii=False)}"
@@ -124,11 +125,11 @@ def _parameter(parameter: Parameter) -> str:
 
 
 def _spelled(kind: Type, *, is_argument: bool = False) -> str:
-    plain = _plain(kind, is_argument)
+    plain = _plain(kind, is_argument=is_argument)
     return f"{plain} | None" if kind.nullable and plain != "Json" else plain
 
 
-def _plain(kind: Type, is_argument: bool) -> str:  # noqa: FBT001
+def _plain(kind: Type, *, is_argument: bool) -> str:
     if isinstance(kind, Scalar):
         return "str | Secret" if is_argument and kind.kind == "string" else _SCALARS[kind.kind]
     if isinstance(kind, Choice):

@@ -97,7 +97,7 @@ def bundled(root: dict[str, Any], near: Neighbours | None, parse: Callable[[byte
     size = 0
     while left:
         base, content = left.pop()
-        for node in _referring(content):
+        for node in references_in(content):
             place, _, fragment = str(node["$ref"]).partition("#")
             if not place and content is root:
                 continue
@@ -122,8 +122,8 @@ def bundled(root: dict[str, Any], near: Neighbours | None, parse: Callable[[byte
     return len(files)
 
 
-def _referring(content: Json) -> Iterator[dict[str, Any]]:
-    """Yield the tables that are references, except in values such as examples."""
+def references_in(content: Json) -> Iterator[dict[str, Any]]:
+    """Yield each table with a ``$ref`` in a part of a document, except in values such as examples and defaults."""
     unseen = [content]
     while unseen:
         each = unseen.pop()

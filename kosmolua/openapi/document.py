@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from kosmolua.errors import ConfigError
 from kosmolua.limits import MIB
-from kosmolua.openapi.bundling import REFERS_ELSEWHERE, Neighbours, bundled
+from kosmolua.openapi.bundling import REFERS_ELSEWHERE, Neighbours, bundled, references_in
 from kosmolua.openapi.swagger import rewritten
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import SchemaTree, target
@@ -225,16 +225,4 @@ class Document(SchemaTree):
 
     def references(self, node: Json) -> Iterator[str]:
         """Yield each ``$ref`` in a schema, except in values such as examples and defaults."""
-        unseen = [node]
-        while unseen:
-            each = unseen.pop()
-            if isinstance(each, list):
-                unseen.extend(each)
-            elif isinstance(each, dict):
-                if isinstance(pointer := each.get("$ref"), str):
-                    yield pointer
-                for key, value in each.items():
-                    if key == "properties" and isinstance(value, dict):
-                        unseen.extend(value.values())  # a property may be named $ref
-                    elif key not in ("example", "examples", "default", "enum", "const") and key[:2] != "x-":
-                        unseen.append(value)
+        return (each["$ref"] for each in references_in(node))

@@ -67,28 +67,19 @@ local function root_of(through)
 local passage = #through > 0 and ',"through":["' .. concat(through, '","') .. '"]' or ""
 
 ---Returns a function that calls a function of the host.
-local function leaf(path)
+---@param finish? fun(answer: any): any makes the result of the answer, as the branch of a session of its name
+local function leaf(path, finish)
   local field = ',"path":' .. strings.quote(path) .. passage
   local function call(...)
     local passed = branches[(...)]
     if passed then
       return (requests.ask_amiss("call", field, "", format(COLON, passed, path)))
     end
-    return (requests.ask_with("call", field, ...)) -- no tail call, so that this frame tells whether the script makes one
-  end
-  inspect.paths[call] = "app." .. path
-  return call
-end
-
----Returns a function that begins a session: it returns the branch that `account` makes for the name that the host answers.
-local function beginning(path, account)
-  local field = ',"path":' .. strings.quote(path) .. passage
-  local function call(...)
-    local passed = branches[(...)]
-    if passed then
-      return (requests.ask_amiss("call", field, "", format(COLON, passed, path)))
+    local answer = requests.ask_with("call", field, ...) -- no tail call: this frame tells whether the script makes one
+    if finish then
+      return finish(answer)
     end
-    return account((requests.ask_with("call", field, ...)))
+    return answer
   end
   inspect.paths[call] = "app." .. path
   return call
@@ -117,8 +108,7 @@ local function leaves_of(names, path, session, account)
   return function(key)
     local name = rawget(names, key)
     if name and not leaves[name] then
-      local below = path .. "." .. name
-      leaves[name] = name == session and beginning(below, account) or leaf(below)
+      leaves[name] = leaf(path .. "." .. name, name == session and account)
     end
     return leaves[name or ""]
   end
