@@ -38,7 +38,7 @@ from kosmolua.stores.folder_store import Folder
 from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.opening import open_stores
 from kosmolua.stores.store import Decision, Grant, RunFilter, Store, Stores, Vote, WaitingCall
-from kosmolua.stores.tasks import PLANNED, RUNNING, SCHEDULE, ServerTask
+from kosmolua.stores.tasks import ALIAS, HOOK, NOTICE, PLANNED, RUNNING, SCHEDULE, ServerTask
 
 PAUSING = """
 local books = app.integrations.library
@@ -1056,7 +1056,7 @@ def test_a_task_is_added_and_taken_once(open_some: Callable[[], Stores], tenant:
     assert not other.add(task("a", now))
     assert other.add(task("later", now + 60), also=["delivery"])
     assert not one.add(task("b", now), also=["delivery"])
-    assert other.find("delivery") == task("delivery", None, source="", since=now + 60)
+    assert other.find("delivery") == task("delivery", None, source=ALIAS, since=now + 60)
     assert tenant in open_some().due_tenants()
     taken = one.take(10)
     assert [(each.id, each.given) for each in taken] == [("a", '"x"')]
@@ -1126,3 +1126,41 @@ def test_tasks_that_are_over_are_removed(open_some: Callable[[], Stores], tenant
     assert [each.id for each in tasks.of(SCHEDULE, "nightly", 9)] == ["open", "t0", "t1", "t2"]
     tasks.trim(SCHEDULE, "nightly", 2)
     assert [each.id for each in tasks.of(SCHEDULE, "nightly", 9)] == ["open", "t0", "t1"]
+
+
+@pytest.mark.parametrize("address", KINDS, indirect=True)
+def test_deliveries_are_removed_with_all_their_ids(open_some: Callable[[], Stores], tenant: str) -> None:
+    """But for the latest of a hook; the deliveries of another hook, and what is not over, stay."""
+    tasks = open_some().of(tenant).tasks
+    now = tasks.now()
+    for age in range(3):
+        tasks.add(task(f"d{age}", None, source=HOOK, since=now - age), also=[f"also-{age}"])
+    tasks.add(task("open", now - 9, source=HOOK))
+    tasks.add(task("other", None, source=HOOK, name="other", since=now - 9), also=["also-other"])
+    tasks.trim(HOOK, "nightly", 2)
+    tasks.trim(SCHEDULE, "nightly", 1)
+    ids = ("d0", "also-0", "d1", "also-1", "d2", "also-2", "open", "other", "also-other")
+    assert [id for id in ids if tasks.find(id)] == ["d0", "also-0", "d1", "also-1", "open", "other", "also-other"]
+
+
+@pytest.mark.parametrize("address", KINDS, indirect=True)
+def test_notices_are_taken_apart(open_some: Callable[[], Stores], tenant: str) -> None:
+    """Those of one channel, so that neither runs nor other channels wait for them."""
+    tasks = open_some().of(tenant).tasks
+    for id, source, name in (("run", SCHEDULE, "ops"), ("one", NOTICE, "ops"), ("two", NOTICE, "chat")):
+        tasks.add(task(id, tasks.now() - 5, source=source, name=name))
+    assert [each.id for each in tasks.take(9)] == ["run"]
+    assert [each.id for each in tasks.take(9, (NOTICE,), "chat")] == ["two"]
+    assert [each.id for each in tasks.take(9, (NOTICE,))] == ["one"]
+
+
+def test_old_tasks_of_a_folder_are_found_by_their_names(tmp_path: Path) -> None:
+    """The file of a task that stays is not read, as the damage of this one shows."""
+    tasks = FolderTasks(str(tmp_path))
+    tasks.add(task("old", None, since=tasks.now() - 9 * DAY))
+    tasks.add(task("new", None, since=tasks.now()))
+    (damaged,) = (each for each in tmp_path.glob("*.json") if '"new"' in each.read_text())
+    damaged.write_text("{")
+    tasks.prune(DAY)
+    assert tasks.find("old") is None
+    assert damaged.exists()

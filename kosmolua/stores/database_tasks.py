@@ -11,7 +11,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from kosmolua.stores.database import TASKS, Database, Now
-from kosmolua.stores.tasks import RUNNING, TASK_LEASE, ServerTask
+from kosmolua.stores.tasks import ALIAS, HOOK, RUNNING, RUNS, TASK_LEASE, ServerTask
 
 _OF = TASKS.c
 _COLUMNS = [column for column in _OF if column is not _OF.tenant]
@@ -36,7 +36,7 @@ class DatabaseTasks:
 
     def add(self, task: ServerTask, also: Sequence[str] = ()) -> bool:
         row = {"tenant": self._tenant, **asdict(task)}
-        rows = [row, *({**row, "id": each, "due": None, "given": "", "source": ""} for each in also)]
+        rows = [row, *({**row, "id": each, "due": None, "given": "", "source": ALIAS} for each in also)]
         try:
             self._database.do(lambda at: at.execute(sql.insert(TASKS), rows))
         except IntegrityError:
@@ -47,9 +47,10 @@ class DatabaseTasks:
         found = self._select(sql.select(*_COLUMNS).where(self._own, _OF.id == id))
         return found[0] if found else None
 
-    def take(self, limit: int) -> list[ServerTask]:
+    def take(self, limit: int, sources: Sequence[str] = RUNS, name: str = "") -> list[ServerTask]:
         holder = secrets.token_hex(16)
-        due = sql.select(_OF.id).where(self._own, _OF.due <= Now()).order_by(_OF.due).limit(limit)
+        due = sql.select(_OF.id).where(self._own, _OF.due <= Now(), _OF.source.in_(sources))
+        due = (due.where(_OF.name == name) if name else due).order_by(_OF.due).limit(limit)
         take = sql.update(TASKS).where(self._own, _OF.id.in_(due.with_for_update(skip_locked=True)))
         take = take.values(holder=holder, due=Now() + TASK_LEASE).returning(*_COLUMNS)
         rows = self._database.do(lambda at: at.execute(take).all())
@@ -73,7 +74,9 @@ class DatabaseTasks:
 
     def of(self, source: str, name: str, limit: int) -> list[ServerTask]:
         query = sql.select(*_COLUMNS).where(self._own, _OF.source == source, _OF.name == name)
-        return self._select(query.order_by(_OF.due.is_(None), _OF.since.desc()).limit(limit))
+        query = query.order_by(_OF.since.desc()).limit(limit)
+        found = [*self._select(query.where(_OF.due.is_not(None))), *self._select(query.where(_OF.due.is_(None)))]
+        return found[:limit]
 
     def open(self, source: str, name: str = "") -> list[ServerTask]:
         query = sql.select(*_COLUMNS).where(self._own, _OF.source == source, _OF.due.is_not(None))
@@ -84,9 +87,11 @@ class DatabaseTasks:
         self._database.do(lambda at: at.execute(old))
 
     def trim(self, source: str, name: str, count: int) -> None:
-        over = (self._own, _OF.source == source, _OF.name == name, _OF.due.is_(None))
-        oldest = sql.select(_OF.since).where(*over).order_by(_OF.since.desc()).limit(1).offset(count - 1)
-        old = sql.delete(TASKS).where(*over, _OF.since < oldest.scalar_subquery())
+        over = (self._own, _OF.name == name, _OF.due.is_(None))
+        latest = sql.select(_OF.since).where(*over, _OF.source == source).order_by(_OF.since.desc())
+        sources = (source, ALIAS) if source == HOOK else (source,)
+        oldest = latest.limit(1).offset(count - 1).scalar_subquery()
+        old = sql.delete(TASKS).where(*over, _OF.source.in_(sources), _OF.since < oldest)
         self._database.do(lambda at: at.execute(old))
 
     def _select(self, query: sql.Select[Any]) -> list[ServerTask]:

@@ -1,7 +1,7 @@
-"""Tasks in a folder: a file for each, and an empty file whose name says when a task that is not over is due.
+"""Tasks in a folder: a file for each, and an empty one, its marker, whose name says its time, source and name.
 
-A lock keeps other processes from changing a task meanwhile. The names are read in order, so that a look for what is
-due opens no other file.
+The markers are in the folder ``due``, by the time when a task is due, or in ``over``, by its own time. A lock keeps
+other processes from changing a task meanwhile. A look for what is due, or is old, opens no other file.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from time import time
 from kosmolua.errors import Unavailable
 from kosmolua.folders import replace_file
 from kosmolua.locks import lock_file
-from kosmolua.stores.tasks import RUNNING, TASK_LEASE, ServerTask
+from kosmolua.stores.tasks import ALIAS, HOOK, RUNNING, RUNS, TASK_LEASE, ServerTask
 
 LOCK_TIMEOUT = 5.0
 """How many seconds to wait while other processes change tasks."""
 
-MAX_FILES = 1_000_000
+BATCH = 100
+"""How many tasks are removed while other processes wait."""
 
 
 class FolderTasks:
@@ -32,6 +33,7 @@ class FolderTasks:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._due = os.path.join(folder, "due")
+        self._over = os.path.join(folder, "over")
 
     def now(self) -> float:
         return time()
@@ -42,7 +44,7 @@ class FolderTasks:
                 return False
             self._write(task, None)  # first, so that a process that dies loses no task
             for id in also:
-                self._write(replace(task, id=id, due=None, given="", source=""), None)
+                self._write(replace(task, id=id, due=None, given="", source=ALIAS), None)
         return True
 
     def find(self, id: str) -> ServerTask | None:
@@ -50,18 +52,18 @@ class FolderTasks:
 
     def is_due(self) -> bool:
         """Return True if a task is due."""
-        return min(self._markers(), default="~") <= _marker(self.now())
+        return min(self._names(self._due), default="~") <= _moment(self.now())
 
-    def take(self, limit: int) -> list[ServerTask]:
+    def take(self, limit: int, sources: Sequence[str] = RUNS, name: str = "") -> list[ServerTask]:
         taken: list[ServerTask] = []
         if not self.is_due():
             return taken
         holder = secrets.token_hex(16)
         with self._alone():
             now = self.now()
-            for marker in sorted(each for each in self._markers() if each <= _marker(now)):
-                task = self._read(os.path.join(self._folder, f"{marker.partition('-')[2]}.json"))
-                if task is None or task.due is None or _marker(task.due) > _marker(now):  # of a process that died
+            for marker in sorted(each for each in self._marked(sources, name) if each <= _moment(now)):
+                task = self._of(marker)
+                if task is None or task.due is None or _moment(task.due) > _moment(now):  # of a process that died
                     os.remove(os.path.join(self._due, marker))
                     if task and task.due:
                         self._mark(task)
@@ -95,42 +97,55 @@ class FolderTasks:
         return True
 
     def of(self, source: str, name: str, limit: int) -> list[ServerTask]:
-        found = [each for each in self._all() if (each.source, each.name) == (source, name)]
-        return sorted(found, key=lambda each: (each.due is None, -each.since))[:limit]
+        latest = sorted(self._names(self._over_of(source, name)), reverse=True)[:limit]
+        over = [task for task in map(self._of, latest) if task and task.due is None]
+        still = sorted(self.open(source, name), key=lambda each: -each.since)
+        return [*still, *over][:limit]
 
     def open(self, source: str, name: str = "") -> list[ServerTask]:
-        paths = (os.path.join(self._folder, f"{each.partition('-')[2]}.json") for each in self._markers())
-        found = [task for path in paths if (task := self._read(path))]
-        return [each for each in found if each.due and each.source == source and name in ("", each.name)]
+        return [task for task in map(self._of, self._marked((source,), name)) if task and task.due]
 
     def prune(self, keep: float) -> None:
-        with self._alone():
-            for each in self._all():
-                if each.due is None and each.since < self.now() - keep:
-                    os.remove(self._file(each.id))
+        before = _moment(self.now() - keep)
+        for each in self._names(self._over):
+            self._remove(os.path.join(self._over, each), before)
 
     def trim(self, source: str, name: str, count: int) -> None:
-        with self._alone():
-            over = [each for each in self.of(source, name, MAX_FILES) if each.due is None]
-            for each in over[count:]:
-                os.remove(self._file(each.id))
+        kept = sorted(self._names(self._over_of(source, name)))[-count:]
+        for each in (source, ALIAS) if source == HOOK else (source,):
+            self._remove(self._over_of(each, name), kept[0].partition("-")[0] if kept else "")
+
+    def _remove(self, folder: str, before: str) -> None:
+        """Remove the tasks that are over whose markers in a folder come before a text."""
+        old = sorted(each for each in self._names(folder) if each < before)
+        for start in range(0, len(old), BATCH):
+            with self._alone():
+                for marker in old[start : start + BATCH]:
+                    task = self._of(marker)
+                    if task and task.due is None:
+                        os.remove(self._file(task.id))
+                    with suppress(FileNotFoundError):
+                        os.remove(os.path.join(folder, marker))
 
     def _file(self, id: str) -> str:
-        return os.path.join(self._folder, f"{sha256(id.encode()).hexdigest()[:32]}.json")
+        return os.path.join(self._folder, f"{_digest(id)}.json")
 
-    def _markers(self) -> list[str]:
+    def _of(self, marker: str) -> ServerTask | None:
+        """Return the task of a marker; None if a process that died has left the marker alone."""
+        return self._read(os.path.join(self._folder, f"{marker.split('-')[1]}.json"))
+
+    def _marked(self, sources: Sequence[str], name: str = "") -> list[str]:
+        """Return the markers of the tasks of some sources, or of one name, that are not over."""
+        marked = [(each, each.split("-", 2)[-1].partition("-")) for each in self._names(self._due)]
+        return [each for each, (source, _, own) in marked if source in sources and name in ("", own)]
+
+    def _names(self, folder: str) -> list[str]:
         try:
-            return os.listdir(self._due)
+            return os.listdir(folder)
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise Unavailable(f"The tasks cannot be read: {error.strerror}", detail=self._due) from None
-
-    def _all(self) -> Iterator[ServerTask]:
-        with suppress(FileNotFoundError):
-            for name in os.listdir(self._folder):
-                if name.endswith(".json") and (task := self._read(os.path.join(self._folder, name))):
-                    yield task
+            raise Unavailable(f"The tasks cannot be read: {error.strerror}", detail=folder) from None
 
     def _read(self, path: str) -> ServerTask | None:
         try:
@@ -142,21 +157,27 @@ class FolderTasks:
             raise Unavailable(f"A task cannot be read: {error}", detail=path) from None
 
     def _write(self, task: ServerTask, former: ServerTask | None) -> None:
-        """Write a task, and the marker of its time. A process that dies between both leaves one too many at most."""
-        if task.due is not None:
-            self._mark(task)
+        """Write a task, and its marker. A process that dies between both leaves one marker too many at most."""
+        self._mark(task)
         replace_file(self._file(task.id), json.dumps(asdict(task)).encode())
-        if former and former.due is not None and (task.due is None or _marker(former.due) != _marker(task.due)):
+        if former and self._marker(former) != self._marker(task):
             with suppress(FileNotFoundError):
-                os.remove(self._marker_of(former))
+                os.remove(self._marker(former))
 
     def _mark(self, task: ServerTask) -> None:
-        with open(self._marker_of(task), "wb"):
+        marker = self._marker(task)
+        os.makedirs(os.path.dirname(marker), mode=0o700, exist_ok=True)
+        with open(marker, "wb"):
             pass
 
-    def _marker_of(self, task: ServerTask) -> str:
-        assert task.due is not None
-        return os.path.join(self._due, f"{_marker(task.due)}-{os.path.basename(self._file(task.id))[:-5]}")
+    def _marker(self, task: ServerTask) -> str:
+        about = f"{_digest(task.id)}-{task.source}-{task.name}"
+        if task.due is None:
+            return os.path.join(self._over_of(task.source, task.name), f"{_moment(task.since)}-{about}")
+        return os.path.join(self._due, f"{_moment(task.due)}-{about}")
+
+    def _over_of(self, source: str, name: str) -> str:
+        return os.path.join(self._over, f"{source}-{name}")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -170,6 +191,10 @@ class FolderTasks:
             raise Unavailable(f"The tasks cannot be written: {error.strerror}", detail=self._folder) from None
 
 
-def _marker(due: float) -> str:
-    """Return how the names of files begin that say that a task is due, in the order of time."""
-    return f"{int(due * 1000):014d}"
+def _moment(seconds: float) -> str:
+    """Return how the names of markers begin, in the order of time."""
+    return f"{int(seconds * 1000):014d}"
+
+
+def _digest(id: str) -> str:
+    return sha256(id.encode()).hexdigest()[:32]

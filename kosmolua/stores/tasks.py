@@ -1,8 +1,9 @@
 """Tasks: runs that a server begins or continues at their time, which all servers with a store share.
 
-A task is the tick of a schedule, the delivery of a hook, or the end of a long sleep. Each has an id, and a second task
-with this id is not added, so that all servers can add what they know of. A server takes the tasks that are due. It then
-holds them for the seconds of a *lease*, which it renews; when it dies, another server takes them.
+A task is the tick of a schedule, the delivery of a hook, the end of a long sleep, or a notice to people. Each has an
+id, and a second task with this id is not added, so that all servers can add what they know of. A server takes the
+tasks that are due. It then holds them for the seconds of a *lease*, which it renews; when it dies, another server takes
+them.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-SCHEDULE, HOOK, SLEEP = "schedule", "hook", "sleep"
+SCHEDULE, HOOK, SLEEP, NOTICE = "schedule", "hook", "sleep", "notice"
 """Where tasks come from."""
+RUNS = SCHEDULE, HOOK, SLEEP
+"""Where those come from that begin or continue a run."""
+ALIAS = "alias"
+"""The source of what is kept for a further id of a delivery, under the name of its hook."""
 PLANNED, QUEUED, RUNNING, WAITING = "planned", "queued", "running", "waiting"
 """What becomes of a task: it waits for its time, has to wait for other runs, has begun, and sleeps. The status of one
 that is over is that of its run, or ``missed`` or ``skipped``."""
@@ -28,18 +33,18 @@ def new_run() -> str:
 
 @dataclass(frozen=True)
 class ServerTask:
-    """A run that begins or continues at its time.
+    """A run that begins or continues at its time, or a notice.
 
     Args:
         id: The id, of at most 200 characters.
-        source: ``schedule``, ``hook`` or ``sleep``.
-        name: The name of the schedule or hook; empty for the sleep of any other run.
+        source: ``schedule``, ``hook``, ``sleep`` or ``notice``.
+        name: The name of the schedule, the hook or the channel; empty for the sleep of any other run.
         run: The id of the run.
         since: The time of the tick or delivery, in seconds since 1970.
         due: When a server takes the task, or when its lease ends; None once it is over.
         status: What has become of it.
         attempt: How many times the run has failed and was tried again.
-        given: What the script gets as ``input``, as JSON; empty for nothing.
+        given: What the script gets as ``input``, or what a notice says, as JSON; empty for nothing.
         note: Why it has this status; empty if there is nothing to say.
         holder: The random name of the server that holds it; empty if none does.
     """
@@ -69,8 +74,11 @@ class TaskQueue(Protocol):
     def find(self, id: str) -> ServerTask | None:
         """Return the task with an id, or for one of the ids ``also`` of a task what was known when it was added."""
 
-    def take(self, limit: int) -> list[ServerTask]:
-        """Take the tasks that are due, the earliest first, and return them. They are held for :data:`TASK_LEASE`."""
+    def take(self, limit: int, sources: Sequence[str] = RUNS, name: str = "") -> list[ServerTask]:
+        """Take the tasks of some sources, or of one name, that are due, the earliest first, and return them.
+
+        They are held for :data:`TASK_LEASE`.
+        """
 
     def renew(self, held: Sequence[ServerTask]) -> None:
         """Hold tasks for another lease, as far as no other server has taken them."""
@@ -97,4 +105,7 @@ class TaskQueue(Protocol):
         """Remove the tasks that are over, and whose time was more than ``keep`` seconds ago."""
 
     def trim(self, source: str, name: str, count: int) -> None:
-        """Remove the tasks of a schedule or hook that are over, but for the latest ``count``."""
+        """Remove the tasks of a schedule, hook or channel that are over, but for the latest ``count``.
+
+        The further ids of deliveries are removed with them.
+        """
