@@ -6,20 +6,23 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Program
 from support.records import record
 
-from kosmolua import Outcome
+from kosmolua import ConfigError, Outcome
 from kosmolua.broker.journal import Journal
 from kosmolua.secret import Redactor
 from kosmolua.serve.audit import AuditEntry, Auditor, ChainedJournal, verify
 from kosmolua.serve.runs import Running
 
+KEY = b"the key of the audit"
 
-def write(path: Path, count: int, *, max_size: int | None = None) -> None:
-    journal = ChainedJournal(path, Redactor(), lambda _: None, max_size=max_size)
+
+def write(path: Path, count: int, **given: Any) -> None:
+    journal = ChainedJournal(path, Redactor(), lambda _: None, **given)
     for number in range(count):
         journal.write(AuditEntry({"run": f"r{number}"}))
     journal.close()
@@ -64,6 +67,20 @@ def test_the_first_lines_of_an_older_version_are_told(tmp_path: Path) -> None:
     assert (found.lines, found.unchained, found.breaks) == (2, 1, [])
     path.write_text(path.read_text().replace("old", "new"))
     assert [each.line for each in verify(str(path)).breaks] == [2]
+
+
+def test_a_key_keeps_others_from_making_the_chain_anew(tmp_path: Path) -> None:
+    """Neither with another key nor without one; it is said how many lines the key binds."""
+    path = tmp_path / "audit.jsonl"
+    write(path, 2)
+    write(path, 3, key=KEY)
+    found = verify(str(path), lambda: KEY)
+    assert (found.lines, found.keyed, found.breaks) == (5, 3, [])
+    with pytest.raises(ConfigError, match="was written with the key audit_key"):
+        verify(str(path))
+    assert [each.line for each in verify(str(path), lambda: b"another").breaks] == [3, 4, 5]
+    write(path, 1)
+    assert [each.line for each in verify(str(path), lambda: KEY).breaks] == [6]
 
 
 def test_renamed_files_belong_to_the_audit(tmp_path: Path) -> None:
@@ -121,7 +138,7 @@ def test_a_line_says_who_did_what_for_whom_by_which_rule() -> None:
 def test_the_command_verifies_and_exports(file: Path, kosmolua: Program) -> None:
     """It prints the digest of the last line, fails where a line is wrong, and prints lines since a time."""
     done = kosmolua("audit", "verify", file)
-    assert (done.returncode, done.stdout.split(";")[0]) == (0, "5 lines, all as written")
+    assert (done.returncode, done.stdout.split(";")[0]) == (0, "5 lines, all as written, bound without a key")
     assert kosmolua("audit", "export", file).stdout == file.read_text()
     assert kosmolua("audit", "export", file, "--since", "2999-01-01").stdout == ""
     file.write_text(file.read_text().replace("r2", "r9"))

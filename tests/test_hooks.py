@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 import requests
 from starlette.requests import Request
-from support.page import Pages, Person, served
+from support.page import Pages, Person, served, token_of
 from support.servers import wait_for
 
+from kosmolua.errors import ConfigError
+from kosmolua.secret import Secret
 from kosmolua.serve.work.hooks import routes
-from kosmolua.serve.work.settings import HookSettings, WorkSettings
+from kosmolua.serve.work.settings import FRESH, HookSecret, HookSettings, WorkSettings
 from kosmolua.serve.work.signatures import Forged, verify
 
 GITHUB = "It's a Secret to Everybody"
@@ -148,6 +150,31 @@ def test_a_hook_of_several_tenants_names_none_of_them() -> None:
     assert b"acme" not in answer.body
 
 
+def test_a_rotated_secret_needs_no_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read from its source again, but not for each delivery; while there is none, none is accepted."""
+    there, now = ["one"], [0.0]
+    monkeypatch.setattr("kosmolua.serve.work.settings.monotonic", lambda: now[0])
+
+    def read() -> Secret:
+        if not there:
+            raise ConfigError("The file with the secret cannot be read")
+        return Secret(there[0])
+
+    secret = HookSecret(read)
+    there[0] = "two"
+    assert secret.now().reveal() == "one"
+    now[0] = FRESH + 1
+    assert secret.now().reveal() == "two"
+    there.clear()
+    now[0] *= 3
+    for _ in range(2):
+        with pytest.raises(ConfigError):
+            secret.now()
+    there.append("three")
+    now[0] *= 2
+    assert secret.now().reveal() == "three"
+
+
 SECTIONS = f"""
 [schedules.nightly]
 script = "report"
@@ -265,7 +292,7 @@ def test_slack_is_told_that_the_address_is_right(pages: Pages) -> None:
 
 @pytest.mark.slow
 def test_people_see_and_run_schedules(pages: Pages) -> None:
-    """When each runs next, how the last run ended; they can run one now, pause it, and let it run again."""
+    """When each runs next, how the last run ended; they can run one now, pause it or a hook, and let it run again."""
     person = Person(pages.url, "acme")
     listed = person.open("/schedules").text
     assert "0 3 * * * (Europe/Berlin)" in listed
@@ -276,5 +303,31 @@ def test_people_see_and_run_schedules(pages: Pages) -> None:
     wait_for(lambda: "done" in person.open(page).text, 60)
     assert "and is paused" in person.send(page, on=page, decision="pause").text
     assert "and is paused" not in person.send(page, on=page, decision="end").text
+    hook = "/schedules/hook/push"
+    assert "and is paused" in person.send(hook, on=hook, decision="pause").text
+    assert "and is paused" not in person.send(hook, on=hook, decision="end").text
     assert person.open("/schedules/schedule/nothing").status_code == 404
     assert 'kosmolua_tasks_total{source="schedule",status="done"} 1.0' in person.open("/metrics").text
+
+
+@pytest.mark.slow
+def test_programs_see_run_and_pause_schedules(pages: Pages) -> None:
+    """By the HTTP API, with the token of the tenant; a name that is not there is refused."""
+
+    def ask(method: str, path: str, body: object = None) -> Any:
+        headers = {"Authorization": f"Bearer {token_of('acme')}"}
+        return requests.request(method, f"{pages.url}/api{path}", json=body, headers=headers, timeout=20)
+
+    listed = ask("GET", "/schedules").json()
+    assert [each["name"] for each in listed["schedules"]] == ["nightly"]
+    assert [each["name"] for each in listed["hooks"]] == ["chat", "deploy", "push"]
+    run = ask("POST", "/schedules/nightly/run").json()["run"]
+    tenant = pages.tenants.get("acme")
+    assert tenant
+    wait_for(lambda: any(each.status == "done" for each in tenant.runtime.store.runs(beginning=run)), 60)
+    for path, kind in (("/schedules/nightly/pause", "schedules"), ("/hooks/chat/pause", "hooks")):
+        for paused in (True, False):
+            assert ask("POST", path, {} if paused else {"paused": False}).json()["paused"] is paused
+            assert ask("GET", "/schedules").json()[kind][0]["paused"] is paused
+    for path in ("/schedules/push/pause", "/schedules/nothing/run", "/hooks/nightly/pause"):
+        assert ask("POST", path).status_code == 404

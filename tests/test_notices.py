@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,16 @@ from support.processes import eventually
 
 from kosmolua import ConfigError, Outcome
 from kosmolua.accounts.accounts import Accounts
-from kosmolua.errors import Denied, Paused
+from kosmolua.errors import Denied, Paused, Unavailable
 from kosmolua.plugin import Request, Response
 from kosmolua.secret import Redactor
 from kosmolua.serve import notices
 from kosmolua.serve.links import QuestionLink, QuestionLinks
 from kosmolua.serve.log import request_fields
-from kosmolua.serve.notices import Notices, signature
+from kosmolua.serve.notices import Notices, Outbox, signature
 from kosmolua.serve.runs import Running
+from kosmolua.stores.folder_store import Folders
+from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.store import WaitingCall
 
 KEY = "whsec_" + base64.b64encode(b"a secret of 24 characters").decode()
@@ -37,16 +41,22 @@ CALL = {
 RUN = Running("acme", "0123456789ab", "agent", "restart.lua", None, "Restarts things")
 
 
+def accounts_with(url: str, **channel: Any) -> Accounts:
+    table = {"kind": "webhook", "url": url, "secret": KEY, **channel}
+    return Accounts({"notify": {"ops": table}}, Path("/a.toml"), environ={}, redactor=Redactor())
+
+
 class Told:
     """Notices to channels, the requests that they led to, and what was logged and counted."""
 
-    def __init__(self, url: str, **channel: Any) -> None:
-        table = {"kind": "webhook", "url": url, "secret": KEY, **channel}
-        self.accounts = Accounts({"notify": {"ops": table}}, Path("/a.toml"), environ={}, redactor=Redactor())
+    def __init__(self, folder: Path, url: str, *, other: str = "", **channel: Any) -> None:
+        self.accounts = {"acme": accounts_with(url, **channel), **({"globex": accounts_with(other)} if other else {})}
+        store = Folders(folder)
         self.logged: list[tuple[str, dict[str, Any]]] = []
         self.counted: list[tuple[str, str, str]] = []
         self.notices = Notices(
-            lambda tenant: self.accounts if tenant == "acme" else None,
+            lambda tenant: Outbox(self.accounts[tenant], store.of(tenant).tasks) if tenant in self.accounts else None,
+            store.due_tenants,
             lambda tenant, page, person: f"https://agents.example/{tenant}/{page}/{person}",
             lambda kind, **fields: self.logged.append((kind, fields)),
             lambda *counted: self.counted.append(counted),
@@ -66,13 +76,31 @@ def service() -> Iterator[Loopback]:
         yield loopback
 
 
+Tell = Callable[..., Told]
+
+
+@pytest.fixture
+def tell(tmp_path: Path) -> Iterator[Tell]:
+    """A function that begins to send notices to a URL, all with one store; the channel of globex may have another."""
+    begun: list[Told] = []
+
+    def tell(url: str, **given: Any) -> Told:
+        begun.append(Told(tmp_path, url, **given))
+        begun[-1].notices.start()
+        return begun[-1]
+
+    yield tell
+    for each in begun:
+        each.notices.close()
+
+
 def question() -> WaitingCall:
     return WaitingCall("q-1", RUN.id, RUN.script, CALL, 0.0, 1.0)
 
 
-def test_a_webhook_is_signed_as_standard_webhooks_says(service: Loopback) -> None:
+def test_a_webhook_is_signed_as_standard_webhooks_says(service: Loopback, tell: Tell) -> None:
     """The signature is over the id, the time and the body; the body has the call and a link for one person."""
-    told = Told(service.url, person="ann@corp.example")
+    told = tell(service.url, person="ann@corp.example")
     told.notices.asked(RUN, [question()])
     assert eventually(lambda: told.kinds() == ["notice sent"])
     (request,) = service.requests
@@ -113,10 +141,10 @@ FAILED = Outcome([], "", Denied("render2.restart_service was not approved"), [])
     ids=str,
 )
 def test_a_channel_gets_the_events_that_it_names(
-    service: Loopback, events: list[str] | None, expected: list[str]
+    service: Loopback, tell: Tell, events: list[str] | None, expected: list[str]
 ) -> None:
     """Without a list it gets all; a run that is done is told to nobody."""
-    told = Told(service.url, **({"events": events} if events else {}))
+    told = tell(service.url, **({"events": events} if events else {}))
     told.notices.asked(RUN, [question()])
     told.notices.ended(RUN, FAILED)
     told.notices.ended(RUN, PAUSED)
@@ -126,12 +154,12 @@ def test_a_channel_gets_the_events_that_it_names(
     assert sorted(json.loads(each.content or b"")["type"] for each in service.requests) == expected
 
 
-def test_a_notice_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_that_fails_is_tried_again(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same id, at growing distances; each try is logged and counted, without the URL."""
     monkeypatch.setattr(notices, "DELAYS", (0.0, 0.0))
     answers = [Response(500, {}, b""), Response(200, {}, b"")]
     with Loopback(lambda request: answers.pop(0)) as service:
-        told = Told(f"{service.url}/secret-path")
+        told = tell(f"{service.url}/secret-path")
         told.notices.ended(RUN, FAILED)
         assert eventually(lambda: told.kinds() == ["notice not sent", "notice sent"])
     ids = [each.headers[name] for each in service.requests for name in each.headers if name.lower() == "webhook-id"]
@@ -141,19 +169,77 @@ def test_a_notice_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> 
     assert [outcome for _, _, outcome in told.counted] == ["retried", "sent"]
 
 
-def test_a_notice_that_never_succeeds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_that_never_succeeds_is_given_up(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody answers; a run is not harmed, and the log says that the notice is lost."""
     monkeypatch.setattr(notices, "DELAYS", (0.0,))
-    told = Told("http://127.0.0.1:9/secret-path")
+    told = tell("http://127.0.0.1:9/secret-path")
     told.notices.ended(RUN, FAILED)
     assert eventually(lambda: told.kinds() == ["notice not sent", "notice lost"])
     assert "secret-path" not in str(told.logged)
 
 
-def test_an_address_that_is_none_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_outlives_its_server(tell: Tell, service: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one sends what this one could not; each try has the same id."""
+    monkeypatch.setattr(notices, "DELAYS", (0.5,) * 9)
+    first = tell("http://127.0.0.1:9/")
+    first.notices.ended(RUN, FAILED)
+    assert eventually(lambda: first.kinds()[:1] == ["notice not sent"])
+    first.notices.close()
+    second = tell(service.url)
+    assert eventually(lambda: second.kinds() == ["notice sent"])
+    assert second.counted == [("acme", "ops", "sent")]
+
+
+def test_a_slow_channel_delays_no_other_tenant(tell: Tell, service: Loopback) -> None:
+    """However many notices wait for it."""
+    released = threading.Event()
+
+    def slow(request: Request) -> Response:
+        released.wait(20)
+        return Response(204, {}, b"")
+
+    with Loopback(slow) as other:
+        told = tell(service.url, other=other.url)
+        for _ in range(3):
+            told.notices.ended(replace(RUN, tenant="globex"), FAILED)
+        assert eventually(lambda: len(other.requests) == 1)
+        told.notices.ended(RUN, FAILED)
+        assert eventually(lambda: told.counted == [("acme", "ops", "sent")])
+        released.set()
+        assert eventually(lambda: told.counted.count(("globex", "ops", "sent")) == 3)
+
+
+def test_a_notice_waits_for_the_store(tell: Tell, service: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is away; what cannot be kept when the server stops is logged as lost."""
+
+    def fail(*_: object) -> bool:
+        raise Unavailable("The database cannot be reached")
+
+    told = tell(service.url)
+    with monkeypatch.context() as away:
+        away.setattr(FolderTasks, "add", fail)
+        told.notices.ended(RUN, FAILED)
+        lost = tell(service.url)
+        lost.notices.ended(RUN, FAILED)
+        lost.notices.close()
+        assert lost.logged[0][1]["error"] == "the store is away"
+        assert told.logged == []
+    assert eventually(lambda: told.kinds() == ["notice sent"])
+
+
+def test_an_old_notice_is_not_sent(tell: Tell, service: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As nobody needs it any more."""
+    monkeypatch.setattr(notices, "MAX_AGE", -1.0)
+    told = tell(service.url)
+    told.notices.ended(RUN, FAILED)
+    assert eventually(lambda: told.kinds() == ["notice lost"])
+    assert service.requests == []
+
+
+def test_an_address_that_is_none_is_not_logged(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is a secret, however wrong."""
     monkeypatch.setattr(notices, "DELAYS", ())
-    told = Told("hooks.example/secret-path")
+    told = tell("hooks.example/secret-path")
     told.notices.ended(RUN, FAILED)
     assert eventually(lambda: told.kinds() == ["notice lost"])
     assert "secret-path" not in str(told.logged)
@@ -161,10 +247,10 @@ def test_an_address_that_is_none_is_not_logged(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
-def test_apprise_sends_to_what_it_knows(service: Loopback) -> None:
+def test_apprise_sends_to_what_it_knows(service: Loopback, tell: Tell) -> None:
     """``json://`` is one of its services; the text has the question and its link."""
     pytest.importorskip("apprise", reason="needs the extra notify")
-    told = Told(service.url.replace("http://", "json://"), kind="apprise")
+    told = tell(service.url.replace("http://", "json://"), kind="apprise")
     told.notices.asked(RUN, [question()])
     assert eventually(lambda: told.kinds() == ["notice sent"])
     sent = json.loads(service.requests[0].content or b"")
@@ -266,9 +352,9 @@ def test_a_form_of_another_site_does_not_decide(pages: Pages, headers: dict[str,
     assert status_of(pages, run) == "paused"
 
 
-def test_a_server_tells_of_its_questions_and_pauses(pages: Pages, service: Loopback) -> None:
+def test_a_server_tells_of_its_questions_and_pauses(pages: Pages, service: Loopback, tell: Tell) -> None:
     """A call that waits is told of at once, and the pause that follows too."""
-    told = Told(service.url)
+    told = tell(service.url)
     pages.tenants.observe(told.notices)
     run = pages.record("acme", RESTART)
     assert eventually(lambda: len(told.logged) == 2), told.logged

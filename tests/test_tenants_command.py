@@ -12,6 +12,7 @@ from support.page import ACCOUNTS, RESTART
 
 from kosmolua import Runtime
 from kosmolua.stores.opening import open_stores
+from kosmolua.stores.store import Vote, ballot, paused_calls_of
 
 TENANT = "acme"
 Recorded = Callable[..., str]
@@ -85,6 +86,25 @@ def test_a_tenants_run_is_listed_shown_approved_and_repeated(
     assert kosmolua("runs", "prune", *of).stdout == "removed 0 recordings\n"
     assert json.loads(kosmolua("runs", "prune", "--keep", "0s", *of, "--json").stdout) == {"removed": 1}
     assert kosmolua("runs", *of, "--json").stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_a_yes_at_the_terminal_is_one_of_two(
+    kosmolua: Program, tmp_path: Path, recorded: Recorded, accounts: Callable[..., Path]
+) -> None:
+    """Said twice it is still one; with that of another person the call is made."""
+    where = str(tmp_path / "store")
+    run, file = recorded(where), accounts(where)
+    file.write_text(f"{file.read_text()}\n[kosmolua.approvals]\nwrite = 2\n")
+    of = ("--tenant", TENANT, "--accounts", file, "--approve")
+    for _ in range(2):
+        assert kosmolua("resume", run, *of).returncode == 75
+    store = open_stores(where).of(TENANT)
+    (call,) = paused_calls_of(store.read(run))
+    assert "at the terminal, and 2 people must" in call["why"]
+    assert store.vote(ballot(run, call), Vote("ann@corp.example", "1"))
+    done = kosmolua("resume", run, *of)
+    assert done.stdout.split()[0] == "restarted", done.stderr
 
 
 @pytest.mark.slow

@@ -168,9 +168,11 @@ def test_none_of_a_thousand_orders_does(tmp_path: Path) -> None:
 
 
 def test_one_person_is_one(tmp_path: Path) -> None:
-    """By the token's sub or the name; all who have the tenant's token are one."""
+    """By the token's sub or the name, however it is spelled; all who have the tenant's token are one."""
     assert people_in([Vote("ann", "1"), Vote("Ann B.", "1"), Vote("ann", "")]) == ["ann"]
     assert people_in([Vote("ann", "1"), Vote("bob", "2")]) == ["ann", "bob"]
+    assert people_in([Vote("Ann@Corp.example", "1"), Vote(" ann@corp.example")]) == ["Ann@Corp.example"]
+    assert people_in([Vote("ann", "auth0|1"), Vote("auth0|1")]) == ["ann"]
     case = Case(tmp_path, [("yes", ("", "")), ("yes", ("", "")), ("yes", ("", ""))])
     case.run()
     assert case.sent == 0

@@ -296,6 +296,7 @@ def test_a_type_has_words_and_a_lua_spelling(kind: Type, words: str | None, lua:
         (Map(INTEGER, (Length(1),)), [{"a": 1}], [{}]),
         (Choice((1, "a", False)), [1, "a", False], [True, 0, "1", "b", None]),
         (Choice(({"a": 1}, [])), [{"a": 1}, []], [{"a": 2}, [1]]),
+        (Choice(([True], {"a": [1, 2.0]})), [[True], {"a": [1, 2]}], [[1], {"a": [True, 2]}]),
         (Choice((), nullable=True), [None], [1, "", False]),
         (Record("R", {"a": INTEGER}, extra=STRING), [{"a": 1, "b": "c"}], [{"a": 1, "b": 2}]),
     ],

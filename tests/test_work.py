@@ -19,15 +19,16 @@ from support.servers import wait_for
 from kosmolua import ConfigError, Outcome
 from kosmolua.calls.records import CallRecord
 from kosmolua.errors import Unavailable
+from kosmolua.secret import Secret
 from kosmolua.serve import settings
 from kosmolua.serve.runs import Running
 from kosmolua.serve.tenant_runtime import Common
 from kosmolua.serve.tenants import Tenant, Tenants
-from kosmolua.serve.work import worker
+from kosmolua.serve.work import overview, worker
 from kosmolua.serve.work.settings import ScheduleSettings
-from kosmolua.serve.work.worker import PAUSED, Errand, TaskWorker, begin_by_hand
+from kosmolua.serve.work.worker import Errand, TaskWorker, begin_by_hand
 from kosmolua.stores.store import Summary
-from kosmolua.stores.tasks import QUEUED, SCHEDULE, SLEEP, ServerTask
+from kosmolua.stores.tasks import HOOK, QUEUED, SCHEDULE, SLEEP, ServerTask
 
 PLUGINS = Path(__file__).parent / "plugins"
 FLAKY = '''
@@ -457,6 +458,48 @@ def test_a_run_that_sleeps_can_be_stopped(site: Site) -> None:
     assert asyncio.run(site.tenant.resume(first.run, {})).result == ["woken"]
 
 
+def test_a_run_that_is_to_be_tried_again_can_be_stopped(site: Site) -> None:
+    """It stays failed, and is not tried again; once it is over, there is nothing to stop."""
+    server = site.open(
+        EVERY_MINUTE.replace("1m", "1d") + "retries = 3", report="app.integrations.flaky.read({ fails = 1 })"
+    )
+    begun, orders = begin_by_hand(site.tenant.runtime.store.tasks, "nightly"), site.tenant.orders
+    site.look(server)
+    assert orders.can_cancel(begun.run, "failed")
+    orders.cancel(begun.run)
+    site.look(server)
+    site.pass_by(60)
+    site.look(server)
+    assert [run.status for run in site.runs] == ["failed"]
+    assert [tick[1:] for tick in site.ticks()] == [("failed", "a person has stopped it; The service is away")]
+    assert not orders.can_cancel(begun.run, "failed")
+
+
+def test_few_ticks_wait_for_an_earlier_run(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that come then are skipped, and the history says why."""
+    monkeypatch.setattr(worker, "MAX_WAITING", 2)
+    server = site.open(EVERY_MINUTE + 'overlap = "wait"', report="sleep(3600)")
+    site.look(server)
+    for _ in range(4):
+        site.pass_by(60)
+        site.look(server)
+    assert site.ticks() == [(233, "skipped", "2 earlier ticks waited already")]
+
+
+def test_a_paused_hook_skips_its_deliveries(site: Site) -> None:
+    """And runs for those that come once it is not paused any more."""
+    hook = '[hooks.nightly]\nscript = "report"\nsignature = "bearer"\nsecret = "the-secret-of-the-hook"\n'
+    server = site.open(hook, report="print(input)")
+    store = site.tenant.runtime.store
+    for number, paused in enumerate((True, False)):
+        overview.pause(store, HOOK, "nightly", ends=not paused)
+        store.tasks.add(ServerTask(f"hook/{number}", HOOK, "nightly", f"{number:012}", START + number, START, QUEUED))
+        site.look(server)
+    found = overview.history(store, HOOK, "nightly")
+    assert [(each.status, each.note) for each in found] == [("done", ""), ("skipped", "the hook is paused")]
+    assert len(site.runs) == 1
+
+
 def test_a_run_that_fails_for_good_is_listed_as_failed(site: Site) -> None:
     """With its message, and the next tick comes all the same."""
     server = site.open(EVERY_MINUTE + "retries = 3", report="error('no')")
@@ -475,12 +518,12 @@ def test_a_paused_schedule_skips_its_ticks(site: Site) -> None:
     server = site.open(EVERY_MINUTE, report="print(1)")
     store = site.tenant.runtime.store
     site.look(server)
-    store.mark(f"{PAUSED}nightly", 3600)
+    overview.pause(store, SCHEDULE, "nightly")
     site.pass_by(60)
     begin_by_hand(store.tasks, "nightly")
     site.look(server)
     assert [tick[1:] for tick in site.ticks()] == [("skipped", "the schedule is paused"), ("done", "")]
-    store.unmark(f"{PAUSED}nightly")
+    overview.pause(store, SCHEDULE, "nightly", ends=True)
     site.pass_by(60)
     site.look(server)
     assert site.ticks()[-1][1] == "done"
@@ -594,6 +637,36 @@ def test_a_mistake_in_a_schedule_is_told(site: Site, section: str, said: str) ->
     assert "accounts.toml:" in str(caught.value)
 
 
+PERSONAL = '[notebook.own]\nfile = "x"\n[notebook.own.on_behalf]\ntoken_url = "https://login.example/token"\n'
+
+
+def test_a_run_that_needs_its_person_does_not_park(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As whoever woke it would not have the token of the person; one of nobody parks."""
+    monkeypatch.setattr("kosmolua.recordings.tape.MIN_PARKED", 0.05)
+    site.open(PERSONAL)
+    script = "sleep(0.1) if input then app.integrations.notebook.own.add({ line = 'x' }) end"
+    assert asyncio.run(site.tenant.run(script, {"subject": Secret("the token of ann")})).status == "done"
+    assert asyncio.run(site.tenant.run(script, {})).status == "waiting"
+
+
+def test_a_call_that_needs_its_person_is_not_approved_without_them(site: Site) -> None:
+    """The run stays paused, so that it can be approved where the person is logged in."""
+    site.open(PERSONAL)
+    run = site.tenant.runtime.run("app.integrations.notebook.own.add({ line = 'x' })", record=True).run
+    assert run
+    with pytest.raises(ConfigError, match=r"notebook.add acts on behalf of the person who is logged in, and nobody"):
+        asyncio.run(site.tenant.resume(run, {}, approve=True))
+    assert [each.status for each in site.runs] == ["paused"]
+
+
+def test_a_script_that_needs_a_person_is_refused(site: Site) -> None:
+    """As an account that acts on behalf of one has no token when nobody is logged in."""
+    with pytest.raises(ConfigError) as caught:
+        site.open(PERSONAL + EVERY_MINUTE, report="app.integrations.notebook.own.add({ line = 'x' })")
+    assert "report.lua uses notebook.own, which acts on behalf of the person who is logged in" in str(caught.value)
+    assert "accounts.toml:" in str(caught.value)
+
+
 def test_a_misspelt_section_is_told(site: Site) -> None:
     """As it would be ignored, and nothing would run."""
     with pytest.raises(ConfigError, match=r"unknown section \[schedule\] \(did you mean 'schedules'\?\)"):
@@ -613,6 +686,8 @@ def test_the_command_line_lists_runs_and_pauses(site: Site, kosmolua: Program) -
     assert (listed["last"]["time"], listed["last"]["status"]) == ("2026-03-02T12:01:00+00:00", "done")
     assert kosmolua("schedules", "pause", "nightly", *of).returncode == 0
     assert kosmolua("schedules", *of).stdout.splitlines()[1].split("\t")[3] == "paused"
+    nothing = kosmolua("schedules", "pause", "nightly", "--hook", *of)
+    assert "There is no hook 'nightly'" in nothing.stderr
     begun = json.loads(kosmolua("schedules", "run", "nightly", "--tenant", "acme", *of, "--json").stdout)["run"]
     site.pass_by(time.time() - site.tenant.runtime.store.tasks.now() + 1)
     site.look(server)

@@ -415,7 +415,7 @@ class Accounts:
         section = section_of(integration.name, account)
         if person is None:
             what = f"The account {section} acts on behalf of the person who is logged in, and this run has none"
-            hint = "connect an MCP client to kosmolua serve with a login of the tenant's issuer"
+            hint = "run or resume it with an MCP client that is logged in at the tenant's issuer; schedules are not"
             raise NotConfigured(f"{what}. Nothing was sent.", hint=hint)
         from kosmolua.http.oauth import exchanged
 

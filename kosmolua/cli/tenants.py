@@ -147,6 +147,17 @@ def _settings(accounts: str | None) -> tuple[str, Settings]:
     return path, read(path if exists else None)
 
 
+def audit_key(accounts: str | None) -> bytes:
+    """Return the key that binds the lines of the audit; empty if the accounts file names none.
+
+    Raises:
+        ConfigError: The accounts file cannot be read, or the key is missing at its source.
+    """
+    from kosmolua.serve.secrets import ServerSecrets
+
+    return ServerSecrets(_settings(accounts)[1], os.environ, console.warn).credentials().audit_key
+
+
 def tenant_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a command: it gets the options ``--tenant`` and ``--store``, as its argument ``kept``."""
 
@@ -176,7 +187,7 @@ _STORE = click.option(
 
 @contextmanager
 def audited(
-    recording: Recording, tenant: str, runtime: Runtime, callbacks: dict[str, Any]
+    recording: Recording, kept: Kept, accounts: str | None, runtime: Runtime, callbacks: dict[str, Any]
 ) -> Iterator[Callable[[Outcome], Outcome]]:
     """Write the line of a tenant's run into the audit of this host, when the ``with`` block calls the yielded function.
 
@@ -188,11 +199,13 @@ def audited(
     from kosmolua.serve.audit import Auditor, open_audit
     from kosmolua.serve.runs import Running
 
-    audit = open_audit(console.warn)
+    audit = open_audit(console.warn, audit_key(accounts))
     auditor = Auditor(audit, "simulated" if runtime.is_simulated else "live")
     script, title = recording.script, recording.header.get("title") or ""
     person = TerminalApprover().name
-    running = Running(tenant, recording.header["run"], CLIENT, script["name"], script["sha256"], title, CLIENT, person)
+    running = Running(
+        kept.tenant or "", recording.header["run"], CLIENT, script["name"], script["sha256"], title, CLIENT, person
+    )
     watch = callbacks.get("watch") or (lambda event: None)
 
     def note(event: Event) -> None:

@@ -323,6 +323,10 @@ def _is_same(choice: Json, value: object) -> bool:
         return choice is value
     if isinstance(choice, (dict, list)) and value in ([], {}):
         return not choice
+    if isinstance(choice, list) and isinstance(value, list):
+        return len(choice) == len(value) and all(map(_is_same, choice, value))
+    if isinstance(choice, dict) and isinstance(value, dict):
+        return choice.keys() == value.keys() and all(_is_same(choice[key], value[key]) for key in choice)
     return choice == value or (isinstance(choice, int) and not _fits_64_bits(choice) and str(choice) == value)
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -26,7 +27,10 @@ from kosmolua.protocol import decode
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.serve.log import TENANT
 from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.work import overview
+from kosmolua.serve.work.worker import begin_by_hand
 from kosmolua.stores.store import DEFAULT_RUNS, Decision, Summary, paused_calls_of
+from kosmolua.stores.tasks import HOOK, SCHEDULE
 
 ROOT = "/api"
 DOCUMENT = f"{ROOT}/openapi.json"
@@ -180,10 +184,42 @@ def _refuse_for_several(tenant: Tenant, calls: Iterable[Json]) -> None:
 
 async def _cancel(tenant: Tenant, given: Json) -> object:
     run = await _found(tenant, given["run"])
-    if run.status not in ("running", "waiting"):
+    if not await asyncio.to_thread(tenant.orders.can_cancel, run.run, run.status):
         raise RequestRefused(409, f"The run {run.run} is not running: its status is {run.status}")
     await asyncio.to_thread(tenant.orders.cancel, run.run)
     return {"run": run.run, "cancelled": True}
+
+
+async def _schedules(tenant: Tenant, given: Json) -> object:
+    found = await asyncio.to_thread(overview.entries, tenant.name, tenant.work, tenant.runtime.store)
+    return {f"{kind}s": [each.to_json() for each in found if each.kind == kind] for kind in (SCHEDULE, HOOK)}
+
+
+async def _run_schedule(tenant: Tenant, given: Json) -> object:
+    _refuse_unknown(SCHEDULE, given["schedule"], tenant.work.schedules)
+    task = await asyncio.to_thread(begin_by_hand, tenant.runtime.store.tasks, given["schedule"])
+    return {"run": task.run}
+
+
+async def _pause_schedule(tenant: Tenant, given: Json) -> object:
+    _refuse_unknown(SCHEDULE, given["schedule"], tenant.work.schedules)
+    return await _pause(tenant, SCHEDULE, given["schedule"], given)
+
+
+async def _pause_hook(tenant: Tenant, given: Json) -> object:
+    _refuse_unknown(HOOK, given["hook"], tenant.work.hooks)
+    return await _pause(tenant, HOOK, given["hook"], given)
+
+
+async def _pause(tenant: Tenant, kind: str, name: str, given: Json) -> object:
+    paused = given.get("paused", True)
+    await asyncio.to_thread(partial(overview.pause, tenant.runtime.store, kind, name, ends=not paused))
+    return {"name": name, "paused": paused}
+
+
+def _refuse_unknown(kind: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise RequestRefused(404, f"There is no such {kind}")
 
 
 async def _drain(tenant: Tenant, given: Json) -> object:
@@ -244,6 +280,7 @@ async def _found(tenant: Tenant, run: str) -> Summary:
 _TEXT: Json = {"type": "string"}
 _TENANT_PARAMETER: Json = {"tenant": {**_TEXT, "description": "The tenant, for requests with the operator's token."}}
 _NUMBERS = {"type": "array", "items": {"type": "integer"}, "description": "The numbers of calls."}
+_PAUSED = {"paused": {"type": "boolean", "description": "False to let it run again [true]."}}
 ENDPOINTS = (
     Endpoint("GET", "/status", "get_status", "Get how busy the server is.", _status, reach=ALL),
     Endpoint(
@@ -283,6 +320,30 @@ ENDPOINTS = (
         body={"approve": _NUMBERS, "deny": _NUMBERS, "done": _NUMBERS, "again": _NUMBERS},
     ),
     Endpoint("POST", "/runs/{run}/cancel", "cancel_run", "End a script that runs or sleeps, at any server.", _cancel),
+    Endpoint("GET", "/schedules", "list_schedules", "List the schedules and hooks, with the last run.", _schedules),
+    Endpoint(
+        "POST",
+        "/schedules/{schedule}/run",
+        "run_schedule",
+        "Run the script of a schedule now, besides its ticks, at any server, and get the id of the run.",
+        _run_schedule,
+    ),
+    Endpoint(
+        "POST",
+        "/schedules/{schedule}/pause",
+        "pause_schedule",
+        "Skip the ticks of a schedule until this is undone.",
+        _pause_schedule,
+        body=_PAUSED,
+    ),
+    Endpoint(
+        "POST",
+        "/hooks/{hook}/pause",
+        "pause_hook",
+        "Skip the deliveries of a hook until this is undone.",
+        _pause_hook,
+        body=_PAUSED,
+    ),
     Endpoint("GET", "/plans", "list_plans", "List the plans of the tenant, the latest first.", _plans),
     Endpoint(
         "POST",

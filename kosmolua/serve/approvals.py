@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from kosmolua.calls.approvals import UNANSWERED, Approval, Approve, Asker, Reply
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, WorkerLost
-from kosmolua.stores.store import Decision, Store, Vote, WaitingCall, ballot
+from kosmolua.stores.store import Decision, Store, Vote, WaitingCall, ballot, same_name
 
 POLL_INTERVAL = 0.25
 """Seconds between two checks for new decisions in the store."""
@@ -47,14 +47,21 @@ class Approvals:
     def __init__(self, store: Callable[[], Store], several: Callable[[str], bool] = lambda effect: False) -> None:
         self._store = store
         self._several = several
-        self.subs: dict[str, str] = {}
-        """The ``sub`` of the token of each person who was seen, by the person's name."""
+        self._subs: dict[str, str] = {}
         # The condition's lock protects: the run of each question, the answers that this process knows, the runs to
         # pause.
         self._changed = Condition()
         self._open: dict[str, str] = {}
         self._answers: dict[str, PersonAnswer] = {}
         self._released: set[str] = set()
+
+    def know(self, person: str, sub: str) -> None:
+        """Keep the ``sub`` of the token of a person who was seen."""
+        self._subs[same_name(person)] = sub
+
+    def sub_of(self, person: str) -> str:
+        """Return the ``sub`` of the token of a person; empty if it is not known."""
+        return self._subs.get(same_name(person), "")
 
     def answer(self, call: WaitingCall, decision: Decision, person: str = "", sub: str = "") -> bool:
         """Record a person's answer about a waiting call of a running script, and return False if it comes too late.
@@ -71,7 +78,7 @@ class Approvals:
         """Keep a person's yes to a call that several people have to approve; return it if it is kept by this."""
         if not self._several(call["effect"]):
             return None
-        own = ballot(run, call), Vote(person or OF_TENANT, sub or self.subs.get(person, ""))
+        own = ballot(run, call), Vote(person or OF_TENANT, sub or self.sub_of(person))
         return own if self._store().vote(*own) else None
 
     def __len__(self) -> int:

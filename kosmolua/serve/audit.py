@@ -1,7 +1,8 @@
-"""The audit: a file with a line for each run, each bound to the line before it by a digest."""
+"""The audit: a file with a line for each run, each bound to the line before it by a digest, perhaps with a key."""
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 from collections import Counter
@@ -25,6 +26,8 @@ AUDIT = "audit.jsonl"
 MAX_DEEDS = 50
 """How many functions, accounts and rules a line names at most."""
 _CHAIN = b',"chain":"'
+_KEYED = "hmac:"
+"""What a digest begins with that was made with a key, by HMAC-SHA256."""
 _BLOCK = 64 * 1024
 
 
@@ -81,7 +84,22 @@ class AuditEntry:
 
 
 class ChainedJournal(Journal):
-    """A journal whose lines end with a digest of themselves and of the line before, over renamed files too."""
+    """A journal whose lines end with a digest of themselves and of the line before, over renamed files too.
+
+    Whoever has no ``key`` cannot make such a digest; without a key anybody can.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        redactor: Redactor,
+        warn: Callable[[str], None],
+        *,
+        key: bytes = b"",
+        max_size: int | None = None,
+    ) -> None:
+        self._key = key
+        super().__init__(path, redactor, warn, max_size=max_size)
 
     def _append(self, line: bytes) -> None:
         while True:  # another process may have renamed the file that this one has locked
@@ -92,7 +110,7 @@ class ChainedJournal(Journal):
                 self._follow_the_path()
                 if self._file is file:
                     path = os.fspath(self._path or "")
-                    super()._append(chained(line, _last_line(path) or _last_line(f"{path}.1")))
+                    super()._append(chained(line, _last_line(path) or _last_line(f"{path}.1"), self._key))
                     return
 
 
@@ -109,6 +127,7 @@ class Verified(NamedTuple):
 
     Args:
         lines: How many lines are bound to those before them.
+        keyed: How many of them are bound with the key.
         unchained: How many lines an older version wrote, before all others.
         last: The digest of the last line; empty without one.
         is_whole: Whether the first line is the first of all, so that none before it is missing.
@@ -116,14 +135,17 @@ class Verified(NamedTuple):
     """
 
     lines: int
+    keyed: int
     unchained: int
     last: str
     is_whole: bool
     breaks: list[Break]
 
 
-def open_audit(warn: Callable[[str], None]) -> Journal:
+def open_audit(warn: Callable[[str], None], key: bytes) -> Journal:
     """Open and return the audit in the user's state folder; ``warn`` is told if it cannot be written.
+
+    ``key`` binds its lines; empty for none.
 
     Raises:
         ConfigError: The audit cannot be opened. Without it the server does not start.
@@ -133,35 +155,43 @@ def open_audit(warn: Callable[[str], None]) -> Journal:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"The audit log cannot be kept in {folder}: {error.strerror}") from None
-    return ChainedJournal(os.path.join(folder, AUDIT), Redactor(), warn, max_size=MAX_SIZE)
+    return ChainedJournal(os.path.join(folder, AUDIT), Redactor(), warn, key=key, max_size=MAX_SIZE)
 
 
-def chained(line: bytes, before: bytes) -> bytes:
+def chained(line: bytes, before: bytes, key: bytes = b"") -> bytes:
     """Return a line of JSON with the digest that binds it to the line ``before``, both with their ends."""
     body = line.rstrip(b"\n").removesuffix(b"}")
-    return body + _CHAIN + _digest(body, before).encode() + b'"}\n'
+    return body + _CHAIN + _digest(body, before, key).encode() + b'"}\n'
 
 
-def verify(path: str) -> Verified:
+def verify(path: str, key: Callable[[], bytes] = lambda: b"") -> Verified:
     """Look whether the lines of an audit, with those of the files that were renamed before it, are as written.
 
+    ``key`` returns the key, and is called if a line needs it.
+
     Raises:
-        ConfigError: The file cannot be read.
+        ConfigError: The file cannot be read, or a line was written with a key, and there is none.
     """
+    known, keyed = b"", 0
     count, unchained, last, is_whole, before, breaks = 0, 0, "", True, b"", list[Break]()
     for file, number, line in _lines(path):
         body, mark, rest = line.rpartition(_CHAIN)
         told = rest.removesuffix(b'"}\n').decode("ascii", "replace")
+        if told.startswith(_KEYED):
+            known = known or _needed(key())
+            keyed += 1
         if not mark:
             if count:
                 breaks.append(Break(file, number, "it has no digest, or is not whole"))
             unchained += not count
-        elif told != _digest(body, before):
+        elif keyed and not told.startswith(_KEYED):
+            breaks.append(Break(file, number, "it was written without the key, and lines before it with the key"))
+        elif told != _digest(body, before, known if told.startswith(_KEYED) else b""):
             if count or unchained:
                 breaks.append(Break(file, number, "it was changed, or a line before it is missing or was changed"))
             is_whole = is_whole and bool(count or unchained)
         count, last, before = count + bool(mark), told if mark else last, line
-    return Verified(count, unchained, last, is_whole, breaks)
+    return Verified(count, keyed, unchained, last, is_whole, breaks)
 
 
 def entries(path: str, since: datetime | None) -> Iterator[bytes]:
@@ -196,7 +226,16 @@ def _time_of(line: bytes) -> datetime:
         return datetime.max.replace(tzinfo=timezone.utc)
 
 
-def _digest(body: bytes, before: bytes) -> str:
+def _needed(key: bytes) -> bytes:
+    if not key:
+        hint = "name the accounts file of the server with --accounts"
+        raise ConfigError("The audit was written with the key audit_key of [serve], which is not known here", hint=hint)
+    return key
+
+
+def _digest(body: bytes, before: bytes, key: bytes) -> str:
+    if key:
+        return _KEYED + hmac.digest(key, before + body, "sha256").hex()
     return sha256(before + body).hexdigest()
 
 

@@ -8,7 +8,7 @@ from time import monotonic
 
 from kosmolua.serve.grants import FRESHNESS
 from kosmolua.stores.store import DAY, Store
-from kosmolua.stores.tasks import HOOK, SCHEDULE, SLEEP, WAITING
+from kosmolua.stores.tasks import RUNNING, RUNS, WAITING, ServerTask
 
 CANCEL, DRAIN = "cancel-", "drain"
 """What the mark in the store of a run to cancel begins with, and the mark of a tenant that is drained."""
@@ -29,12 +29,19 @@ class Orders:
         self._read = -FRESHNESS
 
     def cancel(self, run: str) -> None:
-        """Ask the server that has a run to end it, or any server if the run sleeps."""
+        """Ask the server that has a run to end it, or any server if the run sleeps or is to be tried again."""
         store = self._store()
         store.mark(CANCEL + run, CANCEL_SECONDS)
-        for task in (each for source in (SLEEP, SCHEDULE, HOOK) for each in store.tasks.open(source)):
-            if task.run == run and task.status == WAITING and not task.holder:
-                store.tasks.put(replace(task, due=store.tasks.now()))
+        for task in self._asleep(run):
+            store.tasks.put(replace(task, due=store.tasks.now()))
+
+    def can_cancel(self, run: str, status: str) -> bool:
+        """Return True if a run with this status is active or sleeps, or has failed and is to be tried again."""
+        return status in (RUNNING, WAITING) or (status == "failed" and bool(self._asleep(run)))
+
+    def _asleep(self, run: str) -> list[ServerTask]:
+        open_tasks = (task for source in RUNS for task in self._store().tasks.open(source))
+        return [task for task in open_tasks if task.run == run and task.status == WAITING and not task.holder]
 
     def drain(self, *, ends: bool = False) -> None:
         """Ask all servers to begin no run of the tenant, or, if ``ends``, to begin runs again."""

@@ -23,13 +23,19 @@ from kosmolua.stores.store import Stores
 class ServerCredentials(NamedTuple):
     """The secrets of the server itself; None for those that the settings do not have.
 
-    ``metrics`` is the token that requests for ``/metrics`` need, ``operator`` that of those who operate the server, and
-    ``client_secret`` that of this server at the OpenID Connect provider.
+    ``metrics`` is the token that requests for ``/metrics`` need, ``operator`` that of those who operate the server,
+    ``audit`` binds the lines of the audit, and ``client_secret`` is that of this server at the OpenID Connect provider.
     """
 
     metrics: Secret | None
     operator: Secret | None
+    audit: Secret | None
     client_secret: Secret | None
+
+    @property
+    def audit_key(self) -> bytes:
+        """The key that binds the lines of the audit; empty if there is none."""
+        return sha256(self.audit.reveal().encode()).digest() if self.audit else b""
 
 
 class ServerSecrets:
@@ -69,6 +75,7 @@ class ServerSecrets:
         return {
             "metrics_token": settings.metrics_token,
             "operator_token": settings.operator_token,
+            "audit_key": settings.audit_key,
             "oidc.client_secret": client_secret,
         }
 

@@ -15,7 +15,6 @@ from types import FrameType
 import uvicorn
 from prometheus_client.multiprocess import mark_process_dead
 
-from kosmolua.accounts.accounts import Accounts
 from kosmolua.broker.journal import Journal
 from kosmolua.errors import ConfigError
 from kosmolua.locks import temporary_folder
@@ -30,7 +29,7 @@ from kosmolua.serve.audit import open_audit
 from kosmolua.serve.links import QuestionLink, QuestionLinks
 from kosmolua.serve.log import Log, RunLog
 from kosmolua.serve.metrics import Metrics
-from kosmolua.serve.notices import Notices
+from kosmolua.serve.notices import Notices, Outbox
 from kosmolua.serve.otlp import Collector, logs_endpoint
 from kosmolua.serve.processes import run_processes
 from kosmolua.serve.settings import Settings
@@ -119,11 +118,12 @@ async def _serve(
     siblings: Siblings | None = None,
 ) -> None:
     log = Log(settings.log, plan.write)
-    audit = open_audit(plan.common.warn)
+    audit = open_audit(plan.common.warn, tenants.credentials.audit_key)
     metrics = Metrics(lambda: tenants, tenants.held.memory)
     receivers = _receivers(settings, plan.common)
     mode = "simulated" if plan.common.simulate else "live"
     notices = _notices(tenants, plan.common, log, metrics)
+    notices.start()
     tenants.observe(metrics, RunLog(log, audit, mode, [each.send for each in receivers]), notices)
     state = ServerState(tenants, metrics, log, host_names(plan.listen))
     if url:
@@ -139,9 +139,9 @@ def _notices(tenants: Tenants, common: Common, log: Log, metrics: Metrics) -> No
     """Return what sends notices with links to this server; a server that simulates sends none."""
     links = QuestionLinks(tenants.key)
 
-    def accounts_of(name: str) -> Accounts | None:
+    def outbox(name: str) -> Outbox | None:
         tenant = None if common.simulate else tenants.get(name)
-        return tenant.runtime.accounts if tenant else None
+        return Outbox(tenant.runtime.accounts, tenant.runtime.store.tasks) if tenant else None
 
     def link(tenant: str, page: str, person: str) -> str:
         url = tenants.settings.url
@@ -149,7 +149,7 @@ def _notices(tenants: Tenants, common: Common, log: Log, metrics: Metrics) -> No
             return ""
         return f"{url}/a/{links.sign(QuestionLink(tenant, page, person))}" if "-" in page else f"{url}/runs/{page}"
 
-    return Notices(accounts_of, link, log.note, metrics.noticed)
+    return Notices(outbox, tenants.stores.due_tenants, link, log.note, metrics.noticed)
 
 
 def _receivers(settings: Settings, common: Common) -> list[Syslog | Collector]:

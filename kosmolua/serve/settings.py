@@ -240,6 +240,7 @@ class Settings:
         store: The folder or the URL of the database for recordings, questions to people and grants, which all replicas
             of the server share; None for the user's state folder.
         cookie_key: The key that signs the website's cookies; None for the key in the store.
+        audit_key: The key that binds the lines of the audit; None for digests that need no key.
         oidc: The OpenID Connect provider where people sign in; None if people can sign in only with a tenant's token.
     """
 
@@ -258,6 +259,7 @@ class Settings:
     syslog: Annotated[str | None, text] = None
     store: Annotated[Given | None, _secret] = None
     cookie_key: Annotated[Given | None, _secret] = None
+    audit_key: Annotated[Given | None, _secret] = None
     oidc: Annotated[OidcProvider | None, _provider] = None
 
     def workers_of(self, tenant: TenantSettings) -> int:

@@ -147,7 +147,7 @@ class TenantRuntime:
             kind = SCHEDULES if work.schedules else HOOKS
             what = f"[{kind}] would be those of several tenants: {', '.join(sharing)}"
             raise file.wrong(what, kind, hint="give each tenant an accounts file, and put the section into one of them")
-        work.refuse_mistakes(file, self.runtime.scripts)
+        work.refuse_mistakes(file, self.runtime)
         return work
 
     def _read_tokens(self) -> TenantTokens:

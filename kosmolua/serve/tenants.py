@@ -42,8 +42,8 @@ from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.signed_in import SignedIn
 from kosmolua.serve.tenant_runtime import Common, TenantRuntime, refuse_same_tokens
 from kosmolua.serve.tokens import TenantTokens, claims_of, may_be_signed, person_in
-from kosmolua.serve.work.settings import WorkSettings
-from kosmolua.stores.store import WaitingCall, paused_calls_of
+from kosmolua.serve.work.settings import WorkSettings, personal_accounts
+from kosmolua.stores.store import WaitingCall, approved_calls
 from kosmolua.stores.tasks import SLEEP, WAITING, ServerTask, new_run
 from kosmolua.truncation import weigh
 
@@ -163,7 +163,7 @@ class Tenant:
             return ""
         person = person_in(token)
         if person and (sub := claims_of(token).get("sub")):
-            self.approvals.subs[person] = str(sub)
+            self.approvals.know(person, str(sub))
         return person
 
     # Runs
@@ -197,7 +197,7 @@ class Tenant:
         """
         options["record"] = True
         run = options["run"] = options.get("run") or new_run()
-        options["park"] = options.get("park") or partial(self._park, run)
+        options["park"] = options.get("park") or await self._parking(run, source, options)
         runtime = await self._runtime(simulate=simulate)
         return await self._begin(source, options, runtime, lambda given: runtime.run_async(source, **given))
 
@@ -290,14 +290,16 @@ class Tenant:
         """
         if error := self._absence():
             return Outcome([], "", error, [])
-        options["park"] = options.get("park") or partial(self._park, run)
         recording = await asyncio.to_thread(self.runtime.store.read, run)
         own = options.get("subject")
         if own and person_in(own.reveal().encode("latin-1")) != recording.header.get("person"):
             options["subject"] = None  # a run that one person began never acts on behalf of another
+        options["park"] = options.get("park") or await self._parking(run, recording.script["source"], options)
         await asyncio.to_thread(
             self._vote, recording, decided.get("approve"), voter or (options.get("person") or "", "")
         )
+        if not options.get("subject"):
+            self._refuse_without_person(recording, decided.get("approve"))
         script = recording.script
         title = recording.header.get("title") or ""
         client, asks = options.get("client") or "", options.get("approve") is not None
@@ -315,6 +317,22 @@ class Tenant:
             begin,
             is_resumed=True,
         )
+
+    async def _parking(self, run: str, source: str, options: RunOptions) -> Callable[[float], None] | None:
+        """Return what lets a run park; None for one that needs the token of its person, which no store keeps."""
+        if options.get("subject"):
+            personal = await asyncio.to_thread(personal_accounts, self.runtime, source)
+            return None if personal else partial(self._park, run)
+        return partial(self._park, run)
+
+    def _refuse_without_person(self, recording: Recording, approved: object) -> None:
+        """Refuse to go on with a paused run if an approved call acts on behalf of a person who is not logged in."""
+        for call in approved_calls(recording, approved):
+            account = call["path"].partition(".")[0], call["account"]
+            if account in self.runtime.accounts.acting:
+                what = f"{call['path']} acts on behalf of the person who is logged in, and nobody is here"
+                hint = "approve it at the MCP client of the person who began the run, or there with resume"
+                raise ConfigError(f"{what}. Nothing was sent, and the run still waits.", hint=hint)
 
     def _park(self, run: str, until: float) -> None:
         """Arrange for a run that sleeps to be resumed at its time, by any server with the store."""
@@ -382,9 +400,8 @@ class Tenant:
 
     def _vote(self, recording: Recording, approved: object, voter: Voter) -> None:
         """Keep the yes of a person to those calls of a paused run that several people have to approve."""
-        for call in paused_calls_of(recording):
-            if approved is True or (isinstance(approved, (list, tuple)) and call["number"] in approved):
-                self.approvals.vote(recording.header["run"], call, *voter)
+        for call in approved_calls(recording, approved):
+            self.approvals.vote(recording.header["run"], call, *voter)
 
     def _tell_of(self, running: Running, questions: Sequence[WaitingCall]) -> None:
         for each in self._observers:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
+from unicodedata import normalize
 
 from kosmolua.errors import ConfigError, Paused
 from kosmolua.recordings.recording import Event, Recording, revived
@@ -208,7 +209,7 @@ def ballot(run: str | None, call: Mapping[str, Any]) -> str:
 
 
 def people_in(votes: Sequence[Vote]) -> list[str]:
-    """Return the people who voted; votes with the same name or ``sub`` are those of one person."""
+    """Return the people who voted; those with the same name or ``sub`` are one person."""
     found: list[list[Vote]] = []
     for vote in votes:
         same = [each for each in found if any(_is_same_person(vote, other) for other in each)]
@@ -216,8 +217,15 @@ def people_in(votes: Sequence[Vote]) -> list[str]:
     return [each[0].person for each in found]
 
 
+def same_name(text: str) -> str:
+    """Return a person's name as it is compared, however a token or a channel of notices spells it."""
+    return " ".join(normalize("NFKC", text).casefold().split())
+
+
 def _is_same_person(one: Vote, other: Vote) -> bool:
-    return one.person == other.person or (one.sub != "" and one.sub == other.sub)
+    """Return True if a name or ``sub`` of one is that of the other, since a channel may name a person by either."""
+    names, others = ({*map(same_name, vote)} - {""} for vote in (one, other))
+    return not names.isdisjoint(others)
 
 
 @dataclass(frozen=True)
@@ -490,6 +498,12 @@ def paused_calls_of(recording: Recording) -> Sequence[Event]:
     error = (recording.end or {}).get("error") or {}
     calls: Sequence[Event] = error["fields"]["calls"] if error.get("type") == Paused.__name__ else ()
     return calls
+
+
+def approved_calls(recording: Recording, approved: object) -> list[Event]:
+    """Return those calls for which a run has paused that ``approved`` means: True for all, or a list of numbers."""
+    numbers = approved if isinstance(approved, (list, tuple)) else ()
+    return [call for call in paused_calls_of(recording) if approved is True or call["number"] in numbers]
 
 
 def waits(end: Mapping[str, Any]) -> bool:

@@ -32,11 +32,13 @@ _file = click.argument("file", required=False, type=click.Path(dir_okay=False))
 def verify(file: str | None, options: Options) -> int:
     """Say whether every line of the audit is as it was written. The exit status is 1 if one is not.
 
-    FILE is the audit, by default that in your state folder; files that were renamed beside it are read too.
+    FILE is the audit, by default that in your state folder; files that were renamed beside it are read too. Lines that
+    were written with the key audit_key in [serve] of the accounts file need it.
     """
+    from kosmolua.cli.tenants import audit_key
     from kosmolua.serve import audit
 
-    found = audit.verify(file or _default())
+    found = audit.verify(file or _default(), lambda: audit_key(options.accounts))
     if options.json:
         console.as_json(found._asdict() | {"breaks": [each._asdict() for each in found.breaks]})
         return 1 if found.breaks else 0
@@ -47,7 +49,8 @@ def verify(file: str | None, options: Options) -> int:
     if not found.is_whole:
         console.say("the lines before the first are not here, so it is not known whether they were as written")
     said = f"{len(found.breaks):,} of them are not as written" if found.breaks else "all as written"
-    console.say(f"{found.lines:,} lines, {said}; the digest of the last is {found.last or 'none'}")
+    bound = f"{found.keyed:,} bound with audit_key" if found.keyed else "bound without a key"
+    console.say(f"{found.lines:,} lines, {said}, {bound}; the digest of the last is {found.last or 'none'}")
     return 1 if found.breaks else 0
 
 

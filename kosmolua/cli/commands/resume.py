@@ -9,6 +9,7 @@ import click
 
 from kosmolua.calls.approvals import Approve
 from kosmolua.cli import recordings
+from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.decisions import ALL, NUMBERS, Done, Numbers, accepted, accounts_option, numbers_in, values_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
@@ -19,7 +20,7 @@ from kosmolua.recordings.signing import Signer
 from kosmolua.runs import Outcome
 from kosmolua.runs.recorded import was_made_here
 from kosmolua.runtime import Runtime
-from kosmolua.stores.store import Store
+from kosmolua.stores.store import Store, Vote, approved_calls, ballot
 
 
 class Resume(Command):
@@ -123,11 +124,19 @@ def _resume(
                 from kosmolua.serve.grants import Grants  # what its people have allowed for good on the website
 
                 given["allow"] = Grants(lambda: store).patterns(runtime.catalog)
-                with audited(recording, kept.tenant, runtime, callbacks) as end:
+                _vote(recording, decided["approve"], runtime, store)
+                with audited(recording, kept, options.accounts, runtime, callbacks) as end:
                     return end(runtime.resume(recording, **given, **callbacks))
             return runtime.resume(recording, **given, **callbacks)
 
     return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.where_it_is, in_full=True)
+
+
+def _vote(recording: Recording, approved: object, runtime: Runtime, store: Store) -> None:
+    """Keep the yes of the person at the terminal to those calls that several people have to approve."""
+    for call in approved_calls(recording, approved):
+        if runtime.accounts.approvals.get(call["effect"], 1) > 1:
+            store.vote(ballot(recording.header["run"], call), Vote(TerminalApprover().name))
 
 
 def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, asks: Approve | None) -> Runtime:

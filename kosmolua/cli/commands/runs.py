@@ -184,7 +184,8 @@ def diff(first: str, second: str, kept: Kept, options: Options) -> None:
 def stop(run: str, kept: Kept, options: Options) -> None:
     """Stop a run of a tenant, at whichever server it runs. RUN is the id of the run, or its beginning.
 
-    The run ends as interrupted within a second or two. A run of your own ends with Ctrl-C where it runs.
+    The run ends as interrupted within a second or two, also one that sleeps. One that has failed and is to be tried
+    again is not. A run of your own ends with Ctrl-C where it runs.
     """
     from kosmolua.serve.orders import Orders
 
@@ -194,9 +195,10 @@ def stop(run: str, kept: Kept, options: Options) -> None:
         found = store.runs(beginning=run, limit=2)
         if len(found) != 1:
             raise UsageError(f"{'Several runs begin' if found else 'No run begins'} with {run[:40]!r}")
-        if found[0].status != "running":
+        orders = Orders(lambda: store)
+        if not orders.can_cancel(found[0].run, found[0].status):
             raise UsageError(f"The run {found[0].run} has ended already: it is {found[0].status}")
-        Orders(lambda: store).cancel(found[0].run)
+        orders.cancel(found[0].run)
     console.answer({"stopping": found[0].run}, lambda: console.say(f"stopping {found[0].run}"), in_json=options.json)
 
 

@@ -1,11 +1,10 @@
-"""``kosmolua schedules``: list the schedules and hooks of a server's tenant, run one now, and pause one."""
+"""``kosmolua schedules``: list the schedules and hooks of a server's tenant, run a schedule now, and pause one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -33,7 +32,7 @@ COLUMNS = ("name", "when", "script", "next", "last", "status", "run")
     ),
 )
 def command() -> None:
-    """List the schedules and hooks that kosmolua serve runs, run a schedule now, or pause it."""
+    """List the schedules and hooks that kosmolua serve runs, run a schedule now, or pause one."""
 
 
 @command.command("list", cls=Command)
@@ -51,7 +50,7 @@ def list_schedules(kept: Kept, options: Options) -> None:
     if found and not tenant:
         console.complain("nothing runs these here: kosmolua serve does, if the accounts file has a tenant")
     if options.json:
-        console.as_json([_as_json(each) for each in found])
+        console.as_json([each.to_json() for each in found])
         return
     console.table("Schedules and hooks", [*COLUMNS], [_row(each) for each in found], has_header=True)
     if not found:
@@ -71,7 +70,7 @@ def run(name: str, kept: Kept, options: Options) -> int:
     from kosmolua.serve.work.worker import begin_by_hand
 
     with _opened(kept, options) as (tenant, work, store):
-        _known(name, work)
+        _known(name, work.schedules, "schedule")
         schedule = work.schedules[name]
         if not tenant:
             file = str(work.folder / schedule.script) if is_file(schedule.script) else schedule.script
@@ -84,24 +83,29 @@ def run(name: str, kept: Kept, options: Options) -> int:
 
 @command.command("pause", cls=Command)
 @click.argument("name")
-@click.option("--end", "ends", is_flag=True, help="Let its ticks come again.")
+@click.option("--end", "ends", is_flag=True, help="Let its ticks or deliveries run again.")
+@click.option("--hook", "is_hook", is_flag=True, help="NAME is a hook, where a schedule has this name too.")
 @tenant_options
 @reading_options
-def pause(name: str, *, ends: bool, kept: Kept, options: Options) -> None:
-    """Skip the ticks of the schedule NAME at all servers, until this is ended."""
+def pause(name: str, *, ends: bool, is_hook: bool, kept: Kept, options: Options) -> None:
+    """Skip the ticks of the schedule NAME, or the deliveries of the hook NAME, at all servers until this is ended."""
     from kosmolua.serve.work import overview
+    from kosmolua.stores.tasks import HOOK, SCHEDULE
 
     with _opened(kept, options) as (_, work, store):
-        _known(name, work)
-        overview.pause(store, name, ends=ends)
-    said = f"the schedule {name} {'runs again' if ends else 'is paused'}"
-    console.answer({"name": name, "paused": not ends}, lambda: console.complain(said), in_json=options.json)
+        kind = HOOK if is_hook or (name in work.hooks and name not in work.schedules) else SCHEDULE
+        _known(name, work.hooks if is_hook else [*work.schedules, *work.hooks], kind)
+        overview.pause(store, kind, name, ends=ends)
+    said = f"the {kind} {name} {'runs again' if ends else 'is paused'}"
+    told = {"kind": kind, "name": name, "paused": not ends}
+    console.answer(told, lambda: console.complain(said), in_json=options.json)
 
 
-def _known(name: str, work: WorkSettings) -> None:
-    if name not in work.schedules:
-        hint = did_you_mean(name, work.schedules) or f"its schedules: {', '.join(work.schedules) or 'none'}"
-        raise UsageError(f"There is no schedule {name[:80]!r}", hint=hint)
+def _known(name: str, known: Collection[str], kind: str) -> None:
+    """Refuse a name that no schedule or hook has."""
+    if name not in known:
+        hint = did_you_mean(name, known) or f"there are: {', '.join(known) or 'none'}"
+        raise UsageError(f"There is no {kind} {name[:80]!r}", hint=hint)
 
 
 @contextmanager
@@ -119,15 +123,6 @@ def _row(each: Entry) -> list[str]:
 
 
 def _moment(seconds: float | None) -> str:
-    return "" if seconds is None else terminal.moment(_utc(seconds))
+    from kosmolua.serve.work.overview import utc
 
-
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
-
-
-def _as_json(each: Entry) -> dict[str, Any]:
-    last = each.last
-    known = {"kind": each.kind, "name": each.name, "script": each.script, "when": each.rule, "paused": each.is_paused}
-    told = last and {"time": _utc(last.since), "status": last.status, "run": last.run, "note": last.note or None}
-    return {**known, "next": None if each.next is None else _utc(each.next), "last": told}
+    return "" if seconds is None else terminal.moment(utc(seconds))

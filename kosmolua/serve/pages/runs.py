@@ -108,6 +108,7 @@ def shown(request: PageRequest) -> Response:
         parts=("live",),
         run=run,
         failure=failure,
+        can_stop=request.own.tenant.orders.can_cancel(run.id, run.status),
         around=list(enumerate(lines, start=1))[max(0, failure.line - 3) : failure.line + 2] if failure else [],
         briefing=briefing(run, failure, source, request.own.name) if failure else "",
         resumes=sum(1 for _ in events_of(recording, "resumed")) if recording else 0,
@@ -153,7 +154,7 @@ def bars_of_run(run: RunEntry, recording: Recording | None) -> list[Bar]:
 def stopped(request: PageRequest) -> Response:
     """End a run that is active, at whichever server it runs, and redirect to its page."""
     run = _run(request)
-    if run.status not in (RUNNING, "waiting"):
+    if not request.own.tenant.orders.can_cancel(run.id, run.status):
         return request.error("Nothing was stopped", "This run has ended already.", status=409, back=f"/runs/{run.id}")
     request.own.tenant.orders.cancel(run.id)
     return request.redirect(f"/runs/{run.id}")

@@ -26,13 +26,13 @@ def shown(request: PageRequest) -> Response:
 
 
 def decided(request: PageRequest) -> Response:
-    """Run a schedule now, pause it, or let it run again."""
+    """Run a schedule now, pause it or a hook, or let it run again."""
     entry, store = _entry(request), request.own.runtime.store
     decision = request.form.get("decision")
     if entry.kind == SCHEDULE and decision == "run":
         begin_by_hand(store.tasks, entry.name)
-    elif entry.kind == SCHEDULE and decision in ("pause", "end"):
-        overview.pause(store, entry.name, ends=decision == "end")
+    elif decision in ("pause", "end"):
+        overview.pause(store, entry.kind, entry.name, ends=decision == "end")
     return request.redirect(f"/schedules/{entry.kind}/{entry.name}")
 
 

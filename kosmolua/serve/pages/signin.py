@@ -160,7 +160,7 @@ class SignIn:
     async def _begin(
         self, request: Request, answer: Response, tenant: Tenant, mark: str, until: float, person: str
     ) -> Response:
-        session, cookie = self._sessions.begin(tenant.name, mark, until, person, tenant.approvals.subs.get(person, ""))
+        session, cookie = self._sessions.begin(tenant.name, mark, until, person, tenant.approvals.sub_of(person))
         seconds = min(MAX_AGE, until - time()) if until else MAX_AGE
         await run_in_threadpool(tenant.signed_in.begin, session.id, seconds)
         _set_cookie(request, answer, COOKIE, cookie, MAX_AGE)

@@ -77,7 +77,7 @@ async def _body(request: Request, limit: int) -> bytes | None:
 
 def _accept(tenant: Tenant, hook: HookSettings, headers: Mapping[str, str], body: bytes) -> Response:
     """Verify a delivery, keep it in the store for any server to run, and return the answer."""
-    secret = tenant.work.secrets[hook.name].reveal()
+    secret = tenant.work.secrets[hook.name].now().reveal()
     ids = [f"{HOOK}/{hook.name}/{id_of(id)}" for id in verify(hook.signature, secret, headers, body, time())]
     given = _decoded(body)
     if hook.signature == "slack" and isinstance(given, dict) and given.get("type") == "url_verification":

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any
 
 from kosmolua.serve.work.settings import WorkSettings
-from kosmolua.serve.work.worker import FOREVER, PAUSED, is_by_hand
-from kosmolua.stores.store import Store
+from kosmolua.serve.work.worker import is_by_hand, pause_mark
+from kosmolua.stores.store import DAY, Store
 from kosmolua.stores.tasks import HOOK, PLANNED, RUNNING, SCHEDULE, ServerTask
 
 HISTORY = 30
 """How many runs of a schedule or hook people see."""
+_FOREVER = 3650 * DAY
 
 
 @dataclass(frozen=True)
@@ -36,22 +39,35 @@ class Entry:
     last: ServerTask | None
     is_paused: bool
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it for programs; times are in UTC."""
+        last = self.last
+        told = last and {"time": utc(last.since), "status": last.status, "run": last.run, "note": last.note or None}
+        known = {"kind": self.kind, "name": self.name, "script": self.script, "when": self.rule}
+        following = None if self.next is None else utc(self.next)
+        return {**known, "paused": self.is_paused, "next": following, "last": told}
+
+
+def utc(seconds: float) -> str:
+    """Return a time in UTC, from seconds since 1970."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
+
 
 def entries(tenant: str, work: WorkSettings, store: Store) -> list[Entry]:
     """Return the schedules and the hooks of a tenant, by name; those of the user if the name is empty."""
-    marks = store.marks() if work.schedules else {}
+    marks = store.marks() if work.schedules or work.hooks else {}
     found: list[Entry] = []
     for name, each in sorted(work.schedules.items()):
         ticks = store.tasks.of(SCHEDULE, name, HISTORY)
         planned = [task.since for task in ticks if _is_to_come(task)]
-        is_paused = PAUSED + name in marks
+        is_paused = pause_mark(SCHEDULE, name) in marks
         following = None if is_paused else min(planned, default=each.next_after(store.tasks.now()))
         last = next(iter(begun(store, ticks)), None)
         found.append(Entry(SCHEDULE, name, each.script, each.rule, following, last, is_paused))
     for name, hook in sorted(work.hooks.items()):
         last = next(iter(history(store, HOOK, name)), None)
         rule = f"POST /hooks/{f'{tenant}/' if tenant else ''}{name} ({hook.signature})"
-        found.append(Entry(HOOK, name, hook.script, rule, None, last, is_paused=False))
+        found.append(Entry(HOOK, name, hook.script, rule, None, last, pause_mark(HOOK, name) in marks))
     return found
 
 
@@ -66,12 +82,12 @@ def begun(store: Store, tasks: Iterable[ServerTask]) -> list[ServerTask]:
     return [_as_it_is(store, task) for task in found]
 
 
-def pause(store: Store, schedule: str, *, ends: bool = False) -> None:
-    """Let the ticks of a schedule be skipped, or come again."""
+def pause(store: Store, source: str, name: str, *, ends: bool = False) -> None:
+    """Let the ticks of a schedule, or the deliveries of a hook, be skipped, or run again."""
     if ends:
-        store.unmark(PAUSED + schedule)
+        store.unmark(pause_mark(source, name))
     else:
-        store.mark(PAUSED + schedule, FOREVER)
+        store.mark(pause_mark(source, name), _FOREVER)
 
 
 def by_whom(task: ServerTask) -> str:

@@ -7,9 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from math import floor
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim
@@ -28,7 +31,12 @@ from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.settings import Check, SettingsFile, Table, choice, measure, table_of, text
 from kosmolua.secret import Secret
 
+if TYPE_CHECKING:
+    from kosmolua.runtime import Runtime
+
 SKIP, WAIT, ONCE = "skip", "wait", "once"
+FRESH = 10.0
+"""Seconds after which the secret of a hook is read from its source again."""
 SIGNATURES = ("github", "slack", "stripe", "standard", "bearer")
 MAX_RETRIES = 20
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -106,6 +114,41 @@ class HookSettings:
     retries: int = 0
 
 
+class HookSecret:
+    """The secret of a hook, which can change at its source while the server runs.
+
+    Args:
+        read: A function that reads it from the source.
+
+    Raises:
+        ConfigError: The source does not provide it.
+    """
+
+    def __init__(self, read: Callable[[], Secret]) -> None:
+        self._read = read
+        self._reading = Lock()
+        self._known: Secret | ConfigError = read()
+        self._until = monotonic() + FRESH
+
+    def now(self) -> Secret:
+        """Return the secret, as its source had it within the last :data:`FRESH` seconds.
+
+        Raises:
+            ConfigError: The source does not provide it any more.
+        """
+        if monotonic() > self._until and self._reading.acquire(blocking=False):  # while one reads, none else waits
+            try:
+                self._known = self._read()
+            except ConfigError as error:
+                self._known = error
+            finally:
+                self._until = monotonic() + FRESH
+                self._reading.release()
+        if isinstance(self._known, ConfigError):
+            raise self._known
+        return self._known
+
+
 @dataclass(frozen=True)
 class WorkSettings:
     """The schedules and hooks of a tenant, by name, with the secrets of the hooks.
@@ -115,7 +158,7 @@ class WorkSettings:
 
     schedules: Mapping[str, ScheduleSettings] = field(default_factory=dict)
     hooks: Mapping[str, HookSettings] = field(default_factory=dict)
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    secrets: Mapping[str, HookSecret] = field(default_factory=dict)
     folder: Path = Path()
 
     def source_of(self, script: str, scripts: Scripts) -> tuple[str, bytes]:
@@ -135,8 +178,8 @@ class WorkSettings:
         except OSError as error:
             raise ConfigError(f"The script {self.folder / script} cannot be read: {error.strerror}") from None
 
-    def refuse_mistakes(self, file: SettingsFile, scripts: Scripts) -> None:
-        """Refuse a script that is not there, and parameters that do not fit its header.
+    def refuse_mistakes(self, file: SettingsFile, runtime: Runtime) -> None:
+        """Refuse a script that is not there or needs a person, and parameters that do not fit its header.
 
         Raises:
             ConfigError: With the place in the accounts file.
@@ -144,9 +187,13 @@ class WorkSettings:
         for kind, named in ((SCHEDULES, self.schedules), (HOOKS, self.hooks)):
             for each in named.values():
                 try:
-                    name, source = self.source_of(each.script, scripts)
+                    name, source = self.source_of(each.script, runtime.scripts)
                     if isinstance(each, ScheduleSettings):
                         read_header(source, name).bind(name, dict(each.params))
+                    if personal := personal_accounts(runtime, source):
+                        what = f"{name} uses {personal[0]}, which acts on behalf of the person who is logged in"
+                        hint = "use an account without on_behalf: nobody is logged in when this runs"
+                        raise ConfigError(what, hint=hint)
                 except KosmoError as error:
                     raise file.wrong(f"[{kind}.{each.name}] {error.what}", kind, each.name, hint=error.hint) from None
 
@@ -159,8 +206,18 @@ def read_work(file: SettingsFile, tables: Table, read_secret: Callable[[str, Any
     """
     schedules = {name: _schedule(file, name, table) for name, table in _named(file, tables, SCHEDULES)}
     hooks = {name: _hook(file, name, table) for name, table in _named(file, tables, HOOKS)}
-    secrets = {name: read_secret(f"{HOOKS}.{name}.secret", each.secret) for name, each in hooks.items()}
+    secrets = {
+        name: HookSecret(partial(read_secret, f"{HOOKS}.{name}.secret", each.secret)) for name, each in hooks.items()
+    }
     return WorkSettings(schedules, hooks, secrets, file.path.parent)
+
+
+def personal_accounts(runtime: Runtime, source: str | bytes) -> list[str]:
+    """Return the accounts of a script that act on behalf of the person who is logged in, such as ``notes.work``."""
+    acting = runtime.accounts.acting
+    bill = runtime.checker().check(source).bill if acting else ()
+    used = {(charge.path.partition(".")[0], charge.account) for charge in bill}
+    return sorted(f"{integration}.{account}" for integration, account in used & acting)
 
 
 def _named(file: SettingsFile, tables: Table, kind: str) -> list[tuple[str, Any]]:

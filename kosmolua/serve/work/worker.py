@@ -18,6 +18,8 @@ from kosmolua.serve.tenants import Tenant, Tenants
 from kosmolua.serve.work.settings import ONCE, WAIT, HookSettings, ScheduleSettings
 from kosmolua.stores.store import DAY, Store, Summary
 from kosmolua.stores.tasks import (
+    HOOK,
+    NOTICE,
     PLANNED,
     QUEUED,
     RUNNING,
@@ -42,11 +44,10 @@ BACKOFF, MAX_BACKOFF = 15.0, 900.0
 """Seconds before a run that failed is tried again for the first time; they double from one try to the next."""
 LOOK_AGAIN = 2.0
 """Seconds after which a task is taken again that cannot begin now."""
-KEEP, KEPT_TICKS = 30 * DAY, 200
-"""For how long tasks that are over are kept, and how many of a schedule at most."""
-PAUSED = "paused-"
-"""What the mark in the store of a schedule that a person has paused begins with."""
-FOREVER = 3650 * DAY
+KEEP, KEPT_TICKS, KEPT_DELIVERIES = 30 * DAY, 200, 50_000
+"""For how long tasks that are over are kept, and how many of a schedule or channel, and of a hook, at most."""
+MAX_WAITING = 10
+"""How many ticks of a schedule wait at most for an earlier run."""
 _NOT_NOW = Busy, RateLimited, Unavailable
 _TO_GO_ON = "waiting", "interrupted"
 
@@ -185,9 +186,9 @@ class Errand:
             return await self._go_on(found[0])
         if task.source == SLEEP:
             return _over(task, "failed", "the recording of the run is not there any more")
-        if isinstance(self._own, ScheduleSettings) and (left := await asyncio.to_thread(self._held_back, self._own)):
-            return left
         assert self._own
+        if left := await asyncio.to_thread(self._held_back, self._own):
+            return left
         if not await asyncio.to_thread(self._tasks.begin, self._task):
             return None  # another server has it
         name, source = await asyncio.to_thread(
@@ -200,14 +201,15 @@ class Errand:
         """Resume the run of a task that another server began, that slept, or that is tried again."""
         if run.status == "running":  # the lease of a server that has died, or a store that was away
             return replace(self._task, status=QUEUED, due=await self._in(LOOK_AGAIN))
-        is_stopped = await asyncio.to_thread(lambda: bool(self._tenant.orders.take([run.run])))
-        if run.status == "waiting" and is_stopped:
-            recording = await asyncio.to_thread(self._store.read, run.run)
-            await asyncio.to_thread(self._tenant.runtime.end_parked, recording)
-            return _over(self._task, "interrupted", "a person has stopped it")
         is_retried = run.status == "failed" and self._task.status == WAITING and self._task.attempt > 0
         if run.status not in _TO_GO_ON and not is_retried:
             return _over(self._task, run.status, run.error)
+        if await asyncio.to_thread(lambda: self._tenant.orders.take([run.run])):
+            if run.status == "waiting":
+                recording = await asyncio.to_thread(self._store.read, run.run)
+                await asyncio.to_thread(self._tenant.runtime.end_parked, recording)
+            status = run.status if is_retried else "interrupted"
+            return _over(self._task, status, "; ".join(filter(None, ["a person has stopped it", run.error])))
         options: RunOptions = {"client": self._client or run.client or "", "park": self._park}
         return await self._told(self._tenant.resume(run.run, options))
 
@@ -267,26 +269,34 @@ class Errand:
         if former is None or former.due is None:
             raise ConfigError("Another server has ended the task of this run", hint="resume the run")
 
-    def _held_back(self, schedule: ScheduleSettings) -> ServerTask | None:
-        """Plan the tick after this one, and return what becomes of this one if it does not begin now."""
+    def _held_back(self, own: ScheduleSettings | HookSettings) -> ServerTask | None:
+        """Plan the tick after this one, and return what becomes of this task if it does not begin now."""
         task, now = self._task, self._tasks.now()
         if is_by_hand(task) or task.status == RUNNING:  # another server has decided that it begins
             return None
+        if isinstance(own, HookSettings):
+            return _over(task, "skipped", "the hook is paused") if self._is_paused else None
         if task.status == PLANNED:
-            plan(self._tasks, schedule, max(task.since, now))
-            if schedule.next_after(task.since) <= now:
+            plan(self._tasks, own, max(task.since, now))
+            if own.next_after(task.since) <= now:
                 until = datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="seconds")
                 task = self._task = replace(task, note=f"later ticks, up to {until}, were missed")
-            if PAUSED + schedule.name in self._store.marks():
+            if self._is_paused:
                 return _over(task, "skipped", "the schedule is paused")
-            if now - task.since > LATE and schedule.missed != ONCE:
+            if now - task.since > LATE and own.missed != ONCE:
                 return _over(task, "missed", f"no server was free; {task.note}".removesuffix("; "))
-        earlier = [each for each in self._tasks.open(SCHEDULE, schedule.name) if _comes_before(each, task)]
+        earlier = [each for each in self._tasks.open(SCHEDULE, own.name) if _comes_before(each, task)]
         if not earlier:
             return None
-        if schedule.overlap == WAIT:
-            return replace(task, status=QUEUED, due=now + INTERVAL, note="an earlier run is under way")
-        return _over(task, "skipped", "an earlier run was under way")
+        if own.overlap != WAIT:
+            return _over(task, "skipped", "an earlier run was under way")
+        if task.status == PLANNED and sum(each.status == QUEUED for each in earlier) >= MAX_WAITING:
+            return _over(task, "skipped", f"{MAX_WAITING} earlier ticks waited already")
+        return replace(task, status=QUEUED, due=now + INTERVAL, note="an earlier run is under way")
+
+    @property
+    def _is_paused(self) -> bool:
+        return pause_mark(self._task.source, self._task.name) in self._store.marks()
 
 
 def plan(tasks: TaskQueue, schedule: ScheduleSettings, after: float) -> float:
@@ -328,6 +338,11 @@ def is_by_hand(task: ServerTask) -> bool:
     return "/by-hand/" in task.id
 
 
+def pause_mark(source: str, name: str) -> str:
+    """Return the mark in the store of a schedule or hook that a person has paused."""
+    return f"paused-{name}" if source == SCHEDULE else f"{source}-paused-{name}"
+
+
 def _comes_before(other: ServerTask, task: ServerTask) -> bool:
     return other.id != task.id and (other.since < task.since or other.status == WAITING)
 
@@ -337,10 +352,19 @@ def _over(task: ServerTask, status: str, note: str) -> ServerTask:
 
 
 def _tidy(tenant: Tenant) -> None:
-    tasks = tenant.runtime.store.tasks
+    """Remove the old tasks of a tenant, and the notices for channels that the settings do not have any more."""
+    tasks, channels = tenant.runtime.store.tasks, tenant.runtime.accounts.notify
+    for each in tasks.open(NOTICE):
+        if each.name not in channels:
+            tasks.put(_over(each, "lost", "there is no such channel any more"))
     tasks.prune(KEEP)
-    for name in tenant.work.schedules:
-        tasks.trim(SCHEDULE, name, KEPT_TICKS)
+    for source, names, count in (
+        (SCHEDULE, tenant.work.schedules, KEPT_TICKS),
+        (NOTICE, channels, KEPT_TICKS),
+        (HOOK, tenant.work.hooks, KEPT_DELIVERIES),
+    ):
+        for name in names:
+            tasks.trim(source, name, count)
 
 
 async def _is_done(work: Awaitable[object]) -> bool:
