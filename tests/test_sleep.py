@@ -18,6 +18,7 @@ from conftest import ROOT, Program
 from kosmolua import LimitExceeded, Runtime, ScriptError
 from kosmolua.calls.records import Waiting
 from kosmolua.cli.progress import OutputPrinter, StatusLine
+from kosmolua.errors import Unavailable
 from kosmolua.plugin import Integration, Send
 
 
@@ -274,6 +275,36 @@ def test_a_replay_of_a_parked_run_ends_where_it_waits(runtime: Runtime, tmp_path
     runtime.run(NAPPING, record=file, park=lambda until: None)
     again = runtime.replay(file)
     assert (again.status, again.output) == ("waiting", "before\n")
+
+
+def test_a_run_parks_once_a_store_is_back(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: Callable[[float], None]
+) -> None:
+    """It waits for a store that is away, and then sleeps on without a process."""
+    monkeypatch.setattr("kosmolua.runs.recorded.STORE_PAUSE", 0.01)
+    file, tries = tmp_path / "run.jsonl", list[float]()
+
+    def park(until: float) -> None:
+        tries.append(until)
+        if len(tries) < 3:
+            raise Unavailable("The database cannot be reached")
+
+    assert runtime.run("sleep(3600) return 'woken'", record=file, park=park).status == "waiting"
+    assert tries == tries[:1] * 3
+    later(3600)
+    assert runtime.resume(file, park=park).result == ["woken"]
+
+
+def test_a_run_that_waits_for_a_store_can_be_stopped(runtime: Runtime, tmp_path: Path) -> None:
+    """As when its server stops: it is interrupted, and can be resumed."""
+    file, run = tmp_path / "run.jsonl", "0123456789ab"
+
+    def park(_: float) -> None:
+        runtime.interrupt(run)
+        raise Unavailable("The database cannot be reached")
+
+    assert runtime.run("sleep(3600)", record=file, run=run, park=park).status == "interrupted"
+    assert runtime.resume(file, park=lambda until: None).status == "waiting"
 
 
 def test_a_short_sleep_and_a_run_that_cannot_be_woken_do_not_park(runtime: Runtime, tmp_path: Path) -> None:

@@ -470,6 +470,27 @@ def test_a_run_that_goes_on_is_found_soon(
 
 
 @pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_a_run_that_sleeps_waits_for_its_database(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be written stands in its recording once."""
+    monkeypatch.setattr("kosmolua.runs.recorded.STORE_PAUSE", 0.01)
+    runtime, failures, write = replica(open_some().of(tenant)), [2], database.Database.write
+
+    def fail(self: database.Database, *given: Any) -> Any:
+        if failures[0]:
+            failures[0] -= 1
+            raise Unavailable("The database cannot be reached")
+        return write(self, *given)
+
+    monkeypatch.setattr(database.Database, "write", fail)
+    outcome = runtime.run("sleep(600)", record=True, park=lambda until: None)
+    assert outcome.status == "waiting"
+    recording = runtime.store.read(str(outcome.run))
+    assert [event["event"] for event in recording.events] == ["run", "asleep", "end"]
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 def test_a_slot_serves_one_run_after_another(
     open_some: Callable[[], Stores], tenant: str, transactions: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

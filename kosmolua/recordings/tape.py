@@ -310,6 +310,18 @@ class Tape:
         with self._lock:
             return list(self._calls.values())
 
+    def note_asleep(self) -> None:
+        """Write when the sleeps end that are under way, unless that was written.
+
+        Raises:
+            KosmoError: The recording cannot be written.
+        """
+        while self._writer and self._asleep:
+            number = next(iter(self._asleep))
+            asleep = {"branch": self._open[number].branch, "ask": self._open[number].ask, "until": self._asleep[number]}
+            self._writer.write({"event": "asleep", **asleep})
+            del self._asleep[number]
+
     def close(self, end: Event | None = None) -> None:
         """Close the recording of the run, after appending the event that says how it ended, if that is given."""
         if self._writer is None:
@@ -396,7 +408,6 @@ class Tape:
             if not self._comes_early(self._replies[0]):
                 self._hand_out(heappop(self._replies))
         elif self._open and self._open.keys() <= self._stuck.keys() and (error := self._reason()):
-            self._note_asleep()
             self._stop(error)
 
     def _hand_out(self, reply: _Reply) -> None:
@@ -430,12 +441,6 @@ class Tape:
             self._stop(error)
             return False
         return True
-
-    def _note_asleep(self) -> None:
-        """Write when the sleeps end that are under way."""
-        for number, until in self._asleep.items():
-            request = self._open[number]
-            self._write({"event": "asleep", "branch": request.branch, "ask": request.ask, "until": until})
 
     def _reason(self) -> KosmoError | None:
         """Return the error that ends a run in which none of the requests without a reply can be answered.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from hashlib import sha256
+from threading import Event as ThreadEvent
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from kosmolua.broker.used_accounts import used_account
 from kosmolua.calls.contents import Contents
 from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import deeds_of, made_of, title_of
-from kosmolua.errors import ConfigError, Diverged, Interrupted, KosmoError, Parked, Paused, WorkerLost
+from kosmolua.errors import ConfigError, Diverged, Interrupted, KosmoError, Parked, Paused, Unavailable, WorkerLost
 from kosmolua.limits import NAMES, Limits
 from kosmolua.recordings.answers import Answers, RecordedAnswer, calls_of, number_of, summaries
 from kosmolua.recordings.events import is_same
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from kosmolua.recordings.notes import Notes
     from kosmolua.recordings.signing import Signer
     from kosmolua.runs.job import Job, Outcome
+
+STORE_PAUSE = 1.0
+"""Seconds after which a run that cannot be parked tries it again, since the store is away."""
 
 
 class RunRecording(Tape):
@@ -82,6 +86,8 @@ class RunRecording(Tape):
         self._recording = recording
         self._decided = list(decided)
         self._deciding = Lock()
+        self.stopped = ThreadEvent()
+        """Set once the run is to end at once, even if it waits for a store that is away."""
 
     @property
     def secrets(self) -> Sequence[str] | None:
@@ -119,11 +125,8 @@ class RunRecording(Tape):
             outcome.calls = [*earlier, *outcome.calls]
             outcome.recording = self.path
             outcome.warnings += self._unused(outcome)
-            if isinstance(outcome.error, Parked) and self.park:
-                try:
-                    self.park(outcome.error.until)
-                except KosmoError as error:  # nobody would wake it
-                    outcome.error = error
+            if isinstance(outcome.error, (Parked, Paused)):
+                outcome.error = self._at_rest(outcome.error)
             try:
                 self.close(self._end(outcome))
             except KosmoError as error:  # a recording that cannot be written does not undo what the script did
@@ -145,6 +148,23 @@ class RunRecording(Tape):
         outcome.calls = summaries(taken.values())
         if outcome.ok and (left := self.answers.left):
             outcome.warnings.append(f"{_not_made(left)}, the first of them {_words(left[0])}")
+
+    def _at_rest(self, error: Parked | Paused) -> KosmoError:
+        """Note until when the script sleeps, and let it be woken then; return how the run ends.
+
+        The run waits for a store that is away, since nobody would wake it otherwise.
+        """
+        while True:
+            try:
+                self.note_asleep()
+                if self.park and isinstance(error, Parked):
+                    self.park(error.until)
+                return error
+            except Unavailable:
+                if self.stopped.wait(STORE_PAUSE):
+                    return _interrupted_asleep()
+            except KosmoError as failed:
+                return failed
 
     def _unused(self, outcome: Outcome) -> list[str]:
         """Return a sentence about recorded writes that a changed script did not make, and one about missing results."""
@@ -243,11 +263,15 @@ def end_parked(host: Host, recording: Recording) -> None:
         ConfigError: Another process is writing the recording, or it cannot be written.
     """
     writer = Writer(recording.place, host.redactor, recording, host.signer)
-    error = error_fields(Interrupted("The script was interrupted while it slept"))
+    error = error_fields(_interrupted_asleep())
     try:
         writer.write({"event": "end", "time": moment(), "status": "interrupted", "calls": [], "error": error})
     finally:
         writer.close()
+
+
+def _interrupted_asleep() -> Interrupted:
+    return Interrupted("The script was interrupted while it slept")
 
 
 def replaying(recording: Recording, *, is_changed: bool) -> RunRecording:

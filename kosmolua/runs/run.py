@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import ExitStack, nullcontext
+from threading import Event as ThreadEvent
 from threading import RLock
 from time import monotonic
 from typing import TypeVar
@@ -103,7 +104,7 @@ class Run:
         self._supervisor: Supervisor | None = None
         self._broker: Broker | None = None
         self._turn: Turn | None = None
-        self._is_stopped = False
+        self._stopped = ThreadEvent()
         self._warnings: list[str] = []
         self._dropped: frozenset[str] = frozenset()
         self._sites: Sequence[Site] = self._options["sites"]
@@ -131,7 +132,7 @@ class Run:
 
         ``turn`` is the run's place in the pool's queue if it was queued earlier. It is given up at the end of the run.
         """
-        if self._is_stopped:
+        if self._stopped.is_set():
             if turn:
                 turn.end()
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
@@ -197,7 +198,7 @@ class Run:
     def stop(self) -> None:
         """End the script. If it has not started yet, prevent its start. Any thread may call this."""
         with self._lock:
-            self._is_stopped = True
+            self._stopped.set()
             if self._supervisor:
                 self._supervisor.interrupt()
             if self._turn:
@@ -232,7 +233,7 @@ class Run:
         elif self._options["record"] and not self.recording:
             self.begin_recording()
         if self.recording and (park := self._options["park"]):
-            self.recording.park = park
+            self.recording.park, self.recording.stopped = park, self._stopped
         started = monotonic()
         self._context = self._made_context()
         with self._lock:
@@ -247,7 +248,7 @@ class Run:
                 room=self._options.get("room"),
                 pace=self._options.get("pace"),
             )
-            if self._is_stopped:
+            if self._stopped.is_set():
                 self._supervisor.interrupt()
         try:
             ending = self._supervisor.run(self.job)

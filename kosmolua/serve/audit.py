@@ -99,19 +99,28 @@ class ChainedJournal(Journal):
         max_size: int | None = None,
     ) -> None:
         self._key = key
+        self._latest: tuple[tuple[int, int], int, bytes] | None = None
+        """The file, its size, and its last line, as they were when this process last wrote."""
         super().__init__(path, redactor, warn, max_size=max_size)
 
     def _append(self, line: bytes) -> None:
         while True:  # another process may have renamed the file that this one has locked
-            self._follow_the_path()
             file = self._file
             assert file is not None
             with locked(file):
-                self._follow_the_path()
+                size = self._follow_the_path()
                 if self._file is file:
-                    path = os.fspath(self._path or "")
-                    super()._append(chained(line, _last_line(path) or _last_line(f"{path}.1"), self._key))
+                    line = chained(line, self._line_before(size), self._key)
+                    super()._append(line)
+                    self._latest = self._opened, size + len(line), line
                     return
+
+    def _line_before(self, size: int) -> bytes:
+        """Return the last line of the file, which has this size; of the file before, if it has none."""
+        if self._latest and self._latest[:2] == (self._opened, size):
+            return self._latest[2]
+        path = os.fspath(self._path or "")
+        return _last_line(path) or _last_line(f"{path}.1")
 
 
 class Break(NamedTuple):

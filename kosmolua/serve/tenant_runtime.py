@@ -161,11 +161,12 @@ class TenantRuntime:
 
 def refuse_same_tokens(opened: Sequence[TenantRuntime]) -> None:
     """Raise a ConfigError if two tenants have the same token."""
-    for place, one in enumerate(opened):
-        for other in opened[place + 1 :]:
-            if one.tokens.overlap(other.tokens):
+    owners: dict[bytes, TenantRuntime] = {}
+    for each in opened:
+        for digest in each.tokens.digests:
+            if (other := owners.setdefault(digest, each)) is not each:
                 raise ConfigError(
-                    f"The tenants {one.settings.name} and {other.settings.name} have the same token",
+                    f"The tenants {other.settings.name} and {each.settings.name} have the same token",
                     hint="give each tenant a different token",
                 )
 

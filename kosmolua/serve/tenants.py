@@ -41,7 +41,7 @@ from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.signed_in import SignedIn
 from kosmolua.serve.tenant_runtime import Common, TenantRuntime, refuse_same_tokens
-from kosmolua.serve.tokens import TenantTokens, claims_of, may_be_signed, person_in
+from kosmolua.serve.tokens import SignedTokens, TenantTokens, claims_of, digest_of, may_be_signed, person_in
 from kosmolua.serve.work.settings import WorkSettings, personal_accounts
 from kosmolua.stores.store import WaitingCall, approved_calls
 from kosmolua.stores.tasks import SLEEP, WAITING, ServerTask, new_run
@@ -152,13 +152,14 @@ class Tenant:
         """The runtime of the playground. It has the tenant's accounts, but simulators answer the calls."""
         return self._opened.simulated
 
-    async def bears_signed(self, token: bytes) -> bool:
-        """Return True if a token was signed for this tenant by the tenant's issuer, and is valid now."""
-        return self._opened.signed is not None and await self._opened.signed.accept(token)
+    @property
+    def signed(self) -> SignedTokens | None:
+        """Verifies the tokens that the tenant's issuer signs; None if it has no issuer."""
+        return self._opened.signed
 
     def person_of(self, token: bytes) -> str:
         """Return the name of the person in a token with which this tenant was found; empty if it names nobody."""
-        is_signed = self._opened.signed is not None and not self.tokens.accept(token)
+        is_signed = self.signed is not None and not self.tokens.accept(token)
         if not is_signed or self.settings.is_open or not may_be_signed(token):
             return ""
         person = person_in(token)
@@ -546,6 +547,7 @@ class Tenants:
         self.settings, opened = self._open(settings)
         self.credentials = own.credentials()
         self._by_name = {each.settings.name: Tenant(each, common, self.health, self._observers) for each in opened}
+        self._by_token = self._tenants_by_token()
 
     def __iter__(self) -> Iterator[Tenant]:
         return iter(list(self._by_name.values()))
@@ -562,13 +564,17 @@ class Tenants:
     async def authenticate(self, token: bytes) -> Tenant | None:
         """Return the tenant to which a valid token belongs, or None if the token is not valid.
 
-        If there is a tenant that needs no token, return this tenant for any token that belongs to no other tenant. The
-        duration of the search does not reveal which tenant's token was sent.
+        If there is a tenant that needs no token, return this tenant for any token that belongs to no other tenant.
         """
-        found = [tenant for tenant in self if tenant.tokens.accept(token)]
-        if not found and may_be_signed(token):
-            found = [tenant for tenant in self if await tenant.bears_signed(token)]
-        return found[0] if len(found) == 1 else self.open_tenant
+        if found := self._by_token.get(digest_of(token)):
+            return found
+        claims = claims_of(token) if may_be_signed(token) else {}
+        verifiers = [(each, each.signed) for each in self if each.signed] if claims else []
+        signed = [each for each, by in verifiers if by.may_fit(claims) and await by.accept(token)]
+        return signed[0] if len(signed) == 1 else self.open_tenant
+
+    def _tenants_by_token(self) -> dict[bytes, Tenant]:
+        return {digest: tenant for tenant in self for digest in tenant.tokens.digests}
 
     def is_operator(self, token: bytes) -> bool:
         """Return True if a token is that of those who operate the server."""
@@ -605,6 +611,8 @@ class Tenants:
                 self._by_name[fresh.name] = fresh
         for tenant in gone:
             del self._by_name[tenant.name]
+        self._by_token = self._tenants_by_token()
+        for tenant in gone:
             task = asyncio.create_task(_dismiss(tenant))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)

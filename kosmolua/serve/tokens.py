@@ -34,27 +34,21 @@ MAX_TOKEN = 16_384
 
 
 class TenantTokens:
-    """The tokens in a tenant's section of the accounts file. Only hashes of the tokens are kept in memory."""
+    """The tokens in a tenant's section of the accounts file, of which only ``digests`` are kept in memory."""
 
     def __init__(self, tokens: Iterable[Secret]) -> None:
-        self._digests = [sha256(token.reveal().encode()).digest() for token in tokens]
+        self.digests = {digest_of(token.reveal().encode()): None for token in tokens}
 
     def accept(self, given: bytes) -> bool:
         """Return True if a request's token is one of the tenant's. The duration reveals nothing about those."""
-        digest = sha256(given).digest()
-        matches = [hmac.compare_digest(digest, each) for each in self._digests]
-        return any(matches)
+        return digest_of(given) in self.digests
 
     def marks(self, key: bytes) -> list[str]:
         """Return a keyed hash of each token. A session of the website stores the hash of the token that began it.
 
         The hash shows whether this token is still configured, and does not reveal the token.
         """
-        return [hmac.new(key, digest, sha256).hexdigest() for digest in self._digests]
-
-    def overlap(self, other: TenantTokens) -> bool:
-        """Return True if two tenants have a token in common."""
-        return not {*self._digests}.isdisjoint(other._digests)
+        return [hmac.new(key, digest, sha256).hexdigest() for digest in self.digests]
 
 
 class SignedTokens:
@@ -81,7 +75,7 @@ class SignedTokens:
         """Return True if a token was signed by the issuer for the audience, is valid now, and has the claims."""
         try:
             header = jwt.get_unverified_header(given)
-            if not self._may_fit(claims_of(given)):
+            if not self.may_fit(claims_of(given)):
                 return False
             key = await self._key(header.get("kid"))
             if key is None:
@@ -97,9 +91,10 @@ class SignedTokens:
             )
         except (jwt.PyJWTError, ValueError, TypeError):
             return False
-        return self._may_fit(claims)
+        return self.may_fit(claims)
 
-    def _may_fit(self, claims: Mapping[str, Any]) -> bool:
+    def may_fit(self, claims: Mapping[str, Any]) -> bool:
+        """Return True if a token with these claims is for the tenant, should its signature be right."""
         wanted = self._issuer.claims.items()
         return claims.get("iss") == self._issuer.issuer and all(claims.get(name) == value for name, value in wanted)
 
@@ -146,6 +141,11 @@ class SignedTokens:
             raise ConfigError(f"The keys of {self._issuer.issuer} cannot be read from {where}: {error}") from None
 
 
+def digest_of(given: bytes) -> bytes:
+    """Return the digest of a token. A search by it reveals nothing about tokens, since nobody can choose digests."""
+    return sha256(given).digest()
+
+
 def may_be_signed(given: bytes) -> bool:
     """Return True if a token looks like a signed token: it has three parts and is not too long. Nothing is verified."""
     return given.count(b".") == 2 and len(given) <= MAX_TOKEN
@@ -153,19 +153,15 @@ def may_be_signed(given: bytes) -> bool:
 
 def person_in(given: bytes) -> str:
     """Return the name of the person in a signed token that was verified; empty if it names nobody."""
-    try:
-        claims = claims_of(given)
-    except (jwt.PyJWTError, ValueError):
-        return ""
+    claims = claims_of(given)
     found = (claims.get(name) for name in ("email", "preferred_username", "name", "sub"))
     return next((each[:MAX_PERSON] for each in found if isinstance(each, str) and each), "")
 
 
 def claims_of(given: bytes) -> Mapping[str, Any]:
-    """Return the claims of a signed token (JWT) without verifying its signature.
-
-    Raises:
-        jwt.PyJWTError: The token is malformed.
-    """
-    claims: Mapping[str, Any] = jwt.decode(given, options={"verify_signature": False})
+    """Return the claims of a signed token (JWT) without verifying its signature; none if it is malformed."""
+    try:
+        claims: Mapping[str, Any] = jwt.decode(given, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError):
+        return {}
     return claims

@@ -141,7 +141,20 @@ class RowSheet:
             first = self._pending[0]
             is_due = len(self._pending) >= MAX_PENDING or time.monotonic() - first.time > MAX_DELAY
         if event["event"] != "end" and (is_due or _is_urgent(event)):  # the end is written by close()
-            self.sync()
+            try:
+                self.sync()
+            except KosmoError:
+                if self._takes_back(line):
+                    raise
+
+    def _takes_back(self, line: bytes) -> bool:
+        """Forget the last line, and return True; False if another thread has written it meanwhile."""
+        with self._lock:
+            is_pending = bool(self._pending) and self._pending[-1].line is line
+            if is_pending:
+                self._pending.pop()
+                self._count -= 1
+        return is_pending
 
     def sync(self) -> None:
         """Write all collected lines to the database."""
