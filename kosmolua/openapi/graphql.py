@@ -183,7 +183,7 @@ class _Conversion:
         return found
 
     def _is_required(self, given: Any) -> bool:
-        is_argument = self._core.is_argument(given)
+        is_argument = isinstance(given, self._core.GraphQLArgument)
         return bool((self._core.is_required_argument if is_argument else self._core.is_required_input_field)(given))
 
     def _is_upload(self, kind: Any) -> bool:
