@@ -38,6 +38,7 @@ TASKS = {
     "set an environment variable of a service": "set_env_var",
     "which disks does the account have": "list_disks",
     "who am I logged in as": "get_current_user",
+    "my web app is down, what was deployed last": "list_deploys",
 }
 
 

@@ -165,6 +165,13 @@ def test_names_say_what_a_path_or_an_id_says(tmp_path: Path) -> None:
         assert names[method, path] == name
 
 
+def test_a_document_says_what_it_is_for() -> None:
+    """By its title and its largest sections, without what all their names begin with."""
+    operations = [("get", f"/{path}", "") for path in ("shop_orders", "shop_orders/{id}", "shop_gift_cards")]
+    assert importing.compiled(pets(*operations), Overlay()).title == "Pet Shop: orders, gift cards"
+    assert importing.compiled(pets(*operations[:2]), Overlay()).title == "Pet Shop"
+
+
 def test_a_document_is_fetched_from_an_address(tmp_path: Path) -> None:
     """A redirect is followed, no credential is sent, a relative server is one beside the document."""
     text = json.dumps(pets(*FIRST, servers=[{"url": "/v1"}])).encode()

@@ -25,6 +25,8 @@ MAX_FOUND = 8
 """How many of the hits are functions for the task itself."""
 MAX_OTHERS = 3
 """How many other integrations are named, each with the function that fits best."""
+EXAMPLES = "examples"
+"""The page of scripts for everyday tasks, which fits many tasks a little."""
 _SHOWN = ("id", "name", "title", "status", "state", "type", "email", "number", "created_at", "createdAt", "url")
 """The fields that a script prints first."""
 
@@ -38,7 +40,7 @@ def recipe(runtime: Runtime, query: str) -> str:
         found = [_Found(hit.page, *function) for hit in hits if (function := _function(runtime, hit.page))]
     except KosmoError:
         return ""
-    if not found or found[0].page != hits[0].page:
+    if not found or found[0].page != next(hit.page for hit in hits if hit.page != EXAMPLES):
         return ""
     first = found[0]
     source = _source_of(first)

@@ -35,6 +35,8 @@ from kosmolua.schema.tree import rows, table, text
 
 MAX_ABOUT = 3000
 """The maximum length of an argument's description, in characters."""
+MAX_SECTIONS = 8
+"""How many sections tell what an API is for."""
 MANY = 70
 """If a document has more operations than this and fewer than two tags, its functions are grouped by path."""
 _CREDENTIAL = re.compile(
@@ -155,10 +157,18 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
     used = set(given.values())
     older = {key: name for key, name in (kept or {}).items() if key not in given and name not in used}
     title = text(document.resolve(root.get("info")).get("title"))
-    title = str(overlay.tables.get("about", "")) or cleaned(title, 100) or "A web service"
+    title = str(overlay.tables.get("about", "")) or _about(cleaned(title, 100) or "A web service", sections)
     path = str(overlay.table("graphql").get("path", "")) if "graphql" in overlay.tables else None
     errors = dict(overlay.table("errors"))
     return Compiled(title, access, functions, covered, {**older, **given}, document.notes, len(every), errors, path)
+
+
+def _about(title: str, sections: Sequence[str]) -> str:
+    """Return the title of a document with its largest sections, since a title alone rarely says what an API is for."""
+    found = [each.split("_") for each, _ in Counter(sections).most_common(MAX_SECTIONS)]
+    while len(found) > 1 and all(len(each) > 1 and each[0] == found[0][0] for each in found):
+        found = [each[1:] for each in found]
+    return f"{title}: {', '.join(map(' '.join, found))}" if len(found) > 1 else title
 
 
 def _names(document: Document, operations: Sequence[Operation], overlay: Overlay, kept: Mapping[str, str]) -> list[str]:
