@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 from kosmolua.http.messages import Response
@@ -15,23 +17,29 @@ from kosmolua.schema.tree import rows, table
 
 _NAMES = """
 sizes: per_page page_size limit count max_results maxresults size pagesize perpage page_limit results_per_page
-sizes: first take num top max page[size] page[limit] itemsperpage maxitems max_items
-tokens: cursor page_token pagetoken next_token nexttoken page_cursor after start_cursor continuation
+sizes: first take num top max page[size] page[limit] itemsperpage maxitems max_items pagelen
+sizes: pagination[pagesize] pagination[limit]
+tokens: cursor page_token pagetoken next_page_token next_token nexttoken page_cursor after start_cursor continuation
 tokens: continuation_token continuationtoken pagination_token marker next_cursor page[cursor] page[after]
-tokens: starting_after scroll_id start_key exclusivestartkey bookmark continue iterator max_id
-pages: page page_number pagenumber page[number] page_num page_index pageindex p
-offsets: offset skip start page[offset] start_index startindex startat start_at from page_offset
+tokens: starting_after after_id scroll_id start_key exclusivestartkey bookmark continue iterator max_id page_info
+pages: page page_number pagenumber page[number] page_num page_index pageindex p pagination[page]
+offsets: offset skip start page[offset] start_index startindex startat start_at from page_offset pagination[start]
 next_urls: next next_page_uri next_url next_page_url next_link nextlink @odata.nextlink next_href nextpageurl
+next_urls: next_uri nextrecordsurl next_page
 next_tokens: next_cursor nextcursor next_page_token nextpagetoken next_token nexttoken cursor next_page next after
 next_tokens: continuation_token continuationtoken next_marker nextmarker end_cursor pagination_token bookmark next_start
-next_tokens: last_id continue iterator
+next_tokens: last_id continue iterator after_cursor
 wrappers: links _links meta metadata paging pagination response_metadata page page_info pageinfo list_metadata
-wrappers: cursor cursors result_info next_page pages next
+wrappers: cursor cursors result_info next_page pages next additional_data records
+around: _embedded data result response message
 lists: data items results records values list entries members value result
 no_lists: errors warnings messages links _links included
-more: has_more hasmore has_next hasnext has_next_page hasnextpage more_results_available
+more: has_more hasmore has_next hasnext has_next_page hasnextpage more_results_available more
+more: more_data_available more_items_in_collection
 last: done is_last islast last last_page is_last_page islastpage
 totals: total total_count totalcount count_total total_items totalitems total_results totalresults total_records
+totals: total_entries totalelements totalsize itemstotal
+counts: pages page_count pagecount total_pages totalpages pagestotal last_page
 numbers: page page_number pagenumber current_page currentpage number page_index
 """
 
@@ -44,7 +52,8 @@ def _named(what: str) -> list[str]:
 
 _SIZES, _TOKENS, _PAGES, _OFFSETS = map(_named, ("sizes", "tokens", "pages", "offsets"))
 NEXT_URLS, NEXT_TOKENS, _WRAPPERS, _LISTS = map(_named, ("next_urls", "next_tokens", "wrappers", "lists"))
-MORE, LAST, TOTALS, NUMBERS, _NO_LISTS = map(_named, ("more", "last", "totals", "numbers", "no_lists"))
+MORE, LAST, TOTALS, NUMBERS, COUNTS = map(_named, ("more", "last", "totals", "numbers", "counts"))
+_NO_LISTS, _AROUND = map(_named, ("no_lists", "around"))
 AFTER = ("starting_after", "after", "after_id", "last_id")
 """Parameters that take the id of the last item, where a reply only says whether there are more."""
 _DATED = re.compile(r"\b(dates?|times?|timestamps?|iso.?8601|epoch)\b", re.IGNORECASE)
@@ -168,15 +177,15 @@ def _found(shape: _Shape) -> Recipe | None:
     token = shape.parameter(_TOKENS, shape.is_number)
     if shape.operation.result.links or (token and _LINK.search(token.about)):  # Okta mentions the header only in prose
         return Recipe("link", **found)
-    more = next(filter(shape.key, MORE), "")
+    more = shape.place(MORE)
     if token and token.wire.lower() in AFTER and more and not shape.next(NEXT_TOKENS):
         return Recipe("last_id", token.wire, "id", more=more, **found)
     if url := shape.next(NEXT_URLS, of_url=True):
         return Recipe("url", field=url, **found)
     if token:
         if next_token := shape.next(NEXT_TOKENS):
-            return Recipe("token", token.wire, next_token, **found)
-        if token.wire == "cursor" and shape.key("response_metadata"):
+            return Recipe("token", token.wire, next_token, more=more, **found)
+        if token.wire == "cursor" and shape.place(["response_metadata"]):
             return Recipe("token", token.wire, "response_metadata.next_cursor", **found)  # as in Slack's documents
         if token.wire.lower() == "cursor" and shape.item_has("cursor"):
             return Recipe("item_cursor", token.wire, "cursor", **found)
@@ -186,7 +195,7 @@ def _found(shape: _Shape) -> Recipe | None:
     if page and shape.is_number(page):
         return Recipe("page", page.wire, first=shape.first(page), **found)
     named = shape.parameter(_OFFSETS, shape.is_text)
-    if named and (next_offset := shape.next(["offset", "next_offset"])):
+    if named and (next_offset := shape.next(["offset", "next_offset", *NEXT_TOKENS])):
         return Recipe("token", named.wire, next_offset, **found)  # as in Asana's document
     offset = shape.parameter(_OFFSETS, shape.is_count)
     if offset and size:
@@ -205,10 +214,24 @@ def _list_of(shape: _Shape, size: Field | None) -> dict[str, Any]:
     return {"items": shape.items() or "", "size": size.wire if size else "", "maximum": most, "usual": usual}
 
 
-def the_list(keys: Iterable[str]) -> str | None:
-    """Return which of the keys with lists has the items; None if that is not clear."""
-    lists = [key for key in keys if key.lower() not in _NO_LISTS]
-    return lists[0] if len(lists) == 1 else next((key for key in _LISTS if key in lists), None)
+def the_list(
+    keys: Mapping[str, Json], inside: Callable[[Json], Mapping[str, Json]], is_list: Callable[[Json], bool]
+) -> str | None:
+    """Return the place of the list with the items: a key, or one in a table such as ``_embedded``; None if that is not
+    clear.
+    """
+    around = ((f"{key}.", inside(each)) for key, each in keys.items() if key.lower() in _AROUND)
+    for place, some in chain([("", keys)], around):
+        lists = [key for key, each in some.items() if is_list(each) and key.lower() not in _NO_LISTS]
+        known = [key for key in _LISTS if key in lists]
+        if len(lists) == 1 or known:
+            return place + (lists if len(lists) == 1 else known)[0]
+    return None
+
+
+def spelled(name: str) -> str:
+    """Return a name for comparisons: in lower case, with ``_`` for ``-``."""
+    return name.lower().replace("-", "_")
 
 
 def levels(
@@ -264,7 +287,7 @@ class _Shape:
 
     def parameter(self, names: list[str], fits: Callable[[Field], bool] | None = None) -> Field | None:
         """Return the parameter with the earliest of these names that fits, or None."""
-        plain = {re.sub(r"^\$", "", wire): each for wire, each in self._parameters.items()}
+        plain = {re.sub(r"^[$_]", "", spelled(wire)): each for wire, each in self._parameters.items()}
         return next((plain[name] for name in names if name in plain and (fits is None or fits(plain[name]))), None)
 
     @property
@@ -303,16 +326,15 @@ class _Shape:
     def _is_date(self, each: Field) -> bool:
         return "date" in str(self._document.resolve(each.schema).get("format", ""))
 
-    def key(self, name: str) -> bool:
-        return name in self._keys
-
     def items(self) -> str | None:
-        """Return the key of the list; empty if the result is the list, None if there is none."""
+        """Return the place of the list; empty if the result is the list, None if there is none."""
         if self._is_list:
             return ""
-        found = the_list(key for key, schema in self._keys.items() if self._lists(schema))
+        found = the_list(self._keys, self._inside, self._lists)
         if found is not None:
-            self._item = self._document.resolve(self._keys[found]).get("items")
+            around, _, key = ("", "", found) if found in self._keys else found.rpartition(".")
+            keys = self._inside(self._keys[around]) if around else self._keys
+            self._item = self._document.resolve(keys[key]).get("items")
         return found
 
     def _lists(self, schema: Json) -> bool:
@@ -325,10 +347,14 @@ class _Shape:
 
     def next(self, names: list[str], *, of_url: bool = False) -> str:
         """Return the place of what leads to the next page, or an empty string."""
+        return self.place(names, partial(self._leads, of_url=of_url))
+
+    def place(self, names: list[str], fits: Callable[[str, Json], bool] = lambda key, schema: True) -> str:
+        """Return the place of the first key with one of these names that fits, or an empty string."""
         for place, keys in levels(self._keys, self._inside):
-            known = {key.lower(): key for key in keys}
+            known = {spelled(key): key for key in keys}
             for name in names:
-                if name in known and self._leads(known[name], keys[known[name]], of_url=of_url):
+                if name in known and fits(known[name], keys[known[name]]):
                     return f"{place}{known[name]}"
         return ""
 

@@ -15,6 +15,7 @@ from kosmolua.http.messages import SAFE_METHODS, origin
 from kosmolua.http.paging import next_link
 from kosmolua.openapi.paging import (
     AFTER,
+    COUNTS,
     LAST,
     MORE,
     NEXT_TOKENS,
@@ -27,6 +28,7 @@ from kosmolua.openapi.paging import (
     at,
     levels,
     put,
+    spelled,
     the_list,
 )
 from kosmolua.protocol import Json, Truncated
@@ -34,7 +36,8 @@ from kosmolua.schema.tree import table
 
 MAX_PAGES = 10_000
 """The maximum number of pages that one call fetches, even if they have few items."""
-_NEXT_HEADER = re.compile(r"(.*-)?next-?(page-?)?(token|cursor)", re.IGNORECASE)
+_NEXT_HEADER = re.compile(r"(.*-)?(next-?(page-?)?|continuation-?)(token|cursor)", re.IGNORECASE)
+_TOTAL_HEADER = re.compile(r"(.*-)?total(-?(count|items|records|results))?", re.IGNORECASE)
 _IDS = ("id", "_id", "uuid", "sid", "key")
 
 Fetch = Callable[[Mapping[str, Json]], ResultPage]
@@ -75,6 +78,8 @@ def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow
         lead = _lead(recipe, page, found, sized, len(leads), len(items))
         if lead is None or lead.value in [each.value for each in leads] or len(leads) == MAX_PAGES:
             break
+        if leads and leads[-1].is_url > lead.is_url:
+            break  # the page before had an address, and this one has none, so it is the last
         leads.append(lead)
         page = follow(lead.value) if lead.is_url else fetch({**sized, recipe.parameter: lead.value})
         found, before = _items(page, recipe, key), len(found)
@@ -92,7 +97,8 @@ def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow
             )
         known.update(map(_identity, found))
         items += found
-    is_cut = len(items) > most or _is_more(recipe, page, found, sized, len(items)) or len(leads) == MAX_PAGES
+    is_left = _says_more(recipe, page, sized, len(items)) or (not leads and _may_be_more(recipe, page, found, sized))
+    is_cut = len(items) > most or bool(is_left) or len(leads) == MAX_PAGES
     return _merged(first.value, recipe, items[:most], leads, truncated=is_cut)
 
 
@@ -105,7 +111,7 @@ def _as_replied(recipe: Recipe, value: Json, given: Mapping[str, Json]) -> Recip
         recipe = replace(recipe, first=1)
     if isinstance(at(value, recipe.items), list) or (recipe.items and not isinstance(value, list)):
         return recipe
-    place = the_list(key for key, each in table(value).items() if isinstance(each, list))
+    place = the_list(table(value), table, lambda each: isinstance(each, list))
     return recipe if place is None and not isinstance(value, list) else replace(recipe, items=place or "")
 
 
@@ -138,9 +144,8 @@ def _lead(
     value, ends = page.value, any(flag is True for _, flag in _said(page.value, LAST))
     ends = ends or (recipe.kind == "token" and bool(recipe.more) and at(value, recipe.more) is False)
     if recipe.kind in ("url", "token") and recipe.field and not ends and (said := at(value, recipe.field)):
-        return (
-            Lead(_absolute(page, said), recipe.field, is_url=True) if recipe.kind == "url" else Lead(said, recipe.field)
-        )
+        is_url = recipe.kind == "url" or _is_address(said)
+        return Lead(_absolute(page, said) if is_url else said, recipe.field, is_url)
     if lead := _link(page):
         return lead
     if recipe.kind in ("link", "url") or ends or not recipe.parameter:
@@ -151,7 +156,7 @@ def _lead(
             if recipe.field and recipe.field in _places(value)
             else _learned(recipe, page, found, sized.get(recipe.parameter))
         )
-    is_more = _says_more(recipe, value, sized, count)
+    is_more = _says_more(recipe, page, sized, count)
     is_null = any(said is None for _, said in _said(value, NEXT_URLS))
     size = sized.get(recipe.size) or recipe.usual
     is_short = isinstance(size, int) and len(found) < size
@@ -175,10 +180,13 @@ def _link(page: ResultPage) -> Lead | None:
         return Lead(_absolute(page, named), is_url=True)
     for place, said in _said(page.value, NEXT_URLS):
         url = table(said).get("href", said)
-        is_address = isinstance(url, str) and (url.startswith(("http://", "https://")) or "?" in url)
-        if is_address and request and origin(_absolute(page, url)) == origin(request.url):
+        if _is_address(url) and request and origin(_absolute(page, url)) == origin(request.url):
             return Lead(_absolute(page, url), place, is_url=True)
     return None
+
+
+def _is_address(said: object) -> bool:
+    return isinstance(said, str) and (said.startswith(("http://", "https://")) or "?" in said)
 
 
 def _absolute(page: ResultPage, url: object) -> str:
@@ -187,7 +195,7 @@ def _absolute(page: ResultPage, url: object) -> str:
 
 def _learned(recipe: Recipe, page: ResultPage, found: Sequence[Json], given: Json) -> Lead | None:
     """Return the token in a reply whose document does not name it, or the last id where more are left."""
-    own = recipe.parameter.lower()  # a reply can repeat what was given
+    own = spelled(recipe.parameter)  # a reply can repeat what was given
     for place, said in _said(page.value, [f"next_{own}", f"next{own}", own, *NEXT_TOKENS]):
         if said and isinstance(said, (str, int)) and not isinstance(said, bool) and said != given:
             return Lead(said, place)
@@ -200,30 +208,44 @@ def _learned(recipe: Recipe, page: ResultPage, found: Sequence[Json], given: Jso
     return None
 
 
-def _says_more(recipe: Recipe, value: Json, sized: Mapping[str, Json], count: int) -> bool | None:
+def _says_more(recipe: Recipe, page: ResultPage, sized: Mapping[str, Json], count: int) -> bool | None:
     """Return whether there are more pages, as far as a reply says it."""
+    value = page.value
     own = [at(value, recipe.more)] if recipe.more else []
     for flag in chain(own, (said for _, said in _said(value, MORE))):
         if isinstance(flag, bool):
             return flag
-    is_whole = sized.get(recipe.parameter) in (None, recipe.first) or recipe.kind != "page"
-    totals = [said for _, said in _said(value, TOTALS) if isinstance(said, int)] if is_whole else []
-    start = sized.get(recipe.parameter)
+    first, start = max(recipe.first, 0), sized.get(recipe.parameter)
+    is_whole = start in (None, recipe.first) or recipe.kind != "page"
+    totals = [*_numbers(value, TOTALS), *_totals_in_headers(page)] if is_whole else []
     reached = count + (start if recipe.kind == "offset" and isinstance(start, int) else 0)
-    return True if any(total > reached for total in totals) else None
+    numbers = [*_numbers(value, NUMBERS)] if recipe.kind == "page" else []
+    is_before = bool(numbers) and any(pages > numbers[0] - first + 1 for pages in _numbers(value, COUNTS))
+    return True if is_before or any(total > reached for total in totals) else None
 
 
-def _is_more(recipe: Recipe, page: ResultPage, found: Sequence[Json], sized: Mapping[str, Json], count: int) -> bool:
-    """Return True if more is left after the last page that could be reached, or may be, since it is full."""
-    is_full = bool(found) and len(found) == (sized.get(recipe.size) or recipe.usual)
-    is_unsaid = recipe.kind == "token" and not recipe.field and is_full
-    return bool(_says_more(recipe, page.value, sized, count)) or is_unsaid
+def _may_be_more(recipe: Recipe, page: ResultPage, found: Sequence[Json], sized: Mapping[str, Json]) -> bool:
+    """Return True if nothing says where a token of the next page would be, or that this is the last one."""
+    size = sized.get(recipe.size) or recipe.usual
+    is_short = not found or (isinstance(size, int) and 0 < len(found) < size)
+    is_unsaid = recipe.kind == "token" and not recipe.field and not is_short
+    ways = [spelled(recipe.parameter), *NEXT_TOKENS, *NEXT_URLS, *MORE, *LAST, *TOTALS]
+    return is_unsaid and not any(_said(page.value, ways)) and not page.response.header("Link")
+
+
+def _numbers(value: Json, names: Sequence[str]) -> Iterator[int]:
+    return (said for _, said in _said(value, names) if isinstance(said, int) and not isinstance(said, bool))
+
+
+def _totals_in_headers(page: ResultPage) -> Iterator[int]:
+    named = (value for name, value in page.response.headers.items() if _TOTAL_HEADER.fullmatch(name))
+    return (int(value) for value in named if value.isdecimal() and len(value) < 16)
 
 
 def _said(value: Json, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
     """Yield what a reply says under names, in the order of its tables and the names, each with its place."""
     for place, keys in levels(table(value), table):
-        known = {key.lower(): key for key in keys}
+        known = {spelled(key): key for key in keys}
         yield from ((f"{place}{known[name]}", keys[known[name]]) for name in names if name in known)
 
 
