@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 
 from kosmolua.errors import BadArguments
 from kosmolua.http.auth import Auth, Basic, Bearer, CookieKey, HeaderKey, QueryKey, Several, with_header
+from kosmolua.http.aws import AwsSignature
 from kosmolua.http.client import Api
 from kosmolua.http.messages import Request, Response
 from kosmolua.secret import Secret
@@ -45,6 +47,50 @@ def test_a_credential_in_a_header(auth: Auth, name: str, value: str) -> None:
     assert request.fields[name] == value
     assert "SECRET" not in repr((auth, request))
     assert [root.reveal() for secret in request.secrets for root in secret.roots] == ["rnd_SECRET_KEY"]
+
+
+EXAMPLE, OF_S3 = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
+
+@pytest.mark.parametrize(
+    ("signer", "request_", "time", "signature"),
+    [
+        (
+            AwsSignature("service", "us-east-1", "AKIDEXAMPLE", Secret(EXAMPLE)),
+            Request("GET", "https://example.amazonaws.com/"),
+            (2015, 8, 30, 12, 36),
+            "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
+        ),
+        (
+            AwsSignature("service", "us-east-1", "AKIDEXAMPLE", Secret(EXAMPLE)),
+            Request("GET", "https://example.amazonaws.com/", (("Param2", "value2"), ("Param1", "value1"))),
+            (2015, 8, 30, 12, 36),
+            "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+        ),
+        (
+            AwsSignature("service", "us-east-1", "AKIDEXAMPLE", Secret(EXAMPLE)),
+            Request("POST", "https://example.amazonaws.com/", form=(("Param1", "value1"),)),
+            (2015, 8, 30, 12, 36),
+            "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a",
+        ),
+        (
+            AwsSignature("s3", "us-east-1", "AKIAIOSFODNN7EXAMPLE", Secret(OF_S3)),
+            Request("GET", "https://examplebucket.s3.amazonaws.com/test.txt", headers={"Range": "bytes=0-9"}),
+            (2013, 5, 24),
+            "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+        ),
+    ],
+)
+def test_a_signature_of_aws(
+    monkeypatch: pytest.MonkeyPatch, signer: AwsSignature, request_: Request, time: tuple[int, ...], signature: str
+) -> None:
+    """It is that of AWS's published examples: of a bare request, a query, a form, and of S3."""
+    botocore = pytest.importorskip("botocore.auth", reason="needs botocore")
+    monkeypatch.setattr(botocore, "get_current_datetime", lambda: datetime(*time))  # type: ignore[arg-type]
+    signed = signer.sign(request_)
+    assert signed.fields["Authorization"].endswith(f"Signature={signature}")
+    assert signer.sign(signed).fields == signed.fields  # a request can be signed again
+    assert "EXAMPLEKEY" not in repr((signer, signed))
 
 
 def test_several_credentials_in_one_header() -> None:

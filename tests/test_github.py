@@ -343,9 +343,14 @@ def test_an_enterprise_server_is_asked_below_its_own_path() -> None:
         with Runtime({"github": {"work": account}}, environ={}) as runtime:
             outcome = runtime.run("return #app.integrations.github.list_commits{repo='acme/rocket', all=true}.commits")
 
+            with pytest.raises(ApiError):  # this simulator has no GraphQL
+                runtime.call("github.graphql", {"query": "{ viewer { login } }"})
+
     assert outcome.result == [120]
-    assert all("/api/v3/repos" in request.url for request in server.requests)
-    assert [request.headers["Authorization"] for request in server.requests] == [f"Bearer {KEY}"] * 2
+    *lists, graphql = server.requests
+    assert all("/api/v3/repos" in request.url for request in lists)
+    assert graphql.url.endswith("/api/graphql")
+    assert [request.headers["Authorization"] for request in server.requests] == [f"Bearer {KEY}"] * 3
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ HOMES = {
     ],
     "hvac": ["accounts.vault"],
     "boto3": ["accounts.aws"],
-    "botocore": ["accounts.aws"],
+    "botocore": ["accounts.aws", "http.aws"],
     "apprise": ["serve.notices"],
     "keyring": ["accounts.sources", "accounts.logins"],
     "authlib": ["http.oauth", "serve.pages.oidc"],

@@ -10,6 +10,8 @@ from support.documents import Reply, Service, live, serving, small
 
 from kosmolua import Runtime
 from kosmolua.errors import ApiError, BadArguments, NetworkError
+from kosmolua.http.messages import Response
+from kosmolua.openapi.replies import value_of
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 OWNER = {"name": "owner", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -54,6 +56,8 @@ PARTS_ENCODED = {
     "table": {"contentType": "text/csv"},
     "file": {"contentType": "image/png"},
 }
+MODE = {"type": "string", "enum": ["find", "erase"]}
+ASKED = {"type": "object", "properties": {"mode": MODE, "text": TEXT}}
 BOTH = {
     JSON: {"schema": {"type": "object", "properties": {"a": TEXT}}},
     "application/vnd.x+json": {"schema": {"type": "object", "properties": {"b": {"type": "integer"}}}},
@@ -97,6 +101,8 @@ PATHS = {
         }
     },
     "/both": {"post": {**operation("both")["post"], "requestBody": {"content": BOTH}}},
+    "/upload": operation("upload", PARTS, "multipart/related"),
+    "/ask": operation("ask", ASKED, parameters=[{"name": "mode", "in": "query", "schema": MODE}]),
     "/misnamed": operation("misnamed", {"type": "object", "properties": {"name": TEXT}}, "application/form-data"),
     "/either": operation("either", {"oneOf": [{"type": "object", "properties": {"labels": TEXTS}}, TEXTS]}),
     **styled(),
@@ -119,7 +125,8 @@ PATHS = {
 @pytest.fixture(scope="module")
 def called(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, Service]]:
     """A runtime, and the service on the loopback interface that its calls reach."""
-    document = small(tmp_path_factory.mktemp("bodies"), {"paths": PATHS})
+    overlay = '[effects]\nread = ["ask"]\n'
+    document = small(tmp_path_factory.mktemp("bodies"), {"paths": PATHS}, overlay=overlay)
     with serving() as service, live(document, "pets", service) as runtime:
         yield runtime, service
 
@@ -143,6 +150,7 @@ def called(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, 
         ("note({ extra = { body = 'hello' } })", b"hello", "text/plain"),
         ("ping({ extra = { body = { 1, 2 } } })", b"[1,2]", JSON),
         ("ping({ extra = { body = {} } })", b"{}", JSON),
+        ("ask({ text = 'a', extra = { body = { page = 2 } } })", b'{"text":"a","page":2}', JSON),
         ("starred({ owner = 7, name = 'Rex' })", b'{"owner":7,"name":"Rex"}', JSON),
         ("picture({ body = 'PNG' })", b"PNG", "application/octet-stream"),
         ("patched({ body = { name = 'Rex' } })", b'{"name":"Rex"}', MERGE),
@@ -220,6 +228,20 @@ def test_parts_are_as_the_document_describes_them(called: tuple[Runtime, Service
     assert service.last.headers["content-type"].startswith("multipart/form-data; boundary=")
 
 
+def test_related_parts_have_no_names(called: tuple[Runtime, Service]) -> None:
+    """They are not fields of a form: each has its media type, and the order tells them apart (RFC 2387)."""
+    runtime, service = called
+    runtime.call("pets.upload", {"policy": "p", "meta": {"a": 1}, "file": {"base64": "AAAA"}})
+    assert service.last.headers["content-type"].startswith("multipart/related; boundary=kosmolua-")
+    parts = service.last.body.split(b"\r\n--kosmolua")
+    assert b"Disposition" not in service.last.body
+    assert [part.partition(b"\r\n")[2] for part in parts[:2]] == [
+        b'Content-Type: application/json\r\n\r\n{"a":1}',
+        b"Content-Type: text/plain; charset=utf-8\r\n\r\np",
+    ]
+    assert parts[2].endswith(b"Content-Type: application/octet-stream\r\n\r\n\0\0\0")
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -231,6 +253,9 @@ def test_parts_are_as_the_document_describes_them(called: tuple[Runtime, Service
         ("batch({ body = { { id = 1 } }, extra = { body = { { id = 2 } } } })", "leave out body"),
         ("batch({ extra = { query = { a = 1 } } })", "needs body, a list"),
         ("note({ extra = { body = { 1 } } })", "the body is sent as text/plain"),
+        ("ask({ extra = { body = { mode = 'erase' } } })", "extra.body['mode'] cannot be set here, since the function"),
+        ("ask({ extra = { query = { mode = 'erase' } } })", "extra.query['mode'] cannot be set here, since the"),
+        ("ask({ extra = { body = { { mode = 'erase' } } } })", "extra.body must be a table"),
     ],
 )
 def test_what_extra_does_not_hold_is_asked_for(called: tuple[Runtime, Service], call: str, said: str) -> None:
@@ -272,6 +297,13 @@ def test_what_a_script_gets_of_a_reply(called: tuple[Runtime, Service], reply: R
     runtime, service = called
     service.answer = lambda sent: reply
     assert runtime.call("pets.read") == value
+
+
+def test_values_beyond_the_memory_of_the_host_stay_text() -> None:
+    """A reply without a media type may be JSON, but is decoded only if there is room for it."""
+    assert value_of(Response(200, {}, b'{"a":1}')) == {"a": 1}
+    large = b"[" + b"[]," * 3_000_000 + b"[]]"
+    assert value_of(Response(200, {}, large)) == large.decode()
 
 
 def test_a_web_page_is_no_json(called: tuple[Runtime, Service]) -> None:

@@ -17,10 +17,15 @@ from support.screen import on_screen
 from kosmolua import Runtime
 from kosmolua.cli import console
 from kosmolua.errors import ConfigError, NotConfigured, UsageError
+from kosmolua.http import aws
+from kosmolua.http.messages import Request, Response
 from kosmolua.openapi import importing
+from kosmolua.openapi.accounts import fields_of
 from kosmolua.openapi.importing import Wishes
+from kosmolua.openapi.integration import home_of, of_home
 from kosmolua.openapi.overlay import Overlay
 from kosmolua.openapi.store import DocumentStore, Home
+from kosmolua.secret import Secret
 
 __all__ = ["on_screen"]
 Program = Callable[..., Any]
@@ -96,31 +101,83 @@ def test_what_a_document_does_not_say_is_asked_for(tmp_path: Path, document: dic
     assert said in refused.value.message
 
 
-def signed() -> dict[str, Any]:
-    """Return a document as those of AWS, whose requests are signed."""
-    about = "Amazon Signature authorization v4"
-    scheme = {"type": "apiKey", "in": "header", "name": "Authorization", "description": about}
-    document = pets(*FIRST)
-    document["components"]["securitySchemes"] = {"hmac": scheme}
-    return document | {"security": [{"hmac": []}]}
+def signed(server: str = "https://pets.{region}.amazonaws.com") -> dict[str, Any]:
+    """Return a document as those of AWS: requests are signed, and a header says which operation is meant."""
+    scheme = {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Amazon Signature v4"}
+    region = {"enum": ["us-east-1", "eu-west-1"], "default": "us-east-1"}
+    listed = {"200": {"description": "", "content": {"application/json": {"schema": {"type": "object"}}}}}
+    body = {"content": {"application/json": {"schema": {"type": "object", "properties": {"Id": {"type": "string"}}}}}}
+    paths = {}
+    for name in ("ListPets", "DeletePet", "FeedPet"):
+        target = {"name": "X-Amz-Target", "in": "header", "required": True, "schema": {"enum": [f"Pets_2026.{name}"]}}
+        date = {"name": "X-Amz-Date", "in": "header", "schema": {"type": "string"}}
+        operation = {"operationId": name, "parameters": [target], "requestBody": body, "responses": listed}
+        paths[f"/#X-Amz-Target=Pets_2026.{name}"] = {"post": operation, "parameters": [date]}
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Pets"},
+        "servers": [{"url": server, "variables": {"region": region}}],
+        "components": {"securitySchemes": {"hmac": scheme}},
+        "security": [{"hmac": []}],
+        "paths": paths,
+    }
 
 
-def test_a_document_whose_requests_are_signed_is_refused(tmp_path: Path) -> None:
-    """No signature can be made; with another credential, the import goes on."""
+def test_a_document_of_aws_is_imported(tmp_path: Path) -> None:
+    """Its requests are signed with an access key; each operation is a function, by what its path has after ``#``."""
     fetched = importing.fetch(str(write_document(tmp_path, signed())), lambda: b"")
-    with pytest.raises(
-        UsageError, match="have to be signed, as by AWS, which only a plugin can do; nothing was imported"
-    ):
-        importing.prepare(fetched, Wishes())
+    ready = importing.prepare(fetched, Wishes())
+    assert "sends signatures by your access key to https://pets.{region}.amazonaws.com" in "\n".join(ready.lines())
+    effects = {each.name: each.effect for each in ready.result.functions}
+    assert effects == {"list_pets": "write", "delete_pet": "destroy", "feed_pet": "write"}
+    fields = [each.name for each in fields_of(ready.result.access)]
+    assert fields == ["access_key_id", "secret_access_key", "session_token", "region", "base_url"]
+    again = importing.prepare(fetched, Wishes(auth="aws:animals"))
+    assert again.result.access.alternatives[0][0].name == "animals"
     assert importing.prepare(fetched, Wishes(auth="bearer")).result.access.alternatives[0][0].kind == "bearer"
+    elsewhere = importing.fetch(str(write_document(tmp_path, signed("https://pets.example"))), lambda: b"")
+    with pytest.raises(UsageError, match=r"does not say for which service .*--auth aws:SERVICE"):
+        importing.prepare(elsewhere, Wishes())
 
 
-def test_a_document_whose_requests_are_signed_has_an_account(tmp_path: Path) -> None:
-    """As a plugin it can be read; a call says why it cannot be made."""
-    with Runtime({"pets": {"default": {}}}, plugins=[write_document(tmp_path, signed())], environ={}) as runtime:
-        assert runtime.catalog.accounts("pets") == ["default"]
-        with pytest.raises(NotConfigured, match="requires signed requests"):
-            runtime.call("pets.list_pets")
+def test_a_document_of_aws_needs_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The import says what to install, and so does a call."""
+    file = write_document(tmp_path, signed())
+    for module in (importing, aws):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
+    said = r"needs the package boto3; nothing was imported \(pip install 'kosmolua\[aws\]'"
+    with pytest.raises(UsageError, match=said):
+        importing.prepare(importing.fetch(str(file), lambda: b""), Wishes())
+    key = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "wJalrXUtnFEMI"}
+    with (
+        Runtime({"pets": {"default": key}}, plugins=[file], yes=True, environ={}) as runtime,
+        pytest.raises(NotConfigured, match="signed requests, which need the package boto3"),
+    ):
+        runtime.call("pets.list_pets")
+
+
+def test_the_requests_of_aws_are_signed(tmp_path: Path) -> None:
+    """Each call has its own target and a signature of service and region; the secret key leaves the host nowhere."""
+    pytest.importorskip("botocore", reason="needs botocore")
+    integration = of_home(home_of(write_document(tmp_path, signed())), "pets", "")
+    sent: list[Request] = []
+
+    def send(request: Request) -> Response:
+        sent.append(request)
+        return Response(200, {"Content-Type": "application/x-amz-json-1.1"}, b'{"Pets": []}')
+
+    key: dict[str, Any] = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": Secret("wJalrXUtnFEMI")}
+    opened = integration.account(**key, region="eu-west-1", session_token=Secret("t-12345678")).open(send)
+    results = [integration.functions[name].handler(opened, id="p1") for name in ("list_pets", "feed_pet")]
+    assert results == [{"Pets": []}, {"Pets": []}]
+    assert [each.fields["X-Amz-Target"] for each in sent] == ["Pets_2026.ListPets", "Pets_2026.FeedPet"]
+    assert {each.url for each in sent} == {"https://pets.eu-west-1.amazonaws.com/"}
+    fields = sent[0].fields
+    assert fields["Content-Type"] == "application/x-amz-json-1.1"
+    assert fields["X-Amz-Security-Token"] == "t-12345678"
+    names = "accept;content-type;host;x-amz-date;x-amz-security-token;x-amz-target"
+    assert f"/eu-west-1/pets/aws4_request, SignedHeaders={names}, Signature=" in fields["Authorization"]
+    assert "wJalrXUtnFEMI" not in str(fields)
 
 
 def test_options_say_what_the_document_does_not(tmp_path: Path) -> None:

@@ -34,10 +34,13 @@ class Hub:
 def with_waiting_times(send: Send) -> Send:
     """Wrap ``send`` so that a response about a secondary rate limit says how long to wait: at least a minute.
 
-    See https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
+    See https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api. Requests of GraphQL go to the
+    address that GitHub Enterprise Server has for them, beside that of REST.
     """
 
     def patient(request: Request) -> Response:
+        if request.url.endswith("/api/v3/graphql"):
+            request = replace(request, url=f"{request.url.removesuffix('/v3/graphql')}/graphql")
         response = send(request)
         secondary = response.status in (403, 429) and b"secondary rate limit" in response.body
         if not secondary or _says_how_long(response):

@@ -1,4 +1,4 @@
-"""Multipart bodies: forms with files (RFC 7578). The boundary depends only on the content."""
+"""Multipart bodies: forms with files (RFC 7578), related parts (RFC 2387). The boundary depends only on the content."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Multipart:
-    """A form with files, sent as ``multipart/form-data``.
+    """A form with files, sent as ``multipart/form-data``, or parts of another ``kind`` of multipart, without names.
 
     Raises:
         ValueError: The media type of a part contains a line end or another control character.
     """
 
     parts: Sequence[Part]
+    kind: str = "form-data"
 
     def __post_init__(self) -> None:
         for part in self.parts:
@@ -57,7 +58,7 @@ class Multipart:
     @property
     def content_type(self) -> str:
         """The ``Content-Type``, with the boundary."""
-        return f"multipart/form-data; boundary={self.boundary}"
+        return f"multipart/{self.kind}; boundary={self.boundary}"
 
     @property
     def secrets(self) -> Iterator[Secret]:
@@ -73,5 +74,7 @@ class Multipart:
             content = part.content.reveal() if isinstance(part.content, Secret) else part.content
             field = RequestField(part.name, content, part.filename or None)
             field.make_multipart(content_type=part.content_type or None)
+            if self.kind != "form-data":
+                field.headers = {"Content-Type": part.content_type or "text/plain; charset=utf-8"}
             fields.append(field)
         return encode_multipart_formdata(fields, self.boundary)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from urllib.parse import urljoin
 
 from kosmolua.errors import ApiError, NotConfigured
 from kosmolua.http.auth import Auth, Basic, Bearer, CookieKey, HeaderKey, OAuth2, QueryKey, Several
+from kosmolua.http.aws import AwsSignature
 from kosmolua.http.client import Api
 from kosmolua.http.errors import body_of, message_of
 from kosmolua.http.messages import Request, Response, Send
@@ -23,6 +25,7 @@ from kosmolua.schema.types import STRING, Choice, List, Type
 from kosmolua.secret import Secret
 from kosmolua.suggestions import listed
 
+_REGION = re.compile(r"(?:[.-]([a-z]+(?:-[a-z]+)+-\d))?\.amazonaws\.com\b")
 RENEW_BEFORE = 30.0
 """A new token is fetched this many seconds before the old one expires."""
 _ABOUT = {
@@ -32,6 +35,7 @@ _ABOUT = {
     "query": "The key that requests carry.",
     "cookie": "The key that requests carry.",
     "client": "The id of a client that fetches a token.",
+    "signature": "The access key that signs requests.",
 }
 
 
@@ -49,7 +53,7 @@ def _fields(access: Access) -> Iterator[AccountField]:
         for each in credentials:
             login = OAuth2(**each.login) if each.login else None
             for name in each.fields:
-                secret = name not in ("username", "client_id")
+                secret = name not in ("username", "client_id", "access_key_id")
                 default: object = None if optional else REQUIRED
                 own = login if each.kind == "bearer" else None
                 yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, default, login=own)
@@ -61,6 +65,9 @@ def _fields(access: Access) -> Iterator[AccountField]:
             if login and each.kind == "client":
                 about = "The token of a login; without it, each process fetches one."
                 yield AccountField("token", about, secret=True, type=STRING, default=None, login=login)
+            if each.kind == "signature":
+                about = "The session token of a temporary access key."
+                yield AccountField("session_token", about, secret=True, type=STRING, default=None)
     for variable in access.variables:
         kind: Type = Choice(tuple(variable.choices)) if variable.choices else STRING
         default = variable.default or REQUIRED
@@ -69,9 +76,19 @@ def _fields(access: Access) -> Iterator[AccountField]:
         needed = setting.required and setting.default is None
         default = REQUIRED if needed else setting.default
         yield AccountField(setting.field, f"Sent as {setting.header}.", setting.secret, STRING, default)
+    if any(each.kind == "signature" for credentials in access.alternatives for each in credentials):
+        region = _region(access)
+        yield AccountField("region", "The region of AWS.", secret=False, type=STRING, default=region or REQUIRED)
     usual = access.base_url if access.base_url and not access.variables else None
     about = "The base URL of the API."
     yield AccountField("base_url", about, secret=False, type=STRING, default=usual if access.base_url else REQUIRED)
+
+
+def _region(access: Access) -> str:
+    """Return the region of a service of AWS if an account has none; empty if its address does not say it."""
+    usual = next((each.default for each in access.variables if each.field == "region"), "")
+    found = _REGION.search(access.base_url)
+    return usual or ((found[1] or "us-east-1") if found else "")
 
 
 @dataclass(frozen=True)
@@ -96,7 +113,7 @@ class DocumentAccount:
         """Return the client that sends the account's requests.
 
         Raises:
-            NotConfigured: The account lacks a required credential, or the service requires signed requests.
+            NotConfigured: The account lacks a required credential, or signed requests need a package.
         """
         return DocumentClient(self, send)
 
@@ -165,6 +182,10 @@ class DocumentClient:
     def _auth_of(self, credential: Credential, tokens: ClientTokens) -> Auth:
         """Return what adds a credential to each request."""
         settings = self._settings
+        if credential.kind == "signature":
+            key_id, secret = (settings[name] for name in credential.fields)
+            region = settings.get("region") or _region(self._access)
+            return AwsSignature(credential.name, region, key_id, secret, settings.get("session_token"))
         if credential.kind != "client" or settings.get("token"):
             return _auth(credential, settings)
         url = urljoin(self._access.address(settings), credential.login["token"])
@@ -182,9 +203,6 @@ def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
     """Return the credentials to send: the first alternative that the account has."""
     for credentials in access.alternatives:
         if all(settings.get(name) for each in credentials for name in each.fields):
-            if any(each.kind == "signature" for each in credentials):
-                hint = "write a plugin with an account that signs requests"
-                raise NotConfigured("the service requires signed requests, which only a plugin can send", hint=hint)
             return credentials
     if not access.alternatives:
         return []

@@ -56,7 +56,8 @@ def object_of(members: Sequence[Member], media: str, encode: str = "") -> Encode
     if media.startswith(FORM):
         return EncodedBody(form=[pair for each in members for pair in pairs_of(*each[:3])])
     if media.startswith("multipart/"):
-        form = Multipart(tuple(part for each in members for part in _parts(each.name, each.value, each.part)))
+        parts = tuple(part for each in members for part in _parts(each.name, each.value, each.part))
+        form = Multipart(parts, media.partition(";")[0].removeprefix("multipart/"))
         return EncodedBody(body=form.encode(), media=f"{media}; boundary={form.boundary}")
     return EncodedBody(body=encoded({each.name: each.value for each in members}), media=media)
 

@@ -178,7 +178,7 @@ class OperationCall:
     def _send(
         self, api: Api, given: Mapping[str, Any], extra: Mapping[str, Any], answers: Collection[int] = ()
     ) -> Response:
-        path, _, fixed = self.path.replace("{+", "{").partition("?")
+        path, _, fixed = self.path.replace("{+", "{").partition("#")[0].partition("?")
         query = [*(self._fixed(fixed, given) if fixed else ()), *self._pairs("query", given)]
         query += repeated(extra.get("query") or {})
         content = self._content(given, extra)
@@ -198,7 +198,7 @@ class OperationCall:
         slashes = [each.wire for each in self.fields if each.slashes]
         return api.fetch(
             self.method,
-            Route(path),
+            Route(path, self.path),
             slots,
             query=query,
             headers=headers,
@@ -220,8 +220,8 @@ class OperationCall:
         return [
             pair
             for each in self.fields
-            if each.place == place and each.name in given
-            for pair in pairs_of(each.wire, given[each.name], each.style)
+            if each.place == place and (each.constant or each.name in given)
+            for pair in pairs_of(each.wire, given.get(each.name, each.constant), each.style)
         ]
 
 

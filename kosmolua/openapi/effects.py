@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from kosmolua.openapi.naming import fixed_segments
+from kosmolua.openapi.naming import fixed_segments, snake
 from kosmolua.openapi.operations import Operation
 from kosmolua.schema.effects import Effect
 
 READS = ("GET", "HEAD", "OPTIONS", "TRACE")
+_CALLED = re.compile(r"#(?:Action|X-Amz-Target)=(?:[^.]*\.)?(\w+)")
+"""Matches what an operation of AWS does, whatever its method, in its path."""
 _VERBS = """
 reading: check count describe estimate fetch find get list lookup preview query read retrieve search validate
 reading_last: count find get list lookup query search
@@ -41,7 +44,8 @@ def effect_of(operation: Operation, name: str) -> Effect:
         return "destroy"
     if operation.graphql.get("kind") == "query":
         return "read"
-    words, last = _words(name), _last(operation)
+    called = _CALLED.search(operation.path)
+    words, last = _words(snake(called[1]) if called else name), _last(operation)
     if "create" in words and len(last) > 1:
         last = [""]  # what is made there may be for a deletion
     deletes = _begins(words, _DESTROYING) or _begins(last, _DESTROYING)
@@ -49,6 +53,7 @@ def effect_of(operation: Operation, name: str) -> Effect:
         return "destroy"
     is_act = words[0] in _ACTING or words[-1] in _ACTING or (len(last) == 1 and last[0] in _ACTING)
     acts = operation.hints.get("x-kubernetes-action") == "connect" or (is_act and words[0] not in _READING)
+    acts = acts or (called is not None and words[0] not in _READING)
     return "read" if operation.method in READS and not acts else "write"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from kosmolua.http.headers import CREDENTIALS, OF_A_READ, is_of_a_read, objection, plain, twice
 from kosmolua.openapi.bodies import OVERRIDE, is_override
+from kosmolua.openapi.operations import Field
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.types import ANY, STRING, Map, Record, Scalar
 
@@ -21,6 +22,7 @@ EXTRA = Record(
     },
 )
 """The type of ``extra`` as the documentation shows it."""
+_CHOSEN = "cannot be set here, since the function only reads, and the document lists the values: pass the argument"
 
 
 @dataclass(frozen=True)
@@ -53,28 +55,41 @@ class Headers(Map):
 
 @dataclass(frozen=True)
 class Query(Map):
-    """The type of ``extra.query``, in which no name overrides the HTTP method."""
+    """The type of ``extra.query``, in which no name overrides the HTTP method, nor is among ``chosen``."""
+
+    chosen: frozenset[str] = frozenset()
 
     def _fit(self, value: Any) -> object:
-        return _without_override(super()._fit(value))
+        return _fitting(super()._fit(value), self.chosen)
 
 
 @dataclass(frozen=True)
 class Added(Scalar):
-    """The type of ``extra.body``, in which no key overrides the HTTP method."""
+    """The type of ``extra.body``, in which no key overrides the HTTP method, nor is among ``chosen``."""
+
+    chosen: frozenset[str] = frozenset()
 
     def _fit(self, value: Any) -> object:
-        return _without_override(super()._fit(value))
+        return _fitting(super()._fit(value), self.chosen)
 
 
-def _without_override(given: object) -> object:
-    for name in given if isinstance(given, Mapping) else ():
-        if is_override(str(name)):
-            raise Mismatch(OVERRIDE, f"[{str(name)[:80]!r}]")
+def _fitting(given: object, chosen: frozenset[str]) -> object:
+    if chosen and not isinstance(given, Mapping):
+        raise Mismatch("must be a table, since the function only reads")
+    for name in map(str, given if isinstance(given, Mapping) else ()):
+        if is_override(name) or name in chosen:
+            raise Mismatch(OVERRIDE if is_override(name) else _CHOSEN, f"[{name[:80]!r}]")
     return given
 
 
-def checked_extra(*, reads: bool, named: Collection[str] = (), keys: Collection[str] = ()) -> Record:
-    """Return the type of ``extra``; its arguments are those of :class:`Headers`."""
+def checked_extra(
+    *, reads: bool, named: Collection[str] = (), keys: Collection[str] = (), chosen: Collection[Field] = ()
+) -> Record:
+    """Return the type of ``extra``; its arguments are those of :class:`Headers`.
+
+    ``chosen`` are parts of query and body that only arguments can set, since their values may say what is done.
+    """
     headers = Headers(STRING, (), CREDENTIALS | set(map(plain, keys)), frozenset(map(plain, named)), reads)
-    return replace(EXTRA, fields={"query": Query(ANY), "headers": headers, "body": Added("any")})
+    query, body = (frozenset(each.wire for each in chosen if each.place == place) for place in ("query", "body"))
+    fields = {"query": Query(ANY, chosen=query), "headers": headers, "body": Added("any", chosen=body)}
+    return replace(EXTRA, fields=fields)

@@ -12,6 +12,7 @@ from kosmolua.concurrency import lazy
 from kosmolua.errors import BadArguments
 from kosmolua.http.headers import IDEMPOTENCY, plain
 from kosmolua.openapi.calls import OperationCall
+from kosmolua.openapi.effects import READS
 from kosmolua.openapi.extra import EXTRA, checked_extra
 from kosmolua.openapi.inverses import UPDATES, Update, update_of
 from kosmolua.openapi.operations import Body, Field, is_json
@@ -28,6 +29,7 @@ from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.labels import DECLARED, Labels
 from kosmolua.schema.luacats import records_by_depth
 from kosmolua.schema.names import page_of
+from kosmolua.schema.tree import SchemaTree
 from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
 if TYPE_CHECKING:
@@ -206,8 +208,10 @@ class DocumentFunctions:
 
     def _read(self, row: FunctionRow, detail: Mapping[str, Any]) -> Function:
         call = call_of(detail)
-        extra = checked_extra(reads=row.effect == "read", named=detail.get("headers", ()), keys=self._keys)
         sent = SchemaReader(without="readOnly", look_up=self._store.schema)
+        reads = row.effect == "read"
+        chosen = self._chosen(call) if reads else ()
+        extra = checked_extra(reads=reads, named=detail.get("headers", ()), keys=self._keys, chosen=chosen)
         key = next((each for each in call.fields if each.place == "header" and plain(each.wire) == IDEMPOTENCY), None)
         filled = key.name if key and row.effect != "read" else None
         idempotency = detail.get("idempotency") or (key.wire if key else None)
@@ -255,6 +259,12 @@ class DocumentFunctions:
         sibling = self.call(name) if name and name not in self._without else None
         nullable = {each.name for each in parameters if each.type.nullable}
         return update_of(row.name, call, (name, sibling), nullable) if name and sibling else None
+
+    def _chosen(self, call: OperationCall) -> list[Field]:
+        """Return the arguments of a read whose values may say what is done: the document lists them."""
+        resolve = SchemaTree(self._store.schema).resolve
+        listed = (each for each in call.fields if {"enum", "const"} & resolve(each.schema).keys())
+        return [each for each in listed if each.constant or call.method not in READS]
 
     @lazy
     def _keys(self) -> list[str]:
@@ -329,12 +339,12 @@ def parameters_of(call: OperationCall, reader: SchemaReader, function: str, extr
     """
     names = {each.name for each in call.fields}
     for each in call.fields:
-        if each.required:
+        if each.required and not each.constant:
             yield _parameter(each, reader, names, function, call.inside_extra(each))
     if call.body and call.body.whole:
         yield _whole_body(call.body, reader, function, call.inside_extra())
     for each in call.fields:
-        if not each.required:
+        if each.constant or not each.required:
             yield _parameter(each, reader, names, function)
     if call.body and call.body.choose:
         kinds = Choice(tuple(call.body.media))
@@ -360,7 +370,8 @@ def _parameter(
     each: Field, reader: SchemaReader, names: Collection[str], function: str, inside: tuple[str, ...] = ()
 ) -> Parameter:
     kind = _with_files(reader.read(each.schema, f"{function}.{each.name}"))
-    default = REQUIRED if each.required else each.schema.get("default") if isinstance(each.schema, dict) else None
+    usual = each.constant or (each.schema.get("default") if isinstance(each.schema, dict) else None)
+    default = REQUIRED if each.required and not each.constant else usual
     if default is not REQUIRED and default is not None and not kind.takes(default):
         default = None
     checked = shallow(kind, as_text=each.place != "body")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -312,7 +313,10 @@ class Import:
         if self.folder.endswith(".onto"):
             return "the account's credential"
         access = self.result.access
-        names = {name for credentials in access.alternatives[:1] for each in credentials for name in each.fields}
+        every = [each for credentials in access.alternatives[:1] for each in credentials]
+        if any(each.kind == "signature" for each in every):
+            return "signatures by your access key"
+        names = {name for each in every for name in each.fields}
         names |= {each.field for each in access.variables if each.secret}
         names |= {each.field for each in access.settings if each.secret}
         return "your " + " and ".join(sorted(name.replace("_", " ") for name in names)) if names else ""
@@ -406,9 +410,15 @@ def _check_access(result: Compiled, wishes: Wishes, name: str) -> None:
     if not access.base_url:
         hint = "give the base URL with --base-url, such as --base-url https://api.example.com/v1"
         raise UsageError(f"The OpenAPI document of {name} has no base URL with https", hint=hint)
-    if access.alternatives and all(any(one.kind == "signature" for one in each) for each in access.alternatives):
-        what = f"The requests of {name} have to be signed, as by AWS, which only a plugin can do; nothing was imported"
-        raise UsageError(what, hint="if the service takes another credential, choose it with --auth")
+    signed = [one for each in access.alternatives for one in each if one.kind == "signature"]
+    if signed and len(signed) == len(access.alternatives):
+        what = f"The requests of {name} have to be signed, as by AWS"
+        if not signed[0].name:
+            hint = "name it with --auth aws:SERVICE, such as --auth aws:execute-api, or choose another credential"
+            raise UsageError(f"{what}, but the document does not say for which service", hint=hint)
+        if find_spec("botocore") is None:
+            hint = "pip install 'kosmolua[aws]', or choose another credential with --auth"
+            raise UsageError(f"{what}, which needs the package boto3; nothing was imported", hint=hint)
     secrets = any(each.secret for each in access.variables) or any(each.secret for each in access.settings)
     if not access.alternatives and not secrets and not wishes.auth:
         hint = f"choose how requests authenticate with --auth {'|'.join(AUTH)}"

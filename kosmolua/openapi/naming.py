@@ -21,6 +21,7 @@ _HUMPS = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
 _REPEATED = re.compile(r"(?<![a-z])([a-z]+)(?:_\1)+(?![a-z0-9])")
 _ENDING = re.compile(r"\.(json|php|txt|xml)$", re.IGNORECASE)
 _SLOT = re.compile(r"\{[^{}]*\}")
+_OF_GRAPHQL = ("/#Query.", "/#Mutation.")
 _DULL = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d{4}-\d\d-\d\d|\d+(\.\d+)+|api|rest|latest", re.IGNORECASE)
 """Matches path segments that say nothing about an operation, such as ``v1`` and ``api``."""
 _ACTING = """
@@ -51,9 +52,18 @@ _LONGEST = 50
 
 
 class Route(str):
-    """A path template of a document, which lets a simulator tell its requests from a plugin's own."""
+    """A path template of a document, which lets a simulator tell its requests from a plugin's own.
 
-    __slots__ = ()
+    ``path`` is the whole one, also with what follows ``?`` and ``#``.
+    """
+
+    __slots__ = ("path",)
+    path: str
+
+    def __new__(cls, template: str, path: str = "") -> Route:
+        route = super().__new__(cls, template)
+        route.path = path or template
+        return route
 
 
 class Named(NamedTuple):
@@ -94,7 +104,7 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
             if each.key not in kept and is_clash:
                 names[place] = lengthen(each, names[place])
     distinct = _distinct(names, operations, kept)
-    fields = {name for name, each in zip(distinct, operations, strict=True) if "#" in each.path}  # of GraphQL
+    fields = {name for name, each in zip(distinct, operations, strict=True) if each.path.startswith(_OF_GRAPHQL)}
     return _shortened(distinct, taken | fields)
 
 

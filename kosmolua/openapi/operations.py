@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
@@ -22,7 +23,13 @@ _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes
 JSON_PATCH = "application/json-patch+json"
 """The media type of a list of changes (RFC 6902)."""
 _SLOT = re.compile(r"\{\+?([^{}]*)\}")
-_JSON = re.compile(r"application/json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
+_JSON = re.compile(r"application/(x-amz-)?json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
+_JSON_1_0 = re.compile(
+    r"AWSKendraRer|AWSLookoutEq|AWSStep|AppRunner|AwsProton|BackupOn|CloudApi|ComputeOpt|DynamoDB|HealthLake|IoTAuto|"
+    r"Keyspaces|NetworkFire|OpenSearchServ|PaymentCryp|PinpointSMSVoiceV2|SimpleWork|Timestream|ToggleCust|VerifiedPerm|"
+    r"VoiceID|com.amazonaws.codestar|AmazonSQS"
+)
+"""Matches the operations of those services of AWS that take JSON by an older name; their documents call it JSON."""
 
 
 @dataclass
@@ -40,6 +47,7 @@ class Field:
         part: The media type of its part of a multipart body.
         only: The media type to use for the body if a call passes this.
         fills: For a path parameter, the key of the body that gets the same value.
+        constant: The value that is sent if a call passes none, as it is the only one that the document lists.
         name: The name for scripts, set when the document is compiled.
     """
 
@@ -53,6 +61,7 @@ class Field:
     part: str = ""
     only: str = ""
     fills: str = ""
+    constant: str = ""
     name: str = ""
 
 
@@ -149,7 +158,9 @@ def is_file(document: Document, schema: Json) -> bool:
 
 def read_operations(document: Document) -> Iterator[Operation]:
     """Yield a document's operations; what cannot be read gets a note."""
-    for path, given in document.root.get("paths", {}).items():
+    paths = document.root.get("paths", {})
+    shared = Counter(path.partition("#")[0] for path in paths)
+    for path, given in paths.items():
         item = document.resolve(given)
         if not item or not path.startswith(("/", "{")):
             if not path.startswith("x-"):
@@ -160,22 +171,34 @@ def read_operations(document: Document) -> Iterator[Operation]:
                 continue
             operation = item[method]
             if isinstance(operation, dict):
-                yield _Reading(document, path, method, item, operation).operation()
+                is_shared = shared[path.partition("#")[0]] > 1
+                yield _Reading(document, path, method, item, operation, is_shared=is_shared).operation()
             else:
                 document.note(f"{method.upper()} {path} is not an object and was skipped")
 
 
 class _Reading:
-    """Reads one operation: ``item`` describes its path, ``operation`` itself; ``method`` is in lower case."""
+    """Reads one operation: ``item`` describes its path, ``operation`` itself; ``method`` is in lower case.
+
+    ``is_shared``: several paths differ only in what follows ``#``, as those of AWS.
+    """
 
     def __init__(
-        self, document: Document, path: str, method: str, item: Mapping[str, Any], operation: Mapping[str, Any]
+        self,
+        document: Document,
+        path: str,
+        method: str,
+        item: Mapping[str, Any],
+        operation: Mapping[str, Any],
+        *,
+        is_shared: bool = False,
     ) -> None:
         self._document = document
         self._path = path
         self._method = method.upper()
         self._item = item
         self._given = operation
+        self._is_shared = is_shared
 
     def operation(self) -> Operation:
         given = self._given
@@ -184,10 +207,13 @@ class _Reading:
         fields = [each for each in map(self._parameter, parameters) if each]
         body, keys = self._body()
         servers = given.get("servers") or self._item.get("servers") or []
+        called = next((each.constant for each in fields if each.wire.lower() == "x-amz-target"), "")
+        if body and called:
+            body.media = [f"application/x-amz-json-1.{'0' if _JSON_1_0.match(called) else '1'}"]
         return Operation(
             id=text(given.get("operationId")),
             method=self._method,
-            path=self._path if "x-graphql" in given else self._path.partition("#")[0],
+            path=self._path if self._is_shared or "x-graphql" in given else self._path.partition("#")[0],
             tag=text(tags[0]) if tags else "",
             summary=text(given.get("summary")),
             about=text(given.get("description")),
@@ -219,15 +245,23 @@ class _Reading:
         style = self._style(given)
         if content := table(given.get("content")):
             schema, style = table(next(iter(content.values()))).get("schema", {}), "json"
+        required = place == "path" or given.get("required") is True
         return Field(
             given["name"],
             place,
             schema,
-            place == "path" or given.get("required") is True,
+            required,
             text(given.get("description")),
             style,
             slashes=f"{{+{given['name']}}}" in self._path or (place == "path" and given.get("allowReserved") is True),
+            constant=self._constant(schema) if required and place in ("query", "header") else "",
         )
+
+    def _constant(self, schema: Json) -> str:
+        """Return the only value that a schema lists; empty if it lists none, or several."""
+        plain = self._document.resolve(schema)
+        values = [plain["const"]] if "const" in plain else rows(plain.get("enum"))
+        return text(values[0]) if len(values) == 1 else ""
 
     def _style(self, given: Mapping[str, Any]) -> Style:
         style = text(given.get("style"))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, NetworkError
 from kosmolua.http.binary import binary, media_type
 from kosmolua.http.client import decode
 from kosmolua.http.messages import Response, location
@@ -120,10 +120,8 @@ def _yaml(text: str) -> Json:
 
 def _unnamed(response: Response) -> Json:
     """Convert a response without a media type: JSON, else a string, else a table with base64."""
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        pass
+    with suppress(NetworkError):
+        return decode(response)
     try:
         return response.body.decode()
     except UnicodeDecodeError:

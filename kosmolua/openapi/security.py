@@ -9,6 +9,7 @@ from dataclasses import field as made_by
 from typing import Any, Literal, TypeAlias
 
 from kosmolua.errors import ConfigError, NotConfigured
+from kosmolua.http.aws import SIGNED
 from kosmolua.http.headers import CREDENTIALS as CREDENTIAL_HEADERS
 from kosmolua.http.headers import objection, plain
 from kosmolua.http.messages import is_link_local, is_protected, origin
@@ -20,7 +21,7 @@ from kosmolua.schema.tree import rows, table, text
 
 Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "client", "signature"]
 
-AUTH = ("bearer", "basic", "header:NAME", "query:NAME", "none")
+AUTH = ("bearer", "basic", "header:NAME", "query:NAME", "aws:SERVICE", "none")
 """The possible values of ``--auth``, for a document that declares no credential."""
 CREDENTIALS = re.compile(
     r"(?!.*(next|page|pagination|continuation|sync|idempotency)[-_]?token)"
@@ -38,6 +39,11 @@ _PREFIXES = (
 )
 """Match the word before a key in a description: named, or in the whole header, such as ``SSWS {API Token}``."""
 _PLACEHOLDER = re.compile(r"(?:Bearer|Basic) <(\w+)>")
+_ACCESS_KEY = ("access_key_id", "secret_access_key")
+_AT_AWS = re.compile(
+    r"//(?:[^/]*\.)?([a-z0-9-]+)(?:(?:\.|\{dash-or-dot\})(?:\{region\}|[a-z]+(?:-[a-z]+)+-\d))?\.amazonaws\.com\b"
+)
+"""Matches an address of AWS, in which the service stands before the region."""
 MOST_COMMON = 0.5
 """A header or parameter becomes a field of the account if at least this share of operations has it."""
 MIN_OPERATIONS = 3
@@ -54,9 +60,9 @@ class Credential:
 
     Args:
         kind: How requests carry it: ``client`` is a bearer token fetched with a client id and secret, ``signature`` a
-            signed request, which KosmoLua does not support.
+            signature of AWS.
         fields: The account's fields for it, such as ``username`` and ``password``.
-        name: The header, query parameter or cookie, if the kind does not determine it.
+        name: The header, query parameter or cookie, if the kind does not determine it; the service of a signature.
         prefix: The word before the value in the header, such as ``Bot``.
         about: The description.
         login: The addresses for logging in, as the arguments of :class:`kosmolua.http.auth.OAuth2`.
@@ -150,9 +156,9 @@ class Access:
     def header_keys(self) -> list[str]:
         """The headers that carry credentials or secret settings."""
         every = [each for credentials in self.alternatives for each in credentials]
-        return [each.name for each in every if each.kind == "header"] + [
-            each.header for each in self.settings if each.secret
-        ]
+        signed = sorted(SIGNED) if any(each.kind == "signature" for each in every) else []
+        named = [each.name for each in every if each.kind == "header"]
+        return named + signed + [each.header for each in self.settings if each.secret]
 
     @property
     def logins(self) -> list[str]:
@@ -189,7 +195,7 @@ def alternatives_of(document: Document, auth: str = "", prefix: str | None = Non
     schemes = table(table(root.get("components")).get("securitySchemes"))
     found: list[list[Credential]] = []
     for requirement in _requirements(root, schemes):
-        credentials = [_credential(name, document.resolve(schemes.get(name)), prefix) for name in requirement]
+        credentials = [_credential(root, name, document.resolve(schemes.get(name)), prefix) for name in requirement]
         known = [each for each in credentials if each]
         if len(known) < len(credentials) or not known:
             continue
@@ -219,6 +225,8 @@ def _asked(auth: str) -> Credential:
         return Credential("basic", ["username", "password"])
     if kind in ("header", "query") and name:
         return Credential(kind, [usable(snake(name))], name)  # type: ignore[arg-type]
+    if kind == "aws" and name:
+        return Credential("signature", [*_ACCESS_KEY], name)
     raise ConfigError(f"{auth!r} is not a way to authenticate", hint=f"choose one of {', '.join(AUTH)} for --auth")
 
 
@@ -241,7 +249,16 @@ def _names_in(security: object) -> list[list[str]]:
     return [list(each) for each in map(table, rows(security)) if each]
 
 
-def _credential(name: str, scheme: Mapping[str, Any], prefix: str | None) -> Credential | None:
+def _service(root: Mapping[str, Any]) -> str:
+    """Return the name that signatures have for a service of AWS; empty if the document does not say it."""
+    info = table(root.get("info"))
+    for server in map(table, rows(root.get("servers"))):
+        if found := _AT_AWS.search(text(server.get("url"))):
+            return text(info.get("x-aws-signingName")) or found[1]
+    return text(info.get("x-aws-signingName"))
+
+
+def _credential(root: Mapping[str, Any], name: str, scheme: Mapping[str, Any], prefix: str | None) -> Credential | None:
     """Return a scheme's credential; None if the scheme is unknown."""
     kind, about = text(scheme.get("type")), text(scheme.get("description"))
     plain = usable(snake(name).removesuffix("_auth") or "api_key")
@@ -249,7 +266,7 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str | None) -> Cre
     if kind == "apiKey" and scheme.get("in") in ("header", "query", "cookie"):
         header = text(scheme.get("name"))
         if "aws" in name.lower() or "sigv4" in name.lower() or "signature" in about.lower()[:60]:
-            return Credential("signature", [], about=about)
+            return Credential("signature", [*_ACCESS_KEY], _service(root), about=about)
         said = _prefix(name, header, about) if prefix is None else prefix
         before = said if scheme["in"] == "header" else ""
         return Credential(scheme["in"], [plain], header, before, about=about)
@@ -325,6 +342,10 @@ def settings_of(
             if each_field.place in ("header", "query"):
                 key = each_field.place, each_field.wire
                 counts[key] = counts.get(key, 0) + 1
+    values: dict[str, set[str]] = {}
+    for each in operations:
+        for each_field in each.fields:
+            values.setdefault(each_field.wire, set()).add(each_field.constant)
     most = {key for key, count in counts.items() if count >= max(MOST_COMMON * len(operations), MIN_OPERATIONS)}
     credentials = {
         wire for _, wire in counts if has_credential and CREDENTIALS.fullmatch(wire) and _is_common(wire, most)
@@ -337,6 +358,7 @@ def settings_of(
         each.fields = [each_field for each_field in each.fields if not _is_never_an_argument(each_field, carried)]
         for each_field in each.fields:
             is_common = each_field.place == "header" and ("header", each_field.wire) in most
+            is_common = is_common and len(values[each_field.wire] - {""}) < 2  # else it tells operations apart
             if is_common and each_field.wire not in {*credentials, *found}:
                 found[each_field.wire] = _setting(each_field, has_credential=has_credential)
         each.fields = [
@@ -350,6 +372,8 @@ def settings_of(
 
 def _is_never_an_argument(given: Field, carried: Collection[tuple[str, str]]) -> bool:
     """Return True for what KosmoLua, the account or a proxy sets."""
+    if plain(given.wire) in SIGNED and any(kind == "signature" for kind, _ in carried):
+        return True
     if given.place == "header":
         name = plain(given.wire)
         return name in DROPPED or ("header", name) in carried or bool(objection(given.wire, keys=CREDENTIAL_HEADERS))

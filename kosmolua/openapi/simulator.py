@@ -73,7 +73,7 @@ class Simulator:
         return self._answer(request, detail, slots, body)
 
     def _key(self, request: Request) -> str:
-        return f"{request.method} {request.route}"
+        return f"{request.method} {getattr(request.route, 'path', request.route)}"
 
     def _without_schema(self, request: Request, detail: Mapping[str, Any], body: Json) -> Response:
         self._store(request, detail, body, {})

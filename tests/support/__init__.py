@@ -37,6 +37,7 @@ Integrations and what they are called with:
     books: handlers and types of which a signature speaks
     catalogs: integrations in memory, and folders of plugins that are made up
     documents: documents of OpenAPI, and a service that answers by them
+    pagers: how services split their lists into pages
     reference, conformance: requests as the specification of OpenAPI has them, and how others differ
     graphql_server, strawberry_server: GraphQL services on loopback, of two libraries
     github_account, render2_account: one account, called as Lua calls it

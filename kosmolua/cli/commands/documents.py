@@ -29,7 +29,10 @@ EFFECTS = ("accept", "ask", "none")
 @click.option("--name", default="", metavar="NAME", help="The integration's name [from the file, or the title].")
 @click.option("--onto", default="", metavar="NAME", help="Extend this integration, with its accounts.")
 @click.option(
-    "--auth", default="", metavar="KIND", help="The credential: bearer, basic, header:NAME, query:NAME or none."
+    "--auth",
+    default="",
+    metavar="KIND",
+    help="The credential: bearer, basic, header:NAME, query:NAME, aws:SERVICE or none.",
 )
 @click.option("--base-url", default="", metavar="URL", help="The beginning of every address.")
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="Also send the credential here; repeatable.")
