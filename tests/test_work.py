@@ -177,7 +177,7 @@ def test_each_tick_runs_once(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("missed", "after"),
-    [("skip", [(53, "missed")]), ("once", [(53, "done")])],
+    [("skip", [(53, "missed"), (113, "missed")]), ("once", [(53, "done"), (113, "missed")])],
 )
 def test_ticks_that_no_server_was_there_for(site: Site, missed: str, after: list[tuple[float, str]]) -> None:
     """They are skipped, or one run makes up for them all; the next one comes at its time."""
@@ -186,7 +186,7 @@ def test_ticks_that_no_server_was_there_for(site: Site, missed: str, after: list
     site.pass_by(3600)
     site.look(server)
     assert [tick[:2] for tick in site.ticks()] == after
-    assert "later ticks, up to 2026-03-02T13:00:" in site.ticks()[0][2]
+    assert "no server was free for this tick and those after it, up to 2026-03-02T13:00:" in site.ticks()[1][2]
     site.pass_by(60)
     site.look(server)
     assert [tick[:2] for tick in site.ticks()] == [*after, (3653, "done")]
@@ -425,7 +425,7 @@ def test_a_fault_of_one_look_ends_no_other(site: Site, monkeypatch: pytest.Monke
 
 
 def test_people_are_told_of_the_last_failure_alone(site: Site) -> None:
-    """As a run that will be tried again has not failed yet."""
+    """As a run that will be tried again has not failed yet; and of one whose script is not there any more."""
     ended: list[tuple[str, bool]] = []
 
     class Observer:
@@ -442,6 +442,10 @@ def test_people_are_told_of_the_last_failure_alone(site: Site) -> None:
     site.pass_by(16)
     site.look(server)
     assert ended == [("failed", True), ("failed", False)]
+    (site.folder / "scripts" / "report.lua").unlink()
+    begin_by_hand(site.tenant.runtime.store.tasks, "nightly")
+    site.look(server)
+    assert ended[2:] == [("failed", False)]
 
 
 def test_a_run_that_sleeps_can_be_stopped(site: Site) -> None:

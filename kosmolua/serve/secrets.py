@@ -14,7 +14,7 @@ from typing import NamedTuple
 from kosmolua.accounts.sources import Sources
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.folders import expanded
-from kosmolua.secret import Secret
+from kosmolua.secret import MIN_SECRET, Secret
 from kosmolua.serve.settings import Given, Settings
 from kosmolua.stores.opening import default_stores, open_stores
 from kosmolua.stores.store import Stores
@@ -53,7 +53,7 @@ class ServerSecrets:
         """Open and return the stores of all tenants at the place in ``[serve] store``, or else in the state folder."""
         if self._settings.store is None:
             return default_stores()
-        where = self.secret("serve.store", self._settings.store).reveal()
+        where = self.secret("serve.store", self._settings.store, least=1).reveal()  # a folder is no secret
         return open_stores(where if "://" in where else str(self._folder / expanded(where)))
 
     def cookie_key(self, stores: Stores) -> bytes:
@@ -79,9 +79,9 @@ class ServerSecrets:
             "oidc.client_secret": client_secret,
         }
 
-    def secret(self, where: str, given: Given) -> Secret:
+    def secret(self, where: str, given: Given, *, least: int = MIN_SECRET) -> Secret:
         """Read the secret at a key of the accounts file, ``where``: the value itself, or what its source provides."""
         try:
-            return self._sources.read(where, given)
+            return self._sources.read(where, given, least=least)
         except NotConfigured as error:
-            raise ConfigError(error.message, hint=error.hint, detail=error.detail) from None
+            raise ConfigError(error.what, hint=error.hint, detail=error.detail) from None

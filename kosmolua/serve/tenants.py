@@ -408,6 +408,13 @@ class Tenant:
         for each in self._observers:
             each.asked(running, questions)
 
+    def tell_of_failure(self, run: str, script: str, client: str, error: KosmoError) -> None:
+        """Tell the observers of a run that cannot begin."""
+        running = Running(self.name, run, client, script, None, software=client)
+        for each in self._observers:
+            each.started(running)
+            each.ended(running, Outcome([], "", error, []))
+
     async def _obey(self) -> None:
         """Cancel the runs for which this is asked at any server, as long as there are active runs."""
         while self._running:

@@ -117,12 +117,12 @@ def _opened(kept: Kept, options: Options) -> Iterator[tuple[str, WorkSettings, S
 
 
 def _row(each: Entry) -> list[str]:
-    following = "paused" if each.is_paused else _moment(each.next)
-    last = [_moment(each.last.since), each.last.status, each.last.run] if each.last else ["", "", ""]
-    return [each.name, each.rule, each.script, following, *last]
+    known = each.to_json()
+    last = known["last"] or {}
+    following = "paused" if each.is_paused else _moment(known["next"])
+    told = [_moment(last.get("time")), last.get("status", ""), last.get("run") or ""]
+    return [each.name, each.rule, each.script, following, *told]
 
 
-def _moment(seconds: float | None) -> str:
-    from kosmolua.serve.work.overview import utc
-
-    return "" if seconds is None else terminal.moment(utc(seconds))
+def _moment(time: str | None) -> str:
+    return terminal.moment(time) if time else ""

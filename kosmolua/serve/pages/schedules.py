@@ -22,7 +22,8 @@ def shown(request: PageRequest) -> Response:
     """Return the page of a schedule or hook, with its latest runs."""
     entry = _entry(request)
     runs = overview.history(request.own.runtime.store, entry.kind, entry.name)
-    return request.page("schedule.html", "schedules", entry=entry, runs=runs, at=_at, by_whom=overview.by_whom)
+    has_run, by_whom = overview.has_run, overview.by_whom
+    return request.page("schedule.html", "schedules", entry=entry, runs=runs, at=_at, by_whom=by_whom, has_run=has_run)
 
 
 def decided(request: PageRequest) -> Response:

@@ -10,7 +10,7 @@ from typing import Any
 from kosmolua.serve.work.settings import WorkSettings
 from kosmolua.serve.work.worker import is_by_hand, pause_mark
 from kosmolua.stores.store import DAY, Store
-from kosmolua.stores.tasks import HOOK, PLANNED, RUNNING, SCHEDULE, ServerTask
+from kosmolua.stores.tasks import HOOK, PLANNED, QUEUED, RUNNING, SCHEDULE, ServerTask
 
 HISTORY = 30
 """How many runs of a schedule or hook people see."""
@@ -42,7 +42,8 @@ class Entry:
     def to_json(self) -> dict[str, Any]:
         """Return it for programs; times are in UTC."""
         last = self.last
-        told = last and {"time": utc(last.since), "status": last.status, "run": last.run, "note": last.note or None}
+        run = last.run if last and has_run(last) else None
+        told = last and {"time": utc(last.since), "status": last.status, "run": run, "note": last.note or None}
         known = {"kind": self.kind, "name": self.name, "script": self.script, "when": self.rule}
         following = None if self.next is None else utc(self.next)
         return {**known, "paused": self.is_paused, "next": following, "last": told}
@@ -88,6 +89,11 @@ def pause(store: Store, source: str, name: str, *, ends: bool = False) -> None:
         store.unmark(pause_mark(source, name))
     else:
         store.mark(pause_mark(source, name), _FOREVER)
+
+
+def has_run(task: ServerTask) -> bool:
+    """Return True unless the run of a task has not begun, or never will."""
+    return task.status not in ("missed", "skipped", QUEUED)
 
 
 def by_whom(task: ServerTask) -> str:

@@ -191,9 +191,12 @@ class Errand:
             return left
         if not await asyncio.to_thread(self._tasks.begin, self._task):
             return None  # another server has it
-        name, source = await asyncio.to_thread(
-            self._tenant.work.source_of, self._own.script, self._tenant.runtime.scripts
-        )
+        script, scripts = self._own.script, self._tenant.runtime.scripts
+        try:
+            name, source = await asyncio.to_thread(self._tenant.work.source_of, script, scripts)
+        except ConfigError as error:
+            self._tenant.tell_of_failure(task.run, script, self._client, error)
+            raise
         run = self._tenant.run(source.decode("utf-8", "surrogateescape"), self._options(name))
         return await self._told(run, is_new=True)
 
@@ -278,13 +281,14 @@ class Errand:
             return _over(task, "skipped", "the hook is paused") if self._is_paused else None
         if task.status == PLANNED:
             plan(self._tasks, own, max(task.since, now))
-            if own.next_after(task.since) <= now:
+            if (left_out := own.next_after(task.since)) <= now:
                 until = datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="seconds")
-                task = self._task = replace(task, note=f"later ticks, up to {until}, were missed")
+                note = f"no server was free for this tick and those after it, up to {until}"
+                self._tasks.add(_over(_tick(own.name, left_out), "missed", note))
             if self._is_paused:
                 return _over(task, "skipped", "the schedule is paused")
             if now - task.since > LATE and own.missed != ONCE:
-                return _over(task, "missed", f"no server was free; {task.note}".removesuffix("; "))
+                return _over(task, "missed", "no server was free")
         earlier = [each for each in self._tasks.open(SCHEDULE, own.name) if _comes_before(each, task)]
         if not earlier:
             return None
@@ -302,10 +306,14 @@ class Errand:
 def plan(tasks: TaskQueue, schedule: ScheduleSettings, after: float) -> float:
     """Add the first tick of a schedule after a moment, unless it is there, and return its time."""
     tick = schedule.next_after(after)
-    task = ServerTask(f"{SCHEDULE}/{schedule.name}/{tick:.0f}", SCHEDULE, schedule.name, new_run(), tick, tick)
+    task = _tick(schedule.name, tick)
     if not tasks.add(task) and (former := tasks.find(task.id)) and former.due is None and tick > tasks.now():
         tasks.put(replace(task, run=former.run))  # a server with other settings had dropped it before its time
     return tick
+
+
+def _tick(schedule: str, at: float) -> ServerTask:
+    return ServerTask(f"{SCHEDULE}/{schedule}/{at:.0f}", SCHEDULE, schedule, new_run(), at, at)
 
 
 def plan_all(tenant: Tenant) -> None:
