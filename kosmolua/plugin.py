@@ -15,7 +15,7 @@ from kosmolua.http.messages import Request, Response, Send
 from kosmolua.http.nesting import nested
 from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.schema.bounds import between, matching, non_empty, unless
-from kosmolua.schema.formats import AbsolutePath, Schedule, Url
+from kosmolua.schema.formats import AbsolutePath, OneOf, Schedule, Url
 from kosmolua.schema.integration import Declared, Integration
 from kosmolua.schema.labels import Labels
 from kosmolua.schema.types import one_of
@@ -39,6 +39,7 @@ __all__ = [
     "NetworkError",
     "NotConfigured",
     "OAuth2",
+    "OneOf",
     "QueryKey",
     "Request",
     "Response",

@@ -209,7 +209,7 @@ _OPTIONAL = {
     "time": ("branch",),
     "content": ("branch",),
     "call": ("args", "fault", "secrets", "contents", "branch", "through", "hidden", "at"),
-    "script": ("args", "fault", "secrets", "branch", "through"),
+    "script": ("args", "fault", "secrets", "branch", "through", "hidden", "at"),
     "doc": ("args", "fault", "branch"),
 } | {"end": ("result", "error", "exit", "losses")}
 _OF_RECORDED = ("of", "line", "waits")

@@ -656,3 +656,19 @@ def _counting() -> float:
     started = process_time()
     sum(range(10_000_000))
     return process_time() - started
+
+
+def test_a_script_that_is_run_again_is_not_checked_again(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it may call other scripts, which can change."""
+    checked: list[object] = []
+    check = Checker.check
+
+    def counting(self: Checker, source: str | bytes, known: None = None) -> Report:
+        checked.append(source)
+        return check(self, source, known)
+
+    monkeypatch.setattr(Checker, "check", counting)
+    once, always = "print(app.integrations.render2 ~= nil, 1)", "print(app.scripts ~= nil)"
+    for source in (once, once, always, always):
+        runtime.run(source, check=True)
+    assert checked == [each.encode() for each in (once, always, always)]

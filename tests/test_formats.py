@@ -9,7 +9,7 @@ import pytest
 
 from kosmolua import Runtime
 from kosmolua.check.checker import Checker
-from kosmolua.plugin import AbsolutePath, Schedule, Url
+from kosmolua.plugin import AbsolutePath, OneOf, Schedule, Url
 from kosmolua.schema.bounds import Bound
 from kosmolua.schema.formats import Format
 
@@ -27,6 +27,7 @@ def runtime() -> Iterator[Runtime]:
         *((Schedule(), each) for each in ("0 3 * * *", "*/5 0-6,22 * * MON-FRI", "0 0 1 JAN *", "@daily")),
         *((Url(), each) for each in ("https://github.com/a/b", "git@github.com:a/b.git", "ssh://git@host/a")),
         *((AbsolutePath(), each) for each in ("/", "/var/data")),
+        *((OneOf("error", "Warning"), each) for each in ("error", "ERROR", "warning")),
         *(
             (Format("date-time"), each)
             for each in ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.123+02:00", "2026-01-31")
@@ -48,6 +49,7 @@ def test_a_value_in_its_notation_is_accepted(bound: Bound, value: str) -> None:
         *((Schedule(), each) for each in ("0 25 * * *", "daily", "* * * *", "0 0 0 3 * *", "")),
         *((Url(), each) for each in ("acme/x", "github.com/a/b", "https://", "")),
         *((AbsolutePath(), each) for each in ("data", "./data", "")),
+        *((OneOf("error", "Warning"), each) for each in ("err", "error ", "")),
         *((Format("date-time"), each) for each in ("last week", "2026-2-1", "1700000000", "")),
         *((Format("date"), each) for each in ("2026-13-01", "2026-01-31T00:00:00Z")),
         (Format("uuid"), "123"),

@@ -386,6 +386,9 @@ CALLED = {
     "suspend.lua": f"{R}local found = r.list_services()\n{SUSPEND_ALL}",
     "one.lua": f"{R}local found = r.list_services({{ limit = 1, name = arg[1] }})\nreturn #found.services",
     "last.lua": f"{R}return {UPDATE}{LEFT_OUT}",
+    "rename.lua": f"--- Renames.\n---@param id string\n---@param name? string\n{R}"
+    "r.update_service({ service_id = params.id, name = params.name or 'x' })",
+    "find.lua": f"--- Finds.\n---@param name? string\n{R}return r.list_services({{ name = params.name, all = true }})",
 }
 
 
@@ -406,12 +409,21 @@ def calling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
         ("parallel.map({ 'srv-cabc12345678' }, function(id) app.scripts.mend({ id = id }) end)", "auto_deploy is nil"),
         ("app.scripts.suspend()", "20 items"),
         ("app.scripts.last()", "auto_deploy is nil"),
+        ("app.scripts.rename({ id = 'srv-cabc12345678', name = arg[1] })", "name is nil"),
+        (f"{R}local found = app.scripts.find({{ name = arg[1] }})\n{SUSPEND_ALL}", "name is nil"),
     ],
 )
 def test_a_called_script_is_guarded_like_the_main_script(calling: Runtime, source: str, said: str) -> None:
     """By its own lines, not by the line that calls it."""
     assert said in refused(calling.run(source, check=True))
     assert calling.run(source).ok
+
+
+def test_a_called_script_is_guarded_in_a_resumed_run(calling: Runtime, tmp_path: Path) -> None:
+    """Also if the recording has the answer to the call of the script."""
+    ended = calling.run("app.scripts.suspend()", check=True, record=tmp_path / "run.jsonl", max_calls=1)
+    assert ended.error
+    assert "20 items" in refused(calling.resume(tmp_path / "run.jsonl", max_calls=1000))
 
 
 def test_a_guard_of_a_called_script_is_not_one_of_the_main_script(calling: Runtime) -> None:

@@ -181,7 +181,7 @@ def test_an_answer_has_text_and_structure(agent: Agent) -> None:
         result = await execute(client, code, args=["you"])
         assert text_of(result).startswith("Result:\n3\n{")
         assert "Output:\nhello\tyou" in text_of(result)
-        assert "1 x render2.list_services [default, read] ok" in text_of(result)
+        assert "- 1 x render2.list_services" in text_of(result)
         outcome = result.structured_content
         assert outcome.keys() == {"ok", "result", "error", "calls"}
         assert outcome["calls"] == {"total": 1, "ok": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -59,8 +60,14 @@ def test_results_are_lines_of_json_and_strings_are_themselves() -> None:
 def test_calls_are_counted_by_kind() -> None:
     """A thousand calls are a few lines: how many of which, for which account, and how they ended."""
     said = text(1, calls=[OK] * 998 + [FAILED] * 2)
-    assert "Calls made: 1,000\n- 998 x render2.list_deploys [default, read] ok\n- 2 x render2.get_service" in said
-    assert said.endswith("[default, read] failed: api_error")
+    assert said.endswith(
+        "Calls made: 1,000\n- 998 x render2.list_deploys\n- 2 x render2.get_service [failed: api_error]"
+    )
+    fact = Facts([], [(1, "render2.list_deploys", "limit")])
+    told = answer(Outcome([], "", None, [OK], facts=fact), ScriptRequest(""), HOST, "", lambda *_: ("", ""))
+    assert told.content[0].model_dump()["text"].endswith("limit was nil\n\nCalls made: 1")
+    write = OK | {"account": "staging", "effect": "write"}
+    assert text(1, calls=[write]).endswith("- 1 x render2.list_deploys [staging, write]")
     assert answered(1, calls=[OK] * 998 + [FAILED] * 2).structured_content["calls"] == {
         "total": 1000,
         "ok": 998,
@@ -126,11 +133,14 @@ def test_nothing_is_said_twice() -> None:
     }
 
 
-def test_a_long_result_is_whole_in_the_structured_content() -> None:
-    """The text has its beginning, and says where the rest is."""
+def test_an_answer_has_the_beginning_of_a_long_result() -> None:
+    """Text and structured content say where the rest is, unless the client asks for more than usual."""
     rows = [{"id": number, "name": "x" * 20} for number in range(200)]
-    result = answered(rows)
-    assert result.structured_content["result"] == [rows]
+    found = answered(rows).structured_content
+    assert found["result"] == [rows[: len(found["result"][0])]]
+    assert len(json.dumps(found)) < 1_500
+    assert found["left_out"]["parts"] == [f"result[1]: {200 - len(found['result'][0])} of 200 items"]
+    assert answered(rows, budget=50_000).structured_content["result"] == [rows]
     said = text(rows)
     assert said.startswith("Result: 200 items with id, name, such as these (all of it: lua_read_doc, ")
     assert 'input = "run:last"):\n{"id":0,' in said

@@ -21,6 +21,7 @@ def scripts_in(name: str) -> dict[str, str]:
 
 SCRIPTS = scripts_in("right_scripts.txt")
 WRONG = scripts_in("wrong_scripts.txt")
+MISTAKES = scripts_in("mistakes.txt")
 RIGHT_KINDS = scripts_in("right_kinds.txt")
 WRONG_KINDS = scripts_in("wrong_kinds.txt")
 UNANSWERED = {"string.find with magic", "printing a table address", "env vars as map"}
@@ -103,3 +104,18 @@ def test_wrong_scripts_are_answered_before_they_change_anything() -> None:
     assert len(WRONG) > 130
     assert silent == UNANSWERED
     assert unwarned <= {"env vars as map"}
+
+
+@pytest.mark.slow
+def test_mistakes_of_models_are_answered_and_change_nothing() -> None:
+    """They were written before any of them was tried; a third would change something."""
+    with Runtime(os.devnull, simulate=True, yes=True, environ={}) as runtime:
+        outcomes = {name: runtime.run(source, check=True, timeout=60) for name, source in MISTAKES.items()}
+
+    assert len(MISTAKES) >= 80
+    assert {name for name, outcome in outcomes.items() if not outcome.error and not outcome.warnings} == set()
+    sent = {
+        name: [call for call in each.calls if call["effect"] != "read" and call["status"] == "ok"]
+        for name, each in outcomes.items()
+    }
+    assert {name: calls for name, calls in sent.items() if calls} == {}

@@ -162,7 +162,16 @@ class Broker:
             raise
 
     def script(
-        self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None, through: tuple[str, ...]
+        self,
+        path: str,
+        given: Sequence[Json],
+        fault: Mapping[str, str] | None,
+        *,
+        through: tuple[str, ...] = (),
+        line: int = 0,
+        hidden: str = "",
+        at: int = 0,
+        **_: object,
     ) -> str:
         """Return, as JSON, what the sandbox needs to run another script that the script calls.
 
@@ -174,6 +183,9 @@ class Broker:
             fault: Why the arguments could not be encoded, as ``where`` and ``problem``; None if they could.
             through: The names of the called scripts that led to the caller, the outermost first. Empty if the main
                 script is the caller.
+            line: See :meth:`call`.
+            hidden: See :meth:`call`.
+            at: See :meth:`call`.
 
         Raises:
             CallError: There is no such script, the arguments are wrong, or scripts call each other in a circle or too
@@ -195,6 +207,10 @@ class Broker:
             if self._judge:
                 self._judge.add(script.source)
             if self._guards:
+                call = Call(self.run, 0, path)
+                call.line, call.through, call.hidden, call.at = line, through, hidden, at
+                call.effect = self._catalog.resolve(path).function.effect
+                self._guards.check(call, given)
                 self._guards.add(name, self._host.scripts.sites(script))
         except KosmoError as error:
             self.redact_error(error)
@@ -293,6 +309,15 @@ class Broker:
             if isinstance(answer, protocol.Answer) and answer.truncated:
                 value = protocol.Truncated(value)
             self._note(call, value, answer)
+
+    def recall_script(self, path: str, answer: str) -> None:
+        """Guard the calls of a script whose call is answered by the recording, unless its file has changed since."""
+        if self._guards:
+            name = path.rpartition(".")[2]
+            with suppress(KosmoError):  # it is gone
+                script = self._host.scripts.script(name)
+                if json.loads(answer)["source"] == protocol.to_text(script.chunk):
+                    self._guards.add(name, self._host.scripts.sites(script))
 
     def content(self, name: str) -> str:
         """Return the bytes that a handle stands for, as a JSON string with their base64.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog, Provider
     from kosmolua.catalog.plugins import Plugins
     from kosmolua.catalog.scripts import Scripts
-    from kosmolua.check.checker import Checker
+    from kosmolua.check.checker import Checker, Report
     from kosmolua.docs import Library
     from kosmolua.flow.labels import LabelRules
     from kosmolua.mcp_client.servers import Servers
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from kosmolua.secret import Redactor
     from kosmolua.stores.budgets import Budgets
     from kosmolua.stores.store import Store
+
+MAX_REPORTS = 64
+"""How many reports on scripts are kept, for scripts that are run again."""
 
 
 class Host:
@@ -209,6 +212,30 @@ class Host:
 
             return ApartChecker(self.catalog, known, account, self._apart)
         return Checker(self.catalog.preferring(account), known)
+
+    def report(self, source: bytes, account: str | None, secrets: Sequence[str]) -> Report:
+        """Check a script that is about to run, unless it was checked lately.
+
+        A script that may use servers or other scripts, whose functions can change, is checked each time, and so is one
+        for which something has to be set up.
+        """
+        from kosmolua.schema.names import ROOT
+
+        key = source, account, tuple(secrets)
+        report = self._reports.get(key)
+        if report is None:
+            report = self.checker(account, secrets).check(source)
+            changing = (root.encode() for root in self.catalog.roots() if root != ROOT)
+            if not report.unconfigured and not any(root in source for root in changing):
+                for oldest in [*self._reports][: len(self._reports) - MAX_REPORTS + 1]:
+                    self._reports.pop(oldest, None)
+                self._reports[key] = report
+        return report
+
+    @lazy
+    def _reports(self) -> dict[tuple[bytes, str | None, tuple[str, ...]], Report]:
+        """The reports on the scripts that were checked last."""
+        return {}
 
     @lazy
     def scripts(self) -> Scripts:

@@ -31,6 +31,11 @@ class Fact:
     text: str
     count: int = 1
 
+    @property
+    def path(self) -> str:
+        """The path of the function that the fact is about."""
+        return self.text.partition(":")[0]
+
     def __str__(self) -> str:
         times = f" ({self.count:,} times)" if self.count > 1 else ""
         return f"line {self.line}: {self.text}{times}" if self.line else f"{self.text}{times}"

@@ -18,6 +18,7 @@ from kosmolua.check.tables import (
     check_for,
     check_gathered,
     check_last_page,
+    check_lists,
     check_names,
     check_pages,
     check_use,
@@ -48,7 +49,7 @@ _RULES = CheckRules(
         "while_statement": (check_branches, check_last_page, check_end, check_pages),
     },
     calls=CALLS,
-    whole=(check_use, check_gathered, check_names),
+    whole=(check_use, check_lists, check_gathered, check_names),
 )
 """What is looked for at each kind of node, at calls of built-in functions, and at the end."""
 _COMMENT = re.compile(r"--(?!\s*$).*")
@@ -181,7 +182,7 @@ class Checker:
         except ScriptError as error:
             return Report([Finding(error.line or 1, 1, "error", error.what.split(": ", 1)[-1])], [])
         try:
-            found = Evaluator(self._catalog, script.root, _RULES, header.params, known, self._secrets).settled()
+            found = Evaluator.settled(self._catalog, script.root, _RULES, header.params, known, self._secrets)
         except RecursionError:
             return Report([], [], is_read=False)
         return Report(

@@ -229,6 +229,8 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
         return
     if is_secret(value):
         findings.warn(node, f"{value.source} is a secret, so it never equals a {NOUN[other.kind]}")
+    if isinstance(other.value, str) and _has_both_cases(node, other.value):
+        return
     choices = choices_of(value.type) or check.fields.choices(value)
     if choices and isinstance(other.value, str) and other.value not in choices:
         hint = did_you_mean(other.value, [str(each) for each in choices]) or f"it is one of {listed(choices)}"
@@ -249,6 +251,13 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
     elif operator_of(node) == "~=" and other.value is False and kind == "boolean" and value.is_optional:
         hint = f"{text} == true, or {text} ~= nil and {text}"
         findings.suspect(node, f"{value.source} may be nil, and nil ~= false is true", hint)
+
+
+def _has_both_cases(node: Node, text: str) -> bool:
+    """Return True if a comparison is beside one with the same text in another case: ``x == "OK" or x == "ok"``."""
+    outer = node.around
+    quoted = f'"{text}"'.casefold()
+    return outer is not None and operator_of(outer) == "or" and outer.text.casefold().count(quoted) > 1
 
 
 def _instead_of_kind(text: str, kind: str, other: Literal) -> str:
@@ -350,6 +359,10 @@ def check_choice(check: Evaluator, node: Node) -> None:
     if operator == "or" and left and right and left.kind in ("string", "number", "table_constructor"):
         hint = "compare each: x == a or x == b"
         check.findings.mistake(right, f"{left.text[:40]} is always true, so this is never used", hint)
+    middle = left.get("right") if operator == "or" and left and operator_of(left) == "and" else None
+    if middle and right and middle.kind in ("nil", "false") and right.kind not in ("nil", "false"):
+        message = f"the value is always {right.text[:40]}, since {middle.text} before or is not true"
+        check.findings.mistake(node, message, "write if ... then ... else ... end, or turn the condition round")
     for test in _tests(left, otherwise=False, is_whole=False) if operator in ("and", "or") else ():
         if operator == "and" or test.tested.kind == "unary_expression":
             _check_alone(check, test, check.value(test.tested))

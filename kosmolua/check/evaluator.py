@@ -95,6 +95,9 @@ class CheckRules(NamedTuple):
     whole: Sequence[Callable[[Evaluator], None]]
 
 
+_NO_RULES = CheckRules({}, {}, ())
+
+
 class Evaluator:
     """One evaluation of a script from top to bottom, done by the constructor. The results are in the attributes.
 
@@ -123,7 +126,6 @@ class Evaluator:
         self.dropped: set[str] = set()
         self.kept: set[str] = set()
         self._rules = rules
-        self._arguments = catalog, root, rules, params, known, secrets
         self._params = params
         self._secrets = secrets
         self._held = held
@@ -144,6 +146,27 @@ class Evaluator:
         self._knows_null = b".null" in root.source
         self._evaluate()
 
+    @classmethod
+    def settled(
+        cls,
+        catalog: CatalogView,
+        root: Node,
+        rules: CheckRules,
+        params: Type | None = None,
+        known: Mapping[str, Value] | None = None,
+        secrets: Secrets | None = None,
+    ) -> Evaluator:
+        """Return the evaluation of a script with all its findings.
+
+        If the script has variables that get several values, what they hold is found out before, without the rules.
+        """
+        scopes, held = Scopes(root, follows_others=known is not None), NOTHING_HELD
+        if scopes.has_several_values:
+            held = cls(catalog, root, _NO_RULES, params, known, secrets, scopes=scopes)._flow.held()
+        found = cls(catalog, root, rules, params, known, secrets, held, scopes)
+        found._settle()
+        return found
+
     def _evaluate(self) -> None:
         if not self.scopes.is_certain:
             self.findings.mode = Mode.POSSIBLE
@@ -153,16 +176,6 @@ class Evaluator:
             for closure in waiting:
                 with self.findings.at_least(Mode.PROTECTED if self.scopes.may_catch(closure.node) else Mode.POSSIBLE):
                     self._body(closure, [])
-
-    def settled(self) -> Evaluator:
-        """Return the evaluation with all its findings.
-
-        If it found out something about variables that change, the script is evaluated again with that.
-        """
-        held = self._flow.held()
-        last = Evaluator(*self._arguments, held, self.scopes) if held else self
-        last._settle()
-        return last
 
     def _settle(self) -> None:
         for rule in self._rules.whole:

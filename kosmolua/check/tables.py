@@ -21,10 +21,11 @@ from kosmolua.lua.syntax import (
     targets_of,
     values_of,
 )
-from kosmolua.lua.values import Builtin, Callee, Closure, Result, record_keys
+from kosmolua.lua.values import Builtin, Callee, Closure, Result, is_list, is_page, record_keys
 
 _NEXT = {"cursor": "cursor", "next_page": "page"}
 """The fields of a page that lead to the next page, each with the parameter to pass its value to."""
+_SHOWING = frozenset({"print", "write", "dump"})
 _WINDOW = re.compile(r"from this time on \(default: (.+?)\)")
 """Matches the description of a parameter for a start time that is not the beginning of everything."""
 
@@ -160,7 +161,9 @@ def check_changes(check: Evaluator, node: Node) -> None:
             continue
         if origin and base_of(origin).kind == "function_call" and variable.name not in source.text:
             message = f"this changes only the script's copy of {value.source}, not the service"
-            check.findings.mistake(target, message, "a function such as update_NAME changes it there")
+            hint = "a function such as update_NAME changes it there"
+            check.findings.warn(target, message, hint)
+            check.findings.suspect(target, message, hint, within=(node.end, check.root.end))
 
 
 def check_names(check: Evaluator) -> None:
@@ -194,6 +197,19 @@ def check_use(check: Evaluator) -> None:
     name = functions[-1].get("name")
     hint = f"{name.text if name else 'it'}()"
     check.findings.warn(functions[-1], "nothing is called here, so the script does nothing", hint)
+
+
+def check_lists(check: Evaluator) -> None:
+    """Look for lists that a script fetches and throws away, although it shows or changes something."""
+    scopes = check.scopes
+    shows = bool(scopes.globals & _SHOWING) or bool(scopes.of("return_statement"))
+    if check.is_chunk_of_session or not (shows or any(charge.effect != "read" for charge in check.fields.bill)):
+        return
+    for node in scopes.of("function_call"):
+        called = check.known(name) if (name := node.get("name")) and check.is_statement(node) else None
+        kind = called.function.returns if isinstance(called, Callee) and called.function.effect == "read" else None
+        if isinstance(called, Callee) and kind and (is_list(kind) or is_page(kind)):
+            check.findings.warn(node, f"nothing uses the result of {called.function.name}", "give it a name")
 
 
 def _acts(statement: Node) -> bool:

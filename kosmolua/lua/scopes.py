@@ -17,6 +17,7 @@ from kosmolua.lua.syntax import (
     base_of,
     first_argument,
     key_of,
+    operator_of,
     parameters_of,
     targets_of,
     values_of,
@@ -29,6 +30,14 @@ _CATCHING = frozenset({"pcall", "xpcall", "coroutine"})
 _STOPPING = frozenset({"exit", "getmetatable"})
 _LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
+_SOURCES = frozenset(
+    {"function_call", "identifier", "dot_index_expression", "bracket_index_expression", "parenthesized_expression"}
+)
+"""Kinds of expressions whose value can be the result of a call, beside ``and`` and ``or``."""
+
+
+def _may_be_result(value: Node) -> bool:
+    return value.kind in _SOURCES or operator_of(value) in ("and", "or")
 
 
 def _leaves(node: Node) -> bool:
@@ -149,6 +158,21 @@ class Scopes:
     def may_extend(self, table: Node) -> bool:
         """Return True if the script might assign fields with computed names to the table that a constructor creates."""
         return self.may_extend_tables or any(each and each.table is table for each in self._filled)
+
+    @property
+    def has_several_values(self) -> bool:
+        """True if a variable or a parameter may get several values, one of which is no constant and not computed."""
+        if any(parameters_of(each) and self.uses_of(each) > 1 for each in self.of(*FUNCTIONS)):
+            return True
+        pairs = (pair for node in self.of("assignment_statement") for pair in assigned(node))
+        return any(
+            target.kind == "identifier" and self._changes(target) and (value is None or _may_be_result(value))
+            for target, value in pairs
+        )
+
+    def _changes(self, name: Node) -> bool:
+        variable = self.variable(name)
+        return variable is None or variable.changes > 0
 
     @property
     def unread(self) -> set[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from mcp_types import CallToolResult, ContentBlock, ResourceLink, TextContent
 
 from kosmolua.errors import KosmoError
 from kosmolua.limits import REPORTED, Limits
-from kosmolua.mcp.tools import ScriptRequest
+from kosmolua.mcp.tools import DEFAULT_ANSWER, ScriptRequest
 from kosmolua.runs import Outcome
 from kosmolua.truncation import decodable, truncate, weigh
 
@@ -21,7 +21,9 @@ ROOM_FOR_REST = 2_000
 MAX_KINDS_OF_CALL = 6
 MAX_TRACEBACK = 600
 MAX_RESULT, SAMPLE = 4_000, 1_000
-"""If a result is longer than ``MAX_RESULT`` characters, the text has only about ``SAMPLE`` of them."""
+"""If a result is longer than ``MAX_RESULT`` characters, the answer has only about ``SAMPLE`` of them, unless the client
+gives a larger budget than usual.
+"""
 SAMPLES, MAX_FIELDS = 3, 20
 """How many items of a long list the text has, and how many of their fields it names."""
 RUNS = "kosmolua://runs/"
@@ -51,24 +53,31 @@ def answer(
     )  # without the detail: a model writes the next script, and scripts must not see the detail
     whole = {"ok": outcome.ok, "result": outcome.result, "output": outcome.output, "error": error}
     whole |= {"plan": {name: outcome.plan[name] for name in OF_PLAN}} if outcome.plan else {}
-    kept, left_out = truncate(whole, script.budget - ROOM_FOR_REST)
+    most = script.budget if script.budget > DEFAULT_ANSWER else MAX_RESULT
+    is_long = weigh(outcome.result, most) > most
+    sample, missing = truncate(outcome.result, SAMPLE, "result") if is_long else (outcome.result, [])
+    kept, left_out = truncate({**whole, "result": sample}, script.budget - ROOM_FOR_REST)
     found = decodable(kept)
     found["calls"] = {"total": len(outcome.calls), **Counter(str(call["status"]) for call in outcome.calls)}
     if outcome.recording:
         found["run"] = run_of(outcome)
-    is_long = weigh(found["result"], MAX_RESULT) > MAX_RESULT
     page, link = "", ""
     if left_out or is_long:
         whole_text = _join(_sections(decodable(whole), outcome, script, host, way_to_approve))
         page, link = keep(whole_text, decodable(outcome.result), run_of(outcome))
+    hint = f'read the whole answer with lua_read_doc, page "{page}", offset 0; or {GET_LESS}'
     if left_out:
-        hint = f'read the whole answer with lua_read_doc, page "{page}", offset 0; or {GET_LESS}'
         found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": hint}
-    sections = _sections(found, outcome, script, host, way_to_approve, page=page if is_long else "")
-    data = {name: part for name, part in found.items() if name != "output"}
+    shown = {**found, "result": outcome.result} if is_long else found
+    sections = _sections(shown, outcome, script, host, way_to_approve, page=page if is_long else "")
+    empty = ("output", "result", "error") if error and not outcome.result else ("output", "error")
+    data = {name: part for name, part in found.items() if name not in empty}
+    if missing:
+        data["left_out"] = {"budget": script.budget, "parts": [*missing, *left_out], "hint": hint}
     if "plan" in data:
         data["plan"] = {name: part for name, part in data["plan"].items() if name != "outline"}
-    data["error"] = error and {name: part for name, part in found["error"].items() if name not in IN_WORDS}
+    if error:
+        data["error"] = {name: part for name, part in found["error"].items() if name not in IN_WORDS}
     content: list[ContentBlock] = [TextContent(text=decodable(_join(sections)))]
     if is_long:
         about = _about(outcome.result)
@@ -117,7 +126,7 @@ def _sections(
         "The script ended. It returned and printed nothing." if nothing else "",
         _warnings(outcome.warnings),
         "\n".join(["Facts:", *map(str, outcome.facts)]) if outcome.facts else "",
-        _calls(outcome.calls),
+        _calls(outcome.calls, {fact.path for fact in outcome.facts}),
         _left_out(found["left_out"]) if "left_out" in found else "",
     )
 
@@ -177,10 +186,11 @@ def _failure(error: Mapping[str, Any]) -> str:
 
 def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
     """Return a sentence, and a line for each mistake that the check found."""
-    lines = ["Error (check): the script was not run, and nothing was sent. Write it again without these mistakes:"]
+    lines = ["Error (check): not run, nothing was sent. Mend:"]
     for finding in findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
-        lines.append(f"- line {finding['line']}: {finding['severity']}: {finding['message']}{hint}")
+        kind = "" if finding["severity"] == "error" else f"{finding['severity']}: "
+        lines.append(f"- line {finding['line']}: {kind}{finding['message']}{hint}")
     return "\n".join(lines)
 
 
@@ -212,10 +222,11 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _calls(calls: Sequence[Mapping[str, Any]]) -> str:
+def _calls(calls: Sequence[Mapping[str, Any]], told: Collection[str]) -> str:
+    """Return how many calls were made, and of what, but for usual reads of functions that facts are ``told`` about."""
     if not calls:
         return ""
-    kinds = Counter(_kind(call) for call in calls)
+    kinds = Counter(kind for call in calls if (kind := _kind(call)) not in told)
     lines = [f"- {count:,} x {kind}" for kind, count in kinds.most_common(MAX_KINDS_OF_CALL)]
     if len(kinds) > MAX_KINDS_OF_CALL:
         lines.append(f"- and {len(kinds) - MAX_KINDS_OF_CALL:,} more kinds")
@@ -224,9 +235,12 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> str:
 
 def _kind(call: Mapping[str, Any]) -> str:
     subject = str(call["path"])[:60]
-    if call["account"]:
-        subject += f" [{call['account']}, {call['effect']}]"
-    return f"{subject} {call['status']}" + (f": {call['error']}" if call["error"] else "")
+    account = call["account"] if call["account"] != "default" else ""
+    effect = call["effect"] if call["effect"] != "read" else ""
+    status = call["status"] if call["status"] != "ok" else ""
+    said = f"{status}: {call['error']}" if call["error"] else status
+    notes = ", ".join(filter(None, (account, effect, said)))
+    return f"{subject} [{notes}]" if notes else subject
 
 
 def _left_out(left_out: Mapping[str, Any]) -> str:

@@ -157,8 +157,8 @@ class Tape:
         """Connect the tape to the supervisor of a run, before the run begins.
 
         ``send`` sends a line to the script's process, ``fail`` is called before an error is sent, with the number of
-        the request, and ``stop`` ends the run. ``recall`` is called with each call of a resumed run that the recording
-        answers, and its value.
+        the request, and ``stop`` ends the run. ``recall`` is called with each call, of a function or a script, that the
+        recording of a resumed run answers, and its value.
         """
         self._send, self._fail, self._stop, self._recall = send, fail, stop, recall
 
@@ -189,7 +189,7 @@ class Tape:
             if frame.get("waits") is True:
                 self._waits = True
             self._advance()
-        if self._writer and answer and answer.value is not None and frame["kind"] == "call":
+        if self._writer and answer and answer.value is not None and frame["kind"] in ("call", "script"):
             self._recall(frame, answer.value)
         return is_known
 

@@ -207,8 +207,11 @@ class Run:
     def _check(self) -> None:
         """Check the script before it runs, and keep what was found for the warnings of the outcome."""
         try:
-            checker, names = self._host.checker(self._options["account"], self.job.secrets), self._options["known"]
-            report = checker.check(self._source, None if names is None else _unknown(names))
+            account, secrets, names = self._options["account"], self.job.secrets, self._options["known"]
+            if names is None:
+                report = self._host.report(self._source, account, secrets)
+            else:
+                report = self._host.checker(account, secrets).check(self._source, _unknown(names))
         except ConfigError:
             return  # the first call raises the same error
         except WorkerLost as error:

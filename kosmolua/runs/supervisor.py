@@ -640,7 +640,7 @@ class Supervisor:
                 answer = self._broker().call(frame["path"], given, fault, **_more_of(frame))
             elif kind == "script":
                 fault = fault or (SECRET_FOR_SCRIPT if frame.get("secrets") else None)
-                answer = self._broker().script(frame["path"], given, fault, _more_of(frame).get("through", ()))
+                answer = self._broker().script(frame["path"], given, fault, **_more_of(frame))
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
             elif kind == "content":
@@ -677,7 +677,10 @@ class Supervisor:
 
     def _recall(self, frame: Mapping[str, Any], value: str) -> None:
         given = frame["args"] if isinstance(frame.get("args"), list) else []
-        self._broker().recall(frame["path"], given, value, **_more_of(frame))
+        if frame["kind"] == "script":
+            self._broker().recall_script(frame["path"], value)
+        else:
+            self._broker().recall(frame["path"], given, value, **_more_of(frame))
 
     def _keep(self, number: int, error: KosmoError) -> None:
         self._mail.put(partial(self._keep_error, number, error))

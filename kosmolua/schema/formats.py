@@ -88,6 +88,37 @@ class AbsolutePath(_Written):
         return {"pattern": "^/"}
 
 
+@dataclass(frozen=True, init=False)
+class OneOf(_Written):
+    """A bound inside ``Annotated`` for one of some words, in any letter case, for services that make no difference.
+
+    The word is sent as the script writes it. :func:`one_of` is for all other services.
+    """
+
+    choices: tuple[str, ...]
+
+    def __init__(self, *choices: str) -> None:
+        if not choices:
+            raise TypeError("OneOf() takes at least one string")
+        object.__setattr__(self, "choices", choices)
+
+    @property
+    def words(self) -> str:
+        return f"that is one of {', '.join(map(repr, self.choices))}, in any letter case"
+
+    @property
+    def example(self) -> object:
+        return self.choices[0]
+
+    def holds(self, value: str) -> bool:
+        """Return True if a string is one of the words, whatever the case of its letters."""
+        return value.casefold() in map(str.casefold, self.choices)
+
+    def json_schema(self, kind: str) -> dict[str, object]:
+        """Return the words as the keyword ``examples``, since ``enum`` would forbid other cases."""
+        return {"examples": list(self.choices)}
+
+
 @dataclass(frozen=True)
 class Schedule(_Written):
     """A bound inside ``Annotated`` for a cron expression with five fields: minute, hour, day, month and weekday."""

@@ -298,3 +298,78 @@ PLAIN = {
     " | github POST /orgs/{org}/invitations",
 }
 """The words of people who know the service, and not its documentation."""
+
+FRESH_CURATED = {
+    "my service keeps restarting, what do the logs say": "list_logs list_events",
+    "put the site behind example.org": "create_custom_domain",
+    "what plan does each database have": "list_postgres get_postgres",
+    "rotate an api key that a service reads from its environment": "set_env_var",
+    "deploy only the commit abc123": "trigger_deploy",
+    "shrink a service to one instance at night": "scale_service",
+    "which jobs failed yesterday": "list_jobs",
+    "give two services the same environment group": "link_env_group",
+    "make a disk bigger": "update_disk",
+    "get the password of the redis": "get_key_value_connection_info",
+    "drop a redirect": "delete_route",
+    "tell me when the last release was published": "list_releases",
+    "which files does this pull request touch": "list_pull_request_files",
+    "reopen issue 12": "reopen_issue",
+    "take the label wontfix off an issue": "remove_label",
+    "who approved the pull request": "list_reviews",
+    "stop the github workflow that is running": "cancel_workflow_run",
+    "write a changelog entry into the repository": "put_file",
+    "what environments does the project have": "list_environments",
+    "memory usage of the api over the last day": "get_metrics",
+}
+
+FRESH_DOCUMENTED = {
+    "stripe refund half of a charge": "stripe POST /v1/refunds | stripe POST /v1/charges/{charge}/refund"
+    " | stripe POST /v1/charges/{charge}/refunds",
+    "stripe how many customers paid last month": "stripe GET /v1/charges | stripe GET /v1/payment_intents"
+    " | stripe GET /v1/charges/search | stripe GET /v1/invoices | stripe GET /v1/customers",
+    "stripe add a product to the catalogue": "stripe POST /v1/products",
+    "stripe trial period of a subscription": "stripe POST /v1/subscriptions"
+    " | stripe POST /v1/subscriptions/{subscription_exposed_id}"
+    " | stripe GET /v1/subscriptions/{subscription_exposed_id}",
+    "slack upload a file to a channel": "slack POST /files.upload",
+    "slack who reacted to a message": "slack GET /reactions.get",
+    "slack create a private channel": "slack POST /conversations.create",
+    "slack which user groups are there": "slack GET /usergroups.list",
+    "hub list stargazers of a repository": "hub GET /repos/{owner}/{repo}/stargazers",
+    "hub update the description of a repository": "hub PATCH /repos/{owner}/{repo}",
+    "hub remove a collaborator": "hub DELETE /repos/{owner}/{repo}/collaborators/{username}",
+    "hub create a milestone": "hub POST /repos/{owner}/{repo}/milestones",
+    "discord list the members of a guild": "discord GET /guilds/{guild_id}/members",
+    "discord create a text channel": "discord POST /guilds/{guild_id}/channels",
+    "discord read the last messages of a channel": "discord GET /channels/{channel_id}/messages",
+    "notion archive a page": "notion PATCH /v1/pages/{page_id}",
+    "notion who am i": "notion GET /v1/users/me",
+    "openai list my files": "openai GET /files",
+    "openai translate speech to english": "openai POST /audio/translations",
+    "datadog get the graph of a metric": "datadog GET /api/v1/query | datadog GET /api/v1/graph/snapshot",
+    "datadog post an event": "datadog POST /api/v1/events",
+    "datadog list all monitors": "datadog GET /api/v1/monitor",
+    "docker create a volume": "docker POST /volumes/create",
+    "docker which version of the engine is running": "docker GET /version",
+    "docker copy a file out of a container": "docker GET /containers/{id}/archive",
+    "twilio list the messages sent to a number": "twilio GET /2010-04-01/Accounts/{AccountSid}/Messages.json",
+    "twilio hang up a call": "twilio POST /2010-04-01/Accounts/{AccountSid}/Calls/{Sid}.json",
+    "netbox create a vlan": "netbox POST /api/ipam/vlans/",
+    "netbox find the interfaces of a device": "netbox GET /api/dcim/interfaces/",
+    "blockfrost balance of an account": "blockfrost GET /accounts/{stake_address}"
+    " | blockfrost GET /addresses/{address}",
+}
+
+FRESH_GUIDES = {
+    "how do I undo what a run wrote": "recordings",
+    "ask before anything is deleted": "accounts mcp",
+    "how many requests a minute may a script send": "sandbox accounts errors",
+    "give arguments to a script on the command line": "fleets cli",
+    "read a csv in a script": "sandbox examples",
+    "what does a script see of an error": "errors",
+    "two api keys for the same service": "accounts",
+    "answer of a run that is too long": "mcp",
+    "where are recordings kept": "recordings",
+    "run scripts at the same time over many accounts": "fleets",
+}
+"""Written at once, before any of them was tried."""

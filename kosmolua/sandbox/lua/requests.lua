@@ -195,7 +195,7 @@ function requests.ask(kind, fields)
     host_knows_of_waiting = not is_branch
     more = format('%s%s,"of":"%s"', more, is_branch and "" or ',"waits":true', name_of(requests.branch))
   end
-  if kind == "call" then
+  if kind == "call" or kind == "script" then
     local line, hidden, at = traceback.caller(2) -- the function that the script calls: it called `ask` through `ask_with`
     more = format(hidden and '%s,"line":%d,"hidden":"%s"' or '%s,"line":%d', more, line, hidden)
     more = at and format('%s,"at":%d', more, at) or more
