@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -27,8 +28,9 @@ from kosmolua.serve.tenants import Tenant, Tenants
 from kosmolua.serve.work import overview, worker
 from kosmolua.serve.work.settings import ScheduleSettings
 from kosmolua.serve.work.worker import Errand, TaskWorker, begin_by_hand
+from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.store import Summary
-from kosmolua.stores.tasks import HOOK, QUEUED, SCHEDULE, SLEEP, ServerTask
+from kosmolua.stores.tasks import HOOK, QUEUED, SCHEDULE, ServerTask
 
 PLUGINS = Path(__file__).parent / "plugins"
 FLAKY = '''
@@ -362,21 +364,32 @@ def test_a_fault_of_the_server_ends_the_task(site: Site, monkeypatch: pytest.Mon
     assert (found.status, found.due, found.note) == ("failed", None, "The server failed: TypeError('oh')")
 
 
-def test_a_store_that_is_away_for_a_moment_ends_no_task(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that sleeps is still woken, and a tick still runs, once the lease has ended."""
+@pytest.mark.parametrize("absent", ["now", "runs"])
+def test_a_store_that_is_away_for_a_moment_ends_no_task(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, absent: str
+) -> None:
+    """A run that sleeps is still woken, and a tick still runs, once the lease has ended; no fault is reported."""
     server = site.open(EVERY_MINUTE.replace("1m", "1d"), report="print(1)")
     store = site.tenant.runtime.store
     sleeper = asyncio.run(site.tenant.run("sleep(60) return 1", {})).run
     begun = begin_by_hand(store.tasks, "nightly")
 
-    def fail(**_: object) -> list[Summary]:
+    def fail(*_: object, **__: object) -> list[Summary]:
         raise Unavailable("The database cannot be reached")
 
     with monkeypatch.context() as away:
-        away.setattr(store, "runs", fail)
+        take = FolderTasks.take
+
+        def take_last(tasks: FolderTasks, *given: Any) -> list[ServerTask]:
+            taken = take(tasks, *given)
+            away.setattr(*((FolderTasks, "now", fail) if absent == "now" else (store, "runs", fail)))
+            return taken
+
+        away.setattr(FolderTasks, "take", take_last)
         site.pass_by(61)
         site.look(server)
-    assert {each.run for source in (SCHEDULE, SLEEP) for each in store.tasks.open(source)} >= {sleeper, begun.run}
+    assert [each.message for each in caplog.records if each.name == "asyncio"] == []
+    assert begun.run in {each.run for each in store.tasks.open(SCHEDULE)}
     site.pass_by(30)
     site.look(server)
     assert {run.run: run.status for run in site.runs} == {sleeper: "done", begun.run: "done"}

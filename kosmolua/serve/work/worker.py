@@ -137,9 +137,10 @@ class TaskWorker:
             raise error
 
     async def _carry_out(self, tenant: Tenant, task: ServerTask) -> None:
-        store = tenant.runtime.store
-        late = 0.0 if task.status == WAITING else (await asyncio.to_thread(store.tasks.now)) - task.since
+        store, late = tenant.runtime.store, 0.0
         try:
+            if task.status != WAITING:
+                late = (await asyncio.to_thread(store.tasks.now)) - task.since
             left = await Errand(tenant, task).outcome()
         except Unavailable:  # the store is away, and after the lease a server takes the task again
             return
