@@ -13,7 +13,7 @@ from unittest.mock import ANY
 
 import pytest
 import requests
-from conftest import Program
+from conftest import Program, Write
 from support.page import (
     ACCOUNTS,
     BROKEN,
@@ -30,7 +30,9 @@ from support.page import (
 from support.processes import eventually
 
 from kosmolua.recordings.timeline import Bar
+from kosmolua.runs import RunOptions
 from kosmolua.serve import settings
+from kosmolua.serve.pages import insights
 from kosmolua.serve.pages.calls import Axis, without_waits
 from kosmolua.serve.pages.examples import EXAMPLES
 from kosmolua.serve.pages.history import CallSummary, Details, RunEntry
@@ -39,7 +41,7 @@ from kosmolua.serve.pages.rendering import environment
 from kosmolua.stores.store import Summary
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
-SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "insights", "catalogue")
+SECTIONS = ("approvals", "runs", "fleets", "docs", "playground", "accounts", "insights", "catalogue")
 
 
 @pytest.fixture(scope="module")
@@ -675,6 +677,57 @@ def test_two_runs_are_compared_on_the_site(pages: Pages, person: Person) -> None
     assert person.open(f"/runs/compare?run={first}").status_code == 409
 
 
+@pytest.mark.slow
+def test_a_fleet_is_a_grid_of_its_runs(tmp_path: Path, kosmolua: Program, write: Write) -> None:
+    """Each run of a tenant's fleet is a square that leads to it, and what waits or failed is named below."""
+    with served(tmp_path, "acme") as pages:
+        person = Person(pages.url, "acme")
+        about = "-- Restarts what has to be.\nif input.id == 'c' then error('no') end\n"
+        script = write("restart.lua", about + RESTART)
+        inputs = write("inputs.jsonl", '{"id": "a"}\n{"id": "b"}\n{"id": "c"}\n')
+        given = ["--accounts", tmp_path / "accounts.toml", "--inputs", inputs, "--key", "id", "--simulate"]
+        assert "No fleets yet" in person.open("/fleets").text
+        state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+        ended = kosmolua("fleet", script, *given, "--tenant", "acme", variables=state)
+        assert ended.returncode == 1
+        assert "people of the tenant allow these calls on its website" in ended.stderr
+        listed = person.open("/fleets").text
+        [fleet] = re.findall(r'href="/fleets/([0-9a-f]{12})">Restarts what has to be<', listed)
+        assert "3, 1 failed, 2 paused" in listed
+        text = person.open(f"/fleets/{fleet}").text
+        squares = re.findall(r'class="square (\w+)" id="square-(\w+)" href="/runs/\2" title="([^"]+)"', text)
+        assert sorted(title for _, _, title in squares) == [
+            "Restarts what has to be: a: paused",
+            "Restarts what has to be: b: paused",
+            "Restarts what has to be: c: failed",
+        ]
+        assert person.open(f"/runs?fleet={fleet}").text.count('<tr id="run-') == 3
+        assert "Restarts what has to be: a" in person.open("/approvals").text
+        assert person.open("/fleets/0123456789ab").status_code == 404
+        refused = kosmolua("fleet", script, *given, "--tenant", "acme", "--recordings", tmp_path / "kept")
+        assert "--recordings" in refused.stderr
+        assert refused.returncode == 2
+
+
+@pytest.mark.slow
+def test_a_script_that_the_check_refuses_is_in_the_list(pages: Pages, person: Person) -> None:
+    """Its page says what is wrong at which line; continued as it is, it is refused again."""
+    tenant = pages.tenants.get("acme")
+    assert tenant
+    script = "-- Asks for what there is not.\nlocal render = app.integrations.render2\nrender.list_servces({})"
+    options: RunOptions = {"name": "script.lua", "client": "an agent", "check": True, "run": "0123456789cd"}
+    outcome = asyncio.run_coroutine_threadsafe(tenant.run(script, options), pages.loop).result(20)
+    assert outcome.error
+    assert outcome.error.code == "check"
+    assert "Asks for what there is not" in person.open("/runs?q=list_servces").text
+    text = person.open("/runs/0123456789cd").text
+    assert "Failed at line 3" in text
+    assert ">Replay<" not in text
+    assert person.send("/runs/0123456789cd/resume", source=script).status_code == 409
+    person.send("/runs/0123456789cd/resume", source=script.replace("servces", "services"))
+    assert eventually(lambda: 'class="status done"' in person.open("/runs/0123456789cd").text)
+
+
 def test_the_catalogue_has_a_card_for_each_integration(pages: Pages, person: Person) -> None:
     """It says what it is for, how many functions of each effect it has, its accounts, and its latest run."""
     run = pages.record("acme", REPORT, "latest_use.lua")
@@ -721,6 +774,19 @@ def test_insights_say_how_long_calls_and_people_took() -> None:
     assert found.waits == [5.0]
     assert len(found.days) == 24
     assert (found.days[-1].name, found.days[-1].calls) == ("12:00", 21)
+
+
+def test_insights_say_what_they_have_not_read_yet(
+    pages: Pages, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view reads recordings for a moment, and the next one counts the others too."""
+    pages.record("acme", BROKEN)
+    monkeypatch.setattr(insights, "READING", 0.0)
+    text = person.open("/insights").text
+    assert re.search(r"\d+ older runs are still being read", text)
+    assert 'http-equiv="refresh"' in text
+    monkeypatch.undo()
+    assert eventually(lambda: "still being read" not in person.open("/insights").text)
 
 
 def test_secrets_are_on_no_page(pages: Pages, person: Person) -> None:

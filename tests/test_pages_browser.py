@@ -504,7 +504,8 @@ def runs(pages: Pages) -> dict[str, str]:
     hostile = 'print("<script>alert(1)</script>") error("<img src=x onerror=alert(1)>")'
     pages.record("acme", DELETE, "delete.lua")
     attack = pages.record("acme", hostile, "<b>bold</b>.lua", client='"><script>alert(2)</script>')
-    return {"broken": pages.record("acme", BROKEN, "broken.lua"), "attack": attack}
+    fleet = pages.record_fleet("acme")
+    return {"broken": pages.record("acme", BROKEN, "broken.lua"), "attack": attack, "fleet": fleet}
 
 
 PLACES = {
@@ -516,6 +517,8 @@ PLACES = {
     "/runs/{broken}#fix": "#fixed",
     "/runs/{broken}/calls/2": ".error",
     "/runs/compare?run={broken}&run={attack}": ".compared",
+    "/fleets": "h1",
+    "/fleets/{fleet}": ".square",
     "/plans": "h1",
     "/schedules": "h1",
     "/playground?run={broken}": ".findings li",

@@ -95,6 +95,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         scripts |= {"wide": f"-- {'a_very_long_word_' * 20}\nreturn {{ {'x' * 30} = '{'y' * 4000}' }}"}
         for name, source in scripts.items():
             site.runs[name] = pages.record("acme", source, f"{name}.lua", client="claude-code 2.1")
+        site.runs["fleet"] = pages.record_fleet("acme")
         tenant = pages.tenants.get("acme")
         assert tenant
         tenant.grants.add("render2.scale_service", "staging")
@@ -160,6 +161,9 @@ STATES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     "call": ("acme", "/runs/{failed}/calls/1", None),
     "compared": ("acme", "/runs/compare?run={failed}&run={done}", None),
     "compared, alike": ("acme", "/runs/compare?run={broken}&run={again}", None),
+    "fleets, empty": ("empty", "/fleets", None),
+    "fleets": ("acme", "/fleets", _shows("table")),
+    "fleet": ("acme", "/fleets/{fleet}", _shows(".square.missing")),
     "plans, empty": ("empty", "/plans", None),
     "plans": ("acme", "/plans", _shows("table")),
     "playground": ("acme", "/playground?example=report", _shows(".bill")),

@@ -309,6 +309,29 @@ def test_runs_are_listed_by_time_and_outcome(
     assert store.runs(beginning="%") == []
 
 
+@pytest.mark.slow
+@every_kind
+def test_a_run_that_goes_on_is_listed_as_it_is_at_another_host(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
+) -> None:
+    """A list that has looked at all runs sees that one goes on, and how it ends then."""
+    here, elsewhere = open_some().of(tenant), open_some().of(tenant)
+    _, run = record(replica(elsewhere), "error('first')")
+
+    def listed() -> tuple[str, str]:
+        [found] = here.find_runs(RunFilter())[0]
+        return found.status, found.error.rpartition(": ")[2]
+
+    assert [listed(), listed()] == [("failed", "first")] * 2
+    on_the_way: list[object] = []
+    again = replica(elsewhere, approve=lambda _: False)
+    again.resume(
+        elsewhere.read(run), script="print(1) error('then')", on_output=lambda _: on_the_way.append(listed()[0])
+    )
+    assert on_the_way == ["running"]
+    assert [listed(), listed()] == [("failed", "then")] * 2
+
+
 def spinning(runtime: Runtime, source: str) -> str:
     """Record a run that a limit ends, and return its id."""
     outcome = runtime.run(source, record=True, timeout=0.3)

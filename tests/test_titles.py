@@ -109,9 +109,10 @@ def test_a_store_knows_what_people_look_for(stores: Stores, open_runtime: Open) 
     store = stores.of("acme")
     runtime = open_runtime(store)
     known: Any = {"record": True, "allow": ["*"]}
+    fleet = {"id": "0123456789ab", "title": "Books", "size": 3}
     runtime.run(LIST, title="Count the books", software="claude-code 2.1", person="ann@example.com", **known)
-    runtime.run(f"{LEND} -- the_needle", client="session 1", **known)
-    runtime.run("error('no such shelf')", name="broken.lua", **known)
+    runtime.run(f"{LEND} -- the_needle", client="session 1", fleet=fleet, **known)
+    runtime.run("error('no such shelf')", name="broken.lua", fleet=fleet, **known)
 
     runs, total = store.find_runs(RunFilter())
     assert total == 3
@@ -132,6 +133,12 @@ def test_a_store_knows_what_people_look_for(stores: Stores, open_runtime: Open) 
     assert found(integration="render2", order="title") == ["Count the books", lent]
     assert found(integration="rend") == []
     assert found(status="failed") == ["broken.lua"]
+    assert sorted(found(fleet="0123456789ab")) == ["broken.lua", lent]
+    assert found(fleet="0123456789a_") == []
+    [together] = store.fleets()
+    assert (together.name.title, together.begun, together.name.size) == ("Books", 2, 3)
+    assert together.statuses == {"done": 1, "failed": 1}
+    assert together.status == "interrupted"
     assert found(words="100%") == []
     assert found(since="2999") == []
     assert len(found(until="2999")) == 3

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,13 @@ from kosmolua.runtime import Runtime
 from kosmolua.secret import Secret
 from kosmolua.stores.opening import default_store, open_stores
 from kosmolua.stores.store import Store, Stores, checked_tenant
+from kosmolua.stores.tasks import new_run
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.calls.approvals import Approve
+    from kosmolua.serve.audit import Auditor
+    from kosmolua.serve.runs import Running
     from kosmolua.serve.settings import Settings, TenantSettings
     from kosmolua.serve.tenant_runtime import Common
     from kosmolua.serve.work.settings import WorkSettings
@@ -38,6 +42,8 @@ STORE, TENANT = "KOSMOLUA_STORE", "KOSMOLUA_TENANT"
 """The environment variables that set ``--store`` and ``--tenant``."""
 CLIENT = "kosmolua resume"
 """Who the audit says went on with a tenant's run on the command line, beside the person."""
+FLEET = "kosmolua fleet"
+"""The name of the client of runs in a fleet."""
 
 
 @dataclass(frozen=True)
@@ -196,16 +202,72 @@ def audited(
     Raises:
         ConfigError: The audit cannot be opened, without which a tenant's run does not go on.
     """
-    from kosmolua.serve.audit import Auditor, open_audit
     from kosmolua.serve.runs import Running
 
-    audit = open_audit(console.warn, audit_key(accounts))
-    auditor = Auditor(audit, "simulated" if runtime.is_simulated else "live")
     script, title = recording.script, recording.header.get("title") or ""
     person = TerminalApprover().name
     running = Running(
         kept.tenant or "", recording.header["run"], CLIENT, script["name"], script["sha256"], title, CLIENT, person
     )
+    with _open_auditor(accounts, runtime) as auditor:
+        yield _noted(auditor, running, callbacks)
+
+
+class TenantFleet:
+    """Runs the script of a fleet as a tenant does: its runs are in the tenant's store, and in the audit of this host.
+
+    It does what fleets need of a :class:`kosmolua.runtime.Runtime`, in this process alone. A call that needs approval
+    pauses its run, and a person of the tenant is asked on the website.
+    """
+
+    def __init__(self, runtime: Runtime, tenant: str, auditor: Auditor) -> None:
+        from kosmolua.serve.grants import Grants
+
+        self.catalog, self.limits, self.resume = runtime.catalog, runtime.limits, runtime.resume
+        self._runtime = runtime
+        self._tenant = tenant
+        self._auditor = auditor
+        self._person = TerminalApprover().name
+        self._allowed = Grants(lambda: runtime.store).patterns(runtime.catalog)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, kept: Kept, accounts: str | None, runtime: Runtime) -> Iterator[TenantFleet]:
+        """Open the audit for the ``with`` block.
+
+        Raises:
+            ConfigError: The audit cannot be opened, without which no run of a tenant begins.
+        """
+        with _open_auditor(accounts, runtime) as auditor:
+            yield cls(runtime, kept.tenant or "", auditor)
+
+    def run(self, source: bytes, **options: Any) -> Outcome:
+        """Run the script once, recorded, and write a line into the audit."""
+        from kosmolua.serve.runs import Running
+
+        given = {**options, "run": new_run(), "record": True, "person": self._person, "allow": self._allowed}
+        given["software"] = given["client"] = FLEET
+        digest, name = sha256(source).hexdigest(), options["name"].removeprefix("=")
+        running = Running(
+            self._tenant, given["run"], FLEET, name, digest, options.get("title") or "", FLEET, self._person
+        )
+        end = _noted(self._auditor, running, given)
+        return end(self._runtime.run(source, **given))
+
+
+@contextmanager
+def _open_auditor(accounts: str | None, runtime: Runtime) -> Iterator[Auditor]:
+    from kosmolua.serve.audit import Auditor, open_audit
+
+    audit = open_audit(console.warn, audit_key(accounts))
+    try:
+        yield Auditor(audit, "simulated" if runtime.is_simulated else "live")
+    finally:
+        audit.close()
+
+
+def _noted(auditor: Auditor, running: Running, callbacks: dict[str, Any]) -> Callable[[Outcome], Outcome]:
+    """Let ``watch`` of a run's callbacks note its calls, and return the function that writes the run's line."""
     watch = callbacks.get("watch") or (lambda event: None)
 
     def note(event: Event) -> None:
@@ -218,10 +280,7 @@ def audited(
         return outcome
 
     callbacks["watch"] = note
-    try:
-        yield end
-    finally:
-        audit.close()
+    return end
 
 
 def common_options(options: Options) -> Common:

@@ -199,6 +199,9 @@ def _run(runtime: ScriptRunner, script: FleetScript, task: Task) -> Outcome:
     options: dict[str, Any] = {**script.options, "input": task.input}
     if task.account:
         options["account"] = task.account
+    if fleet := options.get("fleet"):
+        named = task.key if task.account is None else f"{task.key} with {task.account}"
+        options["title"] = f"{fleet['title']}: {named}"
     if isinstance(task.input, dict) and b"---@" in script.source and script.header.is_declared:
         options["params"] = task.input
     if not task.recording:

@@ -16,6 +16,9 @@ from kosmolua.errors import ConfigError, KosmoError, Unavailable
 from kosmolua.folders import replace_file
 from kosmolua.locks import lock_file
 
+CHANGES = ".changes"
+"""A file that grows when a recording in its folder goes on that had ended, if it is there: whoever lists the recordings
+need not look at each of them again while it is as it was."""
 LOCK_TIMEOUT = 0.1
 """How many seconds to try a lock, since another process can hold it for a moment, to test it."""
 
@@ -120,7 +123,7 @@ class File:
         except BaseException:
             file.close()
             raise
-        return FileSheet(self.name, file, size)
+        return FileSheet(self.name, file, size, goes_on=True)
 
     def is_in_use(self) -> bool:
         """Return True if a run is writing the file now, or if the file cannot be opened."""
@@ -163,10 +166,11 @@ class File:
 class FileSheet:
     """A recording's file of so many bytes, opened for writing and locked."""
 
-    def __init__(self, path: str, file: FileIO, size: int) -> None:
+    def __init__(self, path: str, file: FileIO, size: int, *, goes_on: bool = False) -> None:
         self._path = path
         self._file = file
         self._size = size
+        self._goes_on = self._is_to_tell = goes_on
         self._is_synced = False
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
@@ -180,6 +184,8 @@ class FileSheet:
                 os.ftruncate(self._file.fileno(), self._size)
             raise self._unwritable(error) from None
         self._size += len(line)
+        if self._is_to_tell:
+            self._tell()
 
     def sync(self) -> None:
         """Make the appended lines reach the disk."""
@@ -204,6 +210,14 @@ class FileSheet:
             with suppress(OSError):
                 os.fsync(self._file.fileno())
         self._file.close()
+        if self._goes_on:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._is_to_tell = False
+        with suppress(OSError), open(os.path.join(os.path.dirname(self._path), CHANGES), "r+b", buffering=0) as file:
+            file.seek(0, os.SEEK_END)
+            file.write(b".")
 
     def _unwritable(self, error: OSError) -> KosmoError:
         hint = "free space on its disk, then resume the run"

@@ -108,6 +108,8 @@ class RunOptions(LimitOptions, total=False):
     title: str | None
     """A line that says what the run is for, by which people recognise it. By default the first sentence of the script's
     first comment, or else its name."""
+    fleet: Mapping[str, object] | None
+    """The fleet that the run belongs to: its ``id``, its ``title``, and its ``size``, the number of its runs."""
     software: str | None
     """The client's own name and version, such as ``claude-code 2.1``."""
     task: Mapping[str, object] | None

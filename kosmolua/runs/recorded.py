@@ -16,7 +16,17 @@ from kosmolua.broker.used_accounts import used_account
 from kosmolua.calls.contents import Contents
 from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import deeds_of, made_of, title_of
-from kosmolua.errors import ConfigError, Diverged, Interrupted, KosmoError, Parked, Paused, Unavailable, WorkerLost
+from kosmolua.errors import (
+    CheckFailed,
+    ConfigError,
+    Diverged,
+    Interrupted,
+    KosmoError,
+    Parked,
+    Paused,
+    Unavailable,
+    WorkerLost,
+)
 from kosmolua.limits import NAMES, Limits
 from kosmolua.recordings.answers import Answers, RecordedAnswer, calls_of, number_of, summaries
 from kosmolua.recordings.events import is_same
@@ -221,7 +231,7 @@ def begin(
     Without ``path``, where there must be no file yet, the recording is kept in the store. ``read_only``, ``deny`` and
     ``check`` hold even after the run is resumed. ``title`` is the one that the client gave the run. ``more`` are fields
     of the first line: ``account``, ``client``, ``software``, ``person``, ``input_of``, ``heard`` (the id of the session
-    that had read texts by others before), for a session ``session``, and for a task of an MCP client ``task``.
+    that had read texts by others before), ``session``, ``task`` (of an MCP client), and ``fleet``.
 
     Raises:
         ConfigError: The recording cannot be written.
@@ -300,7 +310,7 @@ def _what_cut(recording: Recording) -> KosmoError | None:
         hint = f"to continue the run: kosmolua resume {recording.path}"
         return Interrupted("The recording ends here, since the process of the run was killed", hint=hint)
     error = revived(recording.end["error"]) if recording.end.get("error") else None
-    came_to_its_end = recording.status in ("done", "failed") and not isinstance(error, WorkerLost)
+    came_to_its_end = recording.status in ("done", "failed") and not isinstance(error, (CheckFailed, WorkerLost))
     return None if came_to_its_end else error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from threading import Event as ThreadEvent
 from threading import RLock
 from time import monotonic
@@ -21,6 +21,7 @@ from kosmolua.errors import (
     CheckFailed,
     ConfigError,
     Interrupted,
+    KosmoError,
     LimitExceeded,
     NotConfigured,
     PluginFault,
@@ -151,7 +152,9 @@ class Run:
                 if self._span:
                     return self._span.around(lambda: self._supervise(child))
                 return self._supervise(child)
-            except (BadArguments, CheckFailed, NotConfigured, PluginFault, ScriptError) as error:
+            except CheckFailed as error:
+                return self._refused(Outcome([], "", error, []))
+            except (BadArguments, NotConfigured, PluginFault, ScriptError) as error:
                 return Outcome([], "", error, [])
             except (
                 Busy,
@@ -160,6 +163,15 @@ class Run:
                 WorkerLost,
             ) as error:  # nothing to run it with
                 return Outcome([], "", error, [], warnings=self._warnings)
+
+    def _refused(self, outcome: Outcome) -> Outcome:
+        """Record in the store, where people look for what was run, that the check refused the script."""
+        if self._options["record"] is True and not self.recording:
+            with suppress(KosmoError):  # what is wrong with the script is told in any case
+                self.begin_recording()
+                assert self.recording
+                self.recording.finish(outcome)
+        return outcome
 
     @property
     def _title(self) -> str:
@@ -219,7 +231,8 @@ class Run:
             return
         if not report.is_lua:
             return  # Lua reports the syntax error
-        goes_on = self.recording and not self.recording.answers.is_changed  # it was checked when it began
+        answers = self.recording.answers if self.recording else None
+        goes_on = answers and answers.all and not answers.is_changed  # it was checked when it began
         if not goes_on and (refusal := report.refusal()):
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
@@ -345,7 +358,7 @@ class Run:
         path = self._options["record"]
         names = ("run", "read_only", "deny", "check", "account", "client", "title", "software", "person", "input_of")
         kept = {name: self._options[name] for name in names}  # type: ignore[literal-required]
-        kept |= {"task": dict(task)} if (task := self._options["task"]) else {}
+        kept |= {name: dict(given) for name in ("task", "fleet") if (given := self._options[name])}
         seen = self._options["seen"]
         if seen and (self._options["input_of"] or not seen.is_own):
             kept["heard"] = seen.id

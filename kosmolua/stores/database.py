@@ -95,6 +95,7 @@ RECORDINGS = sql.Table(
     sql.Column("worked", sql.Double),
     sql.Column("waited", sql.Double),
     sql.Column("words", Words),  # what a search looks through, besides title, error and made
+    sql.Column("fleet", Words),  # the fleet that the run belongs to, as JSON: its id, title and size
     sql.Index("kosmolua_recordings_by_time", "tenant", "time"),
 )
 LINES = sql.Table(
@@ -225,9 +226,12 @@ class Step(NamedTuple):
     is_additive: bool
 
 
-def _add_titles(at: sql.Connection) -> None:
-    """Add the columns by which people find and recognise runs."""
-    names = ("title", "software", "person", "error", "made", "writes", "worked", "waited", "words")
+TITLES = ("title", "software", "person", "error", "made", "writes", "worked", "waited", "words")
+"""The columns by which people find and recognise runs."""
+
+
+def _add(names: Sequence[str], at: sql.Connection) -> None:
+    """Add those of these columns that the table of recordings lacks."""
     known = {column["name"] for column in sql.inspect(at).get_columns(RECORDINGS.name)}
     for name in names:
         if name not in known:
@@ -235,7 +239,7 @@ def _add_titles(at: sql.Connection) -> None:
             at.exec_driver_sql(f"ALTER TABLE {RECORDINGS.name} ADD COLUMN {name} {kind}")
 
 
-STEPS: tuple[Step, ...] = (Step(_add_titles, is_additive=True),)
+STEPS: tuple[Step, ...] = tuple(Step(partial(_add, names), is_additive=True) for names in (TITLES, ("fleet",)))
 """The changes of the tables, in order. The first leads from version 1 to version 2.
 
 A new table needs no step, since missing tables are created.

@@ -20,7 +20,7 @@ from sqlalchemy.sql.expression import ColumnElement
 from kosmolua.errors import ConfigError, KosmoError, Unavailable
 from kosmolua.recordings.sheets import in_use
 from kosmolua.stores.database import LEASE, LINES, RECORDINGS, Database, Now, is_held
-from kosmolua.stores.store import found_in, missing, waits, words_of, writes_in
+from kosmolua.stores.store import fleet_in, found_in, missing, waits, words_of, writes_in
 
 PATIENCE = 20.0
 """Seconds that a run waits for an unreachable database before it ends."""
@@ -282,6 +282,7 @@ def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:
         script = event["script"]
         named = {name: event[name] for name in ("time", "mode", "client")}
         named |= {name: event.get(name) or "" for name in ("title", "software", "person")}
+        named |= {"fleet": json.dumps(fleet)} if (fleet := fleet_in(event)) else {}
         return {**named, "script": script["name"], "sha256": script["sha256"], "words": words_of(event)}
     if event["event"] == "resumed":
         return {"status": "running", "ended": None, "pause": None}

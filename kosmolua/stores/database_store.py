@@ -49,12 +49,15 @@ from kosmolua.stores.store import (
     LOOK_PAUSE,
     RUN_ID,
     Decision,
+    FleetName,
+    FleetSummary,
     Grant,
     RunFilter,
     Summary,
     Vote,
     WaitingCall,
     checked_tenant,
+    fleets_of,
     missing,
     paused_calls,
     waits,
@@ -141,6 +144,7 @@ class DatabaseStore:
         wanted += [of.time >= fitting.since] if fitting.since else []
         wanted += [of.time < fitting.until] if fitting.until else []
         wanted += [of.writes > 0] if fitting.writes else []
+        wanted += [of.fleet.startswith(f'["{fitting.fleet}",', autoescape=True)] if fitting.fleet else []
         wanted += [] if fitting.runs is None else [of.run.in_(fitting.runs)]
         wanted += [of.made.contains(f'"{fitting.integration}.', autoescape=True)] if fitting.integration else []
         lowered = (sql.func.lower(column, type_=Words) for column in (of.run, of.title, of.error, of.made))
@@ -156,6 +160,13 @@ class DatabaseStore:
             return [_summary(row._asdict()) for row in rows], at.execute(count).scalar_one()
 
         return self._database.find(find)
+
+    def fleets(self) -> list[FleetSummary]:
+        of, found = RECORDINGS.c, _status()
+        query = sql.select(of.fleet, found, sql.func.count(), sql.func.min(of.time))
+        query = query.where(of.tenant == self._tenant, of.fleet.is_not(None)).group_by(of.fleet, found)
+        rows = self._database.find(lambda at: at.execute(query).all())
+        return fleets_of((FleetName(*json.loads(fleet)), status, count, time) for fleet, status, count, time in rows)
 
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
@@ -413,7 +424,7 @@ def _status() -> sql.ColumnElement[str]:
 def _columns() -> list[sql.ColumnElement[Any]]:
     """Return what a summary is made of."""
     of = RECORDINGS.c
-    plain = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause, of.made)
+    plain = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause, of.made, of.fleet)
     told = [sql.func.coalesce(column, "").label(column.name) for column in (of.title, of.software, of.person, of.error)]
     numbers = [sql.func.coalesce(column, 0.0).label(column.name) for column in (of.worked, of.waited)]
     return [of.run, _status().label("status"), *plain, *told, *numbers]
@@ -421,6 +432,7 @@ def _columns() -> list[sql.ColumnElement[Any]]:
 
 def _summary(row: dict[str, Any]) -> Summary:
     row["made"] = json.loads(row["made"]) if row["made"] else None
+    row["fleet"] = FleetName(*json.loads(row["fleet"])) if row["fleet"] else None
     pause: Event = json.loads(row.pop("pause") or "{}")
     row["script"] = row["script"].removeprefix("=")
     return Summary(**row, waiting=len(pause["error"]["fields"]["calls"]) if waits(pause) else 0)

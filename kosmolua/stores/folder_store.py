@@ -24,7 +24,7 @@ from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.folders import replace_file
 from kosmolua.locks import lock_file
 from kosmolua.recordings.recording import FORMAT, Event, Recording, read
-from kosmolua.recordings.sheets import File
+from kosmolua.recordings.sheets import CHANGES, File
 from kosmolua.stores.folder_counts import count_in
 from kosmolua.stores.folder_slots import FolderSlot
 from kosmolua.stores.folder_tasks import FolderTasks
@@ -39,12 +39,15 @@ from kosmolua.stores.store import (
     RUN_ID,
     TENANT,
     Decision,
+    FleetSummary,
     Grant,
     RunFilter,
     Summary,
     Vote,
     WaitingCall,
     checked_tenant,
+    fleet_in,
+    fleets_of,
     found_in,
     missing,
     paused_calls,
@@ -151,11 +154,16 @@ class Folder:
         self._plan_lock = os.path.join(self._plans, ".lock")
         self._seen: dict[str, tuple[_Stamp, Event, Event]] = {}
         self._index: dict[str, tuple[Event, Summary, str]] = {}
+        self._changes = os.path.join(self.path, CHANGES)
+        self._known: _Stamp | None = None
         self._looked = -LOOK_PAUSE
 
     def place(self, run: str) -> File:
         """Return the file of a run's recording, which need not exist. Create the store's folder if it is missing."""
         _make(self.path)
+        if not os.path.exists(self._changes):
+            with suppress(OSError), open(self._changes, "ab"):  # without it, each look takes longer
+                pass
         return self._file(run)
 
     def read(self, run: str) -> Recording:
@@ -182,6 +190,10 @@ class Folder:
         found.sort(key=newest, reverse=True)
         found.sort(key=attrgetter(fitting.order), reverse=fitting.order == "worked")
         return found[start : start + limit], len(found)
+
+    def fleets(self) -> list[FleetSummary]:
+        runs = (self._indexed(run, stamp)[0] for run, stamp in self._stamps().items())
+        return fleets_of((run.fleet, run.status, 1, run.time) for run in runs if run.fleet)
 
     def prune(self, keep: float) -> int:
         removed = 0
@@ -422,6 +434,8 @@ class Folder:
 
     def _names(self, beginning: str = "") -> list[str]:
         """Return the ids of those recorded runs whose ids begin with ``beginning``."""
+        if RUN_ID.fullmatch(beginning):
+            return [beginning] if os.path.exists(self._file(beginning).name) else []
         try:
             files = os.listdir(self.path)
         except OSError:
@@ -477,6 +491,7 @@ class Folder:
             **{"title": head.get("title") or "", **found_in(ended)},
             software=head.get("software") or "",
             person=head.get("person") or "",
+            fleet=fleet_in(head),
         )
 
     def _is_needed(self, run: str) -> bool:
@@ -485,29 +500,34 @@ class Folder:
         return waits(end) or end.get("status") == "waiting"
 
     def _stamps(self) -> dict[str, _Stamp]:
-        """Return the time and the size of each recording, by the id of its run."""
+        """Return the time and the size of each recording, by the id of its run.
+
+        Recordings that had ended are looked at again only if one of those has gone on since the last look.
+        """
         found: dict[str, _Stamp] = {}
+        changes = _stamp_of(self._changes)
+        is_same = changes is not None and changes == self._known
         try:
             with os.scandir(self.path) as files:
                 for file in files:
-                    if file.name.endswith(SUFFIX) and RUN_ID.fullmatch(run := file.name.removesuffix(SUFFIX)):
+                    run, suffix = file.name[:-6], file.name[-6:]
+                    seen = self._seen.get(run)
+                    if is_same and seen and seen[2].get("event") == "end" and suffix == SUFFIX:
+                        found[run] = seen[0]
+                    elif suffix == SUFFIX and RUN_ID.fullmatch(run):
                         status = file.stat()
                         found[run] = status.st_mtime_ns, status.st_size
+                        if seen and seen[0] != found[run]:
+                            self._seen.pop(run, None)
         except FileNotFoundError:  # the folder, or a file that was removed meanwhile: the list is made again
-            return {run: stamp for run in self._names() if (stamp := self._stamp(run))}
+            return {run: stamp for run in self._names() if (stamp := _stamp_of(self._file(run).name))}
         except OSError:
             return {}
+        self._known = changes
         for gone in [run for run in list(self._seen) if run not in found]:
             self._seen.pop(gone, None)
             self._index.pop(gone, None)
         return found
-
-    def _stamp(self, run: str) -> _Stamp | None:
-        try:
-            status = os.stat(self._file(run).name)
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size
 
     def _ends(self, run: str, known: _Stamp | None = None) -> tuple[_Stamp, Event, Event]:
         """Return the stamp of a run's recording, its first and its last event. An event that cannot be read is empty.
@@ -528,6 +548,14 @@ class Folder:
         except OSError:
             return (0, 0), {}, {}
         return seen
+
+
+def _stamp_of(path: str) -> _Stamp | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def _event(line: bytes) -> Event:

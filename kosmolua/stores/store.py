@@ -17,7 +17,8 @@ import glob
 import json
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -46,6 +47,38 @@ MARK = re.compile(r"[A-Za-z0-9_-]{1,63}")
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
+class FleetName(NamedTuple):
+    """What a run says of the fleet that it belongs to: the fleet's id, its title, and how many runs it has in all."""
+
+    id: str
+    title: str
+    size: int
+
+
+@dataclass(frozen=True)
+class FleetSummary:
+    """The entry of a fleet in a list: when its first run began, and how many of its runs have which status."""
+
+    name: FleetName
+    since: str
+    statuses: Mapping[str, int]
+
+    @property
+    def begun(self) -> int:
+        """How many runs have begun."""
+        return sum(self.statuses.values())
+
+    @property
+    def status(self) -> str:
+        """What a person has to know first: that runs are active, wait for somebody, are missing, or have failed."""
+        for status in ("running", "paused", "waiting"):
+            if self.statuses.get(status):
+                return status
+        if self.begun < self.name.size:
+            return "interrupted"
+        return next((each for each in self.statuses if each != "done"), "done")
+
+
 @dataclass(frozen=True)
 class Summary:
     """The entry of a recorded run in a list of runs.
@@ -69,6 +102,7 @@ class Summary:
             None if the run has not ended, or its recording is of an older version.
         worked: For how many seconds the run worked.
         waited: For how many seconds it waited for people while it ran.
+        fleet: The fleet that the run belongs to, if it does.
     """
 
     run: str
@@ -88,6 +122,7 @@ class Summary:
     made: Sequence[Sequence[Any]] | None = None
     worked: float = 0.0
     waited: float = 0.0
+    fleet: FleetName | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +139,7 @@ class RunFilter:
         since: The earliest time at which the run began, like :attr:`Summary.time`.
         until: The time before which it began.
         writes: Only runs that changed something.
+        fleet: The id of a fleet.
         runs: Only runs with these ids; None for any.
         order: ``time``, ``title``, ``status`` or ``worked``; for time and seconds, the largest come first.
     """
@@ -117,6 +153,7 @@ class RunFilter:
     since: str = ""
     until: str = ""
     writes: bool = False
+    fleet: str = ""
     runs: Collection[str] | None = None
     order: str = "time"
 
@@ -130,6 +167,7 @@ class RunFilter:
             and self.since <= run.time
             and (not self.until or run.time < self.until)
             and (not self.writes or bool(writes_in(run.made)))
+            and self.fleet in ("", run.fleet and run.fleet.id)
             and (self.runs is None or run.run in self.runs)
             and (not self.integration or any(row[0].startswith(f"{self.integration}.") for row in run.made or ()))
             and all(word in text for word in self.words.lower().split())
@@ -146,6 +184,25 @@ def words_of(head: Mapping[str, Any]) -> str:
     script = head["script"]
     known = (head["run"], head.get("title"), script["name"], head["client"], head.get("software"), head.get("person"))
     return "\n".join([*(each for each in known if each), script["source"][:MAX_WORDS]]).lower()
+
+
+def fleet_in(head: Mapping[str, Any]) -> FleetName | None:
+    """Return the fleet that the first event of a recording names, if it names one."""
+    return FleetName(**fleet) if (fleet := head.get("fleet")) else None
+
+
+def fleets_of(rows: Iterable[tuple[FleetName, str, int, str]]) -> list[FleetSummary]:
+    """Return the fleets of runs, the one that began last first.
+
+    Each row says of some runs of a fleet which status they have, how many they are, and when the first of them began.
+    """
+    found: dict[FleetName, tuple[str, Counter[str]]] = {}
+    for name, status, count, began in rows:
+        since, statuses = found.get(name, (began, Counter[str]()))
+        statuses[status] += count
+        found[name] = min(since, began), statuses
+    fleets = [FleetSummary(name, since, statuses) for name, (since, statuses) in found.items()]
+    return sorted(fleets, key=lambda each: each.since, reverse=True)
 
 
 def found_in(end: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,6 +333,9 @@ class Store(Protocol):
 
     def find_runs(self, fitting: RunFilter, start: int = 0, limit: int = DEFAULT_RUNS) -> tuple[list[Summary], int]:
         """Return the runs that a filter finds from the place ``start`` on, and how many it finds in all."""
+
+    def fleets(self) -> list[FleetSummary]:
+        """Return the fleets that recorded runs belong to, the one that began last first."""
 
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS

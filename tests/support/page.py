@@ -108,6 +108,16 @@ class Pages:
         self.start(tenant, source, name, client, run).result(30)
         return run
 
+    def record_fleet(self, tenant: str) -> str:
+        """Run some of a tenant's scripts as those of a fleet that has more runs, and return the fleet's id."""
+        found = self.tenants.get(tenant)
+        assert found
+        fleet = {"id": os.urandom(6).hex(), "title": "Looks after services", "size": 40}
+        for number, source in enumerate(["return 1"] * 3 + [BROKEN, RESTART]):
+            options: RunOptions = {"title": f"Looks after services: {number}", "fleet": fleet}
+            asyncio.run_coroutine_threadsafe(found.run(source, options), self.loop).result(30)
+        return str(fleet["id"])
+
     def start(
         self, tenant: str, source: str, name: str = "script.lua", client: str = "an agent 1.0", run: str | None = None
     ) -> Future[Outcome]:

@@ -14,22 +14,25 @@ from typing import Any
 
 import click
 
+from kosmolua.calls.titles import title_of
 from kosmolua.cli import console, terminal
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, fleet_options
 from kosmolua.cli.rows import read_rows
 from kosmolua.cli.scripts import name_of, open_runtime, read_file, taken_as_interrupts
 from kosmolua.cli.streams import standard
+from kosmolua.cli.tenants import Kept, TenantFleet, tenant_options
 from kosmolua.errors import Paused, UsageError, WorkerLost
 from kosmolua.escaping import visible
 from kosmolua.fleet.executors import opened, works_here
 from kosmolua.fleet.fleet import Fleet
 from kosmolua.fleet.ledger import Ledger, line_of, place_of
 from kosmolua.fleet.recordings import FleetRecordings
-from kosmolua.fleet.tasks import FleetScript, Task, tasks_of
+from kosmolua.fleet.tasks import FleetScript, ScriptRunner, Task, tasks_of
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
+from kosmolua.stores.tasks import new_run
 
 SUFFIX = ".runs"
 """The suffix of the folder beside ``--out`` that keeps the recordings of unfinished runs."""
@@ -75,8 +78,9 @@ INTERVAL = 0.2
 )
 @click.option("--again", multiple=True, metavar="KEY", help="With --resume: send this input's open writes again.")
 @click.option("--approve", is_flag=True, help="With --resume: approve the calls that paused runs wait for.")
+@tenant_options
 @fleet_options
-def command(options: Options, **given: Any) -> int:
+def command(options: Options, kept: Kept, **given: Any) -> int:
     """Run one script over many inputs.
 
     Each run finds its input in the global variable input. If the script begins with a header (a comment that declares
@@ -88,24 +92,42 @@ def command(options: Options, **given: Any) -> int:
     the input is reported and not run, until you name it with --done (the write was done) or with --again (send the
     write again). A script that goes on to use the result of the write needs it: --done KEY=JSON.
 
+    With --tenant, the runs have the tenant's accounts and permissions, and are kept in its store. The website of
+    kosmolua serve then shows the fleet, and asks people about calls that need approval.
+
     The exit status is 0 if all runs succeeded, 1 if some failed, and 130 if the fleet was interrupted.
     """
     if given["resume"] and not given["out"]:
         raise UsageError("--resume needs --out, the file that says which inputs are done")
     if (given["done"] or given["again"] or given["approve"]) and not given["resume"]:
         raise UsageError("--done, --again and --approve decide about runs that --resume continues: give --resume too")
-    with open_runtime(options, reuse=options.reuse) as runtime, taken_as_interrupts():
+    if kept.tenant and (given["resume"] or given["recordings"] or given["executor"]):
+        raise UsageError(
+            "--tenant is for runs in this process, recorded in the tenant's store: --resume, --recordings and "
+            "--executor do not apply",
+            hint="a run of a tenant goes on at its website, or with kosmolua resume RUN --tenant NAME",
+        )
+    with ExitStack() as stack:
+        if kept.tenant:
+            store = stack.enter_context(kept.opened(options.accounts))
+            runtime = stack.enter_context(kept.runtime(options, store, simulate=options.simulate))
+        else:
+            runtime = stack.enter_context(open_runtime(options, reuse=options.reuse))
+        stack.enter_context(taken_as_interrupts())
         source = read_file(given["script"], runtime.limits.max_source)
         script = FleetScript(source, {"name": name_of(given["script"]), "check": False})  # the command checks it once
-        return _Report(script, runtime, given | {"no_check": options.no_check}).run()
+        return _Report(
+            script, runtime, kept, given | {"no_check": options.no_check, "accounts": options.accounts}
+        ).run()
 
 
 class _Report:
     """Runs a script over the inputs of one ``kosmolua fleet`` command, and reports progress and results."""
 
-    def __init__(self, script: FleetScript, runtime: Runtime, given: dict[str, Any]) -> None:
+    def __init__(self, script: FleetScript, runtime: Runtime, kept: Kept, given: dict[str, Any]) -> None:
         self._script = script
         self._runtime = runtime
+        self._kept = kept
         self._given = given
         self._started = monotonic()
         self._counts: Counter[bool] = Counter()
@@ -135,7 +157,11 @@ class _Report:
             executor, limit = stack.enter_context(opened(given["executor"], given["jobs"]))
             if may_write and not recordings and not works_here(executor):
                 console.complain("a run whose process is lost may be repeated, with its writes: --out prevents that")
-            fleet = Fleet(self._runtime, self._script, executor, limit, retries=given["retries"], warn=self._complain)
+            runner: ScriptRunner = self._runtime
+            if self._kept.tenant:
+                runner = stack.enter_context(TenantFleet.opened(self._kept, given["accounts"], self._runtime))
+                self._script = _in_fleet(self._script, len(tasks))
+            fleet = Fleet(runner, self._script, executor, limit, retries=given["retries"], warn=self._complain)
             status = self._work(fleet, tasks, ledger)
         self._summarize()
         return status
@@ -172,7 +198,9 @@ class _Report:
         kept, out = self._given["recordings"], self._given["out"]
         if kept:
             return FleetRecordings(kept, are_kept=True)
-        return FleetRecordings(f"{out}{SUFFIX}", are_kept=False) if out and may_write else None
+        return (
+            FleetRecordings(f"{out}{SUFFIX}", are_kept=False) if out and may_write and not self._kept.tenant else None
+        )
 
     def _end(self, recordings: FleetRecordings, tasks: list[Task], ledger: Ledger) -> None:
         """Remove the recordings that are no longer needed, since the ledger has the outcomes of their runs."""
@@ -254,10 +282,18 @@ class _Report:
             )
         if paused := self._errors.get("paused"):
             console.complain(f"paused runs wait for the approval of {_calls_of(paused)}")
-            console.complain("to go on: --resume --approve allows these calls, --resume --yes all calls")
+            on_site = "to go on: people of the tenant allow these calls on its website"
+            here = "to go on: --resume --approve allows these calls, --resume --yes all calls"
+            console.complain(on_site if self._kept.tenant else here)
 
     def _way_on(self) -> str:
-        return "; --resume goes on" if self._given["out"] else ""
+        return "; --resume goes on" if self._given["out"] and not self._kept.tenant else ""
+
+
+def _in_fleet(script: FleetScript, size: int) -> FleetScript:
+    """Return the script with the option by which its runs say which fleet they belong to."""
+    title = title_of(script.source, script.options["name"])
+    return replace(script, options={**script.options, "fleet": {"id": new_run(), "title": title, "size": size}})
 
 
 def _named(outcome: Outcome) -> str:

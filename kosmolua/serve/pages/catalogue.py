@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import is_
 from typing import NamedTuple, cast
 
 from starlette.responses import Response
@@ -16,8 +17,10 @@ from kosmolua.runtime import Runtime
 from kosmolua.schema.effects import EFFECTS, Effect
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import page_of
-from kosmolua.serve.pages.history import RunEntry
+from kosmolua.serve.pages.history import MAX_RUNS, RunEntry
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
+from kosmolua.serve.pages.workspace import Workspace
+from kosmolua.stores.store import RunFilter
 
 
 @dataclass
@@ -72,7 +75,7 @@ def listed(request: PageRequest) -> Response:
     runtime = request.own.runtime
     for integration in runtime.catalog.loadable(note):
         cards[integration.name] = _card(runtime, integration)
-    for run in request.own.runs():
+    for run in request.own.find_runs(RunFilter(), 0, MAX_RUNS)[0]:
         for name in {str(row[0]).rpartition(".")[0] for row in run.made}:
             if card := cards.get(name):
                 card.runs += 1
@@ -89,8 +92,17 @@ def shown(request: PageRequest) -> Response:
     except (PluginError, UnknownPath):
         raise NotFound("There is no such integration.", "/catalogue") from None
     card = _card(runtime, integration)
-    rows = list(_matrix(runtime, integration, accounts)) if not card.problem else []
+    rows = _rows(request.own, integration, accounts) if not card.problem else []
     return request.page("matrix.html", "catalogue", card=card, accounts=accounts, rows=rows)
+
+
+def _rows(own: Workspace, integration: Integration, accounts: list[str]) -> list[MatrixRow]:
+    """Return the rows of an integration, which are kept until it, the accounts file or the accounts have changed."""
+    about = (integration, integration.functions, own.runtime.accounts, tuple(accounts))
+    known = own.matrices.get(integration.name)
+    if known is None or not all(map(is_, known[0][:3], about)) or known[0][3] != about[3]:
+        known = own.matrices[integration.name] = about, list(_matrix(own.runtime, integration, accounts))
+    return known[1]
 
 
 def _card(runtime: Runtime, integration: Integration) -> IntegrationCard:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import UNNAMED, deeds_of
-from kosmolua.errors import ConfigError, KosmoError, Paused
+from kosmolua.errors import CheckFailed, ConfigError, KosmoError, Paused
 from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.recording import Recording, events_of, revived
 from kosmolua.schema.effects import changes
@@ -21,9 +22,7 @@ RUNNING, PAUSED, DAMAGED = "running", "paused", "damaged"
 STATUSES = (RUNNING, "waiting", PAUSED, "done", "failed", "limit", "interrupted", DAMAGED)
 """The statuses by which a person can filter the list of runs."""
 MAX_RUNS = 2000
-"""How many of the latest runs the insights count."""
-
-
+"""How many of the latest runs a page counts or draws."""
 BEGINNING = re.compile(r"[0-9a-f]{4,12}")
 
 
@@ -78,56 +77,60 @@ class RunEntry:
         self.version = summary.status, summary.written
         self.started = _moment(summary.time)
         self.ended = _moment(summary.ended)
-        self._summary = summary
+        self.summary = summary
         self._look = look
+
+    def read(self) -> None:
+        """Read the details now, unless they are cached."""
+        self._look(self.summary)
 
     @property
     def title(self) -> str:
         """What people recognise the run by."""
-        if self._summary.title or self.status == DAMAGED:
-            return self._summary.title or "unreadable"
+        if self.summary.title or self.status == DAMAGED:
+            return self.summary.title or "unreadable"
         made = ({"path": call.path, "effect": call.effect} for call in self.calls)
         return deeds_of(made) or ("a script that calls nothing" if self.script in UNNAMED else self.script)
 
     @property
     def seconds(self) -> float:
         """How many seconds the run worked, not counting waits for people."""
-        return self._summary.worked or self._look(self._summary).seconds
+        return self.summary.worked or self._look(self.summary).seconds
 
     @property
     def calls(self) -> tuple[CallSummary, ...]:
         """The calls of the run."""
-        return self._look(self._summary).calls
+        return self._look(self.summary).calls
 
     @property
     def count(self) -> int:
         """The number of calls."""
-        made = self._summary.made
-        return len(self.calls) if made is None or self._summary.waiting else sum(row[2] + row[3] for row in made)
+        made = self.summary.made
+        return len(self.calls) if made is None or self.summary.waiting else sum(row[2] + row[3] for row in made)
 
     @property
     def error(self) -> KosmoError | None:
         """The error that ended the run, or None. If the recording cannot be read, the error that says why."""
-        return self._look(self._summary).error
+        return self._look(self.summary).error
 
     @property
     def why(self) -> str:
         """What ended the run early, on one line; empty if it ended by itself."""
-        if self.status in (DAMAGED, "limit") or (self._summary.made is None and self.ended):
+        if self.status in (DAMAGED, "limit") or (self.summary.made is None and self.ended):
             return self.error.what if self.error else ""
-        return self._summary.error
+        return self.summary.error
 
     @property
     def writes(self) -> int:
         """The number of calls that wrote or destroyed something, including those whose result is unknown."""
-        if self._summary.made is not None:
-            return writes_in(self._summary.made)
+        if self.summary.made is not None:
+            return writes_in(self.summary.made)
         return sum(changes(call.effect) and call.status != "refused" for call in self.calls)
 
     @property
     def made(self) -> Sequence[Sequence[Any]]:
         """A row for each function that was called: path, effect, how many calls were sent, and how many refused."""
-        return self._summary.made or ()
+        return self.summary.made or ()
 
     @property
     def is_failed(self) -> bool:
@@ -137,7 +140,7 @@ class RunEntry:
     @property
     def ends_again(self) -> bool:
         """True if the run came to its end or to an error, so that a replay does so too, in about the time it worked."""
-        return self.status in ("done", "failed", PAUSED)
+        return self.status in ("done", "failed", PAUSED) and not isinstance(self.error, CheckFailed)
 
     @property
     def can_resume(self) -> bool:
@@ -165,9 +168,16 @@ class History:
         found, total = store.find_runs(fitting, start, limit)
         return [self._run(summary, store) for summary in found], total
 
-    def runs(self, store: Store) -> list[RunEntry]:
-        """Return the runs in a store, beginning with the latest, but at most ``MAX_RUNS``."""
-        return [self._run(summary, store) for summary in store.runs(limit=MAX_RUNS)]
+    def known(self, runs: Iterable[RunEntry], seconds: float) -> list[RunEntry]:
+        """Read the details of runs for so many seconds, and return the runs whose details are known then."""
+        ends, found = monotonic() + seconds, list[RunEntry]()
+        for run in runs:
+            if monotonic() < ends:
+                run.read()
+            elif self._cached(run.summary) is None:
+                continue
+            found.append(run)
+        return found
 
     def run(self, name: str, store: Store) -> RunEntry | None:
         """Return the one run whose id is, or begins with, ``name``; None if there is none, or several."""
@@ -177,12 +187,15 @@ class History:
     def _run(self, summary: Summary, store: Store) -> RunEntry:
         return RunEntry(summary, lambda summary: self._details(summary, store))
 
-    def _details(self, summary: Summary, store: Store) -> Details:
-        """Return the details of a run. Read its recording only if it has changed or its details are not cached."""
+    def _cached(self, summary: Summary) -> Details | None:
         with self._lock:
             known = self._known.get(summary.run)
-        if known and known[0] == summary:
-            return known[1]
+        return known[1] if known and known[0] == summary else None
+
+    def _details(self, summary: Summary, store: Store) -> Details:
+        """Return the details of a run. Read its recording only if it has changed or its details are not cached."""
+        if known := self._cached(summary):
+            return known
         try:
             details = _details_of(store.read(summary.run))
         except ConfigError as damage:  # damaged, or the store cannot be reached now: try again the next time

@@ -10,12 +10,17 @@ from datetime import datetime, timedelta, timezone
 from starlette.responses import Response
 
 from kosmolua.schema.effects import changes
-from kosmolua.serve.pages.history import CallSummary, RunEntry
+from kosmolua.serve.pages.history import MAX_RUNS, CallSummary, RunEntry
 from kosmolua.serve.pages.page_request import PageRequest
+from kosmolua.stores.store import APPROVAL_DAYS, RunFilter
 
 DEFAULT_DAYS = 7
 CHOICES = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days", "90": "Last 90 days"}
 """The periods, by their days. That of one day is shown by the hour."""
+LONGEST = timedelta(days=APPROVAL_DAYS)
+"""How long before the period a run may have begun that made calls in it: so long it can wait for a person."""
+READING = 0.4
+"""Seconds for which recordings are read for one view. What was read counts in the next view too."""
 MAX_FUNCTIONS = 30
 """How many functions are listed, those with the most calls first."""
 
@@ -82,9 +87,21 @@ class Insights(Count):
 def shown(request: PageRequest) -> Response:
     """Return the insights of recent days. The parameter ``days`` of the URL can be 1, 7, 30 or 90."""
     asked = request.asked("days")
-    days = int(asked) if asked in CHOICES else DEFAULT_DAYS
-    insights = insights_of(request.own.runs(), datetime.now(timezone.utc), days)
-    return request.page("insights.html", "insights", insights=insights, days=days, choices=CHOICES)
+    days, now = int(asked) if asked in CHOICES else DEFAULT_DAYS, datetime.now(timezone.utc)
+    begins, _ = _spans(now, days)
+    runs, total = request.own.find_runs(RunFilter(since=(begins - LONGEST).isoformat()), 0, MAX_RUNS)
+    recent = [run for run in runs if run.ended is None or run.ended >= begins]
+    known = request.own.known(recent, READING)
+    return request.page(
+        "insights.html",
+        "insights",
+        insights=insights_of(known, now, days),
+        days=days,
+        choices=CHOICES,
+        unread=len(recent) - len(known),
+        is_cut=total > len(runs) == len(recent),
+        most=MAX_RUNS,
+    )
 
 
 def insights_of(runs: Iterable[RunEntry], now: datetime, days: int) -> Insights:

@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from kosmolua.errors import ConfigError
 from kosmolua.serve.pages.rendering import HEADERS
 from kosmolua.serve.pages.workspace import Workspace
+from kosmolua.stores.store import RunFilter
 
 INTERVAL, SHARE = 1.0, 20
 """Seconds between two looks, which are at least ``SHARE`` times as long as a look."""
@@ -21,8 +22,8 @@ SILENCE, LONGEST = 25.0, 900.0
 """Seconds without news until a comment is sent, and until a stream ends: the browser opens another."""
 
 
-def stream(workspace: Workspace, run: str, is_over: Callable[[], Awaitable[bool]]) -> Response:
-    """Return the stream for a page; ``run`` is the id of the run that it shows, or empty. It ends once ``is_over``."""
+def stream(workspace: Workspace, about: RunFilter, is_over: Callable[[], Awaitable[bool]]) -> Response:
+    """Return the stream for a page about the runs that a filter finds. It ends once ``is_over``."""
 
     async def events() -> AsyncIterator[str]:
         latest, began = "", monotonic()
@@ -30,7 +31,7 @@ def stream(workspace: Workspace, run: str, is_over: Callable[[], Awaitable[bool]
         while monotonic() - began < LONGEST and not workspace.tenant.is_draining and not await is_over():
             looked = monotonic()
             with suppress(ConfigError):  # the store cannot be reached now
-                waiting, state = await run_in_threadpool(workspace.state, run)
+                waiting, state = await run_in_threadpool(workspace.state, about)
                 news = json.dumps({"waiting": waiting, "state": state})
                 if news != latest:
                     latest, told = news, looked

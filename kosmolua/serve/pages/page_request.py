@@ -22,6 +22,7 @@ from kosmolua.serve.tenants import Voter
 SECTIONS = (
     ("approvals", "Inbox"),
     ("runs", "Runs"),
+    ("fleets", "Fleets"),
     ("plans", "Plans"),
     ("schedules", "Schedules"),
     ("playground", "Playground"),
@@ -174,7 +175,7 @@ class PageRequest:
 
     def _count_waiting(self) -> int:
         try:
-            return len(self.workspace.waiting()) if self.workspace else 0
+            return self.workspace.urgent() if self.workspace else 0
         except ConfigError:  # the store cannot be reached now; a page that needs it reports that
             return 0
 

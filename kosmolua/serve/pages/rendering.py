@@ -96,7 +96,7 @@ def environment() -> Environment:
     made.filters |= {
         "advice": advice,
         "at": lambda seconds: datetime.fromtimestamp(seconds, timezone.utc),
-        "clock": lambda moment: f"{moment:%H:%M:%S} UTC",
+        "clock": clock,
         "day": lambda moment: f"{moment.day} {moment:%B}",
         "duration": duration,
         "exposed": lambda text: exposed(str(text)),
@@ -131,6 +131,12 @@ def duration(seconds: float) -> str:
     if seconds < HOUR:
         return f"{seconds // MINUTE:.0f} min {seconds % MINUTE:.0f} s"
     return f"{seconds // HOUR:.0f} h {seconds % HOUR // MINUTE:.0f} min"
+
+
+def clock(moment: datetime) -> Markup:
+    """Return the time of a day in UTC as HTML, which the website's script replaces by that of the reader's clock."""
+    exact = f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    return Markup('<time datetime="{}" title="{}" data-clock>{}</time>').format(moment.isoformat(), exact, exact[11:])
 
 
 def when(moment: datetime | None, now: datetime | None = None) -> Markup:

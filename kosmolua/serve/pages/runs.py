@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import PlainTextResponse, Response
 
-from kosmolua.errors import ScriptError
+from kosmolua.errors import CheckFailed, ScriptError
 from kosmolua.escaping import exposed
 from kosmolua.recordings.answers import Answers
 from kosmolua.recordings.recording import Recording, events_of
@@ -21,10 +21,24 @@ from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import HEADERS
 from kosmolua.stores.store import RunFilter
+from kosmolua.stores.tasks import HOOK, SCHEDULE, SLEEP, WAITING, ServerTask
 
 PAGE = 50
 """The number of runs on one page of the list."""
-FIELDS = ("q", "status", "mode", "person", "client", "integration", "since", "until", "writes", "order", "group")
+FIELDS = (
+    "q",
+    "status",
+    "mode",
+    "person",
+    "client",
+    "integration",
+    "since",
+    "until",
+    "writes",
+    "fleet",
+    "order",
+    "group",
+)
 """The parameters of the URL that filter the list of runs."""
 ORDERS = {"time": "Latest first", "worked": "Longest first", "title": "By title", "status": "By status"}
 STRIP = 30
@@ -48,6 +62,7 @@ def listed(request: PageRequest) -> Response:
         since=_day(asked["since"]),
         until=_day(asked["until"], days=1),
         writes=asked["writes"] == "yes",
+        fleet=asked["fleet"],
         order=asked["order"] if asked["order"] in ORDERS else "time",
     )
     given = request.asked("from")
@@ -111,8 +126,10 @@ def shown(request: PageRequest) -> Response:
         can_stop=request.own.tenant.orders.can_cancel(run.id, run.status),
         around=list(enumerate(lines, start=1))[max(0, failure.line - 3) : failure.line + 2] if failure else [],
         briefing=briefing(run, failure, source, request.own.name) if failure else "",
+        wakes=_wakes(request, run),
         resumes=sum(1 for _ in events_of(recording, "resumed")) if recording else 0,
-        is_certain=isinstance(run.error, ScriptError),
+        is_refused=isinstance(run.error, CheckFailed),
+        is_certain=isinstance(run.error, (CheckFailed, ScriptError)),
         rows=rows,
         axis=axis,
         unseen=len(bars) - MAX_BARS,
@@ -122,6 +139,15 @@ def shown(request: PageRequest) -> Response:
         source=lines,
         wrong_line=run.error.line if run.error else None,
     )
+
+
+def _wakes(request: PageRequest, run: RunEntry) -> ServerTask | None:
+    """Return the task that goes on with a run that sleeps, or tries one that failed again; None if there is none."""
+    if run.status not in ("waiting", "failed"):
+        return None
+    tasks = request.own.runtime.store.tasks
+    found = (task for source in (SLEEP, SCHEDULE, HOOK) for task in tasks.open(source) if task.run == run.id)
+    return next((task for task in found if task.status == WAITING), None)
 
 
 def call(request: PageRequest) -> Response:

@@ -20,6 +20,7 @@ from kosmolua.serve.pages import (
     catalogue,
     compare,
     docs,
+    fleets,
     insights,
     news,
     plans,
@@ -43,7 +44,7 @@ from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.signin import SignIn
 from kosmolua.serve.pages.workspace import Workspace
 from kosmolua.serve.tenants import Tenant, Tenants
-from kosmolua.stores.store import RUN_ID
+from kosmolua.stores.store import RUN_ID, RunFilter
 
 _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/approvals", approvals.waiting),
@@ -61,6 +62,8 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("POST", "/runs/{run}/stop", runs.stopped),
     ("POST", "/runs/{run}/replay", runs.replayed),
     ("POST", "/runs/{run}/resume", runs.resumed),
+    ("GET", "/fleets", fleets.listed),
+    ("GET", "/fleets/{fleet}", fleets.shown),
     ("GET", "/plans", plans.listed),
     ("GET", "/plans/{plan}", plans.shown),
     ("POST", "/plans/{plan}", plans.decided),
@@ -161,12 +164,13 @@ class Website:
         workspace = self._workspace(session) if session else None
         if workspace is None:
             return self._to_login(request)
-        run = request.query_params.get("run", "")
+        run, fleet = (request.query_params.get(name, "") for name in ("run", "fleet"))
+        about = RunFilter(runs=frozenset({run})) if RUN_ID.fullmatch(run) else RunFilter(fleet=fleet[:12])
 
         async def is_over() -> bool:
             return await self._sign_in.session(request) is None
 
-        return news.stream(workspace, run if RUN_ID.fullmatch(run) else "", is_over)
+        return news.stream(workspace, about, is_over)
 
     def _workspace(self, session: WebSession) -> Workspace | None:
         """Return the workspace of a session's tenant; None if the token that began it is no longer accepted."""

@@ -19,7 +19,7 @@ from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import Recording
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
-from kosmolua.serve.pages.history import History, RunEntry
+from kosmolua.serve.pages.history import MAX_RUNS, History, RunEntry
 from kosmolua.serve.tenants import NOBODY, Tenant, Voter
 from kosmolua.stores.store import RunFilter, Slot, WaitingCall
 
@@ -70,12 +70,14 @@ class Workspace:
 
     def __init__(self, tenant: Tenant, loop: asyncio.AbstractEventLoop) -> None:
         self.tenant = tenant
+        self.matrices: dict[str, tuple[tuple[Any, ...], list[Any]]] = {}
+        """What the catalogue has worked out of an integration, and what that depends on, by the integration's name."""
         self._history = History()
         self._loop = loop
         self._lock = Lock()
         self._under_way: dict[str, Future[Outcome]] = {}
         self._answered: set[str] = set()
-        self._states: dict[str, tuple[float, tuple[int, str]]] = {}
+        self._states: dict[RunFilter, tuple[float, tuple[int, str]]] = {}
 
     @property
     def name(self) -> str:
@@ -92,9 +94,9 @@ class Workspace:
         """The runtime of the playground, in which simulators answer the calls."""
         return self.tenant.simulated
 
-    def runs(self) -> list[RunEntry]:
-        """Return the tenant's recorded runs, beginning with the latest."""
-        return self._history.runs(self.runtime.store)
+    def known(self, runs: Iterable[RunEntry], seconds: float) -> list[RunEntry]:
+        """Read the details of runs for so many seconds, and return the runs whose details are known then."""
+        return self._history.known(runs, seconds)
 
     def find_runs(self, fitting: RunFilter, start: int, limit: int) -> tuple[list[RunEntry], int]:
         """Return the runs that a filter finds from the place ``start`` on, and how many it finds in all."""
@@ -103,7 +105,7 @@ class Workspace:
     def named(self, calls: Iterable[WaitingCall]) -> dict[str, RunEntry]:
         """Return the runs of calls that wait, by their ids."""
         runs = {call.run for call in calls if call.run}
-        return {run.id: run for run in self.find_runs(RunFilter(runs=runs), 0, len(runs))[0]} if runs else {}
+        return {run.id: run for run in self.find_runs(RunFilter(runs=frozenset(runs)), 0, len(runs))[0]} if runs else {}
 
     def find(self, run: str) -> RunEntry | None:
         """Return the recorded run whose id is, or begins with, ``run``; None if there is no such run."""
@@ -121,20 +123,24 @@ class Workspace:
         """Return the calls that wait for a person's approval, beginning with the oldest."""
         return [call for call in self.runtime.store.waiting() if call.run not in self._answered]
 
-    def state(self, run: str = "") -> tuple[int, str]:
-        """Return how many calls wait, and a text that changes with what a page shows, of one run or of all."""
-        fitting = RunFilter(runs={run}) if run else RunFilter()
+    def urgent(self) -> int:
+        """Return how many calls wait for a person; what a trial asks, nothing depends on."""
+        calls = self.waiting()
+        named = {} if self.runtime.is_simulated else self.named(calls)
+        return sum(not self.is_trial(named.get(call.run or "")) for call in calls)
+
+    def state(self, about: RunFilter) -> tuple[int, str]:
+        """Return how many calls wait, and a text that changes with what a page shows of these runs."""
         with self._lock:
-            known = self._states.get(run)
+            known = self._states.get(about)
             if known and monotonic() - known[0] < FRESH:
                 return known[1]
-        waiting = self.waiting()
-        found, total = self.find_runs(fitting, 0, 50)
-        shown = [total, [each.id for each in waiting], [each.version for each in found]]
-        state = len(waiting), sha256(json.dumps(shown).encode()).hexdigest()[:16]
+        found, total = self.find_runs(about, 0, MAX_RUNS if about.fleet else 50)
+        shown = [total, [each.id for each in self.waiting()], [each.version for each in found]]
+        state = self.urgent(), sha256(json.dumps(shown).encode()).hexdigest()[:16]
         with self._lock:
             self._states = {name: each for name, each in self._states.items() if monotonic() - each[0] < FRESH}
-            self._states[run] = monotonic(), state
+            self._states[about] = monotonic(), state
         return state
 
     def grouped(self, calls: Sequence[WaitingCall]) -> list[WaitingGroup]:

@@ -85,11 +85,12 @@
     localTimes(element);
   }
 
-  /** Lets the tooltips of times say the time of the reader's clock, before that in UTC. */
+  /** Lets times of a day be those of the reader's clock, and tooltips of times say that before the time in UTC. */
   function localTimes(element) {
     for (const each of element.querySelectorAll("time[datetime]")) {
       const utc = each.title.split(" · ").pop();
       each.title = `${new Date(each.dateTime).toLocaleString()} · ${utc}`;
+      if ("clock" in each.dataset) each.textContent = new Date(each.dateTime).toLocaleTimeString();
     }
   }
 
@@ -192,7 +193,7 @@
   document.documentElement.classList.add("scripts");
   localTimes(document);
   for (const each of document.querySelectorAll("[data-load]")) load(each);
-  if (count) follow(`${count.dataset.events}${live?.dataset.run ? `?run=${live.dataset.run}` : ""}`, update);
+  if (count) follow(`${count.dataset.events}${live?.dataset.about ? `?${live.dataset.about}` : ""}`, update);
 
   // j and k lead through the questions, a and d answer the one that has the focus.
   document.addEventListener("keydown", (event) => {
