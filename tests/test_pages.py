@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html import unescape
 from pathlib import Path
@@ -39,6 +40,7 @@ from kosmolua.serve.pages.history import CallSummary, Details, RunEntry
 from kosmolua.serve.pages.insights import insights_of
 from kosmolua.serve.pages.rendering import environment
 from kosmolua.stores.store import Summary
+from kosmolua.stores.tasks import SLEEP, WAITING, ServerTask
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
 SECTIONS = ("approvals", "runs", "fleets", "docs", "playground", "accounts", "insights", "catalogue")
@@ -693,7 +695,7 @@ def test_a_fleet_is_a_grid_of_its_runs(tmp_path: Path, kosmolua: Program, write:
         assert "people of the tenant allow these calls on its website" in ended.stderr
         listed = person.open("/fleets").text
         [fleet] = re.findall(r'href="/fleets/([0-9a-f]{12})">Restarts what has to be<', listed)
-        assert "3, 1 failed, 2 paused" in listed
+        assert "3: 1 failed, 2 paused" in listed
         text = person.open(f"/fleets/{fleet}").text
         squares = re.findall(r'class="square (\w+)" id="square-(\w+)" href="/runs/\2" title="([^"]+)"', text)
         assert sorted(title for _, _, title in squares) == [
@@ -762,6 +764,7 @@ def test_insights_say_how_long_calls_and_people_took() -> None:
     calls = [call(minute, milliseconds) for minute, milliseconds in enumerate([10.0] * 18 + [20.0, 900.0])]
     calls.append(call(1, 4002, path="render2.restart_service", asked=asked, answered=now.isoformat(), status="failed"))
     calls[-1].error = "api_error"
+    calls.append(call(1, 0, path="render2.delete_service", status="refused", error="paused"))  # waits
     run = RunEntry(Summary("0123456789ab", "failed", now.isoformat()), lambda _: Details(1.0, tuple(calls)))
     found = insights_of([run], now, 1)
     assert [(each.name, each.calls) for each in found.functions] == [
@@ -845,6 +848,7 @@ def test_a_trial_is_apart_from_real_calls(tmp_path: Path) -> None:
         first_call(person)
         inbox = person.open("/approvals").text
         assert '<span class="tag">simulated</span>' in inbox
+        assert "<title>Inbox" in inbox  # without a number, since nothing real waits
         assert 'name="always"' not in inbox
         person.send("/approvals", call=first_call(person), decision="approve", always="yes")
         assert eventually(lambda: ">done<" in person.open(f"/runs/{run}").text)
@@ -936,6 +940,19 @@ def test_a_server_that_only_simulates_needs_no_token(tmp_path: Path) -> None:
         assert "needs no token" in person.open("/login").text
         assert person.sign_in("").url.endswith("/approvals")
         assert person.open("/insights").status_code == 200
+
+
+def test_a_run_that_is_tried_again_says_when(pages: Pages, person: Person) -> None:
+    """Its page has the time and the number of the try; one that sleeps has the time alone."""
+    run, tenant = pages.record("acme", BROKEN), pages.tenants.get("acme")
+    assert tenant
+    tasks = tenant.runtime.store.tasks
+    task = ServerTask(f"sleep/{run}", SLEEP, "", run, tasks.now(), tasks.now() + 250, WAITING, attempt=1)
+    assert tasks.add(task)
+    facts = re.sub(r"<[^>]+>|\s+", " ", person.open(f"/runs/{run}").text)
+    assert re.search(r"Tried again +in 4 min *, try 2", facts)
+    assert tasks.put(replace(task, status="failed", due=None))
+    assert "Tried again" not in person.open(f"/runs/{run}").text
 
 
 def test_a_write_in_doubt_is_asked_about(pages: Pages, person: Person) -> None:

@@ -6,12 +6,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_playwright
 from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, served, token_of
 from support.processes import eventually
 
@@ -22,6 +20,8 @@ OPTIONS = [
 ]
 AXE = Axe()
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+ALONE = ("keys", "phone", "many", "news", "idle")
+"""Tenants with whom one test is alone."""
 TIMEOUT = 15_000
 """Milliseconds that the browser waits for what has to appear."""
 pytestmark = [
@@ -32,7 +32,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with served(tmp_path_factory.mktemp("pages"), "acme") as pages:
+    with served(tmp_path_factory.mktemp("pages"), "acme", *ALONE) as pages:
         yield pages
 
 
@@ -98,6 +98,11 @@ def item(page: Page, title: str) -> Locator:
     return page.locator(".item").filter(has=page.get_by_role("link", name=title))
 
 
+def is_news(answer: Response) -> bool:
+    """Return True for the block that an open page asks for when it is told of something new, as it is at first."""
+    return answer.request.headers.get("x-part") == "live"
+
+
 def overflow(page: Page) -> int:
     """Return by how many pixels the page is wider than the window."""
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
@@ -148,11 +153,11 @@ def test_what_destroys_is_apart_and_red(pages: Pages, window: Window) -> None:
     expect(rows.filter(has_text="set_env_var")).to_contain_text("ok")
 
 
-def test_a_keyboard_is_enough(browser: Browser) -> None:
+def test_a_keyboard_is_enough(browser: Browser, pages: Pages) -> None:
     """The first key leads past the navigation, j and k through the questions, and a letter answers."""
-    with served_alone(browser) as (own, window):
-        own.record("acme", RESTART, "restart.lua")
-        own.record("acme", DELETE, "delete.lua")
+    with alone(browser, pages, "keys") as window:
+        pages.record("keys", RESTART, "restart.lua")
+        pages.record("keys", DELETE, "delete.lua")
         page = window.open("/approvals")
         page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_text("Skip to the content")
@@ -167,24 +172,23 @@ def test_a_keyboard_is_enough(browser: Browser) -> None:
 
 
 @contextmanager
-def served_alone(browser: Browser, **options: object) -> Iterator[tuple[Pages, Window]]:
-    """Serve a site of its own, and open it."""
-    with TemporaryDirectory() as folder, served(Path(folder), "acme") as own:
-        window = Window(browser, own, **options)
-        window.sign_in()
-        window.page.wait_for_url("**/approvals")
-        yield own, window
-        window.context.close()
-        assert window.complaints == []
+def alone(browser: Browser, pages: Pages, tenant: str, **options: object) -> Iterator[Window]:
+    """Open the site for a person of a tenant that has no runs yet."""
+    window = Window(browser, pages, **options)
+    window.sign_in(token_of(tenant))
+    window.page.wait_for_url("**/approvals")
+    yield window
+    window.context.close()
+    assert window.complaints == []
 
 
 PHONE = {"width": 390, "height": 844}
 
 
-def test_one_question_fits_a_phone(browser: Browser) -> None:
+def test_one_question_fits_a_phone(browser: Browser, pages: Pages) -> None:
     """From a link to an approved call: nothing to scroll, and buttons for thumbs."""
-    with served_alone(browser, viewport=PHONE) as (own, window):
-        run = own.record("acme", RESTART, "restart.lua")
+    with alone(browser, pages, "phone", viewport=PHONE) as window:
+        run = pages.record("phone", RESTART, "restart.lua")
         page = window.open(f"/a/{run}-2")
         for name in ("Deny", "Approve"):
             box = page.get_by_role("button", name=name).bounding_box()
@@ -196,13 +200,12 @@ def test_one_question_fits_a_phone(browser: Browser) -> None:
         expect(page.get_by_role("status")).to_contain_text("Approved 1 call.")
 
 
-def test_many_calls_of_few_functions_fit_one_screen(browser: Browser) -> None:
+def test_many_calls_of_few_functions_fit_one_screen(browser: Browser, pages: Pages) -> None:
     """34 runs with three functions need no scrolling on a laptop, and tabs say that they wait."""
-    with served_alone(browser, viewport={"width": 1440, "height": 900}) as (own, window):
+    with alone(browser, pages, "many", viewport={"width": 1440, "height": 900}) as window:
         scale = 'app.integrations.render2.scale_service({ service_id = "srv-cabc12345678", num_instances = 3 })'
         delete = 'app.integrations.render2.delete_service("srv-cabc12345678")'
-        for number in range(34):
-            own.record("acme", (RESTART, delete, scale)[number % 3], f"{number}.lua")
+        pages.record_all("many", {f"{number}.lua": (RESTART, delete, scale)[number % 3] for number in range(34)})
         page = window.open("/approvals")
         expect(page.locator("form.approval")).to_have_count(3)
         assert page.evaluate("document.documentElement.scrollHeight") <= 900
@@ -210,26 +213,26 @@ def test_many_calls_of_few_functions_fit_one_screen(browser: Browser) -> None:
         assert overflow(page) <= 0
 
 
-def test_what_changes_elsewhere_leaves_focus_selection_and_details(browser: Browser) -> None:
+def test_what_changes_elsewhere_leaves_focus_selection_and_details(browser: Browser, pages: Pages) -> None:
     """A new question appears by itself, and nothing that a person uses is taken away or moved."""
-    with served_alone(browser) as (own, window):
-        own.record("acme", RESTART, "first.lua")
+    with alone(browser, pages, "news") as window:
+        pages.record("news", RESTART, "first.lua")
         page = window.open("/approvals")
         field = item(page, "first.lua").locator("dd code").first
         field.evaluate("each => getSelection().selectAllChildren(each)")
         page.get_by_role("button", name="Deny").focus()
         before = page.get_by_role("button", name="Deny").bounding_box()
-        own.record("acme", DELETE, "second.lua")
+        pages.record("news", DELETE, "second.lua")
         expect(page.locator("form.approval")).to_have_count(3)
         expect(page.get_by_role("button", name="Deny").first).to_be_focused()
         assert page.evaluate("getSelection().toString()").startswith('"srv-')
         assert page.get_by_role("button", name="Deny").first.bounding_box() == before
         expect(page).to_have_title(re.compile(r"\(3\) Inbox"))
-        page = window.open("/runs")
-        page.wait_for_timeout(500)
+        with page.expect_response(is_news):
+            window.open("/runs")
         page.get_by_role("link", name="first.lua").focus()
         expect(page.get_by_role("link", name="first.lua")).to_be_focused()
-        own.record("acme", BROKEN, "third.lua")
+        pages.record("news", BROKEN, "third.lua")
         expect(page.locator("tbody tr")).to_have_count(3)
         expect(page.get_by_role("link", name="first.lua")).to_be_focused()
 
@@ -255,15 +258,15 @@ def test_what_is_shown_again_stays_in_place(pages: Pages, window: Window) -> Non
     assert lost == []
 
 
-def test_an_idle_tab_is_silent(browser: Browser) -> None:
+def test_an_idle_tab_is_silent(browser: Browser, pages: Pages) -> None:
     """While nothing happens, it asks for nothing after it has been opened."""
-    with served_alone(browser) as (own, window):
-        own.record("acme", RESTART, "first.lua")
-        page = window.open("/approvals")
-        page.wait_for_timeout(2_000)
+    with alone(browser, pages, "idle") as window:
+        pages.record("idle", RESTART, "first.lua")
+        with window.page.expect_response(is_news):
+            page = window.open("/approvals")
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        page.wait_for_timeout(4_000)
+        page.wait_for_timeout(2_500)
         assert asked == []
 
 
@@ -448,8 +451,9 @@ def test_sign_in_and_out(browser: Browser, pages: Pages) -> None:
 def test_a_form_without_its_mark_is_refused(pages: Pages, window: Window) -> None:
     """A form that lost the mark of the session does nothing."""
     run = pages.record("acme", RESTART, "forged.lua")
-    page = window.open(f"/runs/{run}")
-    page.wait_for_timeout(2_000)  # the first news may bring the mark back
+    with window.page.expect_response(is_news):  # which may bring the mark back
+        page = window.open(f"/runs/{run}")
+    page.wait_for_timeout(100)
     page.eval_on_selector_all('[name="token_of_form"]', "each => each.forEach(one => (one.value = 'x'))")
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Refused")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support.page import BROKEN, CLEAN_UP, DELETE, REPORT, RESTART, Pages, served, token_of
-from test_pages_browser import CHROMIUM, OPTIONS, TIMEOUT, Window
+from test_pages_browser import CHROMIUM, OPTIONS, TIMEOUT, Window, is_news
 
 WIDTHS = (1440, 390)
 MANY = """\
@@ -93,8 +93,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         scripts |= {"many": CLEAN_UP, "broken": BROKEN, "again": BROKEN, "wrong": "local x = nil\nreturn x.y"}
         scripts |= {"long": 'for i = 1, 9000 do print("a line of a long output, number " .. i) end'}
         scripts |= {"wide": f"-- {'a_very_long_word_' * 20}\nreturn {{ {'x' * 30} = '{'y' * 4000}' }}"}
-        for name, source in scripts.items():
-            site.runs[name] = pages.record("acme", source, f"{name}.lua", client="claude-code 2.1")
+        named = {f"{name}.lua": source for name, source in scripts.items()}
+        site.runs = dict(zip(scripts, pages.record_all("acme", named, "claude-code 2.1"), strict=True))
         site.runs["fleet"] = pages.record_fleet("acme")
         tenant = pages.tenants.get("acme")
         assert tenant
@@ -218,7 +218,7 @@ def test_what_is_told_later_moves_nothing(site: Site, path: str) -> None:
     where = (
         "() => [...document.querySelectorAll('#live [id]')].map((each) => [each.id, each.offsetTop, each.offsetLeft])"
     )
-    with page.expect_response(lambda answer: answer.request.headers.get("x-part") == "live"):
+    with page.expect_response(is_news):
         site.open("acme", path)
         before = page.evaluate(where)
         link = page.locator("#live a, #live summary").first

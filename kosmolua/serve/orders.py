@@ -32,14 +32,15 @@ class Orders:
         """Ask the server that has a run to end it, or any server if the run sleeps or is to be tried again."""
         store = self._store()
         store.mark(CANCEL + run, CANCEL_SECONDS)
-        for task in self._asleep(run):
+        for task in self.asleep(run):
             store.tasks.put(replace(task, due=store.tasks.now()))
 
     def can_cancel(self, run: str, status: str) -> bool:
         """Return True if a run with this status is active or sleeps, or has failed and is to be tried again."""
-        return status in (RUNNING, WAITING) or (status == "failed" and bool(self._asleep(run)))
+        return status in (RUNNING, WAITING) or (status == "failed" and bool(self.asleep(run)))
 
-    def _asleep(self, run: str) -> list[ServerTask]:
+    def asleep(self, run: str) -> list[ServerTask]:
+        """Return the tasks that go on with a run that sleeps, or try one that failed again; at most one, usually."""
         open_tasks = (task for source in RUNS for task in self._store().tasks.open(source))
         return [task for task in open_tasks if task.run == run and task.status == WAITING and not task.holder]
 

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,23 +108,41 @@ class Pages:
         self.start(tenant, source, name, client, run).result(30)
         return run
 
+    def record_all(self, tenant: str, sources: Mapping[str, str], client: str = "an agent 1.0") -> list[str]:
+        """Run scripts of a tenant at the same time, recorded, and return the ids of the runs, in the same order."""
+        runs = [os.urandom(6).hex() for _ in sources]
+        begun = [
+            self.start(tenant, *each, client, run)
+            for run, each in zip(runs, ((source, name) for name, source in sources.items()), strict=True)
+        ]
+        for each in begun:
+            each.result(60)
+        return runs
+
     def record_fleet(self, tenant: str) -> str:
         """Run some of a tenant's scripts as those of a fleet that has more runs, and return the fleet's id."""
-        found = self.tenants.get(tenant)
-        assert found
         fleet = {"id": os.urandom(6).hex(), "title": "Looks after services", "size": 40}
-        for number, source in enumerate(["return 1"] * 3 + [BROKEN, RESTART]):
-            options: RunOptions = {"title": f"Looks after services: {number}", "fleet": fleet}
-            asyncio.run_coroutine_threadsafe(found.run(source, options), self.loop).result(30)
+        begun = [
+            self.start(tenant, source, title=f"Looks after services: {number}", fleet=fleet)
+            for number, source in enumerate(["return 1"] * 3 + [BROKEN, RESTART])
+        ]
+        for each in begun:
+            each.result(60)
         return str(fleet["id"])
 
     def start(
-        self, tenant: str, source: str, name: str = "script.lua", client: str = "an agent 1.0", run: str | None = None
+        self,
+        tenant: str,
+        source: str,
+        name: str = "script.lua",
+        client: str = "an agent 1.0",
+        run: str | None = None,
+        **more: Any,
     ) -> Future[Outcome]:
-        """Start a script of a tenant, recorded, and return what waits for its outcome."""
+        """Start a script of a tenant, recorded, and return what waits for its outcome; ``more`` are further options."""
         found = self.tenants.get(tenant)
         assert found
-        options: RunOptions = {"name": name, "client": client, "run": run or os.urandom(6).hex()}
+        options: RunOptions = {"name": name, "client": client, "run": run or os.urandom(6).hex(), **more}  # type: ignore[typeddict-item]
         return asyncio.run_coroutine_threadsafe(found.run(source, options), self.loop)
 
 

@@ -116,9 +116,8 @@ def command(options: Options, kept: Kept, **given: Any) -> int:
         stack.enter_context(taken_as_interrupts())
         source = read_file(given["script"], runtime.limits.max_source)
         script = FleetScript(source, {"name": name_of(given["script"]), "check": False})  # the command checks it once
-        return _Report(
-            script, runtime, kept, given | {"no_check": options.no_check, "accounts": options.accounts}
-        ).run()
+        given |= {"no_check": options.no_check, "accounts": options.accounts}
+        return _Report(script, runtime, kept, given).run()
 
 
 class _Report:
@@ -198,9 +197,8 @@ class _Report:
         kept, out = self._given["recordings"], self._given["out"]
         if kept:
             return FleetRecordings(kept, are_kept=True)
-        return (
-            FleetRecordings(f"{out}{SUFFIX}", are_kept=False) if out and may_write and not self._kept.tenant else None
-        )
+        is_own = out and may_write and not self._kept.tenant
+        return FleetRecordings(f"{out}{SUFFIX}", are_kept=False) if is_own else None
 
     def _end(self, recordings: FleetRecordings, tasks: list[Task], ledger: Ledger) -> None:
         """Remove the recordings that are no longer needed, since the ledger has the outcomes of their runs."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 from starlette.responses import Response
 
+from kosmolua.errors import Paused
 from kosmolua.schema.effects import changes
 from kosmolua.serve.pages.history import MAX_RUNS, CallSummary, RunEntry
 from kosmolua.serve.pages.page_request import PageRequest
@@ -112,7 +113,8 @@ def insights_of(runs: Iterable[RunEntry], now: datetime, days: int) -> Insights:
     codes: dict[str, tuple[int, str]] = {}
     found = Insights("")
     for run in runs:
-        calls = [call for call in run.calls if call.started and call.started >= begins]
+        sent = (call for call in run.calls if call.error != Paused.code)  # another one waits, and was not made
+        calls = [call for call in sent if call.started and call.started >= begins]
         found.runs += bool(calls) or (run.started is not None and run.started >= begins)
         for call in calls:
             assert call.started

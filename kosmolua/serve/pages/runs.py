@@ -21,7 +21,6 @@ from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import HEADERS
 from kosmolua.stores.store import RunFilter
-from kosmolua.stores.tasks import HOOK, SCHEDULE, SLEEP, WAITING, ServerTask
 
 PAGE = 50
 """The number of runs on one page of the list."""
@@ -126,7 +125,7 @@ def shown(request: PageRequest) -> Response:
         can_stop=request.own.tenant.orders.can_cancel(run.id, run.status),
         around=list(enumerate(lines, start=1))[max(0, failure.line - 3) : failure.line + 2] if failure else [],
         briefing=briefing(run, failure, source, request.own.name) if failure else "",
-        wakes=_wakes(request, run),
+        wakes=request.own.tenant.orders.asleep(run.id) if run.status in ("waiting", "failed") else [],
         resumes=sum(1 for _ in events_of(recording, "resumed")) if recording else 0,
         is_refused=isinstance(run.error, CheckFailed),
         is_certain=isinstance(run.error, (CheckFailed, ScriptError)),
@@ -139,15 +138,6 @@ def shown(request: PageRequest) -> Response:
         source=lines,
         wrong_line=run.error.line if run.error else None,
     )
-
-
-def _wakes(request: PageRequest, run: RunEntry) -> ServerTask | None:
-    """Return the task that goes on with a run that sleeps, or tries one that failed again; None if there is none."""
-    if run.status not in ("waiting", "failed"):
-        return None
-    tasks = request.own.runtime.store.tasks
-    found = (task for source in (SLEEP, SCHEDULE, HOOK) for task in tasks.open(source) if task.run == run.id)
-    return next((task for task in found if task.status == WAITING), None)
 
 
 def call(request: PageRequest) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -55,6 +56,15 @@ class WaitingGroup:
     def call(self) -> Mapping[str, Any]:
         """The first call, which says what the others have in common."""
         return self.items[0][0].call
+
+    @property
+    def subjects(self) -> list[tuple[str, int]]:
+        """What the calls are about: names behind ids, or else titles of runs, each with how many calls."""
+        named = (
+            ", ".join((call.call.get("names") or {}).values()) or (run.title if run else call.script)
+            for call, run in self.items
+        )
+        return list(Counter(named).items())
 
     @property
     def runs(self) -> int:
