@@ -109,6 +109,10 @@ class KosmoError(Exception):
         if hint not in self.message:
             self.hints.append(hint)
 
+    def name_parameters(self) -> None:
+        """Let the hints name parameters of Python, such as ``yes=True``, in place of options, such as ``--yes``."""
+        self.hints = [_with_parameters(hint) for hint in self.hints]
+
     def fields(self) -> dict[str, object]:
         """Return the error as JSON, without ``detail``: ``code``, ``message``, and what else is not None.
 
@@ -122,6 +126,34 @@ class KosmoError(Exception):
 
     def _present(self, *names: str) -> dict[str, object]:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+_OPTIONS = "accept-accounts accept-changes accounts again allow allow-flow approve call-timeout cpu deny done journal"
+_OPTIONS += " max-calls max-output memory plugin read-only require-isolation secret simulate timeout yes"
+_SWITCHES = frozenset({"accept_accounts", "accept_changes", "again", "simulate", "yes"})
+_SEVERAL = {"plugin": "plugins", "secret": "secrets"}
+
+
+def _with_parameters(hint: str) -> str:
+    """Return a hint with Python's parameters in place of options: ``allow=["render2.x"]`` for ``--allow render2.x``."""
+    import re
+
+    def parameter(found: re.Match[str]) -> str:
+        name, key, value = found["option"].replace("-", "_"), found["key"], found["value"]
+        name = _SEVERAL.get(name, name)
+        quoted = key if not key or key.isdigit() else f'"{key}"'
+        if value or (key and name == "done"):
+            given = f"={{{quoted}: {value or 'RESULT'}}}"
+        elif key:
+            given = f"=[{quoted}]"
+        else:
+            given = "=True" if found["passed"] and name in _SWITCHES else ""
+        return f"{found['passed'] or ''}{name}{given}"
+
+    options = "|".join(sorted(_OPTIONS.split(), reverse=True))
+    key = r"(?: (?P<key>\d+|[A-Za-z_]\w*(?==[A-Z])|\w+(?:\.[\w*]+)+)(?:=(?P<value>[A-Z]+))?)?"
+    spoken = hint.replace("run kosmolua resume with", "call resume with")
+    return re.sub(rf"(?P<passed>\bpass )?--(?P<option>{options})\b{key}", parameter, spoken)
 
 
 def _revived(kind: type[KosmoError]) -> KosmoError:
@@ -141,6 +173,10 @@ class ConfigError(KosmoError):
     code = "config_error"
     is_unrecorded = False
     """True if not even the beginning of a recording could be kept, so that the run counts as refused."""
+
+    def name_parameters(self) -> None:
+        super().name_parameters()
+        self.what = _with_parameters(self.what)
 
 
 class Unavailable(ConfigError):
@@ -271,6 +307,11 @@ class Denied(CallError):
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
         super().__init__("denied", message, hint=hint, detail=detail)
+
+    def name_parameters(self) -> None:
+        super().name_parameters()
+        before, by, pattern = self.what.rpartition(" denied by ")
+        self.what = before + by + _with_parameters(pattern) if by else self.what
 
 
 class NotConfigured(CallError):

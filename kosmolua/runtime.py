@@ -6,17 +6,17 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from threading import RLock, get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from kosmolua.broker.host import Host
 from kosmolua.broker.options import RunContext, RuntimeOptions, taking
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
-from kosmolua.errors import Busy, ConfigError, Interrupted, WorkerLost
+from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, WorkerLost
 from kosmolua.functions import IntegrationAttributes
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Load, Turn, WorkerPool
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
     from concurrent.futures import Executor, ThreadPoolExecutor
     from types import TracebackType
+    from typing import Concatenate
 
     from typing_extensions import Unpack
 
@@ -65,6 +66,24 @@ NEEDED_BY_RUNS = (
     "kosmolua.processes.spares",
 )
 """Modules that a run needs. They are imported late, since many programs with a runtime run no script."""
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+def _telling(
+    method: Callable[Concatenate[Runtime, _Parameters], _Result],
+) -> Callable[Concatenate[Runtime, _Parameters], _Result]:
+    """Let the errors that a method raises name parameters of Python, unless a command line reads them."""
+
+    @wraps(method)
+    def told(self: Runtime, /, *args: _Parameters.args, **named: _Parameters.kwargs) -> _Result:
+        try:
+            return method(self, *args, **named)
+        except KosmoError as error:
+            self._tell(error)
+            raise
+
+    return told
 
 
 class Runtime(IntegrationAttributes):
@@ -90,7 +109,7 @@ class Runtime(IntegrationAttributes):
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
         self._pool = WorkerPool(options.workers, options.reuse, yields=options.tenancy is not None)
-        self._host = Host(options)
+        self._host = _telling(lambda _: Host(options))(self)
         self._memory = (options.tenancy and options.tenancy.calls) or call_memory()
         self._runs: set[Run] = set()
         self._active = ActiveThreads()
@@ -412,7 +431,7 @@ class Runtime(IntegrationAttributes):
             run, planner = self._prepare_rehearsal(application, options)
             outcome = self._execute(run)
             if refusal := objection(plan, run.recording, outcome, planner, accept=accept_changes):
-                return refusal
+                return self._told(refusal)
         outcome = self._execute(self._prepare_application(application, decided, options))
         outcome.warnings += application.warnings()
         return outcome
@@ -443,13 +462,14 @@ class Runtime(IntegrationAttributes):
             run, planner = self._prepare_rehearsal(application, options)
             outcome = await self._execute_async(run)
             if refusal := objection(plan, run.recording, outcome, planner, accept=False):
-                return refusal
+                return self._told(refusal)
         decided = {"done": {}, "again": False, "accept_accounts": False}
         run = await asyncio.to_thread(self._prepare_application, application, decided, options)
         outcome = await self._execute_async(run)
         outcome.warnings += application.warnings()
         return outcome
 
+    @_telling
     def check_applicable(
         self, plan: Plan, *, anew: bool = False, accept_accounts: bool | Callable[[str], bool] = False
     ) -> bool:
@@ -470,6 +490,7 @@ class Runtime(IntegrationAttributes):
         check_applicable(plan, self._host, accept_accounts=accept_accounts)
         return applied_before(plan, self._host, anew=anew) is None
 
+    @_telling
     def undo(
         self,
         run: str | os.PathLike[str] | Recording,
@@ -520,6 +541,7 @@ class Runtime(IntegrationAttributes):
         given: Any = {**options_of(plan, options), **silent}
         return self._prepare(source_of(plan.script), given), planner
 
+    @_telling
     def _prepare_application(
         self,
         application: Application,
@@ -810,9 +832,13 @@ class Runtime(IntegrationAttributes):
 
             watch = spans.watching(watch)
         broker = self._broker(Clock(self._host.limits.timeout), watch)
-        with self._active.one_more():
-            answer = broker.call(path, revealed(arguments))
-            return broker.handed_out(answer)
+        try:
+            with self._active.one_more():
+                answer = broker.call(path, revealed(arguments))
+                return broker.handed_out(answer)
+        except KosmoError as error:
+            self._tell(error)
+            raise
 
     def redact(self, text: str) -> str:
         """Return a copy of a text in which each secret that the runtime uses is replaced by a mask."""
@@ -878,6 +904,7 @@ class Runtime(IntegrationAttributes):
         self._active.wait(CLOSE_TIMEOUT)
         self._host.close()
 
+    @_telling
     def _prepare(
         self,
         source: str | bytes | os.PathLike[str],
@@ -903,6 +930,7 @@ class Runtime(IntegrationAttributes):
             self._runs.add(run)
         return run
 
+    @_telling
     def _prepare_resumed(
         self,
         path: str | os.PathLike[str] | Recording,
@@ -948,9 +976,19 @@ class Runtime(IntegrationAttributes):
     def _execute(self, run: Run, turn: Turn | None = None) -> Outcome:
         try:
             with self._active.one_more():
-                return run.execute(self._pool, turn)
+                outcome = run.execute(self._pool, turn)
         finally:
             self._forget(run)
+        return self._told(outcome)
+
+    def _told(self, outcome: Outcome) -> Outcome:
+        if outcome.error:
+            self._tell(outcome.error)
+        return outcome
+
+    def _tell(self, error: KosmoError) -> None:
+        if not self._options.command_line:
+            error.name_parameters()
 
     def _forget(self, run: Run) -> None:
         if run.recording:

@@ -208,9 +208,9 @@ def test_a_check_knows_scripts(runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     ("option", "pattern", "message"),
     [
-        ("allow", "render3.x", "--allow render3.x matches no function"),
-        ("deny", "scripts.cuont", "--deny scripts.cuont matches no function (did you mean 'scripts.count'"),
-        ("allow", "scripts.re_start", "--allow scripts.re_start allows nothing: what needs approval are the calls"),
+        ("allow", "render3.x", 'allow=["render3.x"] matches no function'),
+        ("deny", "scripts.cuont", "deny=[\"scripts.cuont\"] matches no function (did you mean 'scripts.count'"),
+        ("allow", "scripts.re_start", 'allow=["scripts.re_start"] allows nothing: what needs approval are the calls'),
     ],
 )
 def test_a_pattern_is_judged_beside_scripts(folder: Path, option: str, pattern: str, message: str) -> None:
@@ -226,7 +226,7 @@ def test_a_script_can_be_denied_by_its_name(folder: Path) -> None:
         outcome = runtime.run("return app.scripts.twice()")
         assert outcome.error is not None
         assert outcome.error.code == "denied"
-        assert "scripts.count is denied by --deny scripts.count" in outcome.error.message
+        assert 'scripts.count is denied by deny=["scripts.count"]' in outcome.error.message
         tools = script_tools(runtime, ())
         assert "count" not in tools
         assert "twice" in tools

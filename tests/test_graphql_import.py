@@ -138,7 +138,7 @@ def test_a_document_is_denied_with_its_fields_by_an_option(tmp_path: Path) -> No
         outcome = runtime.run(f'{L}return lib.query("mutation {{ rename(authorId: 1, name: 2) {{ id }} }}")')
     assert outcome.error
     assert outcome.error.code == "denied"
-    assert "lib.rename is denied by --deny lib.rename" in outcome.error.message
+    assert 'lib.rename is denied by deny=["lib.rename"]' in outcome.error.message
 
 
 def test_a_document_takes_from_the_budgets_of_its_fields(tmp_path: Path) -> None:

@@ -411,7 +411,7 @@ def test_a_tool_in_a_pattern_is_judged_when_its_server_starts(tmp_path: Path, mo
         outcome = runtime.run("return app.mcp.tools.greet('Ann')")
         assert outcome.error is not None
         assert outcome.error.code == "config_error"
-        assert "--deny mcp.tools.greeet matches no tool of mcp.tools" in str(outcome.error)
+        assert 'deny=["mcp.tools.greeet"] matches no tool of mcp.tools' in str(outcome.error)
         assert "did you mean 'mcp.tools.greet'" in str(outcome.error)
     with pytest.raises(ConfigError, match="matches no function"):  # by now the tools are known
         Runtime(section(stdio()), deny=["mcp.tools.greeet"])

@@ -293,7 +293,7 @@ def test_a_file_that_is_no_plan_is_told(tmp_path: Path) -> None:
 def test_a_simulated_plan_is_not_applied_for_real(simulated: Runtime, runtime: Runtime) -> None:
     """Nor the other way round."""
     plan = simulated.plan("return 1")
-    with pytest.raises(ConfigError, match=r"The plan was made by a simulated run, .*live run \(pass --simulate\)"):
+    with pytest.raises(ConfigError, match=r"The plan was made by a simulated run, .*live run \(pass simulate=True\)"):
         runtime.apply(plan)
     assert plan.applied is None
 
@@ -325,7 +325,7 @@ def test_an_application_that_ended_early_goes_on(runtime: Runtime, store: Store,
     assert second.ok, second.error
     assert second.warnings == []
     assert store.put == [("s-1", f"book {n}") for n in range(1, 5)]
-    with pytest.raises(ConfigError, match=r"was already applied at .* \(pass --again to apply it once more\)"):
+    with pytest.raises(ConfigError, match=r"was already applied at .* \(pass again=True to apply it once more\)"):
         runtime.apply(Plan.load(tmp_path / "plan.json"))
 
 

@@ -213,7 +213,7 @@ def test_changes_that_change_no_argument_can_be_accepted(runtime: Runtime, servi
     service.items["i-2"]["state"] = "broken"
     stale = runtime.apply(plan).error
     assert isinstance(stale, Stale)
-    assert stale.hint == "make a new plan, or pass --accept-changes"
+    assert stale.hint == "make a new plan, or pass accept_changes=True"
     assert stale.differences == [
         'call 3, yard.set_item with default, would not be made: {"id": "i-2", "note": "x"}',
         "call 1, yard.list_items(), has another answer",

@@ -22,6 +22,7 @@ from support.catalogs import library_catalog
 import kosmolua
 from kosmolua import CallRecord, Runtime, ScriptError, Usage
 from kosmolua.authoring.python_stubs import write_python_stubs
+from kosmolua.errors import ConfigError, Denied
 
 PROGRAM = ROOT / "tests" / "support" / "user_program.py"
 SERVICES = "return app.integrations.render2.list_services({ limit = 2 })"
@@ -254,3 +255,45 @@ def test_services(kosmolua_runtime):
         check=False,
     )
     assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_hints_name_parameters_where_there_is_no_command_line() -> None:
+    """Of the constructor, of a run and of a call; the command line's own runtime names its options."""
+    restart = "app.integrations.render2.restart_service('srv-cabc12345678')"
+    given: dict[str, Any] = {"simulate": True, "environ": {}}
+    with Runtime({}, **given) as runtime:
+        stopped = runtime.run(
+            "app.integrations.render2.list_owners() app.integrations.render2.list_owners()", max_calls=1
+        )
+        hints = [str(outcome.error and outcome.error.hint) for outcome in (runtime.run(restart), stopped)]
+        assert hints[0].startswith('pass yes=True, or set permissions = { write = "allow" }')
+        assert hints[1] == "raise it with max_calls"
+        with pytest.raises(Denied, match=r'pass allow=\["render2\.delete_service"\], or set'):
+            runtime.call("render2.delete_service", service_id="srv-cabc12345678")
+    with pytest.raises(ConfigError, match=r'^allow_flow=\["render2\.nothing"\] matches no function'):
+        Runtime({}, allow_flow=["render2.nothing"], **given)
+    with Runtime({}, command_line=True, **given) as runtime:
+        assert "pass --yes, or" in str(runtime.run(restart).error)
+
+
+@pytest.mark.parametrize(
+    ("hint", "told"),
+    [
+        (
+            "pass --done 7 if it was done, or --again 7 to send",
+            "pass done={7: RESULT} if it was done, or again=[7] to send",
+        ),
+        ("resume the run with --done 3=JSON", "resume the run with done={3: JSON}"),
+        ("--secret stripe=SOURCE gives one", 'secrets={"stripe": SOURCE} gives one'),
+        ("run the script without --read-only", "run the script without read_only"),
+        ("if it is a plugin, pass --plugin", "if it is a plugin, pass plugins"),
+        ("pass --accept-accounts to go on", "pass accept_accounts=True to go on"),
+        ("to continue, run kosmolua resume with --approve or --deny", "to continue, call resume with approve or deny"),
+        ("use --force, as the service says", "use --force, as the service says"),
+    ],
+)
+def test_each_kind_of_option_has_its_parameter(hint: str, told: str) -> None:
+    """With the value that it would have there; an option of another program stays as it is."""
+    error = Denied("not sent", hint=hint)
+    error.name_parameters()
+    assert error.hint == told

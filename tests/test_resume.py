@@ -210,7 +210,9 @@ def test_two_cannot_go_on_at_once(
 def test_a_simulated_run_does_not_go_on_for_real(simulated: Runtime, runtime: Runtime, file: Path) -> None:
     """Nor the other way round."""
     simulated.run("sleep(1) error('no')", record=file)
-    with pytest.raises(ConfigError, match=r"The run in the recording .* is simulated, .*live run \(pass --simulate\)"):
+    with pytest.raises(
+        ConfigError, match=r"The run in the recording .* is simulated, .*live run \(pass simulate=True\)"
+    ):
         runtime.resume(file)
 
 

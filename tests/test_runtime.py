@@ -194,12 +194,12 @@ def test_patterns_of_a_runtime_and_of_a_run() -> None:
         assert runtime.run(script).result[0] is False
         assert runtime.run(script, allow=["render2.delete_service"], read_only=True).result[0] is False
         assert runtime.run(script, allow=["render2.delete_*"]).result[0] is True
-        with pytest.raises(ConfigError, match=r"--deny render2\.delet_service matches no function"):
+        with pytest.raises(ConfigError, match=r'deny=\["render2\.delet_service"\] matches no function'):
             runtime.run(script, deny=["render2.delet_service"])
     with Runtime({}, simulate=True, allow="render2.delete_service", environ={}) as runtime:
         assert runtime.run(script, deny=["render2.staging.*"]).result[0] is True
         assert runtime.run(script, deny=["render2.*"]).result[0] is False
-    with pytest.raises(ConfigError, match=r"--allow render2\.delet_service matches no function"):
+    with pytest.raises(ConfigError, match=r'allow=\["render2\.delet_service"\] matches no function'):
         Runtime({}, simulate=True, allow=["render2.delet_service"], environ={})
 
 

@@ -245,7 +245,7 @@ def test_a_pattern_for_an_account_holds_in_a_session(shop: Shop, tmp_path: Path)
         outcome = runtime.run(f"local ann = app.integrations.shop.session({LOGIN}); ann.items2(); ann.items1()")
     assert outcome.error
     assert outcome.error.code == "denied"
-    assert "shop.items1 is denied by --deny shop.work.items1" in outcome.error.message
+    assert 'shop.items1 is denied by deny=["shop.work.items1"]' in outcome.error.message
 
 
 def test_a_pattern_can_name_a_session(shop: Shop, tmp_path: Path) -> None:

@@ -214,6 +214,7 @@ class RuntimeOptions(OptionRecord):
             the runtime is closed. :func:`kosmolua.stores.opening.open_stores` opens stores.
         toolkit: The name of a section ``[toolkits.NAME]`` of the accounts file. Only the functions that it lists exist.
         tenancy: The tenant that the runtime belongs to, on a server with several tenants.
+        command_line: Whether hints name options of the command line, such as ``--yes``, and not the parameters here.
         apart: A function that calls a function in another process, for checks and the documentation, so that these do
             not delay the threads of a server: :meth:`kosmolua.processes.readers.Readers.call`.
     """
@@ -269,6 +270,7 @@ class RuntimeOptions(OptionRecord):
     tenancy: Tenancy | None = option(
         default=None, travel=_staying("a tenant's runtime belongs to its server, so it stays in this process")
     )
+    command_line: bool = False
     apart: Callable[..., Any] | None = option(default=None, travel=None)
 
     def packed(self) -> bytes:

@@ -81,6 +81,7 @@ def _open(options: Options, **given: Any) -> Runtime:
         "warn": console.warn,
         "servers": _servers(options) | given.pop("servers", {}),
         "trace": console.trace if options.trace else None,
+        "command_line": True,
     }
     if options.scripts and not os.path.isdir(options.scripts):
         console.warn(f"there is no folder {options.scripts}, which --scripts names")

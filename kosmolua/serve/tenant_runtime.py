@@ -202,6 +202,7 @@ def open_runtime(
         environ=common.environ,
         scripts=settings.scripts,
         share_limits=True,
+        command_line=True,
         tenancy=Tenancy(
             settings.name,
             tenant_folder(settings.name),

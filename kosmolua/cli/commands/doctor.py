@@ -262,7 +262,7 @@ def _container() -> Diagnosis:
 def _sandbox() -> Diagnosis:
     """Check whether the sandbox runs a script with all isolation layers, or else with those that the system has."""
     try:
-        with Runtime({}, require_isolation=True) as strict, Runtime({}) as plain:
+        with Runtime({}, require_isolation=True, command_line=True) as strict, Runtime({}) as plain:
             outcome = strict.run("return 1")
             missing = outcome.error
             if missing:

@@ -80,7 +80,7 @@ def command(file: str | None, script: str | None, is_all: bool, kept: Kept, opti
         name = changed[0] if changed else recording.script["name"]
 
         def run(**callbacks: Any) -> Outcome:
-            with Runtime({}, store=store) as runtime:
+            with Runtime({}, store=store, command_line=True) as runtime:
                 return runtime.replay(recording, **given, **callbacks)
 
         return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.where_it_is)
@@ -100,7 +100,7 @@ def _in_store(store: Store) -> Iterator[tuple[str, Callable[[], Recording]]]:
 
 def _repeat_all(found: Iterator[tuple[str, Callable[[], Recording]]], given: dict[str, Any], options: Options) -> int:
     repetitions = []
-    with taken_as_interrupts(), Runtime({}) as runtime:
+    with taken_as_interrupts(), Runtime({}, command_line=True) as runtime:
         for name, open_recording in found:
             repetitions.append(_repeated(runtime, name, open_recording, given))
             if not options.json:
