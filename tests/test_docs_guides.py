@@ -35,14 +35,24 @@ from kosmolua.testing import Playground, answer, in_turn
 
 ROOT = Path(__file__).parent.parent
 GUIDES = {name: GuidePage(name).full() for name in NAMES}
+PEOPLE = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+"""The pages for people that only the site has."""
 LANGUAGES = {"console", "json", "lua", "python", "toml"}
+RECIPES = [
+    pytest.param(code, shown, id=title)
+    for title, code, shown in re.findall(
+        r"^### ([^\n]+)\n(?:(?!^#).)*?^```lua\n(.*?)^```\n\n```text\n(.*?)^```$",
+        PEOPLE["cookbook"],
+        re.DOTALL | re.MULTILINE,
+    )
+]
 
 
 def blocks(language: str) -> list[object]:
-    """Return each block of a language in all guides, as a parameter that says where it is."""
+    """Return each block of a language on all pages, as a parameter that says where it is."""
     return [
         pytest.param(guide, code, id=f"{guide}-{number}")
-        for guide, text in GUIDES.items()
+        for guide, text in (GUIDES | PEOPLE).items()
         for number, (found, code) in enumerate(fences(text), start=1)
         if found == language
     ]
@@ -68,10 +78,11 @@ def runtime() -> Iterator[Runtime]:
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the Python files and the named scripts of the guides, a continued one in one piece."""
     folder = tmp_path_factory.mktemp("workshop")
-    for text in GUIDES.values():
+    for text in (GUIDES | PEOPLE).values():
         for language, code in fences(text):
-            if language == "python" or (language == "lua" and file_of(code).endswith(".lua")):
-                with (folder / file_of(code)).open("a", encoding="utf-8") as file:
+            name = file_of(code)
+            if language == "python" or (language == "lua" and name.endswith(".lua")) or name == "typo.toml":
+                with (folder / name).open("a", encoding="utf-8") as file:
                     file.write(code + "\n")
     return folder
 
@@ -86,7 +97,7 @@ def test_a_guide_is_a_page_with_a_sentence(name: str) -> None:
     """A title, a first paragraph of one sentence for the list, sections, and code in languages that are tested."""
     page = GuidePage(name)
 
-    assert page.full().lower().startswith(f"# {name}\n\n")
+    assert page.full().lower().startswith(f"# {name.replace('_', ' ')}\n\n")
     assert 40 < len(page.summary) < 130
     assert page.summary.endswith(".")
     assert page.brief().count("\n- ") >= 4
@@ -104,7 +115,7 @@ def test_guides_name_only_pages_that_exist() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("guide", "code"), blocks("lua"))
+@pytest.mark.parametrize(("guide", "code"), [each for each in blocks("lua") if each.values[0] != "cookbook"])
 def test_lua_runs_and_prints_what_it_says(runtime: Runtime, guide: str, code: str) -> None:
     """Each block is a script of its own; what stands behind an arrow is printed, in that order."""
     outcome = runtime.run(code, name=guide)
@@ -148,7 +159,7 @@ def test_a_console_shows_what_happens(guide: str, code: str, workshop: Path) -> 
             check=False,
             timeout=60,
         )
-        assert ended.stdout + ended.stderr == shown
+        assert (ended.stdout + ended.stderr).replace(str(workshop / "config"), "~/.config") == shown
 
 
 @pytest.mark.parametrize("name", ["hello", "ledger", "notes", "tickets"])
@@ -166,15 +177,16 @@ def test_plugins_of_the_guide_have_nothing_to_mend(workshop: Path, name: str) ->
     assert [str(finding) for finding in check(plugin) if not finding.note] == []
 
 
-def rows(heading: str) -> list[list[str]]:
-    """Return the rows of the table below a heading of the guide to plugins, as cells."""
-    section = re.split("^#+ ", GUIDES["plugins"].partition(f"{heading}\n")[2], flags=re.MULTILINE)[0]
+def rows(guide: str, heading: str) -> list[list[str]]:
+    """Return the rows of the table below a heading of a guide, as cells."""
+    section = re.split("^#+ ", GUIDES[guide].partition(f"{heading}\n")[2], flags=re.MULTILINE)[0]
     return [re.split(r" ?\| ?", line)[1:-1] for line in section.splitlines() if line.startswith("|")][2:]
 
 
 def test_the_guide_lists_what_there_is_to_import() -> None:
     """Each name is there, and each parameter that is written is one; where all are, none that is required lacks."""
-    named = re.findall(r"`([\w.]+)(?:\((.*?)\))?`", " ".join(name for name, _ in rows("Names to import")))
+    names = " ".join(name for name, _ in rows("plugin_names", "Names to import"))
+    named = re.findall(r"`([\w.]+)(?:\((.*?)\))?`", names)
     assert {path for path, _ in named if "." not in path} == set(kosmolua.plugin.__all__)
 
     for path, written in named:
@@ -195,7 +207,7 @@ def test_credentials_are_sent_as_the_guide_says() -> None:
         requests.append(request)
         return Response(200)
 
-    for _, code in rows("How a credential is sent"):
+    for _, code in rows("plugins", "How a credential is sent"):
         eval(code.strip("`"), {"Api": Api, "send": send, "self": account}).get("/x")
     sent = [(request.target, *list(request.fields.items())[1:]) for request in requests]
 
@@ -205,6 +217,39 @@ def test_credentials_are_sent_as_the_guide_says() -> None:
         ("/x?api_key=k3y",),
         ("/x", ("Authorization", "Basic YW5uOnBhc3M=")),
     ]
+
+
+def test_the_cookbook_has_thirty_recipes() -> None:
+    """As it says, and each has its output."""
+    assert len(RECIPES) == 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("code", "shown"), RECIPES)
+def test_a_recipe_prints_what_stands_below_it(workshop: Path, code: str, shown: str) -> None:
+    """Simulated, with the document and the MCP server that the page shows."""
+    (document,) = (code for language, code in fences(PEOPLE["cookbook"]) if language == "json")
+    (section,) = (code for language, code in fences(PEOPLE["cookbook"]) if language == "toml")
+    (workshop / "shop.openapi.json").write_text(document, encoding="utf-8")
+    given: dict[str, Any] = {"simulate": True, "plugins": [workshop / "shop.openapi.json"]}
+    if "app.mcp" in code:
+        server = {**tomli.loads(section)["mcp"]["todo"], "command": sys.executable, "cwd": str(workshop)}
+        given = {"servers": {"todo": server}}
+    with Runtime(os.devnull, yes=True, allow=["*"], environ={}, **given) as runtime:
+        outcome = runtime.run(code, check=True)
+
+    assert outcome.error is None, outcome.error
+    assert outcome.output == shown
+
+
+def test_commands_of_pages_name_files_that_are_there() -> None:
+    """What a page says to run with Python is in the repository."""
+    texts = [*PEOPLE.values(), *((ROOT / f"{name}.md").read_text() for name in ("CONTRIBUTING", "RELEASING"))]
+    shell = [code for text in texts for language, code in fences(text) if language == "sh"]
+    named = [word for code in shell for word in code.split() if re.fullmatch(r"[\w./]+\.(py|lua|sh)", word)]
+
+    assert len(named) > 2
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
@@ -224,6 +269,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
         "test_notes.py",
         "test_tickets.py",
         "tickets.py",
+        "todo_server.py",
     ]
 
 

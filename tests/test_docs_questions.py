@@ -270,7 +270,7 @@ def test_questions_about_the_program_lead_to_guides(runtime: Runtime) -> None:
         ("sleep", "sandbox"),
         ("claude code setup", "mcp"),
         ("overlay", "openapi"),
-        ("idempotent", "plugins"),
+        ("idempotent", "plugin_writes"),
         ("postgress", "integrations.render2.list_postgres"),
     ],
 )

@@ -412,7 +412,7 @@ def orbit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("build")
     folder = tmp_path_factory.mktemp("orbit")
     for name, code in re.findall(
-        r"^```\w+\n# ([\w.]+)\n(.*?)^```$", GuidePage("plugins").full(), re.DOTALL | re.MULTILINE
+        r"^```\w+\n# ([\w.]+)\n(.*?)^```$", GuidePage("plugin_names").full(), re.DOTALL | re.MULTILINE
     ):
         if name in ("pyproject.toml", "kosmolua_orbit.py"):
             (folder / name).write_text(code)  # the last pyproject.toml of the page is that of this package

@@ -18,13 +18,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Program
+from conftest import Program
 from support.screen import ESCAPE, Run, on_screen, plain
 from support.terminal import Terminal
 
 from kosmolua import Runtime
 from kosmolua.cli.options import OPTIONS
 from kosmolua.cli.terminal import measured
+from kosmolua.docs.pages import GuidePage
 
 __all__ = ["on_screen"]
 SCREENS = Path(__file__).parent / "screens"
@@ -355,9 +356,9 @@ def test_standard_input_is_left_alone(environment: dict[str, str]) -> None:
     assert done.stdout == "1\na\nb\n"
 
 
-def test_the_table_of_options_in_the_readme_is_what_the_program_says() -> None:
+def test_the_table_of_options_in_the_guide_is_what_the_program_says() -> None:
     """Each shared option with its metavar and its help, in the program's order."""
-    rows = re.findall(r"^\| (`--.*?) \| (.*?) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| (`--.*?) \| (.*?) \|$", GuidePage("cli").full(), re.MULTILINE)
     names = [[name + (f" {option.metavar}" if option.metavar else "") for name in option.names] for option in OPTIONS]
     told = [
         (", ".join(f"`{name}`" for name in each).replace("|", r"\|"), option.help)

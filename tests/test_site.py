@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ import yaml
 from conftest import ROOT
 
 from kosmolua import Runtime
+from kosmolua.clients.known import CLIENTS
 
 pytest.importorskip("mkdocs", reason="builds the site")
 pytest.importorskip("material", reason="builds the site")
@@ -33,8 +36,43 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_guide_is_in_the_navigation() -> None:
     """Nobody finds a page that the menu does not have."""
     text = json.dumps(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
-    guides = {path.name for path in (ROOT / "kosmolua" / "docs" / "guides").glob("*.md")}
-    assert guides - set(re.findall(r'"(\w+\.md)"', text)) == set()
+    guides = {path.name for folder in ("kosmolua/docs/guides", "docs") for path in (ROOT / folder).glob("*.md")}
+    assert guides - set(re.findall(r'"([\w-]+\.md)"', text)) == set()
+
+
+def test_twenty_questions_are_two_clicks_from_the_first_page() -> None:
+    """The page of questions is linked on the first page, and each answer leads to a heading that is there."""
+    text = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    assert "](docs/questions.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    questions = re.findall(r"^(\d+)\. \*\*.+?\?\*\*(.*?)(?=^\d+\.|^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert [int(number) for number, _ in questions] == list(range(1, 21))
+    for number, answer in questions:
+        links = re.findall(r"\]\(([^)#]+)(?:#([^)]+))?\)", answer)
+        assert links, number
+        for path, anchor in links:
+            page = (ROOT / "docs" / path).read_text(encoding="utf-8")
+            headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+            assert not anchor or anchor in map(slug, headings), (number, path, anchor)
+
+
+@pytest.mark.slow
+def test_the_website_in_pictures_shows_the_website_of_now(tmp_path: Path) -> None:
+    """docs/shots.py takes every picture that the page shows, and those that are there were taken by it."""
+    pytest.importorskip("playwright", reason="takes pictures of pages")
+    shots = runpy.run_path(str(ROOT / "docs" / "shots.py"))
+    if not shots["CHROMIUM"]:
+        pytest.skip("there is no Chromium (apt-get install chromium)")
+    shots["take"](tmp_path)
+    taken = {path.name: path.read_bytes() for path in tmp_path.glob("*.png")}
+    page = (ROOT / "docs" / "website.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\]\((\w+\.png)\)", page)) == {*taken} == {path.name for path in ROOT.glob("docs/*.png")}
+    sizes = {name: struct.unpack(">II", content[16:24]) for name, content in taken.items()}
+    assert sizes == {name: (390 if name == "phone.png" else 1200, 760) for name in taken}
+
+
+def slug(heading: str) -> str:
+    """Return the anchor of a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.slow
@@ -67,6 +105,14 @@ def test_every_function_is_in_the_reference(site: Path) -> None:
             assert len(functions) > 100
             pages = {Path(twin).stem for twin in twins(site) if twin.startswith(f"reference/{name}/")}
             assert [each for each in functions if each not in pages and f"\n## {each}\n" not in text] == []
+
+
+@pytest.mark.slow
+def test_each_client_has_a_tab(site: Path) -> None:
+    """With the entry that `kosmolua install` writes into its settings."""
+    page = (site / "mcp" / "index.html").read_text()
+    assert [client.title for client in CLIENTS.values() if f">{client.title}</label>" not in page] == []
+    assert page.count("/home/ann/.venv/bin/kosmolua") > len(CLIENTS)
 
 
 @pytest.mark.slow
