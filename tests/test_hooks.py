@@ -150,6 +150,22 @@ def test_a_hook_of_several_tenants_names_none_of_them() -> None:
     assert b"acme" not in answer.body
 
 
+def test_a_delivery_that_breaks_off_is_no_fault() -> None:
+    """As of a service that has waited too long: nothing runs, and the server goes on."""
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    class Served(list[Any]):
+        settings = SimpleNamespace(max_request=1000)
+
+    work = WorkSettings(hooks={"push": HookSettings("push", "hook", "github", GITHUB)})
+    tenants: Any = Served([SimpleNamespace(name="acme", work=work)])
+    route: Any = routes(tenants)[0]
+    asked = Request({"type": "http", "path_params": {"name": "push"}, "headers": []}, receive)
+    assert asyncio.run(route.endpoint(asked)).status_code == 400
+
+
 def test_a_rotated_secret_needs_no_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read from its source again, but not for each delivery; while there is none, none is accepted."""
     there, now = ["one"], [0.0]

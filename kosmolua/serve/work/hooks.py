@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from time import time
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
@@ -39,7 +39,10 @@ def routes(tenants: Tenants) -> list[BaseRoute]:
             return _refusal(404, f"Several tenants have this hook: call {ROOT}/TENANT/{path['name']}")
         if not found:
             return _refusal(404, "There is no such hook")
-        body = await _body(request, tenants.settings.max_request)
+        try:
+            body = await _body(request, tenants.settings.max_request)
+        except ClientDisconnect:
+            return _refusal(400, "The delivery was not sent whole. Nothing was run.")
         if body is None:
             return _refusal(413, f"The body is larger than {tenants.settings.max_request:,} bytes")
         tenant, hook = found[0]
