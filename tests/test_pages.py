@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html import unescape
@@ -30,6 +31,7 @@ from support.page import (
 )
 from support.processes import eventually
 
+from kosmolua.cli.tenants import Kept, TenantFleet
 from kosmolua.recordings.timeline import Bar
 from kosmolua.runs import RunOptions
 from kosmolua.serve import settings
@@ -705,7 +707,19 @@ def test_a_fleet_is_a_grid_of_its_runs(tmp_path: Path, kosmolua: Program, write:
         ]
         assert person.open(f"/runs?fleet={fleet}").text.count('<tr id="run-') == 3
         assert "Restarts what has to be: a" in person.open("/approvals").text
-        assert person.open("/fleets/0123456789ab").status_code == 404
+        tenant = pages.tenants.get("acme")
+        assert tenant
+        name = {"id": "0123456789ab", "title": "Never ends", "size": 1}
+        with TenantFleet.opened(Kept("acme"), str(tmp_path / "accounts.toml"), tenant.runtime) as going_on:
+            options = {"name": "x.lua", "fleet": name}
+            with ThreadPoolExecutor(1) as thread:
+                ending = thread.submit(going_on.run, b"print(1) while true do end", **options)
+                assert eventually(lambda: "1: 1 running" in person.open("/fleets").text)
+                [run] = re.findall(r'href="/runs/(\w+)"', person.open("/fleets/0123456789ab").text)
+                person.send(f"/runs/{run}/stop")
+                error = ending.result(60).error
+                assert error
+                assert error.code == "interrupted"
         refused = kosmolua("fleet", script, *given, "--tenant", "acme", "--recordings", tmp_path / "kept")
         assert "--recordings" in refused.stderr
         assert refused.returncode == 2

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
+from threading import Event as ThreadEvent
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +21,7 @@ from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.options import Options
 from kosmolua.cli.scripts import where_it_is
 from kosmolua.cli.streams import standard
+from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import accounts_file
 from kosmolua.recordings.recording import Recording
@@ -229,17 +232,24 @@ class TenantFleet:
         self._auditor = auditor
         self._person = TerminalApprover().name
         self._allowed = Grants(lambda: runtime.store).patterns(runtime.catalog)
+        self._active: set[str] = set()
 
     @classmethod
     @contextmanager
     def opened(cls, kept: Kept, accounts: str | None, runtime: Runtime) -> Iterator[TenantFleet]:
-        """Open the audit for the ``with`` block.
+        """Open the audit for the ``with`` block, in which runs end that people stop on the website.
 
         Raises:
             ConfigError: The audit cannot be opened, without which no run of a tenant begins.
         """
+        ended = ThreadEvent()
         with _open_auditor(accounts, runtime) as auditor:
-            yield cls(runtime, kept.tenant or "", auditor)
+            fleet = cls(runtime, kept.tenant or "", auditor)
+            start_thread(partial(fleet._obey, ended), "orders")
+            try:
+                yield fleet
+            finally:
+                ended.set()
 
     def run(self, source: bytes, **options: Any) -> Outcome:
         """Run the script once, recorded, and write a line into the audit."""
@@ -252,7 +262,21 @@ class TenantFleet:
             self._tenant, given["run"], FLEET, name, digest, options.get("title") or "", FLEET, self._person
         )
         end = _noted(self._auditor, running, given)
-        return end(self._runtime.run(source, **given))
+        self._active.add(running.id)
+        try:
+            return end(self._runtime.run(source, **given))
+        finally:
+            self._active.discard(running.id)
+
+    def _obey(self, ended: ThreadEvent) -> None:
+        from kosmolua.serve.grants import FRESHNESS
+        from kosmolua.serve.orders import Orders
+
+        orders = Orders(lambda: self._runtime.store)
+        while not ended.wait(FRESHNESS):
+            with suppress(ConfigError):  # it is tried again
+                for run in orders.take(list(self._active)):
+                    self._runtime.interrupt(run)
 
 
 @contextmanager
