@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import platform
 import re
@@ -347,6 +348,14 @@ def test_a_missing_layer_can_be_made_a_refusal() -> None:
     assert done.stdout == ""
     assert "lacks landlock" in done.stderr.replace("seccomp, ", "")
     assert done.returncode == 3
+
+
+def test_the_doctor_names_a_missing_layer() -> None:
+    """As a note, since scripts run without it."""
+    done = run_without_landlock("doctor", "--json")
+    (sandbox,) = (check for check in json.loads(done.stdout)["checks"] if check["subject"] == "sandbox")
+    assert sandbox["state"] == "note"
+    assert "lacks landlock" in sandbox["words"].replace("seccomp, ", "")
 
 
 def test_a_runtime_can_require_isolation() -> None:

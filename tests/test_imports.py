@@ -100,3 +100,38 @@ def test_a_server_refuses_wrong_settings_before_it_imports_what_it_serves_with(
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stderr
     assert "unknown key 'tokn'" in said
     assert not any(line.rpartition("|")[2].strip() in {"mcp", "pydantic"} for line in said.splitlines())
+
+
+ELSEWHERE = """
+import importlib, os, pkgutil, signal, sys, types
+import kosmolua
+
+found = pkgutil.walk_packages(kosmolua.__path__, "kosmolua.")
+names = [each.name for each in found if each.name != "kosmolua.__main__"]
+for name in names:
+    importlib.import_module(name)
+for name in [name for name in sys.modules if name.partition(".")[0] == "kosmolua"]:
+    del sys.modules[name]
+sys.modules |= dict.fromkeys(["fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"])
+sys.modules["msvcrt"] = types.ModuleType("msvcrt")
+sys.platform = "win32"
+there = {"SIGABRT", "SIGBREAK", "SIGFPE", "SIGILL", "SIGINT", "SIGSEGV", "SIGTERM", "SIG_DFL", "SIG_IGN"}
+for module in (signal, sys.modules["_signal"]):
+    for name in [*vars(module)]:
+        if name.startswith(("SIG", "ITIMER_")) and name not in there:
+            delattr(module, name)
+for name in "O_DIRECTORY O_NOFOLLOW WNOHANG chown fork geteuid getuid killpg posix_spawn register_at_fork".split():
+    delattr(os, name)
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+"""
+"""Imports every module as where the system has neither POSIX's modules nor most signals, as Windows has none."""
+
+
+@pytest.mark.slow
+def test_every_module_is_imported_without_posix(environment: dict[str, str]) -> None:
+    """What only some systems have is imported where it is used, after the modules of other packages."""
+    done = subprocess.run([sys.executable, "-c", ELSEWHERE], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 200
