@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import indent
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
@@ -100,6 +101,8 @@ def _relinked(text: str, folder: Path, config: MkDocsConfig) -> str:
 
     def link(found: re.Match[str]) -> str:
         path = posixpath.normpath((folder / found[1]).as_posix())
+        if not (ROOT / path).exists():
+            raise PluginError(f"a page links {path}, which is not there")
         return f"]({PAGES.get(path) or f'{config.repo_url}/blob/main/{path}'}{found[2] or ''})"
 
     return re.sub(r"\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)", link, text)

@@ -289,7 +289,7 @@ def _journal(runtime: Runtime) -> Diagnosis:
         return Diagnosis("journal", "ok", "required: a write that it cannot record is refused (journal_required)")
     if accounts.keeps_journal:
         return Diagnosis("journal", "ok", "kept; writes go on if it cannot be written (journal_required = false)")
-    return Diagnosis("journal", "note", "off: calls are recorded only with --journal FILE", "kosmolua docs journal")
+    return Diagnosis("journal", "note", "off: only --journal FILE keeps one", "kosmolua docs journal")
 
 
 def _integration(runtime: Runtime, name: str) -> Diagnosis:

@@ -107,7 +107,7 @@ def read_journal(file: str | None) -> list[Entry]:
     except OSError as error:
         if file is None and isinstance(error, FileNotFoundError):
             hint = "simulated calls are in no journal; run --record keeps them in a recording"
-            raise UsageError(f"No call has been recorded yet: there is no journal {path}", hint=hint) from None
+            raise UsageError(f"No call has been made yet: there is no journal {path}", hint=hint) from None
         raise UsageError(f"The journal {path} cannot be read: {error.strerror}") from None
 
 
