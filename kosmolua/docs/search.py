@@ -71,7 +71,7 @@ UNCONFIGURED_WEIGHT = 0.8
 """The weight of the entries of an integration without an account, if others have one."""
 STATE_WEIGHT = 0.8
 """The weight of a word in the query that states a condition, such as ``suspended``, relative to other words."""
-DOCUMENT_WEIGHT = 0.9
+DOCUMENT_WEIGHT = 0.8
 """The weight of a function from an OpenAPI document, beside those of the same integration in Python."""
 GUIDE_WEIGHT, PROGRAM_POWER, MIN_PROGRAM, MAX_PROGRAM = 0.6, 0.15, 0.6, 1.4
 """How much words that are frequent in the guides, and rare elsewhere, speak for a guide."""

@@ -55,6 +55,7 @@ read: get fetch show view list
 set: change edit modify update put assign configure adjust alter write save store insert add rotate define upload
 update: change edit modify set configure customize adjust alter patch rename resize upgrade downgrade switch bump move
 update: enable disable toggle
+update: bigger larger smaller longer shorter grow extend enlarge shrink reduce raise lower
 change: edit modify update adjust alter rename
 replace: overwrite reset swap upload import whole entire
 start: begin launch trigger run boot kick fire
@@ -154,6 +155,10 @@ memory: ram
 plan: tier size price bigger smaller cost instance
 plan first: dry rehearse
 sandbox time: sleep
+sandbox: csv base64 regex hash uuid library libraries
+approval: ask confirm confirmation permission consent
+fleets: many inputs batch bulk
+recordings: undo replay history
 client set up: claude cursor codex
 openapi toml: overlay
 """
@@ -279,7 +284,7 @@ enable resume: turn * back on, turn * on, switch * on
 resume: bring * back, bring * up, start * up, back up, back online, wake * up, fire * up
 resume wake unpause: bring * back up
 delete: get rid of, throw * away, clean * up, tear * down, blow * away
-remove: take * out
+remove: take * out, take * off, take * away
 setup: set * up
 create: spin * up, stand * up
 scale: scale * up, scale * down, scale * out
@@ -344,6 +349,7 @@ _SHAPES = [
     (re.compile(r"\b[45](?:\d\d|xx)s?\b"), "log error"),
     (re.compile(r"^\W*who\b(?!\s+am\b).*\b\w+ed\b", re.I), "event"),
     (re.compile(r"^\W*open\s+(?:an?|another|new)\b", re.I), "create"),
+    (re.compile(r"^\W*(?:comment|reply)\s+(?:on|to)\b", re.I), "create"),
     (
         re.compile(
             r"\b(?:scal|grow|shrink|resiz)\w*\b.*\bautomatic|\bautomatic\w*\b.*\b(?:scal|grow|shrink|resiz)", re.I

@@ -116,7 +116,9 @@ class Node:
     def close(self, children: Sequence[Node]) -> None:
         """End the node, of which all nodes inside were made, with those directly inside it."""
         self.children = children
-        self._fields = {child.field: child for child in reversed(children)}
+        fields = {child.field: child for child in reversed(children) if child.field}
+        if fields:
+            self._fields = fields
         self._after = len(self._nodes)
 
     def walk(self) -> Sequence[Node]:

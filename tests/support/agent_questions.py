@@ -373,3 +373,37 @@ FRESH_GUIDES = {
     "run scripts at the same time over many accounts": "fleets",
 }
 """Written at once, before any of them was tried."""
+
+LATER = {
+    "stop everything that runs in staging": "suspend_service list_services",
+    "what did the last build print": "list_logs",
+    "show the settings of my web service": "get_service",
+    "redeploy with an empty cache": "trigger_deploy",
+    "go back two deploys": "rollback_deploy list_deploys",
+    "is the custom domain working": "get_custom_domain verify_custom_domain",
+    "throw away an environment variable": "delete_env_var",
+    "upload a private key as a secret file": "set_secret_file",
+    "make a copy of the disk available again": "restore_disk_snapshot list_disk_snapshots",
+    "pause the database": "suspend_postgres",
+    "restart postgres": "restart_postgres",
+    "create a redis": "create_key_value",
+    "cors header for the static site": "add_header",
+    "turn autoscaling off": "delete_autoscaling",
+    "which workspace do I belong to": "list_owners get_current_user",
+    "add a variable to the shared group": "set_env_group_var",
+    "add the label urgent to issue 7": "add_labels",
+    "read the comments of an issue": "list_comments",
+    "find pull requests that are drafts": "list_pull_requests",
+    "delete a file from the main branch": "delete_file",
+    "what changed in the repository since monday": "list_commits",
+    "start the failed workflow again": "rerun_workflow_run",
+    "popular lua repositories": "search_repos",
+    "close the pull request": "close_issue",
+    "how do I page through a long list": "examples overview",
+    "share a script with my team": "fleets serving",
+    "what may a script not do": "sandbox overview",
+    "protect production from deletes": "accounts",
+    "replay a run to find a bug": "recordings",
+    "set a different time limit": "sandbox mcp cli",
+}
+"""Written after the last change of the search, and before it was asked them."""
