@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.sites import Site, sites_of
 from kosmolua.lua.syntax import (
     BRANCHES,
+    LOOPS,
     Node,
     arguments_of,
     assigned,
@@ -96,6 +98,8 @@ class CheckRules(NamedTuple):
 
 
 _NO_RULES = CheckRules({}, {}, ())
+_SKIPPED = frozenset({"assignment_statement", "do_statement", "function_call", "if_statement", *LOOPS})
+"""The kinds of statements that are evaluated for what variables hold only if something there can tell it."""
 
 
 class Evaluator:
@@ -116,6 +120,7 @@ class Evaluator:
         secrets: Secrets | None = None,
         held: Held = NOTHING_HELD,
         scopes: Scopes | None = None,
+        places: Sequence[int] | None = None,
     ) -> None:
         self.root = root
         self.is_chunk_of_session = known is not None
@@ -129,6 +134,7 @@ class Evaluator:
         self._params = params
         self._secrets = secrets
         self._held = held
+        self._places = places
         self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
         self._flow = Flow(self.scopes)
         self._variables: dict[Variable, Value] = {}
@@ -161,8 +167,8 @@ class Evaluator:
         If the script has variables that get several values, what they hold is found out before, without the rules.
         """
         scopes, held = Scopes(root, follows_others=known is not None), NOTHING_HELD
-        if scopes.has_several_values:
-            held = cls(catalog, root, _NO_RULES, params, known, secrets, scopes=scopes)._flow.held()
+        if places := scopes.several_values():
+            held = cls(catalog, root, _NO_RULES, params, known, secrets, scopes=scopes, places=places)._flow.held()
         found = cls(catalog, root, rules, params, known, secrets, held, scopes)
         found._settle()
         return found
@@ -585,10 +591,18 @@ class Evaluator:
         self._ends.append(block.end if block else 0)
         for statement in block.children if block else ():
             self._statements.add(id(statement))
-            self._statement(statement)
+            if self._places is None or self._is_of_use(statement, self._places):
+                self._statement(statement)
             if self.findings.mode is Mode.CERTAIN and id(statement) in self.scopes.leaving:
                 self.findings.mode = Mode.POSSIBLE
         self._ends.pop()
+
+    def _is_of_use(self, statement: Node, places: Sequence[int]) -> bool:
+        """Return True if a statement may say what a variable holds: it declares one, returns, or has such a place."""
+        if statement.kind not in _SKIPPED:
+            return True
+        place = bisect_left(places, statement.start)
+        return place < len(places) and places[place] < statement.end
 
     def _statement(self, node: Node) -> None:
         read = _STATEMENTS.get(node.kind)

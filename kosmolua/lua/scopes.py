@@ -31,7 +31,10 @@ _STOPPING = frozenset({"exit", "getmetatable"})
 _LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 _SOURCES = frozenset(
-    {"function_call", "identifier", "dot_index_expression", "bracket_index_expression", "parenthesized_expression"}
+    {
+        *("function_call", "identifier", "dot_index_expression", "bracket_index_expression"),
+        *("parenthesized_expression", "nil"),
+    }
 )
 """Kinds of expressions whose value can be the result of a call, beside ``and`` and ``or``."""
 
@@ -159,20 +162,28 @@ class Scopes:
         """Return True if the script might assign fields with computed names to the table that a constructor creates."""
         return self.may_extend_tables or any(each and each.table is table for each in self._filled)
 
-    @property
-    def has_several_values(self) -> bool:
-        """True if a variable or a parameter may get several values, one of which is no constant and not computed."""
-        if any(parameters_of(each) and self.uses_of(each) > 1 for each in self.of(*FUNCTIONS)):
-            return True
-        pairs = (pair for node in self.of("assignment_statement") for pair in assigned(node))
-        return any(
-            target.kind == "identifier" and self._changes(target) and (value is None or _may_be_result(value))
-            for target, value in pairs
-        )
+    def several_values(self) -> list[int]:
+        """Return where variables and parameters get values that may be several results of calls, as sorted offsets.
 
-    def _changes(self, name: Node) -> bool:
-        variable = self.variable(name)
-        return variable is None or variable.changes > 0
+        These are the assignments to a variable that no constant and nothing computed is assigned to, and the names of
+        functions with parameters that the script uses more than once.
+        """
+        places: defaultdict[Variable | str, list[int]] = defaultdict(list)
+        plain: set[Variable | str] = set()
+        for node in self.of("assignment_statement"):
+            for target, value in assigned(node):
+                key = (self.variable(target) or target.text) if target.kind == "identifier" else ""
+                if isinstance(key, str) or key.changes:
+                    places[key].append(target.start)
+                    if value is not None and not _may_be_result(value):
+                        plain.add(key)
+        found = [start for key, starts in places.items() if key and key not in plain for start in starts]
+        used = [each for each in self.of(*FUNCTIONS) if parameters_of(each) and self.uses_of(each) > 1]
+        named = {self.variable(name) or name.text for each in used if (name := self._named.get(each.start))}
+        if named:
+            names = self.of("identifier")
+            found += [each.start for each in names if (self.variable(each) or each.text) in named]
+        return sorted(found)
 
     @property
     def unread(self) -> set[str]:
