@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -16,6 +17,9 @@ from kosmolua.authoring.stubs import SETTINGS, write_stubs
 from kosmolua.errors import ConfigError
 from kosmolua.plugin import Integration, between, matching
 from kosmolua.sandbox.vm import read_prelude
+from kosmolua.schema import luacats
+from kosmolua.schema.function import Function
+from kosmolua.schema.types import STRING
 
 BUILTIN = {"any", "boolean", "false", "fun", "integer", "nil", "number", "string", "table", "userdata"}
 _TOKEN = re.compile(
@@ -259,6 +263,24 @@ def test_functions_are_declared_with_arguments_result_and_alias(tmp_path: Path) 
     assert "---@overload fun(book_id: string, reader?: string, card?: string): table<string, any>" in text
     assert "account.lib_lend_book = account.lend_book" in text
     assert "function account.opening_hours() end" in text
+
+
+def test_calls_with_extra_and_for_a_whole_reply_are_declared(tmp_path: Path) -> None:
+    """Functions of Python beside a document take ``extra``; a call with ``reply = "full"`` has another result."""
+    kind = "app.integrations.books.shelf.args"
+    curated = Function("shelf", "shelf", "read", print, (), "Return it.", None, "", extra=lambda path, given: given)
+    written = "\n".join([*luacats.argument_types([curated], "app.integrations.books")])
+    assert f"---@class {kind}\n---@field extra? {{ query?: table<string, any>, headers?" in written
+    stub = luacats.function_stub(curated, "app.integrations.books", "account")
+    assert f"---@param args? {kind}" in stub
+    assert "function account.shelf(args) end" in stub
+
+    document = replace(curated, extra=None, reply="reply", returns=STRING)
+    written = "\n".join([*luacats.argument_types([document], "app.integrations.books")])
+    assert f'---@class {kind}.full: {kind}\n---@field reply "full"' in written
+    stub = luacats.function_stub(document, "app.integrations.books", "account")
+    whole = "{ status: integer, headers: table<string, string>, body: string }"
+    assert f"---@overload fun(args: {kind}.full): {whole}" in stub
 
 
 def test_names_that_are_words_of_lua_are_quoted(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ from itertools import takewhile
 
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
-from kosmolua.schema.function import Function
+from kosmolua.schema.function import FULL, Function
 from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.sessions import SessionFunction
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union, types_inside, types_of_keys
 
 _BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_EXTRA = "{ query?: table<string, any>, headers?: table<string, string>, body?: any }"
 
 
 def description(parameter: Parameter, *, with_choices: bool = True, spelling: str = "") -> str:
@@ -143,8 +144,12 @@ def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[st
             )
             for parameter in function.parameters
         ]
+        if function.extra:
+            fields.append(field("extra", _EXTRA, "What the function does not describe.", may_be_absent=True))
         if fields:
             yield class_of(_arguments(function, namespace), "", fields)
+        if function.reply:
+            yield class_of(_of_whole_reply(function, namespace), "", [field(function.reply, literal(FULL))])
 
 
 def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
@@ -168,12 +173,16 @@ def record_class(record: Record, namespace: str) -> str:
 def function_stub(function: Function, namespace: str, holder: str) -> str:
     """Define a function in Lua for editors, without a body, as a field of the Lua variable ``holder``."""
     lines = [f"---{line}".rstrip() for line in [*prose(function.doc).splitlines(), "", f"Effect: {function.effect}."]]
-    if function.parameters:
+    if function.parameters or function.extra:
         mark = "?" if all(parameter.may_be_absent for parameter in function.parameters) else ""
         lines.append(f"---@param args{mark} {_arguments(function, namespace)}")
     lines.append(f"---@return {returned(function, namespace)}")
     lines += _overload(function, namespace)
-    arguments = "args" if function.parameters else ""
+    if function.reply:
+        whole = f"{{ status: integer, headers: table<string, string>, body: {returned(function, namespace)} }}"
+        name = _of_whole_reply(function, namespace).partition(":")[0]
+        lines.append(f"---@overload fun(args: {name}): {whole}")
+    arguments = "args" if function.parameters or function.extra else ""
     return "\n".join([*lines, f"function {holder}.{function.name}({arguments}) end"])
 
 
@@ -239,6 +248,12 @@ def _alias(function: Function, parameter: Parameter, namespace: str) -> str:
 def _arguments(function: Function, namespace: str) -> str:
     """Return the class of the table of a function's arguments."""
     return f"{namespace}.{function.name}.args"
+
+
+def _of_whole_reply(function: Function, namespace: str) -> str:
+    """Return the class of the arguments of a call that wants the whole reply, with its parent."""
+    name = _arguments(function, namespace)
+    return f"{name}.{FULL}: {name}"
 
 
 def _argument(function: Function, parameter: Parameter, namespace: str) -> str:

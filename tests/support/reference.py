@@ -56,7 +56,7 @@ class Reference:
             for method in ("get", "head", "post", "put", "patch", "delete", "options"):
                 if isinstance(item, dict) and isinstance(item.get(method), dict):
                     template = path.partition("#")[0]
-                    yield f"{method.upper()} {template}", self._call(method, template, item, item[method])
+                    yield f"{method.upper()} {path}", self._call(method, template, item, item[method])
 
     def _at(self, node: Any) -> Any:
         for _ in range(20):
