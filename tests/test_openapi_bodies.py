@@ -56,6 +56,7 @@ PARTS_ENCODED = {
     "table": {"contentType": "text/csv"},
     "file": {"contentType": "image/png"},
 }
+LISTED = dict.fromkeys((PATCH, JSON), {"schema": {"type": "array", "items": {"type": "object"}}})
 MODE = {"type": "string", "enum": ["find", "erase"]}
 ASKED = {"type": "object", "properties": {"mode": MODE, "text": TEXT}}
 BOTH = {
@@ -101,6 +102,7 @@ PATHS = {
         }
     },
     "/both": {"post": {**operation("both")["post"], "requestBody": {"content": BOTH}}},
+    "/listed": {"post": {**operation("listed")["post"], "requestBody": {"content": LISTED}}},
     "/upload": operation("upload", PARTS, "multipart/related"),
     "/ask": operation("ask", ASKED, parameters=[{"name": "mode", "in": "query", "schema": MODE}]),
     "/misnamed": operation("misnamed", {"type": "object", "properties": {"name": TEXT}}, "application/form-data"),
@@ -150,6 +152,7 @@ def called(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, 
         ("note({ extra = { body = 'hello' } })", b"hello", "text/plain"),
         ("ping({ extra = { body = { 1, 2 } } })", b"[1,2]", JSON),
         ("ping({ extra = { body = {} } })", b"{}", JSON),
+        ("listed({ body = { { id = 1 } } })", b'[{"id":1}]', JSON),
         ("ask({ text = 'a', extra = { body = { page = 2 } } })", b'{"text":"a","page":2}', JSON),
         ("starred({ owner = 7, name = 'Rex' })", b'{"owner":7,"name":"Rex"}', JSON),
         ("picture({ body = 'PNG' })", b"PNG", "application/octet-stream"),

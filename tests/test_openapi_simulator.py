@@ -10,6 +10,7 @@ from support.documents import made_up_arguments, shared, small
 
 from kosmolua import CallError, Runtime
 from kosmolua.errors import NotConfigured
+from kosmolua.openapi.samples import Samples
 from kosmolua.schema import luacats
 from kosmolua.schema.results import check
 
@@ -80,6 +81,14 @@ def test_a_list_has_25_items_behind_its_pages(pets: Runtime) -> None:
     assert len(pets.call("pets.list_pets", {"all": True})) == 25
     assert len(pets.call("pets.list_pets", {"all": True, "max_items": 7})) == 7
     assert pets.call("pets.production.list_pets", {"per_page": 10}) != first
+
+
+def test_a_pattern_that_python_reads_otherwise_is_left_alone(recwarn: pytest.WarningsRecorder) -> None:
+    """Nothing is printed about it, and the sample is some text."""
+    made = Samples(lambda pointer: {}, "default").of({"type": "string", "pattern": "^[[a-z]&&[^b]]+$"}, "x")
+    assert isinstance(made, str)
+    assert made
+    assert len(recwarn) == 0
 
 
 def test_a_list_has_the_times_that_it_is_asked_for() -> None:

@@ -287,6 +287,8 @@ class _Reading:
     def _body(self) -> tuple[Body | None, list[Field]]:
         given = self._document.resolve(self._given.get("requestBody"))
         declared = {media: table(each) for media, each in table(given.get("content")).items()}
+        if self._method != "PATCH" and declared.get("application/json") == declared.get(JSON_PATCH):
+            declared.pop(JSON_PATCH, None)  # generators list it for any body
         contents = {media: each for media, each in declared.items() if self._definite(media, each) == media}
         for media, each in declared.items():
             contents.setdefault(self._definite(media, each), each)

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from kosmolua.protocol import Json
-from kosmolua.schema.json_schema import SchemaReader
+from kosmolua.schema.json_schema import SchemaReader, is_clear
 from kosmolua.schema.merging import normal
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.tree import SchemaTree
@@ -249,9 +249,11 @@ def _examples(schema: Mapping[str, Any]) -> Iterator[Json]:
 
 
 def _matching(pattern: str, text: str, digit: int) -> str:
-    """Return a text that matches a regular expression."""
+    """Return a text that matches a regular expression; the given one if Python may read that otherwise."""
     import re
 
+    if not is_clear(pattern):
+        return text
     try:
         if re.search(pattern, text):
             return text

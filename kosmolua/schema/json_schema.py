@@ -272,13 +272,18 @@ class SchemaReader:
         if pattern is None:
             return ()
         try:
-            if not _UNCLEAR.search(pattern) and not _NESTED.search(pattern.replace("(?", "(")):
+            if is_clear(pattern):
                 re.compile(pattern)
                 return (Pattern(pattern, whole=False),)
         except (re.error, TypeError, RecursionError, OverflowError):
             pass
         self.note(name, f"the pattern {str(pattern)[:80]!r} is not checked")
         return ()
+
+
+def is_clear(pattern: str) -> bool:
+    """Return True if a pattern means the same to Python as to others, and if matching it cannot take long."""
+    return not _UNCLEAR.search(pattern) and not _NESTED.search(pattern.replace("(?", "("))
 
 
 def is_credential_key(key: str) -> bool:
