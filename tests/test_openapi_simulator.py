@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,13 @@ def test_a_pattern_that_python_reads_otherwise_is_left_alone(recwarn: pytest.War
     assert isinstance(made, str)
     assert made
     assert len(recwarn) == 0
+
+
+@pytest.mark.parametrize("pattern", [r"^[0-9]+$", r"^arn:[^:\s]+:rule\/(.*\S)?$", r"^\D\d$"])
+def test_a_sample_matches_its_pattern(pattern: str) -> None:
+    """Also where it has to be longer than what the pattern needs."""
+    made = Samples(lambda pointer: {}, "default").of({"type": "string", "pattern": pattern, "minLength": 2}, "x")
+    assert re.search(pattern, str(made))
 
 
 def test_a_list_has_the_times_that_it_is_asked_for() -> None:

@@ -204,7 +204,7 @@ class _Making:
             text = _matching(pattern, text, digit)
         least, most = schema.get("minLength"), schema.get("maxLength")
         if isinstance(least, int) and len(text) < least < 100_000:
-            text += "x" * (least - len(text))
+            text += (text[-1:] or "x") * (least - len(text))  # what matches a pattern often goes on so
         return text[:most] if isinstance(most, int) and len(text) > most >= 0 else text
 
     def _next(self) -> int:
@@ -298,5 +298,6 @@ def _of_class(members: Any, digit: int) -> str:
         if name == "RANGE":
             return chr(value[0] + digit % (value[1] - value[0] + 1))
         if name == "CATEGORY":
-            return "1" if "DIGIT" in str(value) else " " if "SPACE" in str(value) else "a"
+            kind = str(value)
+            return "a" if "_NOT_" in kind else "1" if "DIGIT" in kind else " " if "SPACE" in kind else "a"
     return "a"
