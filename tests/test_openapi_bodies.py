@@ -56,7 +56,7 @@ PARTS_ENCODED = {
     "table": {"contentType": "text/csv"},
     "file": {"contentType": "image/png"},
 }
-LISTED = dict.fromkeys((PATCH, JSON), {"schema": {"type": "array", "items": {"type": "object"}}})
+LISTED = {key: {"schema": {"type": "array", "items": {"type": "object"}}} for key in (PATCH, JSON)}
 MODE = {"type": "string", "enum": ["find", "erase"]}
 ASKED = {"type": "object", "properties": {"mode": MODE, "text": TEXT}}
 BOTH = {
