@@ -51,6 +51,7 @@ create table functions(
     parameters text, words text, detail text
 );
 create index keys on functions(key);
+create index ids on functions(id);
 create table covered(key text, id text, name text, by_ text);
 create table schemas(pointer text primary key, value text);
 """
