@@ -285,6 +285,7 @@ def test_a_missing_field_gives_the_stanza_to_add(make: Make) -> None:
     assert refused.value.hint == stanza(lib, "work")
 
 
+@pytest.mark.slow
 def test_a_secret_is_fetched_once(make: Make, tmp_path: Path) -> None:
     """Threads that want the same account at the same time do not ask for its secret twice."""
     counter = tmp_path / "count"
@@ -327,6 +328,7 @@ def test_a_secret_that_takes_long_holds_up_no_other_account(slow: Accounts) -> N
     assert answers.get(timeout=20)["api_key"].reveal() == KEY
 
 
+@pytest.mark.slow
 def test_who_waits_for_the_secret_of_another_call_waits_no_longer_than_it_may(slow: Accounts) -> None:
     """A call with little time left does not wait for one with more."""
     with pytest.raises(NotConfigured, match=r"Another call was still fetching the secrets of lib\.work when the"):

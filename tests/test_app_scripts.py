@@ -103,6 +103,7 @@ def test_the_journal_says_through_which_script(folder: Path, tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.slow
 def test_branches_of_parallel_run_scripts(runtime: Runtime) -> None:
     """Each in its turn, with globals of its own."""
     outcome = runtime.run("return parallel.map({ 1, 2, 1 }, function(n) return app.scripts.count({ limit = n }) end)")
@@ -146,6 +147,7 @@ def expect_refused(folder: Path, name: str, outcome: str) -> None:
         assert runtime.run("return app.scripts.count()").result == [2]
 
 
+@pytest.mark.slow
 def test_a_script_that_is_too_large_is_refused(folder: Path) -> None:
     """It is not cut, which could run half of it."""
     lines = "-- more\n" * (Limits().max_source // 8)

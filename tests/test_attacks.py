@@ -134,6 +134,7 @@ def test_a_binary_main_chunk_is_refused(runtime: Runtime) -> None:
     assert "binary chunk" in outcome.error.message
 
 
+@pytest.mark.slow
 def test_many_runs_at_once_stay_apart(runtime: Runtime) -> None:
     """64 runs at once each see their own globals and their own result."""
     results: dict[int, object] = {}

@@ -15,6 +15,8 @@ from kosmolua.accounts.sections import Sections
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.stores.folder_store import Folder
 
+pytestmark = pytest.mark.slow
+
 ADD = 'app.integrations.yard.add_item({ name = "a" })'
 LIST = "app.integrations.yard.list_items()"
 DELETE = 'app.integrations.yard.delete_item({ id = "i-1" })'

@@ -95,6 +95,7 @@ def test_no_account() -> None:
     assert refused.value.hint == stanza(library())
 
 
+@pytest.mark.slow
 def test_ten_thousand_accounts_are_described_as_soon_as_ten() -> None:
     """A run asks for an integration and for the account that it names, so neither may go through all accounts."""
 

@@ -490,6 +490,7 @@ def test_no_script_of_this_repository_is_refused(checker: Checker) -> None:
     assert refused(checker, blocks) == {}
 
 
+@pytest.mark.slow
 def test_no_test_in_lua_is_refused() -> None:
     """They use the language in every way."""
     with Runtime(ACCOUNTS, plugins=[library()], environ={"HOME_KEY": "x"}) as runtime:
@@ -505,6 +506,7 @@ def test_no_right_script_of_the_hostile_corpus_is_refused(checker: Checker) -> N
     assert refused(checker, {file.name: file.read_text(encoding="utf-8", errors="replace") for file in files}) == {}
 
 
+@pytest.mark.slow
 def test_typical_mistakes_of_models_are_found(checker: Checker) -> None:
     """Of 166, at least 140; the others are right, or fail in the service, or only at run time."""
     files = sorted((SHARED / "mistakes").glob("*.lua"))

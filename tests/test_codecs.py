@@ -18,6 +18,7 @@ LARGE = "local text = ('0123456789abcdef'):rep(1024 * 1024) "
 """A text of 16 MiB."""
 
 
+@pytest.mark.slow
 @given(st.binary(), st.binary())
 def test_they_agree_with_pythons_library(text: bytes, key: bytes) -> None:
     """Whatever the bytes."""

@@ -302,6 +302,7 @@ def layers() -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_run_says_which_layers_it_had() -> None:
     """The layers in force are in the usage of each outcome, also of one that was killed."""
     with Runtime({}, environ={}) as runtime:
@@ -332,6 +333,7 @@ def run_without_landlock(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_a_missing_layer_is_told_and_does_not_stop_a_run() -> None:
     """Best effort: the script runs, and the trace says in which layers."""
     done = run_without_landlock("run", "-e", "print('it runs')", "--trace")
@@ -399,6 +401,7 @@ def test_the_host_hides_from_processes_of_its_own_user(hidden: bool, answer: str
     assert done.stdout == f"{answer}\n", done.stderr
 
 
+@pytest.mark.slow
 def test_starting_a_sandbox_hides_the_host() -> None:
     """From its first run on a host can't be looked into."""
     code = f"import ctypes, sys; sys.path[:] = {PATHS!r}; from kosmolua import Runtime; Runtime({{}}).run('return 1')"

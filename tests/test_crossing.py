@@ -198,6 +198,7 @@ def test_depth_counts_the_same_both_ways(pool: WorkerPool, depth: int) -> None:
     assert ("problem" in box.given) == (depth > 100)
 
 
+@pytest.mark.slow
 def test_wide_values_cross(pool: WorkerPool) -> None:
     """A list of a hundred thousand, and a map of ten thousand keys."""
     value = {"list": list(range(100_000)), "map": {f"key {number}": number / 8 for number in range(10_000)}}

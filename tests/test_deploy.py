@@ -147,6 +147,7 @@ def test_the_accounts_file_is_right(tmp_path: Path) -> None:
     assert "acme" in said
 
 
+@pytest.mark.slow
 def test_compose_takes_its_file() -> None:
     """With the variables of the accounts file, and it refuses to start without one of them."""
     command = (program("docker-compose"), "--file", "compose.yaml", "config", "--format", "json")
@@ -221,6 +222,7 @@ def test_queries_are_of_series_that_a_server_has(name: str, query: str, series: 
         assert {matcher.name for matcher in each.matchers.matchers} <= series[each.name] | {"instance", "job"}
 
 
+@pytest.mark.slow
 def test_prometheus_takes_its_files(tmp_path: Path) -> None:
     """promtool finds nothing wrong with the configuration and with the alerts."""
     promtool = program("promtool")

@@ -134,6 +134,7 @@ def test_search_without_a_match_goes_on_with_the_nearest_names(library: Library,
     assert library.find(query) == library.find(meant)
 
 
+@pytest.mark.slow
 def test_a_broken_integration_does_not_break_search() -> None:
     """Nor does one whose Markdown cannot be read, since that may need it loaded."""
 

@@ -101,6 +101,7 @@ def dask() -> Iterator[Any]:
         yield client.get_executor()
 
 
+@pytest.mark.slow
 def test_every_input_has_an_outcome(runtime: Runtime) -> None:
     """In threads by default; a row is input, and params for a script with a header."""
     outcomes = {outcome.key: outcome for outcome in runtime.map(READ, ({"book": book} for book in range(30)))}

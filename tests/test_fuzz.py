@@ -222,6 +222,7 @@ class Careful:
         return own
 
 
+@pytest.mark.slow
 def test_each_line_is_a_frame_or_refused() -> None:
     """Reading a mutated line gives a frame of the right shape, or BadFrame; nothing else is raised."""
     for lines in runs(SEED):
@@ -314,6 +315,7 @@ def test_only_a_result_may_be_large(bomb: bytes) -> None:
     assert peak < 3 * limits.max_result
 
 
+@pytest.mark.slow
 def test_a_frame_takes_time_in_proportion() -> None:
     """Digits, escapes and nesting within the limit are read in moments."""
     size = Limits().max_arguments

@@ -219,6 +219,7 @@ def test_a_file_that_is_too_large_for_json_is_fetched_as_it_is() -> None:
 # What is kept
 
 
+@pytest.mark.slow
 def test_a_file_keeps_what_was_changed(tmp_path: Path) -> None:
     """The simulator of the next runtime knows the issue, its comment, the file and the run."""
     script = """

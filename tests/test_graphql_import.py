@@ -115,6 +115,7 @@ def test_what_fails_says_why(served: tuple[Library, Runtime], source: str, code:
     assert said in str(error)
 
 
+@pytest.mark.slow
 def test_a_document_has_the_permissions_of_its_fields(tmp_path: Path) -> None:
     """It is denied if one of its fields is, wherever it stands; a query is a read, also where writes are denied."""
     inside = "query { ...F } fragment F on Query { hidden: secretly }"
@@ -141,6 +142,7 @@ def test_a_document_is_denied_with_its_fields_by_an_option(tmp_path: Path) -> No
     assert 'lib.rename is denied by deny=["lib.rename"]' in outcome.error.message
 
 
+@pytest.mark.slow
 def test_a_document_takes_from_the_budgets_of_its_fields(tmp_path: Path) -> None:
     """As a call of the function does."""
     script = f'{L}return lib.query("mutation {{ rename(authorId: 1, name: 2) {{ id }} }}")'
@@ -266,6 +268,7 @@ def test_github_has_its_graphql_api() -> None:
     assert "graphql_create_issue" in section
 
 
+@pytest.mark.slow
 def test_a_simulated_reply_is_bounded() -> None:
     """A document whose lists are in lists, or whose fragment is inside itself, gets an error at once."""
     nested = f"{{ {'forks(first: 25) { nodes { ' * 40} id {' } }' * 40} }}"

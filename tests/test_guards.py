@@ -167,6 +167,7 @@ def test_a_function_that_calls_itself_in_many_places(runtime: Runtime) -> None:
     assert [site.keys for site in runtime.checker().check(R + source).sites] == [(("name",),)]
 
 
+@pytest.mark.slow
 def test_an_optional_parameter_of_the_header(runtime: Runtime) -> None:
     """A key whose value is a parameter that the header calls optional may be nil."""
     header = "---@param name? string\n"
@@ -252,6 +253,7 @@ def test_a_plain_list_is_whole() -> None:
     assert [str(fact) for fact in outcome.facts] == ["line 1: books.list_books: 2 items"]
 
 
+@pytest.mark.slow
 def test_a_chunk_of_a_session_is_guarded(runtime: Runtime) -> None:
     """Unless it calls a function of an earlier chunk, whose lines are those of that chunk."""
     with Session(runtime.run) as session:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import Write
 
+pytestmark = pytest.mark.slow
+
 NEVER = {"requests", "urllib3", "rich", "importlib.metadata", "prompt_toolkit", "pygments", "mcp", "tomli", "asyncio"}
 NOT_WITHOUT_CALLS = NEVER | {
     "click",
@@ -67,7 +69,6 @@ def test_the_command_line_has_seven_modules_for_a_plain_run(environment: dict[st
     assert own == {"kosmolua.cli", *(f"kosmolua.cli.{name}" for name in expected)}
 
 
-@pytest.mark.slow
 def test_a_simulated_call_imports_no_network(environment: dict[str, str]) -> None:
     """Installed packages are read without importlib.metadata, and simulating a service needs no HTTP library."""
     modules = imported(environment, "run", "--simulate", "-e", CALL)
@@ -83,14 +84,12 @@ def test_accounts_are_read_by_tomli_alone(environment: dict[str, str], hello: Pa
     assert modules & NEVER == {"tomli"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("words", [("docs", "overview"), ("call", "render2.list_owners", "--simulate"), ("--help",)])
 def test_commands_in_a_pipe_need_no_terminal(environment: dict[str, str], words: tuple[str, ...]) -> None:
     """What is not printed on a terminal is not drawn by rich."""
     assert imported(environment, *words) & {"rich", "requests", "prompt_toolkit", "mcp", "asyncio"} == set()
 
 
-@pytest.mark.slow
 def test_a_server_refuses_wrong_settings_before_it_imports_what_it_serves_with(
     environment: dict[str, str], write: Write
 ) -> None:

@@ -80,6 +80,7 @@ def test_a_line_without_secrets_is_searched_once(redactor: Redactor, monkeypatch
     assert len(searched) == 1
 
 
+@pytest.mark.slow
 def test_a_line_says_where_a_download_came_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A read that the service redirects to another origin returns what is there; the journal and the trace name it."""
     got = {"operationId": "get_zip", "responses": {"302": {"description": "elsewhere"}}}

@@ -139,6 +139,7 @@ def test_a_fork_that_fails_costs_a_session_the_chunk(monkeypatch: pytest.MonkeyP
         assert session.evaluate("x").state == "restored"
 
 
+@pytest.mark.slow
 def test_a_missing_null_device_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a container without /dev: what a child writes to nowhere is dropped all the same."""
     monkeypatch.setattr(os, "devnull", "/none/null")
@@ -150,6 +151,7 @@ def test_a_missing_null_device_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -
         child.close()
 
 
+@pytest.mark.slow
 def test_no_further_thread_is_a_sentence_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A script that makes no call needs none, and one that does says what it lacks; both leave nothing."""
 

@@ -100,22 +100,32 @@ def test_vault_that_is_away_is_told(server: Loopback, monkeypatch: pytest.Monkey
         vault.secret("kv/render#api_key")
 
 
-@pytest.mark.slow
+AWS = {
+    "prod/render": {"SecretString": '{"api_key": "rnd_from_aws"}'},
+    "plain": {"SecretString": "a plain secret"},
+    "bytes": {"SecretBinary": "Ynl0ZXM="},
+}
+
+
+def answer_as_aws(request: Request) -> Response:
+    """Answer as AWS Secrets Manager does."""
+    sent = {name.lower(): value for name, value in request.headers.items()}
+    assert sent["x-amz-target"] == "secretsmanager.GetSecretValue"
+    assert sent["authorization"].startswith("AWS4-HMAC-SHA256 Credential=testing/")
+    found = AWS.get(json.loads(request.body or b"")["SecretId"])
+    missing = {"__type": "ResourceNotFoundException", "Message": "Secrets Manager can't find the specified secret."}
+    kind = {"Content-Type": "application/x-amz-json-1.1"}
+    return Response(200 if found else 400, kind, json.dumps(found or missing).encode())
+
+
 def test_aws_gives_a_secret_or_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over HTTP from moto, which answers as AWS does; what is missing is a sentence."""
-    server = pytest.importorskip("moto.server", reason="needs moto")
-    boto3 = pytest.importorskip("boto3", reason="needs the extra aws")
-    moto = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    moto.start()
-    try:
-        host, port = moto.get_host_and_port()
-        named = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": "eu-central-1"}
-        for name, value in (named | {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}).items():
-            monkeypatch.setenv(name, value)
-        client = boto3.client("secretsmanager")
-        client.create_secret(Name="prod/render", SecretString='{"api_key": "rnd_from_aws"}')
-        client.create_secret(Name="plain", SecretString="a plain secret")
-        client.create_secret(Name="bytes", SecretBinary=b"bytes")
+    """Over HTTP from a server that answers as AWS does; what is missing is a sentence."""
+    pytest.importorskip("boto3", reason="needs the extra aws")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    with Loopback(answer_as_aws) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         assert aws.secret("prod/render#api_key") == "rnd_from_aws"
         assert aws.secret("plain") == "a plain secret"
         for reference, problem in {
@@ -126,8 +136,6 @@ def test_aws_gives_a_secret_or_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
         }.items():
             with pytest.raises(NotConfigured, match=problem):
                 aws.secret(reference)
-    finally:
-        moto.stop()
 
 
 def test_the_entry_points_name_the_functions() -> None:

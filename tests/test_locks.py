@@ -68,6 +68,7 @@ def test_a_killed_holder_holds_nothing(path: Path) -> None:
     assert path.read_text() == ""
 
 
+@pytest.mark.slow
 def test_threads_exclude_each_other_too(path: Path) -> None:
     """Two locks of one process are two holders."""
     with FileLock(path, "The file"), pytest.raises(Busy), FileLock(path, "The file"):
@@ -81,6 +82,7 @@ def test_a_missing_folder_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_does_not_hold_the_lock_of_its_parent(path: Path) -> None:
     """A parent that is killed while its fork lives on leaves the lock free."""

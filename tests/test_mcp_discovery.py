@@ -29,6 +29,8 @@ from kosmolua.mcp_client.settings import identity
 from kosmolua.plugin import Integration
 from kosmolua.schema.settings import parse
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 TASKS = {
     "restart the service called checkout-api": "restart_service",
@@ -60,7 +62,6 @@ def served(runtime: Runtime, conversation: Callable[[Client, Handlers], Awaitabl
     anyio.run(hold)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("task", "function"), TASKS.items())
 def test_a_task_is_answered_with_a_script_that_passes_the_check(runtime: Runtime, task: str, function: str) -> None:
     """The answer is short, has the function that is meant first, and its script can be begun from."""
@@ -197,7 +198,6 @@ def owners_in(answer: str) -> list[str]:
     return [*dict.fromkeys(re.findall(r"((?:integrations|mcp)\.\w+)\.\w+", answer))]
 
 
-@pytest.mark.slow
 def test_a_task_leads_to_its_service_without_naming_it(many: Runtime) -> None:
     """The first answer has a function of it, and in most cases this is the first one."""
     asked: dict[str, list[str]] = {}
@@ -213,7 +213,6 @@ def test_a_task_leads_to_its_service_without_naming_it(many: Runtime) -> None:
     assert sum(owners[:1] == [WANTED[task]] for task, owners in asked.items()) >= 16, asked
 
 
-@pytest.mark.slow
 def test_the_instructions_name_each_service(many: Runtime) -> None:
     """Of an MCP server they say what its tools are."""
     instructions = Handlers(many, read_only=False, simulated=False, watch=lambda event: None).server().instructions
@@ -249,7 +248,6 @@ def _list_all(_: Any, /) -> list[str]:
     return []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ref", "argument", "typed", "found"),
     [
@@ -339,7 +337,6 @@ def narrow() -> Iterator[Runtime]:
         yield runtime
 
 
-@pytest.mark.slow
 def test_a_toolkit_has_only_its_functions(narrow: Runtime) -> None:
     """What it lists works, also beside a rule about another function; the others do not exist."""
     assert narrow.catalog.names() == ["render2"]
@@ -350,7 +347,6 @@ def test_a_toolkit_has_only_its_functions(narrow: Runtime) -> None:
     assert narrow.run("return app.integrations.github.get_user({ username = 'x' })").error
 
 
-@pytest.mark.slow
 def test_the_documentation_of_a_toolkit_has_nothing_else(narrow: Runtime) -> None:
     """Searches, pages, completions and instructions are those of its functions."""
     assert "delete_service" not in narrow.docs.read("integrations.render2")

@@ -97,6 +97,7 @@ def test_messages_arrive_whole_however_they_are_cut(ends: Pipes, size: int) -> N
     assert isinstance(torn, ValidationError)
 
 
+@pytest.mark.slow
 def test_a_slow_reader_holds_up_nobody(ends: Pipes) -> None:
     """Messages longer than the pipe wait, the loop goes on, and they come in order."""
 

@@ -22,6 +22,8 @@ from kosmolua.mcp.tools import MAX_SAVED, ScriptRequest
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tenants import Tenant
 
+pytestmark = pytest.mark.slow
+
 COUNT = "--- Counts the services.\nreturn #app.integrations.render2.list_services().services\n"
 FEWER = COUNT.replace("return #", "return -1 + #")
 

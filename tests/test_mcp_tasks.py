@@ -32,6 +32,8 @@ from kosmolua.mcp import tasks
 from kosmolua.mcp.runner import PlainRunner
 from kosmolua.runs import RunOptions
 
+pytestmark = pytest.mark.slow
+
 LEND = 'return app.integrations.library.lend({ book = "b-1" }).n'
 TWO = """
 local books = app.integrations.library
@@ -453,7 +455,6 @@ def killable(folder: Path, url: str) -> Iterator[tuple[subprocess.Popen[bytes], 
 MOMENTS = [(moment, number) for number in range(1, WRITES + 1) for moment in ("arrived", "done", "answered")]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 @pytest.mark.parametrize("turn", range(rounds(3, 60)))
 def test_kill_9_of_the_server_at_any_moment(server: Loopback, shelf: Shelf, tmp_path: Path, turn: int) -> None:
@@ -504,7 +505,6 @@ def test_kill_9_of_the_server_at_any_moment(server: Loopback, shelf: Shelf, tmp_
     assert shelf.lent.total() == WRITES
 
 
-@pytest.mark.slow
 def test_a_server_of_many_gives_a_task_only_to_its_tenant(tmp_path: Path) -> None:
     """A client that comes back finds it and answers its question; to another tenant's clients it does not exist."""
     asks = 'return app.integrations.render2.restart_service({ service_id = "srv-cabc12345678" }).accepted'

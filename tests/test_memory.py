@@ -22,6 +22,8 @@ from kosmolua.memory import Endless, Memory
 from kosmolua.runs import Outcome
 from kosmolua.runs.printed import COPIES, Printed
 
+pytestmark = pytest.mark.slow
+
 
 def entered(flight: Memory, run: object, seconds: float = 600) -> Passage:
     return Passage(lambda: flight, run, Clock(seconds))
@@ -243,7 +245,6 @@ def test_a_result_beyond_the_room_ends_the_run() -> None:
     assert room.taken <= 2_000_000
 
 
-@pytest.mark.slow
 def test_results_wait_for_each_other() -> None:
     """With room for one at a time, all of them come whole."""
     memory = Memory(8 * MIB, most=8 * MIB)

@@ -38,6 +38,8 @@ from kosmolua.http.messages import Request, Response
 from kosmolua.http.oauth import Tokens
 from kosmolua.http.oauth_services import Service, discover, register
 
+pytestmark = pytest.mark.slow
+
 PLUGIN = '''
 """A service with a login."""
 from dataclasses import dataclass
@@ -85,7 +87,6 @@ def visit(url: str, change: Callable[[dict[str, str]], dict[str, str]] = dict) -
     Thread(target=requests.get, args=(f"{parts._replace(query='').geturl()}?{urlencode(asked)}",), daemon=True).start()
 
 
-@pytest.mark.slow
 def test_a_login_by_browser_gives_tokens() -> None:
     """The code goes through the browser, the tokens do not; PKCE, state, scope and the loopback address are there."""
     pages: list[str] = []
@@ -192,7 +193,6 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("own_state")
 def test_a_private_key_logs_a_program_in() -> None:
     """The token that it signs is for the issuer, and says who the client is."""
@@ -286,7 +286,6 @@ def test_the_url_of_a_document_is_an_id_where_it_is_taken(
     assert dict(parse_qsl(urlsplit(pages[0]).query))["client_id"] == used
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("own_state")
 def test_a_login_counts_at_once_in_an_open_runtime() -> None:
     """However often the server refused before, and without a new start of the program."""
@@ -353,7 +352,6 @@ def test_a_proof_is_for_one_request() -> None:
     assert "d" not in jwt.get_unverified_header(proof)["jwk"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("falsified", "answers"),
     [({"redirect_uri": "http://evil.example/callback"}, {}), ({}, {"state": "of-somebody-else"})],
@@ -456,7 +454,6 @@ def test_a_token_that_the_service_refused_is_renewed(tmp_path: Path) -> None:
         assert server.granted.count("refresh_token") == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_calls_that_are_refused_at_once_renew_a_token_once(
     tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, processes: int
@@ -515,7 +512,6 @@ def test_no_request_of_a_login_follows_a_redirect(status: int) -> None:
         assert not other.requests
 
 
-@pytest.mark.slow
 def test_eight_processes_renew_a_token_by_one_request(tmp_path: Path) -> None:
     """All of them get the same fresh token, and the refresh token is used once."""
     source = """
@@ -583,7 +579,6 @@ def plugin_for(server: OAuthServer, write: Write) -> Path:
     return write("notes.py", PLUGIN.replace("URLS", urls).replace("BASE", server.url))
 
 
-@pytest.mark.slow
 def test_an_account_logs_in_is_used_checked_and_logs_out(kosmolua: Program, write: Write, browser: str) -> None:
     """`accounts login` opens $BROWSER, calls carry the token, `logout` revokes it, and nothing prints it."""
     accounts = write("accounts.toml", f'[notes.work]\nclient_secret = "{SECRET}"\n')
@@ -614,7 +609,6 @@ def test_an_account_logs_in_is_used_checked_and_logs_out(kosmolua: Program, writ
         assert "not logged in" in kosmolua("accounts", "check", "notes", *given).stdout
 
 
-@pytest.mark.slow
 def test_a_server_behind_a_login_is_reached_with_it(kosmolua: Program, write: Write, browser: str) -> None:
     """An MCP server says where to log in; its tools then take the token, which is renewed if the server refuses it."""
     with OAuthServer() as server, servers.over_http(ISSUER=server.url) as url:

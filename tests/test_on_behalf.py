@@ -17,6 +17,8 @@ from kosmolua import Runtime
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.plugin import Request, Response, Secret
 
+pytestmark = pytest.mark.slow
+
 ANN, BOB = Secret("the token of ann at the issuer"), Secret("the token of bob at the issuer")
 
 

@@ -57,6 +57,7 @@ def pets(tmp_path: Path) -> Runtime:
     return Runtime(None, simulate=True, plugins=[small(tmp_path, shop())], yes=True, allow=["*"], environ={})
 
 
+@pytest.mark.slow
 def test_a_collection_keeps_what_is_done_to_it(pets: Runtime) -> None:
     """What is created is listed, got and changed, and is 404 once it is deleted."""
     made = pets.call("pets.create_pet", {"name": "Rex", "age": 3})

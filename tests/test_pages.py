@@ -44,6 +44,8 @@ from kosmolua.serve.pages.rendering import environment
 from kosmolua.stores.store import Summary
 from kosmolua.stores.tasks import SLEEP, WAITING, ServerTask
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
 SECTIONS = ("approvals", "runs", "fleets", "docs", "playground", "accounts", "insights", "catalogue")
 
@@ -69,7 +71,6 @@ def without_tokens(text: str) -> str:
     return re.sub(r'(name="token_of_form" value=")[0-9a-f]+', r"\1", text)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_is_for_those_who_are_signed_in(pages: Pages, section: str) -> None:
     """Without a session a page leads to the sign-in, and from there back."""
@@ -80,7 +81,6 @@ def test_a_section_is_for_those_who_are_signed_in(pages: Pages, section: str) ->
     assert stranger.sign_in(token_of("acme"), f"/{section}?q=x").url == f"{pages.url}/{section}?q=x"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("token", ["", " ", "wrong", token_of("acme")[:-1], token_of("acme").upper(), "\u2028"])
 def test_a_wrong_token_is_refused(pages: Pages, token: str) -> None:
     """A token that is no tenant's begins no session."""
@@ -232,7 +232,6 @@ def test_approving_lets_the_run_end(pages: Pages, person: Person) -> None:
     assert "restarted" in person.open(f"/runs/{run}/output").text
 
 
-@pytest.mark.slow
 def test_an_approval_shows_what_is_replaced(pages: Pages, person: Person) -> None:
     """The list has the old value before the new one, and says whether the call can be undone, and else what is lost."""
     render, service = "app.integrations.render2", "srv-cabc12345678"
@@ -244,7 +243,6 @@ def test_an_approval_shows_what_is_replaced(pages: Pages, person: Person) -> Non
     assert "This cannot be undone: the service is gone, with its deploys, variables and disk." in shown
 
 
-@pytest.mark.slow
 def test_an_approval_says_where_a_destination_comes_from(pages: Pages, person: Person) -> None:
     """After logs, in which anybody writes, a service that the script puts together is asked about with the reason."""
     render = "app.integrations.render2"
@@ -255,7 +253,6 @@ def test_an_approval_says_where_a_destination_comes_from(pages: Pages, person: P
     assert "(call 1, public)" in shown
 
 
-@pytest.mark.slow
 def test_long_arguments_are_cut_in_the_list_and_whole_on_a_page(tmp_path: Path) -> None:
     """The list has the beginning of an argument and its length, and leads to a page with all of it."""
     arguments = '{ service_id = "srv-1", key = "A", value = ("0123456789"):rep(9000) }'
@@ -271,7 +268,6 @@ def test_long_arguments_are_cut_in_the_list_and_whole_on_a_page(tmp_path: Path) 
         assert Person(pages.url, "acme").open(f"/approvals/{run}-2").status_code == 404
 
 
-@pytest.mark.slow
 def test_the_list_of_waiting_calls_has_pages(tmp_path: Path) -> None:
     """A page has a bounded number of calls, and all that wait are on one of the pages."""
     source = """
@@ -301,7 +297,6 @@ def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:
     assert "was not approved" in page.text
 
 
-@pytest.mark.slow
 def test_a_part_is_approved_and_a_part_denied(pages: Pages, person: Person) -> None:
     """Each call has its own answer; what got none waits on."""
     run = pages.record("acme", DELETE)
@@ -312,7 +307,6 @@ def test_a_part_is_approved_and_a_part_denied(pages: Pages, person: Person) -> N
     assert "set_env_var" in page.text
 
 
-@pytest.mark.slow
 def test_what_is_always_allowed_is_asked_no_more(pages: Pages) -> None:
     """A function that was allowed for good needs no approval until a person revokes that; what destroys always does."""
     other = Person(pages.url, "globex")
@@ -329,7 +323,6 @@ def test_what_is_always_allowed_is_asked_no_more(pages: Pages) -> None:
     assert 'class="status paused"' in other.open(f"/runs/{pages.record('globex', RESTART)}").text
 
 
-@pytest.mark.slow
 def test_the_inbox_has_a_form_for_each_function_and_account(tmp_path: Path) -> None:
     """Calls of several runs are answered at once, the page stays, and says what was decided."""
     with served(tmp_path, "acme") as pages:
@@ -348,7 +341,6 @@ def test_the_inbox_has_a_form_for_each_function_and_account(tmp_path: Path) -> N
         assert f'value="{runs[3]}-2"' in person.open("/approvals").text
 
 
-@pytest.mark.slow
 def test_what_destroys_is_approved_by_its_number_and_never_with_others(tmp_path: Path) -> None:
     """One needs its own button, several their count too; what is refused is not sent."""
     with served(tmp_path, "acme") as pages:
@@ -364,7 +356,6 @@ def test_what_destroys_is_approved_by_its_number_and_never_with_others(tmp_path:
         assert eventually(lambda: person.open("/approvals").text.count("delete_service") == 0)
 
 
-@pytest.mark.slow
 def test_always_allow_answers_what_waits_for_the_same(tmp_path: Path) -> None:
     """Other calls of the function with the account are approved too, wherever they wait; other accounts wait on."""
     with served(tmp_path, "acme", accounts=ACCOUNTS.replace('write = "allow"', 'write = "ask"')) as pages:
@@ -377,7 +368,6 @@ def test_always_allow_answers_what_waits_for_the_same(tmp_path: Path) -> None:
         assert f'value="{other}-2"' in person.open("/approvals").text
 
 
-@pytest.mark.slow
 def test_one_question_has_a_page_of_its_own(pages: Pages, person: Person) -> None:
     """A link leads there, also through the sign-in; long texts are shown as Markdown, without links or HTML."""
     source = """
@@ -395,7 +385,6 @@ def test_one_question_has_a_page_of_its_own(pages: Pages, person: Person) -> Non
     assert person.open(f"/a/{run}-1").status_code == 404
 
 
-@pytest.mark.slow
 def test_pages_are_told_when_something_changes(tmp_path: Path) -> None:
     """One stream says how many calls wait; it is for those who are signed in, and is silent while nothing happens."""
     with served(tmp_path, "acme") as pages:
@@ -414,7 +403,6 @@ def test_pages_are_told_when_something_changes(tmp_path: Path) -> None:
         assert first["state"] != second["state"]
 
 
-@pytest.mark.slow
 def test_a_decision_about_nothing_that_waits_is_refused(pages: Pages, person: Person) -> None:
     """Numbers of calls that do not wait are not approved, and a form that came twice does nothing."""
     run = pages.record("acme", RESTART)
@@ -567,7 +555,6 @@ def test_a_long_output_is_cut_and_whole_in_a_file(pages: Pages, person: Person) 
     assert file.headers["content-disposition"].startswith("attachment")
 
 
-@pytest.mark.slow
 def test_a_running_script_is_stopped(tmp_path: Path) -> None:
     """Its page has a button for that; one that has ended is not stopped."""
     with served(tmp_path, "acme") as pages:
@@ -631,7 +618,6 @@ def test_the_page_of_a_large_integration_lists_its_functions(person: Person) -> 
     assert "/docs/integrations.github.SECTION" not in person.open("/docs/integrations.github").text
 
 
-@pytest.mark.slow
 def test_pages_are_compressed_and_their_tokens_differ(person: Person) -> None:
     """The largest page is small on its way, and the size of a page tells nothing about the token of its forms."""
     answer = person.browser.get(person.base + "/docs/integrations.render2", stream=True, timeout=30)
@@ -814,7 +800,6 @@ def test_secrets_are_on_no_page(pages: Pages, person: Person) -> None:
         assert token_of("acme") not in text
 
 
-@pytest.mark.slow
 def test_docs_are_pages_with_links(person: Person) -> None:
     """A page is HTML with coloured code, and words of code that name pages lead to them."""
     page = person.open("/docs/integrations.render2.list_services").text
@@ -899,7 +884,6 @@ def test_the_editor_asks_what_could_stand_at_the_cursor(person: Person) -> None:
     assert answer["found"] == [["render2", 3, "integration"]]
 
 
-@pytest.mark.slow
 def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
     """While a script still waits for a person, the page shows its call, and an answer lets it go on at once."""
     with served(tmp_path, "acme", approval_wait=30) as pages:
@@ -913,7 +897,6 @@ def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
             assert person.send("/approvals", decision=decision, call=call).status_code == 409
 
 
-@pytest.mark.slow
 def test_a_session_ends_with_its_token(tmp_path: Path) -> None:
     """Once a tenant has another token, sessions that the former one began are over."""
     with served(tmp_path, "acme") as pages:
@@ -927,7 +910,6 @@ def test_a_session_ends_with_its_token(tmp_path: Path) -> None:
         assert person.sign_in("another-token-of-acme").url.endswith("/approvals")
 
 
-@pytest.mark.slow
 def test_the_playground_has_the_accounts_after_a_reload(tmp_path: Path) -> None:
     """It has what the accounts file says now, and the runtime from before is closed."""
     script = {"source": "print(#app.integrations.render2.extra.list_owners({}).owners)", "simulate": "yes"}

@@ -345,6 +345,7 @@ def decide_at_once(judge: Judge, count: int) -> list[str | None]:
     return refusals
 
 
+@pytest.mark.slow
 def test_calls_that_wait_together_are_one_question() -> None:
     """Who takes a list gets all that wait, and one answer each."""
     batches = Batches(lambda approvals: [True] * len(approvals))
@@ -373,6 +374,7 @@ def test_what_comes_during_a_question_is_the_next_one() -> None:
     assert [len(batch) for batch in batches.asked] == [1, 5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [[], [True], [1, "yes", None], [True] * 4])
 def test_an_answer_that_does_not_match_its_calls_is_no(answers: list[object]) -> None:
     """Each call needs a True of its own."""

@@ -27,6 +27,8 @@ from kosmolua.errors import Stale
 from kosmolua.plugin import CallError, Integration, Send, matching
 from kosmolua.recordings.plans import Plan
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 local shop = app.integrations.shop
 for _, id in ipairs(shop.list_shelves().ids) do
@@ -261,7 +263,6 @@ def test_a_plan_is_applied_as_it_is(runtime: Runtime, store: Store, tmp_path: Pa
     assert again.differences[0].startswith("shop.put with default would be made too: ")
 
 
-@pytest.mark.slow
 def test_what_a_changed_service_would_change_is_refused(runtime: Runtime, store: Store) -> None:
     """The plan is stale before the first write, with each difference, and is not used up."""
     plan = runtime.plan(SCRIPT)
@@ -329,7 +330,6 @@ def test_an_application_that_ended_early_goes_on(runtime: Runtime, store: Store,
         runtime.apply(Plan.load(tmp_path / "plan.json"))
 
 
-@pytest.mark.slow
 def test_a_plan_without_a_write_made_is_not_used_up(runtime: Runtime, store: Store, tmp_path: Path) -> None:
     """It is applied from its start."""
     runtime.plan(PUTTING).save(tmp_path / "plan.json")
@@ -342,7 +342,6 @@ def test_a_plan_without_a_write_made_is_not_used_up(runtime: Runtime, store: Sto
     assert len(store.put) == 4
 
 
-@pytest.mark.slow
 def test_a_copy_of_a_plan_is_the_same_plan(runtime: Runtime, store: Store, tmp_path: Path) -> None:
     """What was applied is known for copies made before, also while it is applied."""
     runtime.plan(PUTTING).save(tmp_path / "plan.json")
@@ -364,7 +363,6 @@ def test_a_copy_of_a_plan_is_the_same_plan(runtime: Runtime, store: Store, tmp_p
     assert len(store.put) == 4
 
 
-@pytest.mark.slow
 def test_a_new_plan_replaces_no_other(runtime: Runtime) -> None:
     """Whatever their ids are."""
     first, second = runtime.plan(SCRIPT), runtime.plan(SCRIPT)
@@ -431,7 +429,6 @@ for _, n in ipairs(order) do books.lend({ book = "b-" .. n }) end
 """
 
 
-@pytest.mark.slow
 def test_kill_9_of_an_application(
     kosmolua: Program, environment: dict[str, str], home: Path, config: Path, write: Write, tmp_path: Path
 ) -> None:
@@ -469,7 +466,6 @@ def test_kill_9_of_an_application(
         assert named > 0
 
 
-@pytest.mark.slow
 def test_two_processes_cannot_apply_a_plan_at_once(
     kosmolua: Program, environment: dict[str, str], home: Path, config: Path, write: Write
 ) -> None:
@@ -498,7 +494,6 @@ def test_two_processes_cannot_apply_a_plan_at_once(
             assert shelf.lent.total() == 20
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not can_become_nobody(), reason="needs root, and a folder that another user cannot write")
 def test_a_plan_in_a_folder_that_cannot_be_written(
     kosmolua: Program, environment: dict[str, str], home: Path, config: Path, write: Write, tmp_path: Path
@@ -531,7 +526,6 @@ def test_a_plan_in_a_folder_that_cannot_be_written(
     assert applied.stdout == ""
 
 
-@pytest.mark.slow
 def test_the_command_line_shows_and_applies_plans(kosmolua: Program, write: Write) -> None:
     """The plan on standard error, as JSON on standard output with --json, and once applied it stays so."""
     script = write(

@@ -18,6 +18,8 @@ from kosmolua.errors import Denied, Paused, Stale
 from kosmolua.recordings.planned import Planner
 from kosmolua.recordings.plans import Plan
 
+pytestmark = pytest.mark.slow
+
 HEAD = "local yard = app.integrations.yard\n"
 POLLING = """
 yard.set_item({ id = "i-3", note = "mend" })
@@ -294,7 +296,6 @@ def test_the_check_knows_wait_until(runtime: Runtime) -> None:
     assert found[3] == []
 
 
-@pytest.mark.slow
 def test_a_plan_of_many_writes_is_shown_in_sixty_lines(runtime: Runtime) -> None:
     """Grouped by function, with what is left out counted, and the counts in the last line."""
     source = """

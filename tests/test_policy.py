@@ -65,6 +65,7 @@ def test_what_extra_adds_is_a_part_of_the_condition(others: object, expected: ob
     assert suggested({**about, "arguments": each} for each in given)["shop.work"]["pay"] == expected
 
 
+@pytest.mark.slow
 def test_many_numbers_become_bounds(record: Record) -> None:
     """And many texts are not held to anything."""
     loop = "for n = 1, 30 do pcall(r.get_service, { service_id = 'srv-' .. n }) r.list_services({ limit = n }) end"
@@ -73,6 +74,7 @@ def test_many_numbers_become_bounds(record: Record) -> None:
     assert policy["get_service"] == "allow"
 
 
+@pytest.mark.slow
 def test_what_was_refused_is_not_allowed(tmp_path: Path) -> None:
     """A call that nobody approved is none that is to run; one that waits is."""
     with Runtime({}, simulate=True, environ={}, approve=lambda _: False) as runtime:

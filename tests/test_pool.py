@@ -27,6 +27,8 @@ from kosmolua.processes.child import ColdChild
 from kosmolua.processes.pool import Turn, WorkerPool
 from kosmolua.runs.job import Job
 
+pytestmark = pytest.mark.slow
+
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 forks_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
@@ -63,7 +65,6 @@ def test_forks_draw_other_random_numbers(runtime: Runtime) -> None:
     assert len(numbers) == 5
 
 
-@pytest.mark.slow
 @forks_only
 @linux_only
 def test_a_finished_run_leaves_no_process(runtime: Runtime) -> None:
@@ -152,7 +153,6 @@ def test_closing_a_runtime_ends_its_warm_process() -> None:
     assert not look(zygote)
 
 
-@pytest.mark.slow
 @forks_only
 @linux_only
 def test_a_runtime_that_is_given_up_ends_its_warm_process() -> None:
@@ -164,7 +164,6 @@ def test_a_runtime_that_is_given_up_ends_its_warm_process() -> None:
     assert eventually(lambda: not look(pid))
 
 
-@pytest.mark.slow
 def test_nothing_is_left_open(environment: dict[str, str]) -> None:
     """Python warns of no socket and no file, whether a runtime is closed, given up, or there at the very end."""
     source = """
@@ -381,7 +380,6 @@ def test_a_run_that_is_stopped_waits_for_no_place() -> None:
         assert not pool.queue("c").holds
 
 
-@pytest.mark.slow
 def test_approvals_hold_no_worker() -> None:
     """With one worker, a script that waits for a person does not keep another one from running."""
     asked, answered = threading.Event(), threading.Event()
@@ -402,7 +400,6 @@ def test_approvals_hold_no_worker() -> None:
         assert [outcome.result for outcome in asyncio.run(main())] == [[5], [True]]
 
 
-@pytest.mark.slow
 def test_waiting_for_a_worker_does_not_count_as_running(tmp_path: Path) -> None:
     """The wall limit of a run begins when it gets its worker."""
 
@@ -482,7 +479,6 @@ def test_a_run_that_was_cancelled_before_it_began_never_begins() -> None:
     assert not printed
 
 
-@pytest.mark.slow
 def test_threads_share_one_runtime(runtime: Runtime) -> None:
     """Runs of many threads, with calls and limits among them, do not disturb each other."""
     outcomes: dict[int, object] = {}
@@ -614,7 +610,6 @@ def test_pools_share_slots() -> None:
     assert eventually(lambda: line.places == [])
 
 
-@pytest.mark.slow
 def test_a_store_of_slots_that_is_away_delays_runs_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for; and if it does not come back, the run comes, which itself will say so."""
     monkeypatch.setattr("kosmolua.processes.pool.SLOT_PATIENCE", 0.5)

@@ -186,6 +186,7 @@ def test_reads_of_one_limit_share_it() -> None:
     assert desk.refusal(get("/services/2", "/services/{id}")).code == "rate_limited"
 
 
+@pytest.mark.slow
 def test_who_waits_goes_when_the_limit_starts_anew() -> None:
     """A reset that comes in time is waited for, also by a route that shares the limit, and not longer."""
     limit = RateLimit()
@@ -270,6 +271,7 @@ def test_idle_buckets_are_forgotten() -> None:
     desk.refusal(post("/spent"))
 
 
+@pytest.mark.slow
 def test_after_a_reset_one_goes_ahead() -> None:
     """Many wait for the reset; one goes first, and the others follow when its answer says how many may."""
     limit = RateLimit()

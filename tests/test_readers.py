@@ -20,7 +20,10 @@ from kosmolua import Runtime, WorkerLost
 from kosmolua.errors import KosmoError
 from kosmolua.processes.readers import IDLE, Readers
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="the processes are started as on POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="the processes are started as on POSIX"),
+]
 LONG = f"""\
 print(app.integrations.render2.list_servces())
 local later = [[{"x" * 3000}]]
@@ -46,7 +49,6 @@ class Here:
         return pickle.loads(pickle.dumps(work(*given)))
 
 
-@pytest.mark.slow
 def test_a_long_script_is_checked_in_another_process(readers: Readers) -> None:
     """With the same words, and the run is refused as ever."""
     with Runtime(simulate=True) as own, Runtime(simulate=True, apart=readers.call) as other:
@@ -56,7 +58,6 @@ def test_a_long_script_is_checked_in_another_process(readers: Readers) -> None:
     assert str(seen.error) == str(wanted.error)
 
 
-@pytest.mark.slow
 def test_documentation_is_searched_and_read_there(readers: Readers) -> None:
     """The texts are the same, errors too."""
     with Runtime(simulate=True) as own, Runtime(simulate=True, apart=readers.call) as other:
@@ -69,7 +70,6 @@ def test_documentation_is_searched_and_read_there(readers: Readers) -> None:
         assert str(found.error) == str(own.run('return lua_read_doc("render2.list_servces")').error)
 
 
-@pytest.mark.slow
 def test_documents_are_compiled_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before this process needs them, which finds them in the cache; no process starts if there is nothing to do."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -120,7 +120,6 @@ def test_processes_get_no_environment_that_could_be_secret(readers: Readers, mon
     fresh.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("accounts", [{"mcp": {"own": {"command": "true"}}}, {"render2": {"one": {"api_key": "k"}}}])
 def test_what_only_this_process_knows_is_checked_here(accounts: dict[str, Any]) -> None:
     """MCP servers, and accounts that were passed as a table."""
@@ -165,7 +164,6 @@ def test_a_check_that_breaks_costs_no_worker() -> None:
         asyncio.run(main())
 
 
-@pytest.mark.slow
 def test_a_call_that_takes_too_long_is_ended() -> None:
     """With a sentence, and the process is gone."""
     readers = Readers(1, seconds=0.2)
@@ -204,7 +202,6 @@ def test_no_client_has_all_processes() -> None:
     assert len(failed) == 2
 
 
-@pytest.mark.slow
 def test_a_process_that_ended_meanwhile_is_replaced(readers: Readers) -> None:
     """Nobody notices: it had nothing to do."""
     process = readers.call(None, os.getpid)
@@ -233,7 +230,6 @@ def test_a_file_that_changes_counts_once_the_server_reads_it(tmp_path: Path) -> 
         assert not runtime.checker().check(script).errors
 
 
-@pytest.mark.slow
 def test_a_file_that_is_wrong_now_stops_no_check_and_no_search(tmp_path: Path) -> None:
     """The server still has what it was, until it reads the file again."""
     accounts = tmp_path / "accounts.toml"

@@ -36,6 +36,7 @@ def test_accounts_differ() -> None:
     assert sizes[:3] == [112, 134, 43]
 
 
+@pytest.mark.slow
 def test_an_account_has_everything_that_trips_scripts() -> None:
     """All five types, suspended ones, images, failed and unfinished deploys, services with and without jobs."""
     call = simulated()

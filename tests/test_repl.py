@@ -16,7 +16,7 @@ import pytest
 from conftest import Program, Write
 from support.terminal import Terminal
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")]
 
 READY = "Tab completes"
 """What is on the screen when a chunk can be typed."""
@@ -47,7 +47,6 @@ def enter(terminal: Terminal, chunk: str, seen: str, ready: str = READY) -> list
 # In a terminal
 
 
-@pytest.mark.slow
 def test_state_is_kept_and_values_are_echoed(repl: Start) -> None:
     """A global of one chunk is there in the next; an expression shows its values, and _ is the first of them."""
     with repl() as terminal:
@@ -56,7 +55,6 @@ def test_state_is_kept_and_values_are_echoed(repl: Start) -> None:
         enter(terminal, "_ * 2", "42")
 
 
-@pytest.mark.slow
 def test_a_chunk_goes_on_until_it_is_whole(repl: Start) -> None:
     """Enter begins a new line, indented, while something is open; the line that closes it is outdented again."""
     with repl() as terminal:
@@ -71,7 +69,6 @@ def test_a_chunk_goes_on_until_it_is_whole(repl: Start) -> None:
         ]
 
 
-@pytest.mark.slow
 def test_names_are_completed_with_what_they_are(repl: Start) -> None:
     """Tab writes what all candidates begin with, and lists them with a word on each."""
     with repl() as terminal:
@@ -83,7 +80,6 @@ def test_names_are_completed_with_what_they_are(repl: Start) -> None:
         terminal.until("> app.integrations.github.list_repos")
 
 
-@pytest.mark.slow
 def test_names_in_brackets_are_completed(repl: Start) -> None:
     """They are the same names."""
     with repl() as terminal:
@@ -91,7 +87,6 @@ def test_names_in_brackets_are_completed(repl: Start) -> None:
         terminal.until("> app.integrations['render2")
 
 
-@pytest.mark.slow
 def test_a_variable_that_holds_an_account_completes_like_it(repl: Start) -> None:
     """Names under app are completed through a global too."""
     with repl() as terminal:
@@ -100,7 +95,6 @@ def test_a_variable_that_holds_an_account_completes_like_it(repl: Start) -> None
         terminal.until("> staging.get_current_user")
 
 
-@pytest.mark.slow
 def test_arguments_are_completed_and_the_parameters_shown(repl: Start) -> None:
     """Inside the braces of a call, Tab lists the arguments, and the last line shows the parameter list."""
     with repl(columns=100) as terminal:
@@ -114,7 +108,6 @@ def test_arguments_are_completed_and_the_parameters_shown(repl: Start) -> None:
         assert not any(line.startswith(" limit =") for line in screen)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("chunk", ["lua_read_doc('render2.get_service')", ":doc render2.get_service"])
 def test_a_page_is_rendered(repl: Start, chunk: str) -> None:
     """lua_read_doc, and :doc, show a page without the marks of Markdown."""
@@ -127,7 +120,6 @@ def test_a_page_is_rendered(repl: Start, chunk: str) -> None:
         assert not any(line.startswith(("#", "|", "```")) for line in page)
 
 
-@pytest.mark.slow
 def test_a_long_value_is_cut_with_a_word_on_the_rest(repl: Start) -> None:
     """Sixty lines are shown, then how many bytes are left, and how to see them."""
     with repl() as terminal:
@@ -145,7 +137,6 @@ def test_a_long_value_is_cut_with_a_word_on_the_rest(repl: Start) -> None:
         terminal.until('"line 500"')
 
 
-@pytest.mark.slow
 def test_a_value_that_is_little_too_long_is_whole(repl: Start) -> None:
     """The remark would take as much room as what it stands for."""
     with repl() as terminal:
@@ -155,21 +146,18 @@ def test_a_value_that_is_little_too_long_is_whole(repl: Start) -> None:
         assert not any("more bytes" in line for line in terminal.everything())
 
 
-@pytest.mark.slow
 def test_what_is_no_text_is_shown_by_its_code(repl: Start) -> None:
     """As print does."""
     with repl() as terminal:
         enter(terminal, r"'日\xff\0'", r"日 \xff\x00".replace(" ", ""))
 
 
-@pytest.mark.slow
 def test_a_part_of_app_is_shown_with_what_is_in_it(repl: Start) -> None:
     """Its name alone would tell nothing."""
     with repl() as terminal:
         enter(terminal, "app.integrations", "  github render2")
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_a_chunk_and_keeps_the_session(repl: Start) -> None:
     """After an interrupted loop the state is that from before it, and 1 + 1 works."""
     with repl() as terminal:
@@ -183,7 +171,6 @@ def test_ctrl_c_ends_a_chunk_and_keeps_the_session(repl: Start) -> None:
         enter(terminal, "x", "before")
 
 
-@pytest.mark.slow
 def test_ctrl_c_at_the_prompt_forgets_what_was_typed(repl: Start) -> None:
     """The line is given up, and nothing of it runs."""
     with repl() as terminal:
@@ -192,7 +179,6 @@ def test_ctrl_c_at_the_prompt_forgets_what_was_typed(repl: Start) -> None:
         assert "never" not in terminal.screen()
 
 
-@pytest.mark.slow
 def test_ctrl_z_suspends(environment: dict[str, str]) -> None:
     """As everywhere in a shell: nothing of it is typed, and fg brings back the prompt and the state."""
     bash = shutil.which("bash")
@@ -210,7 +196,6 @@ def test_ctrl_z_suspends(environment: dict[str, str]) -> None:
         enter(terminal, "x + 1", "8")
 
 
-@pytest.mark.slow
 def test_a_limit_is_said_and_the_session_goes_on(repl: Start) -> None:
     """The message names the option, and the state stays."""
     with repl("--cpu", "0.1") as terminal:
@@ -220,7 +205,6 @@ def test_a_limit_is_said_and_the_session_goes_on(repl: Start) -> None:
         enter(terminal, "x", "1")
 
 
-@pytest.mark.slow
 def test_history_is_kept_for_the_next_time(repl: Start, home: Path) -> None:
     """The arrow brings back an earlier session's chunk, in all its lines, from a file that only its owner can read."""
     with repl() as terminal:
@@ -235,7 +219,6 @@ def test_history_is_kept_for_the_next_time(repl: Start, home: Path) -> None:
     assert history.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.slow
 def test_the_end_of_input_leaves_with_0(repl: Start) -> None:
     """Ctrl-D on an empty line, like :quit, ends the program well."""
     for farewell in ["\x04", ":quit\r"]:
@@ -245,7 +228,6 @@ def test_the_end_of_input_leaves_with_0(repl: Start) -> None:
             assert terminal.wait() == 0
 
 
-@pytest.mark.slow
 def test_a_write_is_asked_about_at_the_prompt(repl: Start) -> None:
     """The question names function, account and arguments; denying all holds for one chunk."""
     suspend = "app.integrations.render2.suspend_service('srv-cabc12345678')"
@@ -265,7 +247,6 @@ def test_a_write_is_asked_about_at_the_prompt(repl: Start) -> None:
         terminal.until(READY)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("branch", [False, True], ids=["plain", "in parallel"])
 def test_ctrl_c_at_a_question_ends_the_chunk(repl: Start, branch: bool) -> None:
     """Nothing is sent, the state is that from before the chunk, and the question takes no input any more."""
@@ -279,7 +260,6 @@ def test_ctrl_c_at_a_question_ends_the_chunk(repl: Start, branch: bool) -> None:
         enter(terminal, "'all ' .. 'mine', x", "all mine        nil")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 80])
 def test_no_color_means_no_colour(repl: Start, columns: int) -> None:
     """With NO_COLOR, nothing that is written selects a colour, at any width."""
@@ -303,7 +283,6 @@ def sequences(raw: bytes) -> list[str]:
 # In a terminal without prompt_toolkit
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dumb", ""], ids=["dumb", "unknown"])
 def test_a_dumb_terminal_gets_plain_lines(repl: Start, kind: str) -> None:
     """With TERM=dumb, or none, nothing moves the cursor, and everything works line by line."""
@@ -323,7 +302,6 @@ def test_a_dumb_terminal_gets_plain_lines(repl: Start, kind: str) -> None:
         assert b"\x1b[" not in terminal.raw.replace(b"\x1b[?2004h", b"").replace(b"\x1b[?2004l", b"")
 
 
-@pytest.mark.slow
 def test_readline_completes_where_prompt_toolkit_does_not(repl: Start) -> None:
     """The same names are offered; dots stay part of the word."""
     pytest.importorskip("readline")
@@ -335,7 +313,6 @@ def test_readline_completes_where_prompt_toolkit_does_not(repl: Start) -> None:
 # In a pipe
 
 
-@pytest.mark.slow
 def test_chunks_in_a_pipe_are_answered_in_turn(kosmolua: Program) -> None:
     """Values go to standard output, errors to standard error; there is no prompt, and the exit status tells."""
     done = kosmolua(
@@ -346,7 +323,6 @@ def test_chunks_in_a_pipe_are_answered_in_turn(kosmolua: Program) -> None:
     assert done.returncode == 1
 
 
-@pytest.mark.slow
 def test_pages_in_a_pipe_are_markdown(kosmolua: Program) -> None:
     """What is rendered on a terminal is raw here."""
     done = kosmolua("repl", "--simulate", input="lua_read_doc('render2.get_service')\n:doc render2.get_service\n")
@@ -361,7 +337,6 @@ def test_an_unfinished_chunk_at_the_end_is_an_error(kosmolua: Program) -> None:
     assert done.returncode == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chunks", "output"),
     [
@@ -379,13 +354,11 @@ def test_habits_of_other_programs(kosmolua: Program, chunks: str, output: str) -
     assert done.returncode == 0
 
 
-@pytest.mark.slow
 def test_help_without_its_colon(kosmolua: Program) -> None:
     """It is the same help."""
     assert kosmolua("repl", input="help\n").stdout == kosmolua("repl", input=":help\n").stdout
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", ["~nobody-of-this-name/x.lua", "a\0b"])
 def test_a_path_that_is_none_ends_nothing(kosmolua: Program, path: str) -> None:
     """The conversation goes on, and its status tells that something was wrong."""
@@ -395,14 +368,12 @@ def test_a_path_that_is_none_ends_nothing(kosmolua: Program, path: str) -> None:
     assert done.returncode == 2
 
 
-@pytest.mark.slow
 def test_a_long_value_in_a_pipe_is_whole(kosmolua: Program) -> None:
     """Only a terminal is spared."""
     done = kosmolua("repl", "--simulate", input="('x'):rep(100000)\n")
     assert done.stdout == "x" * 100_000 + "\n"
 
 
-@pytest.mark.slow
 def test_commands_work_in_a_pipe(kosmolua: Program, write: Write) -> None:
     """Each command that lists something lists it tab-separated; a label is no command; an unknown one is said."""
     script = write("report.lua", "#!/usr/bin/env kosmolua\nreported = 'yes'\nreturn 'loaded'\n")
@@ -438,14 +409,12 @@ def test_commands_work_in_a_pipe(kosmolua: Program, write: Write) -> None:
     assert done.returncode == 2
 
 
-@pytest.mark.slow
 def test_bytes_that_are_not_utf_8_pass(kosmolua: Program) -> None:
     """A chunk is bytes, as a script is, and so is what is echoed."""
     done = kosmolua("repl", "--simulate", input=b"#'\xff\xfe'\n'\xff\0'\n", text=False, encoding=None)
     assert done.stdout == b"2\n\xff\0\n"
 
 
-@pytest.mark.slow
 def test_json_answers_each_chunk_with_an_object(kosmolua: Program) -> None:
     """Each is the object of `run --json` on one line, with the state the session is in."""
     done = kosmolua(
@@ -459,7 +428,6 @@ def test_json_answers_each_chunk_with_an_object(kosmolua: Program) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.slow
 def test_json_answers_commands_too(kosmolua: Program, write: Write) -> None:
     """Each line is an object: those that show people something are refused, and what cannot begin is one line."""
     script = write("report.lua", "return 'loaded'")
@@ -478,7 +446,6 @@ def test_json_answers_commands_too(kosmolua: Program, write: Write) -> None:
     assert done.returncode == 3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
@@ -495,7 +462,6 @@ def test_a_command_that_is_none(kosmolua: Program, line: str, complaint: str) ->
     assert done.returncode == 2
 
 
-@pytest.mark.slow
 def test_an_interrupt_in_a_pipe_ends_the_program(environment: dict[str, str]) -> None:
     """Nobody is there to type the next chunk, so it is not run, and the status is 130."""
     command = [sys.executable, "-m", "kosmolua", "repl", "--simulate"]
@@ -524,7 +490,6 @@ render = { list_services = function() return { services = {} } end }
 """
 
 
-@pytest.mark.slow
 def test_chunks_are_checked_by_what_earlier_ones_defined(kosmolua: Program) -> None:
     """What would leave out an argument is refused, what seems wrong a warning, and what is right is left alone."""
     done = kosmolua("repl", "--simulate", input=CHECKED)
@@ -540,7 +505,6 @@ def test_chunks_are_checked_by_what_earlier_ones_defined(kosmolua: Program) -> N
     ]
 
 
-@pytest.mark.slow
 def test_no_chunk_is_checked_without_the_check(kosmolua: Program) -> None:
     """As in a run."""
     chunk = "#app.integrations.render2.list_services({ suspended = True }).services\n"

@@ -35,6 +35,8 @@ from kosmolua.recordings.sheets import File
 from kosmolua.recordings.timeline import bars_of
 from kosmolua.stores.folder_store import Folder
 
+pytestmark = pytest.mark.slow
+
 WRITES = 20
 LENDING = """
 local books = app.integrations.library
@@ -239,7 +241,6 @@ def test_what_a_run_may_not_call_stays_denied(
     assert shelf.lent == {}
 
 
-@pytest.mark.slow
 def test_an_interrupted_run_says_what_was_under_way(
     open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path
 ) -> None:
@@ -268,7 +269,6 @@ def test_an_interrupted_run_says_what_was_under_way(
     assert shelf.lent.total() == WRITES
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("moment", ["arrived", "done", "answered"])
 @pytest.mark.parametrize("number", range(1, WRITES + 1, rounds(4, 1)))
@@ -524,7 +524,6 @@ def test_what_is_no_whole_recording_cannot_go_on(runtime: Runtime, shelf: Shelf,
     assert shelf.lent == {"b-1": 1}
 
 
-@pytest.mark.slow
 def test_the_command_line_says_why_a_run_cannot_go_on(kosmolua: Program, write: Write, home: Path) -> None:
     """A plugin that is missing, a damaged recording: one sentence, status 3; a recording that nobody made: status 2."""
     plugin = write("home/slow.py", PLUGIN)
@@ -544,7 +543,6 @@ def test_the_command_line_says_why_a_run_cannot_go_on(kosmolua: Program, write: 
     assert kosmolua("replay", "run.jsonl").stdout == "1\n"
 
 
-@pytest.mark.slow
 def test_the_command_line_pauses_and_goes_on(kosmolua: Program, write: Write, home: Path) -> None:
     """Status 75 and what waits; --approve and --deny with numbers or without; the recorded accounts and simulators."""
     script = write(
@@ -575,7 +573,6 @@ def test_the_command_line_pauses_and_goes_on(kosmolua: Program, write: Write, ho
     assert "is already finished" in again.stderr
 
 
-@pytest.mark.slow
 def test_defaults_come_from_the_accounts_file_of_the_run(kosmolua: Program, write: Write, home: Path) -> None:
     """What that file denies stays denied, and the default file of whoever resumes is not asked."""
     write("home/.config/kosmolua/accounts.toml", "[kosmolua.options]\njson = true\n")
@@ -591,7 +588,6 @@ def test_defaults_come_from_the_accounts_file_of_the_run(kosmolua: Program, writ
     assert kosmolua("apply", "p.json").stdout == "10\n"
 
 
-@pytest.mark.slow
 def test_scripts_are_found_again(kosmolua: Program, write: Write, home: Path) -> None:
     """A run that goes on, and a plan that is applied, call scripts in the folder of the run."""
     write("home/mine/ten.lua", "return 10")
@@ -605,7 +601,6 @@ def test_scripts_are_found_again(kosmolua: Program, write: Write, home: Path) ->
     assert resumed.stdout == "10\n", resumed.stderr
 
 
-@pytest.mark.slow
 def test_limits_of_a_recorded_run_are_the_recorded_ones(kosmolua: Program, write: Write, home: Path) -> None:
     """Whatever the defaults say: only an option on the command line changes them."""
     write("home/accounts.toml", "[kosmolua.options]\nmax_output = '9'\n")
@@ -620,7 +615,6 @@ def test_limits_of_a_recorded_run_are_the_recorded_ones(kosmolua: Program, write
         assert kosmolua(command, "r.jsonl", *given, "--max-output", "5").returncode == 124
 
 
-@pytest.mark.slow
 def test_the_command_line_names_what_was_under_way(
     kosmolua: Program, write: Write, home: Path, environment: dict[str, str]
 ) -> None:
@@ -778,7 +772,6 @@ def test_a_write_that_was_done_can_get_its_result_later(runtime: Runtime, shelf:
     assert shelf.lent == {}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("flip", range(12))
 def test_a_damaged_recording_goes_on_up_to_the_damage(runtime: Runtime, shelf: Shelf, file: Path, flip: int) -> None:
     """No write behind the damage is made again or forgotten: each is named, and a person says what became of it."""

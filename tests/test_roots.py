@@ -196,6 +196,7 @@ def test_the_accounts_example_names_the_root(host: Host) -> None:
     assert stanza(host.catalog.integration("tools.files")).startswith('["tools.files".default]')
 
 
+@pytest.mark.slow
 def test_no_other_module_asks_for_the_root_of_scripts() -> None:
     """What is special about it, that it is one integration without accounts, is data of roots."""
     naming = {

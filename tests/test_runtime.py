@@ -187,6 +187,7 @@ def test_no_option_is_misspelt_in_silence(simulated: Runtime) -> None:
     assert {*ADJUSTABLE} <= RunOptions.__annotations__.keys()
 
 
+@pytest.mark.slow
 def test_patterns_of_a_runtime_and_of_a_run() -> None:
     """Those of a run are added to the runtime's; one that fits nothing is an error before anything runs."""
     script = "return pcall(app.integrations.render2.delete_service, 'srv-cabc12345678')"
@@ -243,6 +244,7 @@ def test_a_warning_reaches_whoever_wants_it(write: Write) -> None:
     assert [warning.startswith("The secret file") for warning in warnings] == [True]
 
 
+@pytest.mark.slow
 def test_simulated_state_lives_as_long_as_the_runtime(simulated: Runtime) -> None:
     """What one run creates the next one finds, in its own account only."""
     create = "app.integrations.render2.create_service({type='web_service', name='new', repo='https://x.y/z'})"
@@ -254,6 +256,7 @@ def test_simulated_state_lives_as_long_as_the_runtime(simulated: Runtime) -> Non
         assert other.run(found % "default").result == [0]
 
 
+@pytest.mark.slow
 def test_many_threads_use_one_runtime(tmp_path: Path) -> None:
     """Runs and calls of many threads are independent, and each has its own lines in the journal."""
     script = "local n = ... x = n return x, app.integrations.library.list_books({ limit = tonumber(n) }).ok"
@@ -359,6 +362,7 @@ def test_options_of_another_type_are_refused(simulated: Runtime, options: dict[s
         simulated.run("return 1", **options)
 
 
+@pytest.mark.slow
 def test_errors_can_be_pickled(simulated: Runtime) -> None:
     """An outcome can be sent to another process."""
     outcome = simulated.run("while true do end", cpu=0.1)
@@ -369,6 +373,7 @@ def test_errors_can_be_pickled(simulated: Runtime) -> None:
     assert copied.args == outcome.error.args
 
 
+@pytest.mark.slow
 def test_the_documentation(simulated: Runtime) -> None:
     """The same pages as everywhere else."""
     assert "render2" in simulated.docs.list()

@@ -176,6 +176,7 @@ def test_its_wheel_is_found_by_its_entry_point(kosmolua: Program, python: Python
     assert kosmolua("integrations", "check", "my_weather", variables=paths, cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_it_reads_its_templates_from_a_zip(tmp_path: Path, python: Python) -> None:
     """As from the wheel of KosmoLua itself, which need not be unpacked."""
     archive = tmp_path / "kosmolua.zip"

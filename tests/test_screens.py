@@ -346,6 +346,7 @@ def test_a_full_disk_is_a_sentence(environment: dict[str, str], folder: Path, co
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 def test_standard_input_is_left_alone(environment: dict[str, str]) -> None:
     """What the shell's next command is to read is still there after a run, unless the script is a dash."""
     loop = f'echo one | (read line; {sys.executable} -m kosmolua run -e "print(1)"; cat)'

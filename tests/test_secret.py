@@ -236,6 +236,7 @@ def test_a_placeholder_is_no_secret(redactor: Redactor) -> None:
     assert redactor.text("a simulated service") == "a simulated service"
 
 
+@pytest.mark.slow
 def test_only_the_newest_of_an_owner_are_kept_in_mind() -> None:
     """Tokens that are renewed every hour do not pile up; one that is still in use stays, and so does every key."""
     redactor = Redactor()

@@ -60,6 +60,7 @@ def asked(approvals: Approvals, *given: Approval, seconds: float = 10.0, client:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("approved", [True, False])
 def test_a_person_decides(store: Folder, approved: bool) -> None:
     """The call gets the reply, the journal the person, and a second decision comes too late."""

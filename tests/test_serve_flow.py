@@ -284,6 +284,7 @@ def test_a_server_that_stops_begins_no_session_and_no_run(params: str, session: 
         assert error["data"]["retryable"] is True
 
 
+@pytest.mark.slow
 def test_an_answer_that_comes_late_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a stream has begun already, an answer in JSON is its last event."""
     sent = beaten(monkeypatch, events(0.2, b'{"id":1}', b"application/json"))
@@ -293,6 +294,7 @@ def test_an_answer_that_comes_late_is_an_event(monkeypatch: pytest.MonkeyPatch) 
     assert sent[-1]["more_body"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accept", ["application/json", "application/json, text/event-stream"])
 def test_an_answer_that_comes_soon_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, accept: str) -> None:
     """An answer in JSON is passed on, and never becomes a stream for a client that takes none."""

@@ -104,6 +104,7 @@ def test_a_tenant_has_half_of_the_time_while_another_has_requests(loop: Loop) ->
     assert max(loop.disturbed) <= 20
 
 
+@pytest.mark.slow
 def test_a_tenant_that_is_alone_has_all_of_the_time(loop: Loop) -> None:
     """Others count only while they use the interpreter."""
     flooded(loop, lambda: asyncio.sleep(ACTIVE + SECOND), "noisy")

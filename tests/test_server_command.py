@@ -140,6 +140,7 @@ def test_what_is_wrong_is_a_sentence(servers: list[Serving]) -> None:
     assert "no such tenant" in server_command(server, "runs", "--tenant", "nobody", token=OPERATOR, status=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "said"),
     [

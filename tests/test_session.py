@@ -347,6 +347,7 @@ class Slowed(Chunk):
         self._has_begun = has_begun
 
 
+@pytest.mark.slow
 def test_a_chunk_that_is_stopped_as_it_begins_never_does() -> None:
     """The check and the start are one step: either it is not sent, or the process is ordered to end it."""
     process = SessionProcess()
@@ -358,6 +359,7 @@ def test_a_chunk_that_is_stopped_as_it_begins_never_does() -> None:
     process.close()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_leaves_no_process_behind(simulated: Runtime) -> None:
     """After chunks that end well and chunks that do not, the session is one process; after its end, none."""
     process = Watched()
@@ -368,6 +370,7 @@ def test_a_checkpoint_leaves_no_process_behind(simulated: Runtime) -> None:
     assert eventually(lambda: running_in_group(process.pid) == [])
 
 
+@pytest.mark.slow
 @linux_only
 def test_no_process_of_a_session_is_left_to_others(simulated: Runtime) -> None:
     """Each process that has made way for the next chunk's is collected by the session's first one."""
@@ -394,6 +397,7 @@ def test_sessions_at_once_do_not_use_up_each_others_processes(simulated: Runtime
             session.close()
 
 
+@pytest.mark.slow
 def test_output_before_the_end_of_a_chunk_is_kept(session: Session) -> None:
     """What was printed before a limit has left the process."""
 
@@ -405,6 +409,7 @@ def test_output_before_the_end_of_a_chunk_is_kept(session: Session) -> None:
     assert in_time(is_kept, 0.2)
 
 
+@pytest.mark.slow
 def test_a_killed_chunk_is_told_from_a_killed_process(simulated: Runtime) -> None:
     """A process that dies under a chunk costs the chunk; where none is left, a new session begins, and says so."""
     guests = [Watched(), Watched()]

@@ -14,6 +14,8 @@ from support.documents import Reply, Sent, Service
 from kosmolua import ConfigError, Runtime
 from kosmolua.stores.folder_store import Folder
 
+pytestmark = pytest.mark.slow
+
 TOKENS = {name: f"tok-{name[:3]}-4f1d9c27ab" for name in ("ann", "bob@example.com")}
 CALLS = 27
 WORK = '[shop]\npermissions = { write = "allow" }\n[shop.work]\n'

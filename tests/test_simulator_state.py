@@ -49,6 +49,7 @@ def test_a_run_waits_for_one_that_is_about_to_end(tmp_path: Path) -> None:
     timer.join()
 
 
+@pytest.mark.slow
 def test_a_run_that_asks_no_simulator_leaves_no_file(tmp_path: Path) -> None:
     """Nor does it change one that is there."""
     state = tmp_path / "state.json"

@@ -50,6 +50,7 @@ def test_a_file_keeps_the_state_over_runtimes(tmp_path: Path) -> None:
         assert third.run(LOOK, args=[service]).result == [404]
 
 
+@pytest.mark.slow
 def test_what_is_not_used_stays_in_the_file(tmp_path: Path) -> None:
     """The state of an account is kept while another one is used."""
     file = tmp_path / "state.json"
@@ -70,6 +71,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
     assert file.read_text() == text
 
 
+@pytest.mark.slow
 def test_a_function_fails_as_it_is_told_to() -> None:
     """A deploy that would have gone live ends otherwise."""
     with runtime() as usual, runtime(failures={"render2.trigger_deploy": "build_failed"}) as failing:

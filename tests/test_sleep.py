@@ -21,6 +21,8 @@ from kosmolua.cli.progress import OutputPrinter, StatusLine
 from kosmolua.errors import Unavailable
 from kosmolua.plugin import Integration, Send
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
@@ -47,7 +49,6 @@ def test_a_script_waits_without_processor_time(runtime: Runtime) -> None:
     assert outcome.calls == []
 
 
-@pytest.mark.slow
 def test_other_branches_go_on(runtime: Runtime) -> None:
     """A thousand branches wait at the same time, and the one with the longest time ends last."""
     source = """
@@ -61,7 +62,6 @@ def test_other_branches_go_on(runtime: Runtime) -> None:
     assert seconds < 60
 
 
-@pytest.mark.slow
 def test_the_wall_limit_ends_a_script_that_waits(runtime: Runtime) -> None:
     """Whether it waits itself or in branches."""
     for source in ("sleep(60)", "parallel.all({ function() sleep(60) end, function() sleep(50) end })"):
@@ -71,7 +71,6 @@ def test_the_wall_limit_ends_a_script_that_waits(runtime: Runtime) -> None:
         assert seconds < 30
 
 
-@pytest.mark.slow
 def test_the_wall_limit_holds_while_no_answer_can_be_written() -> None:
     """A branch that computes reads no answers: one of megabytes fills the pipe, and one to wait stands behind it."""
     shelf = Integration("shelf", Shelf, about="A shelf.")
@@ -170,7 +169,6 @@ def test_simulated_time_moves_on() -> None:
     assert seconds < 30
 
 
-@pytest.mark.slow
 def test_the_example_of_waiting_waits(kosmolua: Program) -> None:
     """It looks, waits and looks again until the deploy has ended."""
     done = kosmolua("run", "--simulate", "--yes", str(ROOT / "scripts" / "create_and_wait.lua"), check=True)

@@ -18,7 +18,7 @@ from support.processes import children, descendants, eventually, is_running, lin
 from kosmolua import ConfigError, LimitExceeded, Limits, Runtime
 from kosmolua.processes import spares
 
-pytestmark = [linux_only, pytest.mark.usefixtures("new_processes")]
+pytestmark = [pytest.mark.slow, linux_only, pytest.mark.usefixtures("new_processes")]
 
 
 OTHERS: set[int] = set()
@@ -68,7 +68,6 @@ def test_a_warm_runtime_has_what_forks_before_the_first_script() -> None:
     assert not own_zygotes()
 
 
-@pytest.mark.slow
 def test_no_more_are_ready_than_scripts_have_run_at_once() -> None:
     """And never more than a bound, however many run."""
     with Runtime({}, environ={}) as runtime, ThreadPoolExecutor(12) as threads:
@@ -106,7 +105,6 @@ def _open(pid: int) -> dict[str, str]:
     return {each.name: os.readlink(each) for each in folder.iterdir()}
 
 
-@pytest.mark.slow
 def test_other_limits_are_in_force_too() -> None:
     """A worker is confined before it has its job; one for other limits than those of the run is not used."""
     with Runtime({}, environ={}) as runtime:
@@ -133,7 +131,6 @@ def test_one_that_died_while_it_waited_is_not_used() -> None:
         assert runtime.run("return 2").result == [2]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=lambda it: it.name)
 def test_none_outlives_a_host_that_is_killed(end: signal.Signals, environment: dict[str, str]) -> None:
     """However hard it goes."""
@@ -174,7 +171,6 @@ def test_a_worker_serves_so_many_scripts() -> None:
         assert eventually(lambda: not served_by(runtime) & first)
 
 
-@pytest.mark.slow
 def test_each_script_has_a_vm_a_clock_and_limits_of_its_own() -> None:
     """What one leaves behind, the next does not see; nor does the time count that another one took."""
     leave = (
@@ -197,7 +193,6 @@ ODD = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("what", ODD)
 def test_a_worker_ends_at_the_first_oddity(what: str) -> None:
     """Only after a script that returned or failed by itself does a process serve another one."""
@@ -211,7 +206,6 @@ def test_a_worker_ends_at_the_first_oddity(what: str) -> None:
         assert runtime.run("return 1").ok
 
 
-@pytest.mark.slow
 def test_memory_is_given_back_between_scripts() -> None:
     """A process that served scripts of 40 MiB is small while it waits."""
     with Runtime({}, environ={}, reuse=100) as runtime:
@@ -239,7 +233,6 @@ def test_a_number_of_runs_is_within_reason(reuse: int) -> None:
         Runtime({}, reuse=reuse)
 
 
-@pytest.mark.slow
 def test_a_fleet_takes_it_as_any_option(kosmolua: Program, write: Write) -> None:
     """Typed, from the environment or from the file; a command that runs one script does not know it."""
     script, inputs = write("square.lua", "return input * input"), write("inputs.jsonl", "1\n2\n3\n")

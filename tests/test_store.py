@@ -701,7 +701,8 @@ def test_a_run_whose_database_stays_away_ends_and_can_be_resumed(
 ) -> None:
     """The write that was sent and not noted as answered is shown to a person before anything else is sent."""
     monkeypatch.setattr("kosmolua.stores.database_recording.PATIENCE", 0.5)
-    monkeypatch.setattr("kosmolua.stores.database_recording.LEASE", 1.0)
+    for module in ("database", "database_recording"):
+        monkeypatch.setattr(f"kosmolua.stores.{module}.LEASE", 1.0)
     store = open_some().of(tenant)
     shelf.after = lambda number: postgres.stop() if number == 1 else None
     try:
@@ -715,7 +716,7 @@ def test_a_run_whose_database_stays_away_ends_and_can_be_resumed(
     assert "resume the run" in str(outcome.error)
     assert shelf.lent == {"b-1": 1}
     run = str(outcome.run)
-    eventually(lambda: not store.place(run).is_in_use())
+    assert eventually(lambda: not store.place(run).is_in_use())
     assert [each.status for each in store.runs()] == ["interrupted"]
     runtime = replica(store, write="allow")
     with pytest.raises(KosmoError, match="may have been done"):

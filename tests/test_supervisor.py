@@ -33,7 +33,7 @@ from kosmolua.processes.launch import command
 from kosmolua.runs.job import Ending, Job
 from kosmolua.runs.supervisor import Supervisor
 
-pytestmark = pytest.mark.usefixtures("new_processes")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("new_processes")]
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)
 
@@ -62,7 +62,6 @@ UNCATCHABLE = ("wall", "cpu", "memory", "output", "calls", "arguments")
 """The others are met before the script begins, or after its end."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("limit", SPENT)
 def test_each_limit_ends_the_script(runtime: Runtime, limit: str) -> None:
     """The error names the limit and its value, and the next run does not notice."""
@@ -74,7 +73,6 @@ def test_each_limit_ends_the_script(runtime: Runtime, limit: str) -> None:
     assert runtime.run("return 1").result == [1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("limit", UNCATCHABLE)
 def test_no_limit_can_be_caught(runtime: Runtime, limit: str) -> None:
     """Neither pcall nor a coroutine nor an error handler of the script outlives a limit."""
@@ -89,7 +87,6 @@ def test_no_limit_can_be_caught(runtime: Runtime, limit: str) -> None:
     assert outcome.error.limit == limit
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [
@@ -132,7 +129,6 @@ def test_output_leaves_as_it_happens(runtime: Runtime) -> None:
     assert outcome.output == "a\n"
 
 
-@pytest.mark.slow
 def test_waiting_for_a_call_counts_as_time() -> None:
     """The wall includes calls: a script that does nothing but wait is ended when the time is over."""
 
@@ -152,7 +148,6 @@ STUCK = "app.integrations.slow.wait({ file = arg[1] })"
 IN_BRANCHES = f"parallel.all({{ function() {STUCK} end, function() {STUCK} end }})"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("source", "count"), [(STUCK, 1), (IN_BRANCHES, 2)])
 def test_the_wall_is_kept_around_a_call_that_is_stuck(source: str, count: int, tmp_path: Path) -> None:
     """A plugin that does not come back is left behind, and its calls are in the outcome and in the journal, once."""
@@ -189,7 +184,6 @@ print(runtime.run(sys.argv[2], timeout=float(sys.argv[3]), args=["never"], watch
 """
 
 
-@pytest.mark.slow
 def test_the_wall_is_kept_while_the_caller_is_busy() -> None:
     """A flood of output and a listener that is slow keep no script alive, and what waits to be heard comes together."""
 
@@ -225,7 +219,6 @@ def test_a_listener_that_failed_hears_nothing_more() -> None:
     assert outcome.output.startswith("1\n")
 
 
-@pytest.mark.slow
 @linux_only
 def test_a_limit_holds_where_the_warm_process_does_not_hear(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is stopped, or whose orders are lost, is ended with all its workers; the next run gets a new one."""
@@ -243,7 +236,6 @@ def test_a_limit_holds_where_the_warm_process_does_not_hear(monkeypatch: pytest.
         assert runtime.run("return 2").result == [2]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("item", ["{}", "[[]]", '{"a":1}', "12", '"text"', "null"])
 def test_what_waits_is_counted_by_the_memory_it_takes(item: str) -> None:
     """Small values take many times what they take in JSON, and never much more than is counted."""
@@ -258,7 +250,6 @@ def test_what_waits_is_counted_by_the_memory_it_takes(item: str) -> None:
     assert taken < 2 * protocol.memory_of(line)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("limit", ["cpu", "timeout"])
 def test_no_call_begins_after_the_end(limit: str, tmp_path: Path) -> None:
     """Of calls that are stuck and calls that wait for their seats when a run ends, the latter are refused."""
@@ -290,7 +281,6 @@ def test_no_call_begins_after_the_end(limit: str, tmp_path: Path) -> None:
     assert in_time(some_waited, 0.3)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["on_output", "watch"])
 def test_a_listener_that_fails_leaves_no_call_unwritten(broken: str, tmp_path: Path) -> None:
     """Its exception reaches the caller, and the journal has what was under way, once."""
@@ -311,7 +301,6 @@ def test_a_listener_that_fails_leaves_no_call_unwritten(broken: str, tmp_path: P
     free.touch()
 
 
-@pytest.mark.slow
 @linux_only
 def test_nobody_is_asked_after_the_end() -> None:
     """A question that waited behind another one when the script ended is not put, and a late yes makes no call."""
@@ -337,7 +326,6 @@ def test_nobody_is_asked_after_the_end() -> None:
     assert {call["status"] for call in outcome.calls} == {"refused"}
 
 
-@pytest.mark.slow
 def test_a_program_does_not_wait_for_a_call_that_is_stuck(environment: dict[str, str], home: Path) -> None:
     """A program that runs scripts is not kept alive by what was left behind."""
 
@@ -524,7 +512,6 @@ def supervision_of(child: Child, desk: EchoDesk, output: Callable[[bytes], None]
 END = {"kind": "end", "result": [1], "usage": {}}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -549,7 +536,6 @@ def test_nonsense_ends_the_run(line: Any) -> None:
     assert ending.result == []
 
 
-@pytest.mark.slow
 def test_a_frame_without_an_end_is_given_up() -> None:
     """A real child whose frame is longer than any can be is stopped before the host's memory is full."""
 
@@ -711,7 +697,6 @@ def test_killing_the_host_leaves_no_child(started: Any, source: str) -> None:
     assert eventually(lambda: not is_running(child))
 
 
-@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("source", [LOOP, IN_C], ids=["in Lua", "in C"])
 def test_killing_an_embedder_leaves_nobody(environment: dict[str, str], source: str) -> None:
@@ -789,7 +774,6 @@ def test_the_childs_modules_hold_no_host() -> None:
     assert modules & NEVER_IN_THE_GUEST == set()
 
 
-@pytest.mark.slow
 def test_a_dead_worker_is_noticed() -> None:
     """A worker that was killed before its job is a sentence, not a hang."""
     child = ColdChild()

@@ -132,6 +132,7 @@ def test_a_fleet_shows_how_far_it_is(on_screen: Run, config: Path, folder: Path)
     assert plain(last).startswith("kosmolua: 8 done, 0 failed in ")
 
 
+@pytest.mark.slow
 def test_the_repl_uses_the_colours_of_the_terminal() -> None:
     """Which it shows well on its own background, whatever that is."""
     colours = pytest.importorskip("kosmolua.cli.repl.prompt").COLOURS.values()

@@ -64,6 +64,7 @@ def test_simulated_time_moves_on_with_sleep_and_requests(simulated: Runtime) -> 
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.slow
 def test_what_a_simulator_writes_down_is_as_old_as_it_says(simulated: Runtime) -> None:
     """Also in an account that is first used after a long time, and of another integration's calls before."""
     late = "sleep(86400) app.integrations.github.list_repos() app.integrations.render2.staging.list_owners() "

@@ -194,6 +194,7 @@ def test_a_connection_ends_after_a_body_that_has_no_meaning(method: str) -> None
     assert service.connections == 2
 
 
+@pytest.mark.slow
 def test_many_threads_share_a_transport() -> None:
     """Each thread gets the answer to its own request, and connections are no more than threads."""
 
@@ -223,6 +224,7 @@ def test_a_connection_that_the_server_closed_meanwhile() -> None:
     assert statuses == [200, 200, 200]
 
 
+@pytest.mark.slow
 def test_an_interim_answer_leaves_the_next_call_its_own() -> None:
     """What follows an interim answer belongs to the same request, and not to the next on that connection."""
     with serving(interim(103, answer(200, 1)), interim(102, interim(103, answer(200, 2)))) as service:
@@ -418,6 +420,7 @@ def test_a_wait_ends_with_the_run_also_in_the_second_attempt() -> None:
     assert in_time(ends_in_the_second, 0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("own", "of_the_call"), [(0.2, 60.0), (60.0, 0.2)])
 def test_a_timeout_of_one_request(own: float, of_the_call: float) -> None:
     """It ends a request whose call has time left, and never gives it more than the call has."""
@@ -630,6 +633,7 @@ def test_a_bundle_that_holds_no_certificate(tmp_path: Path, monkeypatch: pytest.
         quick().send(Request("POST", service.url.replace("http:", "https:")))
 
 
+@pytest.mark.slow
 def test_a_server_that_breaks_off_the_handshake() -> None:
     """No byte of the write was on its way, so it may be sent again."""
     with serving(reset_before_request) as service, pytest.raises(NetworkError, match="was not sent") as caught:

@@ -156,6 +156,7 @@ def check(folder: Path, count: int, seed: int) -> int:
     return sent
 
 
+@pytest.mark.slow
 def test_no_order_of_answers_sends_without_two_people(tmp_path: Path) -> None:
     """Late, repeated, forged and concurrent answers, and pauses between them; some orders do send."""
     assert 0 < check(tmp_path, 60, seed=7) < 60

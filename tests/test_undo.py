@@ -25,6 +25,8 @@ from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.sealing import Sealer
 from kosmolua.stores.folder_store import Folder
 
+pytestmark = pytest.mark.slow
+
 MAKE_ALL = "for _, call in ipairs(input) do app.integrations[call[1]][call[2]](call[3]) end"
 API, SITE, WORKER, IMAGE = (
     "srv-cabc12345678",
@@ -548,7 +550,6 @@ def test_operations_of_github_have_inverses(
     assert [(step[0], dict(step[1])) for step in found] == [(step[0], there | step[1]) for step in inverse]
 
 
-@pytest.mark.slow
 def test_the_command_line_undoes_a_run(kosmolua: Program, write: Write, tmp_path: Path) -> None:
     """The plan and what is lost are shown; nothing is sent without a yes, nor for a foreign recording with one."""
     script = write("release.lua", SET_TWO + f'app.integrations.render2.restart_service("{API}")')

@@ -32,6 +32,8 @@ from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.store import Summary
 from kosmolua.stores.tasks import HOOK, QUEUED, SCHEDULE, ServerTask
 
+pytestmark = pytest.mark.slow
+
 PLUGINS = Path(__file__).parent / "plugins"
 FLAKY = '''
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,11 @@ BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 @cache
 def tree_of(file: Path) -> ast.Module:
     """Return the syntax tree of a file."""
-    return ast.parse(file.read_text(encoding="utf-8"))
+    gc.disable()  # it would look at the trees of all files again and again, which takes longer than parsing them
+    try:
+        return ast.parse(file.read_text(encoding="utf-8"))
+    finally:
+        gc.enable()
 
 
 def statements(within: ast.AST) -> Iterator[ast.AST]:
