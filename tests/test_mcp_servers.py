@@ -654,16 +654,19 @@ def test_a_server_that_dies_is_started_once_more(tmp_path: Path) -> None:
     [
         ({"command": "no-such-program"}, "mcp.tools cannot be started: the program no-such-program was not found"),
         ({"command": "sh", "args": ["-c", "echo oops >&2; exit 4"]}, "cannot be started: it ended with status 4"),
-        ({"command": "sh", "args": ["-c", "echo hello; exec sleep 600"]}, "did not list its tools within 4 s"),
+        ({"command": "sh", "args": ["-c", "echo hello; exec sleep 600"]}, "did not list its tools within 2 s"),
         ({"command": "sh", "args": ["-c", "exec cat >/dev/null"]}, "cannot be started: it closed its output"),
         ({"command": "sh", "args": ["-c", "exec sleep 600 <&-"]}, "cannot be started: it closed its input"),
         ({"url": "http://127.0.0.1:1/mcp"}, "mcp.tools cannot be reached"),
     ],
 )
-def test_a_server_that_does_not_start_is_a_network_error(server: dict[str, Any], message: str) -> None:
+def test_a_server_that_does_not_start_is_a_network_error(
+    server: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The script is told what happened, within the limit of a call; the user also what it printed."""
+    monkeypatch.setattr("kosmolua.mcp_client.stdio.KILL_TIMEOUT", 0.2)
     with Runtime(section(server)) as runtime:
-        outcome = runtime.run("app.mcp.tools.greet('x')", call_timeout=4)
+        outcome = runtime.run("app.mcp.tools.greet('x')", call_timeout=2 if "2 s" in message else 4)
     assert outcome.error is not None
     assert outcome.error.code == "network"
     assert message in outcome.error.message

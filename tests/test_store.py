@@ -873,14 +873,14 @@ def test_processes_that_start_at_once_share_new_tables(address: str, tmp_path: P
         address = address.replace("/postgres?", "/anew?")
     command = [sys.executable, "-c", code, address]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    processes = [subprocess.Popen(command, **pipes, text=True) for _ in range(8)]
+    processes = [subprocess.Popen(command, **pipes, text=True) for _ in range(4)]
     for process in processes:
         process.stdout.readline()  # type: ignore[union-attr]
     for process in processes:
         process.stdin.write("\n")  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
     answers = [process.communicate(timeout=120) for process in processes]
-    assert [errors for _, errors in answers] == [""] * 8
+    assert [errors for _, errors in answers] == [""] * 4
     assert len({key for key, _ in answers}) == 1
 
 
@@ -1072,18 +1072,18 @@ with Runtime(accounts, plugins=plugins, environ={}, journal=False, store=store) 
 @pytest.mark.slow
 @pytest.mark.parametrize("address", KINDS, indirect=True)
 def test_a_budget_holds_over_processes(address: str) -> None:
-    """Of 104 writes that 8 processes try at once, the service gets the 10 of the day."""
+    """Of 52 writes that 4 processes try at once, the service gets the 10 of the day."""
     with Loopback(service := Yard()) as loopback:
         command = [sys.executable, "-c", BUDGET_CHILD, loopback.url, address, str(Path(__file__).parent)]
         children = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
         ]
         for each in children:
             assert each.stdout
             assert each.stdout.readline() == "ready\n"
         said = "".join(each.communicate("go\n", timeout=300)[0] for each in children)
     assert len(service.log) == 10
-    assert said.split() == ["limit_exceeded"] * (8 * 13 - 10)
+    assert said.split() == ["limit_exceeded"] * (4 * 13 - 10)
 
 
 def task(id: str, due: float | None, **more: Any) -> ServerTask:

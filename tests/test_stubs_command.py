@@ -23,16 +23,11 @@ def test_definitions_are_written_where_they_are_wanted(kosmolua: Program, write:
 
 @pytest.mark.slow
 def test_the_usual_folder_is_the_current_one(kosmolua: Program, home: Path) -> None:
-    """For programs, the files are a list."""
-    files = json.loads(kosmolua("stubs", "--json").stdout)
-    assert ".luarc.json" in files
-    assert all((home / file).is_file() for file in files)
-
-
-@pytest.mark.slow
-def test_an_integration_with_many_functions_has_a_file_for_each_section(kosmolua: Program, home: Path) -> None:
-    """Editors warn about large files. Each function is declared once, beside the others of its section."""
-    kosmolua("stubs")
+    """For programs, the files are a list. Of an integration with many functions each section has a file, since editors
+    warn about large ones, and each function is declared once, beside the others of its section."""
+    written = json.loads(kosmolua("stubs", "--json").stdout)
+    assert ".luarc.json" in written
+    assert all((home / file).is_file() for file in written)
     folder = home / "kosmolua" / "integrations"
     issues = (folder / "github" / "issues.lua").read_text()
     assert "function account.issues_list_for_org(" in issues

@@ -1,7 +1,8 @@
 """What several tests share.
 
 Programs and processes:
-    forked: the program, forked from a process that has imported it; the fixture ``kosmolua`` runs it so
+    forked: the program, forked from a process that has imported it
+    changed: the program with other values of constants
     prepared: sandboxes, forked from a process that has imported what they run
     terminal: a pseudo-terminal with a program in it, and what a person would see
     screen: a pseudo-terminal for commands that run in this process

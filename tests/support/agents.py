@@ -31,19 +31,10 @@ HANDSHAKE, DISCOVERY = "legacy", "2026-07-28"
 
 Conversation = Callable[[Client], Awaitable[None]]
 
-_CHANGED = """
-import importlib, json, runpy, sys
-module, values = importlib.import_module(sys.argv[1]), json.loads(sys.argv[2])
-assert values.keys() <= vars(module).keys()
-vars(module).update(values)
-sys.argv = sys.argv[5:]
-runpy.run_module("kosmolua", run_name="__main__", alter_sys=True)
-"""
-
 
 def with_constants(module: str, **values: float) -> list[str]:
     """Return a command for ``before`` that runs the server with other values for a module's constants."""
-    return [sys.executable, "-c", _CHANGED, module, json.dumps(values)]
+    return [sys.executable, str(Path(__file__).with_name("changed.py")), module, json.dumps(values)]
 
 
 class Person:

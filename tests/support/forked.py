@@ -1,79 +1,150 @@
-"""The program, forked from a process that has imported it: most of the time of a short command is that of its imports.
+"""The program, forked from a process that has imported it, which is most of the time of a short command.
 
-A command that runs this way has a process, an environment and streams of its own, and knows nothing of earlier ones.
-With KOSMOLUA_LONG in the environment, or where the system has no ``pidfd_open``, each one is a new interpreter instead.
+While :func:`forking` lasts, ``subprocess`` starts ``python -m kosmolua`` and the programs of ``tests/support`` so. What
+it starts is a child of the process that asks for it, as always, with an environment and streams of its own, and knows
+nothing of earlier ones. With KOSMOLUA_LONG in the environment, where the system cannot fork for a parent, and where an
+option of ``subprocess`` asks for more, it is a new interpreter instead.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib
 import os
+import pickle
 import pkgutil
 import runpy
-import select
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import termios
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
 
-IMPORTED = ("broker", "calls", "catalog", "docs", "flow", "lua", "processes", "recordings")
-"""Packages of the program that most commands use, beside its command line."""
-UNKNOWN_TO_IT = ("opentelemetry.trace", "keyring")
+CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine) if sys.platform == "linux" else None
+CLONE_PARENT = 0x8000
+SUPPORT = str(Path(__file__).parent)
+PROGRAM = [sys.executable, "-m", "kosmolua"]
+COMMANDS = ("cli", "broker", "calls", "catalog", "docs", "flow", "lua", "processes", "recordings")
+"""Packages of the program that most commands use."""
+SERVERS = (*COMMANDS, "mcp", "mcp_client", "stores")
+"""Packages of the program that its servers use, but for ``serve``, which decides as it is imported how it counts."""
+LIBRARIES = ("h11", "itsdangerous", "jinja2", "jwt", "markdown_it", "pygments.lexers", "starlette.routing", "uvicorn")
+"""What that package imports."""
+UNKNOWN_TO_ALL = ("keyring", "prometheus_client")
+UNKNOWN_TO_COMMANDS = (*UNKNOWN_TO_ALL, "opentelemetry.trace", "mcp")
 """Modules whose import has an effect of its own."""
 DECIDED_AT_THE_START = ("PYTHON", "LC_", "LANG", "TZ", "OTEL_")
 """How variables begin that an interpreter reads when it starts."""
-CLIENT = """
-import _signal, _socket, os, sys
-server = _socket.socket(_socket.AF_UNIX)
-server.connect(sys.argv[1])
-variables = [name + b"=" + value for name, value in os.environb.items()]
-words = [os.fsencode(each) for each in (os.getcwd(), str(len(sys.argv) - 2), *sys.argv[2:])]
-streams = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
-server.sendmsg([b"."], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
-server.sendall(b"\\0".join([*words, *variables]))
-server.shutdown(_socket.SHUT_WR)
-status = int(server.recv(10))
-if status < 0:
-    _signal.signal(-status, _signal.SIG_DFL) if -status != _signal.SIGKILL else None
-    os.kill(os.getpid(), -status)
-os._exit(status)
-"""
-"""Has its streams, its folder, its variables and its words used by the program, and ends as that does."""
 
 
-def starts_alike(variables: Mapping[str, str]) -> bool:
-    """Say whether a forked process is what a new interpreter with these further variables would be."""
-    return not any(name.startswith(DECIDED_AT_THE_START) for name in variables)
+class Start(NamedTuple):
+    """What a process is started with, beside its streams."""
+
+    words: list[str]
+    folder: str
+    environment: dict[bytes, bytes]
+    leads_session: bool
+    takes_terminal: bool
+
+
+def take_terminal() -> None:
+    """Make standard input the terminal of the session that this process leads, as ``preexec_fn`` of ``Popen``."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+class Source:
+    """A process that has imported some packages of the program, and forks. It starts at the first request."""
+
+    def __init__(self, packages: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._command = [sys.executable, __file__, *packages]
+        self._environment = dict(environment)
+        self._asking = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def fork(self, start: Start, streams: Sequence[int]) -> int:
+        """Return the id of a new child of this process."""
+        said = pickle.dumps(tuple(start))
+        with self._asking:
+            if self._process is None:
+                self._requests, theirs = socket.socketpair()
+                with theirs:
+                    self._process = subprocess.Popen(self._command, env=self._environment, stdin=theirs)
+            socket.send_fds(self._requests, [len(said).to_bytes(4, sys.byteorder)], streams)
+            self._requests.sendall(said)
+            pid = int.from_bytes(self._requests.recv(4, socket.MSG_WAITALL), sys.byteorder, signed=True)
+        if pid < 0:
+            raise OSError(-pid, os.strerror(-pid))
+        return pid
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process:
+            self._requests.close()
+            self._process.wait()
 
 
 @contextmanager
-def forking(environment: Mapping[str, str]) -> Iterator[list[str]]:
-    """Start a process that forks, and yield the command that has the same effect as ``python -m kosmolua``."""
-    usual = [sys.executable, "-m", "kosmolua"]
-    if os.environ.get("KOSMOLUA_LONG") or not hasattr(os, "pidfd_open"):
-        yield usual
+def forking(environment: Mapping[str, str]) -> Iterator[None]:
+    """Start the program by forks during the block, where this can be done and has the same effect."""
+    if CLONE is None or os.environ.get("KOSMOLUA_LONG"):
+        yield
         return
-    with tempfile.TemporaryDirectory(prefix="kosmolua-fork-") as folder:
-        address = os.path.join(folder, "socket")
-        command = [sys.executable, str(Path(__file__)), address]
-        with subprocess.Popen(
-            command, env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-        ) as server:
-            assert server.stdout
-            assert server.stdout.readline() == b"ready\n"
-            yield [sys.executable, "-ISc", CLIENT, address]
-            server.kill()
+    commands, servers = sources = [Source(packages, environment) for packages in (COMMANDS, SERVERS)]
+    usual: Callable[..., None] = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+    owner = os.getpid()
+
+    def execute_child(self: Any, *given: Any) -> None:
+        command, executable, prepare, closes, passed, folder, variables, _, _, shell = given[:10]
+        ends, how = given[10:16], given[16:]
+        words = [] if isinstance(command, (str, bytes, os.PathLike)) else [os.fsdecode(word) for word in command]
+        variables = os.environ if variables is None else variables
+        is_special = executable or passed or shell or not closes or not {*how[1:5], *how[6:]} <= {None, -1}
+        is_usual = not is_special and prepare in (None, take_terminal)
+        if not (is_usual and os.getpid() == owner and is_program(words) and starts_alike(variables, environment)):
+            return usual(self, *given)
+        start = Start(
+            words[1:],
+            os.path.abspath(folder or "."),
+            {os.fsencode(name): os.fsencode(value) for name, value in variables.items()},
+            leads_session=how[5],
+            takes_terminal=prepare is take_terminal,
+        )
+        source = commands if words[:3] == PROGRAM and words[3:4] not in (["mcp"], ["serve"]) else servers
+        self.pid = source.fork(start, [ends[at] if ends[at] != -1 else number for number, at in enumerate((0, 3, 5))])
+        self._child_created = True
+        self._close_pipe_fds(*ends)
+        return None
+
+    subprocess.Popen._execute_child = execute_child  # type: ignore[attr-defined]
+    yield
+    subprocess.Popen._execute_child = usual  # type: ignore[attr-defined]
+    for each in sources:
+        each.close()
 
 
-def serve(address: str) -> NoReturn:
-    """Fork a process for each client, which forks the program and tells the client how that has ended."""
-    for package in ("cli", *IMPORTED):
+def is_program(words: list[str]) -> bool:
+    """Say whether a command starts the program, or one of this folder."""
+    is_here = words[:1] == PROGRAM[:1] and words[1:] and words[1].startswith(f"{SUPPORT}/") and words[1] != __file__
+    return words[:3] == PROGRAM or bool(is_here)
+
+
+def starts_alike(variables: Mapping[Any, Any], usual: Mapping[str, str]) -> bool:
+    """Say whether a forked process is what a new interpreter with these variables would be."""
+    decided = {name: value for name, value in variables.items() if os.fsdecode(name).startswith(DECIDED_AT_THE_START)}
+    return decided.items() <= usual.items()
+
+
+def serve(packages: Sequence[str]) -> None:
+    """Fork a process for each request, as a child of the one that asks."""
+    import ctypes
+
+    for package in packages:
         module = importlib.import_module(f"kosmolua.{package}")
         for each in pkgutil.walk_packages(module.__path__, f"{module.__name__}."):
             importlib.import_module(each.name)
@@ -82,57 +153,58 @@ def serve(address: str) -> NoReturn:
 
     with Runtime(os.devnull, simulate=True, environ={}) as runtime:
         list(runtime.catalog.loadable())
-    assert not {*UNKNOWN_TO_IT} & sys.modules.keys()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        listener.listen(100)
-        gc.collect()
-        gc.freeze()
-        os.write(1, b"ready\n")
-        while True:
-            client, _ = listener.accept()
-            if os.fork() == 0:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                listener.close()
-                _answer(client)
-            client.close()
+    is_for_servers = "mcp" in packages
+    for library in LIBRARIES if is_for_servers else ():
+        importlib.import_module(library)
+    assert not {*(UNKNOWN_TO_ALL if is_for_servers else UNKNOWN_TO_COMMANDS)} & sys.modules.keys()
+    syscall, python = ctypes.CDLL(None, use_errno=True).syscall, ctypes.pythonapi
+    requests = socket.socket(fileno=os.dup(0))
+    gc.collect()
+    gc.freeze()
+    while True:
+        size, streams, _, _ = socket.recv_fds(requests, 4, 3)
+        if not size:
+            return
+        said = requests.recv(int.from_bytes(size, sys.byteorder), socket.MSG_WAITALL)
+        python.PyOS_BeforeFork()
+        pid = syscall(CLONE, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+        if pid == 0:
+            python.PyOS_AfterFork_Child()
+            requests.detach()
+            become(Start(*pickle.loads(said)), streams)
+            return
+        python.PyOS_AfterFork_Parent()
+        for stream in streams:
+            os.close(stream)
+        requests.sendall((pid if pid > 0 else -ctypes.get_errno()).to_bytes(4, sys.byteorder, signed=True))
 
 
-def _answer(client: socket.socket) -> NoReturn:
-    _, streams, _, _ = socket.recv_fds(client, 1, 3)
-    said = b"".join(iter(lambda: client.recv(65_536), b""))
-    folder, count, *rest = said.split(b"\0")
-    words, variables = rest[: int(count)], rest[int(count) :]
-    program = os.fork()
-    if program == 0:
-        client.close()
-        _become(folder, words, dict(each.split(b"=", 1) for each in variables), streams)  # type: ignore[misc]
-    watched = select.poll()
-    watched.register(os.pidfd_open(program), select.POLLIN)
-    watched.register(client, 0)  # its end, as when it was killed
-    if watched.poll()[0][0] == client.fileno():
-        os.kill(program, signal.SIGKILL)
-    status = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
-    client.sendall(b"%d" % status)
-    os._exit(0)
-
-
-def _become(folder: bytes, words: list[bytes], variables: dict[bytes, bytes], streams: list[int]) -> None:
-    os.posix_spawn = _spawn_worker(os.posix_spawn)
+def become(start: Start, streams: Sequence[int]) -> None:
+    """Run what a new interpreter would."""
+    if start.leads_session:
+        os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     os.closerange(3, 100)
-    os.chdir(folder)
+    if start.takes_terminal:
+        take_terminal()
+    os.chdir(start.folder)
     os.environb.clear()
-    os.environb.update(variables)
-    sys.path[0] = os.getcwd()
-    sys.argv = ["kosmolua", *map(os.fsdecode, words)]
+    os.environb.update(start.environment)
     errors = sys.stdin.errors
     sys.stdin = os.fdopen(0, encoding="utf-8", errors=errors, closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors=errors, closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
-    runpy.run_module("kosmolua", run_name="__main__", alter_sys=True)
+    os.posix_spawn = _spawn_worker(os.posix_spawn)
+    option, *words = start.words
+    if option == "-m":
+        sys.path[0] = os.getcwd()
+        sys.argv = words
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(option)
+        sys.argv = start.words
+        runpy.run_path(option, run_name="__main__")
 
 
 def _spawn_worker(usual: Callable[..., int]) -> Callable[..., int]:
@@ -157,4 +229,4 @@ def _spawn_worker(usual: Callable[..., int]) -> Callable[..., int]:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1:])

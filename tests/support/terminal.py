@@ -6,8 +6,8 @@ import fcntl
 import os
 import pty
 import select
-import signal
 import struct
+import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +16,7 @@ from types import TracebackType
 
 import pyte
 
+from support.forked import take_terminal
 from support.processes import eventually
 
 TIMEOUT = 60.0
@@ -50,19 +51,25 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
 
     def __enter__(self) -> Terminal:
-        self._pid, self._terminal = pty.fork()
-        if self._pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, self._size)
-            os.execvpe(self._command[0], self._command, self._environment)
-        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, self._size)
+        self._terminal, program = pty.openpty()
+        fcntl.ioctl(program, termios.TIOCSWINSZ, self._size)
+        self._process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdin=program,
+            stdout=program,
+            stderr=program,
+            start_new_session=True,
+            preexec_fn=take_terminal,
+        )
+        os.close(program)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.status is None:
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
+        self._process.kill()
+        self._process.wait()
         os.close(self._terminal)
 
     def send(self, text: str) -> None:
@@ -71,7 +78,7 @@ class Terminal:
 
     def signal(self, number: int) -> None:
         """Send the program a signal."""
-        os.kill(self._pid, number)
+        self._process.send_signal(number)
 
     def screen(self) -> list[str]:
         """Return the lines that are seen now, without the blanks at their ends and the empty ones below."""
@@ -128,14 +135,14 @@ class Terminal:
     def _sleeps_in(self) -> str:
         """Return the function of the kernel in which the program's main thread sleeps, or nothing."""
         try:
-            return Path(f"/proc/{self._pid}/wchan").read_text().partition(".")[0]  # a compiler adds ``.constprop.0``
+            return (
+                Path(f"/proc/{self._process.pid}/wchan").read_text().partition(".")[0]
+            )  # a compiler adds ``.constprop.0``
         except OSError:
             return ""
 
     def _is_alive(self) -> bool:
-        if self.status is None:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-            self.status = os.waitstatus_to_exitcode(status) if pid else None
+        self.status = self._process.poll()
         return self.status is None
 
 
