@@ -489,7 +489,7 @@ def test_permissions_follow_the_annotations() -> None:
     with Runtime(section(stdio()), read_only=True) as runtime:
         assert "read-only" in failed(runtime, "tools.erase()")["message"]
     with Runtime(section(stdio()), yes=True) as runtime:
-        assert "--allow mcp.tools.erase" in failed(runtime, "tools.erase()")["message"]
+        assert 'allow=["mcp.tools.erase"]' in failed(runtime, "tools.erase()")["message"]
     with Runtime(section(stdio()), allow=["mcp.tools.erase"]) as runtime:
         assert returned(runtime, "return tools.erase()") == ["erased"]
     with Runtime(section(stdio()), deny=["mcp.tools.*"]) as runtime:
@@ -797,7 +797,7 @@ def test_simulated_runs_reach_no_server(tmp_path: Path) -> None:
     with Runtime(accounts, simulate=True) as runtime:
         assert (
             failed(runtime, "tools.greet('x')")["message"]
-            == "mcp.tools has no simulator (leave out --simulate). Nothing was sent."
+            == "mcp.tools has no simulator (leave out simulate). Nothing was sent."
         )
 
 

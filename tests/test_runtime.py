@@ -143,8 +143,8 @@ def test_a_call_without_lua(simulated: Runtime) -> None:
 @pytest.mark.parametrize(
     ("path", "arguments", "hint"),
     [
-        ("library.list_books", {}, r"\(raise it with --timeout\)$"),
-        ("library.lend", {"book": "b-1"}, r"\(raise it with --timeout; the request may have succeeded: .*\)$"),
+        ("library.list_books", {}, r"\(raise it with timeout\)$"),
+        ("library.lend", {"book": "b-1"}, r"\(raise it with timeout; the request may have succeeded: .*\)$"),
     ],
 )
 def test_a_call_without_lua_ends_in_time(path: str, arguments: dict[str, str], hint: str) -> None:
