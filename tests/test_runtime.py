@@ -152,10 +152,10 @@ def test_a_call_without_lua_ends_in_time(path: str, arguments: dict[str, str], h
     with serving(silence) as server:
         accounts = {"library": {"work": {"api_key": KEY, "base_url": server.url, "permissions": {"write": "allow"}}}}
         plugins = Plugins([library()], places=(), entry_points=dict)
-        runtime = Runtime(accounts, plugins=plugins, limits=Limits(timeout=0.3), environ={})
+        runtime = Runtime(accounts, plugins=plugins, limits=Limits(timeout=2), environ={})
         with (
             runtime,
-            pytest.raises(LimitExceeded, match=r"The call was stopped: it ran longer than 0\.3 s " + hint),
+            pytest.raises(LimitExceeded, match=r"The call was stopped: it ran longer than 2 s " + hint),
         ):
             runtime.call(path, arguments)
 
