@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
@@ -18,7 +20,7 @@ from kosmolua.clock import Clock
 from kosmolua.concurrency import Passage
 from kosmolua.errors import LimitExceeded
 from kosmolua.limits import MIB
-from kosmolua.memory import Endless, Memory
+from kosmolua.memory import Endless, Memory, keep_what_is_there
 from kosmolua.runs import Outcome
 from kosmolua.runs.printed import COPIES, Printed
 
@@ -295,3 +297,20 @@ def test_the_limits_of_a_container(
         (tmp_path / name).write_text(text + "\n")
     assert container.processors() == 1.5
     assert container.processes() == 99
+
+
+def test_what_is_kept_is_looked_at_no_more() -> None:
+    """By later collections of garbage; what nothing refers to goes first, also what was kept earlier."""
+    kept = [[number] for number in range(10_000)]
+    keep_what_is_there()
+    assert not any(each is kept for each in gc.get_objects())
+    gone = Thread(target=print)
+    gone.itself = gone  # type: ignore[attr-defined]
+    reference = weakref.ref(gone)
+    try:
+        keep_what_is_there()
+        del gone
+        keep_what_is_there()
+        assert reference() is None
+    finally:
+        gc.unfreeze()

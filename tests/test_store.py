@@ -994,8 +994,8 @@ def test_recordings_do_not_use_more_than_they_may(
     open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest that are over are removed, never one that waits; if that is not enough, the run is refused."""
-    monkeypatch.setattr("kosmolua.stores.folder_store.LOOK_PAUSE", 0.0)
-    monkeypatch.setattr("kosmolua.stores.database_store.LOOK_PAUSE", 0.0)
+    monkeypatch.setattr("kosmolua.stores.folder_store.pause_after", lambda seconds: 0.0)
+    monkeypatch.setattr("kosmolua.stores.database_store.pause_after", lambda seconds: 0.0)
     store = open_some().of(tenant)
     runtime = replica(store)
     asking = 'return app.integrations.library.lend({ book = "b-1" })'
@@ -1013,7 +1013,7 @@ def test_recordings_do_not_use_more_than_they_may(
 
 def test_a_run_without_room_for_its_recording_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With limit_exceeded, and the key that raises the limit; a recording in a file of one's own is not counted."""
-    monkeypatch.setattr("kosmolua.stores.folder_store.LOOK_PAUSE", 0.0)
+    monkeypatch.setattr("kosmolua.stores.folder_store.pause_after", lambda seconds: 0.0)
     with Runtime({"kosmolua": {"recordings": {"max_size": "10"}}}, simulate=True, store=Folder(tmp_path)) as runtime:
         asking = 'app.integrations.render2.restart_service({ service_id = "srv-cabc12345678" })'
         assert runtime.run(asking, record=True).status == "paused"

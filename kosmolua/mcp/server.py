@@ -179,7 +179,7 @@ class Handlers:
             on_get_prompt=self.get_prompt,
             on_completion=self.complete,
             on_subscriptions_listen=ListenHandler(self._changes),
-            get_tool_input_schema=self._input_schema,
+            get_tool_input_schema=lambda name: None,  # no argument is repeated in a header: none has to be looked for
         )
         server.extensions |= {skills.EXTENSION: {}, TASKS: {}}
         server.add_request_handler("tools/call", CallToolRequestParams, self.call_tool)
@@ -212,11 +212,6 @@ class Handlers:
         """Return a tool as a client can call it: what runs as a task may take longer."""
         return self._as_task if tool.name == EXECUTE and client.takes_tasks else tool
 
-    def _input_schema(self, name: str) -> Mapping[str, Any] | None:
-        """Return the schema of a tool's arguments, or None; else the SDK would list all tools before each call."""
-        tool = self._tools.get(name)
-        return tool.input_schema if tool else None
-
     async def call_tool(
         self, context: Context, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult | dict[str, Any]:
@@ -245,7 +240,9 @@ class Handlers:
                     raise needs_tasks(f"{what} needs a client with the extension {TASKS}. Nothing was run.")
             arguments = check(tool, arguments)
             if tool.name == EXECUTE:
-                script = await in_thread(self._with_input, ScriptRequest.of(arguments), client)
+                script = ScriptRequest.of(arguments)
+                if _is_page(script.input):
+                    script = await in_thread(self._with_input, script, client)
                 return await self._execute(script, params, client, context)
             async with self._reading:
                 text = await in_thread(self._read_docs, tool.name, arguments, client.name)
@@ -367,10 +364,8 @@ class Handlers:
         return self._tools != former
 
     def _with_input(self, script: ScriptRequest, client: Client) -> ScriptRequest:
-        """Return a script with the result of another run as its input, if it names one."""
-        page = script.input
-        if not isinstance(page, str) or not page.startswith(transcripts.PREFIX) or len(page.split()) > 1:
-            return script
+        """Return a script with the result of another run as its input, of which it has the page."""
+        page = str(script.input)
         _, values = self._result(client, page)
         return replace(script, input=values[0] if len(values) == 1 else values, input_of=page)
 
@@ -408,6 +403,11 @@ class Handlers:
                 param="offset",
             )
         return docs.read(page, detail=arguments.get("detail", DEFAULT_DETAIL), budget=budget, for_scripts=True)
+
+
+def _is_page(given: object) -> bool:
+    """Return True if the input of a script is the page of another run."""
+    return isinstance(given, str) and given.startswith(transcripts.PREFIX) and len(given.split()) == 1
 
 
 def _about(runtime: Runtime, *, simulated: bool) -> list[str]:

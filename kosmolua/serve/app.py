@@ -21,6 +21,7 @@ from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
 from kosmolua.mcp.clients import PERSON, SUBJECT
 from kosmolua.mcp.http import HostCheck, bearer
+from kosmolua.memory import keep_what_is_there
 from kosmolua.secret import Secret
 from kosmolua.serve import api, resource_metadata
 from kosmolua.serve.flow import STOPPING_MCP, Draining, Heartbeat, Newcomers, Refusals, Weighing
@@ -156,6 +157,7 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
         share_time(asyncio.get_running_loop())
         await tenants.start()
         worker.start()
+        keep_what_is_there()
         state.is_ready = True
         yield
         state.is_ready = False

@@ -64,6 +64,7 @@ class Share:
         self._paid = 0.0
         """When what was used will be paid for."""
         self._counted = local()
+        self._unpaid = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def use(self, seconds: float = 0.0) -> None:
@@ -76,13 +77,21 @@ class Share:
         cost = parts * seconds * (1 + seconds / BURST) if rivals else 0.0
         self._paid = min(max(self._paid, now) + cost, now + MAX_DEBT)
 
+    def step(self, seconds: float) -> None:
+        """Note what a step of a task took; what is short is counted with the steps that follow."""
+        self._unpaid += seconds
+        if self._unpaid >= SLICE / 4:
+            seconds, self._unpaid = self._unpaid, 0.0
+            self.use(seconds)
+
     def _recently(self, now: float) -> float:
         """Return how many seconds the tenant has used in the last :data:`RECENT` seconds, roughly."""
         return self._recent * exp((self._noted - now) / RECENT)
 
     def debt(self) -> float:
         """Return after how many seconds the tenant can go on; it need not wait if this is not positive."""
-        return self._paid - BURST - self._shares.clock() if self._shares.rivals(self) else 0.0
+        debt = self._paid - BURST - self._shares.clock()
+        return debt if debt <= 0 or self._shares.rivals(self) else 0.0
 
     def pace(self, clock: Clock) -> None:
         """Count what a thread of the tenant's own has used since the last call, and keep it waiting for its turn."""
@@ -161,7 +170,7 @@ class _Steps(Coroutine[Any, Any, Any]):
         finally:
             self._unpaid += thread_time() - began
             if self.share:
-                self.share.use(self._unpaid)
+                self.share.step(self._unpaid)
                 self._unpaid = 0.0
 
 

@@ -23,7 +23,7 @@ from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
 from kosmolua.mcp.runner import planned, with_asker
 from kosmolua.mcp.server import Handlers
-from kosmolua.memory import Endless
+from kosmolua.memory import Endless, keep_what_is_there
 from kosmolua.processes.readers import Readers
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import Recording
@@ -520,6 +520,8 @@ async def _retire(opened: TenantRuntime) -> None:
             await asyncio.sleep(1.0)
     finally:
         await asyncio.to_thread(opened.close)
+    del opened
+    await asyncio.to_thread(keep_what_is_there)
 
 
 async def _dismiss(tenant: Tenant) -> None:

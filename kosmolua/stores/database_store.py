@@ -46,7 +46,6 @@ from kosmolua.stores.store import (
     DEFAULT_RUNS,
     ENDED_DAYS,
     KEY_SIZE,
-    LOOK_PAUSE,
     RUN_ID,
     Decision,
     FleetName,
@@ -59,6 +58,7 @@ from kosmolua.stores.store import (
     checked_tenant,
     fleets_of,
     missing,
+    pause_after,
     paused_calls,
     waits,
 )
@@ -126,7 +126,7 @@ class DatabaseStore:
         self._tenant = tenant
         self.tasks = DatabaseTasks(database, tenant)
         self._tidied: float | None = None
-        self._looked = -LOOK_PAUSE
+        self._looks_at = 0.0
 
     def place(self, run: str) -> Row:
         if not RUN_ID.fullmatch(run):
@@ -188,7 +188,7 @@ class DatabaseStore:
         return self._remove(RECORDINGS.c.written < Now() - keep)
 
     def make_room(self, most: int) -> bool:
-        if time.monotonic() - self._looked < LOOK_PAUSE:
+        if (began := time.monotonic()) < self._looks_at:
             return True
         of = LINES.c
         size = sql.func.sum(sql.func.length(of.line))
@@ -203,7 +203,7 @@ class DatabaseStore:
             if self._remove(RECORDINGS.c.run == run):
                 used -= int(size_of_run)
         if used < most:
-            self._looked = time.monotonic()
+            self._looks_at = time.monotonic() + pause_after(time.monotonic() - began)
         return used < most
 
     def _remove(self, chosen: sql.ColumnElement[bool]) -> int:

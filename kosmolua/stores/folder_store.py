@@ -34,7 +34,6 @@ from kosmolua.stores.store import (
     DEFAULT_RUNS,
     ENDED_DAYS,
     KEY_SIZE,
-    LOOK_PAUSE,
     MARK,
     RUN_ID,
     TENANT,
@@ -50,6 +49,7 @@ from kosmolua.stores.store import (
     fleets_of,
     found_in,
     missing,
+    pause_after,
     paused_calls,
     waits,
     words_of,
@@ -156,7 +156,7 @@ class Folder:
         self._index: dict[str, tuple[Event, Summary, str]] = {}
         self._changes = os.path.join(self.path, CHANGES)
         self._known: _Stamp | None = None
-        self._looked = -LOOK_PAUSE
+        self._looks_at = 0.0
 
     def place(self, run: str) -> File:
         """Return the file of a run's recording, which need not exist. Create the store's folder if it is missing."""
@@ -209,7 +209,7 @@ class Folder:
         return removed
 
     def make_room(self, most: int) -> bool:
-        if time.monotonic() - self._looked < LOOK_PAUSE:
+        if (began := time.monotonic()) < self._looks_at:
             return True
         found: list[tuple[float, int, str]] = []
         for run in self._names():
@@ -223,7 +223,7 @@ class Folder:
             if not self._is_needed(run) and self._file(run).remove():
                 used -= size
         if used < most:
-            self._looked = time.monotonic()
+            self._looks_at = time.monotonic() + pause_after(time.monotonic() - began)
         return used < most
 
     def tidy(self, keep: float) -> None:

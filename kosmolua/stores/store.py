@@ -40,8 +40,8 @@ APPROVAL_DAYS = 7
 DEFAULT_RUNS = 100
 MAX_WORDS = 20_000
 """How many characters of a script a search looks through."""
-LOOK_PAUSE = 5.0
-"""Seconds between two looks at how many bytes the recordings of a store use."""
+LOOK_PAUSE, LOOK_SHARE = 5.0, 0.01
+"""Seconds between two looks at how many bytes the recordings of a store use, and the part of the time for looks."""
 RUN_ID = re.compile(r"[0-9a-f]{12}")
 MARK = re.compile(r"[A-Za-z0-9_-]{1,63}")
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -172,6 +172,11 @@ class RunFilter:
             and (not self.integration or any(row[0].startswith(f"{self.integration}.") for row in run.made or ()))
             and all(word in text for word in self.words.lower().split())
         )
+
+
+def pause_after(seconds: float) -> float:
+    """Return the seconds until the next look at the bytes that recordings use, after one that took so long."""
+    return max(LOOK_PAUSE, seconds / LOOK_SHARE)
 
 
 def writes_in(made: Sequence[Sequence[Any]] | None) -> int:
@@ -363,7 +368,7 @@ class Store(Protocol):
 
         Recordings that a run is writing or that sleeps are kept, and those of paused runs while their calls can still
         be approved.
-        What they use is looked up every :data:`LOOK_PAUSE` seconds at most.
+        What they use is looked up every :data:`LOOK_PAUSE` seconds at most, more seldom if that takes long.
         """
 
     def tidy(self, keep: float) -> None:

@@ -182,4 +182,5 @@ def _of_a_runtime(grown: Callable[[str, int, int, Seconds, Seconds], Ratio]) -> 
         with Runtime({}, plugins=[integration("bench"), *(integration(f"b{n}") for n in range(MANY))]) as many:
             yield grown("a run with a call, {} integrations", FEW, MANY, of_runs(many, call.format("", 0)), first)
         with Runtime({}, plugins=[integration("bench", MANY)]) as many:
-            yield grown("a run with a call, {} functions", FEW, MANY, of_runs(many, call.format("", 500)), first)
+            work = "a run with a call, {} functions in Python"
+            yield grown(work, FEW, MANY, of_runs(many, call.format("", 500)), first)
