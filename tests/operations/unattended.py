@@ -28,7 +28,7 @@ from operations.scenarios import PLUGIN, Row, Skipped
 REPLICAS, KILL_EVERY = 3, 20.0
 PATIENCE = 10
 """Minutes in which what was begun has to end; on a machine that is too slow for it, less has to be left than before."""
-RESTARTS = 1, 5
+RESTARTS = 1, 3
 """After how many kills the database is restarted too."""
 EVERY = 5
 TOKEN = "the-secret-of-the-hook"
