@@ -86,6 +86,8 @@ def test_a_signature_of_aws(
 ) -> None:
     """It is that of AWS's published examples: of a bare request, a query, a form, and of S3."""
     botocore = pytest.importorskip("botocore.auth", reason="needs botocore")
+    if not hasattr(botocore, "get_current_datetime"):
+        pytest.skip("the time of this version of botocore cannot be set")
     monkeypatch.setattr(botocore, "get_current_datetime", lambda: datetime(*time))  # type: ignore[arg-type]
     signed = signer.sign(request_)
     assert signed.fields["Authorization"].endswith(f"Signature={signature}")

@@ -89,11 +89,18 @@ class Source:
             self._process.wait()
 
 
+class Forking:
+    """Whether the program starts by forks now."""
+
+    is_used = True
+
+
 @contextmanager
-def forking(environment: Mapping[str, str]) -> Iterator[None]:
+def forking(environment: Mapping[str, str]) -> Iterator[Forking]:
     """Start the program by forks during the block, where this can be done and has the same effect."""
+    now = Forking()
     if CLONE is None or os.environ.get("KOSMOLUA_LONG"):
-        yield
+        yield now
         return
     commands, servers = sources = [Source(packages, environment) for packages in (COMMANDS, SERVERS)]
     usual: Callable[..., None] = subprocess.Popen._execute_child  # type: ignore[attr-defined]
@@ -105,7 +112,7 @@ def forking(environment: Mapping[str, str]) -> Iterator[None]:
         words = [] if isinstance(command, (str, bytes, os.PathLike)) else [os.fsdecode(word) for word in command]
         variables = os.environ if variables is None else variables
         is_special = executable or passed or shell or not closes or not {*how[1:5], *how[6:]} <= {None, -1}
-        is_usual = not is_special and prepare in (None, take_terminal)
+        is_usual = now.is_used and not is_special and prepare in (None, take_terminal)
         if not (is_usual and os.getpid() == owner and is_program(words) and starts_alike(variables, environment)):
             return usual(self, *given)
         start = Start(
@@ -122,7 +129,7 @@ def forking(environment: Mapping[str, str]) -> Iterator[None]:
         return None
 
     subprocess.Popen._execute_child = execute_child  # type: ignore[attr-defined]
-    yield
+    yield now
     subprocess.Popen._execute_child = usual  # type: ignore[attr-defined]
     for each in sources:
         each.close()
