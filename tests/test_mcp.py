@@ -174,16 +174,16 @@ def test_the_scripts_of_the_seed_run(transport: str, era: str) -> None:
 
 @pytest.mark.slow
 def test_an_answer_has_text_and_structure(agent: Agent) -> None:
-    """The text has result, output and calls; the structured content has the result, the error, and counts."""
+    """The text has result, output, facts and calls; the structured content has the result, and counts."""
 
     async def conversation(client: Client) -> None:
         code = "print('hello', ...) return #app.integrations.render2.list_services({limit = 3}).services, {a = {}}"
         result = await execute(client, code, args=["you"])
         assert text_of(result).startswith("Result:\n3\n{")
         assert "Output:\nhello\tyou" in text_of(result)
-        assert "- 1 x render2.list_services" in text_of(result)
+        assert text_of(result).endswith(": 3 items, and there are more\n\nCalls made: 1")
         outcome = result.structured_content
-        assert outcome.keys() == {"ok", "result", "error", "calls"}
+        assert outcome.keys() == {"ok", "result", "calls"}
         assert outcome["calls"] == {"total": 1, "ok": 1}
         assert outcome["ok"] is True
         assert outcome["result"][0] == 3
@@ -304,7 +304,7 @@ def test_five_megabytes_are_cut_to_the_budget(agent: Agent) -> None:
             (note,) = outcome["left_out"]["parts"]
             assert note == f"result[1].services: {50_000 - len(page['services']):,} of 50,000 items"
             assert note in text_of(result)
-            assert "select fields, filter, count or page inside the script" in text_of(result)
+            assert "select fields, filter, count or page inside the script" in outcome["left_out"]["hint"]
 
     agent.talk(conversation)
 
