@@ -270,7 +270,7 @@ def test_calls_with_extra_and_for_a_whole_reply_are_declared(tmp_path: Path) -> 
     kind = "app.integrations.books.shelf.args"
     curated = Function("shelf", "shelf", "read", print, (), "Return it.", None, "", extra=lambda path, given: given)
     written = "\n".join([*luacats.argument_types([curated], "app.integrations.books")])
-    assert f"---@class {kind}\n---@field extra? {{ query?: table<string, any>, headers?" in written
+    assert f"---@class {kind}\n---@field extra? table<string, any>" in written
     stub = luacats.function_stub(curated, "app.integrations.books", "account")
     assert f"---@param args? {kind}" in stub
     assert "function account.shelf(args) end" in stub
@@ -279,8 +279,9 @@ def test_calls_with_extra_and_for_a_whole_reply_are_declared(tmp_path: Path) -> 
     written = "\n".join([*luacats.argument_types([document], "app.integrations.books")])
     assert f'---@class {kind}.full: {kind}\n---@field reply "full"' in written
     stub = luacats.function_stub(document, "app.integrations.books", "account")
-    whole = "{ status: integer, headers: table<string, string>, body: string }"
-    assert f"---@overload fun(args: {kind}.full): {whole}" in stub
+    fields = "---@field status integer\n---@field headers table<string, string>\n---@field body string"
+    assert f"---@class {kind}.full.reply\n{fields}" in written
+    assert f"---@overload fun(args: {kind}.full): {kind}.full.reply" in stub
 
 
 def test_names_that_are_words_of_lua_are_quoted(tmp_path: Path) -> None:

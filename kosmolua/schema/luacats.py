@@ -20,7 +20,7 @@ from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 
 _BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_EXTRA = "{ query?: table<string, any>, headers?: table<string, string>, body?: any }"
+_EXTRA = "table<string, any>"
 
 
 def description(parameter: Parameter, *, with_choices: bool = True, spelling: str = "") -> str:
@@ -150,6 +150,10 @@ def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[st
             yield class_of(_arguments(function, namespace), "", fields)
         if function.reply:
             yield class_of(_of_whole_reply(function, namespace), "", [field(function.reply, literal(FULL))])
+            whole = {"status": "integer", "headers": "table<string, string>", "body": returned(function, namespace)}
+            yield class_of(
+                f"{_arguments(function, namespace)}.{FULL}.reply", "", [field(key, whole[key]) for key in whole]
+            )
 
 
 def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
@@ -179,9 +183,8 @@ def function_stub(function: Function, namespace: str, holder: str) -> str:
     lines.append(f"---@return {returned(function, namespace)}")
     lines += _overload(function, namespace)
     if function.reply:
-        whole = f"{{ status: integer, headers: table<string, string>, body: {returned(function, namespace)} }}"
         name = _of_whole_reply(function, namespace).partition(":")[0]
-        lines.append(f"---@overload fun(args: {name}): {whole}")
+        lines.append(f"---@overload fun(args: {name}): {_arguments(function, namespace)}.{FULL}.reply")
     arguments = "args" if function.parameters or function.extra else ""
     return "\n".join([*lines, f"function {holder}.{function.name}({arguments}) end"])
 
