@@ -97,6 +97,7 @@ def test_an_error_comes_first_with_its_line_and_traceback() -> None:
         (Limits(memory=8).exceeded("memory"), {"limits": {"memory": 8}}, "as high as 100,663,296 on this server"),
         (HOST.exceeded("depth"), {}, "That is the server's limit"),
         (Denied("no"), {}, "Only the user can change that"),
+        (Denied("no"), {}, 'With mode "plan", nothing is sent'),
         (Denied("no"), {"read_only": True}, 'With mode "run" it may be allowed to write'),
         (NotConfigured("no account", hint="[render2.x]\napi_key = 1"), {}, "api_key = 1\n\nOnly the user"),
     ],

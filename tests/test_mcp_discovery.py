@@ -222,6 +222,14 @@ def test_the_instructions_name_each_service(many: Runtime) -> None:
     assert "mcp.files (read_text_file, write_file, list_directory, search_files and 1 more" in instructions
 
 
+@pytest.mark.slow
+def test_an_account_is_named_where_there_is_no_default(many: Runtime) -> None:
+    """The instructions ask for it, and the script to begin with has one."""
+    instructions = Handlers(many, read_only=False, simulated=False, watch=lambda event: None).server().instructions
+    assert "accounts production, staging, name one" in (instructions or "")
+    assert "local api = app.integrations.render2.production\n" in recipe(many, "restart the service called checkout-api")
+
+
 def test_many_integrations_still_say_what_they_are_for() -> None:
     """Before only their names are left, each has a few whole words, and all fits."""
     many = [Integration(f"service_{number}", _Account, about=f"Purpose {number} of many.") for number in range(60)]

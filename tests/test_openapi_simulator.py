@@ -32,7 +32,8 @@ def shop() -> dict[str, Any]:
     one = {"200": {"description": "ok", "content": {"application/json": {"schema": PET}}}}
     many = {"type": "array", "items": PET}
     listed = {"200": {"description": "ok", "content": {"application/json": {"schema": many}}}}
-    page = [{"name": each, "in": "query", "schema": {"type": "integer"}} for each in ("page", "per_page")]
+    page = [{"name": each, "in": "query", "schema": {"type": "integer"}} for each in ("page", "per_page", "age")]
+    page.append({"name": "name", "in": "query", "schema": {"type": "string"}})
     body = {"required": True, "content": {"application/json": {"schema": PET | {"required": ["name"]}}}}
     gone = {"204": {"description": "gone"}}
     return {
@@ -98,6 +99,14 @@ def test_a_sample_matches_its_pattern(pattern: str) -> None:
     """Also where it has to be longer than what the pattern needs."""
     made = Samples(lambda pointer: {}, "default").of({"type": "string", "pattern": pattern, "minLength": 2}, "x")
     assert re.search(pattern, str(made))
+
+
+def test_a_list_has_the_values_that_it_is_asked_for(pets: Runtime) -> None:
+    """Those of what was made, and otherwise one item has them: a query that finds all would mislead a script."""
+    assert [each["name"] for each in pets.call("pets.list_pets", {"name": "Rex", "all": True})] == ["Rex"]
+    assert [each["age"] for each in pets.call("pets.list_pets", {"age": 1234, "all": True})] == [1234]
+    made = [pets.call("pets.create_pet", {"name": "Rex"}) for _ in range(2)]
+    assert pets.call("pets.list_pets", {"name": "Rex", "all": True}) == made
 
 
 def test_a_list_has_the_times_that_it_is_asked_for() -> None:

@@ -175,3 +175,13 @@ def test_a_result_that_is_a_file_is_no_json(pets: Compiled) -> None:
 
     assert result.schema is None
     assert result.media == ["image/png"]
+
+
+@pytest.mark.parametrize("kind", [{}, {"type": "array"}])
+def test_several_items_are_alternatives(kind: dict[str, Any]) -> None:
+    """As in the document of Slack: of the value itself, unless it is a list."""
+    either = [{"type": "integer"}, {"type": "string"}]
+    answer = {"description": "ok", "schema": {**kind, "items": either}}
+    root = read(json.dumps(DOCUMENT | {"paths": {"/pet": {"get": {"responses": {"200": answer}}}}}).encode(), "pets")
+    schema = root["paths"]["/pet"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert schema == ({**kind, "items": {"anyOf": either}} if kind else {"anyOf": either})

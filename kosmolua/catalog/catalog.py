@@ -186,6 +186,14 @@ class Catalog:
         """Return the names of an integration's accounts; raises what :meth:`listed` raises."""
         return [] if name in FLAT else self._accounts.names(self.listed(name))
 
+    def default_account(self, integration: Integration) -> str | None:
+        """Return the account for calls that name none, or None if each call has to name one."""
+        if integration.is_flat:
+            return "default"  # the calls that scripts make have their own accounts
+        if self._preferred and self._accounts.has(integration, self._preferred):
+            return self._preferred
+        return self._accounts.default(integration)
+
     @property
     def accounts_path(self) -> Path:
         """The path of the accounts file, which need not exist."""
@@ -323,7 +331,7 @@ class Catalog:
         if known and (known.integration.root == ROOT or self._is_current(known.integration)):
             return known
         integration, function, account = self._find(".".join(parts_of(path)) or path)
-        chosen = self._default(integration) if account == "default" else account
+        chosen = self.default_account(integration) if account == "default" else account
         if chosen is None:
             raise self._no_default(integration)
         rule = self._accounts.rules(integration, chosen).of_function(function)
@@ -378,18 +386,10 @@ class Catalog:
             self._refuse(integration, ".".join(parts[1:]))
         return integration, function, account
 
-    def _default(self, integration: Integration) -> str | None:
-        """Return the account for calls that name none, or None."""
-        if integration.is_flat:
-            return "default"  # the calls that scripts make have their own accounts
-        if self._preferred and self._accounts.has(integration, self._preferred):
-            return self._preferred
-        return self._accounts.default(integration)
-
     def _usable(self, integration: Integration) -> list[str]:
         """Return the account names for scripts, sorted, with ``default`` if there is one."""
         names = self._accounts.names(integration)
-        if self._default(integration) is None or self._accounts.has(integration, "default"):
+        if self.default_account(integration) is None or self._accounts.has(integration, "default"):
             return names
         place = bisect_left(names, "default")
         return [*names[:place], "default", *names[place:]]

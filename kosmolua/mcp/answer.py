@@ -207,8 +207,13 @@ def _advice(error: Mapping[str, Any], script: ScriptRequest, host: Limits, way_t
         )
     if error["code"] == "waiting":
         return "The run goes on by itself at that time, with what it has done so far: do not run the script again."
-    if error["code"] in ("denied", "not_configured"):
-        return "Only the user can change that. Tell them what was refused, and do not repeat the call unchanged."
+    if error["code"] == "denied":
+        return (
+            "Only the user can change that: tell them what was refused, and do not repeat the call unchanged. "
+            'With mode "plan", nothing is sent, and the answer lists the writes.'
+        )
+    if error["code"] == "not_configured":
+        return "Only the user can change accounts: unless the script can name another, tell them what is missing."
     return ""
 
 

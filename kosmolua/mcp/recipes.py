@@ -48,13 +48,15 @@ def recipe(runtime: Runtime, query: str) -> str:
         each for each in found[1:MAX_FOUND] if each != source and (each.integration is first.integration or not source)
     ]
     used = [first, *([source] if source else []), *others][:MAX_FUNCTIONS]
-    script = "\n".join(_script(first, source))
+    accounts = runtime.catalog.accounts(first.integration.name)
+    account = accounts[:1] if not runtime.catalog.default_account(first.integration) else []
+    script = "\n".join(_script(first, source, account))
     if any(finding.severity == "error" for finding in runtime.checker().check(script).findings):
         return ""
     elsewhere = _elsewhere(found, first)
     rest = [hit.page for hit in hits[:MAX_FOUND] if hit.page not in {each.page for each in [*used, *elsewhere]}]
     for count in range(len(used), 0, -1):
-        lines = [f"For this task, with a script that passes the check. Read {first.page} before you change it.", ""]
+        lines = [f"The functions nearest to the task, and a script to begin with. Read {first.page} before you complete it.", ""]
         lines += [f"- `{each.page}` ({each.function.effect}): {each.summary}" for each in used[:count]]
         lines += ["", "```lua", script, "```", ""]
         if elsewhere:
@@ -124,9 +126,12 @@ def _items(kind: Type | None) -> tuple[str, Record] | None:
     return None
 
 
-def _script(found: _Found, source: _Found | None) -> Iterator[str]:
-    """Yield the lines of a script that calls a function, for an item of ``source`` if there is one."""
-    yield f"local api = {lua_path(found.integration.name)}"
+def _script(found: _Found, source: _Found | None, account: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a script that calls a function, for an item of ``source`` if there is one.
+
+    ``account`` has the account to name, if it is needed.
+    """
+    yield f"local api = {lua_path(found.integration.name, *account)}"
     listing = _items(source.function.returns) if source else None
     if source is None or listing is None:
         yield from _calling(found.function, {}, "")

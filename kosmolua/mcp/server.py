@@ -434,4 +434,6 @@ def _about_integration(runtime: Runtime, integration: Integration) -> str:
         accounts = []
     more = f" and {len(accounts) - MAX_ACCOUNTS:,} more" if len(accounts) > MAX_ACCOUNTS else ""
     named = f"accounts {', '.join(accounts[:MAX_ACCOUNTS])}{more}" if accounts else "no account yet"
+    if accounts and not runtime.catalog.default_account(integration):
+        named += ", name one"
     return f"{integration.name} ({about}; {named})."

@@ -1,8 +1,8 @@
 """Simulates a service from its OpenAPI document. Replies are made from the document's examples and schemas.
 
 The same request gets the same reply each time. Created items can be listed, fetched, changed and deleted as long as the
-simulator exists; a request for a deleted item gets status 404. Nothing else is simulated: no relations between items,
-no changes over time, no totals.
+simulator exists; a request for a deleted item gets status 404. A list honours a query for a range of times or for the value of a
+key. Nothing else is simulated: no relations between items, no changes over time, no totals.
 """
 
 from __future__ import annotations
@@ -218,9 +218,11 @@ def _query(request: Request) -> dict[str, str]:
 
 
 def _within(items: list[Json], asked: Mapping[str, str]) -> list[Json]:
-    """Return the items whose times are in the ranges of a query, such as ``createdAfter`` and ``endTime``."""
+    """Return the items in the ranges of times of a query, such as ``createdAfter``, and with the values of its keys."""
     for name, value in asked.items():
         found, limit = _RANGE.fullmatch(snake(name)), _moment(value)
+        if not limit:
+            items = _with_value(items, snake(name), value)
         if found and limit:
             is_end = found[2] in _ENDS
             times = [_time_of(each, found[1] or "") for each in items]
@@ -230,6 +232,20 @@ def _within(items: list[Json], asked: Mapping[str, str]) -> list[Json]:
                 if time is None or (time <= limit if is_end else time >= limit)
             ]
     return items
+
+
+def _with_value(items: list[Json], name: str, value: str) -> list[Json]:
+    """Return the items that have a value, or if none has it, the first one with it, so that a query finds one."""
+    first = items[0] if items else None
+    key = next((key for key in first if snake(key) == name), None) if isinstance(first, dict) else None
+    if key is None or not isinstance(first, dict) or isinstance(first[key], (dict, list)) or "," in value:
+        return items
+    same = [each for each in items if isinstance(each, dict) and str(each.get(key)).lower() == value.lower()]
+    if same or isinstance(first[key], bool):
+        return same
+    if isinstance(first[key], (int, float)):
+        return [{**first, key: _number(value, 0)}] if value.isdecimal() else items
+    return [{**first, key: value}]
 
 
 def _time_of(item: Json, event: str) -> datetime | None:

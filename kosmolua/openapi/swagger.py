@@ -144,6 +144,10 @@ class _Rewriting:
             given = {**given, "$ref": self._reference(pointer)}
         elif given.get("type") == "file":
             given = {**given, "type": "string", "format": "binary"}
+        if isinstance(given.get("items"), list):  # Swagger has no such thing; Slack's document lists alternatives in it
+            either = {"anyOf": given["items"]}
+            rest = {key: value for key, value in given.items() if key != "items"}
+            given = {**rest, "items": either} if given.get("type") == "array" else {**rest, **either}
         return {
             key: {name: self._schema(each) for name, each in value.items()}
             if key == "properties" and isinstance(value, dict)
