@@ -70,14 +70,12 @@ def answer(
         found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": hint}
     shown = {**found, "result": outcome.result} if is_long else found
     sections = _sections(shown, outcome, script, host, way_to_approve, page=page if is_long else "")
-    empty = ("output", "result", "error") if error and not outcome.result else ("output", "error")
-    data = {name: part for name, part in found.items() if name not in empty}
+    data = {name: part for name, part in found.items() if name != "output"}
     if missing:
         data["left_out"] = {"budget": script.budget, "parts": [*missing, *left_out], "hint": hint}
     if "plan" in data:
         data["plan"] = {name: part for name, part in data["plan"].items() if name != "outline"}
-    if error:
-        data["error"] = {name: part for name, part in found["error"].items() if name not in IN_WORDS}
+    data["error"] = error and {name: part for name, part in found["error"].items() if name not in IN_WORDS}
     content: list[ContentBlock] = [TextContent(text=decodable(_join(sections)))]
     if is_long:
         about = _about(outcome.result)
