@@ -227,7 +227,8 @@ def test_an_account_is_named_where_there_is_no_default(many: Runtime) -> None:
     """The instructions ask for it, and the script to begin with has one."""
     instructions = Handlers(many, read_only=False, simulated=False, watch=lambda event: None).server().instructions
     assert "accounts production, staging, name one" in (instructions or "")
-    assert "local api = app.integrations.render2.production\n" in recipe(many, "restart the service called checkout-api")
+    answer = recipe(many, "restart the service called checkout-api")
+    assert "local api = app.integrations.render2.production\n" in answer
 
 
 def test_many_integrations_still_say_what_they_are_for() -> None:

@@ -56,7 +56,7 @@ def recipe(runtime: Runtime, query: str) -> str:
     elsewhere = _elsewhere(found, first)
     rest = [hit.page for hit in hits[:MAX_FOUND] if hit.page not in {each.page for each in [*used, *elsewhere]}]
     for count in range(len(used), 0, -1):
-        lines = [f"The functions nearest to the task, and a script to begin with. Read {first.page} before you complete it.", ""]
+        lines = [f"The functions nearest to the task, and a script to begin with. Read {first.page} first.", ""]
         lines += [f"- `{each.page}` ({each.function.effect}): {each.summary}" for each in used[:count]]
         lines += ["", "```lua", script, "```", ""]
         if elsewhere:

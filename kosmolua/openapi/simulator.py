@@ -1,8 +1,8 @@
 """Simulates a service from its OpenAPI document. Replies are made from the document's examples and schemas.
 
 The same request gets the same reply each time. Created items can be listed, fetched, changed and deleted as long as the
-simulator exists; a request for a deleted item gets status 404. A list honours a query for a range of times or for the value of a
-key. Nothing else is simulated: no relations between items, no changes over time, no totals.
+simulator exists; a request for a deleted item gets status 404. A list honours a query for a range of times or for the
+value of a key. Nothing else is simulated: no relations between items, no changes over time, no totals.
 """
 
 from __future__ import annotations
