@@ -240,7 +240,9 @@ def _with_value(items: list[Json], name: str, value: str) -> list[Json]:
     key = next((key for key in first if snake(key) == name), None) if isinstance(first, dict) else None
     if key is None or not isinstance(first, dict) or isinstance(first[key], (dict, list)) or "," in value:
         return items
-    same = [each for each in items if isinstance(each, dict) and str(each.get(key)).lower() == value.lower()]
+    same: list[Json] = [
+        each for each in items if isinstance(each, dict) and str(each.get(key)).lower() == value.lower()
+    ]
     if same or isinstance(first[key], bool):
         return same
     if isinstance(first[key], (int, float)):
