@@ -979,7 +979,7 @@ class Runtime(IntegrationAttributes):
                 outcome = run.execute(self._pool, turn)
         finally:
             self._forget(run)
-        return self._told(outcome)
+        return self._told(outcome) if outcome.error else outcome
 
     def _told(self, outcome: Outcome) -> Outcome:
         if outcome.error:

@@ -590,7 +590,7 @@ def test_output_cannot_hide_the_question(environment: dict[str, str], sequence: 
 @pytest.mark.slow
 def test_what_is_printed_meanwhile_waits_for_the_answer(open_terminal: Open) -> None:
     """A branch that goes on cannot print a question of its own over the one that is open."""
-    forge = f"app.integrations.render2.list_owners() {WAIT} print('forged')"
+    forge = f"local owners = app.integrations.render2.list_owners() {WAIT} print(owners and 'forged')"
     script = f"parallel.all({{ function() {SUSPEND} end, function() {forge} end }})"
     with open_terminal("run", "--simulate", "-e", script) as terminal:
         terminal.until(PROMPT)

@@ -174,7 +174,7 @@ def test_the_scripts_of_the_seed_run(transport: str, era: str) -> None:
 
 @pytest.mark.slow
 def test_an_answer_has_text_and_structure(agent: Agent) -> None:
-    """The text has result, output, facts and calls; the structured content has the result, and counts."""
+    """The text has result, output, facts and calls; the structured content has the result, the error, and counts."""
 
     async def conversation(client: Client) -> None:
         code = "print('hello', ...) return #app.integrations.render2.list_services({limit = 3}).services, {a = {}}"
@@ -183,7 +183,7 @@ def test_an_answer_has_text_and_structure(agent: Agent) -> None:
         assert "Output:\nhello\tyou" in text_of(result)
         assert text_of(result).endswith(": 3 items, and there are more\n\nCalls made: 1")
         outcome = result.structured_content
-        assert outcome.keys() == {"ok", "result", "calls"}
+        assert outcome.keys() == {"ok", "result", "error", "calls"}
         assert outcome["calls"] == {"total": 1, "ok": 1}
         assert outcome["ok"] is True
         assert outcome["result"][0] == 3

@@ -30,7 +30,6 @@ from kosmolua.openapi.bodies import (
     whole_beside,
     word_of,
 )
-from kosmolua.openapi.naming import Route
 from kosmolua.openapi.operations import JSON_PATCH, Body, Field, is_json
 from kosmolua.openapi.paging import Recipe, ResultPage
 from kosmolua.openapi.replies import value_of, whole_of
@@ -40,6 +39,21 @@ from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import FULL
 
 _NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
+
+
+class Route(str):
+    """A path template of a document, which lets a simulator tell its requests from a plugin's own.
+
+    ``path`` is the whole one, also with what follows ``?`` and ``#``.
+    """
+
+    __slots__ = ("path",)
+    path: str
+
+    def __new__(cls, template: str, path: str = "") -> Route:
+        route = super().__new__(cls, template)
+        route.path = path or template
+        return route
 
 
 class ApiClient(Protocol):

@@ -51,21 +51,6 @@ _ENDS = frozenset(_ENDS_WORDS.split())
 _LONGEST = 50
 
 
-class Route(str):
-    """A path template of a document, which lets a simulator tell its requests from a plugin's own.
-
-    ``path`` is the whole one, also with what follows ``?`` and ``#``.
-    """
-
-    __slots__ = ("path",)
-    path: str
-
-    def __new__(cls, template: str, path: str = "") -> Route:
-        route = super().__new__(cls, template)
-        route.path = path or template
-        return route
-
-
 class Named(NamedTuple):
     """What determines the name of an operation's function; ``lists``: it returns a list."""
 
