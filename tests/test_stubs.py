@@ -197,17 +197,22 @@ def awkward() -> Integration:
     return integration
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("source", ["books", "awkward", "bundled"])
-def test_every_type_that_is_named_is_declared(tmp_path: Path, source: str) -> None:
-    """Each annotation parses, no name or member is declared twice, each that is used is declared or Lua's own."""
-    catalog = {
-        "books": library_catalog,
-        "awkward": lambda: MemoryCatalog({"awkward": awkward()}),
-        "bundled": render2_catalog,
-    }
+SOURCES = {
+    "books": library_catalog,
+    "awkward": lambda: MemoryCatalog({"awkward": awkward()}),
+    "bundled": render2_catalog,
+}
 
-    texts = texts_of(write_stubs(catalog[source](), tmp_path))
+
+@pytest.fixture(scope="module", params=SOURCES)
+def texts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The stubs of a catalog."""
+    return texts_of(write_stubs(SOURCES[request.param](), tmp_path_factory.mktemp("stubs")))
+
+
+@pytest.mark.slow
+def test_every_type_that_is_named_is_declared(texts: list[str]) -> None:
+    """Each annotation parses, no name or member is declared twice, each that is used is declared or Lua's own."""
     declared, used = declared_and_used(texts)
     had = [member for text in texts for member in members(text)]
 
@@ -217,17 +222,10 @@ def test_every_type_that_is_named_is_declared(tmp_path: Path, source: str) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["books", "awkward", "bundled"])
-def test_stubs_are_lua(tmp_path: Path, source: str) -> None:
+def test_stubs_are_lua(texts: list[str]) -> None:
     """Each file compiles."""
-    catalog = {
-        "books": library_catalog,
-        "awkward": lambda: MemoryCatalog({"awkward": awkward()}),
-        "bundled": render2_catalog,
-    }
     lua = lua54.LuaRuntime()
-
-    for text in texts_of(write_stubs(catalog[source](), tmp_path)):
+    for text in texts:
         lua.compile(text)
 
 

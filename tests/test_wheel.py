@@ -111,18 +111,45 @@ def test_it_runs_scripts(installed: Installed) -> None:
     assert limited.returncode == 124
 
 
+SEVERAL = """
+import os, sys
+from kosmolua.cli import main
+os._exit = sys.exit  # by which a command ends its process
+output = os.dup(1)
+for command in sys.argv[1:]:
+    try:
+        main(command.split())
+    except SystemExit as end:
+        assert not end.code, command
+    os.write(output, b"\\0")
+"""
+"""Runs commands, and ends what each writes with a zero byte."""
+
+
 @pytest.mark.slow
 def test_it_has_its_documentation_and_integrations(installed: Installed) -> None:
-    """Guides, reference pages, the search, the list of integrations and the accounts stanza."""
-    assert "`overview`" in installed("-m", "kosmolua", "docs").stdout
-    assert installed("-m", "kosmolua", "docs", "overview").stdout.startswith("# ")
-    assert "service_id" in installed("-m", "kosmolua", "docs", "render2.get_service").stdout
-    assert "list_deploys" in installed("-m", "kosmolua", "docs", "--search", "deploys of a service").stdout
-    listed = json.loads(installed("-m", "kosmolua", "integrations", "--json").stdout)
-    assert {(entry["name"], entry["place"], entry["error"]) for entry in listed} >= {("render2", "bundled", None)}
-    assert "[render2.default]" in installed("-m", "kosmolua", "accounts", "example").stdout
-    called = installed("-m", "kosmolua", "call", "render2.get_current_user", "--simulate")
-    assert "email" in json.loads(called.stdout)
+    """Guides, reference pages, the search, the list of integrations and the accounts stanza, from one interpreter:
+    each new one would compile what it imports from a zip."""
+    commands = (
+        "docs",
+        "docs overview",
+        "docs render2.get_service",
+        "docs --search deploys",
+        "integrations --json",
+        "accounts example",
+        "call render2.get_current_user --simulate",
+    )
+    done = installed("-c", SEVERAL, *commands)
+    assert done.returncode == 0, done.stderr
+    guides, guide, page, found, listed, example, called = done.stdout.split("\0")[:-1]
+    assert "`overview`" in guides
+    assert guide.startswith("# ")
+    assert "service_id" in page
+    assert "list_deploys" in found
+    listed = {(entry["name"], entry["place"], entry["error"]) for entry in json.loads(listed)}
+    assert ("render2", "bundled", None) in listed
+    assert "[render2.default]" in example
+    assert "email" in json.loads(called)
 
 
 @pytest.mark.slow
