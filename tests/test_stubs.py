@@ -362,6 +362,13 @@ def test_settings_that_are_not_plain_json_are_left_alone(tmp_path: Path, text: s
     assert (tmp_path / "kosmolua" / "integrations.lua").is_file()
 
 
+def test_settings_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    """A folder in their place is no fault of standard output."""
+    (tmp_path / ".luarc.json").mkdir()
+    with pytest.raises(ConfigError, match=r"\.luarc\.json cannot be read: Is a directory$"):
+        write_stubs(library_catalog(), tmp_path)
+
+
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     """A file in the way is reported, not raised as it is."""
     (tmp_path / "kosmolua").write_text("a file")

@@ -46,12 +46,3 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(kosmolua: Program, write: Wr
     done = kosmolua("stubs", in_the_way / "below")
     assert done.returncode == 3
     assert "cannot be written: Not a directory" in done.stderr
-
-
-@pytest.mark.slow
-def test_settings_that_cannot_be_read_are_named(kosmolua: Program, home: Path) -> None:
-    """A folder in their place is no fault of standard output."""
-    (home / ".luarc.json").mkdir()
-    done = kosmolua("stubs")
-    assert done.returncode == 3
-    assert done.stderr == "kosmolua: .luarc.json cannot be read: Is a directory\n"
