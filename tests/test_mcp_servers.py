@@ -45,7 +45,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="module", params=["stdio", "http", "http with json"])
+TRANSPORTS = ["stdio", "http", "http with json"]
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
 def tools(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     """A runtime with the test server, over each transport."""
     notes = str(tmp_path_factory.mktemp("notes") / "notes.txt")
@@ -277,6 +280,7 @@ def test_a_server_cannot_have_its_tasks_looked_at_without_a_pause(
     pauses.assert_awaited_once_with(seconds)
 
 
+@pytest.mark.parametrize("tools", TRANSPORTS[: rounds(1, 3)], indirect=True)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -628,8 +632,9 @@ def test_no_secret_is_in_the_process_list_the_journal_or_the_trace(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_call_without_a_script_waits_no_longer_for_a_server() -> None:
+def test_a_call_without_a_script_waits_no_longer_for_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking up the function and calling it have one limit of time together."""
+    monkeypatch.setattr("kosmolua.mcp_client.stdio.GRACE", 0.1)
     with Runtime(section({"command": "sleep", "args": ["600"]}), limits=Limits(call_timeout=1)) as runtime:
         for _ in range(2):
             with pytest.raises(
@@ -665,6 +670,7 @@ def test_a_server_that_does_not_start_is_a_network_error(
 ) -> None:
     """The script is told what happened, within the limit of a call; the user also what it printed."""
     monkeypatch.setattr("kosmolua.mcp_client.stdio.KILL_TIMEOUT", 0.2)
+    monkeypatch.setattr("kosmolua.mcp_client.stdio.GRACE", 0.1)
     with Runtime(section(server)) as runtime:
         outcome = runtime.run("app.mcp.tools.greet('x')", call_timeout=2 if "2 s" in message else 4)
     assert outcome.error is not None
@@ -758,7 +764,7 @@ def test_five_hundred_tools_cost_a_list_nothing(cache: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT][: rounds(2, 3)])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT][: rounds(1, 3)])
 @pytest.mark.parametrize("deaf", ["deaf", ""][: rounds(1, 2)])
 def test_no_server_outlives_the_host(number: int, deaf: str, tmp_path: Path) -> None:
     """However the host ends, its servers end too, also one that ignores the end of its input and SIGTERM."""

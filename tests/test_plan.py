@@ -441,7 +441,7 @@ def test_kill_9_of_an_application(
         write("home/.config/kosmolua/accounts.toml", account)
         write("home/lend.lua", APPLYING)
         named = 0
-        for moment in range(0, 60, 60 // rounds(5, 60)):
+        for moment in range(0, 60, rounds(25, 1)):
             shelf.lent.clear()
             assert kosmolua("run", "lend.lua", f"--plan=p{moment}.json", variables=paths).returncode == 0
             command = [sys.executable, "-m", "kosmolua", "apply", f"p{moment}.json"]
