@@ -27,18 +27,22 @@ LOCKED_BYTE = 2**30
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(descriptor: int) -> None:
+    _LOCK, _UNLOCK = msvcrt.LK_NBLCK, msvcrt.LK_UNLCK
+
+    def _lock(descriptor: int, how: int = _LOCK) -> None:
         place = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
         try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(descriptor, how, 1)
         finally:
             os.lseek(descriptor, place, os.SEEK_SET)
 else:
     import fcntl
 
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _LOCK, _UNLOCK = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
+
+    def _lock(descriptor: int, how: int = _LOCK) -> None:
+        fcntl.flock(descriptor, how)
 
 
 def lock_file(descriptor: int, timeout: float = 0.0) -> bool:
@@ -53,6 +57,12 @@ def lock_file(descriptor: int, timeout: float = 0.0) -> bool:
             sleep(POLL_INTERVAL)
         else:
             return True
+
+
+def unlock_file(descriptor: int) -> None:
+    """Unlock a file that stays open, by this descriptor or one that it is a duplicate of."""
+    with suppress(OSError):
+        _lock(descriptor, _UNLOCK)
 
 
 @contextmanager

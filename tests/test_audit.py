@@ -14,6 +14,7 @@ from support.records import record
 
 from kosmolua import ConfigError, Outcome
 from kosmolua.broker.journal import Journal
+from kosmolua.locks import lock_file
 from kosmolua.secret import Redactor
 from kosmolua.serve.audit import AuditEntry, Auditor, ChainedJournal, verify
 from kosmolua.serve.runs import Running
@@ -105,6 +106,16 @@ journal = ChainedJournal(sys.argv[1], Redactor(), print, max_size=4000)
 for number in range(30):
     journal.write(AuditEntry({"run": f"r{number}"}))
 """
+
+
+def test_a_journal_that_has_written_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """The file is locked for as long as a line is written, though it stays open."""
+    path = tmp_path / "audit.jsonl"
+    journal = ChainedJournal(path, Redactor(), print)
+    journal.write(AuditEntry({"run": "r"}))
+    with path.open("ab") as file:
+        assert lock_file(file.fileno())
+    journal.close()
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from kosmolua.errors import ConfigError, Denied
 from kosmolua.limits import MIB
-from kosmolua.locks import lock_file
+from kosmolua.locks import lock_file, unlock_file
 from kosmolua.secret import Redactor
 
 LOCK_TIMEOUT = 10.0
@@ -218,6 +218,7 @@ def locked(file: FileIO) -> Iterator[None]:
         lock_file(number, LOCK_TIMEOUT)
         yield
     finally:
+        unlock_file(number)  # closing the duplicate does not
         os.close(number)
 
 
