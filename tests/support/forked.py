@@ -229,6 +229,7 @@ def _spawn_worker(usual: Callable[..., int]) -> Callable[..., int]:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for _, descriptor, number in options["file_actions"]:
                 os.dup2(descriptor, number)
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
             worker.main()
         return child
 
