@@ -269,7 +269,7 @@ def test_an_idle_tab_is_silent(browser: Browser, pages: Pages) -> None:
 
         def is_silent() -> bool:
             before = len(asked)
-            page.wait_for_timeout(2_000)
+            page.wait_for_timeout(2_500)
             return len(asked) == before
 
         assert eventually(is_silent)

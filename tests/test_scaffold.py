@@ -161,8 +161,7 @@ def test_its_wheel_is_found_by_its_entry_point(kosmolua: Program, python: Python
     assert names == {f"kosmolua_my_weather/{name}" for name in ("__init__.py", "simulator.py", "my_weather.md")}
 
     site = tmp_path / "site"
-    pip = python("-m", "pip", "install", "--no-deps", "--no-index", "--quiet", "--target", str(site), str(wheel))
-    assert pip.returncode == 0, pip.stderr
+    zipfile.ZipFile(wheel).extractall(site)  # as pip installs a wheel of plain Python, in a tenth of the time
     paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(site)])}
     listed = kosmolua("integrations", variables=paths, cwd=tmp_path)
     row = next(line for line in listed.stdout.splitlines() if line.startswith("my_weather\t"))
