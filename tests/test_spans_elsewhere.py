@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from support.agents import DISCOVERY, ENVIRON, HANDSHAKE, SERVER
 from support.otlp import Collector, Span
 from support.processes import eventually
+from support.rounds import rounds
 from support.serving import ACME, GLOBEX, TWO_TENANTS, agent, serving
 
 from kosmolua import Runtime
@@ -61,7 +62,7 @@ def in_traces(spans: list[Span]) -> int:
     return len({span.trace for span in spans})
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [2, 1][: rounds(1, 2)])
 def test_spans_of_a_server_of_many(processes: int, tmp_path: Path) -> None:
     """Each tenant's requests are in the traces of their clients, whichever process serves it; the last come with its
     end."""
@@ -90,7 +91,7 @@ def test_spans_of_a_server_of_many(processes: int, tmp_path: Path) -> None:
         assert collector.services == {"kosmolua"}
 
 
-@pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
+@pytest.mark.parametrize("era", [DISCOVERY, HANDSHAKE][: rounds(1, 2)])
 def test_spans_of_a_server_over_standard_streams(era: str) -> None:
     """They are in the trace that a message names, and all there when the client has closed its end."""
     with Collector() as collector:
@@ -160,7 +161,7 @@ def test_a_fleet_of_threads_is_below_what_started_it(is_given: bool, spans: InMe
     assert len(calls) == 4
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"][: rounds(2, 3)])
 def test_a_fleet_of_processes_is_below_what_started_it(
     start: str, environment: dict[str, str], write: Write, home: Path
 ) -> None:
