@@ -27,22 +27,18 @@ LOCKED_BYTE = 2**30
 if sys.platform == "win32":
     import msvcrt
 
-    _LOCK, _UNLOCK = msvcrt.LK_NBLCK, msvcrt.LK_UNLCK
-
-    def _lock(descriptor: int, how: int = _LOCK) -> None:
+    def _lock(descriptor: int, *, ends: bool = False) -> None:
         place = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
         try:
-            msvcrt.locking(descriptor, how, 1)
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK if ends else msvcrt.LK_NBLCK, 1)
         finally:
             os.lseek(descriptor, place, os.SEEK_SET)
 else:
     import fcntl
 
-    _LOCK, _UNLOCK = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
-
-    def _lock(descriptor: int, how: int = _LOCK) -> None:
-        fcntl.flock(descriptor, how)
+    def _lock(descriptor: int, *, ends: bool = False) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN if ends else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def lock_file(descriptor: int, timeout: float = 0.0) -> bool:
@@ -62,7 +58,7 @@ def lock_file(descriptor: int, timeout: float = 0.0) -> bool:
 def unlock_file(descriptor: int) -> None:
     """Unlock a file that stays open, by this descriptor or one that it is a duplicate of."""
     with suppress(OSError):
-        _lock(descriptor, _UNLOCK)
+        _lock(descriptor, ends=True)
 
 
 @contextmanager
