@@ -101,10 +101,22 @@ def test_a_sample_matches_its_pattern(pattern: str) -> None:
     assert re.search(pattern, str(made))
 
 
+def test_a_page_is_no_value_that_a_list_is_asked_for(tmp_path: Path) -> None:
+    """Also where the items have a key of that name."""
+    book = {"type": "object", "required": ["page"], "properties": {"page": {"type": "integer"}}}
+    document = shop()
+    listed = document["paths"]["/pets"]["get"]["responses"]["200"]["content"]["application/json"]
+    listed["schema"] = {"type": "array", "items": book}
+    with Runtime(None, simulate=True, plugins=[small(tmp_path, document)], environ={}) as runtime:
+        assert len(runtime.call("pets.list_pets", {"all": True})) == 25
+        assert len(runtime.call("pets.list_pets", {"page": 2, "per_page": 10})) == 10
+
+
 def test_a_list_has_the_values_that_it_is_asked_for(pets: Runtime) -> None:
     """Those of what was made, and otherwise one item has them: a query that finds all would mislead a script."""
     assert [each["name"] for each in pets.call("pets.list_pets", {"name": "Rex", "all": True})] == ["Rex"]
     assert [each["age"] for each in pets.call("pets.list_pets", {"age": 1234, "all": True})] == [1234]
+    assert [each["age"] for each in pets.call("pets.list_pets", {"age": 12345678901, "all": True})] == [12345678901]
     made = [pets.call("pets.create_pet", {"name": "Rex"}) for _ in range(2)]
     assert pets.call("pets.list_pets", {"name": "Rex", "all": True}) == made
 

@@ -174,7 +174,8 @@ class Simulator:
         items = self._samples.items(schema, recipe.items, path, ITEMS)
         made = [*self._collections.get(path, {}).values()]
         asked = _query(request)
-        items = _within([*self._own_items(made, items), *self._left(path, items)], asked)
+        sought = {name: value for name, value in asked.items() if name not in (recipe.parameter, recipe.size)}
+        items = _within([*self._own_items(made, items), *self._left(path, items)], sought)
         size = _number(asked.get(recipe.size, ""), recipe.usual or PAGE)
         start = self._start(recipe, asked, items, size)
         shown, rest = items[start : start + size], items[start + size :]
@@ -246,7 +247,7 @@ def _with_value(items: list[Json], name: str, value: str) -> list[Json]:
     if same or isinstance(first[key], bool):
         return same
     if isinstance(first[key], (int, float)):
-        return [{**first, key: _number(value, 0)}] if value.isdecimal() else items
+        return [{**first, key: int(value)}] if value.isdecimal() and len(value) < 18 else items
     return [{**first, key: value}]
 
 
