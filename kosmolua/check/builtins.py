@@ -9,7 +9,7 @@ from kosmolua.check.conditions import check_shown, is_time
 from kosmolua.check.evaluator import CallSite, Evaluator
 from kosmolua.check.findings import Mode
 from kosmolua.check.tables import check_holes
-from kosmolua.lua.syntax import Node, key_of, operator_of, parameters_of, values_of
+from kosmolua.lua.syntax import Node, key_of, operator_of, parameters_of, targets_of, values_of
 from kosmolua.lua.values import (
     UNKNOWN,
     Builtin,
@@ -59,10 +59,17 @@ def _goes_through(check: Evaluator, call: CallSite) -> None:
     elif isinstance(value, Literal) and value.kind == "string":
         hint = "json.decode, csv.parse and regex.split make a list from a text"
         check.findings.fail(node, f"{name} goes through a table, not a text", hint)
-    elif name == "pairs" and isinstance(value, Result) and is_page(value.type):
+    elif name == "pairs" and isinstance(value, Result) and is_page(value.type) and not _takes_fields(check, call.node):
         check.fields.is_no_list(node, value, "a loop over items")
     elif name == "ipairs" and isinstance(value, Result) and record_keys(value.type) is not None:
         check.fields.is_no_list(node, value, "ipairs")
+
+
+def _takes_fields(check: Evaluator, call: Node) -> bool:
+    """Return True if a loop over ``pairs`` uses the key, and the value only as a whole, like the fields of a record."""
+    clause = next(call.outer(("for_generic_clause",)), None)
+    variables = [check.scopes.variable(name) for name in (targets_of(clause) if clause else ())]
+    return len(variables) == 2 and all(each and each.reads == each.uses > 0 for each in variables)
 
 
 def _has_no_holes(check: Evaluator, call: CallSite) -> None:

@@ -353,7 +353,7 @@ def check_branches(check: Evaluator, node: Node) -> None:
 def check_choice(check: Evaluator, node: Node) -> None:
     """Look at the left side of ``and``, or for a length at that of ``or``.
 
-    A text before ``or`` may be meant: ``s.url or "none"`` is only careful.
+    A text before ``or`` may be meant: ``s.url or "none"`` is only careful. ``list and #list or 0`` is for no list.
     """
     operator, left, right = operator_of(node), node.get("left"), node.get("right")
     if operator == "or" and left and right and left.kind in ("string", "number", "table_constructor"):
@@ -364,7 +364,7 @@ def check_choice(check: Evaluator, node: Node) -> None:
         message = f"the value is always {right.text[:40]}, since {middle.text} before or is not true"
         check.findings.mistake(node, message, "write if ... then ... else ... end, or turn the condition round")
     for test in _tests(left, otherwise=False, is_whole=False) if operator in ("and", "or") else ():
-        if operator == "and" or test.tested.kind == "unary_expression":
+        if operator == "and" or (test.tested.kind == "unary_expression" and not middle):
             _check_alone(check, test, check.value(test.tested))
 
 

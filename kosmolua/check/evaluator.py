@@ -338,7 +338,7 @@ class Evaluator:
 
         Return False for globals of other languages, such as ``null``, which scripts use by mistake.
         """
-        return node.text not in idioms.GLOBALS and self.is_guarded(node)
+        return (node.text not in idioms.GLOBALS or node.text in self.scopes.locals) and self.is_guarded(node)
 
     def _test(self, node: Node | None) -> None:
         """Evaluate a condition. Add a finding if its value can be ``json.null``, which, unlike nil, counts as true."""

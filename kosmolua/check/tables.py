@@ -34,7 +34,7 @@ def check_for(check: Evaluator, node: Node) -> None:
     """Look at a ``for`` loop: one that begins at 0, or removes items from its own list and goes on."""
     clause, body = node.get("clause"), node.get("body")
     start, end = (clause.get("start"), clause.get("end")) if clause else (None, None)
-    if start and end and start.text == "0" and end.text.startswith("#"):
+    if start and end and start.text == "0" and end.text.startswith("#") and not _has_zero(check, end.get("operand")):
         check.findings.warn(start, "a list begins at 1, not at 0", "for i = 1, #list do")
     if clause and start and end and start.text.startswith("#") and end.text in ("0", "1") and not clause.get("step"):
         hint = f"for i = {start.text}, {end.text}, -1 do"
@@ -53,6 +53,12 @@ def check_for(check: Evaluator, node: Node) -> None:
             if check.value(statement.get("name")) == Builtin("table.remove"):
                 hint = "collect what stays in a new list, or count down with for i = #list, 1, -1 do"
                 check.findings.mistake(removed, "removing an item in ipairs skips the one after it", hint)
+
+
+def _has_zero(check: Evaluator, items: Node | None) -> bool:
+    """Return True if the script makes a table with an item at 0."""
+    variable = check.scopes.variable(items) if items else None
+    return bool(variable and variable.table and "[0]" in variable.table.text)
 
 
 def check_pages(check: Evaluator, node: Node) -> None:
