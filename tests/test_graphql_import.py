@@ -213,6 +213,31 @@ def test_check_and_docs_know_the_types(served: tuple[Library, Runtime]) -> None:
     assert "---@class lib.BookPayload" in page
 
 
+@pytest.mark.parametrize(
+    ("source", "effect"),
+    [
+        ('lib.query("{ version }")', "read"),
+        ("local t = [[query A { version }]]\npcall(lib.query, { query = t, variables = { id = id } })", "read"),
+        ('lib.query([[query A { version } mutation B { rename(name: 2) { id } }]], {}, "A")', "read"),
+        ('lib.query({ query = "mutation { rename(name: 2) { id } }" })', "write"),
+        ('lib.query("mutation { deleteBook(id: 3) }")', "destroy"),
+        ("lib.query(text)", "write"),
+        ('lib.query({ query = "{ version }", [key] = "B" })', "write"),
+    ],
+)
+def test_check_charges_a_document_for_what_it_selects(
+    served: tuple[Library, Runtime], source: str, effect: str
+) -> None:
+    """One that the script computes may be a write."""
+    assert [each.effect for each in served[1].checker().check(L + source).bill] == [effect]
+
+
+def test_check_reads_a_document(served: tuple[Library, Runtime]) -> None:
+    """A mistake in it is found before anything is sent."""
+    (error,) = served[1].checker().check(f'{L}lib.query("{{ versoin }}")').errors
+    assert "Query.versoin has no function" in error.message
+
+
 @pytest.mark.slow
 def test_the_command_imports_a_service(kosmolua: Program, tmp_path: Path) -> None:
     """It asks the service for its schema, lists what was made, and its functions can be called."""

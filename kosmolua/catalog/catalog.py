@@ -16,7 +16,7 @@ from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.errors import CallError, ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
-from kosmolua.schema.effects import EFFECTS, Effect
+from kosmolua.schema.effects import EFFECTS, gravest
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import (
@@ -344,8 +344,7 @@ class Catalog:
     def acting(self, target: Target, names: Sequence[str]) -> Target:
         """Return a target with the gravest effect, and the strictest rule, of functions that a call amounts to."""
         functions = [target.integration.functions[name] for name in names]
-        effects: list[Effect] = ["read", *(each.effect for each in functions)]
-        function = replace(target.function, effect=max(effects, key=list(EFFECTS).index))
+        function = replace(target.function, effect=gravest(each.effect for each in functions))
         rules = self._accounts.rules(target.integration, target.account)
         rule = strictest([rules.of_function(each) for each in (function, *functions)])
         return replace(target, function=function, rule=rule, acted=functions)

@@ -187,7 +187,7 @@ class Checker:
             return Report([], [], is_read=False)
         return Report(
             list(found.findings)[:MAX_FINDINGS],
-            list(found.fields.bill),
+            found.fields.bill,
             unconfigured=found.fields.unconfigured,
             dropped=frozenset(found.dropped - found.kept),
             session={} if known is None else found.session(),

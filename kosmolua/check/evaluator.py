@@ -495,6 +495,7 @@ class Evaluator:
         values = [self.value(each) for each in given]
         self._note_use(node, [called, *values])
         if isinstance(called, Callee):
+            self._read_document(name, called, given)
             return self.returned(called, given)
         for each, value in zip(given, values, strict=True):
             if isinstance(value, Undefined) and called != Builtin("type"):
@@ -562,11 +563,29 @@ class Evaluator:
         if given[0].kind == "function_call" and isinstance(passed, Result):
             hint = f"pcall(f, arguments), as in {name}({(given[0].get('name') or given[0]).text}, ...)"
             self.findings.fail(given[0], f"{name} takes a function, but this calls the function first", hint)
+        if isinstance(passed, Callee):
+            with self.findings.at_least(Mode.PROTECTED):
+                self._read_document(given[0], passed, given[1:])
         caught = self.returned(passed, given[1:])
         if isinstance(caught, Result) and name == "pcall":
             is_call = isinstance(passed, Callee)
             self._caught[id(node)] = caught._replace(may_be_error=True, may_be_call_error=is_call)
         return Literal("boolean")
+
+    def _read_document(self, name: Node, called: Callee, given: Sequence[Node]) -> None:
+        """Let a call have the effect of the GraphQL document that it passes, as far as the script says it."""
+        if called.function.acts_as is None or not given:
+            return
+        names: list[str | None] = [each.name for each in called.function.parameters]
+        nodes: Sequence[Node | None] = given
+        if given[0].kind == "table_constructor":
+            names = [*map(key_of, given[0].children)]
+            nodes = [each.get("value") for each in given[0].children]
+        values = dict(zip(names, map(self.value, nodes), strict=False))
+        written = {key: value for key in ("query", "operation") if (value := values.get(key))}
+        document = {key: each.value for key, each in written.items() if isinstance(each, Literal) and each.value}
+        if "query" in document and len(document) == len(written) and None not in values:
+            self._known[name.index] = self.fields.acting(name, called, document)
 
     def _note_single_items(self, items: Node | None) -> None:
         """Record that the script takes a single item from the list in a call's result, as in ``f().items[1]``.

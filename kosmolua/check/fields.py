@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from kosmolua.check.findings import Findings, Mode
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, PluginError, PluginFault
@@ -44,6 +45,7 @@ from kosmolua.lua.values import (
     near_key,
     record_keys,
 )
+from kosmolua.schema.effects import gravest
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import FLAT, ROOT, SERVERS, lua_path, qualified, root_and_name
@@ -105,18 +107,22 @@ class CatalogView(Protocol):
 class Fields:
     """Finds out what is known about the fields of tables, and collects the effects that the script can have.
 
-    ``bill`` contains the effects of all functions that the script names, each once. ``unconfigured`` contains, by line
-    and column, the errors of calls that use an account that is not configured or has invalid settings, or that use an
-    integration that cannot be loaded.
+    ``unconfigured`` contains, by line and column, the errors of calls that use an account that is not configured or has
+    invalid settings, or that use an integration that cannot be loaded.
     """
 
     def __init__(self, catalog: CatalogView, scopes: Scopes, findings: Findings) -> None:
-        self.bill: dict[Charge, None] = {}
+        self._charges: dict[int, Charge] = {}
         self.unconfigured: dict[str, ConfigError | NotConfigured | PluginFault] = {}
         self._told: set[tuple[str, ...]] = set()
         self._catalog = catalog
         self._scopes = scopes
         self._findings = findings
+
+    @property
+    def bill(self) -> list[Charge]:
+        """The effects of all functions that the script names, each once."""
+        return [*dict.fromkeys(self._charges.values())]
 
     def under(self, node: Node, value: Value, key: str | None) -> Value:
         """Return what is known about a field of a table, and add a finding if there is no such field."""
@@ -359,7 +365,7 @@ class Fields:
         if key is None:
             return Branch(3, branch.integration, "*") if branch.depth == 2 else UNKNOWN
         if function := integration.function(key):
-            return self._callee(function, branch)
+            return self._callee(node, function, branch)
         if branch.depth == 2 and key in (*self._catalog.accounts(branch.integration), "default"):
             return Branch(3, branch.integration, key)
         if branch.account != "*":
@@ -395,7 +401,22 @@ class Fields:
             self.unconfigured[f"{node.line}:{node.column}"] = error
         self._findings.fail(node, error.what, "; ".join(hint for hint in error.hints if "\n" not in hint), mode=mode)
 
-    def _callee(self, function: Function, branch: Branch) -> Callee:
+    def acting(self, node: Node, callee: Callee, given: Mapping[str, Any]) -> Callee:
+        """Return a function with the effect of what these arguments make it do, for which the script is charged."""
+        if callee.function.acts_as is None:
+            return callee
+        integration = self._catalog.listed(callee.path.rpartition(".")[0])
+        try:
+            functions = [integration.functions[name] for name in callee.function.acts_as([given])]
+        except KosmoError as error:
+            self._fail(node, error)
+            return callee
+        effect = gravest(each.effect for each in functions)
+        if charge := self._charges.get(node.index):
+            self._charges[node.index] = charge._replace(effect=effect)
+        return callee._replace(function=replace(callee.function, effect=effect))
+
+    def _callee(self, node: Node, function: Function, branch: Branch) -> Callee:
         account = shown = branch.account or "default"
         if account != "*":
             try:
@@ -403,7 +424,7 @@ class Fields:
             except KosmoError:
                 shown = account  # an unknown account is reported at the call
         path = f"{branch.integration}.{function.name}"
-        self.bill[Charge(function.effect, path, shown)] = None
+        self._charges[node.index] = Charge(function.effect, path, shown)
         integration = self._catalog.listed(branch.integration)
         return Callee(
             path,

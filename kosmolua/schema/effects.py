@@ -6,6 +6,7 @@ here, and never for one by its name, unless it is about that one alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, TypeAlias, get_args
 
 Effect: TypeAlias = Literal["read", "write", "destroy"]
@@ -22,6 +23,11 @@ def changes(effect: object) -> bool:
 def is_final(effect: object) -> bool:
     """Return True for an effect that cannot be undone, so that each function with it is allowed by its own name."""
     return effect in _FINAL
+
+
+def gravest(effects: Iterable[Effect]) -> Effect:
+    """Return the gravest of these effects; ``read`` if there is none."""
+    return max(effects, key=EFFECTS.index, default=EFFECTS[0])
 
 
 def milder(effect: Effect) -> tuple[Effect, ...]:
