@@ -261,7 +261,7 @@ def test_services(kosmolua_runtime):
 
 
 def test_hints_name_parameters_where_there_is_no_command_line() -> None:
-    """Of the constructor, of a run and of a call; the command line's own runtime names its options."""
+    """Of the constructor, a run, a call, and what a script catches; the command line's own runtime names options."""
     restart = "app.integrations.render2.restart_service('srv-cabc12345678')"
     given: dict[str, Any] = {"simulate": True, "environ": {}}
     with Runtime({}, **given) as runtime:
@@ -273,6 +273,13 @@ def test_hints_name_parameters_where_there_is_no_command_line() -> None:
         assert hints[1] == "raise it with max_calls"
         with pytest.raises(Denied, match=r'pass allow=\["render2\.delete_service"\], or set'):
             runtime.call("render2.delete_service", service_id="srv-cabc12345678")
+        caught = runtime.run(f"return select(2, pcall(function() {restart} end)).hint").result
+        assert caught == hints[:1]
+        for script in ("return secrets.token", "if arg[1] then return secrets.token end"):
+            refused = runtime.run(script, check=True)
+            assert 'secrets={"token": SOURCE} gives one' in f"{refused.error} {refused.warnings}"
+        lacking = runtime.run("return input.x").error
+        assert lacking and lacking.message.endswith("input is nil, since the run was given none")
     with pytest.raises(ConfigError, match=r'^allow_flow=\["render2\.nothing"\] matches no function'):
         Runtime({}, allow_flow=["render2.nothing"], **given)
     with Runtime({}, command_line=True, **given) as runtime:

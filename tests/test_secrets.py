@@ -385,12 +385,12 @@ def test_a_handle_of_another_run_is_worth_nothing(runtime: Runtime, service: Ser
 
 
 def test_an_unknown_name_is_an_error(runtime: Runtime, service: Service) -> None:
-    """It says which there are, or how to give one."""
+    """It says which there are."""
     error = runtime.run("\nreturn secrets.tokn").error
     assert error and error.message == "script.lua:2: there is no secret called tokn (there are other, token)"
     with opened(service, secrets=None) as none:
         error = none.run("return secrets.token").error
-        assert error and error.message.endswith("no secret called token (--secret NAME=SOURCE gives one)")
+        assert error and error.message.endswith("no secret called token (the run was given none)")
         assert none.run("return next(secrets), pcall(function() secrets.x = 1 end)").result[1] is False
 
 

@@ -420,7 +420,9 @@ class Broker:
         return protocol.to_bytes(self._host.redactor.text(text)) if self._host.redactor.knows(text) else piece
 
     def redact_error(self, error: KosmoError) -> None:
-        """Mask known secrets in an error. Remove the error's cause if the cause shows a secret."""
+        """Mask known secrets in an error, which names parameters from here on if no command line reads it."""
+        if not self._host.command_line:
+            error.name_parameters()
         mask_in(error, self._host.redactor)
 
     def close(self, error: KosmoError | None) -> list[CallRecord]:

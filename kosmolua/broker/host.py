@@ -58,6 +58,7 @@ class Host:
         self.require_isolation = options.require_isolation
         self.yes = options.yes
         self.approve = options.approve
+        self.command_line = options.command_line
         self.limits = options.limits or self._limits_in_file()  # scripts are read within it
         if options.plugins or self._accounts_source is not None:
             self._check_sections()
@@ -206,7 +207,8 @@ class Host:
 
         names = tuple(self.secret_names if secrets is None else secrets)
         is_known = is_complete or self._accounts_source is not None
-        known = Secrets(names, is_complete) if is_known else None
+        way = Secrets(()).way if self.command_line else 'secrets={{"{name}": SOURCE}} gives one'
+        known = Secrets(names, is_complete, way) if is_known else None
         if self._apart:
             from kosmolua.broker.apart import ApartChecker
 

@@ -169,7 +169,7 @@ class Fields:
         """Add a finding if the script looks up a secret that the run does not have."""
         if key is None or key in secrets.names:
             return
-        there = f"there are {listed(secrets.names, MAX_KEYS)}" if secrets.names else f"--secret {key}=SOURCE gives one"
+        there = f"there are {listed(secrets.names, MAX_KEYS)}" if secrets.names else secrets.way.format(name=key)
         hint = did_you_mean(key, secrets.names) or there
         mode = None if secrets.is_complete else Mode.POSSIBLE
         self._findings.fail(node, f"there is no secret called '{key}'", hint, mode=mode)

@@ -90,7 +90,7 @@ def locked(path: str, fleet: str, seconds: float) -> Iterator[None]:
                 raise FileNotFoundError
         except FileNotFoundError:
             what = f"{os.path.dirname(path)} is not there, or its fleet has ended. Nothing was sent"
-            hint = "put --out or --recordings on a disk that all workers share at the same path"
+            hint = "put it on a disk that all workers share at the same path"
             raise ConfigError(f"The folder of the fleet's recordings {what}", hint=hint) from None
         yield
 

@@ -110,6 +110,7 @@ class Secrets(NamedTuple):
 
     names: tuple[str, ...]
     is_complete: bool = True
+    way: str = "--secret {name}=SOURCE gives one"
 
 
 class StdLib(NamedTuple):

@@ -33,7 +33,7 @@ local globals = {
   require = MODULES, package = MODULES,
   io = FILES, dofile = FILES, loadfile = FILES,
   await = AWAITING, asyncio = AWAITING,
-  input = "input is nil without --input FILE", enumerate = LOOP, puts = WRITING,
+  input = "input is nil, since the run was given none", enumerate = LOOP, puts = WRITING,
   wait = WAITING, setTimeout = WAITING, re = REGEX,
   http = SERVICES, fetch = SERVICES, integrations = "integrations are under app.integrations",
   async = AWAITING, Promise = AWAITING,

@@ -50,7 +50,7 @@ local function find(key)
   if handle then
     return handle
   end
-  local there = #names > 0 and "there are " .. concat(names, ", ") or "--secret NAME=SOURCE gives one"
+  local there = #names > 0 and "there are " .. concat(names, ", ") or "the run was given none"
   error("there is no secret called " .. inspect.safely(key) .. " (" .. there .. ")", 2)
 end
 
