@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 
 from kosmolua.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 ACCOUNTS_VARIABLE = "KOSMOLUA_ACCOUNTS"
 JOURNAL = "journal.jsonl"
@@ -48,9 +49,7 @@ def expanded(path: str | os.PathLike[str]) -> str:
 
 def config_folder() -> str:
     """Return the folder of accounts.toml and of the user's integrations."""
-    from platformdirs import user_config_dir
-
-    return _folder(user_config_dir, ".config")
+    return _folder("config", ".config")
 
 
 def scripts_folder() -> str:
@@ -60,16 +59,12 @@ def scripts_folder() -> str:
 
 def state_folder() -> str:
     """Return the folder of data kept between runs, such as the journal."""
-    from platformdirs import user_state_dir
-
-    return _folder(user_state_dir, ".local/state")
+    return _folder("state", ".local/state")
 
 
 def cache_folder() -> str:
     """Return the folder of data that can be computed again, such as compiled documents."""
-    from platformdirs import user_cache_dir
-
-    return _folder(user_cache_dir, ".cache")
+    return _folder("cache", ".cache")
 
 
 def journal_file() -> str:
@@ -89,17 +84,21 @@ def tenant_folder(name: str) -> str:
     return os.path.join(tenants_folder(), name)
 
 
-def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
-    """Return an absolute path of one of the folders.
+def _folder(kind: str, below_home: str) -> str:
+    """Return an absolute path of one of the folders, as XDG's base directories, Apple and Microsoft say where it is.
 
-    Without a home, as in some containers, it is below the root: platformdirs raises RuntimeError, or returns a path
-    with ``~``, which would be relative.
+    Without a home, as in some containers, it is below the root. Importing platformdirs would take longer than a tenth
+    of a short command.
     """
-    try:
-        folder = folder_of("kosmolua")
-    except RuntimeError:
-        folder = ""
-    return folder if os.path.isabs(folder) else os.path.join(os.path.abspath(os.sep), below_home, "kosmolua")
+    if sys.platform in ("darwin", "win32"):
+        import platformdirs
+
+        return str(getattr(platformdirs, f"user_{kind}_dir")("kosmolua"))
+    home = os.path.expanduser("~")
+    folder = os.environ.get(f"XDG_{kind.upper()}_HOME", "")
+    if not os.path.isabs(folder):
+        folder = os.path.join(home if os.path.isabs(home) else os.sep, below_home)
+    return os.path.join(folder, "kosmolua")
 
 
 def objection_to_writers(path: str) -> str:

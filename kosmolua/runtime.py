@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from functools import cache, wraps
-from pathlib import Path
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -270,6 +269,8 @@ class Runtime(IntegrationAttributes):
         Raises:
             ConfigError: The file cannot be read, or as for :meth:`run`.
         """
+        from pathlib import Path
+
         return self.run(Path(path), **options)
 
     def replay(

@@ -6,16 +6,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
 import pytest
 from conftest import ROOT, Program, Write
 from support.processes import NOBODY, can_become_nobody
 
 from kosmolua import ConfigError
-from kosmolua.folders import accounts_file, config_folder, state_folder
+from kosmolua.folders import accounts_file, config_folder
 
 as_root = pytest.mark.skipif(
     not can_become_nobody(), reason="only root can become a user without a passwd entry, who must reach this Python"
@@ -42,21 +41,23 @@ def run_as_nobody(*words: str, **variables: str) -> subprocess.CompletedProcess[
         pytest.skip("another user cannot run this Python")
 
 
-@pytest.mark.parametrize("folder", [config_folder, state_folder])
-@pytest.mark.parametrize("answer", [None, "~/.config/kosmolua"])
-def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, folder: Callable[[], str], answer: str | None) -> None:
-    """The folder is below the root, never below the current folder, whatever the version of platformdirs does."""
-
-    def without_home(name: str) -> str:
-        if answer is None:
-            raise RuntimeError("could not determine the home directory")
-        return answer
-
-    monkeypatch.setattr(platformdirs, "user_config_dir", without_home)
-    monkeypatch.setattr(platformdirs, "user_state_dir", without_home)
-    assert os.path.isabs(folder())
-    assert Path(folder()).name == "kosmolua"
-    assert accounts_file(None, {})[1] is False
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="the system has other folders than XDG's")
+@pytest.mark.parametrize(
+    ("home", "named", "folder"),
+    [
+        ("~", "", "/.config/kosmolua"),
+        ("~", "relative", "/.config/kosmolua"),
+        ("/home/ada", "", "/home/ada/.config/kosmolua"),
+        ("/home/ada", "relative", "/home/ada/.config/kosmolua"),
+        ("~", "/settings", "/settings/kosmolua"),
+    ],
+)
+def test_folders_are_absolute(monkeypatch: pytest.MonkeyPatch, home: str, named: str, folder: str) -> None:
+    """XDG's variable names the folder if it is absolute; for a user without a home the folder is below the root."""
+    monkeypatch.setattr(os.path, "expanduser", lambda path: home)
+    monkeypatch.setenv("XDG_CONFIG_HOME", named)
+    assert config_folder() == folder
+    assert accounts_file(None, {}) == (f"{folder}/accounts.toml", False)
 
 
 @as_root

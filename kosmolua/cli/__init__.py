@@ -6,8 +6,7 @@ import gc
 import os
 import sys
 
-from kosmolua.cli.streams import guard_output, replace_closed_streams
-from kosmolua.processes import launch
+from kosmolua.processes import launch  # all else is imported after the start of the sandbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that a command line names, by default this process's, and end the process with its status."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
-    replace_closed_streams()
     try:
         status = _run(typed)
     except KeyboardInterrupt:  # pressed before the command could report it
@@ -39,11 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(typed: list[str]) -> int:
     worker = _launch() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
-    if typed[:1] == ["mcp"]:
-        gc.disable()  # off until it serves: collecting would take a tenth of the start
-    _keep_child_statuses()
-    guard_output()
+    if typed[:1] in (["run"], ["mcp"]):
+        gc.disable()  # off until it works: collecting would take a tenth of the start
     try:
+        _prepare_process()
         return _run_command(typed, worker)
     finally:
         if worker:
@@ -58,10 +55,14 @@ def _launch() -> launch.WorkerProcess | None:
         return None
 
 
-def _keep_child_statuses() -> None:
-    """Reset SIGCHLD to its default. If it is ignored, the system discards the exit statuses of child processes."""
+def _prepare_process() -> None:
+    """Guard the standard streams, and reset SIGCHLD: ignored, it would lose the exit statuses of child processes."""
     import signal
 
+    from kosmolua.cli.streams import guard_output, replace_closed_streams
+
+    replace_closed_streams()
+    guard_output()
     if hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 

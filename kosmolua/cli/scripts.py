@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -108,6 +109,13 @@ def _servers(options: Options) -> dict[str, Any]:
     return dict(map(read_given, options.server))
 
 
+def collect_from_here() -> None:
+    """Turn garbage collection on, if it is off, without the objects that exist now, as nearly all of them stay."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 @contextmanager
 def taken_as_interrupts() -> Iterator[None]:
     """Turn SIGTERM and SIGHUP into KeyboardInterrupt in the ``with`` block, so that the block can clean up.
@@ -204,6 +212,7 @@ def run_script(script: ScriptArgument, options: Options, worker: WorkerProcess |
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
     """
+    collect_from_here()
     try:
         script.file = script.file and located(script.file, options)
     except UsageError:

@@ -205,9 +205,8 @@ class SessionProcess(Pipes):
         self._control: int | None = None
         self._controlling = RLock()
         try:
-            pipes = launch.PipePair()
-            with pipes.theirs() as (incoming, outgoing):
-                self._process = self._started(start, incoming, outgoing)
+            with launch.PipePair() as pipes:
+                self._process = self._started(start, *pipes.theirs)
         except OSError as error:
             raise WorkerLost.unstartable(error) from None
         super().__init__(pipes.incoming, pipes.outgoing)

@@ -6,16 +6,14 @@ import _signal  # type: ignore[import-not-found]  # importing signal takes 2 ms 
 import os
 import sys
 import time
+from _frozen_importlib_external import PathFinder  # importing importlib.machinery and contextlib takes 3 ms longer
 from _thread import RLock
-from contextlib import contextmanager, suppress
-from importlib.machinery import PathFinder
 
 import kosmolua
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
     from typing import TypeAlias
 
     Started: TypeAlias = "Process | subprocess.Popen[bytes]"
@@ -47,7 +45,8 @@ class Process:
     def __init__(self, role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> None:
         nowhere = _open_nowhere()
         wanted = (stdin, *(nowhere if descriptor is None else descriptor for descriptor in (stdout, stderr)))
-        actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(wanted)]
+        # The last first, as the null device gets the number of a standard stream that was closed.
+        actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(wanted)][::-1]
         try:
             self.pid = os.posix_spawn(
                 sys.executable,
@@ -85,9 +84,11 @@ class Process:
 
     def _reap_orphans(self) -> None:
         """Collect statuses of forks that the process left; only a container's first process gets any."""
-        with suppress(ChildProcessError):
+        try:
             while True:
                 os.waitpid(-self.pid, 0)
+        except ChildProcessError:
+            return
 
     def kill(self) -> None:
         """End the process at once; not if it has ended, as another could have its id by then."""
@@ -165,33 +166,30 @@ def pipe() -> tuple[int, int]:
 
 
 class PipePair:
-    """The two pipes to a child about to be started.
+    """The two pipes to a child that the ``with`` block starts, with the descriptors of :attr:`theirs`.
+
+    The end of the block closes our copies of these; after an error, our ends as well.
 
     Raises:
         OSError: Too many files are open.
     """
 
     def __init__(self) -> None:
-        self._their_incoming, self.outgoing = pipe()
+        theirs, self.outgoing = pipe()
         try:
-            self.incoming, self._their_outgoing = pipe()
+            self.incoming, other = pipe()
         except OSError:
-            os.close(self._their_incoming)
+            os.close(theirs)
             os.close(self.outgoing)
             raise
+        self.theirs = theirs, other
 
-    @contextmanager
-    def theirs(self) -> Iterator[tuple[int, int]]:
-        """Yield the child's descriptors, and close our copies; after an error, our ends as well."""
-        try:
-            yield self._their_incoming, self._their_outgoing
-        except BaseException:
-            os.close(self.incoming)
-            os.close(self.outgoing)
-            raise
-        finally:
-            os.close(self._their_incoming)
-            os.close(self._their_outgoing)
+    def __enter__(self) -> PipePair:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for end in self.theirs + ((self.incoming, self.outgoing) if kind else ()):
+            os.close(end)
 
 
 def command(role: str) -> list[str]:
@@ -212,7 +210,6 @@ class WorkerProcess:
     """A worker as a new Python interpreter, which takes longer than a fork by a zygote."""
 
     def __init__(self) -> None:
-        pipes = PipePair()
-        with pipes.theirs() as (incoming, outgoing):
-            self.process = start("worker", incoming, outgoing)
+        with PipePair() as pipes:
+            self.process = start("worker", *pipes.theirs)
         self.incoming, self.outgoing = pipes.incoming, pipes.outgoing

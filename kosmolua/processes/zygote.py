@@ -59,14 +59,13 @@ class ZygoteProcess:
             WorkerLost: The zygote has died.
             OSError: Too many files are open.
         """
-        pipes = launch.PipePair()
-        with pipes.theirs() as ends, self._ordering:
+        with launch.PipePair() as pipes, self._ordering:
             self._next += 1
             order = WORKER_ORDER.pack(FORK, self._next, *terms)
             if instead_of:
                 order += instead_of.last_order()
             try:
-                socket.send_fds(self._control, [order], ends)
+                socket.send_fds(self._control, [order], pipes.theirs)
             except OSError:
                 raise WorkerLost("The process that starts sandboxes has died", hint="run the script again") from None
             return ForkedChild(self, self._next, terms, pipes)

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 
 sys.path += sys.argv[1:] if __name__ == "__main__" else []
 
@@ -46,7 +47,7 @@ class Prepared:
         roles = {role for role in ROLES if launch.command(role) == command}
         if not (self.is_used and roles and os.getpid() == self._owner):
             return self._spawn(path, command, environment, **options)  # type: ignore[arg-type]
-        descriptors = [descriptor for _, descriptor, _ in options["file_actions"]]  # type: ignore[attr-defined]
+        descriptors = [each[1] for each in sorted(options["file_actions"], key=itemgetter(2))]  # type: ignore[call-overload]
         words = [roles.pop(), *(str(int(each)) for each in options["setsigmask"])]  # type: ignore[attr-defined]
         with self._asking:
             socket.send_fds(self._requests, [" ".join(words).encode()], descriptors)

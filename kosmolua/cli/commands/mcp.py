@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from kosmolua.broker.options import DEFAULT_WORKERS
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, serving_options
-from kosmolua.cli.scripts import open_runtime
+from kosmolua.cli.scripts import collect_from_here, open_runtime
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
 
@@ -69,7 +68,7 @@ def command(address: str | None, workers: int, toolkit: str, options: Options) -
 
             if standard.is_typed:
                 console.complain("serving on standard input, for a client that starts this program; Ctrl-C ends it")
-            _collect_from_here()
+            collect_from_here()
             if are_pipes(standard.input, standard.output):
                 stdio.serve(handlers, (standard.input, standard.output), complain=console.complain)
             else:
@@ -80,7 +79,7 @@ def command(address: str | None, workers: int, toolkit: str, options: Options) -
             from kosmolua.mcp.addresses import SocketAddress
             from kosmolua.mcp.hosts import host_names
 
-            _collect_from_here()
+            collect_from_here()
             names, where = host_names(address), SocketAddress.read(address)
             http.serve(handlers, where, environ=os.environ, announce=console.complain, names=names)
 
@@ -95,9 +94,3 @@ def _readers(address: str | None) -> Iterator[Callable[..., Any] | None]:
 
     with closing(Readers()) as readers:
         yield readers.call
-
-
-def _collect_from_here() -> None:
-    """Turn on garbage collection, but exclude the objects that exist now, since nearly all of them are permanent."""
-    gc.freeze()
-    gc.enable()
