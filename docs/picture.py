@@ -1,4 +1,4 @@
-"""Draws docs/terminal.svg, the README's console blocks as they run now, moving: ``python docs/picture.py``."""
+"""Draws docs/terminal.svg, the console blocks of docs/tour.md as they run now, moving: ``python docs/picture.py``."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class Row(NamedTuple):
     lasts: float = 0.0
 
 
-def commands(readme: str) -> list[str]:
-    """Return the commands that the README shows with what they print."""
-    blocks = re.findall(r"^```console\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+def commands(page: str) -> list[str]:
+    """Return the commands that a page shows with what they print."""
+    blocks = re.findall(r"^```console\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
 def rows() -> Iterator[Row]:
-    """Run the README's commands in a folder with its scripts, and yield what is seen."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    """Run the tour's commands in a folder with its scripts, and yield what is seen."""
+    page = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
     now = 0.5
     with tempfile.TemporaryDirectory() as folder:
-        for name, script in re.findall(r"^```lua\n(?=-- (\w+\.lua))(.*?)^```$", readme, re.DOTALL | re.MULTILINE):
+        for name, script in re.findall(r"^```lua\n(?=-- (\w+\.lua))(.*?)^```$", page, re.DOTALL | re.MULTILINE):
             Path(folder, name).write_text(script, encoding="utf-8")
-        for command in commands(readme):
+        for command in commands(page):
             words = [sys.executable, "-m", "kosmolua", *shlex.split(command)[1:]]
             done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
             yield Row(command, "typed", now, len(command) / TYPED)

@@ -467,7 +467,7 @@ def test_a_right_script_is_not_refused(checker: Checker, source: str) -> None:
 def lua_blocks() -> Iterator[tuple[str, str]]:
     pages = {name: GuidePage(name).full() for name in NAMES}
     pages |= {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "integrations").glob("*/*.md")}
-    pages["README"] = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages["tour"] = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
     for name, text in pages.items():
         for number, code in enumerate(re.findall(r"^```lua\n(.*?)^```", text, re.DOTALL | re.MULTILINE)):
             yield f"{name} {number}", code
