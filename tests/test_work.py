@@ -30,7 +30,7 @@ from kosmolua.serve.work.settings import ScheduleSettings
 from kosmolua.serve.work.worker import Errand, TaskWorker, begin_by_hand
 from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.store import Summary
-from kosmolua.stores.tasks import HOOK, QUEUED, SCHEDULE, ServerTask
+from kosmolua.stores.tasks import HOOK, QUEUED, RUNNING, SCHEDULE, SLEEP, ServerTask
 
 pytestmark = pytest.mark.slow
 
@@ -251,7 +251,7 @@ def test_the_run_of_a_server_that_died_is_resumed(site: Site) -> None:
     tasks = site.tenant.runtime.store.tasks
     now = tasks.now()
     tasks.add(ServerTask("died", SCHEDULE, "nightly", "0123456789ab", now, now, QUEUED))
-    assert [each.id for each in tasks.take(1)] == ["died"]
+    assert [each.id for each in tasks.begin(*tasks.take(1))] == ["died"]
     runtime, notebook = site.tenant.runtime, site.folder / "notebook"
     with ThreadPoolExecutor() as threads:
         first = threads.submit(runtime.run, script, record=True, run="0123456789ab", name="report.lua")
@@ -310,7 +310,7 @@ def test_a_run_that_a_server_still_has_is_left_to_it(site: Site) -> None:
         first = threads.submit(runtime.run, "sleep(2) return 1", record=True, run="0123456789ab", name="report.lua")
         wait_for(lambda: [run.status for run in site.runs] == ["running"], 60)
         site.look(server)
-        assert [each.status for each in tasks.open(SCHEDULE) if each.id == "held"] == [QUEUED]
+        assert [each.status for each in tasks.open(SCHEDULE) if each.id == "held"] == [RUNNING]
         assert first.result().result == [1]
     site.pass_by(5)
     site.look(server)
@@ -326,10 +326,12 @@ def test_a_run_sleeps_though_another_server_waits_for_it(site: Site) -> None:
     run = asyncio.run(site.tenant.run("sleep(3600) return 1", {})).run
     assert run
     tasks.add(ServerTask("held", SCHEDULE, "nightly", run, tasks.now(), tasks.now(), QUEUED))
+    assert tasks.begin(*tasks.take(1))
+    site.pass_by(60)
     (task,) = tasks.take(1)
     site.pass_by(60)
     (other,) = tasks.take(1)
-    assert tasks.put(replace(other, status=QUEUED, due=tasks.now() + 2))
+    assert tasks.put(replace(other, due=tasks.now() + 2))
     assert asyncio.run(Errand(site.tenant, task).outcome()) is None
     assert [each.status for each in site.runs] == ["waiting"]
     site.pass_by(3600)
@@ -366,7 +368,7 @@ def test_a_fault_of_the_server_ends_the_task(site: Site, monkeypatch: pytest.Mon
     assert (found.status, found.due, found.note) == ("failed", None, "The server failed: TypeError('oh')")
 
 
-@pytest.mark.parametrize("absent", ["now", "runs"])
+@pytest.mark.parametrize("absent", ["begin", "runs"])
 def test_a_store_that_is_away_for_a_moment_ends_no_task(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, absent: str
 ) -> None:
@@ -384,14 +386,15 @@ def test_a_store_that_is_away_for_a_moment_ends_no_task(
 
         def take_last(tasks: FolderTasks, *given: Any) -> list[ServerTask]:
             taken = take(tasks, *given)
-            away.setattr(*((FolderTasks, "now", fail) if absent == "now" else (store, "runs", fail)))
+            away.setattr(*((FolderTasks, "begin", fail) if absent == "begin" else (store, "runs", fail)))
             return taken
 
         away.setattr(FolderTasks, "take", take_last)
         site.pass_by(61)
         site.look(server)
     assert [each.message for each in caplog.records if each.name == "asyncio"] == []
-    assert begun.run in {each.run for each in store.tasks.open(SCHEDULE)}
+    assert sleeper in {each.run for each in store.tasks.open(SLEEP)}
+    assert (begun.run in {each.run for each in store.tasks.open(SCHEDULE)}) == (absent == "begin")
     site.pass_by(30)
     site.look(server)
     assert {run.run: run.status for run in site.runs} == {sleeper: "done", begun.run: "done"}
@@ -517,6 +520,32 @@ def test_a_paused_hook_skips_its_deliveries(site: Site) -> None:
     found = overview.history(store, HOOK, "nightly")
     assert [(each.status, each.note) for each in found] == [("done", ""), ("skipped", "the hook is paused")]
     assert len(site.runs) == 1
+
+
+def test_what_waits_begins_as_soon_as_others_are_over(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only at the next look; but not while a delivery is being accepted, which comes first."""
+    monkeypatch.setattr(worker, "BATCH", 2)
+    monkeypatch.setattr(worker, "INTERVAL", 600.0)
+    hook = '[hooks.nightly]\nscript = "report"\nsignature = "bearer"\nsecret = "the-secret-of-the-hook"\n'
+    server, store = site.open(hook, report="print(input)"), site.tenant.runtime.store
+    for number in range(5):
+        store.tasks.add(ServerTask(f"hook/{number}", HOOK, "nightly", f"{number:012}", START + number, START, QUEUED))
+
+    async def look(until: int) -> None:
+        while len(store.runs(status="done")) < until or server.is_busy:
+            await asyncio.sleep(0.01)
+
+    async def look_twice() -> None:
+        site.tenant.accepting = 1
+        server.start()
+        await look(2)
+        await asyncio.sleep(0.1)
+        assert len(store.runs()) == 2
+        site.tenant.accepting = 0
+        await look(5)
+        await server.stop()
+
+    asyncio.run(asyncio.wait_for(look_twice(), 60))
 
 
 def test_a_run_that_fails_for_good_is_listed_as_failed(site: Site) -> None:

@@ -72,7 +72,8 @@ class Tenant:
     While ``health`` says that the store cannot be used, runs are refused. ``approvals`` holds the calls of running
     scripts that wait for a person, ``grants`` the functions that people have permanently allowed, ``orders`` what
     people ask of all servers of the tenant, ``signed_in`` the sessions of the website, and ``pace`` that of large
-    requests. ``retried`` are the runs that are tried again if they fail by an error that may pass.
+    requests. ``retried`` are the runs that are tried again if they fail by an error that may pass. ``accepting`` is how
+    many deliveries are being accepted.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Tenant:
         self._health = health
         self.name = opened.settings.name
         self.retried: set[str] = set()
+        self.accepting = 0
         self.approvals = Approvals(lambda: self.runtime.store, lambda effect: self.people_for(effect) > 1)
         self.grants = Grants(lambda: self.runtime.store)
         self._opened = opened

@@ -46,6 +46,8 @@ RENEWAL = 5.0
 CHORES_PAUSE, BEGIN_DELAY = 0.25, 0.25
 """Seconds between two looks at what has to be written, and seconds after which a new recording has to be."""
 RETRY_PAUSE = 0.25
+CLOCK_FRESH, CLOCK_DOUBT = 10.0, 0.1
+"""Seconds after which the database's clock is asked again, and seconds in which it has to answer for that."""
 MAX_IDLE = 1.0
 """Seconds after which an unused connection is tried before it is used again."""
 _USED = "kosmolua-used"
@@ -255,7 +257,7 @@ class Now(FunctionElement[float]):
 
 @compiles(Now, "postgresql")
 def _now_in_postgres(element: Now, compiler: Any, **_: Any) -> str:
-    return "extract(epoch from clock_timestamp())"
+    return "extract(epoch from statement_timestamp())"  # which is stable, so that an index serves a comparison with it
 
 
 @compiles(Now, "sqlite")
@@ -290,7 +292,7 @@ class Database:
             if dialect not in _SETTINGS:
                 hint = "use PostgreSQL or SQLite"
                 raise ConfigError(f"Recordings cannot be kept in a database of the kind {dialect}", hint=hint)
-            self._engine = sql.create_engine(url, connect_args=_SETTINGS[dialect])
+            self._engine = sql.create_engine(url, connect_args=_SETTINGS[dialect], **_POOLS[dialect])
         except ImportError as error:
             hint = "pip install 'kosmolua[postgres]'"
             raise ConfigError(f"Recordings in a database need the package {error.name}", hint=hint) from None
@@ -298,6 +300,7 @@ class Database:
             hint = "write it as in postgresql://user:password@host/name or sqlite:///path"
             raise ConfigError("The address of the database is not valid", hint=hint) from None
         self.name = url.render_as_string(hide_password=True)
+        self._clock = -math.inf, 0.0
         self._is_made = False
         self._making = Lock()
         self._writes: list[_Write[Any]] = []
@@ -338,6 +341,21 @@ class Database:
                 wire = socket.socket(fileno=os.dup(connection.fileno()))
                 with wire:
                     wire.shutdown(socket.SHUT_RDWR)
+
+    def now(self) -> float:
+        """Return the time by the database's clock, as it goes on since it was asked within :data:`CLOCK_FRESH` seconds.
+
+        Raises:
+            ConfigError: The database cannot be reached, or refuses a statement.
+        """
+        began = time.monotonic()
+        asked, ahead = self._clock
+        if began - asked > CLOCK_FRESH:
+            said = float(self.do(lambda at: at.execute(sql.select(Now())).scalar_one()))
+            ended = time.monotonic()
+            ahead = said - ended
+            self._clock = began if ended - began < CLOCK_DOUBT else -math.inf, ahead
+        return ahead + time.monotonic()
 
     def do(self, work: Callable[[sql.Connection], _T], patience: float = 0.0) -> _T:
         """Call a function in a transaction and return its result. If the connection is lost, repeat the transaction.
@@ -487,6 +505,11 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "sqlite": {"timeout": SQLITE_PATIENCE},
 }
 """The connection arguments for each kind of database. They set timeouts, so that no wait is endless."""
+_POOLS: dict[str, dict[str, Any]] = {
+    "postgresql": {"pool_size": 15, "max_overflow": 0, "pool_use_lifo": True},
+    "sqlite": {},
+}
+"""How many connections there are at most, which stay open, and the last used one first: to connect costs a process."""
 
 
 def _note_use(_: object, record: Any) -> None:

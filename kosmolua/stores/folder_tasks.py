@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from hashlib import sha256
 from time import time
+from typing import Any
 
 from kosmolua.errors import Unavailable
 from kosmolua.folders import replace_file
@@ -47,6 +48,9 @@ class FolderTasks:
                 self._write(replace(task, id=id, due=None, given="", source=ALIAS), None)
         return True
 
+    def add_all(self, tasks: Sequence[ServerTask]) -> list[ServerTask]:
+        return [each for each in tasks if not self.add(each)]
+
     def find(self, id: str) -> ServerTask | None:
         return self._read(self._file(id))
 
@@ -61,7 +65,7 @@ class FolderTasks:
         holder = secrets.token_hex(16)
         with self._alone():
             now = self.now()
-            for marker in sorted(each for each in self._marked(sources, name) if each <= _moment(now)):
+            for marker in sorted(each for each in self._marked(sources, *filter(None, [name])) if each <= _moment(now)):
                 task = self._of(marker)
                 if task is None or task.due is None or _moment(task.due) > _moment(now):  # of a process that died
                     os.remove(os.path.join(self._due, marker))
@@ -79,22 +83,24 @@ class FolderTasks:
                 if task and task.holder == each.holder:
                     self._write(replace(task, due=self.now() + TASK_LEASE), task)
 
-    def begin(self, task: ServerTask) -> bool:
+    def begin(self, *tasks: ServerTask) -> list[ServerTask]:
         with self._alone():
-            former = self.find(task.id)
-            if former is None or former.holder != task.holder:
-                return False
-            begun = replace(former, status=RUNNING, note=task.note, due=self.now() + TASK_LEASE)
-            self._write(begun, former)
-        return True
+            return [
+                task
+                for task in tasks
+                if self._change(task, {"status": RUNNING, "note": task.note, "due": self.now() + TASK_LEASE})
+            ]
 
-    def put(self, task: ServerTask) -> bool:
+    def put(self, *tasks: ServerTask) -> list[ServerTask]:
         with self._alone():
-            former = self.find(task.id)
-            if former is None or former.holder != task.holder:
-                return False
-            self._write(replace(task, holder=""), former)
-        return True
+            return [task for task in tasks if self._change(task, {**asdict(task), "holder": ""})]
+
+    def _change(self, task: ServerTask, values: dict[str, Any]) -> bool:
+        """Change a task if it is still held as it says, and return whether it is."""
+        former = self.find(task.id)
+        if is_held := former is not None and former.holder == task.holder:
+            self._write(replace(former, **values), former)
+        return is_held
 
     def of(self, source: str, name: str, limit: int) -> list[ServerTask]:
         latest = sorted(self._names(self._over_of(source, name)), reverse=True)[:limit]
@@ -102,8 +108,8 @@ class FolderTasks:
         still = sorted(self.open(source, name), key=lambda each: -each.since)
         return [*still, *over][:limit]
 
-    def open(self, source: str, name: str = "") -> list[ServerTask]:
-        return [task for task in map(self._of, self._marked((source,), name)) if task and task.due]
+    def open(self, source: str, *names: str) -> list[ServerTask]:
+        return [task for task in map(self._of, self._marked((source,), *names)) if task and task.due]
 
     def prune(self, keep: float) -> None:
         before = _moment(self.now() - keep)
@@ -134,10 +140,10 @@ class FolderTasks:
         """Return the task of a marker; None if a process that died has left the marker alone."""
         return self._read(os.path.join(self._folder, f"{marker.split('-')[1]}.json"))
 
-    def _marked(self, sources: Sequence[str], name: str = "") -> list[str]:
-        """Return the markers of the tasks of some sources, or of one name, that are not over."""
+    def _marked(self, sources: Sequence[str], *names: str) -> list[str]:
+        """Return the markers of the tasks of some sources, or of some names, that are not over."""
         marked = [(each, each.split("-", 2)[-1].partition("-")) for each in self._names(self._due)]
-        return [each for each, (source, _, own) in marked if source in sources and name in ("", own)]
+        return [each for each, (source, _, own) in marked if source in sources and (not names or own in names)]
 
     def _names(self, folder: str) -> list[str]:
         try:

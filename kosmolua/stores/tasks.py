@@ -71,6 +71,9 @@ class TaskQueue(Protocol):
     def add(self, task: ServerTask, also: Sequence[str] = ()) -> bool:
         """Add a task, and return True; return False if there was one with its id, or with one of the ids ``also``."""
 
+    def add_all(self, tasks: Sequence[ServerTask]) -> list[ServerTask]:
+        """Add tasks, and return those that were not added, since there were tasks with their ids."""
+
     def find(self, id: str) -> ServerTask | None:
         """Return the task with an id, or for one of the ids ``also`` of a task what was known when it was added."""
 
@@ -83,23 +86,23 @@ class TaskQueue(Protocol):
     def renew(self, held: Sequence[ServerTask]) -> None:
         """Hold tasks for another lease, as far as no other server has taken them."""
 
-    def begin(self, task: ServerTask) -> bool:
-        """Store that a task that this process holds has begun, and hold it for another lease.
+    def begin(self, *tasks: ServerTask) -> list[ServerTask]:
+        """Store that tasks that this process holds have begun, hold them for another lease, and return them.
 
-        Return False if another server has taken it meanwhile.
+        Those are left out that another server has taken meanwhile.
         """
 
-    def put(self, task: ServerTask) -> bool:
-        """Store what has become of a task that this process holds or has just found, and hold it no longer.
+    def put(self, *tasks: ServerTask) -> list[ServerTask]:
+        """Store what has become of tasks that this process holds or has just found, hold them no longer, return them.
 
-        Return False if another server has taken it meanwhile.
+        Those are left out that another server has taken meanwhile.
         """
 
     def of(self, source: str, name: str, limit: int) -> list[ServerTask]:
         """Return the latest tasks of a schedule or hook, the latest first; those that are not over come before."""
 
-    def open(self, source: str, name: str = "") -> list[ServerTask]:
-        """Return the tasks of a schedule, of a hook or, without a name, of a source that are not over."""
+    def open(self, source: str, *names: str) -> list[ServerTask]:
+        """Return the tasks of some schedules or hooks or, without a name, of a source that are not over."""
 
     def prune(self, keep: float) -> None:
         """Remove the tasks that are over, and whose time was more than ``keep`` seconds ago."""

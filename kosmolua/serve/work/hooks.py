@@ -47,12 +47,15 @@ def routes(tenants: Tenants) -> list[BaseRoute]:
             return _refusal(413, f"The body is larger than {tenants.settings.max_request:,} bytes")
         tenant, hook = found[0]
         request.scope[TENANT] = tenant.name
+        tenant.accepting += 1
         try:
             return await asyncio.to_thread(_accept, tenant, hook, dict(request.headers), body)
         except Forged as error:
             return _refusal(401, f"The delivery was not accepted: {error}. Nothing was run.")
         except KosmoError as error:
             return JSONResponse({"error": error.fields()}, 503, {"Retry-After": "5"})
+        finally:
+            tenant.accepting -= 1
 
     return [
         Route(f"{ROOT}/{{name}}", receive, methods=["POST"]),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
-from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
@@ -33,7 +33,11 @@ from kosmolua.stores.tasks import (
 )
 
 INTERVAL = 1.0
-"""Seconds between two looks at what is due."""
+"""Seconds between two looks at what is due; there is another as soon as few of a full batch are left."""
+BATCH = 8
+"""How many tasks of a tenant a server takes at once."""
+YIELD = 0.02
+"""Seconds between two looks whether deliveries are still being accepted, for which others wait to begin."""
 PLAN_EVERY, TIDY_EVERY = 30.0, 600.0
 """Seconds between two looks whether each schedule has its next tick, and whether old tasks can be removed."""
 LATE = 60.0
@@ -68,6 +72,8 @@ class TaskWorker:
         self._looking: asyncio.Task[None] | None = None
         self._planned = self._tidied = self._renewed = float("-inf")
         self._settings: dict[str, object] = {}
+        self._may_take_more = asyncio.Event()
+        self._was_full = False
 
     @property
     def is_busy(self) -> bool:
@@ -96,7 +102,15 @@ class TaskWorker:
             except Exception as error:  # noqa: BLE001 - what else fails once may not end all schedules
                 told = {"message": "The server could not look for tasks", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(told)
-            await asyncio.sleep(INTERVAL)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._turn(), INTERVAL)
+
+    async def _turn(self) -> None:
+        """Wait until few of a full batch are left, and no delivery is being accepted."""
+        await self._may_take_more.wait()
+        self._may_take_more.clear()
+        while any(each.accepting for each in self._tenants):
+            await asyncio.sleep(YIELD)
 
     async def look(self) -> None:
         """Plan what is not planned, renew what is held, and begin what is due."""
@@ -115,6 +129,7 @@ class TaskWorker:
             self._tidied = now
             for tenant in self._tenants:
                 await _is_done(asyncio.to_thread(_tidy, tenant))
+        self._was_full = False
         for name in await asyncio.to_thread(self._tenants.stores.due_tenants):
             found = self._tenants.get(name)
             if found and not found.is_draining and not await asyncio.to_thread(found.reads_drained):
@@ -122,25 +137,34 @@ class TaskWorker:
 
     async def _take(self, tenant: Tenant) -> None:
         busy = Counter(each.name for each, _ in self._held.values())
-        free = tenant.workers - busy[tenant.name]
+        free = min(tenant.workers - busy[tenant.name], BATCH)
         if free <= 0:
             return
-        for task in await asyncio.to_thread(tenant.runtime.store.tasks.take, free):
-            begun = asyncio.create_task(self._carry_out(tenant, task))
-            self._held[begun] = tenant, task
-            begun.add_done_callback(partial(self._forget, tenant))
+        taken = await asyncio.to_thread(tenant.runtime.store.tasks.take, free)
+        if not taken:
+            return
+        self._was_full |= len(taken) == free
+        begun, left = await asyncio.to_thread(admit, tenant, taken)
+        lateness = {each.id: _late(each) for each in taken}
+        for each in left:
+            if each.due is None:
+                self._note(tenant.name, each, lateness[each.id])
+        for task in begun:
+            carried_out = asyncio.create_task(self._carry_out(tenant, task))
+            self._held[carried_out] = tenant, task
+            carried_out.add_done_callback(self._forget)
 
-    def _forget(self, tenant: Tenant, begun: asyncio.Task[None]) -> None:
-        """Let another task begin at once in place of one that is over."""
+    def _forget(self, begun: asyncio.Task[None]) -> None:
+        """Let others begin at once in place of those that are over, if others were due."""
         self._held.pop(begun, None)
+        if self._was_full and len(self._held) <= BATCH // 2:
+            self._may_take_more.set()
         if not begun.cancelled() and (error := begun.exception()):
             raise error
 
     async def _carry_out(self, tenant: Tenant, task: ServerTask) -> None:
-        store, late = tenant.runtime.store, 0.0
+        store = tenant.runtime.store
         try:
-            if task.status != WAITING:
-                late = (await asyncio.to_thread(store.tasks.now)) - task.since
             left = await Errand(tenant, task).outcome()
         except Unavailable:  # the store is away, and after the lease a server takes the task again
             return
@@ -151,27 +175,24 @@ class TaskWorker:
             await _keep_trying(lambda: store.tasks.put(failed))
             raise
         except asyncio.CancelledError:
-            left = replace(task, status=QUEUED, due=0.0)
+            left = replace(task, status=RUNNING, due=0.0)
             await asyncio.shield(_keep_trying(lambda: store.tasks.put(left)))
             raise
         if left:
             await _keep_trying(lambda: store.tasks.put(left))
             if left.due is None:
-                self._note(tenant.name, left, late)
+                self._note(tenant.name, left, 0.0 if task.status == WAITING else _late(task))
 
 
 class Errand:
-    """A task of a tenant that this server has taken."""
+    """A task of a tenant that this server has taken, and which can run now."""
 
     def __init__(self, tenant: Tenant, task: ServerTask) -> None:
         self._tenant = tenant
         self._task = task
         self._store: Store = tenant.runtime.store
         self._tasks: TaskQueue = self._store.tasks
-        work = tenant.work
-        self._own: ScheduleSettings | HookSettings | None = (
-            work.schedules.get(task.name) if task.source == SCHEDULE else work.hooks.get(task.name)
-        )
+        self._own = _settings_of(tenant, task)
 
     async def outcome(self) -> ServerTask | None:
         """Carry the task out, and return what has become of it; None if it sleeps, which is stored already.
@@ -182,16 +203,11 @@ class Errand:
         task = self._task
         if self._own is None and task.source != SLEEP:
             return _over(task, "skipped", f"there is no such {task.source} any more")
-        found = await asyncio.to_thread(lambda: self._store.runs(beginning=task.run, limit=1))
-        if found:
-            return await self._go_on(found[0])
+        if not _is_new(task) and (found := await asyncio.to_thread(self._found)):
+            return await self._go_on(found)
         if task.source == SLEEP:
             return _over(task, "failed", "the recording of the run is not there any more")
         assert self._own
-        if left := await asyncio.to_thread(self._held_back, self._own):
-            return left
-        if not await asyncio.to_thread(self._tasks.begin, self._task):
-            return None  # another server has it
         script, scripts = self._own.script, self._tenant.runtime.scripts
         try:
             name, source = await asyncio.to_thread(self._tenant.work.source_of, script, scripts)
@@ -204,7 +220,7 @@ class Errand:
     async def _go_on(self, run: Summary) -> ServerTask | None:
         """Resume the run of a task that another server began, that slept, or that is tried again."""
         if run.status == "running":  # the lease of a server that has died, or a store that was away
-            return replace(self._task, status=QUEUED, due=await self._in(LOOK_AGAIN))
+            return replace(self._task, status=RUNNING, due=await self._in(LOOK_AGAIN))
         is_retried = run.status == "failed" and self._task.status == WAITING and self._task.attempt > 0
         if run.status not in _TO_GO_ON and not is_retried:
             return _over(self._task, run.status, run.error)
@@ -226,7 +242,7 @@ class Errand:
             outcome = await running
         except ConfigError:
             if await self._is_elsewhere(is_new=is_new):
-                return replace(task, status=QUEUED, due=await self._in(LOOK_AGAIN))
+                return replace(task, status=RUNNING, due=await self._in(LOOK_AGAIN))
             raise
         finally:
             retried.discard(task.run)
@@ -237,7 +253,7 @@ class Errand:
             pause = getattr(error, "retry_after", None) or LOOK_AGAIN
             return replace(task, status=QUEUED, note=error.message, due=await self._in(pause))
         if isinstance(error, Interrupted) and self._tenant.is_draining:
-            return replace(task, status=QUEUED, note="", due=await self._in(0))
+            return replace(task, status=RUNNING, note="", due=await self._in(0))
         if error and getattr(error, "retryable", False) and may_try_again:
             pause = max(min(BACKOFF * 2**task.attempt, MAX_BACKOFF), getattr(error, "retry_after", None) or 0.0)
             again = replace(task, attempt=task.attempt + 1, status=WAITING, note=error.message)
@@ -246,8 +262,12 @@ class Errand:
 
     async def _is_elsewhere(self, *, is_new: bool) -> bool:
         """Return True if the server that held the task before, and was thought dead, has begun or resumed the run."""
-        found = await asyncio.to_thread(lambda: self._store.runs(beginning=self._task.run, limit=1))
-        return bool(found) and (is_new or found[0].status == "running")
+        found = await asyncio.to_thread(self._found)
+        return found is not None and (is_new or found.status == "running")
+
+    def _found(self) -> Summary | None:
+        """Return the recorded run of the task."""
+        return next(iter(self._store.runs(beginning=self._task.run, limit=1)), None)
 
     async def _in(self, seconds: float) -> float:
         return seconds + await asyncio.to_thread(self._tasks.now)
@@ -273,44 +293,93 @@ class Errand:
         if former is None or former.due is None:
             raise ConfigError("Another server has ended the task of this run", hint="resume the run")
 
-    def _held_back(self, own: ScheduleSettings | HookSettings) -> ServerTask | None:
-        """Plan the tick after this one, and return what becomes of this task if it does not begin now."""
-        task, now = self._task, self._tasks.now()
-        if is_by_hand(task) or task.status == RUNNING:  # another server has decided that it begins
-            return None
-        if isinstance(own, HookSettings):
-            return _over(task, "skipped", "the hook is paused") if self._is_paused else None
-        if task.status == PLANNED:
-            plan(self._tasks, own, max(task.since, now))
-            if (left_out := own.next_after(task.since)) <= now:
-                until = datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="seconds")
-                note = f"no server was free for this tick and those after it, up to {until}"
-                self._tasks.add(_over(_tick(own.name, left_out), "missed", note))
-            if self._is_paused:
-                return _over(task, "skipped", "the schedule is paused")
-            if now - task.since > LATE and own.missed != ONCE:
-                return _over(task, "missed", "no server was free")
-        earlier = [each for each in self._tasks.open(SCHEDULE, own.name) if _comes_before(each, task)]
-        if not earlier:
-            return None
-        if own.overlap != WAIT:
-            return _over(task, "skipped", "an earlier run was under way")
-        if task.status == PLANNED and sum(each.status == QUEUED for each in earlier) >= MAX_WAITING:
-            return _over(task, "skipped", f"{MAX_WAITING} earlier ticks waited already")
-        return replace(task, status=QUEUED, due=now + INTERVAL, note="an earlier run is under way")
 
-    @property
-    def _is_paused(self) -> bool:
-        return pause_mark(self._task.source, self._task.name) in self._store.marks()
+def admit(tenant: Tenant, taken: Sequence[ServerTask]) -> tuple[list[ServerTask], list[ServerTask]]:
+    """Begin those of the tasks that a server has taken which can run now, and plan the ticks after them.
+
+    Return those, and what has become of the others.
+    """
+    store, new = tenant.runtime.store, [each for each in taken if _is_new(each)]
+    ticks = {each.name for each in new if each.source == SCHEDULE}
+    others = store.tasks.open(SCHEDULE, *ticks) if ticks else []
+    marks = store.marks() if new else ()
+    left: list[ServerTask] = []
+    following: list[ServerTask] = []
+    for task in new:
+        own, earlier = _settings_of(tenant, task), [each for each in others if _comes_before(each, task)]
+        if task.status == PLANNED and isinstance(own, ScheduleSettings):
+            following += _ticks_after(task, own)
+        left += filter(None, [_held_back(task, own, earlier, is_paused=pause_mark(task.source, task.name) in marks)])
+    plan(store.tasks, following)
+    store.tasks.put(*left)
+    ids = {each.id for each in left}
+    begun = store.tasks.begin(*(each for each in new if each.id not in ids))
+    return [*begun, *(each for each in taken if not _is_new(each))], left
 
 
-def plan(tasks: TaskQueue, schedule: ScheduleSettings, after: float) -> float:
-    """Add the first tick of a schedule after a moment, unless it is there, and return its time."""
-    tick = schedule.next_after(after)
-    task = _tick(schedule.name, tick)
-    if not tasks.add(task) and (former := tasks.find(task.id)) and former.due is None and tick > tasks.now():
-        tasks.put(replace(task, run=former.run))  # a server with other settings had dropped it before its time
-    return tick
+def _is_new(task: ServerTask) -> bool:
+    """Return True if no server has begun a task that is taken."""
+    return task.status in (PLANNED, QUEUED) and task.source != SLEEP
+
+
+def _settings_of(tenant: Tenant, task: ServerTask) -> ScheduleSettings | HookSettings | None:
+    work = tenant.work
+    return work.schedules.get(task.name) if task.source == SCHEDULE else work.hooks.get(task.name)
+
+
+def _taken_at(task: ServerTask) -> float:
+    assert task.due
+    return task.due - TASK_LEASE
+
+
+def _late(task: ServerTask) -> float:
+    """Return how many seconds after its time a task was taken."""
+    return _taken_at(task) - task.since
+
+
+def _ticks_after(task: ServerTask, own: ScheduleSettings) -> Iterator[ServerTask]:
+    """Yield the tick after one that is taken, and what says of those between them that they are missed."""
+    now = _taken_at(task)
+    yield _tick(own.name, own.next_after(max(task.since, now)))
+    if (left_out := own.next_after(task.since)) <= now:
+        until = datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="seconds")
+        note = f"no server was free for this tick and those after it, up to {until}"
+        yield _over(_tick(own.name, left_out), "missed", note)
+
+
+def _held_back(
+    task: ServerTask,
+    own: ScheduleSettings | HookSettings | None,
+    earlier: Sequence[ServerTask],
+    *,
+    is_paused: bool,
+) -> ServerTask | None:
+    """Return what becomes of a task that does not begin now; None if it does."""
+    if own is None:
+        return _over(task, "skipped", f"there is no such {task.source} any more")
+    if is_by_hand(task):
+        return None
+    if is_paused and (task.status == PLANNED or isinstance(own, HookSettings)):
+        return _over(task, "skipped", f"the {task.source} is paused")
+    if isinstance(own, HookSettings):
+        return None
+    if task.status == PLANNED and _late(task) > LATE and own.missed != ONCE:
+        return _over(task, "missed", "no server was free")
+    if not earlier:
+        return None
+    if own.overlap != WAIT:
+        return _over(task, "skipped", "an earlier run was under way")
+    if task.status == PLANNED and sum(each.status == QUEUED for each in earlier) >= MAX_WAITING:
+        return _over(task, "skipped", f"{MAX_WAITING} earlier ticks waited already")
+    return replace(task, status=QUEUED, due=_taken_at(task) + INTERVAL, note="an earlier run is under way")
+
+
+def plan(tasks: TaskQueue, ticks: Sequence[ServerTask]) -> None:
+    """Add ticks that are not there, and those again which a server with other settings dropped before their time."""
+    for tick in tasks.add_all(ticks):
+        former = tasks.find(tick.id)
+        if former and former.due is None and tick.due and tick.due > tasks.now():
+            tasks.put(replace(tick, run=former.run))
 
 
 def _tick(schedule: str, at: float) -> ServerTask:
@@ -323,15 +392,15 @@ def plan_all(tenant: Tenant) -> None:
     planned = [each for each in tasks.open(SCHEDULE) if each.status == PLANNED and not each.holder]
     if not schedules and not planned:
         return
-    now, ready = tasks.now(), set()
+    now, ready, dropped = tasks.now(), set(), []
     for task in planned:
         schedule = schedules.get(task.name)
         if schedule and (task.since <= now or schedule.next_after(task.since - 0.5) == task.since):
             ready.add(task.name)
         else:
-            tasks.put(_over(task, "skipped", "the schedule was changed"))
-    for name in schedules.keys() - ready:
-        plan(tasks, schedules[name], now)
+            dropped.append(_over(task, "skipped", "the schedule was changed"))
+    tasks.put(*dropped)
+    plan(tasks, [_tick(name, each.next_after(now)) for name, each in schedules.items() if name not in ready])
 
 
 def begin_by_hand(tasks: TaskQueue, schedule: str) -> ServerTask:
