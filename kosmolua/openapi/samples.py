@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 from kosmolua.protocol import Json
@@ -20,11 +21,26 @@ MAX_NESTED = 24
 """The maximum depth of nested values, even for required keys."""
 MAX_MADE = 4000
 """The number of values after which a sample gets only required keys."""
+MAX_READ = 4096
+"""The most schemas of which is known what their samples are."""
 MAX_MADE_OF_ITEM = 400
 """The same number for one item of a paged list."""
 _NAMES = "amber birch cedar delta ember fjord grove harbor iris juniper krill lotus maple north olive pearl"
 _WORDS = _NAMES.split()
-_TIME = "2026-01-{day:02d}T{hour:02d}:15:00Z"
+_FORMATS = {
+    "date-time": "2026-01-{day:02d}T{hour:02d}:15:00Z",
+    "date": "2026-01-{day:02d}",
+    "time": "12:15:00Z",
+    "uuid": "{eight:08x}-1111-4111-8111-{twelve:012x}",
+    "email": "{word}@example.com",
+    "uri": "https://example.com/{word}",
+    "url": "https://example.com/{word}",
+    "ipv4": "192.0.2.{host}",
+    "ipv6": "2001:db8::{number:x}",
+    "hostname": "{word}.example",
+    "byte": "c2FtcGxl",
+    "snowflake": "{long}",
+}
 
 
 class Samples(SchemaTree):
@@ -35,6 +51,7 @@ class Samples(SchemaTree):
         self._account = account
         self._reader = SchemaReader(without="writeOnly", look_up=look_up)
         self._types: dict[str, Type] = {}
+        self._read: dict[int, tuple[Json, list[Json], dict[str, Any]]] = {}
 
     def of(self, schema: Json, seed: str) -> Json:
         """Return the first example that fits, or else a value made from the seed."""
@@ -58,6 +75,16 @@ class Samples(SchemaTree):
         except (Mismatch, RecursionError):
             return False
         return True
+
+    def read(self, schema: dict[str, Any]) -> tuple[list[Json], dict[str, Any]]:
+        """Return the first example that fits a schema, in a list, and its normal form."""
+        found = self._read.get(id(schema))
+        if found is None or found[0] is not schema:
+            if len(self._read) >= MAX_READ:
+                self._read.clear()
+            fitting = (each for each in _examples(schema) if self.fits(schema, each))
+            found = self._read[id(schema)] = (schema, [*islice(fitting, 1)], normal(schema))
+        return found[1], found[2]
 
     def _item_schema(self, schema: Json, place: str) -> Json:
         for key in filter(None, place.split(".")):
@@ -92,10 +119,8 @@ class _Making:
             finally:
                 self._open.pop()
             return made
-        for example in _examples(schema):
-            if self._samples.fits(schema, example):
-                return example
-        return self._made_up(normal(schema), depth)
+        examples, plain = self._samples.read(schema)
+        return examples[0] if examples else self._made_up(plain, depth)
 
     def _made_up(self, schema: dict[str, Any], depth: int) -> Json:
         if schema.get("enum") or "const" in schema:
@@ -184,21 +209,18 @@ class _Making:
 
     def _string(self, schema: Mapping[str, Any]) -> Json:
         digit = self._next()
-        kinds = {
-            "date-time": _TIME.format(day=digit % 28 + 1, hour=digit % 24),
-            "date": f"2026-01-{digit % 28 + 1:02d}",
-            "time": "12:15:00Z",
-            "uuid": f"{digit % 16**8:08x}-1111-4111-8111-{digit % 16**12:012x}",
-            "email": f"{_WORDS[digit % len(_WORDS)]}@example.com",
-            "uri": f"https://example.com/{_WORDS[digit % len(_WORDS)]}",
-            "url": f"https://example.com/{_WORDS[digit % len(_WORDS)]}",
-            "ipv4": f"192.0.2.{digit % 250 + 1}",
-            "ipv6": f"2001:db8::{digit % 9000 + 1:x}",
-            "hostname": f"{_WORDS[digit % len(_WORDS)]}.example",
-            "byte": "c2FtcGxl",
-            "snowflake": str(10**17 + digit % 10**17),
-        }
-        text = kinds.get(str(schema.get("format")), "") or f"{_WORDS[digit % len(_WORDS)]}-{digit % 9000 + 1000}"
+        form = _FORMATS.get(str(schema.get("format")), "{word}-{number}")
+        word = _WORDS[digit % len(_WORDS)]
+        text = form.format(
+            word=word,
+            number=digit % 9000 + 1000,
+            day=digit % 28 + 1,
+            hour=digit % 24,
+            eight=digit % 16**8,
+            twelve=digit % 16**12,
+            host=digit % 250 + 1,
+            long=10**17 + digit % 10**17,
+        )
         pattern = schema.get("pattern")
         if isinstance(pattern, str):
             text = _matching(pattern, text, digit)

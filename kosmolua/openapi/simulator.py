@@ -130,12 +130,10 @@ class Simulator:
 
     def _item_below(self, detail: Mapping[str, Any]) -> str | None:
         """Return the parameter for one item of a collection, ``petId`` of ``/pets/{petId}``, or None."""
-        beginning = _template(detail) + "/{"
-        for row in self._functions.store.rows():
-            method, _, other = row.key.partition(" ")
-            if method == "GET" and other.startswith(beginning) and other.count("/") == beginning.count("/"):
-                return str(_SLOT.findall(other)[-1])
-        return None
+        beginning = f"GET {_template(detail)}/{{"
+        below = self._functions.store.keys(beginning)
+        item = next((key for key in below if key.count("/") == beginning.count("/")), None)
+        return _SLOT.findall(item)[-1] if item else None
 
     def _kept(self, path: str) -> Json:
         return self._collections.get(path.rpartition("/")[0], {}).get(unquote(path.rpartition("/")[2]))

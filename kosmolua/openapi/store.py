@@ -151,6 +151,12 @@ class DocumentStore:
         with self._lock:
             return [name for (name,) in self.database.execute("select name from functions order by place")]
 
+    def keys(self, beginning: str) -> list[str]:
+        """Return the keys that begin with a text, in the order of the document."""
+        statement = "select key from functions where key >= ? and key < ? order by place"
+        with self._lock:
+            return [key for (key,) in self.database.execute(statement, (beginning, f"{beginning}\U0010ffff"))]
+
     def _schema(self, pointer: str) -> Json:
         found = self._one("select value from schemas where pointer = ?", pointer)
         value: Json = json.loads(found[0]) if found else {}
