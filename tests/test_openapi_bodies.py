@@ -65,6 +65,27 @@ BOTH = {
 }
 
 
+NUMBER = {"type": "integer"}
+LISTS = {
+    "bare": {"type": "array", "items": {**TEXT, "xml": {"name": "b"}}, "xml": {"wrapped": False}},
+    "wrapped": {"type": "array", "items": NUMBER, "xml": {"wrapped": True, "name": "all"}},
+    "members": {"type": "array", "items": {"type": "object", "properties": {"id": NUMBER}}},
+    "words": {"type": "array", "items": TEXT},
+}
+BOOK = {
+    "type": "object",
+    "properties": {
+        "id": {**NUMBER, "xml": {"attribute": True}},
+        "title": {"allOf": [TEXT, {"xml": {"name": "Title"}}]},
+        "lent": {"type": "boolean"},
+        "tags": {"type": "object", "additionalProperties": NUMBER},
+        "by": {"allOf": [{"type": "object", "properties": {"name": TEXT}}, {"xml": {"name": "Author"}}]},
+        **LISTS,
+    },
+}
+BOOKS = {"application/xml": {"schema": BOOK}}
+
+
 def in_path(name: str, style: str, *, explode: bool, kind: str = "array") -> dict[str, Any]:
     """Return an operation with a parameter in its path."""
     schema = {"type": kind, **({"items": TEXT} if kind == "array" else {})}
@@ -115,6 +136,7 @@ PATHS = {
     "/note": operation("note", {"type": "string"}, "text/plain"),
     "/ping": operation("ping"),
     "/read": {"get": {"operationId": "read", "responses": {"200": {"description": "", "content": {JSON: {}}}}}},
+    "/book": {"get": {"operationId": "book", "responses": {"200": {"description": "", "content": BOOKS}}}},
     "/see": {
         "get": {"operationId": "see", "responses": {"200": {"description": "", "content": {JSON: {"schema": SEEN}}}}}
     },
@@ -300,6 +322,48 @@ def test_what_a_script_gets_of_a_reply(called: tuple[Runtime, Service], reply: R
     runtime, service = called
     service.answer = lambda sent: reply
     assert runtime.call("pets.read") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('<book id="7"><Title>A &amp; B</Title><lent>true</lent></book>', {"id": 7, "title": "A & B", "lent": True}),
+        ('<x:book xmlns:x="urn:b"><x:Author><x:name>Ann</x:name></x:Author></x:book>', {"by": {"name": "Ann"}}),
+        ("<book><b>x</b><all><n>1</n><n>2</n></all><b/></book>", {"bare": ["x", ""], "wrapped": [1, 2]}),
+        ("<book><members><member><id>1</id></member></members></book>", {"members": [{"id": 1}]}),
+        (
+            "<book><members><id>1</id></members><members><id>2</id></members></book>",
+            {"members": [{"id": 1}, {"id": 2}]},
+        ),
+        ("<book><words>a</words></book>", {"words": ["a"]}),
+        ("<book><words><word>a</word></words><members/></book>", {"words": ["a"], "members": []}),
+        ("<book><tags><entry><key>k</key><value>1</value></entry></tags></book>", {"tags": {"k": 1}}),
+        ("<R><GetBookResult><lent>0</lent></GetBookResult><Meta><Id>9</Id></Meta></R>", {"lent": False}),
+        ("<book><lent>no</lent><more><a>1</a><a>2</a></more></book>", {"lent": "no", "more": {"a": ["1", "2"]}}),
+        ("<Author><name>Ann</name></Author>", {"by": {"name": "Ann"}}),
+    ],
+)
+def test_xml_is_read_as_the_schema_says(called: tuple[Runtime, Service], text: str, value: Any) -> None:
+    """Names, attributes and types are the schema's; where it does not say whether a list is wrapped, the reply does."""
+    runtime, service = called
+    service.answer = lambda sent: Reply(text.encode(), kind="text/xml; charset=utf-8")
+    assert runtime.call("pets.book") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('<!DOCTYPE b [<!ENTITY x "y">]><b>&x;</b>', "it declares entities, which are refused"),
+        ("<b><c></b>", "mismatched tag"),
+        ("<b>" * 200, "nested over 100 levels deep"),
+    ],
+)
+def test_xml_that_cannot_be_read_is_an_error(called: tuple[Runtime, Service], text: str, said: str) -> None:
+    """Entities could be made large, or lead to files, so they are never read."""
+    runtime, service = called
+    service.answer = lambda sent: Reply(text.encode(), kind="application/xml")
+    with pytest.raises(NetworkError, match=said):
+        runtime.call("pets.book")
 
 
 def test_values_beyond_the_memory_of_the_host_stay_text() -> None:

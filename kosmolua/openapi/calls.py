@@ -34,6 +34,7 @@ from kosmolua.openapi.operations import JSON_PATCH, Body, Field, is_json
 from kosmolua.openapi.paging import Recipe, ResultPage
 from kosmolua.openapi.replies import value_of, whole_of
 from kosmolua.openapi.walking import walk
+from kosmolua.openapi.xml_replies import XmlReader
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import FULL
@@ -81,6 +82,7 @@ class OperationCall:
         encode: The overlay's encoding of the body.
         safe: Whether the overlay says that the request changes nothing, whatever its method.
         is_open: Whether it needs no credential, as a login.
+        xml: Reads replies in XML by the document's schema; None if it has none for them.
         graphql: What the request of a GraphQL field needs: see :mod:`kosmolua.openapi.graphql`; empty for any other.
     """
 
@@ -94,6 +96,7 @@ class OperationCall:
     encode: str = ""
     safe: bool = False
     is_open: bool = False
+    xml: XmlReader | None = None
     graphql: Mapping[str, Any] = made_by(default_factory=dict)
 
     def more_parameters(self) -> Iterator[Parameter]:
@@ -135,7 +138,7 @@ class OperationCall:
         if given.pop(self.spelled("reply"), "") == FULL:
             if wants_all:
                 raise BadArguments('reply = "full" is one reply, so it excludes all = true', param="reply")
-            return whole_of(client.checked(self._send(api, given, extra, answers=[304])), self.media)
+            return whole_of(client.checked(self._send(api, given, extra, answers=[304])), self.media, self.xml)
 
         def fetch(changed: Mapping[str, Json]) -> ResultPage:
             response = client.checked(self._send(api, {**given, **self._by_name(changed)}, extra))
@@ -153,7 +156,7 @@ class OperationCall:
 
     def _value(self, response: Response) -> Json:
         is_usual = response.body and media_type(response) == "application/json"
-        return decode(response) if is_usual else value_of(response, self.media)
+        return decode(response) if is_usual else value_of(response, self.media, self.xml)
 
     def _content(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> EncodedBody:
         """Encode the body of the request."""

@@ -20,6 +20,7 @@ from kosmolua.openapi.paging import Recipe
 from kosmolua.openapi.replies import is_decoded, is_text
 from kosmolua.openapi.security import access_of
 from kosmolua.openapi.store import DocumentStore, FunctionRow, load
+from kosmolua.openapi.xml_replies import XmlReader, is_xml
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.bounds import Pattern, Range
@@ -170,7 +171,7 @@ class DocumentFunctions:
     def call(self, name: str) -> OperationCall | None:
         """Return what sends a function's requests, or None."""
         found = self._store.detail(name)
-        return call_of(found[1]) if found else None
+        return call_of(found[1], self._store.schema) if found else None
 
     def records(self) -> Mapping[str, Record]:
         return _Records(self._store)
@@ -207,7 +208,7 @@ class DocumentFunctions:
         return Sketch(self._full_name(row.name), row.effect, row.summary, row.words, row.parameters, row.section)
 
     def _read(self, row: FunctionRow, detail: Mapping[str, Any]) -> Function:
-        call = call_of(detail)
+        call = call_of(detail, self._store.schema)
         sent = SchemaReader(without="readOnly", look_up=self._store.schema)
         reads = row.effect == "read"
         chosen = self._chosen(call) if reads else ()
@@ -311,8 +312,9 @@ class _Records(Mapping[str, Record]):
         return len(self._pointers)
 
 
-def call_of(detail: Mapping[str, Any]) -> OperationCall:
-    """Restore a call from an operation's details in the compiled document."""
+def call_of(detail: Mapping[str, Any], look_up: Callable[[str], Json]) -> OperationCall:
+    """Restore a call from an operation's details in the compiled document, whose schemas are looked up."""
+    media, schema = detail["result"].get("media", []), detail["result"].get("schema")
     body = detail["body"]
     kind = OperationCall
     if "graphql" in detail:
@@ -322,7 +324,8 @@ def call_of(detail: Mapping[str, Any]) -> OperationCall:
         path=detail["path"],
         fields=[Field(**each) for each in detail["fields"]],
         body=Body(**body) if body else None,
-        media=detail["result"].get("media", []),
+        media=media,
+        xml=XmlReader(SchemaTree(look_up), schema) if schema and any(map(is_xml, media)) else None,
         server=detail["server"] or "",
         recipe=Recipe(**detail["paging"]) if detail["paging"] else None,
         encode=detail.get("encode", ""),

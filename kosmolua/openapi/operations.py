@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 from kosmolua.openapi.document import Document
+from kosmolua.openapi.xml_replies import is_xml
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import rows, table, text
 
@@ -92,7 +93,10 @@ class Body:
 
 @dataclass
 class OperationResult:
-    """What an operation returns; no schema if that is not JSON. ``links``: the document declares a header ``Link``."""
+    """What an operation returns; no schema if that is neither JSON nor XML.
+
+    ``links``: the document declares a header ``Link``.
+    """
 
     schema: Json = None
     media: list[str] = field(default_factory=list)
@@ -261,7 +265,7 @@ class _Reading:
         """Return the only value that a schema lists; empty if it lists none, or several."""
         plain = self._document.resolve(schema)
         values = [plain["const"]] if "const" in plain else rows(plain.get("enum"))
-        return text(values[0]) if len(values) == 1 else ""
+        return ("true" if values[0] is True else text(values[0])) if len(values) == 1 else ""
 
     def _style(self, given: Mapping[str, Any]) -> Style:
         style = text(given.get("style"))
@@ -394,14 +398,21 @@ class _Reading:
         ]
         if not good and "default" in responses:
             good = [self._document.resolve(responses["default"])]
-        result = OperationResult()
+        result, in_xml = OperationResult(), None
         for answer in good:
             result.links = result.links or "link" in map(str.lower, table(answer.get("headers")))
             for media, content in table(answer.get("content")).items():
                 result.media += [media] if media not in result.media else []
                 if is_json(media) and isinstance(content, dict) and result.schema is None:
                     result.schema = content.get("schema", {})
+                elif is_xml(media) and self._is_table(table(content).get("schema")):
+                    in_xml = in_xml or content["schema"]
+        result.schema = in_xml if result.schema is None else result.schema
         return result
+
+    def _is_table(self, schema: Json) -> bool:
+        flat = self._document.flat(schema)
+        return self._is_list(schema) or bool(flat and flat[0])
 
     def _statuses(self) -> dict[str, str]:
         found = {}

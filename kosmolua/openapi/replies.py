@@ -14,6 +14,7 @@ from kosmolua.http.binary import binary, media_type
 from kosmolua.http.client import decode
 from kosmolua.http.messages import Response, location
 from kosmolua.openapi.operations import is_json
+from kosmolua.openapi.xml_replies import XmlReader, is_xml
 from kosmolua.protocol import Json
 from kosmolua.secret import Secret
 
@@ -42,13 +43,14 @@ def is_text(media: str) -> bool:
     return bool(_TEXT.fullmatch(media))
 
 
-def value_of(response: Response, media: Collection[str] = ()) -> Json:
-    """Convert a response for a script: decoded JSON, lines of JSON or YAML, text, ``{ status }`` without content, else
-    a table with base64.
+def value_of(response: Response, media: Collection[str] = (), xml: XmlReader | None = None) -> Json:
+    """Convert a response for a script: decoded JSON, lines of JSON, YAML or XML, text, ``{ status }`` without content,
+    else a table with base64.
 
     Args:
         response: The response.
         media: The media types that the document declares.
+        xml: Reads XML by the document's schema; without it, XML is text.
 
     Raises:
         NetworkError: It is not what its media type says, or a web page although the document promises JSON.
@@ -65,20 +67,22 @@ def value_of(response: Response, media: Collection[str] = ()) -> Json:
         return _unnamed(response)
     if _YAML.fullmatch(kind):
         return _yaml(_text(response))
+    if xml and is_xml(kind):
+        return _by_schema(xml, response)
     return _text(response) if is_text(kind) else cast("Json", binary(response))
 
 
-def whole_of(response: Response, media: Collection[str] = ()) -> Json:
+def whole_of(response: Response, media: Collection[str] = (), xml: XmlReader | None = None) -> Json:
     """Return status, headers and body of a response, headers in lower case and without cookies.
 
-    Headers that are credentials are secrets. ``media`` and errors are those of :func:`value_of`; an empty response has
-    no ``body``.
+    Headers that are credentials are secrets. ``media``, ``xml`` and errors are those of :func:`value_of`; an empty
+    response has no ``body``.
     """
     named = [(name.lower(), value) for name, value in response.headers.items() if name.lower() != "set-cookie"]
     headers: dict[str, Any] = {
         name: Secret(value) if value and _CREDENTIAL.fullmatch(name) else value for name, value in named
     }
-    body = {"body": value_of(response, media)} if response.body else {}
+    body = {"body": value_of(response, media, xml)} if response.body else {}
     return {"status": response.status, "headers": headers, **body}
 
 
@@ -116,6 +120,14 @@ def _yaml(text: str) -> Json:
         return parsed_yaml(text, "the reply")
     except ConfigError:
         return text
+
+
+def _by_schema(xml: XmlReader, response: Response) -> Json:
+    try:
+        return xml.read(response, _text(response))
+    except ValueError as error:
+        asked = response.request.line if response.request else "A request"
+        raise NetworkError(f"{asked} was answered with XML that cannot be read: {error}", retryable=False) from None
 
 
 def _unnamed(response: Response) -> Json:

@@ -18,6 +18,8 @@ MAX_PARTS = 400
 """The maximum depth of nested references that are followed while the keys of an object are collected."""
 MAX_MEMBERS = 4000
 """The maximum number of schemas from which the keys of one object are collected."""
+_NOTES = {"description", "title", "required", "nullable", "xml", "example", "deprecated", "externalDocs"}
+"""The keys of a schema that restricts no value; such a one can stand in an ``allOf``."""
 Flat: TypeAlias = tuple[dict[str, Json], set[str], bool]
 """The schemas of an object's properties, the required names, and whether others are allowed."""
 
@@ -99,7 +101,7 @@ class SchemaTree:
         for member in schema.get("allOf", ()):
             part = self._flattened(member, seen, left)
             if part is None:
-                if isinstance(member, dict) and not member.keys() - {"description", "title", "required", "nullable"}:
+                if isinstance(member, dict) and not member.keys() - _NOTES:
                     continue
                 return None
             is_object = True

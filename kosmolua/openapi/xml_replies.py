@@ -1,0 +1,230 @@
+"""Replies in XML as tables, read as the schema of the document says: ``xml.name``, ``wrapped`` and ``attribute``.
+
+Documents often leave out whether a list is wrapped, and what carries a result, as AWS's ``DescribeThingsResult``. There
+the reply decides: names that fit the schema lead to the values.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from kosmolua.http.messages import Response
+from kosmolua.protocol import Json
+from kosmolua.schema.merging import merged
+from kosmolua.schema.tree import SchemaTree, rows, table, text
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_XML = re.compile(r"(application|text)/((?!xhtml)[\w.-]+\+)?xml")
+MAX_DEPTH = 100
+MAX_ELEMENTS = 500_000
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_KEYS, _VALUES = ("key", "name"), ("value",)
+
+
+def is_xml(media: str) -> bool:
+    """Return True for media types whose content is read by its schema: XML, except web pages and pictures."""
+    return bool(_XML.fullmatch(media.partition(";")[0].strip().lower()))
+
+
+class XmlReader:
+    """Reads the replies of one operation; ``schema`` is that of its result."""
+
+    def __init__(self, tree: SchemaTree, schema: Json) -> None:
+        self._tree = tree
+        self._schema = schema
+
+    def read(self, response: Response, content: str) -> Json:
+        """Return the value of a response whose text is given; the text itself if the schema has no table or list.
+
+        Raises:
+            ValueError: It is not XML, declares entities, or is too large or too deeply nested, as the message says.
+        """
+        whole, _ = self._whole(self._schema)
+        flat = self._tree.flat(self._schema)
+        if whole.get("type") != "array" and not (flat and flat[0]):
+            return content
+        root = _parsed(response.body if _declares(response) else content)
+        if whole.get("type") == "array":
+            return [self._value(whole.get("items", {}), each) for each in root]
+        names = {key: self._name(key, each) for key, each in (flat[0] if flat else {}).items()}
+        found = root
+        while not _names(found) & {*names.values()}:
+            if payload := next((key for key, name in names.items() if name == _local(root.tag)), None):
+                return {payload: self._value(flat[0][payload] if flat else {}, root)}
+            inner = next((each for each in found if _local(each.tag).endswith("Result")), None)
+            inner = found[0] if inner is None and len(found) == 1 else inner
+            if inner is None:
+                break
+            found = inner
+        return self._value(self._schema, found)
+
+    def _whole(self, schema: Json) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a schema with the members of its ``allOf``, and its key ``xml``, of which the outer words win."""
+        own = table(schema)
+        target = self._tree.resolve(own)
+        parts = [target] if target is own else [{key: each for key, each in own.items() if key != "$ref"}, target]
+        whole: dict[str, Any] = {}
+        xml: dict[str, Any] = {}
+        for part in parts:
+            members = [self._whole(each) for each in rows(part.get("allOf"))]
+            whole = merged(whole, {key: each for key, each in part.items() if key != "allOf"})
+            xml = table(part.get("xml")) | xml
+            for member, words in members:
+                whole, xml = merged(whole, member), {**words, **xml}
+        return whole, xml
+
+    def _name(self, key: str, schema: Json) -> str:
+        whole, xml = self._whole(schema)
+        if whole.get("type") == "array" and xml.get("wrapped") is not True:
+            _, item = self._whole(whole.get("items"))
+            return text(xml.get("wrapped") is False and item.get("name")) or text(xml.get("name")) or key
+        return text(xml.get("name")) or key
+
+    def _value(self, schema: Json, element: Element) -> Json:
+        if element.get(_NIL) == "true":
+            return None
+        whole, _ = self._whole(schema)
+        flat = self._tree.flat(schema)
+        if flat and flat[0]:
+            return self._table(flat[0], element)
+        if whole.get("type") == "array":
+            return [self._value(whole.get("items", {}), each) for each in element]
+        if isinstance(whole.get("additionalProperties"), dict):
+            return self._map(whole["additionalProperties"], [*element])
+        return _plain(element) if len(element) else _scalar(whole.get("type"), element.text or "")
+
+    def _table(self, properties: dict[str, Json], element: Element) -> dict[str, Json]:
+        found: dict[str, Json] = {}
+        used: set[str] = set()
+        for key, schema in properties.items():
+            whole, xml = self._whole(schema)
+            name = text(xml.get("name")) or key
+            if xml.get("attribute") is True:
+                used.add(f"@{name}")
+                if (given := _attributes(element).get(name)) is not None:
+                    found[key] = _scalar(whole.get("type"), given)
+                continue
+            names = [self._name(key, schema), name]
+            children = next((each for each in (_named(element, one) for one in names) if each), None)
+            used.update(names)
+            if children is None:
+                continue
+            if whole.get("type") == "array":
+                items = self._items(whole.get("items", {}), xml.get("wrapped"), children)
+                found[key] = [self._value(whole.get("items", {}), each) for each in items]
+            elif isinstance(whole.get("additionalProperties"), dict) and not whole.get("properties"):
+                pairs = children if xml.get("wrapped") is False else [*children[0]]
+                found[key] = self._map(whole["additionalProperties"], pairs)
+            else:
+                found[key] = self._value(schema, children[0])
+        rest = [each for each in element if _local(each.tag) not in used]
+        return {**_joined(rest), **found}
+
+    def _items(self, schema: Json, wrapped: object, children: list[Element]) -> list[Element]:
+        """Return the items of a list: these elements, or those inside the only one if it wraps them."""
+        if len(children) > 1 or wrapped is False:
+            return children
+        only, flat = children[0], self._tree.flat(schema)
+        names = {self._name(key, each) for key, each in flat[0].items()} if flat else set()
+        is_item = bool(names & _names(only)) or (not len(only) and bool((only.text or "").strip()))
+        return children if is_item and wrapped is not True else [*only]
+
+    def _map(self, schema: Json, entries: list[Element]) -> dict[str, Json]:
+        """Return a table of entries that each have a key and a value, or of elements that are named by their keys."""
+        found = {}
+        for entry in entries:
+            inner = {_local(each.tag).lower(): each for each in entry}
+            key = next((inner[name].text or "" for name in _KEYS if name in inner), None)
+            value = next((inner[name] for name in _VALUES if name in inner), None)
+            if key is not None and value is not None:
+                found[key] = self._value(schema, value)
+            else:
+                found[_local(entry.tag)] = self._value(schema, entry)
+        return found
+
+
+def _declares(response: Response) -> bool:
+    """Return True if the content itself says its encoding, and the headers do not."""
+    return "charset" not in (response.header("Content-Type") or "").lower()
+
+
+def _parsed(content: bytes | str) -> Element:
+    from xml.etree.ElementTree import TreeBuilder
+    from xml.parsers import expat
+
+    builder, open_, count = TreeBuilder(), [0], [0]
+    parser = expat.ParserCreate(namespace_separator="}")
+    parser.buffer_text = True
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        open_[0] += 1
+        count[0] += 1
+        if open_[0] > MAX_DEPTH or count[0] > MAX_ELEMENTS:
+            raise ValueError(f"it has over {MAX_ELEMENTS:,} elements, or is nested over {MAX_DEPTH} levels deep")
+        builder.start(_full(name), {_full(key): each for key, each in attributes.items()})
+
+    def end(name: str) -> None:
+        open_[0] -= 1
+        builder.end(_full(name))
+
+    def refuse(*given: object) -> None:
+        raise ValueError("it declares entities, which are refused")
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = builder.data
+    parser.EntityDeclHandler = refuse
+    try:
+        parser.Parse(content, True)  # noqa: FBT003
+    except expat.ExpatError as error:
+        raise ValueError(str(error)) from None
+    return builder.close()
+
+
+def _full(name: str) -> str:
+    return "{" + name if "}" in name else name
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _named(element: Element, name: str) -> list[Element]:
+    return [each for each in element if _local(each.tag) == name]
+
+
+def _names(element: Element) -> set[str]:
+    return {_local(each.tag) for each in element} | {*_attributes(element)}
+
+
+def _attributes(element: Element) -> dict[str, str]:
+    return {_local(key): each for key, each in element.attrib.items()}
+
+
+def _scalar(kind: object, given: str) -> Json:
+    kinds = kind if isinstance(kind, list) else [kind]
+    with suppress(ValueError):
+        if "integer" in kinds:
+            return int(given)
+        if "number" in kinds and isfinite(number := float(given)):
+            return number
+    if "boolean" in kinds and given.strip().lower() in ("true", "false", "1", "0"):
+        return given.strip().lower() in ("true", "1")
+    return given
+
+
+def _plain(element: Element) -> Json:
+    """Return an element that no schema describes: its text, or a table of its elements."""
+    return _joined([*element]) if len(element) else element.text or ""
+
+
+def _joined(elements: list[Element]) -> dict[str, Json]:
+    """Return elements as a table; those with one name are a list."""
+    found: dict[str, list[Json]] = {}
+    for each in elements:
+        found.setdefault(_local(each.tag), []).append(_plain(each))
+    return {name: each if len(each) > 1 else each[0] for name, each in found.items()}
