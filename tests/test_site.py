@@ -9,11 +9,14 @@ import runpy
 import struct
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 from conftest import ROOT
+from filelock import FileLock
 
 from kosmolua import Runtime
 from kosmolua.clients.known import CLIENTS
@@ -21,16 +24,23 @@ from kosmolua.clients.known import CLIENTS
 pytest.importorskip("mkdocs", reason="builds the site")
 pytest.importorskip("material", reason="builds the site")
 
+LINKS = runpy.run_path(str(ROOT / ".ci" / "links.py"))
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built without a warning."""
-    folder = tmp_path_factory.mktemp("site")
-    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder / "site")]
+    """The site, built without a warning, once for all processes of pytest."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    built, given = folder / "site", folder / "built"
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(built)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "XDG_CONFIG_HOME": str(folder)}
-    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
-    return folder / "site"
+    with FileLock(folder / "site.lock"):
+        if not given.exists():
+            done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+            assert (done.returncode, done.stdout + done.stderr) == (0, "")
+            given.touch()
+    return built
 
 
 def test_every_guide_is_in_the_navigation() -> None:
@@ -120,6 +130,43 @@ def test_what_names_a_guide_is_a_link_to_it(site: Path) -> None:
     """Where the program's reader types a command, the site's reader clicks."""
     assert "[`kosmolua docs repl`](repl.md)" in (site / "recordings.md").read_text()
     assert 'href="../repl/"><code>kosmolua docs repl</code></a>' in (site / "recordings" / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_links_to_other_sites_have_the_form_of_one(site: Path) -> None:
+    """None is that of an example, or has a bracket or a full stop at its end that belonged to the text."""
+    found = LINKS["links"](site)
+    assert len(found) > 5
+    assert [each for each in found if not LINKS["is_well_formed"](each)] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "answer", "fault"),
+    [
+        ("https://semver.org/", 200, ""),
+        ("https://www.example.org/", 200, "is no address of a page"),
+        ("http://semver.org/", 200, "is no address of a page"),
+        ("https://semver.org/.", 200, "is no address of a page"),
+        ("https://semver.org/{page}", 200, "is no address of a page"),
+        ("https://semver.org/gone", 404, "answers 404"),
+        ("https://shy.org/", 403, ""),
+        ("https://away.org/", None, "does not answer (ConnectionError)"),
+    ],
+)
+def test_an_address_that_does_not_answer_is_a_fault(
+    address: str, answer: int | None, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """.ci/links.py says so, but not of one that refuses programs."""
+
+    def get(_: str, **__: object) -> requests.Response:
+        if answer is None:
+            raise requests.ConnectionError
+        response = requests.Response()
+        response.status_code, response.raw = answer, BytesIO()
+        return response
+
+    monkeypatch.setattr(requests, "get", get)
+    assert LINKS["fault"](address) == fault
 
 
 def twins(site: Path) -> list[str]:
