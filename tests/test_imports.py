@@ -82,7 +82,10 @@ def test_a_simulated_call_imports_no_network(environment: dict[str, str]) -> Non
     """Installed packages are read without importlib.metadata, and simulating a service needs no HTTP library."""
     modules = imported(environment, "run", "--simulate", "-e", CALL)
     assert "kosmolua.broker.open_accounts" in modules
-    unneeded = {"click", "ssl", "socket", "kosmolua.schema.json_schema", "kosmolua.flow.judge", "kosmolua.flow.memory"}
+    unneeded = {"click", "ssl", "socket"} | {
+        f"kosmolua.{name}"
+        for name in ("schema.json_schema", "flow.judge", "flow.memory", "openapi.calls", "http.graphql_document")
+    }
     assert modules & (NEVER | unneeded) == set()
 
 

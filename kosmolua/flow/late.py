@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Target
     from kosmolua.flow.judge import Judge, Verdict
 
-MAX_WAITING = 100
-"""How many answers wait for the judge, and of how many characters on average."""
-MAX_AVERAGE = 10_000
+MAX_WAITING = 1000
+"""How many answers wait for the judge, and of how many characters altogether."""
+MAX_SIZE = 1_000_000
 
 
 class LateJudge:
@@ -42,7 +42,7 @@ class LateJudge:
         """See :meth:`kosmolua.flow.judge.Judge.note`."""
         with self._lock:
             self._size += len(answer)
-            if not self._judge and len(self._waiting) < MAX_WAITING and self._size < MAX_WAITING * MAX_AVERAGE:
+            if not self._judge and len(self._waiting) < MAX_WAITING and self._size < MAX_SIZE:
                 self._waiting.append(((number, target, arguments, str(answer)), is_earlier))
                 return
         self._made().note(number, target, arguments, answer, is_earlier=is_earlier)

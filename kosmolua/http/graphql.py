@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from kosmolua.errors import ApiError, NetworkError
 from kosmolua.http.client import Api, Sendable, decode
 from kosmolua.http.errors import body_of, id_suffix, message_of
-from kosmolua.http.graphql_document import read_document
 from kosmolua.http.messages import Response
 from kosmolua.http.paging import by_cursor
 from kosmolua.http.rate_limit import retry_after
@@ -49,6 +48,8 @@ def graphql(
         ValueError: The document has no such operation, or the operation is a subscription, which has no single
             response.
     """
+    from kosmolua.http.graphql_document import read_document
+
     chosen = read_document(query).chosen(operation)
     if chosen.kind == "subscription":
         raise ValueError("a subscription has no single answer: send a query or a mutation")

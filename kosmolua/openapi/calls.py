@@ -33,6 +33,7 @@ from kosmolua.openapi.bodies import (
 from kosmolua.openapi.operations import JSON_PATCH, Body, Field, is_json
 from kosmolua.openapi.paging import Recipe, ResultPage
 from kosmolua.openapi.replies import value_of, whole_of
+from kosmolua.openapi.routes import Route
 from kosmolua.openapi.walking import walk
 from kosmolua.openapi.xml_replies import XmlReader
 from kosmolua.protocol import Json
@@ -40,21 +41,6 @@ from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import FULL
 
 _NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
-
-
-class Route(str):
-    """A path template of a document, which lets a simulator tell its requests from a plugin's own.
-
-    ``path`` is the whole one, also with what follows ``?`` and ``#``.
-    """
-
-    __slots__ = ("path",)
-    path: str
-
-    def __new__(cls, template: str, path: str = "") -> Route:
-        route = super().__new__(cls, template)
-        route.path = path or template
-        return route
 
 
 class ApiClient(Protocol):

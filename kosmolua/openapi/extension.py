@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kosmolua.concurrency import lazy
 from kosmolua.errors import BadArguments, NotConfigured
 from kosmolua.http.client import Api
-from kosmolua.openapi.calls import Route
+from kosmolua.openapi.routes import Route
 from kosmolua.protocol import Json
 from kosmolua.schema.effects import Effect, changes
 from kosmolua.schema.function import taken_by, with_declared

@@ -12,8 +12,9 @@ from kosmolua.http.client import Api
 from kosmolua.http.graphql import data_of
 from kosmolua.http.graphql_document import GraphQLDocument, GraphQLOperation, Selection, read_document, read_selections
 from kosmolua.http.messages import Response
-from kosmolua.openapi.calls import ApiClient, OperationCall, Route
+from kosmolua.openapi.calls import ApiClient, OperationCall
 from kosmolua.openapi.paging import Recipe, ResultPage, at
+from kosmolua.openapi.routes import Route
 from kosmolua.openapi.walking import walk
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
