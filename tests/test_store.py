@@ -333,6 +333,62 @@ def test_a_run_that_goes_on_is_listed_as_it_is_at_another_host(
     assert [listed(), listed()] == [("failed", "then")] * 2
 
 
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """The recording of a run that a list has seen, and the index of its folder, which is written from one run on."""
+    monkeypatch.setattr("kosmolua.stores.folder_index.FEW", 0)
+    with Runtime({}, environ={}, store=Folder(tmp_path)) as runtime:
+        run = runtime.run("-- Counts the sheep\nreturn 1", record=True).run
+    Folder(tmp_path).find_runs(RunFilter())
+    return tmp_path / f"{run}.jsonl", tmp_path / ".index"
+
+
+def titles(folder: Path, words: str = "sheep") -> list[str]:
+    """Return the titles of the runs that a process finds that has just started."""
+    return [each.title for each in Folder(folder).find_runs(RunFilter(words=words))[0]]
+
+
+def test_an_index_spares_reading_recordings_that_have_not_changed(recorded: tuple[Path, Path]) -> None:
+    """After a restart, lists and searches use it; a recording with another time or size is read again."""
+    recording, index = recorded
+    assert oct(index.stat().st_mode & 0o777) == "0o600"
+    before = recording.stat()
+    recording.write_bytes(b"x" * before.st_size)
+    os.utime(recording, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert titles(recording.parent) == ["Counts the sheep"]
+    assert [each.status for each in Folder(recording.parent).runs()] == ["done"]
+    recording.touch()
+    assert titles(recording.parent) == []
+    assert [each.status for each in Folder(recording.parent).runs()] == ["damaged"]
+
+
+def test_an_index_that_does_not_fit_is_made_again(recorded: tuple[Path, Path]) -> None:
+    """Nothing of it is shown, whatever it says."""
+    recording, index = recorded
+    text = index.read_text()
+    older, changed = text.replace('"made"', '"m"'), text.replace("the sheep", "all sheep")
+    for damaged in ("", "{}\n[]", text[:-9], changed, older):
+        index.write_text(damaged)
+        assert titles(recording.parent) == ["Counts the sheep"]
+        assert index.read_text() == text
+
+
+def test_an_index_is_of_the_recordings_that_are_there(recorded: tuple[Path, Path]) -> None:
+    """Two processes that write it lose nothing, and what is removed stands in it no more."""
+    recording, index = recorded
+    one, two = Folder(recording.parent), Folder(recording.parent)
+    assert [len(each.runs()) for each in (one, two)] == [1, 1]
+    with Runtime({}, environ={}, store=one) as runtime:
+        runtime.run("-- Counts the goats\nreturn 1", record=True)
+    assert [len(each.runs()) for each in (two, one)] == [2, 2]
+    assert titles(recording.parent, "counts") == ["Counts the goats", "Counts the sheep"]
+    os.utime(recording, (0, 0))
+    assert one.prune(DAY) == 1
+    assert not index.exists()
+    assert [len(each.runs()) for each in (two, one)] == [1, 1]
+    assert "sheep" not in index.read_text()
+
+
 def spinning(runtime: Runtime, source: str) -> str:
     """Record a run that a limit ends, and return its id."""
     outcome = runtime.run(source, record=True, timeout=0.3)

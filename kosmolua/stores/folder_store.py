@@ -11,14 +11,14 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from glob import escape, glob
 from hashlib import sha256
 from heapq import nlargest
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.folders import replace_file
@@ -26,6 +26,7 @@ from kosmolua.locks import lock_file
 from kosmolua.recordings.recording import FORMAT, Event, Recording, read
 from kosmolua.recordings.sheets import CHANGES, File
 from kosmolua.stores.folder_counts import count_in
+from kosmolua.stores.folder_index import FolderIndex, KnownRun, Stamp
 from kosmolua.stores.folder_slots import FolderSlot
 from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.store import (
@@ -56,8 +57,6 @@ from kosmolua.stores.store import (
 )
 
 SUFFIX = ".jsonl"
-_Stamp: TypeAlias = "tuple[int, int]"
-"""When a recording was last written, in nanoseconds since 1970, and its size."""
 BLOCK = 64 * 1024
 """How many bytes to read at a time from the end of a file."""
 KEY = ".key"
@@ -152,10 +151,10 @@ class Folder:
         self._plans = os.path.join(self.path, "plans")
         self.tasks = FolderTasks(os.path.join(self.path, "tasks"))
         self._plan_lock = os.path.join(self._plans, ".lock")
-        self._seen: dict[str, tuple[_Stamp, Event, Event]] = {}
-        self._index: dict[str, tuple[Event, Summary, str]] = {}
+        self._seen: dict[str, tuple[Stamp, Event, Event]] = {}
+        self._index = FolderIndex(self.path)
         self._changes = os.path.join(self.path, CHANGES)
-        self._known: _Stamp | None = None
+        self._known: Stamp | None = None
         self._looks_at = 0.0
 
     def place(self, run: str) -> File:
@@ -175,13 +174,13 @@ class Folder:
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
-        found = sorted(map(self._summary, self._names(beginning)), key=lambda each: (each.time, each.run), reverse=True)
+        known = self._listed(self._names(beginning) if beginning else None)
+        found = sorted((run for run, _ in known), key=attrgetter("time", "run"), reverse=True)
         fitting = [each for each in found if status in (None, each.status) and (before is None or each.time < before)]
         return fitting[:limit]
 
     def find_runs(self, fitting: RunFilter, start: int = 0, limit: int = DEFAULT_RUNS) -> tuple[list[Summary], int]:
-        stamps = self._stamps() if fitting.runs is None else dict.fromkeys(fitting.runs)
-        known = (self._indexed(run, stamp) for run, stamp in stamps.items())
+        known = self._listed(fitting.runs)
         fits_all = fitting == RunFilter(order=fitting.order)
         found = [run for run, text in known if fits_all or fitting.fits(run, text)]
         newest = attrgetter("time", "run")
@@ -192,8 +191,7 @@ class Folder:
         return found[start : start + limit], len(found)
 
     def fleets(self) -> list[FleetSummary]:
-        runs = (self._indexed(run, stamp)[0] for run, stamp in self._stamps().items())
-        return fleets_of((run.fleet, run.status, 1, run.time) for run in runs if run.fleet)
+        return fleets_of((run.fleet, run.status, 1, run.time) for run, _ in self._listed() if run.fleet)
 
     def prune(self, keep: float) -> int:
         removed = 0
@@ -202,6 +200,8 @@ class Folder:
             with suppress(OSError):
                 if time.time() - os.stat(path).st_mtime > keep and not self._is_needed(run):
                     removed += self._file(run).remove()
+        if removed:
+            self._index.remove()
         for file in self._plan_files():
             with suppress(OSError):
                 if time.time() - os.stat(file).st_mtime > keep:
@@ -244,6 +244,9 @@ class Folder:
         """Return the calls that wait for a person."""
         paused: list[WaitingCall] = []
         for run, stamp in self._stamps().items():
+            known = self._index.get(run)
+            if known and known.stamp == stamp:
+                continue
             _, head, end = self._ends(run, stamp)
             if waits(end) and not self._file(run).is_in_use():
                 paused += paused_calls(run, head["script"]["name"], end)
@@ -457,22 +460,28 @@ class Folder:
             with suppress(FileNotFoundError), open(self._question(name), encoding="utf-8") as file:
                 yield WaitingCall(**json.load(file))
 
-    def _indexed(self, run: str, stamp: _Stamp | None) -> tuple[Summary, str]:
-        """Return a run's summary and the text to search. They are kept while the recording's last event is the same."""
-        _, head, end = self._ends(run, stamp)
+    def _listed(self, runs: Iterable[str] | None = None) -> list[tuple[Summary, str]]:
+        """Return the summary of each run, by default of all, and the text to search in."""
+        stamps = self._stamps() if runs is None else {run: _stamp_of(self._file(run).name) for run in runs}
+        found = [self._indexed(run, stamp) for run, stamp in stamps.items()]
+        self._index.save()
+        return found
+
+    def _indexed(self, run: str, stamp: Stamp | None) -> tuple[Summary, str]:
         known = self._index.get(run)
-        if known and known[0] is end:
-            return known[1:]
-        found = self._summary(run)
+        if known and known.stamp == stamp:
+            return known.summary, known.text
+        stamp, head, end = self._ends(run, stamp)
+        found = self._summary(run, stamp, head, end)
         text = words_of(head) if head and found.status != "damaged" else run
         made = " ".join(row[0] for row in found.made or ())
         text = f"{text}\n{found.title}\n{found.error}\n{made}".lower()
         if end.get("event") == "end" and not found.waiting:
-            self._index[run] = end, found, text
+            self._index.put(run, KnownRun(stamp, found, text))
+            self._seen.pop(run, None)
         return found, text
 
-    def _summary(self, run: str) -> Summary:
-        stamp, head, end = self._ends(run)
+    def _summary(self, run: str, stamp: Stamp, head: Event, end: Event) -> Summary:
         if head.get("event") != "run" or head.get("format") != FORMAT:
             return Summary(run, "damaged", "")
         ended = end if end.get("event") == "end" else {}
@@ -499,26 +508,23 @@ class Folder:
         end = self._ends(run)[-1]
         return waits(end) or end.get("status") == "waiting"
 
-    def _stamps(self) -> dict[str, _Stamp]:
+    def _stamps(self) -> dict[str, Stamp]:
         """Return the time and the size of each recording, by the id of its run.
 
         Recordings that had ended are looked at again only if one of those has gone on since the last look.
         """
-        found: dict[str, _Stamp] = {}
+        found: dict[str, Stamp] = {}
         changes = _stamp_of(self._changes)
         is_same = changes is not None and changes == self._known
         try:
             with os.scandir(self.path) as files:
                 for file in files:
                     run, suffix = file.name[:-6], file.name[-6:]
-                    seen = self._seen.get(run)
-                    if is_same and seen and seen[2].get("event") == "end" and suffix == SUFFIX:
-                        found[run] = seen[0]
+                    if is_same and suffix == SUFFIX and (known := self._index.get(run)):
+                        found[run] = known.stamp
                     elif suffix == SUFFIX and RUN_ID.fullmatch(run):
                         status = file.stat()
                         found[run] = status.st_mtime_ns, status.st_size
-                        if seen and seen[0] != found[run]:
-                            self._seen.pop(run, None)
         except FileNotFoundError:  # the folder, or a file that was removed meanwhile: the list is made again
             return {run: stamp for run in self._names() if (stamp := _stamp_of(self._file(run).name))}
         except OSError:
@@ -526,10 +532,10 @@ class Folder:
         self._known = changes
         for gone in [run for run in list(self._seen) if run not in found]:
             self._seen.pop(gone, None)
-            self._index.pop(gone, None)
+        self._index.keep(found)
         return found
 
-    def _ends(self, run: str, known: _Stamp | None = None) -> tuple[_Stamp, Event, Event]:
+    def _ends(self, run: str, known: Stamp | None = None) -> tuple[Stamp, Event, Event]:
         """Return the stamp of a run's recording, its first and its last event. An event that cannot be read is empty.
 
         ``known`` is the stamp, if it was just looked up.
@@ -550,7 +556,7 @@ class Folder:
         return seen
 
 
-def _stamp_of(path: str) -> _Stamp | None:
+def _stamp_of(path: str) -> Stamp | None:
     try:
         status = os.stat(path)
     except OSError:
