@@ -546,6 +546,7 @@ def test_an_account_that_is_missing_is_an_error() -> None:
 
         [finding] = checker.check("print(app.integrations.render2.list_services({}))").errors
         assert "render2 has no account" in finding.message
+        assert finding.code == "setup"
         assert checker.check("print(app.integrations.render2)").errors == []
 
 

@@ -88,6 +88,7 @@ def test_an_account_that_is_missing_is_an_error(kosmolua: Program) -> None:
     done = kosmolua("check", "-", input=RENDER + "render.list_owners()")
     assert done.returncode == 1
     assert "render2 has no account" in done.stdout
+    assert "pass --simulate" in done.stderr
 
 
 @pytest.mark.slow

@@ -8,7 +8,10 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from support.catalogs import PROSE, Account, Author, MemoryCatalog, books, library_catalog
+from support.library import library
 
+from kosmolua import Runtime
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.docs import Library
 from kosmolua.errors import DocNotFound
 from kosmolua.plugin import Integration, between, matching
@@ -53,6 +56,15 @@ def test_an_integration_without_an_account_says_what_to_do() -> None:
 
     assert "No account yet: `kosmolua accounts example` prints what to add." in text
     assert "## lend_book" in text
+
+
+def test_accounts_of_the_simulator_are_called_that() -> None:
+    """Those that a simulated page names although no file has them; the file's own are accounts as ever."""
+    plugins = Plugins([library()], places=(), entry_points=dict)
+    account = {"library": {"work": {"api_key": "key-a1b2c3d4e5f6"}}}
+    for accounts, said in (({}, "Simulated accounts: `default`, `production`"), (account, " Accounts: `work`.")):
+        with Runtime(accounts, plugins=plugins, simulate=True, environ={}) as runtime:
+            assert said in runtime.docs.read("integrations.library", detail="brief")
 
 
 def test_functions_are_listed_with_effect_and_summary() -> None:

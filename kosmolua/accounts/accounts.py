@@ -139,6 +139,10 @@ class Accounts:
             return SIMULATED_ACCOUNTS
         return ["default"] if self._is_complete(integration) else []
 
+    def are_invented(self, integration: Integration) -> bool:
+        """Return True if the accounts are those that every integration has in simulation, as no file names others."""
+        return self._simulate and not self._sections.of(integration).names
+
     def has(self, integration: Integration, account: str) -> bool:
         known = self._sections.of(integration).accounts or self.names(integration)
         return account in known or (integration.session is not None and holder_of(account) in known)

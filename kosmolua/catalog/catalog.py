@@ -186,6 +186,10 @@ class Catalog:
         """Return the names of an integration's accounts; raises what :meth:`listed` raises."""
         return [] if name in FLAT else self._accounts.names(self.listed(name))
 
+    def invents_accounts(self, name: str) -> bool:
+        """Return True if an integration's accounts are only simulated, and in no file."""
+        return name not in FLAT and self._accounts.are_invented(self.listed(name))
+
     def default_account(self, integration: Integration) -> str | None:
         """Return the account for calls that name none, or None if each call has to name one."""
         if integration.is_flat:

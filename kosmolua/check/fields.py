@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
-from kosmolua.check.findings import Findings, Mode
+from kosmolua.check.findings import SETUP, Findings, Mode
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, PluginError, PluginFault
 from kosmolua.lua import idioms
 from kosmolua.lua.environment import ERROR_KEYS, LIBRARIES, STRING_METHODS
@@ -397,9 +397,12 @@ class Fields:
         return None
 
     def _fail(self, node: Node, error: KosmoError, mode: Mode | None = None) -> None:
+        code = "fails"
         if isinstance(error, (ConfigError, NotConfigured, PluginFault)):
+            code = SETUP
             self.unconfigured[f"{node.line}:{node.column}"] = error
-        self._findings.fail(node, error.what, "; ".join(hint for hint in error.hints if "\n" not in hint), mode=mode)
+        hint = "; ".join(hint for hint in error.hints if "\n" not in hint)
+        self._findings.fail(node, error.what, hint, mode=mode, code=code)
 
     def acting(self, node: Node, callee: Callee, given: Mapping[str, Any]) -> Callee:
         """Return a function with the effect of what these arguments make it do, for which the script is charged."""

@@ -10,9 +10,11 @@ from typing import NamedTuple
 from kosmolua.lua.syntax import Node
 from kosmolua.lua.values import Absent, Nil, Undefined
 
+SETUP = "setup"
 CODES = {
     "syntax": "The script is not Lua, or its header cannot be read.",
     "fails": "Code that fails when it is executed.",
+    SETUP: "A call that the accounts file, or an integration, does not allow for yet: the script itself may be right.",
     "undefined": "A name that nothing defines.",
     "nil": "A use of a value that is nil.",
     "type": "Code that fails if the values have their declared types.",

@@ -221,7 +221,8 @@ class Library:
         if outline and address.section:
             return SectionPage(integration, address.section, sections_of(outline)[address.section])
         document = markdown.read(self._catalog.prose(name) or "")
-        page = IntegrationPage(integration, self._catalog.accounts(name), document)
+        accounts, are_simulated = self._catalog.accounts(name), self._catalog.invents_accounts(name)
+        page = IntegrationPage(integration, accounts, are_simulated, document)
         if outline and has_page_of_sections(outline):
             return SectionsPage(integration, outline, page.opening(), document.introduction)
         return page

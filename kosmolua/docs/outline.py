@@ -42,6 +42,9 @@ class Integrations(Protocol):
 
     def accounts(self, name: str) -> Sequence[str]: ...
 
+    def invents_accounts(self, name: str) -> bool:
+        """Return True if the accounts are only simulated."""
+
     def prose(self, name: str) -> str | None:
         """Return the text of the file NAME.md, or None if there is no such file."""
 

@@ -52,6 +52,7 @@ class IntegrationPage(Page):
 
     integration: Integration
     accounts: Sequence[str]
+    are_simulated: bool
     document: MarkdownText
 
     @property
@@ -136,7 +137,8 @@ class IntegrationPage(Page):
         if self.integration.is_flat:
             return "A script needs no account: each call in it uses an account of the integration that is called."
         names = ", ".join(f"`{account}`" for account in self.accounts)
-        return f"Accounts: {names}." if names else "No account yet: `kosmolua accounts example` prints what to add."
+        kind = "Simulated accounts" if self.are_simulated else "Accounts"
+        return f"{kind}: {names}." if names else "No account yet: `kosmolua accounts example` prints what to add."
 
     def _other_sections(self) -> list[tuple[str, str]]:
         sections = self.document.sections.items()

@@ -138,6 +138,9 @@ class MemoryCatalog:
     def accounts(self, name: str) -> Sequence[str]:
         return self.known_accounts.get(name, [])
 
+    def invents_accounts(self, name: str) -> bool:
+        return False
+
     def prose(self, name: str) -> str | None:
         return self.markdown.get(name)
 

@@ -10,6 +10,7 @@ import click
 
 from kosmolua.check.checked import Checked
 from kosmolua.check.checker import Checker, Report
+from kosmolua.check.findings import SETUP
 from kosmolua.cli import console, terminal
 from kosmolua.cli.findings import commands, counted, framed, sarif, unread
 from kosmolua.cli.options import Options
@@ -66,6 +67,8 @@ def command(files: tuple[str, ...], form: str, options: Options) -> int:
         console.as_json(sarif(reports))
     else:
         _show(reports, form)
+    if not options.simulate and any(each.code == SETUP for one in reports.values() for each in one.report.findings):
+        console.complain("to check a script before it has its accounts, pass --simulate.")
     return 1 if any(checked.report.errors for checked in reports.values()) else 0
 
 
