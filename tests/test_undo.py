@@ -289,6 +289,14 @@ def test_a_call_that_wrote_nothing_is_not_undone(runtime: Runtime) -> None:
         runtime.undo(_recorded(runtime, SET_TWO), [3])
 
 
+def test_what_has_no_instances_says_so(runtime: Runtime) -> None:
+    """A cron job is not scaled, and no question about it has an error in place of a reason."""
+    scale = runtime.catalog.resolve("render2.scale_service").function
+    before = {"service": {"serviceDetails": {}}}
+    said = inverse_of(scale, {"service_id": API}, before, None)
+    assert said == "this service has no number of instances"
+
+
 def test_a_write_that_a_service_refused_needs_no_undo(runtime: Runtime) -> None:
     """It changed nothing, unlike one without an answer; what was written before it is undone."""
     refused = 'app.integrations.render2.scale_service({ service_id = "srv-none12345678", num_instances = 4 })'

@@ -102,9 +102,10 @@ def autoscaling_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_
     return [("set_autoscaling", where | had)] if had else [("delete_autoscaling", where)]
 
 
-def scale_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+def scale_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step] | str:
     """Set the earlier number of instances again."""
-    count = before["service"]["serviceDetails"]["numInstances"]
+    if (count := before["service"]["serviceDetails"].get("numInstances")) is None:
+        return "this service has no number of instances"
     return [("scale_service", {"service_id": args["service_id"], "num_instances": count})]
 
 
