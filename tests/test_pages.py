@@ -268,8 +268,9 @@ def test_long_arguments_are_cut_in_the_list_and_whole_on_a_page(tmp_path: Path) 
         assert Person(pages.url, "acme").open(f"/approvals/{run}-2").status_code == 404
 
 
-def test_the_list_of_waiting_calls_has_pages(tmp_path: Path) -> None:
+def test_the_list_of_waiting_calls_has_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page has a bounded number of calls, and all that wait are on one of the pages."""
+    monkeypatch.setattr("kosmolua.serve.pages.approvals.PAGE", 50)
     source = """
     local calls = {}
     for i = 1, 64 do
@@ -534,7 +535,7 @@ def test_idle_time_is_narrow_on_the_axis() -> None:
     ]
     axis = Axis(bars)
     assert axis.length == 40
-    assert [left_out for _, _, left_out in axis.folds] == [59_970]
+    assert (len(axis.folds), axis.idle) == (1, 59_970)
     places = [axis.at(bar.begins) for bar in bars]
     assert places == sorted(places)
     assert axis.at(60_010) == pytest.approx(100)

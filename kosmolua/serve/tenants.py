@@ -178,10 +178,14 @@ class Tenant:
         return folder is None or [each.scripts for each in self._opened.server.tenants.values()].count(folder) < 2
 
     @property
+    def url(self) -> str | None:
+        """The public URL of the server, if the settings tell it."""
+        return self._opened.server.url
+
+    @property
     def way_to_approve(self) -> str:
         """How a person approves calls of a paused run, with a link if the server knows its own URL."""
-        url = self._opened.server.url
-        return f"at {url}/approvals" if url else "on the page of this server"
+        return f"at {self.url}/approvals" if self.url else "on the page of this server"
 
     def room(self) -> Passage:
         """Return what reserves memory for a request, or for the outcome of a run."""

@@ -13,7 +13,7 @@ from kosmolua.serve.pages.rendering import render
 from kosmolua.serve.tenants import Voter
 from kosmolua.stores.store import RUN_ID, Decision, WaitingCall
 
-PAGE = 50
+PAGE = 200
 """How many calls a page of the list has."""
 ANSWERS = {"approve": True, "deny": False}
 

@@ -109,7 +109,9 @@ class Axis:
         long.sort(key=lambda gap: gap[0] - gap[1])
         self._folds = sorted(long[:MAX_FOLDS])
         self._end = busy[-1][1] if busy else 0.0
-        self.length = self._end - sum(ends - begins for begins, ends in self._folds)
+        self.idle = sum(ends - begins for begins, ends in self._folds)
+        """How many milliseconds without a call the axis leaves out."""
+        self.length = self._end - self.idle
         """How many milliseconds the axis shows."""
 
     def at(self, moment: float) -> float:
@@ -123,9 +125,9 @@ class Axis:
         return (moment - left_out) / (self.length or 1.0) * room + passed * FOLD_WIDTH
 
     @property
-    def folds(self) -> list[tuple[float, float, float]]:
-        """What is left out: where its mark begins, how wide the mark is, in percent, and for how many milliseconds."""
-        return [(self.at(begins), FOLD_WIDTH, ends - begins) for begins, ends in self._folds]
+    def folds(self) -> list[tuple[float, float]]:
+        """Where the mark of what is left out begins, and how wide it is, in percent."""
+        return [(self.at(begins), FOLD_WIDTH) for begins, _ in self._folds]
 
     def marks(self, bars: Iterable[Bar]) -> Iterator[tuple[float, float]]:
         """Yield where each bar begins and how wide it is, in percent; those that touch each other are one."""

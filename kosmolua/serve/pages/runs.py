@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from kosmolua.errors import CheckFailed, ScriptError
 from kosmolua.escaping import exposed
+from kosmolua.mcp.addresses import PATH
 from kosmolua.recordings.answers import Answers
 from kosmolua.recordings.recording import Recording, events_of
 from kosmolua.recordings.timeline import Bar, bars_of
@@ -90,6 +91,7 @@ def listed(request: PageRequest) -> Response:
         statuses=STATUSES,
         is_filtered=any(value for name, value in asked.items() if name not in ("order", "group")),
         is_simulated=request.own.runtime.is_simulated,
+        address=f"{request.own.tenant.url or str(request.request.base_url).rstrip('/')}{PATH}",
         first=start + 1,
         total=total,
         newer=leads_to(max(0, start - PAGE)) if start else None,
