@@ -1,4 +1,4 @@
-"""How the pages look: states of every page at 1440 and 390 pixels, without a broken line, a jump or a lost focus."""
+"""How the pages look: states of every page at 1440 and 390 pixels, without a broken line, a jump or a barrier."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from support.page import BROKEN, CLEAN_UP, DELETE, REPORT, RESTART, Pages, served, token_of
-from test_pages_browser import CHROMIUM, OPTIONS, TIMEOUT, Window, is_news
+from playwright.sync_api import Page, expect, sync_playwright
+from support.page import BROKEN, CLEAN_UP, DELETE, REPORT, RESTART, Pages, served
+from test_pages_browser import AXE, CHROMIUM, OPTIONS, TIMEOUT, Window, is_news
 
 WIDTHS = (1440, 390)
 MANY = """\
@@ -38,7 +38,7 @@ FAULTS = """() => {
     if (each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display !== "inline")
       faults.push(`cut: ${each.textContent.trim()}`);
   }
-  for (const group of all(".deeds, .bar, .trial-head, .links, .examples ul")) {
+  for (const group of all(".deeds, .bar, .trial-head, .links, .examples ul, .scale")) {
     const boxes = [...group.children].filter(seen).map(box);
     boxes.forEach((one, place) => boxes.slice(place + 1).forEach((other) => {
       const across = one.right <= other.left + 1 || other.right <= one.left + 1;
@@ -88,13 +88,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with served(tmp_path_factory.mktemp("looks"), "acme", "empty") as pages, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         expect.set_options(timeout=TIMEOUT)
-        site = Site(pages, {name: _signed_in(browser, pages, name) for name in ("acme", "empty")})
+        site = Site(pages, {name: Window(browser, pages, name) for name in ("acme", "empty")})
         scripts = {"done": REPORT, "failed": MANY, "paused": RESTART, "destroys": DELETES, "mixed": DELETE}
         scripts |= {"many": CLEAN_UP, "broken": BROKEN, "again": BROKEN, "wrong": "local x = nil\nreturn x.y"}
         scripts |= {"long": 'for i = 1, 9000 do print("a line of a long output, number " .. i) end'}
         scripts |= {"wide": f"-- {'a_very_long_word_' * 20}\nreturn {{ {'x' * 30} = '{'y' * 4000}' }}"}
         named = {f"{name}.lua": source for name, source in scripts.items()}
         site.runs = dict(zip(scripts, pages.record_all("acme", named, "claude-code 2.1"), strict=True))
+        hostile = 'print("<script>alert(1)</script>") error("<img src=x onerror=alert(1)>")'
+        site.runs["attack"] = pages.record("acme", hostile, "<b>bold</b>.lua", client='"><script>alert(2)</script>')
         site.runs["fleet"] = pages.record_fleet("acme")
         tenant = pages.tenants.get("acme")
         assert tenant
@@ -103,13 +105,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
         assert [window.complaints for window in site.windows.values()] == [[], []]
         browser.close()
-
-
-def _signed_in(browser: Browser, pages: Pages, tenant: str) -> Window:
-    window = Window(browser, pages)
-    window.sign_in(token_of(tenant))
-    window.page.wait_for_url("**/approvals")
-    return window
 
 
 def _click(selector: str, then: str) -> Callable[[Page], None]:
@@ -142,7 +137,7 @@ STATES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     "inbox, items unfolded": ("acme", "/approvals", _click(".items > summary", ".items .arguments")),
     "one question": ("acme", "/a/{paused}-2", None),
     "one question that destroys": ("acme", "/runs/{destroys}", _shows(".count-field")),
-    "runs, empty": ("empty", "/runs", None),
+    "runs, empty": ("empty", "/runs", _shows(".empty .command")),
     "runs": ("acme", "/runs", None),
     "runs, none fits": ("acme", "/runs?q=nothing-like-this", None),
     "runs, more filters": ("acme", "/runs", _click(".more > summary", "[name=since]")),
@@ -158,7 +153,9 @@ STATES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     "run, two kinds wait": ("acme", "/runs/{mixed}", _shows("form.approval")),
     "run, long output": ("acme", "/runs/{long}", _shows(".output")),
     "run, long words": ("acme", "/runs/{wide}", _shows(".result")),
+    "run, hostile": ("acme", "/runs/{attack}", _shows(".outcome")),
     "call": ("acme", "/runs/{failed}/calls/1", None),
+    "call, failed": ("acme", "/runs/{broken}/calls/2", _shows(".error")),
     "compared": ("acme", "/runs/compare?run={failed}&run={done}", None),
     "compared, alike": ("acme", "/runs/compare?run={broken}&run={again}", None),
     "fleets, empty": ("empty", "/fleets", None),
@@ -175,6 +172,7 @@ STATES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     ),
     "playground, asks": ("acme", "/playground?example=restart", _click("[value=run]", "#result form.approval")),
     "playground, failed": ("acme", "/playground?example=failing", _click("[value=run]", "#result .error")),
+    "playground, result": ("acme", "/playground/runs/{broken}", _shows(".trial")),
     "playground, plan": ("acme", "/playground?example=plan", _click("[value=plan]", "#result .output")),
     "docs": ("acme", "/docs", None),
     "docs, guide": ("acme", "/docs/overview", None),
@@ -191,6 +189,13 @@ STATES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     "nowhere": ("empty", "/schedules/none/here", None),
 }
 """States of pages: whose, at which path, and what is done there first."""
+KINDS = (
+    *("inbox, several functions", "runs", "runs, grouped", "run, failed", "run, hostile", "run, fix", "call, failed"),
+    *("compared", "fleets", "fleet", "plans", "schedules, empty", "playground, mistakes", "playground, result"),
+    *("accounts", "catalogue", "permissions", "insights", "docs, function", "docs, search"),
+)
+"""One state of every kind of page, of which axe looks at all elements."""
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (apt-get install chromium)"),
@@ -199,7 +204,7 @@ pytestmark = [
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_state_has_no_broken_line(site: Site, state: str) -> None:
-    """Nothing is too wide, cut, or over something else; lines, their numbers and columns are where they belong."""
+    """Nothing is too wide, cut, over something else, or a barrier; lines, numbers and columns are where they belong."""
     tenant, path, step = STATES[state]
     page = site.open(tenant, path)
     if step:
@@ -207,7 +212,19 @@ def test_a_state_has_no_broken_line(site: Site, state: str) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(FAULTS) == [], f"{state} at {width} px"
+    if state in KINDS:
+        assert _barriers(page) == []
     site.windows[tenant].complaints[:] = [each for each in site.windows[tenant].complaints if "404" not in each]
+
+
+def _barriers(page: Page) -> list[str]:
+    """Return what axe finds on a wide page, in light and, of colours, in dark."""
+    page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+    found = AXE.run(page).response["violations"]
+    page.emulate_media(color_scheme="dark")
+    found += AXE.run(page, options=COLOURS).response["violations"]
+    page.emulate_media(color_scheme="light")
+    return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
 
 
 @pytest.mark.parametrize("path", ["/approvals", "/runs", "/runs/{done}"])
