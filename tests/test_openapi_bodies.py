@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -364,6 +365,51 @@ def test_xml_that_cannot_be_read_is_an_error(called: tuple[Runtime, Service], te
     service.answer = lambda sent: Reply(text.encode(), kind="application/xml")
     with pytest.raises(NetworkError, match=said):
         runtime.call("pets.book")
+
+
+PAIR = {"type": "object", "properties": {"Key": TEXT, "Values": {"allOf": [TEXTS, {"xml": {"name": "Value"}}]}}}
+ASKED_OF_AWS = {
+    "type": "object",
+    "properties": {
+        "Tags": {"allOf": [{"type": "array", "items": PAIR}, {"xml": {"name": "TagSet"}}]},
+        "Named": {"type": "array", "items": {**TEXT, "xml": {"name": "One"}}},
+        "Flat": {"type": "array", "items": {**TEXT, "xml": {"name": "Name"}}, "xml": {"wrapped": False}},
+        "Map": {"type": "object", "additionalProperties": TEXT},
+        "DryRun": {"type": "boolean", "xml": {"name": "dryRun"}},
+    },
+}
+OF_AWS = [
+    {"name": "Action", "in": "query", "required": True, "schema": {"type": "string", "enum": ["Ask"]}},
+    {"name": "Flat", "in": "query", "schema": {"type": "string"}},
+]
+
+
+@pytest.mark.parametrize(
+    ("service", "lines"),
+    [
+        (
+            "sns",
+            "Action=Ask TagSet.member.1.Key=a TagSet.member.1.Value.member.1=x TagSet.member.1.Value.member.2=y "
+            "Named.One.1=n Name.1=f Name.2=g Map.entry.1.key=k Map.entry.1.value=v dryRun=true",
+        ),
+        (
+            "ec2",
+            "Action=Ask TagSet.1.Key=a TagSet.1.Value.1=x TagSet.1.Value.2=y "
+            "Named.1=n Flat.1=f Flat.2=g Map.entry.1.key=k Map.entry.1.value=v DryRun=true",
+        ),
+    ],
+)
+def test_lists_of_aws_are_numbered(tmp_path: Path, service: str, lines: str) -> None:
+    """Its query protocol has forms, whatever the document calls the body; names are those of the schema for XML."""
+    asked = operation("Ask", ASKED_OF_AWS, "text/xml", parameters=OF_AWS)["post"]
+    asked["x-aws-operation-name"] = "Ask"
+    info = {"title": "Pets", "version": "1", "x-serviceName": service}
+    given = {"tags": [{"Key": "a", "Values": ["x", "y"]}], "named": ["n"], "flat": ["f", "g"], "map": {"k": "v"}}
+    document = small(tmp_path, {"info": info, "paths": {"/#Action=Ask": {"post": asked}}})
+    with serving() as here, live(document, "pets", here) as runtime:
+        runtime.call("pets.ask", {**given, "dry_run": True})
+    assert here.last.line == "POST /"
+    assert sorted(here.last.body.decode().split("&")) == sorted(lines.split())
 
 
 def test_values_beyond_the_memory_of_the_host_stay_text() -> None:

@@ -152,7 +152,7 @@ def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
         found = nested_pairs(name, value, "[]" if style == "deep[]" else "")
         yield from ((key, word_of(each)) for key, each in found)
     elif isinstance(value, Mapping):
-        if style == "repeated":
+        if style not in _SEPARATORS:
             for key, each in value.items():
                 yield from pairs_of(key, each, "repeated")
         else:

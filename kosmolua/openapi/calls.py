@@ -14,6 +14,7 @@ from kosmolua.http.binary import media_type
 from kosmolua.http.client import Api, Quoted, decode
 from kosmolua.http.headers import merged, plain
 from kosmolua.http.messages import Response
+from kosmolua.openapi.aws_query import AwsQuery
 from kosmolua.openapi.bodies import (
     NOTHING,
     OVERRIDE,
@@ -69,6 +70,7 @@ class OperationCall:
         safe: Whether the overlay says that the request changes nothing, whatever its method.
         is_open: Whether it needs no credential, as a login.
         xml: Reads replies in XML by the document's schema; None if it has none for them.
+        aws: Writes arguments as AWS's query protocol has them; None for any other operation.
         graphql: What the request of a GraphQL field needs: see :mod:`kosmolua.openapi.graphql`; empty for any other.
     """
 
@@ -83,6 +85,7 @@ class OperationCall:
     safe: bool = False
     is_open: bool = False
     xml: XmlReader | None = None
+    aws: AwsQuery | None = None
     graphql: Mapping[str, Any] = made_by(default_factory=dict)
 
     def more_parameters(self) -> Iterator[Parameter]:
@@ -155,7 +158,7 @@ class OperationCall:
             whole = joined(given.get(body.name, NOTHING), added, body.name, media)
             media = _for_patch(media, body.media, whole)
             return EncodedBody() if whole is NOTHING else content_of(whole, media, self.encode)
-        keys = [each for each in self.fields if each.place == "body" and each.name in given]
+        keys = [each for each in self.fields if each.place == "body" and (each.constant or each.name in given)]
         filled = [each for each in self.fields if each.fills]
         media = next((each.only for each in keys if each.only), media)
         if added is not NOTHING and not isinstance(added, Mapping):
@@ -169,7 +172,9 @@ class OperationCall:
         if body.order:
             keys.sort(key=lambda each: body.order.index(each.wire) if each.wire in body.order else len(body.order))
         members = [
-            Member(each.wire, given[each.name], each.style, each.part) for each in keys if each.wire not in others
+            Member(each.wire, given.get(each.name, each.constant), each.style, each.part)
+            for each in keys
+            if each.wire not in others
         ]
         members += [Member(each.fills, given[each.name]) for each in filled if each.fills not in others]
         return object_of([*members, *(Member(key, value) for key, value in others.items())], media, self.encode)
@@ -181,6 +186,7 @@ class OperationCall:
     def _send(
         self, api: Api, given: Mapping[str, Any], extra: Mapping[str, Any], answers: Collection[int] = ()
     ) -> Response:
+        given = self.aws.flattened(self.fields, given) if self.aws else given
         path, _, fixed = self.path.replace("{+", "{").partition("#")[0].partition("?")
         query = [*(self._fixed(fixed, given) if fixed else ()), *self._pairs("query", given)]
         query += repeated(extra.get("query") or {})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kosmolua.concurrency import lazy
 from kosmolua.errors import BadArguments
 from kosmolua.http.headers import IDEMPOTENCY, plain
+from kosmolua.openapi.aws_query import STYLES, AwsQuery
 from kosmolua.openapi.calls import OperationCall
 from kosmolua.openapi.effects import READS
 from kosmolua.openapi.extra import EXTRA, checked_extra
@@ -315,17 +316,18 @@ class _Records(Mapping[str, Record]):
 def call_of(detail: Mapping[str, Any], look_up: Callable[[str], Json]) -> OperationCall:
     """Restore a call from an operation's details in the compiled document, whose schemas are looked up."""
     media, schema = detail["result"].get("media", []), detail["result"].get("schema")
-    body = detail["body"]
+    fields, body = [Field(**each) for each in detail["fields"]], detail["body"]
     kind = OperationCall
     if "graphql" in detail:
         from kosmolua.openapi.graphql_calls import GraphQLCall as kind
     return kind(
         method=detail["method"],
         path=detail["path"],
-        fields=[Field(**each) for each in detail["fields"]],
+        fields=fields,
         body=Body(**body) if body else None,
         media=media,
         xml=XmlReader(SchemaTree(look_up), schema) if schema and any(map(is_xml, media)) else None,
+        aws=AwsQuery(SchemaTree(look_up)) if any(each.style in STYLES for each in fields) else None,
         server=detail["server"] or "",
         recipe=Recipe(**detail["paging"]) if detail["paging"] else None,
         encode=detail.get("encode", ""),

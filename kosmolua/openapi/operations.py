@@ -16,13 +16,26 @@ from kosmolua.schema.tree import rows, table, text
 Schema: TypeAlias = "dict[str, Any]"
 Place: TypeAlias = Literal["path", "query", "header", "cookie", "body"]
 Style: TypeAlias = Literal[
-    "repeated", "joined", "pipes", "spaces", "deep", "json", "simple*", "label", "label*", "matrix", "matrix*"
+    "repeated",
+    "joined",
+    "pipes",
+    "spaces",
+    "deep",
+    "json",
+    "aws",
+    "ec2",
+    "simple*",
+    "label",
+    "label*",
+    "matrix",
+    "matrix*",
 ]
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
 JSON_PATCH = "application/json-patch+json"
 """The media type of a list of changes (RFC 6902)."""
+_FORM = "application/x-www-form-urlencoded"
 _SLOT = re.compile(r"\{\+?([^{}]*)\}")
 _JSON = re.compile(r"application/(x-amz-)?json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
 _JSON_1_0 = re.compile(
@@ -210,6 +223,8 @@ class _Reading:
         parameters = [*self._parameters()]
         fields = [each for each in map(self._parameter, parameters) if each]
         body, keys = self._body()
+        if self._is_query:
+            body, fields, keys = self._as_query(body, fields, keys)
         servers = given.get("servers") or self._item.get("servers") or []
         called = next((each.constant for each in fields if each.wire.lower() == "x-amz-target"), "")
         if body and called:
@@ -231,6 +246,26 @@ class _Reading:
             graphql=table(given.get("x-graphql")),
             hints={key: given[key] for key in ("x-pagination", "x-kubernetes-action", "x-ms-pageable") if key in given},
         )
+
+    @property
+    def _is_query(self) -> bool:
+        """Whether the operation is of AWS's query protocol; its documents call the form XML."""
+        return "x-aws-operation-name" in self._given and "#Action=" in self._path
+
+    def _as_query(
+        self, body: Body | None, fields: list[Field], keys: list[Field]
+    ) -> tuple[Body | None, list[Field], list[Field]]:
+        style: Style = "ec2" if table(self._document.root.get("info")).get("x-serviceName") == "ec2" else "aws"
+        for each in [*fields, *keys]:
+            each.style = style if each.place in ("query", "body") else each.style
+        if self._method == "GET":
+            return body, fields, keys
+        taken = {each.wire for each in keys}
+        named = [each for each in fields if each.place == "query" and each.wire not in taken]
+        for each in named:
+            each.place = "body"
+        fields = [each for each in fields if each.place not in ("query", "body")]
+        return Body([_FORM], required=True), fields, [*named, *keys]
 
     def _parameters(self) -> Iterator[dict[str, Any]]:
         """Yield the operation's parameters, and those of its path that it does not override."""
@@ -291,6 +326,8 @@ class _Reading:
     def _body(self) -> tuple[Body | None, list[Field]]:
         given = self._document.resolve(self._given.get("requestBody"))
         declared = {media: table(each) for media, each in table(given.get("content")).items()}
+        if self._is_query:
+            declared = dict(zip([_FORM], declared.values(), strict=False))
         if self._method != "PATCH" and declared.get("application/json") == declared.get(JSON_PATCH):
             declared.pop(JSON_PATCH, None)  # generators list it for any body
         contents = {media: each for media, each in declared.items() if self._definite(media, each) == media}
@@ -360,7 +397,7 @@ class _Reading:
 
     def _flat(self, media: str, content: Mapping[str, Any]) -> list[Field] | None:
         """Return the keys of a body as arguments; None if it is no object or does not name them."""
-        if not (is_json(media) or media.startswith(("application/x-www-form-urlencoded", "multipart/"))):
+        if not (is_json(media) or media.startswith((_FORM, "multipart/"))):
             return None
         found = self._document.flat(content.get("schema"))
         if found is None or (not found[0] and found[2]):
@@ -426,7 +463,7 @@ def _preference(media: str) -> int:
     """Return a sort key: JSON, forms, multipart, others."""
     if is_json(media):
         return 0
-    return 1 if media.startswith("application/x-www-form-urlencoded") else 2 if media.startswith("multipart/") else 3
+    return 1 if media.startswith(_FORM) else 2 if media.startswith("multipart/") else 3
 
 
 def _ordered(fields: list[Field]) -> list[Field]:

@@ -31,6 +31,22 @@ def is_xml(media: str) -> bool:
     return bool(_XML.fullmatch(media.partition(";")[0].strip().lower()))
 
 
+def whole(tree: SchemaTree, schema: Json) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a schema with the members of its ``allOf``, and its key ``xml``, of which the outer words win."""
+    own = table(schema)
+    target = tree.resolve(own)
+    parts = [target] if target is own else [{key: each for key, each in own.items() if key != "$ref"}, target]
+    found: dict[str, Any] = {}
+    xml: dict[str, Any] = {}
+    for part in parts:
+        members = [whole(tree, each) for each in rows(part.get("allOf"))]
+        found = merged(found, {key: each for key, each in part.items() if key != "allOf"})
+        xml = table(part.get("xml")) | xml
+        for member, words in members:
+            found, xml = merged(found, member), {**words, **xml}
+    return found, xml
+
+
 class XmlReader:
     """Reads the replies of one operation; ``schema`` is that of its result."""
 
@@ -44,13 +60,13 @@ class XmlReader:
         Raises:
             ValueError: It is not XML, declares entities, or is too large or too deeply nested, as the message says.
         """
-        whole, _ = self._whole(self._schema)
+        plain, _ = whole(self._tree, self._schema)
         flat = self._tree.flat(self._schema)
-        if whole.get("type") != "array" and not (flat and flat[0]):
+        if plain.get("type") != "array" and not (flat and flat[0]):
             return content
         root = _parsed(response.body if _declares(response) else content)
-        if whole.get("type") == "array":
-            return [self._value(whole.get("items", {}), each) for each in root]
+        if plain.get("type") == "array":
+            return [self._value(plain.get("items", {}), each) for each in root]
         names = {key: self._name(key, each) for key, each in (flat[0] if flat else {}).items()}
         found = root
         while not _names(found) & {*names.values()}:
@@ -63,63 +79,48 @@ class XmlReader:
             found = inner
         return self._value(self._schema, found)
 
-    def _whole(self, schema: Json) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a schema with the members of its ``allOf``, and its key ``xml``, of which the outer words win."""
-        own = table(schema)
-        target = self._tree.resolve(own)
-        parts = [target] if target is own else [{key: each for key, each in own.items() if key != "$ref"}, target]
-        whole: dict[str, Any] = {}
-        xml: dict[str, Any] = {}
-        for part in parts:
-            members = [self._whole(each) for each in rows(part.get("allOf"))]
-            whole = merged(whole, {key: each for key, each in part.items() if key != "allOf"})
-            xml = table(part.get("xml")) | xml
-            for member, words in members:
-                whole, xml = merged(whole, member), {**words, **xml}
-        return whole, xml
-
     def _name(self, key: str, schema: Json) -> str:
-        whole, xml = self._whole(schema)
-        if whole.get("type") == "array" and xml.get("wrapped") is not True:
-            _, item = self._whole(whole.get("items"))
+        plain, xml = whole(self._tree, schema)
+        if plain.get("type") == "array" and xml.get("wrapped") is not True:
+            _, item = whole(self._tree, plain.get("items"))
             return text(xml.get("wrapped") is False and item.get("name")) or text(xml.get("name")) or key
         return text(xml.get("name")) or key
 
     def _value(self, schema: Json, element: Element) -> Json:
         if element.get(_NIL) == "true":
             return None
-        whole, _ = self._whole(schema)
+        plain, _ = whole(self._tree, schema)
         flat = self._tree.flat(schema)
         if flat and flat[0]:
             return self._table(flat[0], element)
-        if whole.get("type") == "array":
-            return [self._value(whole.get("items", {}), each) for each in element]
-        if isinstance(whole.get("additionalProperties"), dict):
-            return self._map(whole["additionalProperties"], [*element])
-        return _plain(element) if len(element) else _scalar(whole.get("type"), element.text or "")
+        if plain.get("type") == "array":
+            return [self._value(plain.get("items", {}), each) for each in element]
+        if isinstance(plain.get("additionalProperties"), dict):
+            return self._map(plain["additionalProperties"], [*element])
+        return _untyped(element) if len(element) else _scalar(plain.get("type"), element.text or "")
 
     def _table(self, properties: dict[str, Json], element: Element) -> dict[str, Json]:
         found: dict[str, Json] = {}
         used: set[str] = set()
         for key, schema in properties.items():
-            whole, xml = self._whole(schema)
+            plain, xml = whole(self._tree, schema)
             name = text(xml.get("name")) or key
             if xml.get("attribute") is True:
                 used.add(f"@{name}")
                 if (given := _attributes(element).get(name)) is not None:
-                    found[key] = _scalar(whole.get("type"), given)
+                    found[key] = _scalar(plain.get("type"), given)
                 continue
             names = [self._name(key, schema), name]
             children = next((each for each in (_named(element, one) for one in names) if each), None)
             used.update(names)
             if children is None:
                 continue
-            if whole.get("type") == "array":
-                items = self._items(whole.get("items", {}), xml.get("wrapped"), children)
-                found[key] = [self._value(whole.get("items", {}), each) for each in items]
-            elif isinstance(whole.get("additionalProperties"), dict) and not whole.get("properties"):
+            if plain.get("type") == "array":
+                items = self._items(plain.get("items", {}), xml.get("wrapped"), children)
+                found[key] = [self._value(plain.get("items", {}), each) for each in items]
+            elif isinstance(plain.get("additionalProperties"), dict) and not plain.get("properties"):
                 pairs = children if xml.get("wrapped") is False else [*children[0]]
-                found[key] = self._map(whole["additionalProperties"], pairs)
+                found[key] = self._map(plain["additionalProperties"], pairs)
             else:
                 found[key] = self._value(schema, children[0])
         rest = [each for each in element if _local(each.tag) not in used]
@@ -217,7 +218,7 @@ def _scalar(kind: object, given: str) -> Json:
     return given
 
 
-def _plain(element: Element) -> Json:
+def _untyped(element: Element) -> Json:
     """Return an element that no schema describes: its text, or a table of its elements."""
     return _joined([*element]) if len(element) else element.text or ""
 
@@ -226,5 +227,5 @@ def _joined(elements: list[Element]) -> dict[str, Json]:
     """Return elements as a table; those with one name are a list."""
     found: dict[str, list[Json]] = {}
     for each in elements:
-        found.setdefault(_local(each.tag), []).append(_plain(each))
+        found.setdefault(_local(each.tag), []).append(_untyped(each))
     return {name: each if len(each) > 1 else each[0] for name, each in found.items()}
