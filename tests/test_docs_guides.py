@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import tomli
+import yaml
 from _pytest.mark import ParameterSet
 from conftest import Program
 from support.catalogs import library_catalog, load
@@ -30,6 +31,7 @@ from kosmolua import Runtime
 from kosmolua.accounts import accounts
 from kosmolua.authoring.lint import check
 from kosmolua.catalog.plugins import Plugins
+from kosmolua.cli.program import BUILT_IN
 from kosmolua.docs import Library
 from kosmolua.docs.pages import NAMES, GuidePage
 from kosmolua.plugin import Api, Request, Response
@@ -277,6 +279,29 @@ def test_json_is_read(page: str, code: str) -> None:
     assert servers or page == "cookbook"
 
 
+@pytest.mark.parametrize(("page", "code"), blocks("yaml"))
+def test_a_workflow_gives_the_action_what_it_takes(page: str, code: str) -> None:
+    """The steps that use it have inputs of action.yml, with commands that it knows."""
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    steps = [step for job in yaml.safe_load(code)["jobs"].values() for step in job["steps"]]
+    ours = [step["with"] for step in steps if step["uses"] == f"kosmolua/kosmolua@v{kosmolua.__version__}"]
+
+    assert page == "ci"
+    assert len(ours) == 2
+    for given in ours:
+        assert set(given) <= set(inputs)
+        assert given.get("command", "check") in inputs["command"]["description"]
+        assert {name for name, each in inputs.items() if each["required"]} <= set(given)
+
+
+def test_commands_that_pages_name_are_there() -> None:
+    """A person can type what stands on a page."""
+    named = {name for text in PEOPLE.values() for name in re.findall(r"`kosmolua ([a-z]+)", text)}
+
+    assert len(named) > 20
+    assert named - set(BUILT_IN) == set()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("line", SHELL)
 def test_a_command_of_the_shell_works(kosmolua: Program, line: str) -> None:
@@ -306,7 +331,7 @@ def test_no_block_of_code_goes_untested() -> None:
     pages = GUIDES | PEOPLE
     found = {(page, *fence) for page, text in pages.items() for fence in fences(text)}
     shown = {("cookbook", "text", recipe.values[1]) for recipe in RECIPES}
-    others = {each for each in found - shown if each[1] not in {*LANGUAGES, "sh"}}
+    others = {each for each in found - shown if each[1] not in {*LANGUAGES, "sh", "yaml"}}
     integrations = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("integrations/*/*.md"))
 
     assert {(page, language, code[: len(PICTURES.get(page, ""))]) for page, language, code in others} == {
@@ -332,6 +357,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
         "postbox.py",
         "shared_store.py",
         "test_notes.py",
+        "test_report.py",
         "test_tickets.py",
         "tickets.py",
         "todo_server.py",
@@ -444,7 +470,17 @@ def test_the_python_of_the_tour_runs(workshop: Path) -> None:
 def test_the_tests_of_the_guide_pass(workshop: Path) -> None:
     """What they say of notes and tickets is so."""
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_notes.py", "test_tickets.py"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "test_notes.py",
+            "test_report.py",
+            "test_tickets.py",
+        ],
         cwd=workshop,
         env=environment(workshop),
         capture_output=True,
@@ -453,7 +489,7 @@ def test_the_tests_of_the_guide_pass(workshop: Path) -> None:
         timeout=60,
     )
 
-    assert "8 passed" in ended.stdout, ended.stdout
+    assert "10 passed" in ended.stdout, ended.stdout
 
 
 def test_mails_of_the_guide_are_held_against_their_destination(workshop: Path) -> None:
