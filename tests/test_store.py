@@ -577,7 +577,7 @@ def test_a_slot_serves_one_run_after_another(
     """For a moment, unless many were in the line; others have it then, or once the stores are closed."""
     stores, others = open_some(), open_some().of(tenant)
     one = stores.of(tenant)
-    monkeypatch.setattr("kosmolua.stores.database_slots.KEPT", 600.0)
+    monkeypatch.setattr("kosmolua.stores.database_slots.IDLE", 600.0)
     one.slot("workers", 4).release(again=True)
     transactions.clear()
     again = one.slot("workers", 4)
@@ -585,9 +585,9 @@ def test_a_slot_serves_one_run_after_another(
     assert not transactions
     again.release(again=True)
     assert not has_first(others)
-    monkeypatch.setattr("kosmolua.stores.database_slots.KEPT", 0.0)
+    monkeypatch.setattr("kosmolua.stores.database_slots.IDLE", 0.0)
     assert eventually(lambda: has_first(others))
-    monkeypatch.setattr("kosmolua.stores.database_slots.KEPT", 600.0)
+    monkeypatch.setattr("kosmolua.stores.database_slots.IDLE", 600.0)
     held = [one.slot("workers", 4) for _ in range(4)]
     held[3].release(again=True)
     assert has_first(others, 4), "since two were before it"
@@ -1245,6 +1245,15 @@ def test_deliveries_are_removed_with_all_their_ids(open_some: Callable[[], Store
     tasks.trim(SCHEDULE, "nightly", 1)
     ids = ("d0", "also-0", "d1", "also-1", "d2", "also-2", "open", "other", "also-other")
     assert [id for id in ids if tasks.find(id)] == ["d0", "also-0", "d1", "also-1", "open", "other", "also-other"]
+
+
+@pytest.mark.parametrize("address", KINDS, indirect=True)
+def test_no_more_tasks_are_taken_than_wanted(open_some: Callable[[], Stores], tenant: str) -> None:
+    """However many are due, and though the database may repeat a part of a statement."""
+    tasks = open_some().of(tenant).tasks
+    assert tasks.add_all([task(f"t{number}", tasks.now() - 5) for number in range(60)]) == []
+    assert [len(tasks.take(8)) for _ in range(8)] == [8, 8, 8, 8, 8, 8, 8, 4]
+    assert [each.id for each in tasks.add_all([task("t0", 0.0), task("new", 0.0)])] == ["t0"]
 
 
 @pytest.mark.parametrize("address", KINDS, indirect=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from threading import Lock
 from time import monotonic
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ class Grants:
 
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
+        self._reading = Lock()
         self._changed = 0.0
         self._read: _Read | None = None
 
@@ -51,13 +53,16 @@ class Grants:
         self._changed = monotonic()
 
     def patterns(self, catalog: Catalog) -> list[str]:
-        """Return the grants as patterns for the option ``allow`` of a run.
+        """Return the grants as patterns for the option ``allow`` of a run, from the store unless they are recent.
 
         A grant is left out if its function no longer exists, or if the function now destroys something.
         """
-        began = monotonic()
-        patterns = [grant.pattern for grant in self if _is_there(grant, catalog)]
-        self._read = _Read(catalog, began, patterns)
+        with self._reading:  # others that come meanwhile find what was read
+            if (known := self.recent_patterns(catalog)) is not None:
+                return known
+            began = monotonic()
+            patterns = [grant.pattern for grant in self if _is_there(grant, catalog)]
+            self._read = _Read(catalog, began, patterns)
         return patterns
 
     def recent_patterns(self, catalog: Catalog) -> list[str] | None:

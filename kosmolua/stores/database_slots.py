@@ -22,8 +22,9 @@ TIDY_EVERY = 16
 """Of so many numbers in a line, one has the rows of dead processes removed."""
 
 
-KEPT = 1.0
-"""Seconds for which a process uses a slot for one run after another before it enters the line again."""
+KEPT, IDLE = 10.0, 1.0
+"""Seconds for which a process uses a slot for one run after another before it enters the line again, and seconds after
+which it gives back one that it does not use."""
 
 
 class DatabaseSlots:
@@ -39,7 +40,7 @@ class DatabaseSlots:
         """Return a slot that was kept, or enter the line for one of ``count``; see :class:`DatabaseSlot`."""
         with self._lock:
             if kept := self._spare.get((tenant, kind, count)):
-                return kept.pop()
+                return kept.pop()  # the last, so that those that are too many stay unused
         return DatabaseSlot(self._database, tenant, kind, count, self._keep)
 
     def close(self) -> None:
@@ -49,15 +50,17 @@ class DatabaseSlots:
     def _keep(self, slot: DatabaseSlot) -> bool:
         with self._lock:
             if is_kept := slot.is_early and slot.age < KEPT:
+                slot.kept = time.monotonic()
                 self._spare.setdefault(slot.key, []).append(slot)
             return is_kept
 
     def _look(self) -> None:
-        self._drop(KEPT)
+        self._drop(IDLE)
 
-    def _drop(self, age: float) -> None:
+    def _drop(self, idle: float) -> None:
         with self._lock:
-            old = [slot for kept in self._spare.values() for slot in kept if slot.age > age]
+            now = time.monotonic()
+            old = [slot for kept in self._spare.values() for slot in kept if now - slot.kept > idle]
             self._spare = {key: [slot for slot in kept if slot not in old] for key, kept in self._spare.items()}
         for slot in old:
             slot.leave()
@@ -78,7 +81,7 @@ class DatabaseSlot:
         self._database = database
         self.key = tenant, kind, count
         self._keep = keep
-        self._entered = time.monotonic()
+        self._entered = self.kept = time.monotonic()
         self._line = sql.and_(SLOTS.c.tenant == tenant, SLOTS.c.kind == kind)
         self._count = count
         self._holder = secrets.token_hex(16)

@@ -20,13 +20,19 @@ _HELD = sql.update(TASKS).where(_IN, _OF.id == sql.bindparam("of_id"), _OF.holde
 _LEASED = Now() + sql.bindparam("lease", type_=sql.Double())
 _BEGIN = _HELD.values(due=_LEASED)
 _DUE = sql.select(_OF.id).where(_IN, _OF.due <= Now(), _OF.source.in_(sql.bindparam("sources", expanding=True)))
-_DUE_OF_ALL, _DUE_OF_ONE = (
-    sql.update(TASKS)
-    .where(_IN, _OF.id.in_(due.order_by(_OF.due).limit(sql.bindparam("most")).with_for_update(skip_locked=True)))
-    .values(due=_LEASED)
-    .returning(*_COLUMNS)
-    for due in (_DUE, _DUE.where(_OF.name == sql.bindparam("of_name")))
-)
+
+
+def _taking(due: sql.Select[tuple[str]]) -> sql.Executable:
+    """Return the statement that takes the first of the tasks that are due.
+
+    They are chosen in a common table expression, since PostgreSQL may repeat a subquery with SKIP LOCKED, and then take
+    more than its limit.
+    """
+    first = due.order_by(_OF.due).limit(sql.bindparam("most")).with_for_update(skip_locked=True).cte("first")
+    return sql.update(TASKS).where(_IN, _OF.id.in_(sql.select(first.c.id))).values(due=_LEASED).returning(*_COLUMNS)
+
+
+_DUE_OF_ALL, _DUE_OF_ONE = _taking(_DUE), _taking(_DUE.where(_OF.name == sql.bindparam("of_name")))
 _DUE_TENANTS = sql.select(_OF.tenant).where(_OF.due <= Now()).distinct()
 _FIND = sql.select(*_COLUMNS).where(_IN, _OF.id == sql.bindparam("of_id"))
 _NEW = {

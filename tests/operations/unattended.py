@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
@@ -9,14 +10,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from functools import partial
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from random import Random
+from statistics import median
+from urllib.parse import urlsplit
 
-import requests
 from support.loopback import Loopback
 from support.postgres import Postgres, reason_to_skip
 from support.processes import eventually
-from support.serving import ACME, Serving, serving
+from support.serving import ACME, serving
 from support.shelf import Shelf
 
 from kosmolua.stores.opening import open_stores
@@ -30,6 +34,8 @@ PATIENCE = 10
 """Minutes in which what was begun has to end; on a machine that is too slow for it, less has to be left than before."""
 RESTARTS = 1, 3
 """After how many kills the database is restarted too."""
+SENDERS = 24
+"""How many deliveries are sent at once at most."""
 EVERY = 5
 TOKEN = "the-secret-of-the-hook"
 FIRST = 1_000_000
@@ -91,9 +97,7 @@ def play(folder: Path, rounds: int, random: Random, *, schedules: int = 100, rat
                     time.sleep(2)
                     postgres.start()
                 time.sleep(KILL_EVERY / 2)
-                killed = random.choice(replicas)
-                killed.close()
-                killed.start()
+                random.choice(replicas).restart()
                 kills += 1
         stopped = time.time()
         stores = open_stores(postgres.address)
@@ -105,30 +109,41 @@ def play(folder: Path, rounds: int, random: Random, *, schedules: int = 100, rat
             left.append(len(under_way(store, stopped)))
         for replica in replicas:
             replica.close()  # the ticks come on
-        seen = f"{kills} replicas killed, the database restarted; left after each minute: {left}"
+        starts = sorted(each for replica in replicas for each in replica.starts[1:])
+        seen = f"{kills} replicas killed, ready again within {starts[-1]:.0f} s (median {median(starts):.0f} s); "
+        seen += f"the database restarted; left after each minute: {left}"
         yield Row("all is carried out, late or not", seen, not left[-1] or left[-1] < left[0])
         yield told_of_hooks(store, shelf, deliveries)
         yield told_of_ticks(store, shelf, schedules, began, stopped)
 
 
 class Replica:
-    """A server at a port, which is killed and started again."""
+    """A server at a port, which is killed and started again; ``starts`` are the seconds that it took to be ready."""
 
     def __init__(self, folder: Path, port: int, accounts: str) -> None:
         folder.mkdir()
-        self._given = (folder, accounts, "--listen", f"127.0.0.1:{port}")
+        compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder.parent / "compiled")}
+        self._serving = partial(serving, folder, accounts, "--listen", f"127.0.0.1:{port}", **compiled)
         self._stack = ExitStack()
-        self._server: Serving | None = None
+        self._starting: threading.Thread | None = None
+        self.starts: list[float] = []
 
     def start(self) -> None:
-        """Start it, and wait until it listens; on a machine that is too busy for that, once more."""
-        try:
-            self._server = self._stack.enter_context(serving(*self._given))
-        except AssertionError:
-            self._server = self._stack.enter_context(serving(*self._given))
+        """Start it, and wait until it listens."""
+        began = time.monotonic()
+        self._stack.enter_context(self._serving())
+        self.starts.append(time.monotonic() - began)
+
+    def restart(self) -> None:
+        """Kill it, and start it without waiting until it listens, as a supervisor does."""
+        self.close()
+        self._starting = threading.Thread(target=self.start)
+        self._starting.start()
 
     def close(self) -> None:
         """Kill it."""
+        if self._starting:
+            self._starting.join()
         self._stack.close()
 
 
@@ -136,12 +151,14 @@ class Deliveries:
     """A service that calls a hook so many times a second, each time twice, and again until it is answered."""
 
     def __init__(self, url: str, rate: float) -> None:
-        self._url = url
+        self._url = urlsplit(url)
         self._pause = 1 / rate
         self._ended = threading.Event()
-        self._calls = ThreadPoolExecutor(16)
+        self._calls = ThreadPoolExecutor(SENDERS)
+        self._own = threading.local()
         self._thread = threading.Thread(target=self._call_all)
         self.runs: dict[int, set[str]] = {}
+        self.waited: list[float] = []
 
     def __enter__(self) -> Deliveries:
         self._thread.start()
@@ -150,25 +167,41 @@ class Deliveries:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._calls.shutdown(cancel_futures=True)
+        self._calls.shutdown()
 
     def _call_all(self) -> None:
-        book = 0
-        while not self._ended.wait(self._pause):
+        book, began = 0, time.monotonic()
+        while not self._ended.wait(max(0, began + book * self._pause - time.monotonic())):
             book += 1
             self.runs[book] = set()
             for _ in range(2):
                 self._calls.submit(self._call, book)
 
     def _call(self, book: int) -> None:
-        headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": str(book)}
+        began = time.monotonic()
         for _ in range(300):
-            with suppress(requests.RequestException):
-                answer = requests.post(self._url, json={"book": book}, headers=headers, timeout=30)
-                if answer.status_code == 202:
-                    self.runs[book].add(answer.json()["run"])
-                    return
+            with suppress(OSError, HTTPException):
+                self.runs[book].add(self._told(book))
+                self.waited.append(time.monotonic() - began)
+                return
             time.sleep(0.2)
+
+    def _told(self, book: int) -> str:
+        """Send a delivery by the connection of this thread, and return the id of its run."""
+        connection: HTTPConnection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = HTTPConnection(self._url.netloc, timeout=30)
+        headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": str(book), "Content-Type": "application/json"}
+        try:
+            connection.request("POST", self._url.path, json.dumps({"book": book}), headers)
+            answer = connection.getresponse()
+            told = answer.read()
+        except (OSError, HTTPException):
+            connection.close()
+            raise
+        if answer.status != 202:
+            raise ConnectionError(f"status {answer.status}")
+        return str(json.loads(told)["run"])
 
 
 def all_tasks(store: Store, kind: str, name: str) -> list[ServerTask]:
@@ -193,7 +226,9 @@ def told_of_hooks(store: Store, shelf: Shelf, deliveries: Deliveries) -> Row:
             named["not answered"] += 1
         if len(runs) > 1 or (status == {"done"} and count != 1) or count > 1 or "lost" in status:
             wrong.append((book, runs, status, count))
-    seen = f"{len(deliveries.runs)} deliveries, each sent twice: {dict(named)}, wrong: {wrong[:3] or 'none'}"
+    waited = sorted(deliveries.waited)
+    seen = f"{len(deliveries.runs)} deliveries, each sent twice: {dict(named)}, wrong: {wrong[:3] or 'none'}; "
+    seen += f"answered after {median(waited) * 1000:.0f} ms, 99 % within {waited[len(waited) * 99 // 100]:.2f} s"
     return Row("deliveries", seen, not wrong)
 
 

@@ -34,8 +34,9 @@ from kosmolua.stores.tasks import (
 
 INTERVAL = 1.0
 """Seconds between two looks at what is due; there is another as soon as few of a full batch are left."""
-BATCH = 8
-"""How many tasks of a tenant a server takes at once."""
+BATCH, SLOW = 8, 0.03
+"""How many tasks of a tenant a server takes at once, and how many it has at most while the store takes so many seconds
+to say what is due, since then this server or the store has enough to do."""
 YIELD = 0.02
 """Seconds between two looks whether deliveries are still being accepted, for which others wait to begin."""
 PLAN_EVERY, TIDY_EVERY = 30.0, 600.0
@@ -73,7 +74,7 @@ class TaskWorker:
         self._planned = self._tidied = self._renewed = float("-inf")
         self._settings: dict[str, object] = {}
         self._may_take_more = asyncio.Event()
-        self._was_full = False
+        self._was_full = self._is_slow = False
 
     @property
     def is_busy(self) -> bool:
@@ -129,16 +130,19 @@ class TaskWorker:
             self._tidied = now
             for tenant in self._tenants:
                 await _is_done(asyncio.to_thread(_tidy, tenant))
-        self._was_full = False
-        for name in await asyncio.to_thread(self._tenants.stores.due_tenants):
+        self._was_full, began = False, monotonic()
+        due = await asyncio.to_thread(self._tenants.stores.due_tenants)
+        self._is_slow = monotonic() - began > SLOW
+        for name in due:
             found = self._tenants.get(name)
             if found and not found.is_draining and not await asyncio.to_thread(found.reads_drained):
                 await _is_done(self._take(found))
 
     async def _take(self, tenant: Tenant) -> None:
         busy = Counter(each.name for each, _ in self._held.values())
-        free = min(tenant.workers - busy[tenant.name], BATCH)
+        free = min(tenant.workers - busy[tenant.name], BATCH - (busy[tenant.name] if self._is_slow else 0))
         if free <= 0:
+            self._was_full = True
             return
         taken = await asyncio.to_thread(tenant.runtime.store.tasks.take, free)
         if not taken:
