@@ -76,9 +76,11 @@ DOCUMENT_WEIGHT = 0.8
 GUIDE_WEIGHT, PROGRAM_POWER, MIN_PROGRAM, MAX_PROGRAM = 0.6, 0.15, 0.6, 1.4
 """How much words that are frequent in the guides, and rare elsewhere, speak for a guide."""
 UNLIKELY_WEIGHT = 0.7
-"""The weight of a function that changes something if the query asks for no change, and of one that changes
-nothing if the query begins with a verb of change.
+"""The weight of a function that changes something if the query is a question or begins with a verb of reading, and of
+one that changes nothing if the query begins with a verb of change.
 """
+UNASKED_WEIGHT = 0.85
+"""The weight of a function that changes something if the query has no verb at all, as in ``text embeddings``."""
 NUMBER_WEIGHT = 0.35
 """The bonus for a function that lists if the query is in the plural, and for one that gets if it is in the singular."""
 
@@ -473,6 +475,8 @@ def _score(
     }:  # a heading, word for word
         names = names - {stem(entry.page)} or names
     precision = _precision(names, meant)
+    if entry.effect == GUIDE:  # a heading of one word answers no long question
+        precision *= min(share, 1) ** 0.5
     if entry.is_document:  # a service's names are often no words, so that its sentence counts as well
         precision = max(precision, _precision(entry.stems["summary"], meant))
     return share + (PRECISION_WEIGHT * precision) + (NAMED_WEIGHT if own else 0)
@@ -489,10 +493,11 @@ def _weights_of_effects(query: str, terms: Sequence[_Term]) -> dict[str, float]:
     first = {terms[0].word, *(words[0] for words, _ in terms[0].meanings if len(words) == 1)}
     begins_with_change = bool(first & CHANGES) or (is_order(query, terms[0].word) and not first & READING)
     verbs = {verb for term in terms for verb in (term.word, *(words[0] for words, _ in term.meanings))}
-    is_asked = only_asks(query) or not (begins_with_change or verbs & CHANGES)
-    write = UNLIKELY_WEIGHT if is_asked else 1.0
+    is_question = only_asks(query)
+    changes = not is_question and (begins_with_change or bool(verbs & CHANGES))
+    write = 1.0 if changes else UNLIKELY_WEIGHT if is_question or first & READING else UNASKED_WEIGHT
     return {
-        "read": UNLIKELY_WEIGHT if begins_with_change and not is_asked else 1.0,
+        "read": UNLIKELY_WEIGHT if begins_with_change and changes else 1.0,
         **dict.fromkeys(EFFECTS[1:], write),
     }
 

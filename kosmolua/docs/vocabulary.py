@@ -25,7 +25,7 @@ COMMON_WORDS = frozenset(_COMMON.split()) - {"who"}
 
 _MEANINGS = """
 cancel: abort kill stop terminate interrupt halt
-create: add make new launch provision register attach connect host install setup introduce
+create: add make new launch allocate reserve provision register attach connect host install setup introduce
 message: sms text
 retrieve: get list read fetch show view see details info information lookup look check
 fetch: get list read show view see details info information lookup look check retrieve
@@ -33,7 +33,7 @@ patch: update change edit modify set append
 create: send post submit generate buy purchase
 create issue: open file report raise submit
 add: attach create insert append mount include
-put: upload write save store commit
+put: upload write save store commit overwrite
 create comment: leave post write
 write: save store put
 directory: folder
@@ -98,7 +98,7 @@ log: error errors exception exceptions timeout timeouts warning warnings request
 event: history activity timeline audit trail happened incident outage crash crashed downtime caused cause reason oom
 event: died dead killed
 metric: cpu memory ram usage utilization utilisation bandwidth latency throughput load graph chart statistics stats
-metric: monitor monitoring performance traffic slow requests consumption p95 p99
+metric: average mean percentile response monitor monitoring performance traffic slow requests consumption p95 p99
 disk: storage volume space ssd mount persistent persistence gb drive
 snapshot: backup backups restore copy point
 disk: snapshot
@@ -147,7 +147,7 @@ accounts: token credential credentials apikey login secret
 examples: sample samples snippet recipe page pages paging paginate pagination loop
 page: paging pagination paginate pages
 integration: plugin connector
-plugins: integration connector
+plugins: integration connector own custom
 wait: sleep poll until delay
 account: apikey credential credentials login token multiple
 limit: timeout long killed maximum quota
@@ -156,9 +156,20 @@ plan: tier size price bigger smaller cost instance
 plan first: dry rehearse
 sandbox time: sleep
 sandbox: csv base64 regex hash uuid library libraries
-approval: ask confirm confirmation permission consent
-fleets: many inputs batch bulk
-recordings: undo replay history
+approval: ask confirm confirmation permission consent approve approved
+fleets: many inputs batch bulk customers tenants several
+recordings: undo replay history rehearse preview crash crashed interrupted
+schedules: morning evening night midnight nightly daily hourly weekly monthly clock periodically regularly
+schedules: unattended webhook webhooks
+serving: team website dashboard deploy docker kubernetes webhook webhooks browser
+servers: gateway tool tools
+mcp: agent model desktop editor assistant chat
+telemetry: trace traces tracing spans metrics observability monitoring otel jaeger
+repl: interactive interactively prompt shell console explore
+python: notebook jupyter embed library pytest
+flow: injection injected malicious leak exfiltrate untrusted
+journal: audit written
+approvals: approve approver approved confirm
 client set up: claude cursor codex
 openapi toml: overlay
 """
@@ -195,6 +206,8 @@ member: participant participants attendee person somebody someone
 user: person people somebody someone employee
 invite: invitation bring
 kick: expel throw remove
+delete member: kick expel
+pull request file: diff changed
 ban: block forbid expel
 mute: silence quiet snooze
 downtime: mute silence maintenance
@@ -271,7 +284,7 @@ _REPLACED = """
 config: setting, settings
 env var: environment variable, environment variables, env variable, env variables, variable, variables
 whoami: who am i, logged in
-apikey: api key, api keys, access token
+apikey: api key, api keys, api token, api tokens, access token
 happened: go wrong, went wrong, goes wrong
 progress: going on
 login: log in, sign in
@@ -287,6 +300,19 @@ delete: get rid of, throw * away, clean * up, tear * down, blow * away
 remove: take * out, take * off, take * away
 setup: set * up
 create: spin * up, stand * up
+service: web service, web services, private service, private services, web app, web apps
+metric requests: http requests, requests per second, requests per minute
+plan first: before they are made, before it is made, before it happens, before they happen, would change, would write
+approval: approve a write, approve a plan, approve a run, approve the plan, approve the run
+review: who approved
+get repo: default branch
+whoami: my email
+remove label: unlabel
+close: mark * as done, mark * as fixed, mark * as resolved, mark * done
+add label: tag * as, label * as, mark * as
+secret file: file as secret, file as a secret
+cron schedules: every day, every morning, every night, every hour, every week, once a day, at night
+same fleets: same script
 scale: scale * up, scale * down, scale * out
 trigger: kick * off
 get: look * up
@@ -298,7 +324,7 @@ keyvalue: key value
 pullrequest: pull request, pull requests, merge request
 oom event: ran out of memory, run out of memory, out of memory
 disk: disk space
-connection info: connection string, connection url, connection details
+connection info: connection string, connection url, connection details, redis url, database url, db url, postgres url
 env var secret: secret value
 env var config: config value
 owner workspace: who owns
@@ -308,7 +334,7 @@ refund: money back
 payout: pay out, cash out, paid out
 member: who is in, who belongs to, who is on
 speech: text to speech, out loud
-transcription: speech to text
+transcription: speech to text, speech into text, audio to text, audio into text
 emoji reaction: thumbs up
 file: configuration file, config file
 message: on call, on-call
@@ -327,6 +353,7 @@ _NAMES = [
         " file path ",
     ),
     (re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|(?<!\w)\.env\b"), " env var "),
+    (re.compile(r"(?<=\w )/[\w*-][\w/*.-]*(?= )"), " path "),
     (re.compile(r"\b(?:[a-z0-9-]+\.)+(?:com|io|net|org|dev|co|app|example)\b", re.I), " domain "),
 ]
 """Patterns of names that users give to things, such as domains, each with the word for such a thing."""
@@ -356,6 +383,7 @@ _SHAPES = [
         ),
         "autoscaling",
     ),
+    (re.compile(r"\bscal\w*\b.*\bbetween\s+\w+\s+and\b", re.I), "autoscaling"),
     (re.compile(r"\b(?:version|release|build|commit)\b.*\b(?:running|live|deployed|in production)\b", re.I), "deploy"),
     (re.compile(r"\brepo(?:s|sitor\w+)?\s+(?:about|on|named|called)\b", re.I), "search"),
     (re.compile(r"\bsrv-\w*"), "service"),
