@@ -103,10 +103,13 @@ def test_the_command_warns(kosmolua: Callable[..., Any], tmp_path: Path) -> None
     assert "there are more than these 3 items; max_items says how many to fetch" in done.stderr
 
 
-def paged(folder: Path, way: Way, overlay: str = "", *, host: str = "", **given: Any) -> tuple[Any, list[str]]:
+def paged(
+    folder: Path, way: Way, overlay: str = "", *, host: str = "", base: str = "", **given: Any
+) -> tuple[Any, list[str]]:
     """Return all pets of a service that pages in some way, two at a time, and the requests for them.
 
-    ``given`` are further arguments of the call; the document is of ``host``, or of a service that is not known.
+    ``base`` stands before its paths, ``given`` are further arguments of the call; the document is of ``host``, or of a
+    service that is not known.
     """
     fields = []
     for each in way.parameters.split("; "):
@@ -138,7 +141,7 @@ def paged(folder: Path, way: Way, overlay: str = "", *, host: str = "", **given:
     integration = of_home(home_of(made), "pets", str(made))
     function = integration.functions.more.function("list_pets")  # type: ignore[union-attr]
     assert function
-    opened = integration.account(base_url=BASE).open(send)
+    opened = integration.account(base_url=BASE + base).open(send)
     return function.handler(opened, **function.bind("pets.list_pets", [{"all": True, **given}])), lines
 
 
@@ -158,6 +161,13 @@ def test_all_pages_of_a_service(tmp_path: Path, name: str) -> None:
     assert len(lines) in (4, 5)  # without a sign of the end, an empty page is the last
     assert getattr(found, "truncated", None) is None
     assert isinstance(found, list) or "truncated" not in found
+
+
+def test_the_next_page_is_where_the_first_one_was(tmp_path: Path) -> None:
+    """Confluence leaves out the beginning of the path, and services behind a gateway do not know it."""
+    found, lines = paged(tmp_path, VENDORS["confluence"], base="/gateway/wiki")
+    assert list_in(found) == PETS
+    assert {line.partition("?")[0] for line in lines} == {"GET /gateway/wiki/pets"}
 
 
 @pytest.mark.parametrize("name", [name for name, way in VENDORS.items() if way.host])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from kosmolua.errors import NetworkError
 from kosmolua.http.messages import SAFE_METHODS, origin
@@ -190,7 +190,12 @@ def _is_address(said: object) -> bool:
 
 
 def _absolute(page: ResultPage, url: object) -> str:
-    return urljoin(page.response.request.url if page.response.request else "", str(url))
+    """Return the whole address; a path can lack its beginning, as ``/wiki`` of Confluence or that of a gateway."""
+    asked = page.response.request.url if page.response.request else ""
+    whole = urljoin(asked, str(url))
+    path, named = urlsplit(asked).path, urlsplit(whole).path
+    is_cut = str(url)[:1] == "/" and origin(whole) == origin(asked) and path != named and path.endswith(named)
+    return urljoin(asked, f"{path}?{urlsplit(whole).query}") if is_cut else whole
 
 
 def _learned(recipe: Recipe, page: ResultPage, found: Sequence[Json], given: Json) -> Lead | None:
