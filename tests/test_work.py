@@ -548,6 +548,21 @@ def test_what_waits_begins_as_soon_as_others_are_over(site: Site, monkeypatch: p
     asyncio.run(asyncio.wait_for(look_twice(), 60))
 
 
+def test_a_backlog_of_deliveries_holds_up_no_schedule(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor the other way around: they take turns."""
+    monkeypatch.setattr(worker, "BATCH", 2)
+    hook = '[hooks.calls]\nscript = "report"\nsignature = "bearer"\nsecret = "the-secret-of-the-hook"\n'
+    server, tasks = site.open(EVERY_MINUTE + hook, report="print(1)"), site.tenant.runtime.store.tasks
+    site.look(server)
+    for number in range(9):
+        tasks.add(ServerTask(f"hook/{number}", HOOK, "calls", f"{number:012}", START, START + number, QUEUED))
+    site.pass_by(60)
+    for _ in range(2):
+        site.look(server)
+    assert site.ticks() == [(53, "done", "")]
+    assert sum(each.due is None for each in tasks.of(HOOK, "calls", 9)) == 3
+
+
 def test_a_run_that_fails_for_good_is_listed_as_failed(site: Site) -> None:
     """With its message, and the next tick comes all the same."""
     server = site.open(EVERY_MINUTE + "retries = 3", report="error('no')")

@@ -17,6 +17,8 @@ SCHEDULE, HOOK, SLEEP, NOTICE = "schedule", "hook", "sleep", "notice"
 """Where tasks come from."""
 RUNS = SCHEDULE, HOOK, SLEEP
 """Where those come from that begin or continue a run."""
+TIMED = SCHEDULE, SLEEP
+"""Where those of them come from that have a time, while deliveries come when they come."""
 ALIAS = "alias"
 """The source of what is kept for a further id of a delivery, under the name of its hook."""
 PLANNED, QUEUED, RUNNING, WAITING = "planned", "queued", "running", "waiting"

@@ -26,6 +26,7 @@ from kosmolua.stores.tasks import (
     SCHEDULE,
     SLEEP,
     TASK_LEASE,
+    TIMED,
     WAITING,
     ServerTask,
     TaskQueue,
@@ -74,7 +75,7 @@ class TaskWorker:
         self._planned = self._tidied = self._renewed = float("-inf")
         self._settings: dict[str, object] = {}
         self._may_take_more = asyncio.Event()
-        self._was_full = self._is_slow = False
+        self._was_full = self._is_slow = self._is_turn_of_timed = False
 
     @property
     def is_busy(self) -> bool:
@@ -144,7 +145,8 @@ class TaskWorker:
         if free <= 0:
             self._was_full = True
             return
-        taken = await asyncio.to_thread(tenant.runtime.store.tasks.take, free)
+        self._is_turn_of_timed = not self._is_turn_of_timed
+        taken = await asyncio.to_thread(_take, tenant.runtime.store.tasks, free, timed_first=self._is_turn_of_timed)
         if not taken:
             return
         self._was_full |= len(taken) == free
@@ -296,6 +298,12 @@ class Errand:
         former = self._tasks.find(self._task.id)  # of a server that waits until this run rests, and then wakes it
         if former is None or former.due is None:
             raise ConfigError("Another server has ended the task of this run", hint="resume the run")
+
+
+def _take(tasks: TaskQueue, limit: int, *, timed_first: bool) -> list[ServerTask]:
+    """Take tasks that are due, the earliest first; of all, or first those with a time, lest others hold them up."""
+    taken = tasks.take(limit, TIMED) if timed_first else []
+    return [*taken, *(tasks.take(limit - len(taken)) if len(taken) < limit else ())]
 
 
 def admit(tenant: Tenant, taken: Sequence[ServerTask]) -> tuple[list[ServerTask], list[ServerTask]]:
