@@ -5,31 +5,26 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
-from functools import cache, wraps
-from threading import RLock, get_ident
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from contextlib import nullcontext
+from threading import RLock
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from kosmolua.broker.host import Host
 from kosmolua.broker.options import RunContext, RuntimeOptions, taking
 from kosmolua.clock import Clock
-from kosmolua.concurrency import ActiveThreads, forget, lazy
-from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, WorkerLost
 from kosmolua.functions import IntegrationAttributes
 from kosmolua.limits import Limits
-from kosmolua.processes.pool import Load, Turn, WorkerPool
+from kosmolua.processes.pool import Load, WorkerPool
 from kosmolua.runs import MapOptions, Outcome, RunOptions
 from kosmolua.runs.job import as_bytes
-from kosmolua.runs.run import Run
-from kosmolua.runs.supervisor import call_memory
+from kosmolua.runs.running import Runs, telling
 
 # Modules that only a call needs are imported by the first call, so that a script without calls starts sooner.
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
-    from concurrent.futures import Executor, ThreadPoolExecutor
+    from concurrent.futures import Executor
     from types import TracebackType
-    from typing import Concatenate
 
     from typing_extensions import Unpack
 
@@ -43,46 +38,17 @@ if TYPE_CHECKING:
     from kosmolua.check.checker import Checker
     from kosmolua.docs import Library
     from kosmolua.mcp_client.servers import Servers
-    from kosmolua.memory import Memory
     from kosmolua.protocol import Json
     from kosmolua.recordings.kept_plans import KeptPlans
-    from kosmolua.recordings.planned import Application, Planner
     from kosmolua.recordings.plans import Plan
     from kosmolua.recordings.recording import Recording
-    from kosmolua.runs.recorded import RunRecording
+    from kosmolua.runs.resuming import Decisions
+    from kosmolua.runs.run import Run
     from kosmolua.runs.session import Session
     from kosmolua.stores.store import Slot, Store
 
 CLOSE_TIMEOUT = 2.0
 """The most seconds that :meth:`Runtime.close` waits for other threads to write their calls to the journal."""
-CLOSED = "this runtime is closed"
-NEEDED_BY_RUNS = (
-    "kosmolua.calls.approvals",
-    "kosmolua.broker.broker",
-    "kosmolua.broker.guards",
-    "kosmolua.check.checker",
-    "kosmolua.lua.header",
-    "kosmolua.processes.spares",
-)
-"""Modules that a run needs. They are imported late, since many programs with a runtime run no script."""
-_Parameters = ParamSpec("_Parameters")
-_Result = TypeVar("_Result")
-
-
-def _telling(
-    method: Callable[Concatenate[Runtime, _Parameters], _Result],
-) -> Callable[Concatenate[Runtime, _Parameters], _Result]:
-    """Let the errors that a method raises name parameters of Python, unless a command line reads them."""
-
-    @wraps(method)
-    def told(self: Runtime, /, *args: _Parameters.args, **named: _Parameters.kwargs) -> _Result:
-        try:
-            return method(self, *args, **named)
-        except KosmoError as error:
-            self._tell(error)
-            raise
-
-    return told
 
 
 class Runtime(IntegrationAttributes):
@@ -108,12 +74,9 @@ class Runtime(IntegrationAttributes):
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
         self._pool = WorkerPool(options.workers, options.reuse, yields=options.tenancy is not None)
-        self._host = _telling(lambda _: Host(options))(self)
-        self._memory = (options.tenancy and options.tenancy.calls) or call_memory()
-        self._runs: set[Run] = set()
-        self._active = ActiveThreads()
-        self._is_closed = False
-        self._lock = RLock()
+        with telling(command_line=options.command_line):
+            self._host = Host(options)
+        self._runs = Runs(self._host, self._pool, options.tenancy)
         _runtimes.add(self)
 
     def __enter__(self) -> Runtime:
@@ -202,8 +165,7 @@ class Runtime(IntegrationAttributes):
     @property
     def is_running(self) -> bool:
         """True if a script is running or waits for a worker."""
-        with self._lock:
-            return bool(self._runs)
+        return self._runs.is_running
 
     @property
     def is_simulated(self) -> bool:
@@ -261,7 +223,7 @@ class Runtime(IntegrationAttributes):
             TypeError: An option is unknown or has a value of the wrong type.
             RuntimeError: The runtime is closed.
         """
-        return self._execute(self._prepare(source, options))
+        return self._runs.execute(self._runs.prepare(source, options))
 
     def run_file(self, path: str | os.PathLike[str], **options: Unpack[RunOptions]) -> Outcome:
         """Run the script in a file, like :meth:`run`.
@@ -298,6 +260,7 @@ class Runtime(IntegrationAttributes):
         from kosmolua.recordings.recording import Recording, read
         from kosmolua.runs.recorded import limits_of, options_of, replaying, source_of
 
+        runs = self._runs
         recording = path if isinstance(path, Recording) else read(path)
         limits = limits_of(recording, self._host)
         if recording.is_session and script is None:
@@ -305,14 +268,14 @@ class Runtime(IntegrationAttributes):
 
             return repeat(
                 recording,
-                lambda source, given, replay: self._execute(self._prepare(source, given, replay, limits)),
+                lambda source, given, replay: runs.execute(runs.prepare(source, given, replay, limits)),
                 options,
             )
         recorded = source_of(recording.script)
         source = recorded if script is None else as_bytes(script)
         replay = replaying(recording, is_changed=source != recorded)
         given: RunOptions = {**options_of(recording), **options, "check": False}  # type: ignore[typeddict-item]
-        return self._execute(self._prepare(source, given, replay, limits))
+        return runs.execute(runs.prepare(source, given, replay, limits))
 
     def record_session(self, session: Session, path: str | os.PathLike[str] | None = None) -> str:
         """Begin to record the chunks of a session, and return the path of the recording.
@@ -329,7 +292,7 @@ class Runtime(IntegrationAttributes):
         """
         from kosmolua.runs.session_recording import SessionRecorder
 
-        self._check_open()
+        self._runs.check_open()
         session.recorder = SessionRecorder(self._host, path, self._host.limits, session.input)
         return session.recorder.path
 
@@ -352,31 +315,15 @@ class Runtime(IntegrationAttributes):
             TypeError: An option is unknown or has a value of the wrong type.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.runs.planned import complete
+        from kosmolua.runs.applying import planning
 
-        plan, planner, run = self._prepare_plan(source, options)
-        complete(plan, self._execute(run), run.recording, planner, self._host)
-        return plan
+        return self._runs.carry_out(planning(self._runs, source, options))
 
     async def plan_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Plan:
         """Make a plan like :meth:`plan`, but without blocking the event loop."""
-        from kosmolua.runs.planned import complete
+        from kosmolua.runs.applying import planning
 
-        plan, planner, run = self._prepare_plan(source, options)
-        outcome = await self._execute_async(run)
-        complete(plan, outcome, run.recording, planner, self._host)
-        return plan
-
-    def _prepare_plan(self, source: str | bytes, options: RunOptions) -> tuple[Plan, Planner, Run]:
-        from kosmolua.recordings.planned import Planner
-        from kosmolua.runs.planned import new_plan
-
-        planner = Planner()
-        given: RunOptions = {**options, "planning": planner}
-        run = self._prepare(source, given)
-        plan = new_plan(self._host, as_bytes(source), run.job, given)
-        plan.seed = planner.seed
-        return plan, planner, run
+        return await self._runs.carry_out_async(planning(self._runs, source, options))
 
     def apply(
         self,
@@ -424,18 +371,16 @@ class Runtime(IntegrationAttributes):
             RuntimeError: The runtime is closed.
         """
         from kosmolua.recordings.planned import Application
-        from kosmolua.runs.planned import objection
+        from kosmolua.runs.applying import applying
+        from kosmolua.runs.resuming import Decisions
 
+        anew = again is True
+        numbers = () if isinstance(again, bool) else again
+        decisions = Decisions((), (), done or {}, numbers, accept_accounts)
         application = Application(plan, without)
-        decided = {"done": done or {}, "again": again, "accept_accounts": accept_accounts}
-        if self.check_applicable(plan, anew=again is True, accept_accounts=accept_accounts):
-            run, planner = self._prepare_rehearsal(application, options)
-            outcome = self._execute(run)
-            if refusal := objection(plan, run.recording, outcome, planner, accept=accept_changes):
-                return self._told(refusal)
-        outcome = self._execute(self._prepare_application(application, decided, options))
-        outcome.warnings += application.warnings()
-        return outcome
+        return self._runs.carry_out(
+            applying(self._runs, application, decisions, options, anew=anew, accept_changes=accept_changes)
+        )
 
     async def apply_async(
         self,
@@ -453,24 +398,13 @@ class Runtime(IntegrationAttributes):
             agreed: Whether a person has agreed to the plan. If not, its writes need the usual permissions.
             options: The options of the run.
         """
-        import asyncio
-
         from kosmolua.recordings.planned import Application
-        from kosmolua.runs.planned import objection
+        from kosmolua.runs.applying import applying
+        from kosmolua.runs.resuming import Decisions
 
         application = Application(plan, without, is_agreed=agreed)
-        if await asyncio.to_thread(self.check_applicable, plan):
-            run, planner = self._prepare_rehearsal(application, options)
-            outcome = await self._execute_async(run)
-            if refusal := objection(plan, run.recording, outcome, planner, accept=False):
-                return self._told(refusal)
-        decided = {"done": {}, "again": False, "accept_accounts": False}
-        run = await asyncio.to_thread(self._prepare_application, application, decided, options)
-        outcome = await self._execute_async(run)
-        outcome.warnings += application.warnings()
-        return outcome
+        return await self._runs.carry_out_async(applying(self._runs, application, Decisions(), options))
 
-    @_telling
     def check_applicable(
         self, plan: Plan, *, anew: bool = False, accept_accounts: bool | Callable[[str], bool] = False
     ) -> bool:
@@ -488,10 +422,10 @@ class Runtime(IntegrationAttributes):
         """
         from kosmolua.runs.planned import applied_before, check_applicable
 
-        check_applicable(plan, self._host, accept_accounts=accept_accounts)
-        return applied_before(plan, self._host, anew=anew) is None
+        with telling(command_line=self._options.command_line):
+            check_applicable(plan, self._host, accept_accounts=accept_accounts)
+            return applied_before(plan, self._host, anew=anew) is None
 
-    @_telling
     def undo(
         self,
         run: str | os.PathLike[str] | Recording,
@@ -520,69 +454,15 @@ class Runtime(IntegrationAttributes):
         from kosmolua.recordings.recording import Recording, read
         from kosmolua.runs.undoing import SCRIPT, way_back
 
-        if not isinstance(run, Recording):
-            run = read(run) if os.path.exists(run) else self.store.read(os.fspath(run))
-        steps, lost = way_back(self._host, run, calls, accept_accounts=accept_accounts)
+        with telling(command_line=self._options.command_line):
+            if not isinstance(run, Recording):
+                run = read(run) if os.path.exists(run) else self.store.read(os.fspath(run))
+            steps, lost = way_back(self._host, run, calls, accept_accounts=accept_accounts)
         given: RunOptions = {"name": f"=undo {run.header['run']}", **options, "input": steps}
         plan = self.plan(SCRIPT, **given)
         plan.lost = lost
         plan.sign(self._host.signer)
         return plan
-
-    def _prepare_rehearsal(self, application: Application, options: RunOptions) -> tuple[Run, Planner]:
-        """Prepare the run that makes the reads of a plan again, whose answers its application gets first."""
-        from kosmolua.recordings.planned import Planner
-        from kosmolua.runs.planned import options_of
-        from kosmolua.runs.recorded import source_of
-
-        plan = application.plan
-        planner = Planner(plan)
-        application.rehearsed = planner.values
-        silent = {"on_output": None, "watch": None, "record": None, "run": None, "planning": planner}
-        given: Any = {**options_of(plan, options), **silent}
-        return self._prepare(source_of(plan.script), given), planner
-
-    @_telling
-    def _prepare_application(
-        self,
-        application: Application,
-        decided: Mapping[str, Any],
-        options: RunOptions,
-    ) -> Run:
-        """Prepare the run with which :meth:`apply` applies a plan. Mark the plan, or resume its earlier application."""
-        with application.plan.held():
-            return self._prepare_held(application, decided, options)
-
-    def _prepare_held(self, application: Application, decided: Mapping[str, Any], options: RunOptions) -> Run:
-        from kosmolua.runs.planned import applied_before, options_of
-        from kosmolua.runs.recorded import source_of
-
-        plan, again = application.plan, decided["again"]
-        numbers = () if isinstance(again, bool) else again
-        if earlier := applied_before(plan, self._host, anew=again is True):
-            application.leave_out(plan.applied["without"] if plan.applied else ())
-            given: dict[str, Any] = {**options, "planning": application}
-            run = self._prepare_resumed(earlier, None, {**decided, "again": numbers}, given)
-            assert run.recording
-            run.recording.follow(plan.order)
-            application.go_on(run.recording.answers.all)
-            return run
-        if decided["done"] or numbers:
-            what = "The plan is applied from its start, so no write of it may have been done"
-            raise ConfigError(what, hint="apply it without --done and without numbers after --again")
-        given = {**options_of(plan, options), "record": options.get("record") or True, "planning": application}
-        run = self._prepare(source_of(plan.script), given)  # type: ignore[arg-type]
-        try:
-            run.begin_recording()
-            assert run.recording
-            run.recording.follow(plan.order)
-            path = run.recording.path
-            where = path if given["record"] is True else os.path.abspath(path)
-            self.plans.mark(plan, where, application.without, self._host.signer)
-        except BaseException:
-            self._forget(run)
-            raise
-        return run
 
     def resume(
         self,
@@ -628,14 +508,10 @@ class Runtime(IntegrationAttributes):
             Paused: The run paused so long ago that its calls can no longer be approved.
             RuntimeError: The runtime is closed.
         """
-        decided = {
-            "approve": approve,
-            "deny": deny,
-            "done": done or {},
-            "again": again,
-            "accept_accounts": accept_accounts,
-        }
-        return self._execute(self._prepare_resumed(path, script, decided, options))
+        from kosmolua.runs.resuming import Decisions
+
+        decisions = Decisions(approve, deny, done or {}, again, accept_accounts)
+        return self._runs.execute(self._resumed(path, script, decisions, options))
 
     async def resume_async(
         self,
@@ -652,9 +528,24 @@ class Runtime(IntegrationAttributes):
 
         If the task is cancelled, the script ends.
         """
-        decided = {"approve": approve, "deny": deny, "done": done or {}, "again": again}
-        run = self._prepare_resumed(path, script, decided, options)
-        return await self._execute_async(run)
+        from kosmolua.runs.resuming import Decisions
+
+        decisions = Decisions(approve, deny, done or {}, again)
+        return await self._runs.execute_async(self._resumed(path, script, decisions, options))
+
+    def _resumed(
+        self,
+        path: str | os.PathLike[str] | Recording,
+        script: str | bytes | None,
+        decisions: Decisions,
+        options: Mapping[str, Any],
+    ) -> Run:
+        from kosmolua.recordings.recording import Recording, read
+        from kosmolua.runs.resuming import resumed
+
+        with telling(command_line=self._options.command_line):
+            recording = path if isinstance(path, Recording) else read(path)
+            return resumed(self._runs, recording, script, decisions, options)
 
     def map(
         self,
@@ -702,7 +593,7 @@ class Runtime(IntegrationAttributes):
         from kosmolua.fleet.recordings import FleetRecordings
         from kosmolua.fleet.tasks import FleetScript, tasks_of
 
-        self._check_open()
+        self._runs.check_open()
         for account in accounts or ():
             self.catalog.check_account(account)
         given = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
@@ -740,44 +631,7 @@ class Runtime(IntegrationAttributes):
 
         The callbacks ``on_output``, ``watch`` and ``approve`` are not called in the thread of the event loop.
         """
-        return await self._execute_async(self._prepare(source, options))
-
-    async def _execute_async(self, run: Run) -> Outcome:
-        import asyncio
-
-        _import_what_runs_need()
-        loop, has_come, thread = asyncio.get_running_loop(), asyncio.Event(), get_ident()
-
-        def tell() -> None:
-            if get_ident() == thread:
-                has_come.set()
-                return
-            with suppress(RuntimeError):  # the loop is closed, so nothing waits for it
-                loop.call_soon_threadsafe(has_come.set)
-
-        try:
-            turn = self._pool.queue(run.client, tell)
-        except Busy as error:
-            self._forget(run)
-            return Outcome([], "", error, [])
-        run.queued(turn)
-        try:
-            await has_come.wait()
-            work = loop.run_in_executor(self._threads, self._execute, run, turn)
-        except asyncio.CancelledError:
-            turn.end()
-            self._forget(run)
-            raise
-        except RuntimeError as error:
-            turn.end()
-            self._forget(run)
-            closed = Interrupted("The runtime was closed before the script began")
-            return Outcome([], "", closed if self._is_closed else WorkerLost.unstartable(error), [])
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            run.stop()
-            raise
+        return await self._runs.execute_async(self._runs.prepare(source, options))
 
     def call(
         self, path: str, arguments: Mapping[str, object] | Sequence[object] | None = None, /, **named: object
@@ -833,13 +687,8 @@ class Runtime(IntegrationAttributes):
 
             watch = spans.watching(watch)
         broker = self._broker(Clock(self._host.limits.timeout), watch)
-        try:
-            with self._active.one_more():
-                answer = broker.call(path, revealed(arguments))
-                return broker.handed_out(answer)
-        except KosmoError as error:
-            self._tell(error)
-            raise
+        with telling(command_line=self._options.command_line), self._runs.active.one_more():
+            return broker.handed_out(broker.call(path, revealed(arguments)))
 
     def redact(self, text: str) -> str:
         """Return a copy of a text in which each secret that the runtime uses is replaced by a mask."""
@@ -858,7 +707,7 @@ class Runtime(IntegrationAttributes):
             RuntimeError: The runtime is closed.
         """
         broker = self._broker(Clock(self._host.limits.timeout))
-        with self._active.one_more():
+        with self._runs.active.one_more():
             return broker.identify(self.catalog.integration(integration), account)
 
     def end_parked(self, recording: Recording) -> None:
@@ -880,10 +729,7 @@ class Runtime(IntegrationAttributes):
         Args:
             run: The id of the run, such as that in the option ``run``.
         """
-        with self._lock:
-            found = [each for each in self._runs if each.id == run]
-        for each in found:
-            each.stop()
+        self._runs.interrupt(run)
 
     def reopen_journal(self) -> None:
         """Reopen the journal, for instance after the journal's file was renamed. A server does this on SIGHUP."""
@@ -895,152 +741,23 @@ class Runtime(IntegrationAttributes):
         The runtime cannot be used afterwards. This waits up to :data:`CLOSE_TIMEOUT` seconds for other threads to write
         their calls to the journal.
         """
-        with self._lock:
-            self._is_closed, runs = True, list(self._runs)
-        for run in runs:
-            run.stop()
-        if threads := vars(self).get("_threads"):
-            threads.shutdown(wait=False)
+        self._runs.close()
         self._pool.close()
-        self._active.wait(CLOSE_TIMEOUT)
+        self._runs.active.wait(CLOSE_TIMEOUT)
         self._host.close()
-
-    @_telling
-    def _prepare(
-        self,
-        source: str | bytes | os.PathLike[str],
-        options: RunOptions,
-        recording: RunRecording | None = None,
-        limits: Limits | None = None,
-    ) -> Run:
-        if isinstance(source, os.PathLike):
-            options = {"name": os.path.basename(source), **options}
-            source = _read_script(source)
-        run = Run(
-            self._host,
-            source,
-            options,
-            limits or self._host.limits,
-            memory=self._memory,
-            in_flight=lambda: self._in_flight,
-            recording=recording,
-        )
-        with self._lock:
-            if self._is_closed:
-                raise RuntimeError(CLOSED)
-            self._runs.add(run)
-        return run
-
-    @_telling
-    def _prepare_resumed(
-        self,
-        path: str | os.PathLike[str] | Recording,
-        script: str | bytes | None,
-        decided: Mapping[str, Any],
-        options: Mapping[str, Any],
-    ) -> Run:
-        """Prepare the run with which :meth:`resume` continues a recorded run, or replays it if it is finished."""
-        from kosmolua.recordings.recording import Recording, read
-        from kosmolua.runs.recorded import limits_of, options_of, replaying, script_fields, source_of
-        from kosmolua.runs.resuming import Decisions, patterns_among, resuming
-
-        recording = path if isinstance(path, Recording) else read(path)
-        header = recording.header
-        if recording.is_session:
-            what = f"The recording {recording.path} contains a session, which cannot be resumed"
-            raise ConfigError(what, hint="to repeat the session, run kosmolua replay")
-        limits = limits_of(recording, self._host)
-        given: dict[str, Any] = {**options_of(recording), **options}
-        source, mended = source_of(recording.script), None
-        if script is not None and as_bytes(script) != source:
-            source = as_bytes(script)
-            mended = script_fields(given["name"], source)
-        elif recording.status == "done":
-            replay = replaying(recording, is_changed=False)
-            replay.remark = f"the run in {recording.path} is already finished; this is its outcome"
-            return self._prepare(source, given, replay, limits)  # type: ignore[arg-type]
-        given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
-        given["deny"] = [*header["options"]["deny"], *patterns_among(decided.get("deny"))]
-        given.setdefault("check", header["options"].get("check", False))
-        approve = decided.get("approve")
-        among = approve if isinstance(approve, list) else [approve]
-        if asks := next((each for each in among if callable(each)), None):
-            given["approve"] = asks
-        run = self._prepare(source, given, limits=limits)  # type: ignore[arg-type]
-        try:
-            run.recording = resuming(self._host, recording, Decisions(**decided, by=options.get("person")), mended)
-        except BaseException:
-            self._forget(run)
-            raise
-        return run
-
-    def _execute(self, run: Run, turn: Turn | None = None) -> Outcome:
-        try:
-            with self._active.one_more():
-                outcome = run.execute(self._pool, turn)
-        finally:
-            self._forget(run)
-        return self._told(outcome) if outcome.error else outcome
-
-    def _told(self, outcome: Outcome) -> Outcome:
-        if outcome.error:
-            self._tell(outcome.error)
-        return outcome
-
-    def _tell(self, error: KosmoError) -> None:
-        if not self._options.command_line:
-            error.name_parameters()
-
-    def _forget(self, run: Run) -> None:
-        if run.recording:
-            run.recording.close()
-        with self._lock:
-            self._runs.discard(run)
 
     def _broker(self, clock: Clock, watch: Watch | None = None) -> Broker:
         """Return a broker, which carries out a call that comes from Python and not from a script."""
         from kosmolua.broker.broker import Broker
 
-        self._check_open()
+        self._runs.check_open()
         return Broker(self._host, RunContext(clock, self._host.limits, approve=self._host.approve, watch=watch))
 
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise RuntimeError(CLOSED)
-
-    @lazy
-    def _in_flight(self) -> Memory:
-        from kosmolua.memory import Memory
-
-        return (self._options.tenancy and self._options.tenancy.memory) or Memory()
-
-    @lazy
-    def _threads(self) -> ThreadPoolExecutor:
-        from concurrent.futures import ThreadPoolExecutor
-
-        return ThreadPoolExecutor(self._pool.max_runs, thread_name_prefix="kosmolua-run")
-
     def _start_anew(self) -> None:
-        """Replace locks, workers and connections in the child process after a fork.
-
-        They belong to the parent process, whose threads do not exist in the child.
-        """
-        self._lock = RLock()
-        self._memory = call_memory()
-        self._runs = set()
-        self._active = ActiveThreads()
+        """Replace workers and connections in the child process after a fork: their threads do not exist here."""
+        self._runs.start_anew()
         self._pool.start_anew()
         self._host.start_anew()
-        forget(self, "_threads", "_in_flight")
-
-
-@cache
-def _import_what_runs_need() -> None:
-    """Import the modules for runs now. Later an import could fail if many scripts have used up the file descriptors."""
-    from importlib import import_module
-
-    for name in NEEDED_BY_RUNS:
-        import_module(name)
 
 
 def _opened(options: bytes) -> Runtime:
@@ -1061,11 +778,3 @@ _by_options: dict[bytes, Runtime] = {}
 _opening = RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_all_anew)
-
-
-def _read_script(path: os.PathLike[str]) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise ConfigError(f"The script {os.fspath(path)} cannot be read: {error.strerror}") from None

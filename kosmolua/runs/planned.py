@@ -15,7 +15,7 @@ from kosmolua.recordings.recording import Event, read
 from kosmolua.runs.recorded import RunRecording, moment, script_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kosmolua.broker.host import Host
     from kosmolua.recordings.recording import Recording
@@ -49,14 +49,7 @@ class PlanningTape(RunRecording):
 
 
 def new_plan(host: Host, source: bytes, job: Job, options: RunOptions) -> Plan:
-    """Return a plan for a script, which lists no calls yet.
-
-    Args:
-        host: Makes the calls of the run.
-        source: The text of the script, unchanged.
-        job: What the script's process has to run.
-        options: The options of the run.
-    """
+    """Return a plan for a script, which lists no calls yet. ``source`` is the text of the script, unchanged."""
     run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
     run |= {"input": job.input, "params": dict(job.params), "account": options.get("account")}
     run["client"] = options.get("client")
@@ -67,14 +60,9 @@ def new_plan(host: Host, source: bytes, job: Job, options: RunOptions) -> Plan:
 
 
 def complete(plan: Plan, outcome: Outcome, tape: RunRecording | None, planner: Planner, host: Host) -> None:
-    """Complete a plan once its script has run.
+    """Complete a plan once its script has run, without the error of the outcome if it only ended an open plan.
 
-    Args:
-        plan: The plan.
-        outcome: The outcome of the script, whose error is left out if it only ended an open plan.
-        tape: The tape of the run; None if the script did not begin.
-        planner: The planner of the run.
-        host: Masks secrets, and signs the plan.
+    ``tape`` is that of the run; None if the script did not begin.
     """
     error = outcome.error
     if isinstance(error, PlanOpen):
@@ -106,12 +94,7 @@ def objection(
 ) -> Outcome | None:
     """Return the outcome of a plan that cannot be applied now, as its rehearsal shows; None if it can.
 
-    Args:
-        plan: The plan.
-        tape: The tape of the rehearsal.
-        outcome: The outcome of the rehearsal.
-        planner: The planner of the rehearsal.
-        accept: Whether the plan is applied in spite of changes, as long as no write would have other arguments.
+    With ``accept`` it can be applied in spite of changes, as long as no write would have other arguments.
     """
     outcome.result, outcome.output = [], ""
     if isinstance(outcome.error, (PlanOpen, Exited)):
@@ -184,7 +167,7 @@ def applied_before(plan: Plan, host: Host, *, anew: bool) -> Recording | None:
     return recording if has_written else None
 
 
-def options_of(plan: Plan, options: RunOptions) -> dict[str, Any]:
+def options_of(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options with which the script of a plan is run again; what the plan denies stays denied."""
     kept = {name: plan.run[name] for name in ("args", "input", "params", "account")}
     deny: str | Sequence[str] = options.get("deny") or ()

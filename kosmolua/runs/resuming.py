@@ -14,12 +14,25 @@ from kosmolua.errors import ConfigError, KosmoError, Paused, UnderWay
 from kosmolua.recordings.answers import Answers, RecordedAnswer, may_have_been_done, number_of
 from kosmolua.recordings.recording import Event, Recording, Writer, events_of, revived, sound_part
 from kosmolua.recordings.signing import identity
-from kosmolua.runs.recorded import RunRecording, is_about, moment, was_made_here
+from kosmolua.runs.job import as_bytes
+from kosmolua.runs.recorded import (
+    RunRecording,
+    is_about,
+    limits_of,
+    moment,
+    options_of,
+    replaying,
+    script_fields,
+    source_of,
+    was_made_here,
+)
 from kosmolua.stores.store import APPROVAL_DAYS
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.recordings.signing import Signer
+    from kosmolua.runs.run import Run
+    from kosmolua.runs.running import Runs
     from kosmolua.stores.store import Store
 
 MAX_NAMED = 3
@@ -41,6 +54,45 @@ class Decisions:
     again: Sequence[int] = ()
     accept_accounts: bool | Callable[[str], bool] = False
     by: str | None = None
+
+
+def resumed(
+    runs: Runs, recording: Recording, script: str | bytes | None, decisions: Decisions, options: Mapping[str, Any]
+) -> Run:
+    """Prepare the run that continues a recorded one, or that replays it if it is finished.
+
+    ``script`` is the text of a corrected script, None for the one that ran last.
+
+    Raises:
+        ConfigError: The recording is that of a session, or as for :func:`resuming`; likewise the other errors.
+    """
+    header = recording.header
+    if recording.is_session:
+        what = f"The recording {recording.path} contains a session, which cannot be resumed"
+        raise ConfigError(what, hint="to repeat the session, run kosmolua replay")
+    limits = limits_of(recording, runs.host)
+    given: dict[str, Any] = {**options_of(recording), **options}
+    source, mended = source_of(recording.script), None
+    if script is not None and as_bytes(script) != source:
+        source = as_bytes(script)
+        mended = script_fields(given["name"], source)
+    elif recording.status == "done":
+        replay = replaying(recording, is_changed=False)
+        replay.remark = f"the run in {recording.path} is already finished; this is its outcome"
+        return runs.prepare(source, given, replay, limits)  # type: ignore[arg-type]
+    given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
+    given["deny"] = [*header["options"]["deny"], *patterns_among(decisions.deny)]
+    given.setdefault("check", header["options"].get("check", False))
+    among = decisions.approve if isinstance(decisions.approve, list) else [decisions.approve]
+    if asks := next((each for each in among if callable(each)), None):
+        given["approve"] = asks
+    run = runs.prepare(source, given, limits=limits)  # type: ignore[arg-type]
+    try:
+        run.recording = resuming(runs.host, recording, replace(decisions, by=options.get("person")), mended)
+    except BaseException:
+        runs.forget(run)
+        raise
+    return run
 
 
 def resuming(host: Host, recording: Recording, decisions: Decisions, script: Event | None) -> RunRecording:

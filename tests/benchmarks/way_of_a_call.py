@@ -64,14 +64,14 @@ class Way(NamedTuple):
 
 WAYS = {
     "plain": Way("return app.integrations.render2.list_services({ limit = 20 })", "done", 34, 200),
-    "openapi": Way("return app.integrations.pets.list_pets({ owner = 'ann', limit = 20 })", "done", 45, 240),
+    "openapi": Way("return app.integrations.pets.list_pets({ owner = 'ann', limit = 20 })", "done", 46, 240),
     "pausing": Way(
         """
         app.integrations.render2.list_services({ limit = 20 })
         app.integrations.render2.restart_service({ service_id = "srv-1" })
         """,
         "paused",
-        60,
+        61,
         400,
     ),
 }
