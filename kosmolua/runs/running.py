@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -100,7 +99,7 @@ class Runs:
             TypeError: An option is unknown or has a value of the wrong type.
             RuntimeError: The runtime is closed.
         """
-        with telling(command_line=self.host.command_line):
+        try:
             if isinstance(source, os.PathLike):
                 options = {"name": os.path.basename(source), **options}
                 source = _read_script(source)
@@ -113,6 +112,9 @@ class Runs:
                 in_flight=lambda: self._in_flight,
                 recording=recording,
             )
+        except KosmoError as error:
+            self._tell(error)
+            raise
         with self._lock:
             if self._is_closed:
                 raise RuntimeError(CLOSED)
@@ -184,10 +186,12 @@ class Runs:
 
     def _next(self, steps: Steps[Any], outcome: Outcome | None = None) -> Run | _End:
         try:
-            with telling(command_line=self.host.command_line):
-                return next(steps) if outcome is None else steps.send(outcome)
+            return next(steps) if outcome is None else steps.send(outcome)
         except StopIteration as end:
             return _End(end.value)
+        except KosmoError as error:
+            self._tell(error)
+            raise
 
     async def _next_async(self, steps: Steps[Any], outcome: Outcome | None = None) -> Run | _End:
         import asyncio
@@ -206,9 +210,13 @@ class Runs:
 
     def told(self, outcome: Outcome) -> Outcome:
         """Return an outcome whose error names parameters of Python, unless a command line reads it."""
-        if outcome.error and not self.host.command_line:
-            outcome.error.name_parameters()
+        if outcome.error:
+            self._tell(outcome.error)
         return outcome
+
+    def _tell(self, error: KosmoError) -> None:
+        if not self.host.command_line:
+            error.name_parameters()
 
     def forget(self, run: Run) -> None:
         """Close the recording of a run that has ended or will not be executed."""
@@ -252,17 +260,6 @@ class Runs:
         from concurrent.futures import ThreadPoolExecutor
 
         return ThreadPoolExecutor(self._pool.max_runs, thread_name_prefix="kosmolua-run")
-
-
-@contextmanager
-def telling(*, command_line: bool) -> Iterator[None]:
-    """Let the errors that the block raises name parameters of Python, unless a command line reads them."""
-    try:
-        yield
-    except KosmoError as error:
-        if not command_line:
-            error.name_parameters()
-        raise
 
 
 @cache

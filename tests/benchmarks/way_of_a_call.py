@@ -64,7 +64,7 @@ class Way(NamedTuple):
 
 WAYS = {
     "plain": Way("return app.integrations.render2.list_services({ limit = 20 })", "done", 34, 200),
-    "openapi": Way("return app.integrations.pets.list_pets({ owner = 'ann', limit = 20 })", "done", 46, 240),
+    "openapi": Way("return app.integrations.pets.list_pets({ owner = 'ann', limit = 20 })", "done", 47, 240),
     "pausing": Way(
         """
         app.integrations.render2.list_services({ limit = 20 })
