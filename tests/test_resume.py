@@ -237,7 +237,7 @@ def test_what_a_run_may_not_call_stays_denied(
     first = open_runtime(**denied) if place == "runtime" else open_runtime()
     first.run(source, record=file, **(denied if place == "run" else {}))
     outcome = open_runtime(allow=["*"]).resume(file, script=source.replace("b-1", "b-2"))
-    assert "--deny library.lend" in outcome.output
+    assert "is denied by deny=" in outcome.output
     assert shelf.lent == {}
 
 
