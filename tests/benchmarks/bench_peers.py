@@ -40,14 +40,15 @@ def ratios() -> Iterator[Row]:
 
 def warm_runs() -> Iterator[Row]:
     """Yield the rows of one script after another."""
-    for reuse, goal in ((1, 4.0), (100, 1.5)):
+    for reuse, checkouts, goal in ((1, 1, 1.0), (1, None, 4.0), (100, None, 2.0)):
+        peer = "pydantic-monty, a process for each script" if checkouts else "pydantic-monty, its process reused"
         work = f'`Runtime.run("return 1")`, one after another{_named(reuse)}'
         if not is_there("pydantic_monty"):
             yield Skipped(work, "pydantic-monty", NEEDS_MONTY)
             continue
-        with _runtime(reuse) as runtime, monty() as run:
+        with _runtime(reuse) as runtime, monty(checkouts=checkouts) as run:
             ours, theirs = timed(lambda: runtime.run(RETURN)), timed(lambda: run("1"))
-            yield compare(work, "pydantic-monty, its process reused", ours, theirs, goal=goal, rounds=300)
+            yield compare(work, peer, ours, theirs, goal=goal, rounds=300)
 
 
 def many_runs() -> Iterator[Row]:

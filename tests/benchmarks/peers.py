@@ -31,14 +31,16 @@ def _version(name: str) -> str:
 
 
 @contextmanager
-def monty(processes: int = 1) -> Iterator[Callable[..., Any]]:
+def monty(processes: int = 1, *, checkouts: int | None = None) -> Iterator[Callable[..., Any]]:
     """Yield a function that runs Python in a session of its own, in one of so many warm processes of Monty's.
 
-    It takes the code, and by name what :meth:`pydantic_monty.MontySession.feed_run` takes.
+    It takes the code, and by name what :meth:`pydantic_monty.MontySession.feed_run` takes. Each process ends after
+    ``checkouts`` sessions, or never.
     """
     import pydantic_monty
 
-    with pydantic_monty.Monty(min_processes=processes, max_processes=processes) as pool:
+    options = {} if checkouts is None else {"max_checkouts_per_worker": checkouts}
+    with pydantic_monty.Monty(min_processes=processes, max_processes=processes, **options) as pool:
 
         def run(code: str, limits: Any = None, **options: Any) -> Any:
             with pool.checkout(limits=limits) as session:
