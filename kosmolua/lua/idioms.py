@@ -177,9 +177,8 @@ _SYNTAX = [
     (r"\b(?:then|do|else)\s+[\w.]+\s+end\b", "a value alone is not a statement: write return before it"),
     (r"\bprint\s*['\"].*['\"]\s*\.\.", "put the arguments of print in parentheses"),
 ]
-_COMPILED = [(re.compile(pattern), hint) for pattern, hint in _SYNTAX]
 
 
 def hint_for_syntax(line: str) -> str | None:
     """Return a hint on how to write a line in Lua, or None if it has no known syntax of another language."""
-    return next((hint for pattern, hint in _COMPILED if pattern.search(line)), None)
+    return next((hint for pattern, hint in _SYNTAX if re.search(pattern, line)), None)
