@@ -13,7 +13,7 @@ from ratio import Ratio, Seconds, compare
 from kosmolua.sandbox.vm import read_prelude
 
 MEGABYTE = 1_000_000
-GOAL = 8
+GOAL = 2
 STYLES = {"compact": (",", ":"), "with spaces": (", ", ": ")}
 
 

@@ -24,6 +24,6 @@ def ratios() -> Iterator[Ratio]:
             "`python -c pass`",
             timed(lambda: subprocess.run([*command, "run", str(script)], stdout=subprocess.DEVNULL, check=True)),
             timed(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)),
-            goal=5,
+            goal=3.3,
             rounds=25,
         )
