@@ -33,7 +33,7 @@ OF_TENANT = ("run", "time", "title", "mode", "status", "waiting", "by")
 """The columns in a list of a tenant's runs, which comes from its store. The user's list comes from the journal too."""
 FOR_PEOPLE = ("status", "time", "title", "took", "mode", "calls", "failed", "writes", "waiting", "by", "run")
 SPARE = ("mode", "by", "took", "failed")
-"""The columns that a terminal shows, and those of them that a narrow one leaves out."""
+"""The columns that a terminal shows if a run has something there, and those of them that a narrow one leaves out."""
 LENGTH_OF_RUN = 6
 """How much of a run's id a terminal shows: commands take the beginning of an id."""
 DEFAULT_RUNS = 20
@@ -100,7 +100,8 @@ def _print(runs: list[dict[str, Any]], columns: tuple[str, ...], options: Option
     if options.json:
         console.as_json(runs)
     elif terminal.on_terminal():
-        names = [name for name in FOR_PEOPLE if name in columns or name == "took"]
+        names = [name for name in FOR_PEOPLE if name == "took" or name in columns]
+        names = [name for name in names if not runs or any(_shown(run, name) for run in runs)]
         console.table("Runs", names, [[_shown(run, name) for name in names] for run in runs], spare=SPARE)
     else:
         console.table("Runs", [*columns], [[_cell(run, name) for name in columns] for run in runs], has_header=True)
@@ -297,4 +298,6 @@ def _shown(run: dict[str, Any], name: str) -> str:
         return str(value)[:LENGTH_OF_RUN]
     if name == "took":
         return terminal.between(run["time"], run.get("ended"))
+    if name == "mode":
+        return "" if value == "live" else str(value)
     return str(value or "")
