@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -886,12 +887,17 @@ def test_the_editor_asks_what_could_stand_at_the_cursor(person: Person) -> None:
 
 
 def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
-    """While a script still waits for a person, the page shows its call, and an answer lets it go on at once."""
+    """While a script still waits for a person, the page shows its call, and an answer lets it go on at once.
+
+    The form names the call as it is also called when the run has paused.
+    """
     with served(tmp_path, "acme", approval_wait=30) as pages:
         person = Person(pages.url, "acme")
         for decision, status in (("approve", "done"), ("deny", "failed")):
-            outcome = pages.start("acme", RESTART)
+            run = os.urandom(6).hex()
+            outcome = pages.start("acme", RESTART, run=run)
             call = first_call(person)
+            assert call == f"{run}-2"
             assert "waiting since" in person.open("/approvals").text
             person.send("/approvals", decision=decision, call=call)
             assert outcome.result(20).status == status
@@ -1009,6 +1015,7 @@ def test_a_plan_is_shown_applied_in_part_and_denied(pages: Pages, person: Person
     assert 'href="/plans" aria-current="page"' in person.open(first).text
     assert "1 to change, 0 to destroy." in person.open(first).text
     assert person.send(first, on=first, decision="apply", without="some").status_code == 409
+    assert f'name="without" value="{number}"' in person.open(first).text
     applied = person.send(first, on=first, decision="apply", without=str(number))
     assert applied.url.rpartition("/")[0].endswith("/runs")
     assert 'value="apply"' not in person.open(first).text

@@ -101,7 +101,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         tenant = pages.tenants.get("acme")
         assert tenant
         tenant.grants.add("render2.scale_service", "staging")
-        tenant.runtime.plans.keep(tenant.runtime.plan(CLEAN_UP, name="clean_up.lua"))
+        plan = tenant.runtime.plan(CLEAN_UP + DELETE, name="clean_up.lua")
+        tenant.runtime.plans.keep(plan)
+        site.runs["plan"] = plan.id
         yield site
         assert [window.complaints for window in site.windows.values()] == [[], []]
         browser.close()
@@ -163,6 +165,7 @@ STATES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
     "fleet": ("acme", "/fleets/{fleet}", _shows(".square.missing")),
     "plans, empty": ("empty", "/plans", None),
     "plans": ("acme", "/plans", _shows("table")),
+    "plan": ("acme", "/plans/{plan}", _shows(".call.destroy .leave")),
     "playground": ("acme", "/playground?example=report", _shows(".bill")),
     "playground, mistakes": ("acme", "/playground?source=x+%3D+nill()%0A%0Aprint(x)%0Ay+z", _shows(".found .error")),
     "playground, completion": (
@@ -191,7 +194,7 @@ STATES: dict[str, tuple[str, str, Callable[[Page], None] | None]] = {
 """States of pages: whose, at which path, and what is done there first."""
 KINDS = (
     *("inbox, several functions", "runs", "runs, grouped", "run, failed", "run, hostile", "run, fix", "call, failed"),
-    *("compared", "fleets", "fleet", "plans", "schedules, empty", "playground, mistakes", "playground, result"),
+    *("compared", "fleets", "fleet", "plan", "schedules, empty", "playground, mistakes", "playground, result"),
     *("accounts", "catalogue", "permissions", "insights", "docs, function", "docs, search"),
 )
 """One state of every kind of page, of which axe looks at all elements."""

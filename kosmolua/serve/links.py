@@ -24,7 +24,7 @@ class QuestionLink(NamedTuple):
     person: str = ""
 
     def is_about(self, call: WaitingCall) -> bool:
-        return f"{call.run}-{call.call['number']}" == self.question
+        return call.name == self.question
 
 
 class QuestionLinks:

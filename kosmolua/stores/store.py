@@ -241,6 +241,11 @@ class WaitingCall:
     until: float
     is_live: bool = True
 
+    @property
+    def name(self) -> str:
+        """The run and the number of the call, which stay as they are when the run pauses; without a run, the id."""
+        return f"{self.run}-{self.call['number']}" if self.run else self.id
+
 
 @dataclass(frozen=True)
 class Decision:

@@ -41,7 +41,7 @@ def waiting(request: PageRequest) -> Response:
 
 def shown(request: PageRequest) -> Response:
     """Return the page of one call that waits for a person, with the whole of its arguments."""
-    call = next((each for each in request.own.waiting() if each.id == request.request.path_params["call"]), None)
+    call = next((each for each in request.own.waiting() if each.name == request.request.path_params["call"]), None)
     if call is None:
         raise NotFound("This call does not wait any more.", "/approvals")
     return request.page("approval.html", "approvals", group=request.own.grouped([call])[0])
@@ -91,7 +91,7 @@ def decide(request: PageRequest) -> Response:
     """
     chosen, answer = request.lists.get("call", ()), ANSWERS.get(request.form.get("decision", ""))
     waiting = request.own.waiting()
-    calls = [call for call in waiting if call.id in chosen]
+    calls = [call for call in waiting if call.name in chosen]
     if answer is None or not calls:
         why = "You have approved or denied no call that is still waiting."
         return request.error("Nothing was decided", why, status=409)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from kosmolua.errors import ConfigError, Stale
-from kosmolua.recordings.outlines import numbers_in
+from kosmolua.recordings.outlines import PlannedCall, numbers_in
 from kosmolua.recordings.plans import Plan
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 
@@ -18,7 +18,12 @@ def listed(request: PageRequest) -> Response:
 def shown(request: PageRequest) -> Response:
     """Return the page of a plan."""
     plan = _plan(request)
-    return request.page("plan.html", "plans", plan=plan, lines=plan.outline())
+    *lines, total = plan.outline()
+    groups: dict[tuple[str, str], list[PlannedCall]] = {}
+    for call in plan.calls:
+        groups.setdefault((call.path, call.account), []).append(call)
+    remarks = [line for line in lines if line.kind in ("fault", "note")]
+    return request.page("plan.html", "plans", plan=plan, groups=[*groups.values()], remarks=remarks, total=total.text)
 
 
 def decided(request: PageRequest) -> Response:
@@ -27,7 +32,7 @@ def decided(request: PageRequest) -> Response:
     if request.form.get("decision") == "deny":
         request.own.runtime.plans.remove(plan.id)
         return request.redirect("/plans")
-    without = numbers_in(request.form.get("without", ""))
+    without = numbers_in(" ".join(request.lists.get("without", ())))
     if request.form.get("decision") != "apply" or without is None:
         why = "The calls to leave out are numbers, such as 3, 7. Nothing was sent."
         return request.error("Nothing was decided", why, status=409, back=back)

@@ -50,12 +50,18 @@ class WaitingGroup:
     @property
     def id(self) -> str:
         """A name that no other group on a page has."""
-        return self.items[0][0].id
+        return self.items[0][0].name
 
     @property
     def call(self) -> Mapping[str, Any]:
         """The first call, which says what the others have in common."""
         return self.items[0][0].call
+
+    @property
+    def is_alike(self) -> bool:
+        """True if the calls can be undone alike, and the same is to be known about all of them."""
+        names = ("undoable", "lost", "why", "flows")
+        return len({str([call.call.get(name) for name in names]) for call, _ in self.items}) == 1
 
     @property
     def subjects(self) -> list[tuple[str, int]]:
