@@ -572,7 +572,7 @@ def test_a_page_shows_what_matters(tmp_path: Path) -> None:
     """Required and usual arguments are described first, whole if there is room; a summary says more than the name."""
     document = pets(("get", "/search", "searchPets"), ("get", "/pets/{id}", "getPet"))
     long = " ".join(f"word{number}" for number in range(200))
-    names = [*(f"rare_{number}" for number in range(40)), "query", "size", "index"]
+    names = [*(f"rare_{number}" for number in range(40)), "query", "body", "index"]
     document["paths"]["/search"]["get"]["parameters"] = [
         {"name": name, "in": "query", "required": name == "index", "schema": {"type": "string"}} for name in names
     ]
@@ -583,7 +583,7 @@ def test_a_page_shows_what_matters(tmp_path: Path) -> None:
         assert "Finds pets by a text.\n" in page
         assert "Finds pets by a text. Slow." in page
         rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
-        assert rows[:4] == ["index", "query", "size", "rare_0"]
+        assert rows[:4] == ["index", "query", "body", "rare_0"]
         assert long in runtime.docs.read("pets.get_pet")
         assert runtime.catalog.integration("pets").functions["get_pet"].summary == "Get pet."
 

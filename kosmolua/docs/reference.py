@@ -36,8 +36,8 @@ PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 MANY = 12
 """The page of a function from an OpenAPI document with more parameters than this describes the usual ones first."""
 _USUAL_WORDS = """
-all content cursor description fields filter filters from ids limit max_items message name offset order page page_size
-per_page q query search size sort state status text title to type
+all body content cursor description fields filter filters from ids limit max_items message name offset order page
+page_size per_page q query search size sort state status subject text title to type
 """
 _USUAL = frozenset(_USUAL_WORDS.split())
 """Parameters that calls often pass."""

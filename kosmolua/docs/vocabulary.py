@@ -32,7 +32,11 @@ fetch: get list read show view see details info information lookup look check re
 patch: update change edit modify set append
 create: send post submit generate buy purchase
 create issue: open file report raise submit
-add: attach create insert append mount include
+add: attach create insert append mount include upload
+reblog: boost boosts boosted retweet
+participant: attendee attendees attended attend
+member: subscriber subscribers
+collaboration: share shared sharing collaborator collaborators
 put: upload write save store commit overwrite
 create comment: leave post write
 write: save store put
