@@ -48,8 +48,9 @@ def text(*result: Any, **said: Any) -> str:
 
 
 def test_nothing_is_said_too() -> None:
-    """A script without result and output is told to have ended."""
+    """A script without result and output is told to have ended, and what it has not is left out."""
     assert text() == "The script ended. It returned and printed nothing."
+    assert answered().structured_content == {"ok": True, "calls": {"total": 0}}
 
 
 def test_results_are_lines_of_json_and_strings_are_themselves() -> None:
@@ -65,7 +66,7 @@ def test_calls_are_counted_by_kind() -> None:
     )
     fact = Facts([], [(1, "render2.list_deploys", "limit")])
     told = answer(Outcome([], "", None, [OK], facts=fact), ScriptRequest(""), HOST, "", lambda *_: ("", ""))
-    assert told.content[0].model_dump()["text"].endswith("limit was nil\n\nCalls made: 1")
+    assert told.content[0].model_dump()["text"].endswith("limit was nil")
     write = OK | {"account": "staging", "effect": "write"}
     assert text(1, calls=[write]).endswith("- 1 x render2.list_deploys [staging, write]")
     assert answered(1, calls=[OK] * 998 + [FAILED] * 2).structured_content["calls"] == {
@@ -83,7 +84,7 @@ def test_an_error_comes_first_with_its_line_and_traceback() -> None:
     result = answered(output="before\n", error=error)
     assert result.is_error
     assert text(output="before\n", error=error) == (
-        "Error in line 3 (script_error): script.lua:3: attempt to index a nil value\n"
+        "Error in line 3 (script_error): attempt to index a nil value\n"
         "stack traceback:\n\tmain\n\nOutput:\nbefore"
     )
 

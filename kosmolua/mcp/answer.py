@@ -33,6 +33,8 @@ IN_WORDS = frozenset({"message", "hint", "traceback", "findings", "differences"}
 OF_PLAN = ("id", "calls", "assumptions", "decisions", "refused", "open_at", "outline")
 """The parts of a plan that an answer has."""
 MAX_WARNINGS = 6
+UNNAMED = "script.lua:"
+"""How a place in a script without a name begins."""
 GET_LESS = "return and print only what is needed: select fields, filter, count or page inside the script"
 
 
@@ -75,7 +77,9 @@ def answer(
         data["left_out"] = {"budget": script.budget, "parts": [*missing, *left_out], "hint": hint}
     if "plan" in data:
         data["plan"] = {name: part for name, part in data["plan"].items() if name != "outline"}
-    data["error"] = error and {name: part for name, part in found["error"].items() if name not in IN_WORDS}
+    if error:
+        data["error"] = {name: part for name, part in found["error"].items() if name not in IN_WORDS}
+    data = {name: part for name, part in data.items() if part not in (None, [])}
     content: list[ContentBlock] = [TextContent(text=decodable(_join(sections)))]
     if is_long:
         about = _about(outcome.result)
@@ -160,7 +164,7 @@ def _plan(plan: Mapping[str, Any]) -> str:
 
 
 def _warnings(warnings: Sequence[str]) -> str:
-    lines = [f"- {warning}" for warning in warnings[:MAX_WARNINGS]]
+    lines = [f"- {warning.removeprefix(UNNAMED)}" for warning in warnings[:MAX_WARNINGS]]
     if len(warnings) > MAX_WARNINGS:
         lines.append(f"- and {len(warnings) - MAX_WARNINGS} more")
     return "\n".join(["Warnings:", *lines]) if lines else ""
@@ -173,6 +177,7 @@ def _failure(error: Mapping[str, Any]) -> str:
     message, hint = error["message"], error.get("hint", "")
     if "--" in hint and error["code"] == "limit_exceeded":  # a model cannot pass options
         message = message.removesuffix(f" ({hint})")
+    message = message.removeprefix(f"{UNNAMED}{error.get('line')}: ")
     lines = [f"Error{where} ({error['code']}): {message}"]
     if "\n" in hint:
         lines.append(hint)
@@ -227,13 +232,11 @@ def _shown(value: Any) -> str:
 
 def _calls(calls: Sequence[Mapping[str, Any]], told: Collection[str]) -> str:
     """Return how many calls were made, and of what, but for usual reads of functions that facts are ``told`` about."""
-    if not calls:
-        return ""
     kinds = Counter(kind for call in calls if (kind := _kind(call)) not in told)
     lines = [f"- {count:,} x {kind}" for kind, count in kinds.most_common(MAX_KINDS_OF_CALL)]
     if len(kinds) > MAX_KINDS_OF_CALL:
         lines.append(f"- and {len(kinds) - MAX_KINDS_OF_CALL:,} more kinds")
-    return "\n".join([f"Calls made: {len(calls):,}", *lines])
+    return "\n".join([f"Calls made: {len(calls):,}", *lines]) if kinds else ""
 
 
 def _kind(call: Mapping[str, Any]) -> str:
