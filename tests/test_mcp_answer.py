@@ -84,8 +84,7 @@ def test_an_error_comes_first_with_its_line_and_traceback() -> None:
     result = answered(output="before\n", error=error)
     assert result.is_error
     assert text(output="before\n", error=error) == (
-        "Error in line 3 (script_error): attempt to index a nil value\n"
-        "stack traceback:\n\tmain\n\nOutput:\nbefore"
+        "Error in line 3 (script_error): attempt to index a nil value\nstack traceback:\n\tmain\n\nOutput:\nbefore"
     )
 
 

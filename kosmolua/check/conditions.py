@@ -70,7 +70,7 @@ def check_binary(check: Evaluator, node: Node) -> None:
         if operator == "..":
             check_shown(check, side, joined=True)
     if operator in ("+", "-") and _NOW.match(left.text) and _MILLISECONDS.search(right.text):
-        check.findings.warn(right, "times are in seconds, not milliseconds", "7 * 86400 is a week")
+        check.findings.mistake(right, "times are in seconds, not milliseconds", "7 * 86400 is a week")
     if operator in _ORDER:
         _check_order(check, node, (left, first), (right, second))
         _check_order(check, node, (right, second), (left, first))

@@ -275,12 +275,12 @@ class Fields:
         return ()
 
     def other_case(self, value: Result, text: object) -> str:
-        """Return a hint if a field is never a text, but has or takes it in another case; else an empty string."""
+        """Return a hint if a field is never a text, but has it in another case or form; else an empty string."""
         if value.part_of is None or not isinstance(text, str) or text == text.lower() == text.upper():
             return ""
         record, key = value.part_of
-        words = re.findall(r"\w+", record.about.get(key, "").partition("such as")[2])
-        return next((f"did you mean {each!r}?" for each in words if each != text and each.lower() == text.lower()), "")
+        words, said = re.findall(r"\w+", record.about.get(key, "").partition("such as")[2]), _letters(text)
+        return next((f"did you mean {each!r}?" for each in words if each != text and _letters(each) == said), "")
 
     def siblings(self, callee: Callee) -> Mapping[str, Function]:
         """Return the functions that an integration's plugin declares beside a function, by name."""
@@ -436,6 +436,11 @@ class Fields:
             may_have_changed=not integration.is_current(),
             is_vague=function.name not in integration.functions.own,
         )
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of a text: ``changes requested`` and ``CHANGES_REQUESTED`` have the same."""
+    return re.sub(r"[\W_]", "", text).casefold()
 
 
 def _kind_of_key(field: Node) -> str:
