@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import partial
+from functools import cache, partial
 from math import floor
 from pathlib import Path
 from threading import Lock
@@ -184,10 +184,11 @@ class WorkSettings:
         Raises:
             ConfigError: With the place in the accounts file.
         """
+        source_of = cache(lambda script: self.source_of(script, runtime.scripts))
         for kind, named in ((SCHEDULES, self.schedules), (HOOKS, self.hooks)):
             for each in named.values():
                 try:
-                    name, source = self.source_of(each.script, runtime.scripts)
+                    name, source = source_of(each.script)
                     if isinstance(each, ScheduleSettings):
                         read_header(source, name).bind(name, dict(each.params))
                     if personal := personal_accounts(runtime, source):
