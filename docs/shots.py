@@ -35,6 +35,11 @@ approval_wait = 0.1
 
 [tenants.acme]
 token = "{TOKEN}"
+
+[schedules.nightly]
+script = "report.lua"
+cron = "30 2 * * *"
+timezone = "Europe/Berlin"
 """
 REPORT = """\
 -- Lists the newest deploy of six services.
@@ -74,6 +79,7 @@ def served(folder: Path) -> Iterator[str]:
     accounts = folder / "accounts.toml"
     accounts.touch(mode=0o600)
     accounts.write_text(ACCOUNTS, encoding="utf-8")
+    (folder / "report.lua").write_text(REPORT, encoding="utf-8")
     words = [sys.executable, "-m", "kosmolua", "serve", "--simulate", "--accounts", str(accounts)]
     environment = os.environ | {"XDG_STATE_HOME": str(folder / "state"), "XDG_CONFIG_HOME": str(folder / "config")}
     with subprocess.Popen(
@@ -122,6 +128,11 @@ def take(folder: Path) -> None:
         _shoot(page, folder / "playground.png", "/playground", "Playground")
         _shoot(page, folder / "catalogue.png", "/catalogue", "Render")
         _shoot(page, folder / "permissions.png", "/catalogue/render2", "People change this")
+        _shoot(page, folder / "plans.png", "/plans", "3 to change")
+        _shoot(page, folder / "schedules.png", "/schedules", "nightly")
+        _shoot(page, folder / "accounts.png", "/accounts", "staging")
+        _shoot(page, folder / "insights.png", "/insights", "Insights")
+        _shoot(page, folder / "docs.png", "/docs", "Docs")
         page.set_viewport_size({"width": 390, "height": 760})
         _shoot(page, folder / "phone.png", "/approvals", "Scales checkout-api")
         browser.close()

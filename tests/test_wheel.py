@@ -17,17 +17,21 @@ import pytest
 from conftest import ROOT
 
 pytest.importorskip("hatchling", reason="builds the wheel without a network")
-pytest.importorskip("build")
+BUILD = "import sys; from hatchling.build import build_wheel; [build_wheel(folder) for folder in sys.argv[1:]]"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the source."""
-    folder = tmp_path_factory.mktemp("wheel")
-    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(words, check=True, capture_output=True, timeout=120)
-    (path,) = folder.glob("*.whl")
-    return path
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The wheel, built from the source twice."""
+    folders = [tmp_path_factory.mktemp("wheel") for _ in range(2)]
+    words = [sys.executable, "-c", BUILD, *map(str, folders)]
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    return [path for folder in folders for path in folder.glob("*.whl")]
+
+
+@pytest.fixture(scope="module")
+def wheel(wheels: list[Path]) -> Path:
+    return wheels[0]
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,13 @@ def installed(request: pytest.FixtureRequest, wheel: Path, environment: dict[str
         return subprocess.run([sys.executable, "-S", *words], env=variables, cwd=home, **given)
 
     return run
+
+
+@pytest.mark.slow
+def test_it_is_the_same_however_often_it_is_built(wheels: list[Path]) -> None:
+    """So that anybody can build a release again, and compare the hashes."""
+    first, second = (path.read_bytes() for path in wheels)
+    assert first == second
 
 
 @pytest.mark.slow
