@@ -349,6 +349,8 @@ def test_the_name_of_an_integration_leaves_out_the_others(runtime: Runtime) -> N
 
     assert {page.split(".")[1] for page in found} == {"github"}
     assert "integrations.github.orgs_list_members" in found[:3]
+    addressed = [hit.page for hit in runtime.docs.find("github suspend a service")]
+    assert not any(page.startswith("integrations.render2.") for page in addressed)
 
 
 @pytest.mark.parametrize("question", ["write a plugin", "a website for several tenants", "exit status of the program"])

@@ -312,6 +312,9 @@ class Search:
         ranked = sorted(best, key=lambda page: -best[page][0])
         if ranked and self._owner_of(ranked[0]) in named:
             ranked = [page for page in ranked if self._owner_of(page) in named]
+        elif addressed:
+            others = self._owners.keys() - named
+            ranked = [page for page in ranked if self._owner_of(page) not in others]
         return terms, [best[page][1:] for page in ranked]
 
     def _addressed(self, query: str) -> tuple[str, str]:

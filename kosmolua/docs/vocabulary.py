@@ -33,6 +33,8 @@ patch: update change edit modify set append
 create: send post submit generate buy purchase
 create issue: open file report raise submit
 add: attach create insert append mount include upload
+story: comment comments
+note: comment comments
 reblog: boost boosts boosted retweet
 participant: attendee attendees attended attend
 member: subscriber subscribers
@@ -296,6 +298,7 @@ restart: off and on
 rollback: roll * back, go back, went back, take * back, back out
 previous rollback: last good
 list service: what is running, what do we have, what do i have
+logout: log * out, log out, sign * out, sign out
 suspend: turn * off, switch * off, shut * down, spin * down, bring * down, take * down, take * offline
 enable resume: turn * back on, turn * on, switch * on
 resume: bring * back, bring * up, start * up, back up, back online, wake * up, fire * up
