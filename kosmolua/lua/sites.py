@@ -10,6 +10,7 @@ from kosmolua.lua.dependence import Dependence
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import (
     FUNCTIONS,
+    LEAVING,
     LOOPS,
     NAMING,
     Node,
@@ -324,7 +325,10 @@ def _contains(part: Node, node: Node) -> bool:
 
 def _leaves_early(body: Node) -> bool:
     """Return True if a loop can end before it has gone through its list: by ``break``, ``return`` or ``goto``."""
-    labels = {each.children[0].text for each in body.walk() if each.kind == "label_statement"}
+    nodes = body.walk()
+    if not any(each.kind in LEAVING for each in nodes):
+        return False
+    labels = {each.children[0].text for each in nodes if each.kind == "label_statement"}
     waiting = [(each, False) for each in body.children]
     while waiting:
         node, is_inner = waiting.pop()
