@@ -75,7 +75,7 @@ def test_a_call_that_takes_too_long_can_be_caught(runtime: Runtime, tmp_path: Pa
     assert code == "timeout"
     assert retryable is True
     assert message.startswith("library.list_books took longer than 0.3 s")
-    assert "raise it with --call-timeout" in message
+    assert "raise it with call_timeout" in message
     assert statuses(tmp_path) == [("failed", "timeout")]
 
 

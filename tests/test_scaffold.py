@@ -19,9 +19,8 @@ from support.loopback import Loopback
 from kosmolua.authoring.plan import AUTH, Draft, check_name, check_url
 from kosmolua.authoring.scaffold import write
 from kosmolua.catalog.plugins import Plugins
-from kosmolua.cli import console
 from kosmolua.cli.program import program
-from kosmolua.cli.streams import Standard
+from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.plugin import Request, Response
 from kosmolua.testing import answer
@@ -139,7 +138,7 @@ def test_next_steps_say_how_to_get_pytest_where_it_is_missing(
 ) -> None:
     """A plain install has no pytest."""
     monkeypatch.chdir(home)
-    monkeypatch.setattr(console, "standard", Standard())  # a command that ran here before may have set another apart
+    monkeypatch.setattr(standard, "output", 1)  # a command that ran in this process before may have set it apart
     for name, is_there in (("weather", True), ("tides", False)):
         program(["integrations", "new", name], standalone_mode=False)
         assert ("pip install pytest" in capfd.readouterr().out) != is_there

@@ -143,7 +143,7 @@ max_waiting = 1
 
     async def told(client: Any, code: str) -> Any:
         found = (await execute(client, code)).structured_content
-        return found["error"] or found["result"]
+        return found.get("error") or found["result"]
 
     with serving(tmp_path, text, "--simulate") as server:
         asyncio.run(main())

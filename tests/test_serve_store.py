@@ -194,7 +194,7 @@ def test_an_approval_for_a_dead_server_is_carried_out_by_another(tmp_path: Path)
         (call,) = store.waiting()
         person = Person(other.base)
         person.sign_in(ACME)
-        assert person.send("/approvals", decision="approve", call=call.id).status_code == 200
+        assert person.send("/approvals", decision="approve", call=call.name).status_code == 200
         wait_for(lambda: store.runs()[0].status == "done", PATIENCE)
         assert not store.waiting()
         assert "a person on the page" in person.open(f"/runs/{call.run}/calls/1").text
