@@ -32,6 +32,7 @@ from kosmolua.errors import Unavailable
 from kosmolua.folders import replace_file
 from kosmolua.locks import lock_file
 from kosmolua.recordings.recording import Writer, read
+from kosmolua.recordings.sheets import CHANGES
 from kosmolua.secret import Redactor, Secret
 from kosmolua.stores import database
 from kosmolua.stores.database import Step
@@ -360,6 +361,16 @@ def test_an_index_spares_reading_recordings_that_have_not_changed(recorded: tupl
     recording.touch()
     assert titles(recording.parent) == []
     assert [each.status for each in Folder(recording.parent).runs()] == ["damaged"]
+
+
+def test_an_index_is_not_believed_about_a_run_that_has_gone_on(recorded: tuple[Path, Path]) -> None:
+    """Whatever is asked first after a restart: a run that was resumed elsewhere, and waits now, would stay hidden."""
+    recording, _ = recorded
+    (recording.parent / CHANGES).touch()
+    recording.write_bytes(b"x")
+    store = Folder(recording.parent)
+    assert store.waiting() == []
+    assert [each.status for each in store.runs()] == ["damaged"]
 
 
 def test_an_index_that_does_not_fit_is_made_again(recorded: tuple[Path, Path]) -> None:

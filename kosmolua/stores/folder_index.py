@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Container
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from hashlib import sha256
@@ -50,10 +50,10 @@ class FolderIndex:
         self._loaded()[run] = entry
         self._changes += 1
 
-    def keep(self, runs: Container[str]) -> None:
-        """Drop all runs but these."""
+    def keep(self, stamps: Mapping[str, Stamp]) -> None:
+        """Drop all runs but those whose recordings have these stamps."""
         entries = self._loaded()
-        for gone in [run for run in list(entries) if run not in runs]:
+        for gone in [run for run, each in list(entries.items()) if stamps.get(run) != each.stamp]:
             entries.pop(gone, None)
             self._changes += 1
 
