@@ -549,18 +549,26 @@ def test_what_waits_begins_as_soon_as_others_are_over(site: Site, monkeypatch: p
 
 
 def test_a_backlog_of_deliveries_holds_up_no_schedule(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor the other way around: they take turns."""
+    """Nor the other way around: they take turns, with each tenant."""
     monkeypatch.setattr(worker, "BATCH", 2)
     hook = '[hooks.calls]\nscript = "report"\nsignature = "bearer"\nsecret = "the-secret-of-the-hook"\n'
-    server, tasks = site.open(EVERY_MINUTE + hook, report="print(1)"), site.tenant.runtime.store.tasks
+    other = '[tenants.globex]\ntoken = "the-token-of-globex-1"\nscripts = "scripts"\naccounts = "globex.toml"\n'
+    (site.folder / "globex.toml").touch(mode=0o600)
+    (site.folder / "globex.toml").write_text(EVERY_MINUTE + hook)
+    server = site.open(EVERY_MINUTE + hook + other, report="print(1)")
     site.look(server)
-    for number in range(9):
-        tasks.add(ServerTask(f"hook/{number}", HOOK, "calls", f"{number:012}", START, START + number, QUEUED))
+    queues = [each.runtime.store.tasks for each in site.tenants]
+    for tasks in queues:
+        for number in range(9):
+            tasks.add(ServerTask(f"hook/{number}", HOOK, "calls", f"{number:012}", START, START + number, QUEUED))
     site.pass_by(60)
     for _ in range(2):
         site.look(server)
-    assert site.ticks() == [(53, "done", "")]
-    assert sum(each.due is None for each in tasks.of(HOOK, "calls", 9)) == 3
+    assert len(queues) == 2
+    for tasks in queues:
+        over = [each for each in tasks.of(SCHEDULE, "nightly", 9) if each.due is None]
+        assert [(each.since - START, each.status) for each in over] == [(53, "done")]
+        assert sum(each.due is None for each in tasks.of(HOOK, "calls", 9)) == 3
 
 
 def test_a_run_that_fails_for_good_is_listed_as_failed(site: Site) -> None:

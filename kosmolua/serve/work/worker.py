@@ -131,6 +131,7 @@ class TaskWorker:
             self._tidied = now
             for tenant in self._tenants:
                 await _is_done(asyncio.to_thread(_tidy, tenant))
+        self._is_turn_of_timed = not self._is_turn_of_timed
         self._was_full, began = False, monotonic()
         due = await asyncio.to_thread(self._tenants.stores.due_tenants)
         self._is_slow = monotonic() - began > SLOW
@@ -145,7 +146,6 @@ class TaskWorker:
         if free <= 0:
             self._was_full = True
             return
-        self._is_turn_of_timed = not self._is_turn_of_timed
         taken = await asyncio.to_thread(_take, tenant.runtime.store.tasks, free, timed_first=self._is_turn_of_timed)
         if not taken:
             return
