@@ -7,9 +7,11 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -641,6 +643,19 @@ def test_a_call_without_a_script_waits_no_longer_for_a_server(monkeypatch: pytes
                 NetworkError, match=r"mcp.tools cannot be started: it did not list its tools within 1 s"
             ):
                 runtime.call("mcp.tools.greet")
+
+
+def test_closing_does_not_wait_for_a_server_that_is_still_being_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is not made yet is given up, however long an open one may take to close."""
+    monkeypatch.setattr("kosmolua.mcp_client.link.CLOSE_TIMEOUT", 300.0)
+    monkeypatch.setattr("kosmolua.mcp_client.connections.CLOSE_TIMEOUT", 300.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor() as threads:
+        runtime = Runtime(section({"url": f"http://127.0.0.1:{silent.getsockname()[1]}/mcp"}))
+        call = threads.submit(runtime.call, "mcp.tools.greet")
+        with silent.accept()[0]:
+            threads.submit(runtime.close).result(60)
+            with pytest.raises(NetworkError, match="cannot be reached: it was closed"):
+                call.result(60)
 
 
 def test_a_server_that_dies_is_started_once_more(tmp_path: Path) -> None:

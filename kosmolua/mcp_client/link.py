@@ -143,9 +143,12 @@ class Link:
             self.task.cancel()
 
     async def close(self) -> None:
-        """Close the connection, and wait until it has ended."""
+        """Close the connection, and wait until it has ended; one that is not yet made is given up."""
+        is_connecting = not self.ready.done()
         self._end("it was closed")
         if self.task:
+            if is_connecting:
+                self.task.cancel()
             await asyncio.wait({self.task}, timeout=CLOSE_TIMEOUT)
             self.task.cancel()
 
