@@ -336,11 +336,8 @@ class Passage:
     """The memory that one call has reserved (``taken`` bytes), after ``waited`` seconds, which its time limit does not
     count.
 
-    Args:
-        source: Returns the shared memory.
-        run: What is the same, and hashable, for all calls of one run, to add up its memory.
-        clock: The clock of the run, until whose deadline the call waits.
-        tenant: The tenant of the run in a server, or empty.
+    ``source`` returns the shared memory. ``run`` is the same, and hashable, for all calls of one run, to add up its
+    memory. The call waits until the deadline of the clock of its run at most.
     """
 
     def __init__(self, source: Callable[[], Room], run: object, clock: Ends, tenant: str = "") -> None:

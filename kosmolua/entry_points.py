@@ -166,7 +166,6 @@ def _text_of(file: str) -> str:
 
 
 def _read(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield group, name and value of each entry point."""
     for section in ("\n" + text).split("\n[")[1:]:
         group, _, body = section.partition("]")
         for line in body.splitlines():

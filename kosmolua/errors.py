@@ -195,10 +195,7 @@ class Unavailable(ConfigError):
 class PluginError(KosmoError):
     """An integration cannot be loaded.
 
-    Args:
-        message: What happened and where, on one line.
-        origin: Where the mistake is: a file, with the line if it is known, or an entry point.
-        hint: What to do about the error.
+    ``origin`` is where the mistake is: a file, with the line if it is known, or an entry point.
     """
 
     code = "plugin_error"
@@ -333,17 +330,9 @@ class SessionExpired(CallError):
 class ApiError(CallError):
     """The service answered with an error status.
 
-    Args:
-        message: What happened and where, on one line.
-        status: The HTTP status; None if the service does not answer with one, such as an MCP server.
-        limited: True if the service reports that a rate limit was exceeded. The code is then ``rate_limited``, as it
-            is for status 429.
-        retryable: True if the same call may succeed later.
-        retry_after: How many seconds to wait before a retry.
-        request_id: The id that the service gave to the request.
-        body: The body of the service's response, decoded from JSON if possible. It has at most 16 KiB.
-        location: The absolute URL to which the response redirects. Scripts do not see it.
-        hint: What to do about the error.
+    ``status`` is None if the service does not answer with one, such as an MCP server. ``limited`` says that a rate
+    limit was exceeded; the code is then ``rate_limited``, as for status 429. The body has at most 16 KiB. ``location``
+    is the absolute URL to which the response redirects; scripts do not see it.
     """
 
     def __init__(
@@ -373,27 +362,14 @@ class ApiError(CallError):
 
 
 class NetworkError(CallError):
-    """The service could not be reached, or its answer could not be read.
-
-    Args:
-        message: What happened and where, on one line.
-        retryable: True if the same call may succeed later.
-        hint: What to do about the error.
-    """
+    """The service could not be reached, or its answer could not be read."""
 
     def __init__(self, message: str, *, retryable: bool = True, hint: str | None = None) -> None:
         super().__init__("network", message, retryable=retryable, hint=hint)
 
 
 class CallTimeout(CallError):
-    """A call took longer than the time limit for one call.
-
-    Args:
-        path: The path of the function, such as ``render2.list_services``.
-        seconds: The time limit.
-        retryable: True if the same call may succeed later.
-        hint: What to do about the error.
-    """
+    """A call took longer than the time limit for one call."""
 
     def __init__(self, path: str, seconds: float, *, retryable: bool = True, hint: str | None = None) -> None:
         super().__init__("timeout", f"{path} took longer than {seconds:g} s", retryable=retryable, hint=hint)
@@ -433,11 +409,8 @@ class DocNotFound(CallError):
 class CheckFailed(KosmoError):
     """The check of a script found code that is certain to fail. The script was not run, and nothing was sent.
 
-    Args:
-        message: The errors that the check found, each with its line, on one line of text.
-        findings: All errors and warnings that the check found, each with ``line``, ``column``, ``severity``,
-            ``message`` and ``hint``.
-        line: The line of the script that has the first error.
+    ``findings`` are all errors and warnings, each with ``line``, ``column``, ``severity``, ``message`` and ``hint``;
+    ``line`` is that of the first error.
     """
 
     code = "check"
@@ -455,12 +428,8 @@ class CheckFailed(KosmoError):
 class ScriptError(KosmoError):
     """The script itself failed: it could not be compiled, or it raised an error.
 
-    Args:
-        message: What happened and where, on one line.
-        code: The code that the script chose by raising a table with a code and a message; else None.
-        line: The line of the script where the error occurred, counted from 1, or None if it is unknown.
-        traceback: Lua's traceback, or None.
-        is_syntax: True if the script could not be compiled.
+    ``code`` is the one that the script chose by raising a table with a code and a message. ``is_syntax`` says that it
+    could not be compiled.
     """
 
     code = "script_error"
@@ -484,8 +453,7 @@ class ScriptError(KosmoError):
 class Exited(KosmoError):
     """The script called ``os.exit`` with an exit status other than 0.
 
-    Args:
-        status: The exit status, from 1 to 63.
+    The status is from 1 to 63.
     """
 
     code = "exit"
@@ -501,11 +469,8 @@ class Exited(KosmoError):
 class LimitExceeded(KosmoError):
     """A limit ended the script. No script can catch this error.
 
-    Args:
-        message: What happened and where, on one line.
-        limit: The limit's name, such as ``wall`` or ``memory``.
-        value: The value of the limit in this run, such as a number of seconds or bytes.
-        hint: What to do about the error.
+    ``limit`` is its name, such as ``wall`` or ``memory``; ``value`` its value in this run, such as a number of seconds
+    or bytes.
     """
 
     code = "limit_exceeded"
@@ -537,11 +502,8 @@ class Diverged(KosmoError):
 class Paused(KosmoError):
     """The script stopped at calls that somebody must approve, since nobody could be asked. The run can be resumed.
 
-    Args:
-        message: What happened, on one line.
-        calls: The calls that wait for an approval. Each is a dict of the attributes of
-            :class:`kosmolua.calls.approvals.Approval`, such as ``number``, ``path`` and ``arguments``.
-        hint: What to do about the error.
+    Each of the calls that wait is a dict of the attributes of :class:`kosmolua.calls.approvals.Approval`, such as
+    ``number``, ``path`` and ``arguments``.
     """
 
     code = "paused"
@@ -557,10 +519,7 @@ class Paused(KosmoError):
 class Parked(KosmoError):
     """The script sleeps for so long that it holds no process meanwhile. A server continues the run at its time.
 
-    Args:
-        message: What happened, on one line.
-        until: When the sleep ends, in seconds since 1970.
-        hint: What to do about the error.
+    The sleep ends at ``until``, in seconds since 1970.
     """
 
     code = "waiting"
@@ -576,9 +535,7 @@ class Parked(KosmoError):
 class PlanOpen(KosmoError):
     """Planning ended at a loop that waits for something that the plan cannot know.
 
-    Args:
-        message: What the script waits for.
-        line: The line of the script that waits; None if it is not known.
+    The message says what the script waits for.
     """
 
     code = "open"
@@ -591,10 +548,7 @@ class PlanOpen(KosmoError):
 class Stale(KosmoError):
     """The script of a plan would now write something else than the plan lists. Nothing was sent.
 
-    Args:
-        message: What has changed, in short.
-        differences: A sentence for each difference.
-        hint: What to do about it.
+    The message says in short what has changed, and ``differences`` has a sentence for each difference.
     """
 
     code = "stale"
@@ -611,13 +565,8 @@ class Stale(KosmoError):
 class UnderWay(KosmoError):
     """A run cannot be resumed, because its recording has writes without an answer, which may have been done.
 
-    A person must decide whether each of these writes was done.
-
-    Args:
-        message: What happened, on one line.
-        calls: The writes without an answer. Each is a dict with ``number``, ``path``, ``account``, ``effect`` and
-            ``arguments``.
-        hint: What to do about the error.
+    A person must decide whether each of these ``calls`` was done. Each is a dict with ``number``, ``path``,
+    ``account``, ``effect`` and ``arguments``.
     """
 
     code = "under_way"
@@ -681,10 +630,7 @@ class Busy(KosmoError):
 class RateLimited(KosmoError):
     """A quota of a server's tenant refused a script, so it was not run. It can be run again later.
 
-    Args:
-        message: What happened and where, on one line.
-        retry_after: Seconds until it makes sense to try again.
-        hint: What to do about the error; by default, to wait.
+    It makes sense to try again after ``retry_after`` seconds.
     """
 
     code = "rate_limited"

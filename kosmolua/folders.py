@@ -144,10 +144,7 @@ def _is_own_group(group: int, user: int) -> bool:
 def replace_file(path: str | os.PathLike[str], content: bytes, *, keeps_mode: bool = False) -> None:
     """Replace a file in one step; a symbolic link is followed. Then only its owner can read it.
 
-    Args:
-        path: The file, which need not exist.
-        content: What it contains then.
-        keeps_mode: True if a file that exists keeps its permissions.
+    With ``keeps_mode``, a file that exists keeps its permissions.
 
     Raises:
         OSError: It cannot be written. What was there before is there still.

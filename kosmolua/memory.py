@@ -45,11 +45,7 @@ class Memory:
 
     The :class:`~kosmolua.concurrency.Passage` that has held memory for longest never waits, so one always continues. Of
     those that wait, one that holds some goes first, so that it can end; then the tenant, and then the run, that use the
-    least; then the one that has waited longest.
-
-    Args:
-        total: The bytes for all together.
-        most: The bytes for one passage; None for no limit.
+    least; then the one that has waited longest. ``total`` is for all together, ``most`` for one passage, in bytes.
     """
 
     def __init__(self, total: int = MAX_IN_FLIGHT, most: int | None = None) -> None:
@@ -190,8 +186,7 @@ class Endless:
 class Reservation:
     """Reserves memory for one response, on behalf of the current call.
 
-    Args:
-        before: A function to call once, before the first step that might have to wait for memory.
+    ``before`` is called once, before the first step that might have to wait for memory.
     """
 
     def __init__(self, before: Callable[[], object]) -> None:
@@ -230,11 +225,7 @@ def needed_by(text: bytes | bytearray) -> int:
 
 
 def memory_of_server(processes: int = 1) -> Memory:
-    """Return what one of a server's processes may take for large texts, by the memory of its container or machine.
-
-    Args:
-        processes: How many processes the server has.
-    """
+    """Return what one of a server's processes may take for large texts, by the memory of its container or machine."""
     room = (container.memory() // processes - BASE) // 4
     total = min(max(room, MIN_OF_SERVER), MAX_OF_SERVER)
     return Memory(total, most=total)

@@ -452,7 +452,6 @@ _MAY_HAVE_EMOJI = re.compile(rb"[\xF0-\xFF]|\\u[dD][89abAB]")
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    """Return True if a value is nested deeper than this."""
     level: list[Any] = [value]
     for _ in range(levels):
         inner = (container.values() if isinstance(container, dict) else container for container in level)

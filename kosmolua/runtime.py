@@ -181,12 +181,9 @@ class Runtime(IntegrationAttributes):
     def share_workers(self, enter: Callable[[], Slot], enter_queue: Callable[[], Slot], among: int = 1) -> None:
         """Share the workers with other processes: a script runs only while it also has one of their common slots.
 
-        Call this before the first run.
-
-        Args:
-            enter: A function that enters the line for a slot. It is called in a thread of its own.
-            enter_queue: A function that enters the line for a place in the common queue of scripts that wait.
-            among: How many processes of one server share the queue of waiting scripts. Each has an equal part of it.
+        Call this before the first run. ``enter`` enters the line for a slot, ``enter_queue`` that for a place in the
+        common queue of scripts that wait, each in a thread of its own. ``among`` processes of one server share this
+        queue, in equal parts.
         """
         self._pool.share(enter, enter_queue, among)
 
@@ -393,11 +390,7 @@ class Runtime(IntegrationAttributes):
     ) -> Outcome:
         """Apply a plan like :meth:`apply`, but without blocking the event loop.
 
-        Args:
-            plan: The plan.
-            without: The numbers of writes that are not made.
-            agreed: Whether a person has agreed to the plan. If not, its writes need the usual permissions.
-            options: The options of the run.
+        If no person has agreed to the plan, its writes need the usual permissions.
         """
         from kosmolua.recordings.planned import Application
         from kosmolua.runs.applying import applying
@@ -676,10 +669,7 @@ class Runtime(IntegrationAttributes):
     def call_watched(self, path: str, arguments: Sequence[object], watch: Watch | None = None) -> Json:
         """Make a call like :meth:`call`, with the arguments as a script passes them.
 
-        Args:
-            path: The function.
-            arguments: A list with a mapping, or with the arguments in the order of the function's parameters.
-            watch: A function that is called when the call starts and when it ends.
+        ``watch`` is called when the call starts and when it ends.
         """
         from kosmolua.broker.secrets import revealed
 
@@ -714,9 +704,6 @@ class Runtime(IntegrationAttributes):
     def end_parked(self, recording: Recording) -> None:
         """End a recorded run that sleeps, instead of resuming it at its time: it is interrupted then.
 
-        Args:
-            recording: The recording of the run.
-
         Raises:
             ConfigError: Another process is writing the recording, or it cannot be written.
         """
@@ -725,11 +712,7 @@ class Runtime(IntegrationAttributes):
         end_parked(self._host, recording)
 
     def interrupt(self, run: str) -> None:
-        """End the script of the run with this id, if it is active or waits for a worker. Its outcome says so.
-
-        Args:
-            run: The id of the run, such as that in the option ``run``.
-        """
+        """End the script of the run with this id, if it is active or waits for a worker. Its outcome says so."""
         self._runs.interrupt(run)
 
     def reopen_journal(self) -> None:

@@ -223,9 +223,7 @@ class Redactor:
     def value(self, value: object, *, is_given: bool = False) -> object:
         """Return a copy of a JSON value with ``***`` for each known secret in strings and keys.
 
-        Args:
-            value: The value.
-            is_given: Whether a script passes it, so that a text which only looks like the name of a secret is marked.
+        ``is_given`` says that a script passes it, so that a text which only looks like the name of a secret is marked.
         """
         whole = [value]
         unseen: list[Any] = [whole]

@@ -360,7 +360,6 @@ class Accounts:
         return self._sections.wrong(what, integration.name, "default", hint=hint)
 
     def _is_complete(self, integration: Integration) -> bool:
-        """Return True if the environment has every variable that an account requires."""
         required = [field for field in integration.account_fields if field.required]
         return all(self._environ.get(integration.variable(field)) for field in required)
 

@@ -46,11 +46,8 @@ class Logins:
 class Login:
     """The login of one account. Any number of threads and processes may use it.
 
-    Args:
-        account: The account's section, for messages.
-        name: The name in the keyring, and of the files.
-        folder: The folder of the file and of its lock.
-        service: Returns the service as the account's section has it now, for logins without a person; None: as it was.
+    ``name`` is the one in the keyring, and of the files in ``folder``. ``service`` returns the service as the account's
+    section has it now, for logins without a person; None: as it was.
     """
 
     def __init__(self, account: str, name: str, folder: Path, service: Callable[[], Service] | None = None) -> None:
@@ -90,8 +87,7 @@ class Login:
     def token(self, *, but_not: str = "") -> str:
         """Return a valid token. An expired one is renewed first, once for all processes.
 
-        Args:
-            but_not: A token that the service refused. It is never returned.
+        ``but_not`` is one that the service refused, which is never returned.
 
         Raises:
             NetworkError: The service that renews the token cannot be reached.
@@ -159,7 +155,6 @@ class Login:
         return service, tokens
 
     def _missing(self, what: str) -> NotConfigured:
-        """Return the error for an account that ``what`` is said about."""
         return NotConfigured(f"{self._account} {what}", hint=f"run 'kosmolua accounts login {self._account}'")
 
     def _stamp_now(self) -> tuple[int, int] | None:
@@ -183,7 +178,6 @@ class Login:
             raise ConfigError(f"The login file {self._file} is damaged", hint="log in again") from None
 
     def _in_keyring(self) -> str:
-        """Return service and tokens from the keyring, as JSON."""
         if not (keyring := keyring_or_none()):
             what = f"The login of {self._account} is in a keyring, but no keyring is available here"
             raise ConfigError(what, hint="pip install 'kosmolua[keyring]', or log in again")

@@ -300,7 +300,6 @@ class Sections:
 
 
 def _parameters(integration: Integration, key: str) -> list[tuple[Parameter, ...]]:
-    """Return the parameters of each function that a name or a pattern means."""
     named = {integration.whole.short(name) for name in integration.spellings() if fnmatchcase(name, key)}
     return [integration.whole.functions[name].parameters for name in sorted(filter(None, named))]
 

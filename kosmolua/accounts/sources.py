@@ -31,10 +31,7 @@ _HIDDEN = "not shown, since it looks like a key itself"
 class Sources:
     """Fetches secrets from the sources that accounts.toml names.
 
-    Args:
-        folder: The folder that relative paths start from.
-        environ: The environment that ``{ env = "NAME" }`` reads.
-        warn: Gets sentences about readable files.
+    Relative paths start from ``folder``; ``environ`` is what ``{ env = "NAME" }`` reads.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:

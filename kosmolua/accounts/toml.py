@@ -79,7 +79,6 @@ def _comment(sentence: str) -> str:
 
 
 def _toml(value: object) -> str:
-    """Return a value in TOML, which has no None."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

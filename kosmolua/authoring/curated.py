@@ -54,7 +54,6 @@ class _Parameter:
 
     @property
     def line(self) -> str:
-        """Its line in the function's signature."""
         written = annotation(replace(self.kind, nullable=False))  # a required parameter cannot be None in Python
         if not self.field.required:
             written += " | None"
@@ -68,11 +67,6 @@ class _Parameter:
 
 class Curated:
     """The source of a plain Python function that sends one operation of an OpenAPI document.
-
-    Args:
-        built: The operation, and the name, effect and summary of the function.
-        document: The document.
-        base_url: Its base URL. An operation with another is refused.
 
     Raises:
         UsageError: The operation has a body, a parameter or an answer that a plain function cannot handle.
@@ -197,7 +191,6 @@ class Curated:
             yield _Parameter(each, name, reader.read(each.schema, name))
 
     def _is_reserved(self, each: Field, name: str) -> bool:
-        """Return True for a Python keyword, or a name that the source uses."""
         return keyword.iskeyword(name) or name == "nested" or (each.place == "path" and name in _OF_REQUEST)
 
     def _fields(self) -> list[Field]:
@@ -209,7 +202,6 @@ class Curated:
         return fields
 
     def _body(self) -> str:
-        """Return the source that builds and sends the request."""
         operation, body = self.operation, self.operation.body
         media = body.media[0] if body else ""
         query = [(name, _quoted(value)) for name, value in parse_qsl(operation.path.partition("?")[2])]
@@ -340,7 +332,6 @@ def _entry(parameter: _Parameter, value: str) -> tuple[str, str]:
 
 
 def _in_query(parameter: _Parameter) -> str:
-    """Return the source of a value in a query."""
     separator = _SEPARATORS.get(parameter.field.style)
     if separator is None or not isinstance(parameter.kind, List):
         return parameter.name
@@ -354,7 +345,6 @@ def _in_path(parameter: _Parameter) -> str:
 
 
 def _result(kind: Type) -> str:
-    """Return a dict, a list of dicts, a list, or ``Any``."""
     if isinstance(kind, (Record, Map)) and not kind.nullable:
         return "dict[str, Any]"
     if isinstance(kind, List) and not kind.nullable:

@@ -88,7 +88,6 @@ def _check_name(place: str, subject: str, name: str) -> Iterator[Defect]:
 
 
 def _says_nothing(kind: Type) -> bool:
-    """Return True for ``Any``, or a list or table of it."""
     if isinstance(kind, (List, Map)):
         return all(map(_says_nothing, types_inside(kind)))
     return isinstance(kind, Scalar) and kind.kind == "any"
@@ -176,6 +175,5 @@ def _may_be_path(node: ast.expr, known: dict[str, Any]) -> bool:
 
 
 def _package_of(function: Callable[..., Any]) -> str:
-    """Return a function's package, else its module."""
     module = sys.modules.get(function.__module__)
     return getattr(module, "__package__", None) or function.__module__

@@ -156,6 +156,5 @@ def _with_credential(plan: Draft, credential: Credential) -> Draft:
 
 
 def _is_importable(name: str) -> bool:
-    """Return True if a module can be imported from outside the current folder."""
     elsewhere = [path for path in sys.path if path not in ("", str(Path.cwd()))]
     return name in sys.stdlib_module_names or PathFinder.find_spec(name, elsewhere) is not None

@@ -75,7 +75,6 @@ def _settings(path: Path) -> dict[str, object]:
 
 
 def _not_json(path: Path, problem: str) -> ConfigError:
-    """Return an error with the settings to add by hand."""
     what = f"The definitions are written, but {path} is unchanged: {problem}; add these settings by hand"
     return ConfigError(what, hint=json.dumps(SETTINGS, indent=2))
 

@@ -30,13 +30,9 @@ Settings: TypeAlias = tuple[bytes, bytes, tuple[str, ...], bytes, OpenHost]
 class Apart:
     """What other processes need in order to check scripts and search for a host.
 
-    Args:
-        call: Calls a function in another process, as :meth:`kosmolua.processes.readers.Readers.call` does.
-        client: Whom the calls are for; None if there is only one.
-        options: The packed options of the runtime.
-        variables: The names of the environment variables. Their values stay here, since they could be secrets.
-        digest: The digest of the accounts that this process has read.
-        open_host: Makes a host from options.
+    ``call`` is :meth:`kosmolua.processes.readers.Readers.call`, for ``client``. Only the names of environment
+    ``variables`` leave this process, since their values could be secrets. ``digest`` is that of the accounts that this
+    process has read.
     """
 
     def __init__(

@@ -73,12 +73,7 @@ MAX_SCRIPTS = 16
 
 
 class Broker:
-    """Answers the requests of one run's script with JSON text. Any number of threads may use it.
-
-    Args:
-        host: The host, which holds the parts that all runs share.
-        context: The context of the run.
-    """
+    """Answers the requests of one run's script with JSON text. Any number of threads may use it."""
 
     def __init__(self, host: Host, context: RunContext) -> None:
         self.run = context.id or os.urandom(6).hex()
@@ -139,10 +134,7 @@ class Broker:
     def doc(self, verb: str, given: Sequence[Any], fault: Mapping[str, str] | None) -> str:
         """List, search or read documentation, and return the result as JSON.
 
-        Args:
-            verb: ``list``, ``search`` or ``read``.
-            given: The arguments that the caller passed.
-            fault: Why the arguments could not be encoded, as ``where`` and ``problem``; None if they could.
+        ``verb`` is ``list``, ``search`` or ``read``. For ``fault``, see :meth:`call`.
 
         Raises:
             CallError: There is no such page, the arguments are wrong, or the integration cannot be loaded.
@@ -175,17 +167,7 @@ class Broker:
     ) -> str:
         """Return, as JSON, what the sandbox needs to run another script that the script calls.
 
-        The JSON has the fields ``source``, ``name``, ``params`` and ``through``.
-
-        Args:
-            path: The path of the called script, ``scripts.NAME``.
-            given: The arguments that the caller passed.
-            fault: Why the arguments could not be encoded, as ``where`` and ``problem``; None if they could.
-            through: The names of the called scripts that led to the caller, the outermost first. Empty if the main
-                script is the caller.
-            line: See :meth:`call`.
-            hidden: See :meth:`call`.
-            at: See :meth:`call`.
+        The JSON has the fields ``source``, ``name``, ``params`` and ``through``. For the parameters, see :meth:`call`.
 
         Raises:
             CallError: There is no such script, the arguments are wrong, or scripts call each other in a circle or too
@@ -286,14 +268,7 @@ class Broker:
     ) -> None:
         """Note a call whose answer is in the recording, for the facts and for the guards of the calls that follow.
 
-        Args:
-            path: The path of the function, as the script wrote it.
-            given: The arguments that the script passed.
-            answer: The recorded answer.
-            line: The line of the script.
-            through: The scripts that were called by one another and led to the call.
-            hidden: See :meth:`call`.
-            at: See :meth:`call`.
+        For the parameters, see :meth:`call`.
         """
         call = Call(self.run, 0, path)
         call.line, call.through, call.hidden, call.at = line, through, hidden, at
@@ -324,9 +299,6 @@ class Broker:
 
         If the bytes contain a secret, the part of the base64 that encodes the secret is masked.
 
-        Args:
-            name: The name of the handle.
-
         Raises:
             CallError: The bytes are no longer kept.
             LimitExceeded: The base64 is longer than a result may be, or the run has made more lookups than the limit
@@ -347,19 +319,10 @@ class Broker:
         return protocol.Truncated(value) if isinstance(answer, protocol.Answer) and answer.truncated else value
 
     def sleep(self, seconds: float, *, in_branch: bool = False, line: int = 0, is_for: bool = False) -> float:
-        """Let ``seconds`` pass for a script that sleeps.
+        """Let ``seconds`` pass for a script that sleeps, and return how many it must really wait: 0 in a simulation.
 
         Simulated seconds count against the limit of wall-clock time. Those of branches pass at the same time, so that
-        only one that is too long by itself ends the run.
-
-        Args:
-            seconds: How long the script sleeps.
-            in_branch: Whether other branches of ``parallel`` go on meanwhile.
-            line: The line of the script that sleeps; 0 if it is not known.
-            is_for: Whether the script sleeps until something has come about, in ``wait_until``.
-
-        Returns:
-            How many seconds the script must really wait, which is 0 in simulated time.
+        only one that is too long by itself ends the run. In ``wait_until``, ``is_for`` is True.
 
         Raises:
             LimitExceeded: So many simulated seconds are no longer left.
@@ -377,20 +340,13 @@ class Broker:
     def time(self, clock: str, own: float) -> float:
         """Return the time for a script that uses the host's clocks.
 
-        Args:
-            clock: ``wall`` for the time in seconds since 1970, or ``cpu`` for the processor time that the script used.
-            own: The time that this clock shows in the sandboxed process. It is returned unchanged for ``cpu``.
+        ``clock`` is ``wall``, for seconds since 1970, or ``cpu``, for which the sandbox's own reading is returned
+        unchanged.
         """
         return self._host.backend.time() if clock == "wall" else own
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Note that the script reads a field of a planned call's result, if the run makes a plan.
-
-        Args:
-            number: The number of the planned call.
-            key: The name of the field.
-            line: The line of the script that reads the field.
-        """
+        """Note that the script reads a field of a planned call's result, if the run makes a plan."""
 
     def identify(self, integration: Integration, account: str) -> str:
         """Return the name by which the service knows an account, such as a user's name. This makes one cheap call.
@@ -428,8 +384,7 @@ class Broker:
     def close(self, error: KosmoError | None) -> list[CallRecord]:
         """Refuse further calls, stop waiting for calls under way, and return a summary of each call in order.
 
-        Args:
-            error: The error that ended the run, or None. The calls that were cut off are added to the error's message.
+        The calls that were cut off are added to the message of the error that ended the run.
         """
         with self._lock:
             self._is_closed = True
@@ -502,7 +457,6 @@ class Broker:
         return arguments
 
     def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments of a call by name."""
         arguments = target.function.bind(target.path, given)
         if arguments.get("extra"):
             from kosmolua.calls.extra import check_media_type

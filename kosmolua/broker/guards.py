@@ -34,11 +34,7 @@ class Guards:
     """The guards of one run, which the check of the script has set. Any thread may use this object.
 
     The line of a call, or that it is a tail call, leads to the places in the script where it can stand. If there are
-    several, a guard holds only if it holds at each of them.
-
-    Args:
-        sites: The places where the script calls functions of integrations.
-        facts: Receives the keys that are nil.
+    several, a guard holds only if it holds at each of them. ``facts`` receives the keys that are nil.
     """
 
     def __init__(self, sites: Iterable[Site], facts: Facts) -> None:

@@ -78,7 +78,6 @@ class Host:
             self.journal  # noqa: B018 - opens the file, so that a failure to open it is an error here
 
     def _limits_in_file(self) -> Limits:
-        """Return the default limits, with those replaced that the accounts file sets."""
         return Limits() if self._accounts_source is None else self.accounts.limits(Limits())
 
     @lazy
@@ -196,11 +195,8 @@ class Host:
     ) -> Checker:
         """Return a checker, which checks scripts against the integrations, accounts and secrets.
 
-        Args:
-            account: The default account of the run.
-            secrets: The names of the secrets that the run can use; by default all that the host knows.
-            is_complete: False if the run can get more secrets, whose names are not known yet. If this is False and
-                there is no accounts file, the checker ignores the names of secrets.
+        By default it knows the names of all secrets of the host. If it is not complete, the run can get more, and
+        without an accounts file the checker then ignores the names of secrets.
         """
         from kosmolua.check.checker import Checker
         from kosmolua.lua.values import Secrets
@@ -236,7 +232,6 @@ class Host:
 
     @lazy
     def _reports(self) -> dict[tuple[bytes, str | None, tuple[str, ...]], Report]:
-        """The reports on the scripts that were checked last."""
         return {}
 
     @lazy
@@ -392,11 +387,6 @@ class Host:
 
     def patterns(self, option: str, given: str | Sequence[str], *, takes_scripts: bool = False) -> list[Patterns]:
         """Return the patterns of functions that were passed with an option; an empty list if there were none.
-
-        Args:
-            option: The name of the option, such as ``--allow``, for messages.
-            given: One pattern or several.
-            takes_scripts: Whether patterns can name scripts.
 
         Raises:
             ConfigError: A pattern matches no function.

@@ -51,11 +51,8 @@ MAX_TEXT = 300
 class OpenAccounts:
     """Opens each account of a run once, and lends the account's client to calls.
 
-    Args:
-        host: The host, which holds the accounts and the backend that answers their requests.
-        until: A function that returns the deadline of requests that belong to no call, such as those that a thread of
-            an integration makes.
-        person: The token of the person on whose behalf accounts may act, or None.
+    ``until`` returns the deadline of requests that belong to no call, such as those of a thread of an integration;
+    ``person`` is the token of the person on whose behalf accounts may act.
     """
 
     def __init__(self, host: Host, until: Until, person: Secret | None = None) -> None:
@@ -82,12 +79,7 @@ class OpenAccounts:
     def use(self, integration: Integration, account: str, call: Call, until: Until, work: Callable[[Any], _T]) -> _T:
         """Call ``work`` with an account's client, and return the result of ``work``. Create the client on first use.
 
-        Args:
-            integration: The integration.
-            account: The name of the account.
-            call: The call that needs the client. It waits while too many other calls use the account.
-            until: A function that returns the deadline of the call.
-            work: The function, which takes the client.
+        The call waits while too many others use the account.
 
         Raises:
             NotConfigured: The account cannot be used.
@@ -213,11 +205,7 @@ def _ignore(_: Attempt) -> None:
 
 
 class ObjectNames:
-    """Looks up the names of objects by their ids. The requests for this do not count as calls of the script.
-
-    Args:
-        accounts: The accounts that the run has opened.
-    """
+    """Looks up the names of objects by their ids. The requests for this do not count as calls of the script."""
 
     def __init__(self, accounts: OpenAccounts) -> None:
         self._accounts = accounts
@@ -228,12 +216,6 @@ class ObjectNames:
         """Return the name of the object with the id ``value``, or an empty string if the name is not found.
 
         Each id is looked up only once.
-
-        Args:
-            integration: The integration, which says how names are looked up.
-            account: The name of the account.
-            parameter: The name of the parameter to which a call passes the id.
-            value: The id.
         """
         with self._lock:
             name = self._known.setdefault((integration.name, account, parameter, value), _Name())
@@ -265,11 +247,7 @@ class _Name:
 def blamed(path: str, origin: str, error: BaseException, redactor: Redactor) -> PluginFault:
     """Log an exception that an integration raised, and return the error that the script gets instead.
 
-    Args:
-        path: The path of the called function.
-        origin: Where the integration is defined, as ``file:line``.
-        error: The exception.
-        redactor: Masks secrets in the log.
+    ``origin`` is where the integration is defined, as ``file:line``.
     """
     log_traceback(path, error, redactor.text)
     kind, text = type(error).__name__, _text_of(error)

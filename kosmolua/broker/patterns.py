@@ -23,14 +23,8 @@ class Patterns:
     """The patterns that were passed with one option, such as ``--allow``.
 
     No MCP server is started. If it is not known yet what a server offers, a pattern such as ``mcp.files.read_*`` is
-    compared with its tools when a script calls the first of them.
-
-    Args:
-        option: The option's name, for messages.
-        patterns: The patterns, such as ``render2.delete_service``, ``render2.*_env_var`` or ``render2.staging.*``.
-        catalog: Lists the functions and accounts that the patterns can match.
-        takes_scripts: Whether patterns can name scripts. A script can be denied by its name, but not allowed: what
-            needs approval are the calls in it.
+    compared with its tools when a script calls the first of them. Only an option that denies can name scripts
+    (``takes_scripts``): what needs approval are the calls in them.
 
     Raises:
         ConfigError: A pattern matches no function. It probably has a typo, and with ``--deny`` would deny nothing.

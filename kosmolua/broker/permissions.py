@@ -39,9 +39,7 @@ MAX_GATHERING = 3.0
 class Permissions:
     """Decides whether a run's calls are allowed.
 
-    Args:
-        host: The host, which holds the accounts and the options of the runtime.
-        context: The context of the run. Its clock is paused while a person is asked.
+    The clock of the context is paused while a person is asked.
 
     Raises:
         TypeError: ``approve`` is a coroutine function, which no code would await.
@@ -97,15 +95,8 @@ class Permissions:
     ) -> str:
         """Decide whether a call that is not denied is allowed, and return what allowed it, such as ``--yes``.
 
-        A person is asked only if nothing else allows the call.
-
-        Args:
-            target: The function that is called, with its account.
-            arguments: The arguments by name, with secrets redacted.
-            number: The call's number in its run.
-            details: A function that returns what else the question shows: the fields of
-                :class:`Approval` that take requests. It is called only if a person must decide.
-            flows: Why a person should decide, whatever else allows the call.
+        A person is asked only if nothing else allows the call. ``details`` returns what else the question shows, and is
+        called only then. ``flows`` say why a person should decide, whatever else allows the call.
 
         Raises:
             Denied: The person said no, nobody can be asked, or the mode of ``[kosmolua.flow]`` is ``deny``.

@@ -41,15 +41,7 @@ class Preview(NamedTuple):
 
 
 class Previews:
-    """Reads what writes are about to change. The reads do not count as calls of the script.
-
-    Args:
-        host: The host.
-        catalog: Finds the functions that read.
-        permissions: Decide whether the reads are allowed.
-        accounts: The accounts that the run has opened.
-        until: A function that returns the deadline of the run.
-    """
+    """Reads what writes are about to change. The reads do not count as calls of the script."""
 
     def __init__(
         self, host: Host, catalog: Catalog, permissions: Permissions, accounts: OpenAccounts, until: Until
@@ -63,10 +55,7 @@ class Previews:
     def of(self, target: Target, arguments: Mapping[str, Any], *, exists: bool = True) -> Preview:
         """Return what a write is about to change.
 
-        Args:
-            target: The function that writes, with its account.
-            arguments: The arguments by name.
-            exists: False if the write changes something that does not exist yet, so that there is nothing to read.
+        ``exists`` is False if it changes something that does not exist yet, so that there is nothing to read.
         """
         function = target.function
         if function.before is None and function.undo is None:

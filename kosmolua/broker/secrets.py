@@ -43,13 +43,7 @@ _CREDENTIAL = re.compile(r"(?=.*\d)\S{12,}")
 class NamedSecrets:
     """The secrets that a script can use by name. Any number of threads may use this object.
 
-    Args:
-        given: Secrets from the command line or from a program, by name. They are fetched immediately.
-        accounts: The accounts. Their file can name more secrets.
-        redactor: Masks each secret that was fetched.
-        environ: The environment from which secrets can come.
-        simulate: True to use made-up values for all secrets.
-        warn: Called with a sentence about each setting that works but is unwise.
+    Those in ``given`` are fetched at once; the accounts file can name more. With ``simulate``, all have made-up values.
 
     Raises:
         ConfigError: A source is not valid.
@@ -127,11 +121,8 @@ class Handles:
     def fill(self, path: str, given: Sequence[Any], places: Sequence[Any], until: float = inf) -> Sequence[Any]:
         """Return a copy of the arguments with the text of a secret in place of each ``***`` that stands for one.
 
-        Args:
-            path: The path of the function, for messages.
-            given: The arguments that the caller passed.
-            places: For each handle in the arguments, the place of its ``***`` and the handle's name.
-            until: The time by which secrets must be obtained, on the scale of :func:`time.monotonic`.
+        ``places`` has the place of each such ``***`` with the handle's name; ``until`` is a time of
+        :func:`time.monotonic`.
 
         Raises:
             BadArguments: A place does not exist in the arguments, or there are too many handles.
@@ -157,12 +148,9 @@ class Handles:
     ) -> tuple[Any, list[tuple[Place, str]]]:
         """Return a copy of a result with its secrets masked, and the place and name of a new handle for each secret.
 
-        Args:
-            kind: The type that the function declares for its result.
-            value: The result of the function.
-            origin: The call that returned it, for people who approve what the script does with its secrets.
-            account: The integration and account of the call, as in ``shop.work``.
-            user: The user who logged in by the call, if it was a login.
+        ``kind`` is the declared type of the result. ``origin`` is the call that returned it, for people who approve
+        what the script does with its secrets, and ``account`` its account, as in ``shop.work``. ``user`` is who logged
+        in by the call, if it was a login.
         """
         found = list(_secrets_in(kind, value, (), hides_variables=self._hides_variables)) if kind else []
         if not found:
@@ -183,10 +171,7 @@ class Handles:
         """Return the value of an answer for a Python program, with each :class:`Secret` in place of its handle.
 
         Scripts get only handles, which stand for secrets. Python programs run outside the sandbox, and get the secrets.
-
-        Args:
-            value: The value that ``answer`` encodes, with ``***`` in place of each secret.
-            answer: The answer as JSON text. An :class:`Answer` also says where the secrets belong in the value.
+        An :class:`Answer` says where the secrets belong in the value.
         """
         shown = [value]
         for place, name in answer.secrets if isinstance(answer, Answer) else ():
@@ -263,7 +248,6 @@ def _is_any(kind: Type | None) -> bool:
 
 
 def _is_hidden(kind: Type | None, variable: object) -> bool:
-    """Return True for the value of an environment variable that may be a secret and looks like a credential."""
     may_be = isinstance(kind, Union) and any(map(is_secret, kind.members))
     return may_be and isinstance(variable, str) and is_credential(variable)
 

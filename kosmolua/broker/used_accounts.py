@@ -22,13 +22,7 @@ USED = ("integration", "account", "default", "origin", "settings")
 
 
 def used_account(host: Host, name: str, account: str) -> Used | None:
-    """Return what identifies an account; None for a simulated one, and if the integration has no such account.
-
-    Args:
-        host: The host, with the accounts and integrations.
-        name: The name of the integration.
-        account: The name of the account.
-    """
+    """Return what identifies an account; None for a simulated one, and if the integration has no such account."""
     if host.mode != "live":
         return None
     try:
@@ -64,11 +58,7 @@ def refuse_others(
 ) -> list[str]:
     """Return the differences between recorded accounts and those of the host now, if they are accepted.
 
-    Args:
-        subject: What used the recorded accounts, and a verb, such as ``The plan p-1 was made with``.
-        host: The host, with the accounts and integrations.
-        recorded: The accounts, as for :func:`differences`.
-        accept: Whether other accounts are used, or a function that asks a person.
+    ``subject`` is what used them, with a verb, such as ``The plan p-1 was made with``. ``accept`` can ask a person.
 
     Raises:
         ConfigError: An account has changed, and this was not accepted.
@@ -94,9 +84,7 @@ def _origin(integration: Integration, settings: Mapping[str, Any]) -> str | None
 def differences(host: Host, recorded: Iterable[Used]) -> list[str]:
     """Return a phrase for each difference between the accounts that a run used and those of the host now.
 
-    Args:
-        host: The host, with the accounts and integrations.
-        recorded: The accounts, in the order in which they were recorded. A later entry replaces an earlier one.
+    A later recorded account replaces an earlier one.
     """
     latest = {(each["integration"], each["account"]): each for each in recorded}
     defaults = {each["integration"]: each["default"] for each in latest.values()}

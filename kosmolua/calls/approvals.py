@@ -75,9 +75,8 @@ def way_back(effect: str, lost: str, *, is_undoable: bool) -> str:
 def shown_arguments(asked: Mapping[str, Any], literal: Callable[[object], str]) -> dict[str, str]:
     """Return a text for each argument of a call: what it replaces, the value, and the name of the object behind an id.
 
-    Args:
-        asked: The fields of an :class:`Approval`, ``arguments``, ``names`` and ``before``, of which any can be missing.
-        literal: Returns the text for a value.
+    ``asked`` has the fields of an :class:`Approval`, of which any can be missing; ``literal`` returns the text for a
+    value.
     """
     old = {name: f"{literal(value)} -> " for name, value in (asked.get("before") or {}).items()}
     named = {name: f" ({said})" for name, said in (asked.get("names") or {}).items()}

@@ -28,8 +28,7 @@ KEY = "base64"
 class Contents:
     """The binary results of the calls of one run, or of one session. Any number of threads may use them.
 
-    Args:
-        recorded: The binary results that a recording contains, in base64, by the names of their handles.
+    ``recorded`` are those in a recording, in base64, by the names of their handles.
     """
 
     def __init__(self, recorded: Mapping[str, str] | None = None) -> None:
@@ -80,10 +79,7 @@ class Contents:
     def fill(self, path: str, given: Sequence[Any], places: Sequence[Any]) -> Sequence[Any]:
         """Return a copy of the arguments with the bytes, in base64, in place of each ``***`` that stands for bytes.
 
-        Args:
-            path: The path of the function, for messages.
-            given: The arguments that the caller passed.
-            places: For each handle in the arguments, the place of its ``***`` and the handle's name.
+        ``places`` has the place of each such ``***`` with the handle's name.
 
         Raises:
             BadArguments: A place does not exist in the arguments, or there are too many bytes or handles.

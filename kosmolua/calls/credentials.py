@@ -32,9 +32,7 @@ def is_credential(variable: str) -> bool:
 def masked(arguments: Mapping[str, object], declared: Collection[str] = ()) -> dict[str, object]:
     """Return the arguments of a call with ``***`` for each credential, at any depth.
 
-    Args:
-        arguments: The arguments by name.
-        declared: The names of the arguments that are credentials according to their function.
+    ``declared`` are the names of those arguments that are credentials according to their function.
     """
     return {name: MASK if name in declared and value else _masked(name, value) for name, value in arguments.items()}
 

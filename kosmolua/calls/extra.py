@@ -24,12 +24,7 @@ from kosmolua.secret import Secret
 
 
 class Addition:
-    """What ``extra`` adds to the requests of one call, and the reply in another media type than the function reads.
-
-    Args:
-        extra: The checked argument.
-        is_read: Whether the function only reads.
-    """
+    """What ``extra`` adds to the requests of one call, and the reply in another media type than the function reads."""
 
     def __init__(self, extra: Mapping[str, Any], *, is_read: bool) -> None:
         self._extra = extra

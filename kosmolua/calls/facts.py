@@ -71,8 +71,7 @@ class Facts(NamedTuple):
     def warnings(self, dropped: Collection[str] = ()) -> list[str]:
         """Return a sentence for each function whose list the script fetched only in part, without having said so.
 
-        Args:
-            dropped: The functions whose results the script does not use; they are left out.
+        Functions whose results the script does not use (``dropped``) are left out.
         """
         found = {each.path: each for each in self._unread() if each.path not in dropped and not each.is_limited}
         warnings = [_warning(each, each.paging) for each in found.values() if each.paging and each.paging.key]

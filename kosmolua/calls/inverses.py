@@ -19,11 +19,8 @@ class Later(dict[str, Any]):
 def inverse_of(function: Function, arguments: Mapping[str, Any], before: Any, result: Any) -> Sequence[Step] | str:
     """Return the calls that take a write back, in order, or a sentence that says what is lost.
 
-    Args:
-        function: The function that was called.
-        arguments: The arguments by name.
-        before: The answer to the read that the function names as ``before``; None if there was nothing yet.
-        result: The result of the write, or :class:`Later`.
+    ``before`` is the answer to the read that the function names so; None if there was nothing yet. The result can be
+    :class:`Later`.
     """
     if function.undo is None:
         return "this function does not say how it is undone"

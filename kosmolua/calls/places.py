@@ -16,10 +16,6 @@ MAX_PLACES = 10_000
 def reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:
     """Return the list or mapping that contains the item at a place, and the item's index or key in it.
 
-    Args:
-        inside: The list or mapping that the place starts from.
-        place: The keys that lead to the item.
-
     Raises:
         LookupError: There is no item at this place.
     """
@@ -33,9 +29,7 @@ def reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:
 def handle_at(inside: Any, entry: Any) -> tuple[Any, Any, str]:
     """Return the list or mapping that contains a handle, the handle's index or key in it, and the handle's name.
 
-    Args:
-        inside: The arguments that a script passed, with ``***`` in place of each handle.
-        entry: The place and the name of the handle, as the sandboxed process sent them.
+    ``entry`` is the place and the name of the handle, as the sandboxed process sent them.
 
     Raises:
         LookupError: There is no handle at this place.

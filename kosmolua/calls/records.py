@@ -247,14 +247,7 @@ class FinishedCall(NamedTuple):
 
 
 class Call:
-    """A call under way. The thread that makes the call sets the attributes as their values become known.
-
-    Args:
-        run: The id of the run.
-        number: The number of the call in the run, counted from 1.
-        path: The path of the function, as the caller wrote it.
-        origin: The script that makes the call, and what answers it.
-    """
+    """A call under way. The thread that makes the call sets the attributes as their values become known."""
 
     line = 0
     hidden = ""
@@ -318,12 +311,7 @@ class Call:
         return replace(request, headers={**request.headers, self.idempotency: key})
 
     def returned(self, value: object, answer: str) -> Returned:
-        """Return what the facts about the run need of this call, which has returned.
-
-        Args:
-            value: The result.
-            answer: The result as JSON.
-        """
+        """Return what the facts about the run need of this call, which has returned."""
         digest, paging = hash((repr(self.given), answer)), self.target.function.paging
         result = value if isinstance(value, Mapping) else {}
         lists = [each for each in (result.values() if result else [value]) if isinstance(each, list)] if paging else []
@@ -353,10 +341,7 @@ class Call:
     def record(self, error: KosmoError | None, redactor: Redactor, *, is_over: bool) -> FinishedCall:
         """Return the record of this call, which ends now.
 
-        Args:
-            error: The error, if the call failed.
-            redactor: Masks secrets in the arguments and the service's texts.
-            is_over: True if the run is over. A call without an answer was then cut off.
+        If the run is over, a call without an answer was cut off.
         """
         return FinishedCall(
             run=self.run,
@@ -444,22 +429,14 @@ class CallStarted:
 
 @dataclass(frozen=True)
 class CallEnded:
-    """The event that reports that a call has ended. If the call was not allowed, there was no :class:`CallStarted`.
-
-    Args:
-        record: The record of the call.
-    """
+    """The event that reports that a call has ended. If the call was not allowed, there was no :class:`CallStarted`."""
 
     record: FinishedCall
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """The event that reports that the script waits, as in ``sleep``. Other branches of ``parallel`` continue.
-
-    Args:
-        seconds: How many seconds the script waits.
-    """
+    """The event that reports that the script waits, as in ``sleep``. Other branches of ``parallel`` continue."""
 
     seconds: float
 
@@ -471,8 +448,7 @@ Watch: TypeAlias = Callable[[Event], None]
 def waited_seconds(calls: Iterable[Mapping[str, Any]]) -> float:
     """Return for how many seconds calls waited for a person; waits at the same time count once.
 
-    Args:
-        calls: Calls as recordings have them: those with ``answered`` have ``asked`` too, both ISO 8601.
+    The calls are as recordings have them: those with ``answered`` have ``asked`` too, both ISO 8601.
     """
     waits = sorted((_seconds(call["asked"]), _seconds(call["answered"])) for call in calls if call.get("answered"))
     seconds, reached = 0.0, 0.0

@@ -173,7 +173,6 @@ class Plugins:
         return _extended(loaded, self._places) if isinstance(loaded, Plugin) else loaded
 
     def _misnamed(self, name: str) -> PluginError:
-        """Return the error for a file whose name no plugin can have."""
         for place in self._places:
             if file := place.misnamed(name):
                 return PluginError(f"a plugin cannot be called {name!r}", origin=file, hint=_RENAME)
@@ -249,7 +248,6 @@ class Plugins:
 
 
 def _ask_provider(point: EntryPoint) -> Mapping[str, Integration]:
-    """Call a provider, and return its integrations by name."""
     integrations = ask(point)
     if not isinstance(integrations, Mapping) or not all(isinstance(name, str) for name in integrations):
         raise point.failed("has to return a dict from names to integrations")
@@ -382,7 +380,6 @@ def _is_usable(name: str) -> bool:
 
 
 def _holds(point: EntryPoint, origin: str) -> bool:
-    """Return True if ``origin`` is a file of an entry point's package."""
     package = os.path.realpath(_file_of(point)).removesuffix("__init__.py")
     return os.path.realpath(origin).startswith(package)
 

@@ -62,11 +62,8 @@ class _NoAccount:
 class Scripts:
     """The scripts in one folder, as functions of one integration.
 
-    Args:
-        folder: The folder. Files are left out if their names make no function name; those with the same one, such as
-            ``a-b.lua`` and ``a_b.lua``, cannot be called.
-        catalog: Returns the catalog, for the effects of the calls in a script.
-        max_source: Returns the largest size of a script, in bytes.
+    Files are left out if their names make no function name; those with the same one, such as ``a-b.lua`` and
+    ``a_b.lua``, cannot be called. The catalog tells the effects of the calls in a script.
     """
 
     root = SCRIPTS

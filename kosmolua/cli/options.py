@@ -175,9 +175,7 @@ def _texts(
 class Options:
     """The values of the options that commands share.
 
-    Args:
-        defaults: The defaults that the user has set, by attribute, see :mod:`kosmolua.cli.defaults`.
-        given: The values on the command line, by attribute. All other options have their defaults.
+    ``defaults`` are those that the user has set, by attribute, see :mod:`kosmolua.cli.defaults`.
     """
 
     accounts = _text(PLACES, "FILE", "The accounts file.")
@@ -264,12 +262,8 @@ OPTIONS: tuple[Option[Any], ...] = tuple(
 class ScriptArgument:
     """The script that a ``run`` command line names.
 
-    Args:
-        file: The file of the script, or ``-`` for standard input. If ``code`` is not None, this word is the first
-            argument of the script instead.
-        code: The text of the script, from the option ``-e``, or None.
-        arguments: The arguments of the script, which the script finds in the global ``arg``.
-        params: The values of the parameters that the header of the script declares, by name.
+    The file is ``-`` for standard input. With ``code``, the text of the option ``-e``, it is the first argument of the
+    script instead. ``params`` are the values of the parameters that the header of the script declares.
     """
 
     def __init__(

@@ -101,7 +101,6 @@ def _named_elsewhere(options: Options, earlier: Options) -> list[str]:
 
 
 def _agree(subject: str, named: Sequence[str]) -> None:
-    """Ask whether the places that a file names are used, since programs in them are run."""
     said = f"{subject} was not made here, and names other settings than yours, which may run programs: "
     said += exposed(" ".join(named))
     agree(said, "Use them?", hint="to use them, or others in their place, pass these options")

@@ -170,7 +170,6 @@ def located(file: str, options: Options) -> str:
 
 
 def _as_function(name: str) -> str:
-    """Return the name of a saved script's function in ``app.scripts``."""
     return re.sub(r"\W", "_", name)
 
 

@@ -235,7 +235,6 @@ def _wait_for(descriptor: int) -> None:
 
 
 def _redirect(stdin: int, stdout: int) -> None:
-    """Make the file descriptors 0 and 1 duplicates of the two given file descriptors."""
     sys.stdout.flush()
     os.dup2(stdin, 0)
     os.dup2(stdout, 1)
@@ -252,7 +251,6 @@ def _open_empty() -> int:
 
 
 def _open_discarding() -> TextIO:
-    """Return a text stream that discards what is written to it."""
     try:
         return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     except OSError:

@@ -128,7 +128,6 @@ class Kept:
         return read_work(SettingsFile(path), parse(path), lambda where, given: Secret(""))
 
     def _section(self, accounts: str | None) -> tuple[Settings, TenantSettings]:
-        """Return the settings of the server, and those of the tenant, from the accounts file."""
         assert self.tenant
         path, settings = _settings(accounts)
         if self.tenant not in settings.tenants:
@@ -145,7 +144,6 @@ class Kept:
 
 
 def _settings(accounts: str | None) -> tuple[str, Settings]:
-    """Return the path of the accounts file, and the settings of the server in it."""
     for library in ("mcp", "jwt"):
         if not find_spec(library):
             hint = "pip install 'kosmolua[serve]'"

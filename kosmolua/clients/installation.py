@@ -176,7 +176,6 @@ def differing(before: str, after: str) -> tuple[int, str, str]:
 
 
 def _shared(one: str, other: str) -> int:
-    """Return with how many characters both texts begin."""
     least, most = 0, min(len(one), len(other))
     while least < most:
         middle = (least + most + 1) // 2

@@ -100,7 +100,6 @@ class JsonText:
 
     @property
     def _indent(self) -> str:
-        """The indentation of the first indented line."""
         found = re.search(r"\n([ \t]+)\S", self._text)
         return found[1] if found else "  "
 

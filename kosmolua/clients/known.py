@@ -61,7 +61,6 @@ class ClientProgram:
 
 
 def _path(place: str, environ: Mapping[str, str]) -> Path | None:
-    """Return the path of a place, or None if its variable is not set."""
     first, _, rest = place.partition("/")
     home = environ.get("USERPROFILE" if sys.platform == "win32" else "HOME") or str(Path.home())
     data = {"win32": environ.get("APPDATA", ""), "darwin": f"{home}/Library/Application Support"}.get(sys.platform)

@@ -102,7 +102,6 @@ class Fleet:
             self._cancel()
 
     def _numbered(self, tasks: Iterator[_Numbered]) -> Iterator[tuple[int, Outcome]]:
-        """Run numbered tasks. Yield the number and the outcome of each task as soon as it has ended."""
         self._fill(tasks)
         while self._under_way:
             batch, outcomes = self._next()

@@ -27,11 +27,8 @@ CURRENT = "fleet"
 class FleetRecordings:
     """The folder of one fleet's recordings, on the fleet's side. It is created if it is missing.
 
-    ``fleet`` is an id of the fleet if the recordings are its own; otherwise it is empty.
-
-    Args:
-        path: The folder.
-        are_kept: True if the recordings stay when the fleet has ended, and other fleets may use them.
+    ``fleet`` is an id of the fleet if the recordings are its own; otherwise it is empty. If they ``are_kept``, they
+    stay when the fleet has ended, and other fleets may use them.
 
     Raises:
         ConfigError: The folder cannot be written.

@@ -245,7 +245,6 @@ def _recording(path: str) -> Recording | None:
 
 
 def _has_written(recording: Recording) -> bool:
-    """Return True if a recorded run has sent a write, or might have sent one."""
     return any(event["event"] == "intent" for event in recording.events)
 
 

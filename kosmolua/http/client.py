@@ -278,7 +278,6 @@ class Api:
         )
 
     def _with(self, headers: Headers) -> Headers:
-        """Return the client's headers, replaced by those of one request."""
         keys = {plain(name) for name, value in self._headers.items() if isinstance(value, Secret)}
         for name, value in headers.items():
             if problem := objection(name, value if isinstance(value, str) else "", keys):
@@ -401,7 +400,6 @@ def _word(name: str, value: object) -> str:
 
 
 def _parts(fields: Fields) -> Iterator[Part]:
-    """Yield a part for each field or file."""
     for name, value in fields.items() if isinstance(fields, Mapping) else fields:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, tuple):

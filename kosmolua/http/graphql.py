@@ -128,7 +128,6 @@ def data_of(response: Response) -> dict[str, Json]:
 
 
 def _where(errors: Json) -> str:
-    """Return code and path of the first error, in parentheses."""
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     extensions = first.get("extensions")
     code = first.get("type") or (extensions.get("code") if isinstance(extensions, dict) else None)
@@ -151,7 +150,6 @@ def _asked(response: Response) -> str:
 
 
 def _page_of(data: Json, at: str) -> tuple[list[Json], str | None]:
-    """Return the nodes of one page, and the next cursor or None."""
     found = data
     for key in at.split("."):
         found = found.get(key) if isinstance(found, dict) else None

@@ -122,7 +122,6 @@ class _SyntaxReader:
 
     @property
     def next(self) -> str:
-        """The next token; empty at the end."""
         return self._tokens[self._at] if self._at < len(self._tokens) else ""
 
     def definition(self, document: GraphQLDocument) -> None:
@@ -190,7 +189,6 @@ class _SyntaxReader:
                 self._enclosed()
 
     def _enclosed(self) -> list[str]:
-        """Return the tokens in parentheses."""
         start, open_ = self._at + 1, [")"]
         self._at += 1
         while open_:

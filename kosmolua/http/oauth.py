@@ -258,7 +258,6 @@ def _tokens(service: Service, client: Any, *, key: str = "", **parameters: Any) 
 
 
 def _answer_to(service: Service, client: Any, key: str, nonce: str, parameters: dict[str, Any]) -> Any:
-    """Return the answer to one token request."""
     from authlib.common.errors import AuthlibBaseError
 
     url = service.login.token

@@ -73,7 +73,6 @@ def _numeric(response: Response, what: str) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    """Return the first number in a header's value, or None."""
     found = _NUMBER.match(text)
     return float(found[1]) if found else None
 
@@ -138,10 +137,9 @@ class RateLimit:
 
     @contextmanager
     def turn(self, request: Request, until: Until) -> Iterator[Callable[[Response], None]]:
-        """Wait until the rate limits allow a request, to be sent in the block.
+        """Wait until the rate limits allow the request of the block, and yield what to call with its response.
 
-        Yields:
-            What to call with the response, whose headers update the limits at the block's end.
+        The response's headers update the limits at the block's end.
 
         Raises:
             CallError: The limits do not allow the request before the deadline. The code is ``rate_limited``.

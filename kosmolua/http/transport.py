@@ -212,7 +212,6 @@ class Transport:
     def _perform(
         self, request: Request, seconds: float, end_turn: Callable[[Response], None], redirect: str = ""
     ) -> Response | Fault:
-        """Send one request and read the response."""
         if seconds <= 0 or self._is_closed:
             return OUT_OF_TIME
         timeout = Timeout(connect=min(CONNECT_TIMEOUT, seconds), total=seconds)

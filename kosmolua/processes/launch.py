@@ -198,7 +198,6 @@ def command(role: str) -> list[str]:
 
 
 def _import_paths() -> list[str]:
-    """Return the folders of this package and lupa."""
     folders = [os.path.dirname(os.path.dirname(os.path.abspath(kosmolua.__file__)))]
     lupa = PathFinder.find_spec("lupa")
     if lupa and lupa.origin:

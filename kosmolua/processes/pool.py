@@ -81,11 +81,9 @@ class WorkerPool:
     def share(self, enter: Callable[[], Slot], enter_queue: Callable[[], Slot], among: int = 1) -> None:
         """Let a run be active only while it also has a slot; call this before the first run.
 
-        Args:
-            enter: Enters the line for a slot, in a thread of its own.
-            enter_queue: Enters the line for a place in the queue of all pools, in a thread of its own. A run that has
-                to wait and gets no such place is refused.
-            among: How many such pools this server has. Each has an equal part of the queue.
+        ``enter`` enters the line for a slot, ``enter_queue`` that for a place in the queue of all pools, each in a
+        thread of its own. A run that has to wait and gets no such place is refused. Each of the ``among`` pools of a
+        server has an equal part of the queue.
         """
         self._places.share(enter, enter_queue, among)
 

@@ -38,11 +38,7 @@ _Value = TypeVar("_Value")
 class Readers:
     """Calls functions in other processes, which start when they are needed. Any thread may use it.
 
-    Clients take turns, and no client uses all processes.
-
-    Args:
-        count: How many processes there are at most.
-        seconds: How long one call may take. Then its process is ended.
+    Clients take turns, and no client uses all processes. One call may take ``seconds``; then its process is ended.
     """
 
     def __init__(self, count: int = COUNT, seconds: float = SECONDS) -> None:
@@ -58,11 +54,8 @@ class Readers:
     ) -> _Value:
         """Call a function in another process, and return its result, or raise its KosmoError.
 
-        Args:
-            client: Whom the call is for; None for somebody who may use all processes.
-            work: A function at the top of a module.
-            given: Its arguments. They and the result must be picklable.
-            seconds: How long it may take; None for the limit of all calls.
+        ``work`` is a function at the top of a module; its arguments and the result must be picklable. ``client`` is
+        None for somebody who may use all processes.
 
         Raises:
             Busy: Too many calls are waiting already.

@@ -59,12 +59,8 @@ class Answers:
     to the same request of another branch is taken.
 
     Each answer is used once. The exceptions are lookups of names and documentation: if no answer is left for a lookup,
-    its last answer is used again.
-
-    Args:
-        recording: The recording that contains the answers; None if nothing was recorded.
-        is_changed: True if the script was changed after it was recorded.
-        is_decided: False to leave out what persons decided about writes without an answer.
+    its last answer is used again. ``is_changed`` says that the script was changed after it was recorded. If
+    ``is_decided`` is False, what persons decided about writes without an answer is left out.
     """
 
     def __init__(

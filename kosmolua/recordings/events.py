@@ -65,8 +65,6 @@ def _list(item: Shape) -> Shape:
 
 
 def _row(*items: Shape) -> Shape:
-    """Return a shape for lists with exactly these items."""
-
     def fault(value: Any) -> str:
         if not isinstance(value, list) or len(value) != len(items):
             return f" is not a list of {len(items)}"

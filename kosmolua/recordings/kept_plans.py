@@ -25,11 +25,7 @@ class PlanStore(Protocol):
 
 
 class KeptPlans:
-    """The plans in a store. It also keeps each plan that was applied from a file, since the file can have copies.
-
-    Args:
-        store: The store of a user, or of a tenant.
-    """
+    """The plans in a store. It also keeps each plan that was applied from a file, since the file can have copies."""
 
     def __init__(self, store: PlanStore) -> None:
         self._store = store
@@ -75,11 +71,8 @@ class KeptPlans:
     def mark(self, plan: Plan, recording: str | None, without: Iterable[int], signer: Signer) -> None:
         """Note that a plan is being applied, in the store and in the plan's file. The note survives a power cut.
 
-        Args:
-            plan: The plan, as it was at the last :meth:`refresh`.
-            recording: The recording of the run that applies it: its file, or the run's id in the store, or None.
-            without: The numbers of the calls that are not made.
-            signer: Signs the plan with its mark.
+        ``recording`` is that of the run that applies it: its file, or the run's id in the store. The calls with the
+        numbers in ``without`` are not made.
 
         Raises:
             ConfigError: The store or the file cannot be written, or another process has marked the plan meanwhile.

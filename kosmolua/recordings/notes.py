@@ -19,11 +19,7 @@ def key_in_order(branch: str, ask: list[Any]) -> str:
 
 
 class Notes:
-    """Notes what a planned script asks, in the order in which it got the answers, in place of a recording.
-
-    Args:
-        redact: A function that returns a copy of a value with secrets masked.
-    """
+    """Notes what a planned script asks, in the order in which it got the answers, in place of a recording."""
 
     def __init__(self, redact: Callable[[Any], Any]) -> None:
         self.clocks: dict[str, list[float]] = {}

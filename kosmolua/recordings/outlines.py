@@ -76,10 +76,7 @@ def kind_of(call: PlannedCall) -> str:
 def outline(calls: Sequence[PlannedCall], faults: Sequence[str], notes: Sequence[str]) -> list[Line]:
     """Return the outline of a plan. However many calls the plan has, it has at most 60 lines.
 
-    Args:
-        calls: The calls of the plan.
-        faults: What keeps it from being applied as it is.
-        notes: What it assumes and depends on.
+    ``faults`` keep it from being applied as it is; ``notes`` say what it assumes and depends on.
     """
     groups: dict[str, list[PlannedCall]] = {}
     for call in calls:
@@ -131,7 +128,6 @@ def _group(heading: str, calls: Sequence[PlannedCall], most: int) -> Iterator[Li
 
 
 def _undoing(calls: Sequence[PlannedCall]) -> str:
-    """Return what is known about undoing the calls of a function."""
     if not changes(calls[0].effect):
         return ""
     count, lost = sum(call.undoable for call in calls), next((call.lost for call in calls if call.lost), "")

@@ -25,22 +25,14 @@ def marks_in(value: object) -> list[int]:
 
 
 def placeholder(kind: Type | None, path: str, number: int) -> Any:
-    """Return a placeholder for the result of a planned call.
-
-    Args:
-        kind: The type of the result; None if it is not known.
-        path: The path of the function.
-        number: The number of the call.
-    """
+    """Return a placeholder for the result of a planned call."""
     return _placeholder(kind, f"{path}#{number}", "", 0)
 
 
 def filled(value: Any, results: Mapping[int, object]) -> Any:
     """Return a value in which marks are replaced by what they stand for, as far as it is known.
 
-    Args:
-        value: The arguments of a planned call, as JSON values.
-        results: The results of calls that were made, by their numbers in the plan.
+    ``results`` are those of calls that were made, by their numbers in the plan.
     """
     if isinstance(value, Mapping):
         return {key: filled(item, results) for key, item in value.items()}
@@ -56,10 +48,7 @@ def filled(value: Any, results: Mapping[int, object]) -> Any:
 def assumed(value: Any, key: str, wanted: object) -> Any:
     """Return the result of a read in which an assumption holds; the result itself if it has no such field.
 
-    Args:
-        value: The result.
-        key: The field, such as ``deploy.status``. It is the one of each item in a list ``deploys``, too.
-        wanted: The assumed value of the field.
+    ``key`` is a field such as ``deploy.status``. It is the one of each item in a list ``deploys``, too.
     """
     first, _, rest = key.partition(".")
     if not isinstance(value, Mapping):

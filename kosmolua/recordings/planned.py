@@ -41,11 +41,7 @@ NEW = 1_000_000
 
 
 class Readings:
-    """The readings of a plan's clocks, given again one by one. After the last one, time goes on from it.
-
-    Args:
-        planned: The readings of each clock, in order; none while the plan is made.
-    """
+    """The readings of a plan's clocks, given again one by one. After the last one, time goes on from it."""
 
     def __init__(self, planned: Mapping[str, Sequence[float]] | None = None) -> None:
         self._left = {clock: deque(readings) for clock, readings in (planned or {}).items()}
@@ -65,8 +61,7 @@ class Readings:
 class Planner:
     """Notes the writes of a script for a plan instead of sending them. Any thread may use it.
 
-    Args:
-        plan: The plan with which a rehearsal compares the writes; None if the plan is made.
+    With a plan, it rehearses this, and compares the writes.
     """
 
     replaces_writes: Literal[True] = True
@@ -94,10 +89,7 @@ class Planner:
     def note(self, call: PlannedCall, returns: Type | None, expected: Mapping[str, object] | None = None) -> str:
         """Note a call that is not made, and return the placeholder for its result as JSON.
 
-        Args:
-            call: The call.
-            returns: The type of its result.
-            expected: What is assumed of the outcome of the call, once it is made.
+        ``expected`` is what is assumed of the outcome of the call, once it is made.
         """
         with self._lock:
             number = self._matched(call)
@@ -183,13 +175,7 @@ class Planner:
             self.refusal = self.refusal or error
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Note that the script reads a field of a planned call's result.
-
-        Args:
-            number: The number of the planned call.
-            key: The name of the field.
-            line: The line of the script that reads the field.
-        """
+        """Note that the script reads a field of a planned call's result."""
         with self._lock:
             made = next((call for call in self.calls if call.number == number), None)
             seen = {"line": line, "number": number, "path": made.path if made else "", "key": key[:MAX_KEY]}
@@ -197,13 +183,9 @@ class Planner:
                 self.decisions.append(seen)
 
     def differences(self, reads: Iterable[Mapping[str, Any]]) -> tuple[list[str], bool]:
-        """Return how a rehearsal differs from the plan: a sentence each; none if its writes are those of the plan.
+        """Return how a rehearsal differs from the plan, a sentence each, and whether it can be applied all the same.
 
-        Args:
-            reads: The reads of the rehearsal. Those with another answer are named behind the differences of the writes.
-
-        Returns:
-            The sentences, and whether the plan can be applied in spite of them: no write would have other arguments.
+        It can if no write would have other arguments. ``reads`` are those of the rehearsal.
         """
         assert self.plan
         said, new = [], [call for call in self._new if call.effect != "read"]
@@ -225,12 +207,8 @@ class Planner:
 class Application:
     """Applies a plan to a run: allows each write of the plan once, and denies all other writes.
 
-    Any thread may use this object.
-
-    Args:
-        plan: The plan.
-        without: The numbers of writes that are not made. Those that take their results are not made either.
-        is_agreed: Whether the planned writes are allowed. If not, they need the usual permissions.
+    Any thread may use this object. The writes in ``without`` are not made, nor those that take their results. If it is
+    not agreed, the writes need the usual permissions.
 
     Raises:
         ConfigError: The plan has no write with such a number.
@@ -256,11 +234,6 @@ class Application:
 
     def take(self, number: int, target: Target, arguments: Mapping[str, object]) -> PlannedCall | None:
         """Count a write of the plan as made, and return it. Beyond the end of an open plan, return None.
-
-        Args:
-            number: The number of the call.
-            target: The function that is called, with its account.
-            arguments: The arguments by name, with secrets redacted.
 
         Raises:
             Denied: The plan has no such write, or the script has made it already.
@@ -301,11 +274,7 @@ class Application:
                 self._results[planned] = value
 
     def go_on(self, answers: Sequence[RecordedAnswer]) -> None:
-        """Count the writes and readings of clocks that were made when the plan was applied before.
-
-        Args:
-            answers: The recorded answers of that run.
-        """
+        """Count the writes and readings of clocks that were made when the plan was applied before."""
         for answer in sorted(answers, key=lambda each: each.order):
             call = answer.call or {}
             if answer.ask[0] == "time":

@@ -123,7 +123,6 @@ class Plan:
         return markdown(self.outline(), f"`kosmolua apply {self.id}` makes these writes of `{name}`.")
 
     def _assumed(self) -> Iterator[str]:
-        """Yield a sentence for each assumption."""
         for each in self.assumptions:
             said = f"{each['key']} were {literal(each['value'])} after call {each['number']}"
             yield f"line {each['line']} goes on as if {said}"
@@ -172,7 +171,6 @@ class Plan:
 
     @property
     def _content(self) -> str:
-        """The plan without its mark, as JSON."""
         return json.dumps({**self.to_json(), "applied": None, "signature": None}, sort_keys=True)
 
     def save(self, path: str | os.PathLike[str]) -> None:

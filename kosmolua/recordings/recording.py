@@ -313,7 +313,6 @@ def encoded_line(event: Event, before: int) -> tuple[bytes, int]:
 
 
 def _line(body: str, before: int) -> tuple[bytes, int]:
-    """Return the line for an event, and the checksum of the line."""
     data = body.encode("utf-8", "surrogatepass")
     check = zlib.crc32(data, before)
     return data + _SUM + f'{check:08x}"}}\n'.encode(), check

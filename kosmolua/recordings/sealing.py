@@ -26,21 +26,13 @@ class Sealer:
     """Seals secrets with the key of a store. A sealed secret can be opened only for the account that it came from.
 
     Without the key, or without the package ``cryptography``, a secret becomes ``***``, and is lost.
-
-    Args:
-        store: The store, which keeps the key.
     """
 
     def __init__(self, store: Keeper) -> None:
         self._store = store
 
     def seal(self, value: Any, account: str) -> Any:
-        """Return a copy of a value with a sealed text in place of each :class:`Secret`.
-
-        Args:
-            value: The value.
-            account: The account of the secrets, such as ``render2.production``.
-        """
+        """Return a copy of a value with a sealed text in place of each :class:`Secret`."""
 
         def sealed(part: Any) -> Any:
             if not isinstance(part, Secret):
@@ -57,10 +49,7 @@ class Sealer:
     def filled(self, value: Any, account: str, learn: Callable[[Secret], object]) -> Any:
         """Return a copy of arguments with the secret in place of each text that was sealed for this account.
 
-        Args:
-            value: The arguments.
-            account: The account.
-            learn: Called with each secret, so that it is masked from now on.
+        ``learn`` gets each secret, so that it is masked from now on.
         """
 
         def filled(part: Any) -> Any:

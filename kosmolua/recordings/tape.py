@@ -82,7 +82,6 @@ class _Reply(NamedTuple):
 
     @property
     def line(self) -> bytes:
-        """The reply as the line that is sent to the script's process."""
         if self.error:
             return protocol.refusal(self.number, protocol.encode(self.error.fields()))
         return protocol.reply(self.number, self.value)
@@ -528,7 +527,6 @@ class Tape:
 
 
 def _call_of(record: FinishedCall) -> Event:
-    """Return the fields that a recording stores of a call that has ended."""
     known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
     known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
     known |= {"http": record.request.line} if record.request and record.attempts else {}

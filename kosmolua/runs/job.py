@@ -344,7 +344,6 @@ def _script_code(code: object) -> str | None:
 
 
 def _tells_more(trace: str, line: int | None) -> bool:
-    """Return True if a traceback shows more than the line in which the error was raised."""
     frames = [frame for frame in trace.split("\n\t")[1:] if not frame.startswith("[C]:")]
     return len(frames) != 1 or f":{line}: " not in frames[0]
 

@@ -28,13 +28,7 @@ HAS_SECRET = "its script or input contains a secret, which no plan keeps: name i
 
 
 class PlanningTape(RunRecording):
-    """The tape of a run that makes a plan or rehearses one: it notes what the script asks, and keeps no answers.
-
-    Args:
-        planner: Notes the writes.
-        host: Makes the reads.
-        run: The id of the run; by default a new one.
-    """
+    """The tape of a run that makes a plan or rehearses one: it notes what the script asks, and keeps no answers."""
 
     def __init__(self, planner: Planner, host: Host, run: str | None = None) -> None:
         self.notes = Notes(host.redactor.value)
@@ -140,12 +134,8 @@ def check_applicable(
 def applied_before(plan: Plan, host: Host, *, anew: bool) -> Recording | None:
     """Return the recording with which a plan was applied before and has to go on; None to apply it from the start.
 
-    A plan is applied from the start if nothing was written when it was applied before.
-
-    Args:
-        plan: The plan.
-        host: Makes the calls of the run.
-        anew: True to apply the plan from the start even if it was applied before.
+    A plan is applied from the start if nothing was written when it was applied before. With ``anew`` it is applied from
+    the start in any case.
 
     Raises:
         ConfigError: The plan was applied to its end, is being applied now, or the recording cannot be read.

@@ -272,7 +272,6 @@ def _is_lost(answer: RecordedAnswer) -> bool:
 
 
 def _doubtful(recording: Recording, answers: Answers) -> dict[int, RecordedAnswer]:
-    """Return the writes in doubt by their numbers."""
     doubtful = {number_of(answer): answer for answer in answers.under_way}
     last = _answer_that_ended(recording, answers)
     if last and last.error and may_have_been_done(last, revived(last.error)):

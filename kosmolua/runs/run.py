@@ -201,7 +201,6 @@ class Run:
         return text
 
     def _bound_params(self) -> dict[str, object]:
-        """Check ``params`` against the script's header, and add its defaults."""
         from kosmolua.lua.header import read_header, script_name
 
         header = read_header(self._source, self._name.removeprefix("="))

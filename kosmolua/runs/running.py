@@ -48,15 +48,7 @@ class _End(NamedTuple):
 
 
 class Runs:
-    """The runs of a runtime. Any number of threads may use it.
-
-    Args:
-        host: Makes the calls of the runs.
-        pool: Has the processes for them.
-        tenancy: The tenant of a server that the runtime belongs to, if any.
-
-    ``active`` counts the threads that execute a run or make a call.
-    """
+    """The runs of a runtime. Any number of threads may use it."""
 
     def __init__(self, host: Host, pool: WorkerPool, tenancy: Tenancy | None) -> None:
         self.host = host
@@ -88,11 +80,7 @@ class Runs:
     ) -> Run:
         """Prepare the run of a script, which is executed or forgotten next.
 
-        Args:
-            source: The text of the script, or its file.
-            options: The options of the run.
-            recording: The recording that the run replays or resumes.
-            limits: The limits where the options have none; by default those of the host.
+        ``recording`` is what the run replays or resumes. Without ``limits``, those of the host hold.
 
         Raises:
             ConfigError: A limit is out of bounds, a pattern matches no function, or the file cannot be read.

@@ -98,7 +98,6 @@ def going_on(carrier: Mapping[str, str] | None) -> Iterator[None]:
 
 
 def _has_provider() -> bool:
-    """Return True if the program has set a tracer provider."""
     if "opentelemetry.trace" not in sys.modules:
         return False
     from kosmolua.runs import spans

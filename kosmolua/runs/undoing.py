@@ -38,11 +38,7 @@ def way_back(
 ) -> tuple[list[Event], list[str]]:
     """Return the calls that undo the writes of a run, in order, and a sentence for each write that cannot be undone.
 
-    Args:
-        host: Has the functions and the accounts of the run.
-        recording: The recording of the run.
-        numbers: The numbers of the calls to undo; none for all writes.
-        accept_accounts: Whether it is undone although an account has changed, or a function that asks a person.
+    ``numbers`` are those of the calls to undo; none for all writes.
 
     Raises:
         ConfigError: A call with such a number wrote nothing, or only one of the two is simulated: the run or the host.

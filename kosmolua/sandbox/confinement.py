@@ -148,10 +148,8 @@ class Confinement:
     def lock(self, cpu: float, memory: int, jobs: int = 1) -> None:
         """Limit resources, and allow only the system calls that a job needs.
 
-        Args:
-            cpu: Seconds of processor time from now on, after which the kernel ends this process.
-            memory: The most bytes that Lua can hold; the limit on address space is well above.
-            jobs: How many jobs this process runs; before each further one, call :meth:`rearm`.
+        After ``cpu`` seconds of processor time from now on, the kernel ends this process. The limit on address space is
+        well above ``memory``, the most bytes that Lua can hold. Before each further job, call :meth:`rearm`.
         """
         self.take(self.steps(cpu, memory, jobs))
         self._is_filtered = True

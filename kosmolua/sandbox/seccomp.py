@@ -94,9 +94,7 @@ _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 class Filter:
     """The filter for this machine; ``call``, None if there is none, installs it in a process and its forks.
 
-    Args:
-        forking: Whether to allow forks, as for a session.
-        rearming: Whether to allow limiting processor time.
+    ``forking`` allows forks, as for a session; ``rearming`` allows limiting processor time.
     """
 
     def __init__(self, *, forking: bool = False, rearming: bool = False) -> None:
@@ -109,10 +107,9 @@ class Filter:
 def assemble(calls: dict[str, tuple[int, int | None]], column: int, machine: int) -> bytes:
     """Return a filter that allows only these calls, in the kernel's format.
 
-    Args:
-        calls: The number of each call on each kind of machine, by name; None where it does not exist.
-        column: The index of this kind of machine.
-        machine: Its number in ``linux/audit.h``. Calls for another kind, as of a 32-bit program, kill the process.
+    ``calls`` has the number of each call on each kind of machine, of which this is the one at ``column``; None where it
+    does not exist. ``machine`` is its number in ``linux/audit.h``: calls for another kind, as of a 32-bit program, kill
+    the process.
     """
     numbers = {name: number for name, columns in calls.items() if (number := columns[column]) is not None}
     return b"".join(_INSTRUCTION.pack(*instruction) for instruction in _instructions(numbers, machine))

@@ -49,12 +49,7 @@ _Restriction: TypeAlias = Bound | Choice
 
 
 class Uncarriable(TypeError):
-    """An annotation cannot be used: its values cannot be passed to Lua, or one of its bounds restricts nothing.
-
-    Args:
-        problem: What is wrong with the annotation.
-        hint: What to write instead, or None.
-    """
+    """An annotation cannot be used: its values cannot be passed to Lua, or one of its bounds restricts nothing."""
 
     def __init__(self, problem: str, hint: str | None = None) -> None:
         super().__init__(problem)
@@ -129,7 +124,6 @@ def _item(annotation: object) -> object:
 
 
 def _union(members: Sequence[object], restrictions: Sequence[_Restriction], known: _Known) -> Type:
-    """Return the type of a union, or of a single annotation, with its restrictions."""
     parts = [_read(member, known) for member in members if member is not type(None)]
     for restriction in restrictions:
         if not any(_suits(restriction, part) for part in parts):
@@ -182,7 +176,6 @@ def _record(annotation: Any, known: _Known) -> Record:
 
 
 def _keys_of(annotation: Any) -> dict[str, tuple[object, bool]]:
-    """Return the keys of a TypedDict, each with its annotation and whether it is required."""
     keys = {}
     for key, hint in typing.get_type_hints(annotation, include_extras=True).items():
         mark = getattr(get_origin(hint), "_name", None)

@@ -101,10 +101,8 @@ class ArgumentFault:
 class Binder:
     """Binds the arguments of a call to a function's parameters.
 
-    Args:
-        parameters: In the order of positional arguments.
-        usage: The hint for missing or too many arguments, such as ``call it as get({ id })``.
-        extra: Checks the argument ``extra``, by the path, if calls can pass it besides.
+    ``usage`` is the hint for missing or too many arguments; ``extra`` checks the argument ``extra``, if calls can pass
+    it besides.
     """
 
     def __init__(
@@ -123,9 +121,8 @@ class Binder:
     def bind(self, path: str, given: Sequence[Json]) -> dict[str, object]:
         """Check and convert the arguments of a call. Return them by name, in the order of the parameters.
 
-        Args:
-            path: The path by which the script called the function, for messages.
-            given: The arguments from Lua: none, one table of named arguments, or values in the order of the parameters.
+        ``path`` is the one by which the script called the function; ``given`` is nothing, one table of named arguments,
+        or values in the order of the parameters.
 
         Raises:
             BadArguments: A name is unknown, a value does not fit, or a required argument is missing. The message lists

@@ -199,10 +199,7 @@ def returned(function: Function, namespace: str) -> str:
 def class_of(name: str, about: str, fields: Iterable[str]) -> str:
     """Declare a LuaCATS class.
 
-    Args:
-        name: The name; a colon and the names of its parents can follow it.
-        about: A line that describes the class, or an empty string.
-        fields: The annotations of the fields, as :func:`field` returns them.
+    A colon and the names of its parents can follow the name; the fields are as :func:`field` returns them.
     """
     return "\n".join([*([f"---{about}"] if about else []), f"---@class {name}", *fields])
 
@@ -244,12 +241,10 @@ def records_by_depth(kinds: Iterable[Type]) -> Iterator[Record]:
 
 
 def _alias(function: Function, parameter: Parameter, namespace: str) -> str:
-    """Return the alias for the choices of a parameter."""
     return f"{namespace}.{function.name}.{parameter.name}"
 
 
 def _arguments(function: Function, namespace: str) -> str:
-    """Return the class of the table of a function's arguments."""
     return f"{namespace}.{function.name}.args"
 
 

@@ -66,7 +66,6 @@ def merged(one: Schema, other: Schema) -> Schema:
 
 
 def _merged_keyword(word: str, one: Any, other: Any) -> Any:
-    """Return the value of a keyword for the merged schema."""
     if one == other:
         return one
     if word == "properties" and isinstance(one, dict) and isinstance(other, dict):

@@ -31,11 +31,8 @@ class SettingsFile:
     def read(self, table: object, known: Mapping[str, Check], *keys: str, shown: str = "") -> Table:
         """Return the values of a table, checked and converted.
 
-        Args:
-            table: The table.
-            known: The keys that it may have, each with its check.
-            keys: The keys that lead to the table in the file.
-            shown: The name of the table in messages, if it is not these keys.
+        ``known`` has a check for each key; ``keys`` lead to the table in the file, and name it in messages unless
+        ``shown`` does.
 
         Raises:
             ConfigError: It is no table, a key is unknown, or a value is not valid.
@@ -169,11 +166,8 @@ def table_of(
 ) -> Check:
     """Return a check for a table.
 
-    Args:
-        words: What it must be, for messages.
-        known: The keys that it may have, each with its check; None for any.
-        needs: The keys that it must have.
-        each: The check for every value, if any key is allowed.
+    ``words`` say what it must be. Its keys are those in ``known``, each with its check; None for any. It must have
+    those in ``needs``, and every value must pass the check ``each``.
     """
 
     def check(value: object) -> Table:

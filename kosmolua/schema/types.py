@@ -83,9 +83,8 @@ class Type:
     def spell(self, namespace: str = "", choices: str = "") -> str:
         """Return the type in LuaCATS.
 
-        Args:
-            namespace: The prefix of the names of records.
-            choices: An alias to write in place of the type's choices; empty to write them.
+        ``namespace`` is the prefix of the names of records, ``choices`` an alias to write in place of the type's
+        choices.
         """
         raise NotImplementedError
 

@@ -270,7 +270,6 @@ def _report(outcome: Outcome) -> dict[str, object]:
 
 
 async def _found(tenant: Tenant, run: str) -> Summary:
-    """Return the summary of a run of the tenant."""
     found = await asyncio.to_thread(lambda: tenant.runtime.store.runs(beginning=run, limit=1))
     if not found or found[0].run != run:
         raise RequestRefused(404, "There is no such run")
@@ -463,7 +462,6 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
 
 
 def _chosen(each: Endpoint, tenants: Tenants, own: Tenant | None, name: str | None) -> list[Tenant]:
-    """Return the tenants that a request is about."""
     if own:
         if each.reach == OPERATOR:
             raise RequestRefused(403, "This needs the token operator_token in [serve] of the accounts file")
@@ -481,7 +479,6 @@ def _chosen(each: Endpoint, tenants: Tenants, own: Tenant | None, name: str | No
 
 
 async def _given(each: Endpoint, request: Request, max_request: int) -> dict[str, Any]:
-    """Return the parameters of a request, from its path, its query and its body."""
     query = dict(request.query_params)
     if unknown := query.keys() - {*each.query, *_TENANT_PARAMETER}:
         raise RequestRefused(400, f"There is no parameter {sorted(unknown)[0][:80]!r}")

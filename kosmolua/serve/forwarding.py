@@ -15,11 +15,8 @@ TIMEOUT = 5.0
 class Forwarder:
     """Delivers messages in a thread, so that a slow network delays nobody.
 
-    Args:
-        receiver: Who gets the messages, for warnings, such as ``syslog server``.
-        deliver: A function that delivers messages, and raises OSError if it cannot. It is called a second time then.
-        most: The most messages that are delivered at once.
-        warn: A function that is called with a sentence when messages cannot be delivered, and when they can again.
+    ``receiver`` is who gets them, for warnings. ``deliver`` gets at most ``most`` messages, and raises OSError if it
+    cannot deliver them; it is called a second time then.
     """
 
     def __init__(

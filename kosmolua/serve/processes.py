@@ -20,12 +20,8 @@ def run_processes(count: int, work: Callable[[int], None], ended: Callable[[int]
     """Start processes, and return once a signal to stop has arrived and all have ended.
 
     A process that ends before such a signal is replaced. SIGTERM, SIGINT and SIGHUP are forwarded to all processes. On
-    Linux, the processes also get SIGTERM if their parent process is killed.
-
-    Args:
-        count: The number of processes.
-        work: A function that is called in each new process with the number of the process, of which the first is 0.
-        ended: A function that is called in the parent process with the process id of each process that has ended.
+    Linux, the processes also get SIGTERM if their parent process is killed. ``work`` gets the number of its process, of
+    which the first is 0. ``ended`` is called in the parent process with the id of each process that has ended.
     """
     numbers: dict[int, int] = {}
     stopping: list[int] = []

@@ -157,7 +157,6 @@ async def _relay(
 
 
 async def _disconnected(receive: Receive) -> None:
-    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

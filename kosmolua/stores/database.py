@@ -276,8 +276,7 @@ class Unwritten(Protocol):
 class Database:
     """A database that keeps the stores of all tenants. Its tables are created on first use.
 
-    Args:
-        address: The address, such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
+    The address is such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
 
     Raises:
         ConfigError: The address is not valid, or a package that this kind of database needs is missing.
@@ -360,11 +359,8 @@ class Database:
     def do(self, work: Callable[[sql.Connection], _T], patience: float = 0.0) -> _T:
         """Call a function in a transaction and return its result. If the connection is lost, repeat the transaction.
 
-        A connection that the database has closed since its last use is replaced even without patience.
-
-        Args:
-            work: The function, which takes the connection. It can be called several times.
-            patience: How many seconds to keep trying if the database cannot be reached.
+        A connection that the database has closed since its last use is replaced even without patience. ``work`` can be
+        called several times. If the database cannot be reached, it is tried for ``patience`` seconds.
 
         Raises:
             ConfigError: The database cannot be reached, or refuses a statement.
@@ -534,11 +530,7 @@ def _write_ahead(connection: sqlite3.Connection, _: object) -> None:
 
 
 class _Leases:
-    """Renews the leases that this process holds, in a thread that runs as long as the process holds any.
-
-    Args:
-        database: The database.
-    """
+    """Renews the leases that this process holds, in a thread that runs as long as the process holds any."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -557,7 +549,6 @@ class _Leases:
                 start_thread(partial(self._renew, self._ends), "leases")
 
     def drop(self, holder: str) -> None:
-        """Stop renewing the lease that is held under the name ``holder``."""
         with self._lock:
             self._held.discard(holder)
             if not self._held and self._ends:
@@ -565,7 +556,6 @@ class _Leases:
                 self._ends = None
 
     def close(self) -> None:
-        """Stop renewing all leases."""
         for holder in list(self._held):
             self.drop(holder)
 

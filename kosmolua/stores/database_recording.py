@@ -261,7 +261,6 @@ class RowSheet:
 
 
 def _rows_with(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:
-    """Return the SQL conditions for the rows of a table whose columns have the values in ``key``."""
     return [table.c[name] == value for name, value in key.items()]
 
 

@@ -403,7 +403,6 @@ class DatabaseStore:
 
 
 def _create_key(database: Database, name: str) -> None:
-    """Create the key with this name in the table of keys, unless it exists."""
     if _key_in(database, name) is None:
         new = sql.insert(KEYS).values(name=name, key=secrets.token_bytes(KEY_SIZE))
         with suppress(IntegrityError):  # another server created it first
@@ -422,7 +421,6 @@ def _status() -> sql.ColumnElement[str]:
 
 
 def _columns() -> list[sql.ColumnElement[Any]]:
-    """Return what a summary is made of."""
     of = RECORDINGS.c
     plain = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause, of.made, of.fleet)
     told = [sql.func.coalesce(column, "").label(column.name) for column in (of.title, of.software, of.person, of.error)]

@@ -436,7 +436,6 @@ class Folder:
         return os.path.join(self._questions, name + suffix)
 
     def _names(self, beginning: str = "") -> list[str]:
-        """Return the ids of those recorded runs whose ids begin with ``beginning``."""
         if RUN_ID.fullmatch(beginning):
             return [beginning] if os.path.exists(self._file(beginning).name) else []
         try:
@@ -447,7 +446,6 @@ class Folder:
         return [name for name in names if RUN_ID.fullmatch(name)]
 
     def _asked(self) -> list[WaitingCall]:
-        """Return the calls that wait for a person's approval and have no answer yet, except expired ones."""
         open_ones = (each for each in self._questions_in_files() if each.until > time.time())
         return [each for each in open_ones if not os.path.exists(self._question(each.id, ".answer"))]
 

@@ -352,11 +352,7 @@ class Store(Protocol):
     ) -> list[Summary]:
         """Return the recorded runs that match all arguments, the latest first.
 
-        Args:
-            status: Return only runs with this status.
-            before: Return only runs that began before this time, written like :attr:`Summary.time`.
-            beginning: Return only runs whose ids begin with this text.
-            limit: The largest number of runs to return.
+        ``before`` is a time like :attr:`Summary.time`, ``beginning`` how the ids begin.
         """
 
     def prune(self, keep: float) -> int:
@@ -451,17 +447,13 @@ class Store(Protocol):
     def slot(self, kind: str, count: int) -> Slot:
         """Enter the line for one of the slots that all processes with this store share, and return the place in it.
 
-        Args:
-            kind: What the slots are for, such as ``workers``. Each kind has a line of its own.
-            count: How many slots of this kind there are.
+        Each kind, such as ``workers``, has a line of its own, for ``count`` slots.
         """
 
     def mark(self, name: str, seconds: float) -> None:
         """Set a mark, which all processes with this store see. It replaces an earlier one with this name.
 
-        Args:
-            name: What is marked, of letters, digits, - and _.
-            seconds: When the mark ends, in seconds from now.
+        The name is of letters, digits, - and _.
         """
 
     def unmark(self, name: str) -> None:
@@ -526,8 +518,7 @@ class Stores(Protocol):
     def end_session(self, session: str) -> None:
         """Record that a session of the website has ended: every server with these stores refuses it from now on.
 
-        Args:
-            session: The id of the session. It is kept for :data:`ENDED_DAYS`, after which its cookie is too old anyway.
+        Its id is kept for :data:`ENDED_DAYS`, after which its cookie is too old anyway.
 
         Raises:
             ConfigError: The stores cannot be reached.

@@ -167,7 +167,6 @@ def _examine(options: Options) -> Iterator[Diagnosis]:
 
 
 def _clients() -> Iterator[Diagnosis]:
-    """Check the entry for KosmoLua in the settings of each MCP client that is there."""
     installation = Installation(os.environ)
     for name in installation.present():
         subject, command = f"client {name}", f"kosmolua install {name}"

@@ -250,7 +250,6 @@ def _in_document(plugin: Plugin) -> Iterator[Defect]:
 
 
 def _load(target: str, options: Options) -> Plugin:
-    """Load a plugin and return it."""
     if not Path(target).exists() and "/" not in target and not target.endswith(".py"):
         return open_to_list(options).catalog.plugin(target)
     standard.set_apart()

@@ -140,7 +140,6 @@ def _fits(entry: Entry, option: str, value: str) -> bool:
 
 
 def _names(entry: Entry, option: str) -> list[str]:
-    """Return the values of a filter that select a call, as ``render2`` and ``render2.list_services`` do of ``path``."""
     integration, _, function = entry["path"].partition(".")
     account = _cell(entry.get("account"))
     if option == "path":

@@ -239,7 +239,6 @@ def _write_page(path: str, recording: Recording) -> None:
 
 
 def _newest(store: Store) -> str:
-    """Return the id of the newest recorded run."""
     if newest := store.runs(limit=1):
         return newest[0].run
     raise UsageError("No run has been recorded yet", hint="kosmolua run --record records one")

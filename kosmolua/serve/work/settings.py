@@ -117,9 +117,6 @@ class HookSettings:
 class HookSecret:
     """The secret of a hook, which can change at its source while the server runs.
 
-    Args:
-        read: A function that reads it from the source.
-
     Raises:
         ConfigError: The source does not provide it.
     """

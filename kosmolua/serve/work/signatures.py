@@ -24,12 +24,7 @@ class Forged(Exception):
 def verify(kind: str, secret: str, headers: Headers, body: bytes, now: float) -> tuple[str, ...]:
     """Verify a delivery, and return its ids; none if each delivery is one of its own.
 
-    Args:
-        kind: The value of ``signature`` in the section of the hook.
-        secret: The secret that the service and this server share.
-        headers: The headers of the request, by names in lower case.
-        body: The body of the request, as it came.
-        now: The time, in seconds since 1970.
+    ``kind`` is the value of ``signature`` in the section of the hook; the names of headers are in lower case.
 
     Raises:
         Forged: The signature is missing, wrong or too old.

@@ -272,7 +272,6 @@ class Errand:
         return found is not None and (is_new or found.status == "running")
 
     def _found(self) -> Summary | None:
-        """Return the recorded run of the task."""
         return next(iter(self._store.runs(beginning=self._task.run, limit=1)), None)
 
     async def _in(self, seconds: float) -> float:
@@ -330,7 +329,6 @@ def admit(tenant: Tenant, taken: Sequence[ServerTask]) -> tuple[list[ServerTask]
 
 
 def _is_new(task: ServerTask) -> bool:
-    """Return True if no server has begun a task that is taken."""
     return task.status in (PLANNED, QUEUED) and task.source != SLEEP
 
 
@@ -345,7 +343,6 @@ def _taken_at(task: ServerTask) -> float:
 
 
 def _late(task: ServerTask) -> float:
-    """Return how many seconds after its time a task was taken."""
     return _taken_at(task) - task.since
 
 
