@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kosmolua.runs.resuming import Decisions
     from kosmolua.runs.run import Run
     from kosmolua.runs.session import Session
+    from kosmolua.stores.budgets import Budgets
     from kosmolua.stores.store import Slot, Store
 
 CLOSE_TIMEOUT = 2.0
@@ -142,6 +143,11 @@ class Runtime(IntegrationAttributes):
     def denies_script(self, name: str) -> bool:
         """Return True if the option ``deny`` of the runtime denies calls of the user's script ``name``."""
         return any(patterns.fitting_script(name) for patterns in self._host.deny)
+
+    @property
+    def budgets(self) -> Budgets | None:
+        """The budgets of the accounts file; None if it has none, or nothing is sent."""
+        return self._host.budgets
 
     @property
     def recordings(self) -> Recordings:

@@ -39,7 +39,7 @@ from kosmolua.serve import settings
 from kosmolua.serve.pages import insights
 from kosmolua.serve.pages.calls import Axis, without_waits
 from kosmolua.serve.pages.examples import EXAMPLES
-from kosmolua.serve.pages.history import CallSummary, Details, RunEntry
+from kosmolua.serve.pages.history import CallSummary, Details, History, RunEntry
 from kosmolua.serve.pages.insights import insights_of
 from kosmolua.serve.pages.rendering import environment
 from kosmolua.stores.store import Summary
@@ -291,12 +291,21 @@ def test_the_list_of_waiting_calls_has_pages(tmp_path: Path, monkeypatch: pytest
 
 
 def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:
-    """What a person denies is not sent, and the script learns it."""
+    """What a person denies is not sent, and the script learns it; the insights know how long the answer took."""
     run = pages.record("acme", RESTART)
+    began = datetime.now(timezone.utc)
     page = person.send("/approvals", decision="deny", call=f"{run}-2", back="run")
 
     assert 'class="status failed"' in page.text
     assert "was not approved" in page.text
+    tenant = pages.tenants.get("acme")
+    assert tenant
+    found = History().run(run, tenant.runtime.store)
+    assert found
+    [(answered, waited)] = found.answers
+    assert began < answered
+    assert waited > 0
+    assert insights_of([found], answered, 1).waits == [waited]
 
 
 def test_a_part_is_approved_and_a_part_denied(pages: Pages, person: Person) -> None:
@@ -465,9 +474,8 @@ def test_a_limit_is_told_for_people_of_the_site(tmp_path: Path) -> None:
         assert "raise max_calls in the limits of the tenant" in text
         assert "integrations.<wbr>render2" not in text
         assert "--max-calls" not in text + person.open("/runs").text
-        insights = person.open("/insights").text
-        assert '<th scope="row">render2</th>' in insights
-        assert "integrations.render2" not in insights
+        assert eventually(lambda: '<th scope="row">render2</th>' in person.open("/insights").text)
+        assert "integrations.render2" not in person.open("/insights").text
 
 
 def test_equal_calls_are_one_row(pages: Pages, person: Person) -> None:
@@ -784,13 +792,12 @@ def test_insights_say_how_long_calls_and_people_took() -> None:
 def test_insights_say_what_they_have_not_read_yet(
     pages: Pages, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A view reads recordings for a moment, and the next one counts the others too."""
+    """A view does not wait until recordings are read, which goes on, and a later one counts them too."""
     pages.record("acme", BROKEN)
     monkeypatch.setattr(insights, "READING", 0.0)
     text = person.open("/insights").text
     assert re.search(r"\d+ older runs are still being read", text)
     assert 'http-equiv="refresh"' in text
-    monkeypatch.undo()
     assert eventually(lambda: "still being read" not in person.open("/insights").text)
 
 
@@ -842,8 +849,17 @@ def test_a_run_of_the_playground_is_recorded(pages: Pages, person: Person) -> No
 
 
 def test_a_trial_is_apart_from_real_calls(tmp_path: Path) -> None:
-    """On a server that makes real calls, a simulated script asks too, never for good, and goes on simulated."""
-    with served(tmp_path, "acme", simulate=False) as pages:
+    """On a server that makes real calls, a simulated script asks too, never for good, and goes on simulated.
+
+    It costs no budget. The insights list those that there are.
+    """
+    accounts = f"""{ACCOUNTS}
+budgets = {{ minutes = {{ max = 2, per = "day" }} }}
+[kosmolua.budgets]
+writes = {{ max = 4, per = "day" }}
+"render2.scale_*" = {{ writes = {{ max = 2, per = "hour" }} }}
+"""
+    with served(tmp_path, "acme", accounts=accounts, simulate=False) as pages:
         person = Person(pages.url, "acme")
         run = person.send("/playground", deed="run", source=RESTART, simulate="yes").url.rpartition("/")[2]
         first_call(person)
@@ -860,6 +876,21 @@ def test_a_trial_is_apart_from_real_calls(tmp_path: Path) -> None:
         )
         applied = person.send(plan.url.removeprefix(pages.url), decision="apply")
         assert "<dt>Mode</dt><dd>simulated" in applied.text
+        runtime = pages.tenants.get("acme").runtime  # type: ignore[union-attr]
+        of_all, of_pattern, of_account = runtime.budgets.all()  # type: ignore[union-attr]
+        assert [each.used(runtime.store) for each in (of_all, of_pattern, of_account)] == [0, 0, 0]
+        of_all.add(runtime.store, 3)
+        of_account.add(runtime.store, 90_000)
+        text = person.open("/insights").text
+        rows = re.findall(
+            r"<tr><th scope=\"row\">(.*?)</tr>", text.split(">Budgets<")[1].split("</table>")[0], re.DOTALL
+        )
+        told = [re.sub(r" in \d.*", "", " ".join(re.sub(r"<[^>]+>", " ", row).split())) for row in rows]
+        assert told == [
+            "writes per day [kosmolua.budgets] 3 of 4",
+            "writes per hour render2.scale_* in [kosmolua.budgets] 0 of 2",
+            "minutes per day [render2.staging] 1.5 of 2",
+        ]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -59,8 +59,8 @@ class Accounts:
         ceiling: The ceiling; None without tenants. A tenant gets no accounts from environment variables such as
             ``RENDER_API_KEY``, which belong to the server.
 
-    ``recordings``, ``flow``, ``budgets``, ``notify``, ``approvals``, ``functions_for``, ``secret_names``,
-    ``keeps_journal``, ``journal_required`` and ``hides_variables`` are what the file says of them.
+    ``recordings``, ``flow``, ``budgets``, ``account_budgets``, ``notify``, ``approvals``, ``functions_for``,
+    ``secret_names``, ``keeps_journal``, ``journal_required`` and ``hides_variables`` are what the file says of them.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Accounts:
         self.flow = self._sections.flow
         self.budgets = self._sections.budgets
         self.has_budgets = self._sections.has_budgets
+        self.account_budgets = self._sections.account_budgets
         self.notify = self._sections.notify
         self.approvals = self._sections.approvals
         self.functions_for = self._sections.functions_for

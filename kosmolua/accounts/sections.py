@@ -109,16 +109,31 @@ class Sections:
         patterns = {key: _OF_PATTERN for key in budgets if "." in key}
         self.budgets = self._file.read(budgets, {**_BUDGETS, **patterns}, _OWN, "budgets")
         """The settings in ``[kosmolua.budgets]``."""
-        self.has_budgets = bool(self.budgets) or any(
-            isinstance(account, dict) and "budgets" in account
-            for section in self._tables.values()
-            for account in section.values()
-        )
+        self._with_budgets = [
+            (name, account)
+            for name, section in self._tables.items()
+            for account, table in section.items()
+            if isinstance(table, dict) and "budgets" in table
+        ]
+        self.has_budgets = bool(self.budgets or self._with_budgets)
         self.notify = {name: self._channel(name, table) for name, table in tables.get(NOTIFY, {}).items()}
         """Whom ``kosmolua serve`` tells of questions and of runs that fail, by the names in ``[notify.NAME]``."""
         self.recordings = Recordings(
             **self._file.read(self._own.get("recordings", {}), _RECORDINGS, _OWN, "recordings")
         )
+
+    def account_budgets(self) -> dict[str, Table]:
+        """Return the budgets of the accounts that have some, each by the account's section in the file.
+
+        Raises:
+            ConfigError: Those of an account have a mistake.
+        """
+        return {
+            section_of(name, account): self._file.read(
+                self._tables[name][account]["budgets"], _BUDGETS, name, account, "budgets"
+            )
+            for name, account in self._with_budgets
+        }
 
     def names(self) -> list[str]:
         """Return the integrations that have a section."""

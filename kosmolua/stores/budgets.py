@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime, timezone
 from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,13 +40,30 @@ class SpendingLimit(NamedTuple):
         """How much a call takes before it is made: minutes are counted when they have passed."""
         return 0 if self.kind == "minutes" else 1
 
+    @property
+    def window(self) -> int:
+        """The number of the hour or day that it is now."""
+        return int(time.time() // SECONDS[self.per])
+
+    @property
+    def renews(self) -> datetime:
+        """When the next hour or day begins, which has the whole budget."""
+        return datetime.fromtimestamp((self.window + 1) * SECONDS[self.per], timezone.utc)
+
     def add(self, store: Store, more: int, *, is_bounded: bool = True) -> bool:
         """Add to what was used, and return True; or return False if the budget does not allow that."""
-        name = sha256(f"{self.section} {self.kind} {self.per}".encode()).hexdigest()[:32]
         # A minute that has begun may end.
         most = int(self.most * MINUTE) + more - 1 if self.kind == "minutes" else int(self.most)
-        window = int(time.time() // SECONDS[self.per])
-        return store.count(f"budget-{name}", window, more, most if is_bounded else None) is not None
+        return self._count(store, more, most if is_bounded else None) is not None
+
+    def used(self, store: Store) -> float:
+        """Return how much of it is used in this hour or day."""
+        count = self._count(store, 0, None) or 0
+        return count / MINUTE if self.kind == "minutes" else count
+
+    def _count(self, store: Store, more: int, most: int | None) -> int | None:
+        name = sha256(f"{self.section} {self.kind} {self.per}".encode()).hexdigest()[:32]
+        return store.count(f"budget-{name}", self.window, more, most)
 
     def exceeded(self, path: str) -> LimitExceeded:
         """Return the error for a call of ``path`` that the budget does not allow."""
@@ -79,6 +97,17 @@ class Budgets:
             for pattern, value in given.items()
             if pattern not in KINDS
         ]
+
+    def all(self) -> list[SpendingLimit]:
+        """Return those for all calls, then those of patterns, then those of accounts.
+
+        Raises:
+            ConfigError: The budgets of an account have a mistake.
+        """
+        own = [*self._of_all, *([self.of_run] if self.of_run else [])]
+        of_patterns = [each for _, budgets in self._of_patterns for each in budgets]
+        given = self._accounts.account_budgets().items()
+        return own + of_patterns + [each for section, table in given for each in _budgets(table, f"[{section}]")]
 
     def of_one_run(self, clock: Clock) -> Spending:
         return Spending(self, clock)

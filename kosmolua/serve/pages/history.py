@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -55,11 +55,15 @@ class CallSummary:
 
 @dataclass(frozen=True)
 class Details:
-    """What a recording says: how many seconds the run took without pauses, its calls, and the error that ended it."""
+    """What a recording says: how many seconds the run took without pauses, its calls, and the error that ended it.
+
+    ``answers`` has when people answered after the run had paused, and how many seconds after they had been asked.
+    """
 
     seconds: float = 0.0
     calls: tuple[CallSummary, ...] = ()
     error: KosmoError | None = None
+    answers: tuple[tuple[datetime, float], ...] = ()
 
 
 class RunEntry:
@@ -101,6 +105,11 @@ class RunEntry:
     def calls(self) -> tuple[CallSummary, ...]:
         """The calls of the run."""
         return self._look(self.summary).calls
+
+    @property
+    def answers(self) -> tuple[tuple[datetime, float], ...]:
+        """When people answered after the run had paused, and how many seconds after they had been asked."""
+        return self._look(self.summary).answers
 
     @property
     def count(self) -> int:
@@ -212,7 +221,18 @@ def _details_of(recording: Recording) -> Details:
     took = sum(float(event.get("usage", {}).get("wall_ms", 0)) for _, event in events_of(recording, "end"))
     error = revived(end["error"]) if end and end.get("error") else None
     calls = tuple(CallSummary(call) for call in calls_of(recording).values() if counts(call, error))
-    return Details(took / 1000, calls, error)
+    return Details(took / 1000, calls, error, tuple(_answers_of(recording)))
+
+
+def _answers_of(recording: Recording) -> Iterator[tuple[datetime, float]]:
+    asked: dict[int, datetime] = {}
+    for _, event in events_of(recording, "end", "decision"):
+        if event["event"] == "end":
+            waits = (call for call in event["calls"] if call.get("error") == Paused.code)
+            asked = {call["number"]: datetime.fromisoformat(call.get("asked") or event["time"]) for call in waits}
+        elif event["number"] in asked and event.get("time"):
+            answered = datetime.fromisoformat(event["time"])
+            yield answered, (answered - asked[event["number"]]).total_seconds()
 
 
 def counts(call: Mapping[str, Any], error: KosmoError | None) -> bool:

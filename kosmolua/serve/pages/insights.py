@@ -20,8 +20,8 @@ CHOICES = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days", "90":
 """The periods, by their days. That of one day is shown by the hour."""
 LONGEST = timedelta(days=APPROVAL_DAYS)
 """How long before the period a run may have begun that made calls in it: so long it can wait for a person."""
-READING = 0.4
-"""Seconds for which recordings are read for one view. What was read counts in the next view too."""
+READING = 0.05
+"""Seconds for which recordings are read before a view is shown. What was read counts in the next view too."""
 MAX_FUNCTIONS = 30
 """How many functions are listed, those with the most calls first."""
 
@@ -66,7 +66,7 @@ class Timed(Count):
 class Insights(Count):
     """The numbers of calls in a period: in total, by day or hour from the oldest, and by groups, the largest first.
 
-    ``waits`` are the seconds that people took to answer, in order.
+    ``waits`` are the seconds that people took to answer, in order, also while runs were paused.
     """
 
     runs: int = 0
@@ -93,12 +93,14 @@ def shown(request: PageRequest) -> Response:
     runs, total = request.own.find_runs(RunFilter(since=(begins - LONGEST).isoformat()), 0, MAX_RUNS)
     recent = [run for run in runs if run.ended is None or run.ended >= begins]
     known = request.own.known(recent, READING)
+    runtime = request.own.runtime
     return request.page(
         "insights.html",
         "insights",
         insights=insights_of(known, now, days),
         days=days,
         choices=CHOICES,
+        budgets=[(each, each.used(runtime.store)) for each in runtime.budgets.all()] if runtime.budgets else [],
         unread=len(recent) - len(known),
         is_cut=total > len(runs) == len(recent),
         most=MAX_RUNS,
@@ -116,6 +118,9 @@ def insights_of(runs: Iterable[RunEntry], now: datetime, days: int) -> Insights:
         sent = (call for call in run.calls if call.error != Paused.code)  # another one waits, and was not made
         calls = [call for call in sent if call.started and call.started >= begins]
         found.runs += bool(calls) or (run.started is not None and run.started >= begins)
+        for answered, waited in run.answers:
+            if answered >= begins:
+                insort(found.waits, waited)
         for call in calls:
             assert call.started
             if span := spans.get(_span(call.started, days)):

@@ -28,6 +28,8 @@ MAX_STARTED = 8
 """The most runs of a tenant that were started on the website, in any replica, and are active at once."""
 FRESH = 0.9
 """Seconds for which pages share one look at what has changed."""
+READING_ON = 0.9
+"""Seconds for which recordings are read after a view is shown: until the page loads itself again."""
 GRACE = 1.0
 """Seconds that a request waits for the run that it starts, so that the next page can show how a short run ended."""
 MAX_TRIAL_SECONDS = 30.0
@@ -110,9 +112,15 @@ class Workspace:
         """The runtime of the playground, in which simulators answer the calls."""
         return self.tenant.simulated
 
-    def known(self, runs: Iterable[RunEntry], seconds: float) -> list[RunEntry]:
-        """Read the details of runs for so many seconds, and return the runs whose details are known then."""
-        return self._history.known(runs, seconds)
+    def known(self, runs: Sequence[RunEntry], seconds: float) -> list[RunEntry]:
+        """Read the details of runs for so many seconds, and return the runs whose details are known then.
+
+        The others are read on in the background for a moment, so that the next view knows more of them.
+        """
+        known = self._history.known(runs, seconds)
+        if len(known) < len(runs):
+            asyncio.run_coroutine_threadsafe(asyncio.to_thread(self._history.known, runs, READING_ON), self._loop)
+        return known
 
     def find_runs(self, fitting: RunFilter, start: int, limit: int) -> tuple[list[RunEntry], int]:
         """Return the runs that a filter finds from the place ``start`` on, and how many it finds in all."""
