@@ -11,7 +11,11 @@ from support.documents import made_up_arguments, shared, small
 
 from kosmolua import CallError, Runtime
 from kosmolua.errors import NotConfigured
+from kosmolua.http.client import Api
+from kosmolua.openapi.integration import of_home
 from kosmolua.openapi.samples import Samples
+from kosmolua.openapi.simulator import Simulator
+from kosmolua.openapi.store import Home
 from kosmolua.schema import luacats
 from kosmolua.schema.results import check
 
@@ -50,6 +54,18 @@ def shop() -> dict[str, Any]:
             },
         }
     }
+
+
+def test_a_call_and_its_simulated_reply_read_the_function_once(tmp_path: Path) -> None:
+    """The details of a function can be large, so they stay in memory for those who need them next."""
+    home = Home(small(tmp_path, shop()))
+    functions: Any = of_home(home, "shop", "").functions.more
+    asked: list[str] = []
+    functions.store.database.set_trace_callback(asked.append)
+    assert functions.function("get_pet").name == "get_pet"
+    api = Api(Simulator(functions, "default"), "https://shop.test")
+    assert api.fetch("GET", "/pets/{petId}", {"petId": "7"}).status == 200
+    assert sum("detail from functions" in each for each in asked) == 1
 
 
 @pytest.fixture

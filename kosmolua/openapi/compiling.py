@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -341,15 +342,19 @@ def _name_arguments(operation: Operation, told: Mapping[str, Any], overlay: Over
 
 def plain(value: object) -> Any:
     """Convert dataclasses, also in lists, to JSON objects without default values."""
-    if is_dataclass(value) and not isinstance(value, type):
-        found = {}
-        for each in fields(value):
-            held = getattr(value, each.name)
-            usual = each.default if each.default_factory is MISSING else each.default_factory()
-            if held != usual:
-                found[each.name] = plain(held)
-        return found
-    return [plain(each) for each in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    usual = _defaults(type(value))
+    return {name: plain(held) for name, held in vars(value).items() if held != usual[name]}
+
+
+@lru_cache
+def _defaults(kind: type[Any]) -> dict[str, Any]:
+    return {
+        each.name: each.default if each.default_factory is MISSING else each.default_factory() for each in fields(kind)
+    }
 
 
 def write(result: Compiled, root: dict[str, Any], file: Path) -> None:

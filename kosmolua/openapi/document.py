@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from kosmolua.errors import ConfigError
@@ -204,6 +205,8 @@ class Document(SchemaTree):
     """A document whose references, except to other documents, can be resolved."""
 
     def __init__(self, root: dict[str, Any]) -> None:
+        self.look_up = lru_cache(None)(self._look_up)
+        """Returns what ``#/components/schemas/Pet`` leads to; an empty object, and a note, if not in this document."""
         super().__init__(self.look_up)
         self.root = root
         self._notes: dict[str, None] = {}
@@ -215,8 +218,7 @@ class Document(SchemaTree):
     def note(self, sentence: str) -> None:
         self._notes[sentence[:300]] = None
 
-    def look_up(self, pointer: str) -> Json:
-        """Return what ``#/components/schemas/Pet`` leads to; an empty object, and a note, if not in this document."""
+    def _look_up(self, pointer: str) -> Json:
         try:
             return target(self.root, pointer)
         except LookupError as error:

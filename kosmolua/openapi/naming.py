@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from kosmolua.schema.names import KEYWORDS
@@ -64,6 +65,7 @@ class Named(NamedTuple):
         return f"{self.method.upper()} {self.path}"
 
 
+@lru_cache(10_000)
 def snake(name: str) -> str:
     """Convert a name to snake_case: ``repos/getContent`` becomes ``repos_get_content``, and ``Start<`` ``start_lt``."""
     words = _HUMPS.sub("_", _SIGN.sub(lambda sign: _SIGNS[sign[0]], name))

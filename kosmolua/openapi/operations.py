@@ -33,6 +33,7 @@ Style: TypeAlias = Literal[
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
+_IN_PATH: dict[str, Style] = {each: each for each in get_args(Style)}
 JSON_PATCH = "application/json-patch+json"
 """The media type of a list of changes (RFC 6902)."""
 _FORM = "application/x-www-form-urlencoded"
@@ -307,8 +308,7 @@ class _Reading:
         if style in _STYLES:
             return _STYLES[style]
         if given["in"] == "path" and (style in ("label", "matrix") or given.get("explode") is True):
-            exploded = f"{style or 'simple'}{'*' if given.get('explode') is True else ''}"
-            return exploded if exploded in get_args(Style) else "joined"  # type: ignore[return-value]
+            return _IN_PATH.get(f"{style or 'simple'}{'*' if given.get('explode') is True else ''}", "joined")
         explodes = given.get("explode", given["in"] in ("query", "cookie") if not style else style == "form")
         return "repeated" if explodes and given["in"] in ("query", "cookie") else "joined"
 

@@ -14,15 +14,18 @@ _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _MARKS = re.compile(r"^\s*(#{1,6}\s|[-*+]\s|>\s?|```\w*|\|)|[*_]{2,}|```", re.MULTILINE)
+_MARKUP = re.compile(r"[<>\[&*#`|]|__|^\s*[-+]\s", re.MULTILINE)
+"""Matches in each text that the patterns above, or entities, can be in."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 
 
 def cleaned(text: str, most: int = MAX_PROSE) -> str:
     """Return Markdown or HTML as one line of plain text, cut after a word to ``most`` characters."""
     text = text[: most * 20]
-    plain = _LINK.sub(r"\1", _IMAGE.sub(" ", _HIDDEN.sub(" ", text)))
-    plain = unescape(_TAG.sub(" ", _MARKS.sub(" ", plain))).replace("``", "`")
-    line = " ".join(plain.split())
+    if _MARKUP.search(text):
+        text = _LINK.sub(r"\1", _IMAGE.sub(" ", _HIDDEN.sub(" ", text)))
+        text = unescape(_TAG.sub(" ", _MARKS.sub(" ", text))).replace("``", "`")
+    line = " ".join(text.split())
     if not line.isprintable():  # which is rare, and each character takes time
         line = " ".join("".join(char if char.isprintable() else " " for char in line).split())
     if len(line) <= most:

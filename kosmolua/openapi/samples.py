@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from hashlib import sha256
-from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from kosmolua.protocol import Json
 from kosmolua.schema.json_schema import SchemaReader, is_clear
 from kosmolua.schema.merging import normal
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.tree import SchemaTree
+from kosmolua.schema.tree import SchemaTree, table
 from kosmolua.schema.types import Type
+
+if sys.version_info < (3, 11):
+    import sre_parse as _parser
+else:
+    from re import _parser
 
 MAX_DEPTH = 6
 """At this depth and below, tables get only required keys."""
@@ -27,19 +34,19 @@ MAX_MADE_OF_ITEM = 400
 """The same number for one item of a paged list."""
 _NAMES = "amber birch cedar delta ember fjord grove harbor iris juniper krill lotus maple north olive pearl"
 _WORDS = _NAMES.split()
-_FORMATS = {
-    "date-time": "2026-01-{day:02d}T{hour:02d}:15:00Z",
-    "date": "2026-01-{day:02d}",
-    "time": "12:15:00Z",
-    "uuid": "{eight:08x}-1111-4111-8111-{twelve:012x}",
-    "email": "{word}@example.com",
-    "uri": "https://example.com/{word}",
-    "url": "https://example.com/{word}",
-    "ipv4": "192.0.2.{host}",
-    "ipv6": "2001:db8::{number:x}",
-    "hostname": "{word}.example",
-    "byte": "c2FtcGxl",
-    "snowflake": "{long}",
+_FORMATS: dict[str, Callable[[int], str]] = {
+    "date-time": lambda digit: f"2026-01-{digit % 28 + 1:02d}T{digit % 24:02d}:15:00Z",
+    "date": lambda digit: f"2026-01-{digit % 28 + 1:02d}",
+    "time": lambda _: "12:15:00Z",
+    "uuid": lambda digit: f"{digit % 16**8:08x}-1111-4111-8111-{digit % 16**12:012x}",
+    "email": lambda digit: f"{_word(digit)}@example.com",
+    "uri": lambda digit: f"https://example.com/{_word(digit)}",
+    "url": lambda digit: f"https://example.com/{_word(digit)}",
+    "ipv4": lambda digit: f"192.0.2.{digit % 250 + 1}",
+    "ipv6": lambda digit: f"2001:db8::{digit % 9000 + 1000:x}",
+    "hostname": lambda digit: f"{_word(digit)}.example",
+    "byte": lambda _: "c2FtcGxl",
+    "snowflake": lambda digit: f"{10**17 + digit % 10**17}",
 }
 
 
@@ -51,7 +58,7 @@ class Samples(SchemaTree):
         self._account = account
         self._reader = SchemaReader(without="writeOnly", look_up=look_up)
         self._types: dict[str, Type] = {}
-        self._read: dict[int, tuple[Json, list[Json], dict[str, Any]]] = {}
+        self._makers: dict[int, tuple[Json, Maker]] = {}
 
     def of(self, schema: Json, seed: str) -> Json:
         """Return the first example that fits, or else a value made from the seed."""
@@ -76,15 +83,75 @@ class Samples(SchemaTree):
             return False
         return True
 
-    def read(self, schema: dict[str, Any]) -> tuple[list[Json], dict[str, Any]]:
-        """Return the first example that fits a schema, in a list, and its normal form."""
-        found = self._read.get(id(schema))
-        if found is None or found[0] is not schema:
-            if len(self._read) >= MAX_READ:
-                self._read.clear()
-            fitting = (each for each in _examples(schema) if self.fits(schema, each))
-            found = self._read[id(schema)] = (schema, [*islice(fitting, 1)], normal(schema))
-        return found[1], found[2]
+    def maker(self, schema: dict[str, Any]) -> Maker:
+        """Return what makes the samples of a schema."""
+        known = self._makers.get(id(schema))
+        if known is None or known[0] is not schema:
+            if len(self._makers) >= MAX_READ:
+                self._makers.clear()
+            known = self._makers[id(schema)] = (schema, self._maker(schema))
+        return known[1]
+
+    def _maker(self, schema: dict[str, Any]) -> Maker:
+        pointer = schema.get("$ref")
+        if isinstance(pointer, str):
+            return _behind(pointer, self.resolve(schema))
+        fitting = (each for each in _examples(schema) if self.fits(schema, each))
+        for example in fitting:
+            return lambda making, depth: example
+        plain = normal(schema)
+        if plain.get("enum") or "const" in plain:
+            values: list[Json] = [plain["const"]] if "const" in plain else plain["enum"]
+            return lambda making, depth: values[making.next() % len(values)]
+        made = self._of_kind(plain)
+        if not plain["nullable"]:
+            return made
+        is_null = plain.get("enum") == []
+        return lambda making, depth: None if is_null or making.is_deep(depth) else made(making, depth)
+
+    def _of_kind(self, schema: dict[str, Any]) -> Maker:
+        if schema.get("allOf") or (schema.get("properties") and (schema.get("oneOf") or schema.get("anyOf"))):
+            return self._object(schema)
+        for word in ("oneOf", "anyOf"):
+            if schema.get(word):
+                return _one_of(schema[word])
+        kinds = schema.get("type")
+        kind = kinds[0] if isinstance(kinds, list) and kinds else kinds
+        if kind == "object" or (kind is None and ("properties" in schema or "additionalProperties" in schema)):
+            return self._object(schema)
+        if kind == "array" or (kind is None and "items" in schema):
+            return _list(schema)
+        if kind in ("integer", "number"):
+            return _number(schema, kind)
+        if kind == "boolean":
+            return lambda making, depth: making.next() % 2 == 0
+        return _string(schema) if kind in ("string", None) else lambda making, depth: "sample"
+
+    def _object(self, schema: dict[str, Any]) -> Maker:
+        flat = self.flat(schema)
+        if flat is None:
+            members = [each for each in schema.get("allOf", ()) if isinstance(each, dict)]
+            return lambda making, depth: making.value(members[0], depth) if members else {}
+        properties, required, _ = flat
+        wanted = [
+            (key, each, key in required)
+            for key, each in properties.items()
+            if each is not False and table(each).get("writeOnly") is not True
+        ]
+        others = table(schema.get("additionalProperties"))
+
+        def make(making: _Making, depth: int) -> Json:
+            is_deep = making.is_deep(depth)
+            made = {
+                key: making.field(key, each, depth)
+                for key, each, must in wanted
+                if must or not (is_deep or making.leads_back(each))
+            }
+            if not made and others and not making.is_deep(depth):
+                made["sample"] = making.value(others, depth + 1)
+            return made
+
+        return make
 
     def _item_schema(self, schema: Json, place: str) -> Json:
         for key in filter(None, place.split(".")):
@@ -98,142 +165,116 @@ class _Making:
     """One sample in the making; after ``most`` values, only required keys are made."""
 
     def __init__(self, samples: Samples, seed: str, most: int = MAX_MADE) -> None:
-        self._samples = samples
+        self._maker = samples.maker
         self._most = most
-        self._digits = _numbers(seed)
+        self.next = _numbers(seed).__next__
+        """Returns the next number."""
         self._made = 0
-        self._open: list[str] = []
+        self.open: list[str] = []
+        """The references to the values being made."""
 
     def value(self, schema: Json, depth: int) -> Json:
         """Return a sample; ``depth`` is 0 for the outermost schema."""
         self._made += 1
         if depth > MAX_NESTED:
             return {}  # the schema of a table that must contain itself
-        if isinstance(schema, bool) or not isinstance(schema, dict) or not schema:
+        if not isinstance(schema, dict) or not schema:
             return None if schema is False else {} if depth == 0 else "sample"
-        pointer = schema.get("$ref")
-        if isinstance(pointer, str):
-            self._open.append(pointer)
-            try:
-                made = self.value(self._samples.resolve(schema), depth)
-            finally:
-                self._open.pop()
-            return made
-        examples, plain = self._samples.read(schema)
-        return examples[0] if examples else self._made_up(plain, depth)
+        return self._maker(schema)(self, depth)
 
-    def _made_up(self, schema: dict[str, Any], depth: int) -> Json:
-        if schema.get("enum") or "const" in schema:
-            values = [schema["const"]] if "const" in schema else schema["enum"]
-            chosen: Json = values[self._next() % len(values)]
-            return chosen
-        if schema["nullable"] and (self._is_deep(depth) or schema.get("enum") == []):
-            return None
-        if schema.get("allOf") or (schema.get("properties") and (schema.get("oneOf") or schema.get("anyOf"))):
-            return self._object(schema, depth)
-        for word in ("oneOf", "anyOf"):
-            if schema.get(word):
-                return self._one_of(schema[word], depth)
-        kinds = schema.get("type")
-        kind = kinds[0] if isinstance(kinds, list) and kinds else kinds
-        if kind == "object" or (kind is None and ("properties" in schema or "additionalProperties" in schema)):
-            return self._object(schema, depth)
-        if kind == "array" or (kind is None and "items" in schema):
-            return self._list(schema, depth)
-        if kind in ("integer", "number"):
-            return self._number(schema, kind)
-        if kind == "boolean":
-            return self._next() % 2 == 0
-        return self._string(schema) if kind in ("string", None) else "sample"
-
-    def _one_of(self, members: list[Json], depth: int) -> Json:
-        """Return a sample for the first member that does not refer to a value being made."""
-        others = [each for each in members if not self._leads_back(each)]
-        return self.value((others or members)[0], depth)
-
-    def _object(self, schema: dict[str, Any], depth: int) -> Json:
-        flat = self._samples.flat(schema)
-        if flat is None:
-            members = [each for each in schema.get("allOf", ()) if isinstance(each, dict)]
-            return self.value(members[0], depth) if members else {}
-        properties, required, _ = flat
-        wanted = {
-            key: each
-            for key, each in properties.items()
-            if each is not False and (key in required or not self._is_deep(depth))
-            if not (isinstance(each, dict) and each.get("writeOnly") is True)
-        }
-        made = {
-            key: self._field(key, each, depth)
-            for key, each in wanted.items()
-            if key in required or not self._leads_back(each)
-        }
-        others = schema.get("additionalProperties")
-        if not made and isinstance(others, dict) and others and not self._is_deep(depth):
-            made["sample"] = self.value(others, depth + 1)
-        return made
-
-    def _leads_back(self, schema: Json) -> bool:
-        """Return True if a schema refers to a value being made, so that recursion would not end."""
-        return isinstance(schema, dict) and schema.get("$ref") in self._open
-
-    def _field(self, key: str, schema: Json, depth: int) -> Json:
+    def field(self, key: str, schema: Json, depth: int) -> Json:
         value = self.value(schema, depth + 1)
         if value == "sample" and key.lower().endswith(("id", "sid")):
-            return f"{key.lower()}-{self._next() % 9000 + 1000}"
+            return f"{key.lower()}-{self.next() % 9000 + 1000}"
         return value
 
-    def _list(self, schema: dict[str, Any], depth: int) -> Json:
-        ends = [end if isinstance(end := schema.get(word), int) else None for word in ("minItems", "maxItems")]
-        least, most = min(max(ends[0] or 0, 0), 100), ends[1]
-        items = schema.get("items", {})
-        items = items[0] if isinstance(items, list) and items else items
-        if isinstance(schema.get("prefixItems"), list):
-            return [self.value(each, depth + 1) for each in schema["prefixItems"]]
-        count = least if self._is_deep(depth) or self._leads_back(items) else max(least, 2 if depth < 2 else 1)
-        made = [self.value(items, depth + 1) for _ in range(count if most is None else min(count, most))]
-        return (
-            [each for place, each in enumerate(made) if each not in made[:place]]
-            if _drops_equal_items(schema)
-            else made
-        )
+    def leads_back(self, schema: Json) -> bool:
+        """Return True if a schema refers to a value being made, so that recursion would not end."""
+        return bool(self.open) and isinstance(schema, dict) and schema.get("$ref") in self.open
 
-    def _number(self, schema: Mapping[str, Any], kind: str) -> Json:
-        least, most = _ends(schema)
-        value = least + self._next() % min(max(int(most - least), 0) + 1, 900)
-        step = schema.get("multipleOf")
+    def is_deep(self, depth: int) -> bool:
+        return depth >= MAX_DEPTH or self._made > self._most
+
+
+Maker: TypeAlias = Callable[[_Making, int], Json]
+"""Makes the samples of one schema at a depth."""
+
+
+def _behind(pointer: str, target: Json) -> Maker:
+    def make(making: _Making, depth: int) -> Json:
+        making.open.append(pointer)
+        try:
+            return making.value(target, depth)
+        finally:
+            making.open.pop()
+
+    return make
+
+
+def _one_of(members: list[Json]) -> Maker:
+    """Make the first member that does not refer to a value being made."""
+
+    def make(making: _Making, depth: int) -> Json:
+        return making.value(next((each for each in members if not making.leads_back(each)), members[0]), depth)
+
+    return make
+
+
+def _list(schema: dict[str, Any]) -> Maker:
+    ends = [end if isinstance(end := schema.get(word), int) else None for word in ("minItems", "maxItems")]
+    least, most = min(max(ends[0] or 0, 0), 100), ends[1]
+    items = schema.get("items", {})
+    items = items[0] if isinstance(items, list) and items else items
+    first, drops = schema.get("prefixItems"), _drops_equal_items(schema)
+
+    def make(making: _Making, depth: int) -> Json:
+        if isinstance(first, list):
+            return [making.value(each, depth + 1) for each in first]
+        is_short = making.is_deep(depth) or making.leads_back(items)
+        count = least if is_short else max(least, 2 if depth < 2 else 1)
+        made = [making.value(items, depth + 1) for _ in range(count if most is None else min(count, most))]
+        return [each for place, each in enumerate(made) if each not in made[:place]] if drops else made
+
+    return make
+
+
+def _number(schema: Mapping[str, Any], kind: str) -> Maker:
+    least, most = _ends(schema)
+    count = min(max(int(most - least), 0) + 1, 900)
+    step = schema.get("multipleOf")
+
+    def make(making: _Making, depth: int) -> Json:
+        value = least + making.next() % count
         if isinstance(step, (int, float)) and step >= 1:
             value = value - value % step
             value = value if value >= least else value + step
         return int(value) if kind == "integer" else value
 
-    def _string(self, schema: Mapping[str, Any]) -> Json:
-        digit = self._next()
-        form = _FORMATS.get(str(schema.get("format")), "{word}-{number}")
-        word = _WORDS[digit % len(_WORDS)]
-        text = form.format(
-            word=word,
-            number=digit % 9000 + 1000,
-            day=digit % 28 + 1,
-            hour=digit % 24,
-            eight=digit % 16**8,
-            twelve=digit % 16**12,
-            host=digit % 250 + 1,
-            long=10**17 + digit % 10**17,
-        )
-        pattern = schema.get("pattern")
+    return make
+
+
+def _string(schema: Mapping[str, Any]) -> Maker:
+    form = _FORMATS.get(str(schema.get("format")), _usual)
+    pattern, least, most = schema.get("pattern"), schema.get("minLength"), schema.get("maxLength")
+
+    def make(making: _Making, depth: int) -> Json:
+        digit = making.next()
+        text = form(digit)
         if isinstance(pattern, str):
             text = _matching(pattern, text, digit)
-        least, most = schema.get("minLength"), schema.get("maxLength")
         if isinstance(least, int) and len(text) < least < 100_000:
             text += (text[-1:] or "x") * (least - len(text))  # what matches a pattern often goes on so
         return text[:most] if isinstance(most, int) and len(text) > most >= 0 else text
 
-    def _next(self) -> int:
-        return next(self._digits)
+    return make
 
-    def _is_deep(self, depth: int) -> bool:
-        return depth >= MAX_DEPTH or self._made > self._most
+
+def _usual(digit: int) -> str:
+    return f"{_word(digit)}-{digit % 9000 + 1000}"
+
+
+def _word(digit: int) -> str:
+    return _WORDS[digit % len(_WORDS)]
 
 
 def _drops_equal_items(schema: Mapping[str, Any]) -> bool:
@@ -272,22 +313,20 @@ def _examples(schema: Mapping[str, Any]) -> Iterator[Json]:
 
 def _matching(pattern: str, text: str, digit: int) -> str:
     """Return a text that matches a regular expression; the given one if Python may read that otherwise."""
-    import re
-
-    if not is_clear(pattern):
+    parsed = _parsed(pattern)
+    if parsed is None or re.search(pattern, text):
         return text
-    try:
-        if re.search(pattern, text):
-            return text
-        parsed = re._parser.parse(pattern)  # type: ignore[attr-defined]
-    except (re.error, RecursionError, OverflowError):
-        return text
-    except AttributeError:
-        import sre_parse
-
-        parsed = sre_parse.parse(pattern)
     made = "".join(_of(parsed, digit))
     return made if re.search(pattern, made) else text
+
+
+@lru_cache
+def _parsed(pattern: str) -> Any:
+    """Return a regular expression's parts; None if Python may read it otherwise."""
+    try:
+        return _parser.parse(pattern) if is_clear(pattern) else None  # type: ignore[no-untyped-call, unused-ignore]
+    except (re.error, RecursionError, OverflowError):
+        return None
 
 
 def _of(parsed: Any, digit: int) -> Iterator[str]:

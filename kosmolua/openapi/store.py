@@ -25,6 +25,8 @@ VERSION = f"{__version__}.35"
 """The version of the compiler. Documents that a different version compiled are not used."""
 MAX_KEPT = 512
 """The maximum number of a document's schemas that stay in memory after they are read."""
+MAX_DETAILS = 32
+"""The same for the details of functions."""
 DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 """The names of the files of an imported document."""
 GRAPHQL = "graphql.json.gz"
@@ -87,6 +89,8 @@ class DocumentStore:
         self._lock = Lock()
         self.schema = lru_cache(MAX_KEPT)(self._schema)
         """Returns the value that a reference leads to, or an empty object. Callers must not change the value."""
+        self.detail = lru_cache(MAX_DETAILS)(self._detail)
+        """Returns a function's row and its other details, or None. Callers must not change them."""
 
     @property
     def is_compiled(self) -> bool:
@@ -119,8 +123,7 @@ class DocumentStore:
         (value,) = self._one("select value from meta where key = ?", key) or ("null",)
         return json.loads(value)
 
-    def detail(self, name: str) -> tuple[FunctionRow, dict[str, Any]] | None:
-        """Return a function's row and its other details, or None."""
+    def _detail(self, name: str) -> tuple[FunctionRow, dict[str, Any]] | None:
         found = self._one(
             "select name, key, effect, section, summary, words, parameters, detail from functions where name = ?", name
         )

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from pathlib import Path
@@ -42,7 +43,21 @@ class Findings:
     operations: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     sentences: list[str] = field(default_factory=list)
-    seconds: float = 0.0
+    whole: float = 0.0
+    server: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The processor time of the document and its calls, without that of the server and the reference."""
+        return self.whole - self.server
+
+    @contextmanager
+    def own(self) -> Iterator[None]:
+        started = time.process_time()
+        try:
+            yield
+        finally:
+            self.whole += time.process_time() - started
 
     def note(self, kind: str, key: str, sentence: str) -> None:
         self.counts[kind] += 1
@@ -51,10 +66,10 @@ class Findings:
 
 def compare(path: Path, most: int = OPERATIONS) -> Findings:
     """Call up to so many operations of a document, and compare each request with the reference."""
-    started = time.process_time()
-    integration = of_home(Home(path, None, None), "api", str(path))
-    more: Any = integration.functions.more
-    found = Findings(path.stem, seconds=time.process_time() - started)
+    found = Findings(path.stem)
+    with found.own():
+        integration = of_home(Home(path, None, None), "api", str(path))
+        more: Any = integration.functions.more
     root = _raw(path)
     calls = [*Reference(root).calls()]
     found.operations = len(calls)
@@ -64,7 +79,11 @@ def compare(path: Path, most: int = OPERATIONS) -> Findings:
 
     def send(request: Request) -> Response:
         sent.append(request)
-        return simulator(request)
+        started = time.process_time()
+        try:
+            return simulator(request)
+        finally:
+            found.server += time.process_time() - started
 
     settings: dict[str, Any] = {"base_url": BASE}
     for each in fields_of(access_of(more.store.meta("access"))):
@@ -74,13 +93,16 @@ def compare(path: Path, most: int = OPERATIONS) -> Findings:
     opened = integration.account(**settings).open(send)
     for key, expected in Random(1).sample(calls, min(most, len(calls))):
         name = _named(more, key)
-        function = more.function(name) if name else None
+        with found.own():
+            function = more.function(name) if name else None
         if function is None:
             continue
         given = _arguments(expected, more.call(name))
-        bind, is_own = Binder(function.parameters, "").bind, False
+        with found.own():
+            bind, is_own = Binder(function.parameters, "").bind, False
         try:
-            bound = bind(name, [given])
+            with found.own():
+                bound = bind(name, [given])
         except BadArguments:  # the reference has no value for each schema
             call = more.call(name)
             text = {call.body.name: "x"} if call.body and call.body.whole and not is_json(call.body.media[0]) else {}
@@ -91,7 +113,8 @@ def compare(path: Path, most: int = OPERATIONS) -> Findings:
                 continue
         sent.clear()
         try:
-            function.handler(opened, **bound)
+            with found.own():
+                function.handler(opened, **bound)
         except KosmoError as error:
             if not sent:
                 found.note("refused", key, error.message[:200])
