@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import re
@@ -1052,6 +1053,34 @@ def test_a_plan_is_shown_applied_in_part_and_denied(pages: Pages, person: Person
     assert 'value="apply"' not in person.open(first).text
     assert person.send(second, on=second, decision="deny").status_code == 200
     assert person.open(second).status_code == 404
+
+
+def test_a_plan_of_many_calls_is_shown_in_parts(pages: Pages, person: Person) -> None:
+    """Each function begins with a few of its calls; others are a click away, and calls to leave out stay marked."""
+    tenant = pages.tenants.get("acme")
+    assert tenant
+    plan = tenant.runtime.plan(DELETE)
+    one, other = plan.writes
+    plan.calls[:] = [replace(one, number=number, arguments={"a": f"{number:x}" * 1500}) for number in range(3, 5003)]
+    plan.calls.append(other)
+    tenant.runtime.plans.keep(plan)
+    path = f"/plans/{plan.id}"
+
+    shown = person.open(path)
+    assert len(gzip.compress(shown.content, 5)) < 60_000
+    assert "5,000 calls" in shown.text
+    assert "1 to 25 of 5,000" in shown.text
+    assert f'name="without" value="{other.number}"' in shown.text
+    after = person.send(path, on=path, show="0.25", without=["3", "60"]).text
+    assert "26 to 75 of 5,000" in after
+    assert re.search(r'value="60" checked', after)
+    assert '<input type="hidden" name="without" value="3">' in after
+    assert "1 call that is not shown here will be left out" in after
+    back = person.send(path, on=path, show="all", without="3, 60").text
+    assert re.search(r'value="3" checked', back)
+    assert '<input type="hidden" name="without" value="60">' in back
+    assert f"{3:x}" * 1500 in person.open(f"{path}?call=3").text
+    assert person.open(f"{path}?call=2").status_code == 404
 
 
 def test_a_long_value_that_a_call_replaces_says_that_it_goes_on() -> None:

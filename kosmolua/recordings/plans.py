@@ -129,8 +129,10 @@ class Plan:
 
     def _decided(self) -> Iterator[str]:
         """Yield a sentence for each planned call whose result, which does not exist yet, the script looks at."""
-        for number in dict.fromkeys(seen["number"] for seen in self.decisions):
-            seen = [each for each in self.decisions if each["number"] == number]
+        of_calls: dict[int, list[dict[str, Any]]] = {}
+        for each in self.decisions:
+            of_calls.setdefault(each["number"], []).append(each)
+        for number, seen in of_calls.items():
             keys = ", ".join(dict.fromkeys(str(each["key"]) for each in seen))
             what = f"the result of {seen[0]['path']} (call {number}): {keys}"
             yield f"from line {seen[0]['line']} on it depends on {what}"

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from starlette.responses import Response
 
 from kosmolua.errors import ConfigError, Stale
 from kosmolua.recordings.outlines import PlannedCall, numbers_in
 from kosmolua.recordings.plans import Plan
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
+
+MAX_CALLS = 50
+"""How many calls a page shows."""
+PLACE = re.compile(r"all|([0-9]{1,9})\.([0-9]{1,9})")
+"""Which function's calls to show, and from which on; or those of all functions."""
+
+
+class CallsOfFunction(NamedTuple):
+    """The calls of a function with an account, as a page shows them: ``calls`` are those of ``all`` from a start on."""
+
+    place: int
+    all: Sequence[PlannedCall]
+    start: int
+    calls: Sequence[PlannedCall]
 
 
 def listed(request: PageRequest) -> Response:
@@ -16,23 +34,28 @@ def listed(request: PageRequest) -> Response:
 
 
 def shown(request: PageRequest) -> Response:
-    """Return the page of a plan."""
-    plan = _plan(request)
-    *lines, total = plan.outline()
-    groups: dict[tuple[str, str], list[PlannedCall]] = {}
-    for call in plan.calls:
-        groups.setdefault((call.path, call.account), []).append(call)
-    remarks = [line for line in lines if line.kind in ("fault", "note")]
-    return request.page("plan.html", "plans", plan=plan, groups=[*groups.values()], remarks=remarks, total=total.text)
+    """Return the page of a plan; with ``call`` in the URL, that of one call of it, with its whole arguments."""
+    plan, number = _plan(request), request.asked("call")
+    if not number:
+        return _page(request, plan)
+    call = next((each for each in plan.calls if str(each.number) == number), None)
+    if call is None:
+        raise NotFound("There is no such call.", f"/plans/{plan.id}")
+    return request.page("planned_call.html", "plans", plan=plan, call=call)
 
 
 def decided(request: PageRequest) -> Response:
-    """Apply a plan, without the calls whose numbers the form has, or deny it."""
+    """Apply a plan, without the calls whose numbers the form has, or deny it; or show more of its calls.
+
+    The form then has the place of these calls, and the numbers are kept.
+    """
     plan, back = _plan(request), f"/plans/{request.request.path_params['plan']}"
     if request.form.get("decision") == "deny":
         request.own.runtime.plans.remove(plan.id)
         return request.redirect("/plans")
     without = numbers_in(" ".join(request.lists.get("without", ())))
+    if without is not None and (show := PLACE.fullmatch(request.form.get("show", ""))):
+        return _page(request, plan, int(show[1]) if show[1] else None, int(show[2] or 0), without)
     if request.form.get("decision") != "apply" or without is None:
         why = "The calls to leave out are numbers, such as 3, 7. Nothing was sent."
         return request.error("Nothing was decided", why, status=409, back=back)
@@ -42,6 +65,35 @@ def decided(request: PageRequest) -> Response:
     error = outcome.error
     said = [error.message if error else "", *(error.differences if isinstance(error, Stale) else ())]
     return request.error("The plan was not applied", " ".join(said), status=409, back=back)
+
+
+def _page(
+    request: PageRequest, plan: Plan, group: int | None = None, start: int = 0, without: Sequence[int] = ()
+) -> Response:
+    """Return the page of a plan with the first calls of every function, or with those of one from a place on."""
+    *lines, total = plan.outline()
+    groups: dict[tuple[str, str], list[PlannedCall]] = {}
+    for call in plan.calls:
+        groups.setdefault((call.path, call.account), []).append(call)
+    most = MAX_CALLS if group is not None else max(1, MAX_CALLS // max(1, len(groups)))
+    parts = [
+        CallsOfFunction(place, calls, start, calls[start : start + most])
+        for place, calls in enumerate(groups.values())
+        if group in (None, place)
+    ]
+    here = {call.number for part in parts for call in part.calls}
+    return request.page(
+        "plan.html",
+        "plans",
+        plan=plan,
+        parts_of_plan=parts,
+        is_whole=group is None,
+        without={*without},
+        elsewhere=sorted({*without} - here),
+        most=MAX_CALLS,
+        remarks=[line for line in lines if line.kind in ("fault", "note")],
+        total=total.text,
+    )
 
 
 def _plan(request: PageRequest) -> Plan:
