@@ -819,6 +819,7 @@ def test_docs_are_pages_with_links(person: Person) -> None:
     assert "<table>" in page
     found = person.open("/docs?q=restart+a+service").text
     assert "integrations.render2.restart_service" in found
+    assert "Its status becomes <code>available</code>" in person.open("/docs?q=create_postgres").text
     missing = person.open("/docs/render2.list_servces")
     assert missing.status_code == 404
     assert "integrations.render2.list_services" in missing.text

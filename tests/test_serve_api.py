@@ -71,7 +71,8 @@ def test_a_paused_run_is_approved_and_resumed(pages: Pages) -> None:
 
     assert outcome["status"] == "paused"
     assert [each["call"]["path"] for each in waiting] == ["render2.restart_service"]
-    assert ask(pages, "POST", f"/approvals/{waiting[0]['id']}", {"approve": True})[0] == 409
+    for name in ("id", "name"):
+        assert ask(pages, "POST", f"/approvals/{waiting[0][name]}", {"approve": True})[0] == 409
     number = waiting[0]["call"]["number"]
     assert ask(pages, "POST", f"/runs/{run}/resume", {"approve": [number]})[1]["status"] == "done"
     assert ask(pages, "GET", "/status")[1]["tenant"] == "acme"
@@ -83,7 +84,7 @@ def test_a_call_of_a_running_script_is_decided(tmp_path_factory: pytest.TempPath
     with served(tmp_path_factory.mktemp("serve"), "acme", approval_wait=60) as pages:
         outcome = pages.start("acme", RESTART)
         wait_for(lambda: ask(pages, "GET", "/approvals")[1]["approvals"], 30)
-        call = ask(pages, "GET", "/approvals")[1]["approvals"][0]["id"]
+        call = ask(pages, "GET", "/approvals")[1]["approvals"][0]["name"]
         assert ask(pages, "POST", f"/approvals/{call}", {"approve": True}) == (200, {"approved": True})
         assert outcome.result(30).status == "done"
         assert ask(pages, "POST", f"/approvals/{call}", {"approve": True})[0] in (404, 409)

@@ -242,12 +242,13 @@ async def _revoke(tenant: Tenant, given: Json) -> object:
 
 
 async def _approvals(tenant: Tenant, given: Json) -> object:
-    return {"approvals": [asdict(each) for each in await asyncio.to_thread(tenant.runtime.store.waiting)]}
+    waiting = await asyncio.to_thread(tenant.runtime.store.waiting)
+    return {"approvals": [{**asdict(each), "name": each.name} for each in waiting]}
 
 
 async def _decide(tenant: Tenant, given: Json) -> object:
     waiting = await asyncio.to_thread(tenant.runtime.store.waiting)
-    call = next((each for each in waiting if each.id == given["call"]), None)
+    call = next((each for each in waiting if given["call"] in (each.id, each.name)), None)
     if call is None:
         raise RequestRefused(404, "This call does not wait any more")
     if not call.is_live:

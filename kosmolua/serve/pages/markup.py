@@ -24,6 +24,7 @@ Resolve = Callable[[str], "str | None"]
 """A function from a name in code, such as the name of a function, to the URL of the page about it; or to None."""
 LANGUAGES = {"lua", "python", "toml", "json", "sh", "console", "ini", "yaml"}
 LONG_WORD = 24
+_CODE = re.compile(r"`([^`]+)`")
 _SIGN = re.compile(r"[._](?=\w)")
 _HEADING = re.compile(r"<(/?)h[1-6]>")
 _NO_LETTERS = re.compile(r"[^a-z0-9]+")
@@ -123,6 +124,11 @@ class _Renderer(RendererHTML):
 def path(name: object) -> Markup:
     """Return the path of a function as HTML. A browser can break the line after each dot and underscore."""
     return Markup(_SIGN.sub(r"\g<0><wbr>", str(escape(exposed(str(name))))))
+
+
+def with_code(text: str) -> Markup:
+    """Return a line of Markdown as HTML in which only code between backticks is rendered."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(exposed(text)))))
 
 
 def unlinked(text: str) -> Markup:

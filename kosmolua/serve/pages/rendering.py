@@ -19,7 +19,7 @@ from kosmolua.escaping import exposed, harmless
 from kosmolua.limits import REPORTED
 from kosmolua.schema import luacats
 from kosmolua.schema.names import page_of
-from kosmolua.serve.pages.markup import path, unlinked
+from kosmolua.serve.pages.markup import path, unlinked, with_code
 
 PACKAGE = "kosmolua.serve.pages"
 POLICY = (
@@ -109,6 +109,7 @@ def environment() -> Environment:
         "pretty": lambda value: harmless(json.dumps(value, ensure_ascii=False, indent=2, default=str)),
         "short_page": lambda name: name.removeprefix("integrations."),
         "when": when,
+        "with_code": with_code,
     }
     return made
 
