@@ -64,11 +64,7 @@ def installed(*groups: str) -> dict[str, list[EntryPoint]]:
 
 
 def the_one(points: list[EntryPoint]) -> EntryPoint:
-    """Return the entry point of a name.
-
-    Raises:
-        PluginError: Several packages have it.
-    """
+    """Return the entry point of a name; raise PluginError if several packages have it."""
     first, *others = points
     if others:
         raise first.failed(f"is one of the package {others[0].package} too")
@@ -76,11 +72,7 @@ def the_one(points: list[EntryPoint]) -> EntryPoint:
 
 
 def function_of(point: EntryPoint) -> Any:
-    """Import what an entry point stands for, and return it.
-
-    Raises:
-        PluginError: This fails, or it cannot be called.
-    """
+    """Import what an entry point stands for, and return it; raise PluginError if this fails, or it cannot be called."""
     try:
         found = point.load()
     except (Exception, SystemExit) as error:

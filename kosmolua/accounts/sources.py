@@ -230,11 +230,7 @@ def check_secret(given: object) -> None:
 
 
 def check_secrets(given: object) -> None:
-    """Check that a value is a table of secrets.
-
-    Raises:
-        Mismatch: It is not.
-    """
+    """Check that a value is a table of secrets; raise Mismatch if it is not."""
     if not isinstance(given, dict):
         raise Mismatch('must be a table, such as { NAME = { env = "NAME" } }')
     for name, value in given.items():

@@ -97,11 +97,7 @@ def check_url(url: str) -> str:
 
 
 def check_auth(auth: str) -> str:
-    """Return one of :data:`AUTH`.
-
-    Raises:
-        UsageError: It is none of them.
-    """
+    """Return one of :data:`AUTH`; raise UsageError if it is none of them."""
     if auth not in AUTH:
         raise UsageError(f"{auth!r} is not a way to authenticate", hint=f"choose one of {', '.join(AUTH)}")
     return auth

@@ -40,11 +40,7 @@ from kosmolua.protocol import Json"""
 
 
 def write_python_stubs(catalog: Integrations, folder: Path) -> list[Path]:
-    """Write the stubs below a folder, and return their paths.
-
-    Raises:
-        ConfigError: A file cannot be written.
-    """
+    """Write the stubs below a folder, and return their paths; raise ConfigError if a file cannot be written."""
     return [write_file(folder / "kosmolua" / name, text) for name, text in _files(catalog)]
 
 

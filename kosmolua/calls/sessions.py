@@ -42,11 +42,7 @@ class OpenSessions:
         return name
 
     def credentials(self, integration: str, account: str) -> dict[str, Secret]:
-        """Return the credentials of a session, by the account's fields.
-
-        Raises:
-            SessionExpired: The session is over.
-        """
+        """Return the credentials of a session, by the account's fields; raise SessionExpired if the session is over."""
         found = self._credentials.get((integration, account))
         if found is None:
             what = f"The session {integration}.{account} is over, or another run began it. {NOTHING_SENT}"

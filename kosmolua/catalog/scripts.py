@@ -131,11 +131,7 @@ class Scripts:
         return path
 
     def remove(self, name: str) -> None:
-        """Remove a script that is there.
-
-        Raises:
-            ConfigError: It cannot be removed.
-        """
+        """Remove a script that is there; raise ConfigError if it cannot be removed."""
         path = self.script(name).path
         try:
             os.remove(path)

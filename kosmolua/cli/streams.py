@@ -74,11 +74,7 @@ class Standard:
         return True
 
     def write(self, data: bytes) -> None:
-        """Write data to standard output, without a buffer.
-
-        Raises:
-            OutputLost: The output cannot be written.
-        """
+        """Write data to standard output, without a buffer; raise OutputLost if the output cannot be written."""
         while data:
             data = data[_write(self.output, data) :]
 

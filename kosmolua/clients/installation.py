@@ -33,11 +33,7 @@ class Change:
 
 
 def client_called(name: str) -> ClientProgram:
-    """Return a client.
-
-    Raises:
-        UsageError: There is none of this name.
-    """
+    """Return a client; raise UsageError if there is none of this name."""
     if name not in CLIENTS:
         hint = did_you_mean(name, CLIENTS) or f"the clients are {', '.join(CLIENTS)}"
         raise UsageError(f"There is no client {name!r}", hint=hint)
@@ -56,11 +52,7 @@ class Installation:
         return {name: file for name, client in CLIENTS.items() if (file := client.file(self._environ))}
 
     def entry(self, client: ClientProgram) -> Data | None:
-        """Return our entry in a client's file, or None.
-
-        Raises:
-            ConfigError: The file cannot be read.
-        """
+        """Return our entry in a client's file, or None; raise ConfigError if the file cannot be read."""
         text = _read(self._file(client))
         with _readable(client, self._file(client)):
             data = client.style.read(text or "")

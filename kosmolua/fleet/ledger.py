@@ -71,11 +71,7 @@ class Ledger:
             self._open = stack.pop_all()
 
     def add(self, outcome: Outcome) -> None:
-        """Append the line for an outcome to the file.
-
-        Raises:
-            ConfigError: The file cannot be written.
-        """
+        """Append the line for an outcome to the file; raise ConfigError if the file cannot be written."""
         line = json.dumps(line_of(outcome), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
         try:
             self._file.write(line)
@@ -85,11 +81,7 @@ class Ledger:
             self.done.add(place_of(outcome.key, outcome.account))
 
     def sync(self) -> None:
-        """Make the lines survive a power cut.
-
-        Raises:
-            ConfigError: The file cannot be written.
-        """
+        """Make the lines survive a power cut; raise ConfigError if the file cannot be written."""
         try:
             os.fsync(self._file.fileno())
         except OSError as error:

@@ -77,11 +77,7 @@ def binary(response: Response) -> Binary:
 
 
 def bytes_of(file: Binary) -> bytes:
-    """Return the bytes of a file that a script passed.
-
-    Raises:
-        BadArguments: The base64 is not valid.
-    """
+    """Return the bytes of a file that a script passed; raise BadArguments if the base64 is not valid."""
     try:
         return b64decode("".join(file["base64"].split()), validate=True)
     except (NotBase64, ValueError):

@@ -87,11 +87,7 @@ class GraphQLDocument:
 
 
 def read_document(text: str) -> GraphQLDocument:
-    """Read a document with operations and fragments.
-
-    Raises:
-        ValueError: The text is no such document.
-    """
+    """Read a document with operations and fragments; raise ValueError if the text is no such document."""
     reader = _SyntaxReader(text)
     document = GraphQLDocument()
     while reader.next:
@@ -100,11 +96,7 @@ def read_document(text: str) -> GraphQLDocument:
 
 
 def read_selections(text: str) -> Sequence[Selection]:
-    """Read what a selection has between its braces.
-
-    Raises:
-        ValueError: The text is no such selection.
-    """
+    """Read what a selection has between its braces; raise ValueError if the text is no such selection."""
     reader = _SyntaxReader(f"{{{text}\n}}")
     found = reader.selections()
     if reader.next:

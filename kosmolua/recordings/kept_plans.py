@@ -39,11 +39,7 @@ class KeptPlans:
         self._put(plan, None)
 
     def load(self, id: str) -> Plan:
-        """Return the plan with an id.
-
-        Raises:
-            ConfigError: There is no such plan, or it cannot be read.
-        """
+        """Return the plan with an id; raise ConfigError if there is no such plan, or it cannot be read."""
         data = self._store.plan(id) if PLAN_ID.fullmatch(id) else None
         if data is None:
             raise missing(id)

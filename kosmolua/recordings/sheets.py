@@ -65,11 +65,7 @@ class Place(Protocol):
         """The name of the recording in messages and outcomes: the path of its file, or the id of its run."""
 
     def read(self) -> bytes:
-        """Return all lines of the recording.
-
-        Raises:
-            ConfigError: The recording cannot be read.
-        """
+        """Return all lines of the recording; raise ConfigError if the recording cannot be read."""
 
     def begin(self) -> Sheet:
         """Create the recording and open it for writing.

@@ -228,11 +228,7 @@ def parse(path: str | os.PathLike[str]) -> Table:
 
 
 def parsed(text: str, path: str | os.PathLike[str]) -> Table:
-    """Return the tables of a text, which the file at ``path`` has.
-
-    Raises:
-        ConfigError: The text is not TOML.
-    """
+    """Return the tables of a text, which the file at ``path`` has; raise ConfigError if the text is not TOML."""
     import tomli
 
     try:

@@ -322,11 +322,7 @@ class Database:
         self._engine.dispose()
 
     def probe(self) -> None:
-        """Try a write.
-
-        Raises:
-            ConfigError: It failed.
-        """
+        """Try a write; raise ConfigError if it failed."""
         self.do(lambda at: at.execute(sql.update(SCHEMA).values(checked=Now())))
 
     def drop(self) -> None:

@@ -335,11 +335,7 @@ class Store(Protocol):
         """
 
     def read(self, run: str) -> Recording:
-        """Return the recording of a run.
-
-        Raises:
-            ConfigError: The run has no recording, or the recording is damaged.
-        """
+        """Return the recording of a run; raise ConfigError if the run has no recording, or the recording is damaged."""
 
     def find_runs(self, fitting: RunFilter, start: int = 0, limit: int = DEFAULT_RUNS) -> tuple[list[Summary], int]:
         """Return the runs that a filter finds from the place ``start`` on, and how many it finds in all."""
@@ -493,18 +489,10 @@ class Stores(Protocol):
     """The stores of all tenants of a server."""
 
     def of(self, tenant: str) -> Store:
-        """Return the store of a tenant.
-
-        Raises:
-            ConfigError: ``tenant`` is not a valid name of a tenant.
-        """
+        """Return the store of a tenant; raise ConfigError if ``tenant`` is not a valid name of a tenant."""
 
     def due_tenants(self) -> Collection[str]:
-        """Return the tenants that have tasks that are due.
-
-        Raises:
-            ConfigError: The stores cannot be reached.
-        """
+        """Return the tenants that have tasks that are due; raise ConfigError if the stores cannot be reached."""
 
     def key(self) -> bytes:
         """Return the key that signs the website's cookies. All servers with these stores share it.
@@ -532,11 +520,7 @@ class Stores(Protocol):
         """
 
     def probe(self) -> None:
-        """Try a write.
-
-        Raises:
-            ConfigError: It failed.
-        """
+        """Try a write; raise ConfigError if it failed."""
 
     def drop(self) -> None:
         """Let whatever waits for stores that do not answer fail at once, as far as that is possible."""
@@ -575,11 +559,7 @@ def waits(end: Mapping[str, Any]) -> bool:
 
 
 def checked_tenant(name: str) -> str:
-    """Return ``name`` unchanged if it is a valid name for a tenant.
-
-    Raises:
-        ConfigError: ``name`` is not valid.
-    """
+    """Return ``name`` unchanged if it is a valid name for a tenant; raise ConfigError if ``name`` is not valid."""
     if not TENANT.fullmatch(name):
         raise ConfigError(f"{name[:40]!r} cannot be the name of a tenant", hint="use letters, digits, - and _")
     return name
