@@ -15,6 +15,13 @@ SIMULATION_START = 1772442000.0
 """When simulated time begins, in seconds since 1970: 2026-03-02 at 09:00 UTC."""
 
 
+def moment() -> str:
+    """Return the current time in the format of recordings, journals and logs: ISO 8601, in UTC, with milliseconds."""
+    from datetime import datetime, timezone
+
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
 class Clock:
     """Counts down to a deadline, in ``seconds`` from now, and can be paused."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -13,7 +13,6 @@ from weakref import WeakSet
 from kosmolua.broker.host import Host
 from kosmolua.broker.options import RunContext, RuntimeOptions, taking
 from kosmolua.clock import Clock
-from kosmolua.errors import KosmoError
 from kosmolua.functions import IntegrationAttributes
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Load, WorkerPool
@@ -76,8 +75,7 @@ class Runtime(IntegrationAttributes):
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
         self._pool = WorkerPool(options.workers, options.reuse, yields=options.tenancy is not None)
-        with self._telling():
-            self._host = Host(options)
+        self._host = Host(options)
         self._runs = Runs(self._host, self._pool, options.tenancy)
         _runtimes.add(self)
 
@@ -422,7 +420,7 @@ class Runtime(IntegrationAttributes):
         """
         from kosmolua.runs.planned import applied_before, check_applicable
 
-        with self._telling():
+        with self._host.telling():
             check_applicable(plan, self._host, accept_accounts=accept_accounts)
             return applied_before(plan, self._host, anew=anew) is None
 
@@ -454,7 +452,7 @@ class Runtime(IntegrationAttributes):
         from kosmolua.recordings.recording import Recording, read
         from kosmolua.runs.undoing import SCRIPT, way_back
 
-        with self._telling():
+        with self._host.telling():
             if not isinstance(run, Recording):
                 run = read(run) if os.path.exists(run) else self.store.read(os.fspath(run))
             steps, lost = way_back(self._host, run, calls, accept_accounts=accept_accounts)
@@ -543,7 +541,7 @@ class Runtime(IntegrationAttributes):
         from kosmolua.recordings.recording import Recording, read
         from kosmolua.runs.resuming import resumed
 
-        with self._telling():
+        with self._host.telling():
             recording = path if isinstance(path, Recording) else read(path)
             return resumed(self._runs, recording, script, decisions, options)
 
@@ -684,7 +682,7 @@ class Runtime(IntegrationAttributes):
 
             watch = spans.watching(watch)
         broker = self._broker(Clock(self._host.limits.timeout), watch)
-        with self._telling(), self._runs.active.one_more():
+        with self._host.telling(), self._runs.active.one_more():
             return broker.handed_out(broker.call(path, revealed(arguments)))
 
     def redact(self, text: str) -> str:
@@ -742,16 +740,6 @@ class Runtime(IntegrationAttributes):
 
         self._runs.check_open()
         return Broker(self._host, RunContext(clock, self._host.limits, approve=self._host.approve, watch=watch))
-
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Let the errors that the block raises name parameters of Python, unless a command line reads them."""
-        try:
-            yield
-        except KosmoError as error:
-            if not self._options.command_line:
-                error.name_parameters()
-            raise
 
     def _start_anew(self) -> None:
         """Replace workers and connections in the child process after a fork: their threads do not exist here."""

@@ -43,8 +43,8 @@ HOMES = {
     "tomlkit": ["accounts.toml"],
     "tomli": ["schema.settings", "cli.inputs", "clients.formats"],
     "sqlalchemy": [
-        *("stores.database", "stores.database_recording", "stores.database_store"),
-        *("stores.database_slots", "stores.database_counts", "stores.database_tasks"),
+        *("stores.database", "stores.tables", "stores.database_recording", "stores.database_store"),
+        *("stores.database_slots", "stores.database_tasks"),
     ],
     "hvac": ["accounts.vault"],
     "boto3": ["accounts.aws"],

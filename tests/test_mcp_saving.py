@@ -20,7 +20,7 @@ from kosmolua.mcp.runner import PlainRunner
 from kosmolua.mcp.server import Handlers
 from kosmolua.mcp.tools import MAX_SAVED, ScriptRequest
 from kosmolua.serve.settings import Settings, TenantSettings
-from kosmolua.serve.tenants import Tenant
+from kosmolua.serve.tenant import Tenant
 
 pytestmark = pytest.mark.slow
 

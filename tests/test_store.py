@@ -34,12 +34,12 @@ from kosmolua.locks import lock_file
 from kosmolua.recordings.recording import Writer, read
 from kosmolua.recordings.sheets import CHANGES
 from kosmolua.secret import Redactor, Secret
-from kosmolua.stores import database
-from kosmolua.stores.database import Step
+from kosmolua.stores import database, tables
 from kosmolua.stores.folder_store import Folder
 from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.opening import open_stores
 from kosmolua.stores.store import Decision, Grant, RunFilter, Store, Stores, Vote, WaitingCall
+from kosmolua.stores.tables import Step
 from kosmolua.stores.tasks import ALIAS, HOOK, NOTICE, PLANNED, RUNNING, SCHEDULE, ServerTask
 
 PAUSING = """
@@ -1037,7 +1037,7 @@ def test_older_tables_are_changed_step_by_step(tmp_path: Path, monkeypatch: pyte
     with sqlite3.connect(tmp_path / "runs.db") as old:
         old.execute("DROP TABLE kosmolua_schema")
     add = Step(lambda at: at.exec_driver_sql("ALTER TABLE kosmolua_keys ADD COLUMN more TEXT"), is_additive=True)
-    monkeypatch.setattr(database, "STEPS", (add,))
+    monkeypatch.setattr(tables, "STEPS", (add,))
     key = open_stores(address).key()
     with sqlite3.connect(tmp_path / "runs.db") as now:
         assert now.execute("SELECT key, more FROM kosmolua_keys").fetchall() == [(key, None)]
@@ -1049,7 +1049,7 @@ def test_older_tables_are_changed_step_by_step(tmp_path: Path, monkeypatch: pyte
 def test_newer_tables_are_refused_by_older_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the change is one that older code does not understand, with a sentence that says what to do."""
     address = f"sqlite:///{tmp_path / 'runs.db'}"
-    monkeypatch.setattr(database, "STEPS", (Step(lambda at: None, is_additive=False),))
+    monkeypatch.setattr(tables, "STEPS", (Step(lambda at: None, is_additive=False),))
     open_stores(address).key()
     monkeypatch.undo()
     open_stores(f"sqlite:///{tmp_path / 'other.db'}").key()

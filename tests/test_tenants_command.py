@@ -12,7 +12,7 @@ from support.page import ACCOUNTS, RESTART
 
 from kosmolua import Runtime
 from kosmolua.stores.opening import open_stores
-from kosmolua.stores.store import Vote, ballot, paused_calls_of
+from kosmolua.stores.store import Vote, ballot
 
 TENANT = "acme"
 Recorded = Callable[..., str]
@@ -100,7 +100,7 @@ def test_a_yes_at_the_terminal_is_one_of_two(
     for _ in range(2):
         assert kosmolua("resume", run, *of).returncode == 75
     store = open_stores(where).of(TENANT)
-    (call,) = paused_calls_of(store.read(run))
+    (call,) = store.read(run).paused_calls
     assert "at the terminal, and 2 people must" in call["why"]
     assert store.vote(ballot(run, call), Vote("ann@corp.example", "1"))
     done = kosmolua("resume", run, *of)

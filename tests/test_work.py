@@ -23,8 +23,9 @@ from kosmolua.errors import Unavailable
 from kosmolua.secret import Secret
 from kosmolua.serve import settings
 from kosmolua.serve.runs import Running
+from kosmolua.serve.tenant import Tenant
 from kosmolua.serve.tenant_runtime import Common
-from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.tenants import Tenants
 from kosmolua.serve.work import overview, worker
 from kosmolua.serve.work.settings import ScheduleSettings
 from kosmolua.serve.work.worker import Errand, TaskWorker, begin_by_hand

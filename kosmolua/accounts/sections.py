@@ -360,20 +360,15 @@ _FLOW: dict[str, Check] = {
 """The keys of ``[kosmolua.flow]``."""
 
 
-def _secret(value: object) -> object:
-    check_secret(value)
-    return value
-
-
 def _events(value: object) -> tuple[str, ...]:
     return tuple(list_of('a list such as ["approval", "failed"]', choice(("approval", "failed", "paused")))(value))
 
 
 _CHANNEL: dict[str, Check] = {
-    "url": _secret,
+    "url": check_secret,
     "events": _events,
     "kind": choice(("apprise", "webhook")),
-    "secret": _secret,
+    "secret": check_secret,
     "person": text,
 }
 """The keys of ``[notify.NAME]``."""

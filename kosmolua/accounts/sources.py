@@ -211,14 +211,14 @@ def source_of(text: str) -> dict[str, Any]:
     return {kind: shlex.split(rest) if source.accepts is _is_command else rest}
 
 
-def check_secret(given: object) -> None:
-    """Check that a value is a string, the secret itself, or a table with one source.
+def check_secret(given: object) -> Any:
+    """Return a value if it is a string, the secret itself, or a table with one source.
 
     Raises:
         Mismatch: It is neither.
     """
     if isinstance(given, str):
-        return
+        return given
     name, value = next(iter(given.items())) if isinstance(given, dict) and len(given) == 1 else ("", None)
     source = find_source(name)
     if not source:
@@ -227,6 +227,7 @@ def check_secret(given: object) -> None:
         raise Mismatch(f"must be a string or one secret source, such as {listed}")
     if not source.accepts(value):
         raise Mismatch(f"must be {source.takes}", where=f".{name}")
+    return given
 
 
 def check_secrets(given: object) -> None:

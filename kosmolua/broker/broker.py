@@ -377,8 +377,7 @@ class Broker:
 
     def redact_error(self, error: KosmoError) -> None:
         """Mask known secrets in an error, which names parameters from here on if no command line reads it."""
-        if not self._host.command_line:
-            error.name_parameters()
+        self._host.tell(error)
         mask_in(error, self._host.redactor)
 
     def close(self, error: KosmoError | None) -> list[CallRecord]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import Helpers, countdown, forget, lazy
-from kosmolua.errors import Busy, ConfigError, LimitExceeded, WorkerLost
+from kosmolua.errors import Busy, ConfigError, KosmoError, LimitExceeded, WorkerLost
 from kosmolua.folders import JOURNAL, accounts_file, recordings_folder, scripts_folder, state_folder
 from kosmolua.limits import Limits, spell_size
 
@@ -48,34 +48,49 @@ class Host:
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
         self._environ = os.environ if options.environ is None else options.environ
-        self._accounts_source, self._accounts_path = _source_of(options.accounts, self._environ)
-        self._simulate = bool(options.simulate)
-        self.mode: Mode = "simulated" if options.simulate and not options.backend else "live"
-        self._simulator_state = None if isinstance(options.simulate, bool) else options.simulate
-        self._journal_path = None if isinstance(options.journal, bool) else options.journal
-        self._tenancy = options.tenancy
-        self.read_only = options.read_only
-        self.require_isolation = options.require_isolation
-        self.yes = options.yes
-        self.approve = options.approve
         self.command_line = options.command_line
-        self.limits = options.limits or self._limits_in_file()  # scripts are read within it
-        if options.plugins or self._accounts_source is not None:
-            self._check_sections()
-        if self._tenancy:
-            self.patterns(f"[{self._tenancy.section}] permissions:", self._tenancy.functions)
-        if name := options.toolkit:
-            self.patterns(f"[toolkits.{name}] functions:", self.accounts.toolkit(name), takes_scripts=True)
-        self.budgets  # noqa: B018 - a pattern that matches no function is an error here
-        self.allow = self.patterns("--allow", options.allow)
-        self.deny = self.patterns("--deny", options.deny, takes_scripts=True)
-        self.allow_flow = self.patterns("--allow-flow", options.allow_flow)
-        if options.secrets:
-            self.secrets  # noqa: B018 - fetches the secrets, so that a missing one is an error here
-        if self._simulator_state is not None:
-            self.backend  # noqa: B018 - reads the file, so that an unreadable file is an error here
-        if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
-            self.journal  # noqa: B018 - opens the file, so that a failure to open it is an error here
+        with self.telling():
+            self._accounts_source, self._accounts_path = _source_of(options.accounts, self._environ)
+            self._simulate = bool(options.simulate)
+            self.mode: Mode = "simulated" if options.simulate and not options.backend else "live"
+            self._simulator_state = None if isinstance(options.simulate, bool) else options.simulate
+            self._journal_path = None if isinstance(options.journal, bool) else options.journal
+            self._tenancy = options.tenancy
+            self.read_only = options.read_only
+            self.require_isolation = options.require_isolation
+            self.yes = options.yes
+            self.approve = options.approve
+            self.limits = options.limits or self._limits_in_file()  # scripts are read within it
+            if options.plugins or self._accounts_source is not None:
+                self._check_sections()
+            if self._tenancy:
+                self.patterns(f"[{self._tenancy.section}] permissions:", self._tenancy.functions)
+            if name := options.toolkit:
+                self.patterns(f"[toolkits.{name}] functions:", self.accounts.toolkit(name), takes_scripts=True)
+            self.budgets  # noqa: B018 - a pattern that matches no function is an error here
+            self.allow = self.patterns("--allow", options.allow)
+            self.deny = self.patterns("--deny", options.deny, takes_scripts=True)
+            self.allow_flow = self.patterns("--allow-flow", options.allow_flow)
+            if options.secrets:
+                self.secrets  # noqa: B018 - fetches the secrets, so that a missing one is an error here
+            if self._simulator_state is not None:
+                self.backend  # noqa: B018 - reads the file, so that an unreadable file is an error here
+            if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
+                self.journal  # noqa: B018 - opens the file, so that a failure to open it is an error here
+
+    def tell(self, error: KosmoError) -> None:
+        """Let an error name parameters of Python, unless a command line reads it."""
+        if not self.command_line:
+            error.name_parameters()
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """:meth:`tell` the errors that the block raises."""
+        try:
+            yield
+        except KosmoError as error:
+            self.tell(error)
+            raise
 
     def _limits_in_file(self) -> Limits:
         return Limits() if self._accounts_source is None else self.accounts.limits(Limits())

@@ -12,7 +12,7 @@ from kosmolua.cli import console, terminal
 from kosmolua.cli.terminal import JOINT
 from kosmolua.escaping import exposed, shortened
 from kosmolua.recordings.recording import Recording
-from kosmolua.recordings.timeline import Bar, bars_of, headline, paused_numbers
+from kosmolua.recordings.timeline import Bar, bars_of, headline
 from kosmolua.schema import luacats
 from kosmolua.schema.effects import is_final
 
@@ -37,7 +37,7 @@ def draw(recording: Recording) -> None:
             cells = (bar.number, bar.effect, bar.path, bar.account, bar.status, round(bar.begins), round(bar.duration))
             console.line("\t".join([*map(str, cells), bar.remarks, _arguments(bar)]))
         return
-    waiting = paused_numbers(recording)
+    waiting = {call["number"] for call in recording.paused_calls}
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     titles = [f"{bar.number:>4} {exposed(bar.path)} [{exposed(bar.account)}]" for bar in bars]
     columns, width = terminal.width(), max(map(len, titles), default=0)

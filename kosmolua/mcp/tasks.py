@@ -24,6 +24,7 @@ from mcp_types import (
 from pydantic import BaseModel, ValidationError
 
 from kosmolua.calls.approvals import Approval, Consent, Reply, grouped
+from kosmolua.clock import moment
 from kosmolua.errors import ConfigError, UnderWay
 from kosmolua.mcp.answer import refusal
 from kosmolua.mcp.execution import Execution
@@ -33,7 +34,6 @@ from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.recordings.recording import Recording
 from kosmolua.runs import Outcome
-from kosmolua.runs.recorded import moment
 from kosmolua.stores.store import Decision, WaitingCall, paused_calls, waits
 
 GRACE = 1.0

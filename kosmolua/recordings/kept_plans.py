@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol
 
+from kosmolua.clock import moment
 from kosmolua.errors import ConfigError
 from kosmolua.recordings.events import PLAN_ID
 from kosmolua.recordings.plans import Plan
@@ -74,7 +74,7 @@ class KeptPlans:
             ConfigError: The store or the file cannot be written, or another process has marked the plan meanwhile.
         """
         before = plan.applied, plan.signature
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        now = moment()
         plan.applied = {"time": now, "recording": recording, "without": sorted(without)}
         plan.sign(signer)
         try:

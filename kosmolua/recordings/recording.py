@@ -40,13 +40,13 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, cast
 
 from kosmolua import __version__, errors
-from kosmolua.errors import CallError, ConfigError, KosmoError
+from kosmolua.errors import CallError, ConfigError, KosmoError, Paused
 from kosmolua.limits import MIB
 from kosmolua.recordings.events import ERROR_FIELDS, fault_of
 from kosmolua.recordings.sheets import File, Place
@@ -109,6 +109,13 @@ class Recording:
     def end(self) -> Event | None:
         """The last event, if it says how the run ended; None if the run goes on or its process was killed."""
         return self.events[-1] if self.events[-1]["event"] == "end" else None
+
+    @property
+    def paused_calls(self) -> Sequence[Event]:
+        """The calls that wait for an approval, if the run has paused."""
+        error = (self.end or {}).get("error") or {}
+        calls: Sequence[Event] = error["fields"]["calls"] if error.get("type") == Paused.__name__ else ()
+        return calls
 
     @property
     def status(self) -> str:

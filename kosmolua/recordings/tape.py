@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from kosmolua import protocol
 from kosmolua.calls.records import CallEnded, CallStarted, FinishedCall, Write, key_of
 from kosmolua.calls.records import Event as CallEvent
+from kosmolua.clock import moment
 from kosmolua.errors import CallError, Diverged, KosmoError, Parked, Paused, WorkerLost
 from kosmolua.limits import MIB
 from kosmolua.recordings.answers import Answers, RecordedAnswer, number_of
@@ -512,7 +513,7 @@ class Tape:
                 "effect": event.effect,
                 "arguments": event.arguments,
                 "key": event.key,
-                "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+                "time": moment(),
                 **({"before": json.loads(event.before)} if event.before else {}),
             }
         )

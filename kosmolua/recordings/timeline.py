@@ -80,7 +80,7 @@ def bars_of(recording: Recording) -> list[Bar]:
     """
     asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
     begins = _begins(recording)
-    waiting = paused_numbers(recording)
+    waiting = {call["number"] for call in recording.paused_calls}
     bars = [
         Bar(call, asked.get(number, ()), begins.get(number, 0.0))
         for number, call in calls_of(recording).items()
@@ -90,12 +90,6 @@ def bars_of(recording: Recording) -> list[Bar]:
     for bar in bars:
         bar.begins -= first
     return sorted(bars, key=lambda bar: (bar.begins, bar.number))
-
-
-def paused_numbers(recording: Recording) -> set[int]:
-    """Return the numbers of the calls that wait for an approval."""
-    error = (recording.end or {}).get("error") or {}
-    return {call["number"] for call in error["fields"]["calls"]} if error.get("type") == Paused.__name__ else set()
 
 
 def _begins(recording: Recording) -> dict[int, float]:

@@ -6,13 +6,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.broker.used_accounts import refuse_others, used_accounts
+from kosmolua.clock import moment
 from kosmolua.errors import ConfigError, Denied, Exited, PlanOpen, Stale
 from kosmolua.recordings.answers import Answers
 from kosmolua.recordings.notes import Notes
 from kosmolua.recordings.planned import Planner
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import Event, read
-from kosmolua.runs.recorded import RunRecording, moment, script_fields
+from kosmolua.runs.recorded import RunRecording, script_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

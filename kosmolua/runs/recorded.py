@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from functools import partial
 from hashlib import sha256
 from threading import Event as ThreadEvent
@@ -16,6 +15,7 @@ from kosmolua.broker.used_accounts import used_account
 from kosmolua.calls.contents import Contents
 from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import deeds_of, made_of, title_of
+from kosmolua.clock import moment
 from kosmolua.errors import (
     CheckFailed,
     ConfigError,
@@ -357,8 +357,3 @@ def _words(answer: RecordedAnswer) -> str:
 
 def _list(given: Sequence[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
-
-
-def moment() -> str:
-    """Return the current time in the format of recordings: ISO 8601, in UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kosmolua import __version__
 from kosmolua.broker.used_accounts import USED, Used, refuse_others, used_accounts
+from kosmolua.clock import moment
 from kosmolua.errors import ConfigError, KosmoError, Paused, UnderWay
 from kosmolua.recordings.answers import Answers, RecordedAnswer, may_have_been_done, number_of
 from kosmolua.recordings.recording import Event, Recording, Writer, events_of, revived, sound_part
@@ -19,7 +20,6 @@ from kosmolua.runs.recorded import (
     RunRecording,
     is_about,
     limits_of,
-    moment,
     options_of,
     replaying,
     script_fields,
@@ -320,7 +320,7 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
     A decision about all calls leaves out those that the other decision names.
     """
     end = recording.end or {}
-    waiting = {call["number"]: call for call in _paused_calls(recording)}
+    waiting = {call["number"]: call for call in recording.paused_calls}
     chosen = {"approve": _numbers_among(decisions.approve), "deny": _numbers_among(decisions.deny)}
     named = {decision: set(waiting if given is True else given or ()) for decision, given in chosen.items()}
     for decision, other in (("approve", "deny"), ("deny", "approve")):
@@ -345,11 +345,6 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
 
 def _twofold(number: int, what: str) -> ConfigError:
     return ConfigError(f"Call {number} cannot be both {what}", hint="decide only once about each call")
-
-
-def _paused_calls(recording: Recording) -> list[Event]:
-    error = (recording.end or {}).get("error") or {}
-    return list(error["fields"]["calls"]) if error.get("type") == Paused.__name__ else []
 
 
 def _left_approvals(recording: Recording) -> list[tuple[Event, bool]]:

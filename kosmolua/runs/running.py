@@ -101,7 +101,7 @@ class Runs:
                 recording=recording,
             )
         except KosmoError as error:
-            self._tell(error)
+            self.host.tell(error)
             raise
         with self._lock:
             if self._is_closed:
@@ -178,7 +178,7 @@ class Runs:
         except StopIteration as end:
             return _End(end.value)
         except KosmoError as error:
-            self._tell(error)
+            self.host.tell(error)
             raise
 
     async def _next_async(self, steps: Steps[Any], outcome: Outcome | None = None) -> Run | _End:
@@ -199,12 +199,8 @@ class Runs:
     def told(self, outcome: Outcome) -> Outcome:
         """Return an outcome whose error names parameters of Python, unless a command line reads it."""
         if outcome.error:
-            self._tell(outcome.error)
+            self.host.tell(outcome.error)
         return outcome
-
-    def _tell(self, error: KosmoError) -> None:
-        if not self.host.command_line:
-            error.name_parameters()
 
     def forget(self, run: Run) -> None:
         """Close the recording of a run that has ended or will not be executed."""

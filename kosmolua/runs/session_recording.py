@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kosmolua.clock import moment
 from kosmolua.errors import Diverged
 from kosmolua.recordings.answers import Answers
 from kosmolua.recordings.recording import Recording
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import Job
-from kosmolua.runs.recorded import RunRecording, begin, moment, replaying, script_fields, source_of
+from kosmolua.runs.recorded import RunRecording, begin, replaying, script_fields, source_of
 from kosmolua.runs.session import CHUNK, Session
 
 if TYPE_CHECKING:

@@ -25,11 +25,13 @@ from kosmolua.errors import Busy, KosmoError, RateLimited, Unavailable
 from kosmolua.mcp.http import bearer
 from kosmolua.protocol import decode
 from kosmolua.runs import Outcome, RunOptions
+from kosmolua.serve.flow import body_of
 from kosmolua.serve.log import TENANT
-from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.tenant import Tenant
+from kosmolua.serve.tenants import Tenants
 from kosmolua.serve.work import overview
 from kosmolua.serve.work.worker import begin_by_hand
-from kosmolua.stores.store import DEFAULT_RUNS, Decision, Summary, paused_calls_of
+from kosmolua.stores.store import DEFAULT_RUNS, Decision, Summary
 from kosmolua.stores.tasks import HOOK, SCHEDULE
 
 ROOT = "/api"
@@ -169,7 +171,8 @@ async def _deny_plan(tenant: Tenant, given: Json) -> object:
 async def _resume(tenant: Tenant, given: Json) -> object:
     run = await _found(tenant, given["run"])
     if given.get("approve"):
-        _refuse_for_several(tenant, paused_calls_of(await asyncio.to_thread(tenant.runtime.store.read, run.run)))
+        recording = await asyncio.to_thread(tenant.runtime.store.read, run.run)
+        _refuse_for_several(tenant, recording.paused_calls)
     decided: dict[str, Any] = {name: given[name] for name in ("approve", "deny", "again") if name in given}
     if "done" in given:
         decided["done"] = dict.fromkeys(given["done"])
@@ -486,20 +489,16 @@ async def _given(each: Endpoint, request: Request, max_request: int) -> dict[str
     return {**query, **(await _body(each, request, max_request)), **request.path_params}
 
 
-_NOT_JSON = "The body is not valid JSON in UTF-8, or it is nested too deeply"
-
-
 async def _body(each: Endpoint, request: Request, max_request: int) -> dict[str, Any]:
-    read = bytearray()
-    async for part in request.stream():
-        read += part
-        if len(read) > max_request:
-            raise RequestRefused(413, f"The body is larger than {max_request:,} bytes")
+    read = await body_of(request, max_request)
+    if read is None:
+        raise RequestRefused(413, f"The body is larger than {max_request:,} bytes")
     try:
         body = decode(read.decode()) if read else {}
         json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise RequestRefused(400, _NOT_JSON) from None
+        what = "The body is not valid JSON in UTF-8, or it is nested too deeply"
+        raise RequestRefused(400, what) from None
     if not isinstance(body, dict):
         raise RequestRefused(400, "The body must be a JSON object")
     for name in each.required:

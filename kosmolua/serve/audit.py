@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from kosmolua.broker.journal import MAX_KEPT, MAX_SIZE, Journal, locked
 from kosmolua.calls.records import FinishedCall
 from kosmolua.calls.titles import deeds_of
+from kosmolua.clock import moment
 from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.folders import state_folder
 from kosmolua.runs import Outcome
@@ -78,8 +79,7 @@ class AuditEntry:
 
     def line(self, redactor: Redactor) -> bytes:
         """Return the line as JSON, with the current time. Mask nothing, since the fields contain no secrets."""
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        known = {"time": now, **self.fields}
+        known = {"time": moment(), **self.fields}
         return json.dumps(known, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
 
 

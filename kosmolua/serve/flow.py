@@ -109,6 +109,16 @@ class Newcomers:
             await self._app(scope, read_again(body, receive, has_more=has_more), send)
 
 
+async def body_of(request: Request, limit: int) -> bytes | None:
+    """Return the body of a request, or None if it is larger than the limit, in bytes."""
+    read = bytearray()
+    async for part in request.stream():
+        read += part
+        if len(read) > limit:
+            return None
+    return bytes(read)
+
+
 async def read_body(receive: Receive, limit: int) -> tuple[bytes, bool]:
     """Return the body of a request, and False; or, if it is longer than ``limit``, its beginning and True."""
     body, has_more = bytearray(), True

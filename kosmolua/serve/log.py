@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime, timezone
 from queue import Empty, Full, Queue
 from threading import Thread
 from time import monotonic, sleep
@@ -18,11 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.broker.journal import Journal
 from kosmolua.calls.records import FinishedCall
+from kosmolua.clock import moment
 from kosmolua.errors import ConfigError
 from kosmolua.runs import Outcome
 from kosmolua.serve.audit import Auditor, about, named_of
-from kosmolua.serve.runs import Running
-from kosmolua.stores.store import WaitingCall
+from kosmolua.serve.runs import Observer, Running
 
 MAX_PENDING = 10_000
 """How many lines can wait to be written. Further lines are dropped, and their number is logged."""
@@ -64,7 +63,7 @@ class Log:
         Fields with the value None are left out.
         """
         known = {name: value for name, value in fields.items() if value is not None}
-        line = _line({"time": _now(), "kind": kind, **known})
+        line = _line({"time": moment(), "kind": kind, **known})
         try:
             self._lines.put_nowait(line)
         except Full:
@@ -92,7 +91,7 @@ class Log:
             is_over = lines[-1] is None
             if self._lost:
                 lost, self._lost = self._lost, 0
-                lines.insert(-1, _line({"time": _now(), "kind": "lost", "lines": lost}))
+                lines.insert(-1, _line({"time": moment(), "kind": "lost", "lines": lost}))
             for block in _blocks(line for line in lines if line is not None):
                 with suppress(OSError):  # such as a full disk, or a pipe that nobody reads any more
                     self._write_block(block)
@@ -110,7 +109,7 @@ class Log:
         os.write(self._file, block)
 
 
-class RunLog:
+class RunLog(Observer):
     """An observer of runs: writes a line to the log at the start and the end of a run, and to the audit log at its end.
 
     ``mode`` is ``simulated`` or ``live``. ``send`` are functions that get each line of the audit log too.
@@ -127,9 +126,6 @@ class RunLog:
     def called(self, run: Running, call: FinishedCall) -> None:
         """Keep for the audit who or what allowed a call that changes something."""
         self._auditor.called(run, call)
-
-    def asked(self, run: Running, questions: Sequence[WaitingCall]) -> None:
-        """Do nothing: the recording has who was asked, and when."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:
         """Write the end of a run, with its status and the number of its calls, to the log and the audit."""
@@ -196,10 +192,6 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 def _line(fields: dict[str, object]) -> bytes:
     return json.dumps(fields, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _open(path: str) -> int:

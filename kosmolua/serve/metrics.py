@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -17,9 +17,8 @@ from kosmolua.calls.records import FinishedCall
 from kosmolua.errors import KosmoError, ScriptError
 from kosmolua.memory import Memory
 from kosmolua.runs import Outcome
-from kosmolua.serve.runs import Running
-from kosmolua.serve.tenants import Tenant
-from kosmolua.stores.store import WaitingCall
+from kosmolua.serve.runs import Observer, Running
+from kosmolua.serve.tenant import Tenant
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -42,7 +41,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
-class Metrics:
+class Metrics(Observer):
     """The metrics of a server, for all tenants. This is an observer of runs, and also counts requests.
 
     ``tenants`` returns the tenants when the metrics are read. ``memory`` is that for the large texts of all tenants.
@@ -84,17 +83,11 @@ class Metrics:
         if not self._is_shared:
             ProcessCollector(registry=registry)
 
-    def started(self, run: Running) -> None:
-        """Do nothing, since active runs are counted only when the metrics are read."""
-
     def called(self, run: Running, call: FinishedCall) -> None:
         """Count a call that has ended, and its duration."""
         integration = call.path.rpartition(".")[0] if call.effect else ""  # an unknown path may be any text
         self._calls.labels(run.tenant, integration, call.effect or "", call.status, call.error or "").inc()
         self._call_seconds.labels(run.tenant, integration).observe(call.duration_ms / 1000)
-
-    def asked(self, run: Running, questions: Sequence[WaitingCall]) -> None:
-        """Do nothing: calls that wait are counted when the metrics are read."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:
         """Count a run that has ended, its duration, and the error that ended it, if there was one."""

@@ -24,14 +24,13 @@ from typing import Any, NamedTuple
 
 from kosmolua.accounts.accounts import Accounts
 from kosmolua.calls.approvals import shown_arguments
-from kosmolua.calls.records import FinishedCall
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, KosmoError, Paused, WorkerLost
 from kosmolua.escaping import exposed
 from kosmolua.http.redirects import NoRedirects
 from kosmolua.recordings.outlines import literal
 from kosmolua.runs import Outcome
-from kosmolua.serve.runs import Running
+from kosmolua.serve.runs import Observer, Running
 from kosmolua.stores.store import WaitingCall
 from kosmolua.stores.tasks import NOTICE, QUEUED, WAITING, ServerTask, TaskQueue
 
@@ -95,7 +94,7 @@ class Outbox(NamedTuple):
     tasks: TaskQueue
 
 
-class Notices:
+class Notices(Observer):
     """Keeps notices in the store, and sends them, each channel in a thread of its own. This is an observer of runs.
 
     Args:
@@ -129,12 +128,6 @@ class Notices:
     def start(self) -> None:
         """Begin to send notices, also those that a server before this one has left."""
         self._thread.start()
-
-    def started(self, run: Running) -> None:
-        """Do nothing: nobody is told of it."""
-
-    def called(self, run: Running, call: FinishedCall) -> None:
-        """Do nothing: nobody is told of it."""
 
     def asked(self, run: Running, questions: Sequence[WaitingCall]) -> None:
         """Tell those who are to know that calls wait for a person."""

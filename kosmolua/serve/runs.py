@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from time import monotonic
-from typing import Protocol
 
 from kosmolua.calls.records import FinishedCall
 from kosmolua.runs import Outcome
@@ -41,8 +40,8 @@ class Running:
         return monotonic() - self._clock
 
 
-class Observer(Protocol):
-    """An object that is told about the runs of all tenants, such as the metrics or the log.
+class Observer:
+    """An object that is told about the runs of all tenants, such as the metrics or the log, of what it wants to know.
 
     The methods can be called in any thread. If :meth:`called` raises an error, the run ends with this error.
     """

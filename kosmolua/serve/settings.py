@@ -97,11 +97,6 @@ class OidcProvider:
 # Each of these functions takes the value of a key and returns it converted for the settings, or raises Mismatch.
 
 
-def _secret(value: object) -> Given:
-    check_secret(value)
-    return value  # type: ignore[return-value]
-
-
 def _hosts(value: object) -> tuple[str, ...]:
     names = texts(value)
     for name in names:
@@ -123,7 +118,7 @@ def _tokens(value: object) -> tuple[Given, ...]:
         raise Mismatch(
             f"must be one secret, or a list of two while a new token replaces an old one, not a list of {len(given)}"
         )
-    return tuple(_secret(each) for each in given)
+    return tuple(check_secret(each) for each in given)
 
 
 def _permissions(value: object) -> dict[str, GivenPermission]:
@@ -159,7 +154,7 @@ _ISSUER = table_of(
 )
 _PROVIDER = table_of(
     "a table with issuer and client_id",
-    {"issuer": text, "client_id": text, "client_secret": _secret, "scopes": texts},
+    {"issuer": text, "client_id": text, "client_secret": check_secret, "scopes": texts},
     ("issuer", "client_id"),
 )
 _LIMITS = table_of('a table, such as { timeout = "60s" }', LIMIT_CHECKS)
@@ -248,8 +243,8 @@ class Settings:
     tenants: Mapping[str, TenantSettings]
     url: Annotated[str | None, _url] = None
     hosts: Annotated[tuple[str, ...], _hosts] = ()
-    metrics_token: Annotated[Given | None, _secret] = None
-    operator_token: Annotated[Given | None, _secret] = None
+    metrics_token: Annotated[Given | None, check_secret] = None
+    operator_token: Annotated[Given | None, check_secret] = None
     approval_wait: Annotated[float, _SECONDS] = 30.0
     max_request: Annotated[int, _BYTES] = 4 * MIB
     max_headers: Annotated[int, _BYTES] = 64 * 1024
@@ -257,9 +252,9 @@ class Settings:
     workers: Annotated[int, count] = DEFAULT_WORKERS
     log: Annotated[str | None, text] = None
     syslog: Annotated[str | None, text] = None
-    store: Annotated[Given | None, _secret] = None
-    cookie_key: Annotated[Given | None, _secret] = None
-    audit_key: Annotated[Given | None, _secret] = None
+    store: Annotated[Given | None, check_secret] = None
+    cookie_key: Annotated[Given | None, check_secret] = None
+    audit_key: Annotated[Given | None, check_secret] = None
     oidc: Annotated[OidcProvider | None, _provider] = None
 
     def workers_of(self, tenant: TenantSettings) -> int:

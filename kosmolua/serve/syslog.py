@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
+from kosmolua.clock import moment
 from kosmolua.errors import ConfigError
 from kosmolua.serve.forwarding import TIMEOUT, Forwarder
 
@@ -43,8 +43,7 @@ class Syslog:
 
     def send(self, line: bytes) -> None:
         """Send a line of the audit log soon."""
-        moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        self._forwarder.send(f"<{PRIORITY}>1 {moment} {self._head} ".encode() + line.rstrip(b"\n"))
+        self._forwarder.send(f"<{PRIORITY}>1 {moment()} {self._head} ".encode() + line.rstrip(b"\n"))
 
     def close(self) -> None:
         """Send the lines that still wait, and close the connection."""

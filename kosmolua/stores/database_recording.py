@@ -19,8 +19,9 @@ from sqlalchemy.sql.expression import ColumnElement
 
 from kosmolua.errors import ConfigError, KosmoError, Unavailable
 from kosmolua.recordings.sheets import in_use
-from kosmolua.stores.database import LEASE, LINES, RECORDINGS, Database, Now, is_held
+from kosmolua.stores.database import LEASE, Database
 from kosmolua.stores.store import fleet_in, found_in, missing, waits, words_of, writes_in
+from kosmolua.stores.tables import LINES, RECORDINGS, Now, is_held
 
 PATIENCE = 20.0
 """Seconds that a run waits for an unreachable database before it ends."""

@@ -14,7 +14,8 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from kosmolua.errors import ConfigError, Unavailable
-from kosmolua.stores.database import SLOT_LEASE, SLOTS, Database, Now
+from kosmolua.stores.database import SLOT_LEASE, Database
+from kosmolua.stores.tables import SLOTS, Now
 
 NUMBER_TRIES, NUMBER_PAUSE = 100, 0.01
 """How many times to choose a number that another process chose at the same time, and the seconds between two tries."""

@@ -16,27 +16,12 @@ from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from kosmolua.errors import ConfigError
 from kosmolua.recordings.recording import Event, Recording, read
-from kosmolua.stores.database import (
-    ENDED_SESSIONS,
-    GRANTS,
-    KEYS,
-    LEASE,
-    LINES,
-    MARKS,
-    PLANS,
-    QUESTIONS,
-    RECORDINGS,
-    VOTES,
-    Database,
-    Now,
-    Words,
-    is_held,
-)
-from kosmolua.stores.database_counts import count_in
+from kosmolua.stores.database import LEASE, Database
 from kosmolua.stores.database_recording import Row
 from kosmolua.stores.database_slots import DatabaseSlot, DatabaseSlots
 from kosmolua.stores.database_tasks import DatabaseTasks, due_tenants
@@ -61,6 +46,21 @@ from kosmolua.stores.store import (
     pause_after,
     paused_calls,
     waits,
+)
+from kosmolua.stores.tables import (
+    COUNTS,
+    ENDED_SESSIONS,
+    GRANTS,
+    KEYS,
+    LINES,
+    MARKS,
+    PLANS,
+    QUESTIONS,
+    RECORDINGS,
+    VOTES,
+    Now,
+    Words,
+    is_held,
 )
 
 ASK_PATIENCE = 5.0
@@ -382,7 +382,7 @@ class DatabaseStore:
         return {row.name: row.until for row in self._database.do(lambda at: at.execute(query).all())}
 
     def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
-        return count_in(self._database, self._tenant, kind, window, more, most)
+        return _count_in(self._database, self._tenant, kind, window, more, most)
 
     def _mark(self, name: str) -> sql.Delete:
         return sql.delete(MARKS).where(MARKS.c.tenant == self._tenant, MARKS.c.name == name)
@@ -400,6 +400,29 @@ class DatabaseStore:
             WaitingCall(name, run, script, json.loads(call), since, until)
             for name, run, script, call, since, until in rows
         ]
+
+
+def _count_in(database: Database, tenant: str, kind: str, window: int, more: int, most: int | None) -> int | None:
+    if most is not None and more > most:
+        return None
+    of, key = COUNTS.c, {"tenant": tenant, "kind": kind}
+
+    def add(at: sql.Connection) -> int | None:
+        insert = postgresql.insert if at.dialect.name == "postgresql" else sqlite.insert
+        new = insert(COUNTS).values(**key, window=window, count=more)
+        is_later = of.window < window
+        changed = {
+            "count": sql.case((is_later, more), else_=of.count + more),
+            "window": sql.case((is_later, window), else_=of.window),
+        }
+        fits = None if most is None else sql.or_(is_later, of.count + more <= most)
+        upsert = new.on_conflict_do_update(index_elements=["tenant", "kind"], set_=changed, where=fits)
+        if not at.execute(upsert.execution_options(preserve_rowcount=True)).rowcount:
+            return None
+        kept = sql.select(of.count).where(of.tenant == tenant, of.kind == kind)
+        return int(at.execute(kept).scalar_one())
+
+    return database.do(add)
 
 
 def _create_key(database: Database, name: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
-from kosmolua.stores.database import TASKS, Database, Now
+from kosmolua.stores.database import Database
+from kosmolua.stores.tables import TASKS, Now
 from kosmolua.stores.tasks import ALIAS, HOOK, RUNNING, RUNS, TASK_LEASE, ServerTask
 
 _OF = TASKS.c

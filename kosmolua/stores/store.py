@@ -538,17 +538,10 @@ def paused_calls(run: str, script: str, end: Event) -> list[WaitingCall]:
     return [WaitingCall(f"{run}-{call['number']}", run, name, call, since, until, is_live=False) for call in calls]
 
 
-def paused_calls_of(recording: Recording) -> Sequence[Event]:
-    """Return the calls for which a run has paused."""
-    error = (recording.end or {}).get("error") or {}
-    calls: Sequence[Event] = error["fields"]["calls"] if error.get("type") == Paused.__name__ else ()
-    return calls
-
-
 def approved_calls(recording: Recording, approved: object) -> list[Event]:
     """Return those calls for which a run has paused that ``approved`` means: True for all, or a list of numbers."""
     numbers = approved if isinstance(approved, (list, tuple)) else ()
-    return [call for call in paused_calls_of(recording) if approved is True or call["number"] in numbers]
+    return [call for call in recording.paused_calls if approved is True or call["number"] in numbers]
 
 
 def waits(end: Mapping[str, Any]) -> bool:

@@ -21,8 +21,9 @@ from kosmolua import Runtime
 from kosmolua.errors import ConfigError
 from kosmolua.plugin import Integration, Send
 from kosmolua.serve import settings
+from kosmolua.serve.tenant import Tenant
 from kosmolua.serve.tenant_runtime import Common
-from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.tenants import Tenants
 from kosmolua.stores.folder_store import Folder
 from kosmolua.stores.store import Store, WaitingCall
 

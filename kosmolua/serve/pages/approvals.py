@@ -10,7 +10,7 @@ from kosmolua.schema.effects import is_final
 from kosmolua.serve.links import QuestionLink
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import render
-from kosmolua.serve.tenants import Voter
+from kosmolua.serve.tenant import Voter
 from kosmolua.stores.store import RUN_ID, Decision, WaitingCall
 
 PAGE = 200

@@ -17,7 +17,7 @@ from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.serve.pages.rendering import HEADERS, asset_path, render
 from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.workspace import Workspace
-from kosmolua.serve.tenants import Voter
+from kosmolua.serve.tenant import Voter
 
 SECTIONS = (
     ("approvals", "Inbox"),

@@ -20,7 +20,8 @@ from kosmolua.secret import Secret
 from kosmolua.serve.pages.oidc import Begun, OidcLogin
 from kosmolua.serve.pages.page_request import PageRequest, form_of, is_local, is_own, telling
 from kosmolua.serve.pages.sessions import MAX_AGE, Sessions, WebSession
-from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.tenant import Tenant
+from kosmolua.serve.tenants import Tenants
 from kosmolua.serve.tokens import TenantTokens, claims_of, may_be_signed
 
 COOKIE, LOGIN_COOKIE = "kosmolua", "kosmolua_login"

@@ -43,7 +43,8 @@ from kosmolua.serve.pages.rendering import HEADERS, asset, asset_tag
 from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.signin import SignIn
 from kosmolua.serve.pages.workspace import Workspace
-from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.tenant import Tenant
+from kosmolua.serve.tenants import Tenants
 from kosmolua.stores.store import RUN_ID, RunFilter
 
 _ADDRESSES: tuple[tuple[str, str, View], ...] = (

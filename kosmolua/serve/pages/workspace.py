@@ -21,7 +21,7 @@ from kosmolua.recordings.recording import Recording
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.pages.history import MAX_RUNS, History, RunEntry
-from kosmolua.serve.tenants import NOBODY, Tenant, Voter
+from kosmolua.serve.tenant import NOBODY, Tenant, Voter
 from kosmolua.stores.store import RunFilter, Slot, WaitingCall
 
 MAX_STARTED = 8

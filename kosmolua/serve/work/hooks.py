@@ -15,8 +15,10 @@ from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
 from kosmolua.protocol import decode
+from kosmolua.serve.flow import body_of
 from kosmolua.serve.log import TENANT
-from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.tenant import Tenant
+from kosmolua.serve.tenants import Tenants
 from kosmolua.serve.work.settings import HookSettings
 from kosmolua.serve.work.signatures import Forged, id_of, verify
 from kosmolua.stores.tasks import HOOK, QUEUED, ServerTask, new_run
@@ -40,7 +42,7 @@ def routes(tenants: Tenants) -> list[BaseRoute]:
         if not found:
             return _refusal(404, "There is no such hook")
         try:
-            body = await _body(request, tenants.settings.max_request)
+            body = await body_of(request, tenants.settings.max_request)
         except ClientDisconnect:
             return _refusal(400, "The delivery was not sent whole. Nothing was run.")
         if body is None:
@@ -69,16 +71,6 @@ def _find(tenants: Tenants, tenant: str | None, name: str) -> list[tuple[Tenant,
         for each in tenants
         if tenant in (None, each.name) and (hook := each.work.hooks.get(name)) is not None
     ]
-
-
-async def _body(request: Request, limit: int) -> bytes | None:
-    """Return the body of a request, or None if it is larger than the limit, in bytes."""
-    read = bytearray()
-    async for part in request.stream():
-        read += part
-        if len(read) > limit:
-            return None
-    return bytes(read)
 
 
 def _accept(tenant: Tenant, hook: HookSettings, headers: Mapping[str, str], body: bytes) -> Response:

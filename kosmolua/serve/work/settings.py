@@ -300,11 +300,6 @@ def _retries(value: object) -> int:
     return value
 
 
-def _secret(value: object) -> object:
-    check_secret(value)
-    return value
-
-
 _SCHEDULE: dict[str, Check] = {
     "script": text,
     "cron": _cron,
@@ -318,6 +313,6 @@ _SCHEDULE: dict[str, Check] = {
 _HOOK: dict[str, Check] = {
     "script": text,
     "signature": choice(SIGNATURES),
-    "secret": _secret,
+    "secret": check_secret,
     "retries": _retries,
 }

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Parked, RateLimited, Unavailable
 from kosmolua.protocol import decode
 from kosmolua.runs import Outcome, RunOptions
-from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.tenant import Tenant
+from kosmolua.serve.tenants import Tenants
 from kosmolua.serve.work.settings import ONCE, WAIT, HookSettings, ScheduleSettings
 from kosmolua.stores.store import DAY, Store, Summary
 from kosmolua.stores.tasks import (
