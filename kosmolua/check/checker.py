@@ -131,10 +131,6 @@ def syntax_hint(source: bytes, message: str) -> str:
     """Return a hint on how to correct a syntax error, such as Lua's spelling of something from another language.
 
     The hint is empty if the cause of the error is not known.
-
-    Args:
-        source: The source of the script.
-        message: The error message of Lua.
     """
     if "jumps into the scope of" in message:
         return "put the lines between goto and label into do ... end, or declare the local before the goto"
@@ -148,12 +144,7 @@ def syntax_hint(source: bytes, message: str) -> str:
 
 
 class Checker:
-    """Checks scripts against the installed integrations.
-
-    Args:
-        catalog: The integrations and accounts.
-        secrets: The secrets that scripts can use, or None if these are not known.
-    """
+    """Checks scripts against the installed integrations."""
 
     def __init__(self, catalog: CatalogView, secrets: Secrets | None = None) -> None:
         self._catalog = catalog

@@ -276,10 +276,7 @@ NAMES = {verb: details.name for verb, details in VERBS.items()}
 def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
     """Return the text that a documentation function returns to a script.
 
-    Args:
-        library: The documentation.
-        verb: A key of :data:`VERBS`.
-        given: A string and, optionally, a table of options; or one table that contains the string and the options.
+    ``given`` is a string and, optionally, a table of options; or one table that contains both.
 
     Raises:
         BadDocArguments: The arguments do not have this form.

@@ -178,9 +178,8 @@ class _Term(NamedTuple):
 class Index:
     """The entries of one database. Several threads can use one index.
 
-    Args:
-        database: A database with the table that :func:`make_tables` creates.
-        owner: The page of the integration to which all entries belong, if these have short names.
+    The database has the table that :func:`make_tables` creates. ``owner`` is the page of the integration to which all
+    entries belong, if these have short names.
     """
 
     def __init__(self, database: Connection, owner: str = "") -> None:
@@ -193,11 +192,7 @@ class Index:
 
     @classmethod
     def of(cls, entries: Iterable[IndexEntry]) -> Index:
-        """Return an index of these entries, in memory.
-
-        Raises:
-            DocNotFound: This Python has no SQLite with FTS5.
-        """
+        """Return an index of these entries, in memory; raise DocNotFound if this Python has no SQLite with FTS5."""
         database = _connect()
         database.execute("begin")
         fill(database, entries)
@@ -249,11 +244,8 @@ class Index:
 class Search:
     """A search in several indexes. Several threads can use it.
 
-    Args:
-        indexes: The indexes. Hits with equal scores are returned in this order.
-        meanings: Pairs: words in the entries, and their synonyms in queries, separated by spaces.
-        owners: The integrations to which the entries belong, by page.
-        guides: The index of the guides.
+    Hits with equal scores are in the order of the indexes. ``meanings`` are pairs: words in the entries, and their
+    synonyms in queries, separated by spaces. ``owners`` are the integrations to which the entries belong, by page.
     """
 
     def __init__(
@@ -415,11 +407,7 @@ def _connect() -> Connection:
 
 
 def make_tables(database: Connection) -> None:
-    """Create the empty table of a search index.
-
-    Raises:
-        DocNotFound: This SQLite has no FTS5.
-    """
+    """Create the empty table of a search index; raise DocNotFound if this SQLite has no FTS5."""
     from sqlite3 import OperationalError
 
     try:

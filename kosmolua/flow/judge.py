@@ -74,13 +74,9 @@ class _Given(NamedTuple):
 class Judge:
     """Says of the calls of one run where their destinations come from. Any number of threads may use it.
 
-    Args:
-        labels: The labels of functions.
-        accounts: They know what each secret is for.
-        seen: What the session has seen; None if the run is a session of its own.
-        source: The text of the script; None if no script makes the calls.
-        given: The values that were passed to the script, which count as its literals.
-        heard: The id of the session that had read texts by others before the script was written, if it had.
+    The accounts know what each secret is for. ``seen`` is what the session has seen, None if the run is one of its own;
+    ``given`` was passed to the script, and counts as its literals. ``heard`` is the id of the session that had read
+    texts by others before the script was written, if it had.
     """
 
     def __init__(

@@ -86,10 +86,8 @@ class FunctionLabels(NamedTuple):
 class LabelRules:
     """The labels of all functions: of the accounts file, then declared ones, then those of a table, then defaults.
 
-    Args:
-        trusted: Patterns of functions whose results are as good as the account's own.
-        origins: Origins by patterns of functions.
-        can_trust: Whether these can make labels milder, and not only stricter.
+    Results of ``trusted`` functions are as good as the account's own; ``origins`` are those of others, by patterns.
+    Unless it ``can_trust``, these make labels only stricter.
     """
 
     def __init__(

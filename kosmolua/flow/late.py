@@ -19,11 +19,7 @@ MAX_SIZE = 1_000_000
 
 
 class LateJudge:
-    """Keeps the first answers of a run until one of its calls must be judged. Any number of threads may use it.
-
-    Args:
-        make: Returns the judge.
-    """
+    """Keeps the first answers of a run until one of its calls must be judged. Any number of threads may use it."""
 
     def __init__(self, make: Callable[[], Judge]) -> None:
         self._make = make

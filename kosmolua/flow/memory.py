@@ -234,10 +234,7 @@ class SessionMemory:
 
         Such are the words of an MCP server in the documentation, and the result of a run of another session
         (``run:ID``), whose calls this session does not know: whatever of it is in a destination is asked about.
-
-        Args:
-            text: The text; for a result its JSON.
-            page: Where it stands, as questions name it.
+        ``page`` is where it stands, as questions name it.
         """
         with self.lock:
             self.pending.append(NotedText(text[:MAX_SEEN], page, self.runs - 1))
@@ -349,10 +346,8 @@ class SessionMemory:
     def source(self, text: str, scope: str, *, before: int | None = None) -> tuple[str, Provenance] | None:
         """Return which part of a value comes from somebody else's text, and where from; or None.
 
-        Args:
-            text: The value.
-            scope: Integration and account of the call that gets it.
-            before: Look only at what scripts before this one have read; None for all.
+        ``scope`` is integration and account of the call that gets the value. With ``before``, only what scripts before
+        that one have read counts.
         """
         with self.lock:
             seen = [each for each in self._seen if before is None or each.run < before]

@@ -36,9 +36,7 @@ class ArgumentFlow(NamedTuple):
 def flows_of(scopes: Scopes, known: Callable[[Node], Value | None]) -> list[ArgumentFlow]:
     """Return the flows of a script that has been checked, each once, in the order of the source.
 
-    Args:
-        scopes: The variables of the script.
-        known: Returns what the check has found out about an expression, or None if it was not checked.
+    ``known`` returns what the check has found out about an expression.
     """
     found: dict[ArgumentFlow, None] = {}
     for node in scopes.of("function_call"):

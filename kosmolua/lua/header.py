@@ -97,10 +97,6 @@ NONE = Header()
 def read_header(source: str | bytes, name: str = "script.lua") -> Header:
     """Return the header of a script. A script without one gets an empty header.
 
-    Args:
-        source: The text of the script.
-        name: The name of the script for messages.
-
     Raises:
         ScriptError: An annotation is not valid, or a default does not fit its type.
     """

@@ -15,9 +15,6 @@ def with_session_variables(source: str) -> str:
 
     Lines and columns stay the same, so that errors name the right place. Variables inside blocks, ``_ENV`` and
     variables with ``<close>`` stay local. ``<const>`` is removed. A chunk that is not Lua is returned unchanged.
-
-    Args:
-        source: The text of a chunk.
     """
     script = parse(source)
     if script is None or script.problems:

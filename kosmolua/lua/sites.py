@@ -78,10 +78,8 @@ class _Loop(NamedTuple):
 def sites_of(scopes: Scopes, known: Callable[[Node], Value | None], dependence: Callable[[], Dependence]) -> list[Site]:
     """Return the places where a script, which has been checked already, calls functions of integrations.
 
-    Args:
-        scopes: The variables of the script.
-        known: Returns what the check has found out about an expression, or None if it was not checked.
-        dependence: Returns what changes depend on. It is called only if the script may change something.
+    ``known`` returns what the check has found out about an expression, ``dependence`` what changes depend on, if the
+    script may change something.
     """
     return list(_Sites(scopes, known, dependence).found())
 

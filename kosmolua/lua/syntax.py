@@ -409,12 +409,7 @@ class Use(NamedTuple):
 
 
 def uses_in(source: str, integration: str) -> Iterator[Use]:
-    """Yield the places where a script uses functions of an integration, directly or through a variable.
-
-    Args:
-        source: The text of the script.
-        integration: The name of the integration.
-    """
+    """Yield the places where a script uses functions of an integration, directly or through a variable."""
     script = parse(source)
     variables: dict[str, list[str]] = {APP: []}
     for node in script.root.walk() if script else ():

@@ -33,9 +33,7 @@ _MAX_STEPS = 100
 class Written:
     """What a script writes for its parameters, variables and fields.
 
-    Args:
-        scopes: The variables of the script.
-        known: Returns what the check has found out about an expression, or None if it was not checked.
+    ``known`` returns what the check has found out about an expression.
     """
 
     def __init__(self, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:

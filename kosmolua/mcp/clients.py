@@ -61,11 +61,6 @@ class Clients:
     Later versions of the protocol have no sessions, so the first answer sets a cookie, which grants no rights: it only
     distinguishes clients at one address. An address has at most :data:`MAX_SESSIONS_OF_ADDRESS` sessions; one more ends
     one that was never used, or else the one idle for longest.
-
-    Args:
-        app: Answers the requests.
-        has_runs: Returns True if scripts of a client are running.
-        end_runs: Ends the scripts of a client.
     """
 
     def __init__(self, app: ASGIApp, *, has_runs: Callable[[str], bool], end_runs: Callable[[str], None]) -> None:

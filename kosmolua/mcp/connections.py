@@ -63,11 +63,7 @@ class Listener(socket.socket):
         super().listen(BACKLOG)
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection.
-
-        Raises:
-            BlockingIOError: No client is waiting, or there was no descriptor for it.
-        """
+        """Accept a connection; raise BlockingIOError if no client is waiting, or there was no descriptor for it."""
         try:
             return super().accept()
         except OSError as error:

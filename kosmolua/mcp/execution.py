@@ -20,17 +20,8 @@ class Execution(Approver):
     """A script that runs for a client, whose person it asks about calls; workers are shared fairly among clients.
 
     ``questions`` are what it waits for; ``latest`` the call started last; ``limits`` those of the server at its start;
-    ``saved`` a sentence that says whether the script was saved.
-
-    Args:
-        runner: Runs the script.
-        script: The script.
-        memory: What the client's session has seen.
-        client: The client.
-        asks: Whether the client can ask a person to approve calls.
-        check: Whether it is refused if it is certain to fail.
-        watch: Is told of calls.
-        about: Options that say who the client is, for people.
+    ``saved`` a sentence that says whether the script was saved. ``asks`` says that the client can ask a person to
+    approve calls; ``about`` who the client is, for people.
     """
 
     name = "the person at the MCP client"

@@ -110,12 +110,8 @@ def serve(
 ) -> None:
     """Serve clients over HTTP until a signal to stop.
 
-    Args:
-        handlers: Answers the requests.
-        address: The address. Over TCP, clients must send a token.
-        environ: The environment variables. Without a token there, it is read from a file in the state folder.
-        announce: Shows a sentence: the server's address, and the path of the token's file.
-        names: The host names of the server, besides ``localhost`` and IP addresses.
+    Over TCP, clients must send a token: that in the environment, or else in a file in the state folder, whose path is
+    announced. ``names`` are the host names of the server, besides ``localhost`` and IP addresses.
 
     Raises:
         ConfigError: The server cannot listen on the address, or the token is blank or cannot be read.

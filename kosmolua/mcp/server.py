@@ -113,14 +113,8 @@ class _ChangingServer(Server[Any]):
 class Handlers:
     """Answers the requests of any number of clients.
 
-    Args:
-        runtime: Runs scripts and serves the documentation.
-        read_only: Whether it denies every write, which the tools then say.
-        simulated: Whether its data is simulated, which the tools then say.
-        watch: Is told of calls.
-        check: Whether scripts that are certain to fail are refused.
-        runner: Runs the scripts; by default a :class:`PlainRunner`.
-        id_prefix: The beginning of ids that only this process knows.
+    The tools say whether it denies every write, and whether its data is simulated. With ``check``, scripts that are
+    certain to fail are refused. ``id_prefix`` is the beginning of ids that only this process knows.
     """
 
     def __init__(
@@ -273,11 +267,7 @@ class Handlers:
         return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE, resources.RESULTS])
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        """Return a page.
-
-        Raises:
-            MCPError: No page has this URI, or its integration cannot be loaded.
-        """
+        """Return a page; raise MCPError if no page has this URI, or its integration cannot be loaded."""
         try:
             if params.uri == skills.URI:
                 found = TextResourceContents(uri=skills.URI, mime_type=resources.MARKDOWN, text=self._skill)
@@ -310,11 +300,7 @@ class Handlers:
         return {"skills": [skills.entry(self._skill)], **skills.STALE}
 
     async def get_skill(self, context: Context, params: skills.GetSkillParams) -> dict[str, Any]:
-        """Return the skill.
-
-        Raises:
-            MCPError: There is none with this URI.
-        """
+        """Return the skill; raise MCPError if there is none with this URI."""
         if params.uri != skills.URI:
             raise MCPError(INVALID_PARAMS, f"There is no skill {params.uri[:80]!r} (the only one is {skills.URI})")
         return {"skill": skills.entry(self._skill), **skills.STALE}
@@ -327,11 +313,7 @@ class Handlers:
         return ListPromptsResult(prompts=[WRITE_SCRIPT])
 
     async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
-        """Return a prompt, filled in.
-
-        Raises:
-            MCPError: There is no such prompt, or an argument is not valid.
-        """
+        """Return a prompt, filled in; raise MCPError if there is no such prompt, or an argument is not valid."""
         if params.name != WRITE_SCRIPT.name:
             raise MCPError(
                 INVALID_PARAMS, f"There is no prompt {params.name[:80]!r} (the only prompt is {WRITE_SCRIPT.name})"

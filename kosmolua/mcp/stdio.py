@@ -26,10 +26,7 @@ from kosmolua.truncation import decodable
 def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callable[[str], None]) -> None:
     """Serve one client until it closes standard input. Only messages are written to standard output.
 
-    Args:
-        handlers: Answers the requests.
-        pipes: The descriptors of standard input and output if both are pipes; None to use the SDK's transport.
-        complain: Writes a sentence to standard error.
+    ``pipes`` are the descriptors of standard input and output if both are pipes; None to use the SDK's transport.
     """
     # A thread may wait for the next line and cannot be interrupted by an exception, so these signals end the process,
     # and its scripts end with it.

@@ -208,11 +208,7 @@ class Tasks:
             await self._go_on(recording, client, {**decided, **DoubtQuestion.settled(doubts)})
 
     async def cancel(self, run: str, client: Client) -> None:
-        """End a task, unless it has ended.
-
-        Raises:
-            MCPError: There is no such task of this person.
-        """
+        """End a task, unless it has ended; raise MCPError if there is no such task of this person."""
         runtime = self._runner.runtime
         await in_thread(self._read, run, client)
         await in_thread(runtime.store.mark, CANCELLED + run, runtime.recordings.keep)

@@ -86,17 +86,8 @@ class Connections:
     ) -> dict[str, Json]:
         """Send a request to a server, and return the result.
 
-        Args:
-            name: The name of the server.
-            server: Its settings.
-            method: The method.
-            params: Its parameters.
-            until: The deadline.
-            safe: Whether the request can be sent again after the connection was lost.
-            tag: For a call of a tool.
-            confirm: Asks the user.
-            sent: Called each time the request is sent.
-            progressed: Called when the server says how far it is; it may move the deadline.
+        ``safe`` says that it can be sent again after the connection was lost. ``sent`` is called each time that it is
+        sent, ``progressed`` when the server says how far it is, which may move the deadline.
 
         Raises:
             ApiError: The server's response is an error.

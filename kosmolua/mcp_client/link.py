@@ -74,11 +74,7 @@ class Surroundings:
 class Link:
     """One connection to a server, which is started first if its settings have a command.
 
-    Args:
-        around: What all connections share.
-        name: The name of the server.
-        server: Its settings.
-        is_restart: Whether it was already started shortly before.
+    ``is_restart`` says that it was already started shortly before.
     """
 
     def __init__(self, around: Surroundings, name: str, server: Server, *, is_restart: bool) -> None:

@@ -20,10 +20,7 @@ MAX_BODY = 16 * 1024
 def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> Json:
     """Convert the result of a tool for a script: its structured content, else its only item, or a list, or None.
 
-    Args:
-        path: The path of the function, for messages.
-        answer: The result.
-        wrapped: Whether the tool's schema declares an object with the only key ``result``, which is then returned.
+    ``wrapped`` says that the tool's schema declares an object with the only key ``result``, which is then returned.
 
     Raises:
         ApiError: The tool reported an error.

@@ -107,11 +107,7 @@ class Servers:
         return self._loaded[name][1]
 
     def listed(self, name: str) -> Plugin:
-        """Return a server as its card describes it.
-
-        Raises:
-            PluginError: The server has no card.
-        """
+        """Return a server as its card describes it; raise PluginError if the server has no card."""
         if found := self._known(name):
             return found
         raise PluginError(

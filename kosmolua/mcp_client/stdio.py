@@ -54,13 +54,8 @@ async def process_streams(
 ) -> AsyncIterator[TransportStreams]:
     """Start a server, yield the streams of its messages, and stop it at the end of the block.
 
-    Args:
-        command: The program and its arguments.
-        environment: All environment variables of the server.
-        folder: The folder in which it is started.
-        calls: The direct calls, which get their responses.
-        said: Called with each line of its output that is not a message.
-        ended: Called with the reason when it reads or sends no more messages.
+    ``calls`` are the direct ones, which get their responses; ``said`` gets each line of output that is no message, and
+    ``ended`` the reason when the server reads or sends no more messages.
 
     Raises:
         OSError: The server cannot be started.

@@ -82,12 +82,6 @@ class FilesOfHost:
 def bundled(root: dict[str, Any], near: Neighbours | None, parse: Callable[[bytes, str], Json], name: str) -> int:
     """Bring all files that a document refers to into it, in place, and return how many there are.
 
-    Args:
-        root: The document.
-        near: Where the files are; None if they cannot be read.
-        parse: Decodes a file, whose address is for messages.
-        name: The document's name for messages.
-
     Raises:
         ConfigError: A file cannot be read, is elsewhere, or there are too many.
     """

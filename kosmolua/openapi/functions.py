@@ -120,13 +120,8 @@ class InText(Scalar):
 class DocumentFunctions:
     """The functions of a compiled document.
 
-    Args:
-        store: The compiled document.
-        owner: The name of the integration.
-        prefix: The prefix of full names.
-        bind: Makes the Python function, of the opened account and the arguments, from a :class:`OperationCall`.
-        without: The functions that the plugin defines.
-        supplied: The arguments that the account supplies.
+    ``bind`` makes the Python function, of the opened account and the arguments. The plugin defines the functions in
+    ``without``, and the account supplies the arguments in ``supplied``.
     """
 
     def __init__(

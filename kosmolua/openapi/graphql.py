@@ -55,11 +55,7 @@ DOCUMENT = {
 def document_of(data: bytes, name: str, endpoint: str = "", unselected: str = "$.") -> dict[str, Any]:
     """Convert a schema: SDL, or the result of an introspection query as JSON.
 
-    Args:
-        data: The schema.
-        name: The source, for messages.
-        endpoint: The address of the service; empty if it is unknown.
-        unselected: A pattern of fields that default selections leave out.
+    ``unselected`` is a pattern of fields that default selections leave out.
 
     Raises:
         ConfigError: The schema cannot be read.

@@ -66,11 +66,8 @@ def update_of(
 ) -> Update | None:
     """Return an update, or None if the GET of its path takes more than the update has.
 
-    Args:
-        name: The name of the update's function.
-        call: Sends the requests of the update.
-        sibling: The name of the GET's function, and what sends its requests.
-        nullable: The parameters of the update that can be null.
+    ``sibling`` is the name of the GET's function, and what sends its requests; ``nullable`` are the parameters of the
+    update that can be null.
     """
     own = {each.wire: each.name for each in call.fields if each.place == "path"}
     needed = [each for each in sibling[1].fields if each.required]

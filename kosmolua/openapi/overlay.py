@@ -192,9 +192,5 @@ _OVERLAY: dict[str, Check] = {
 
 
 def read_overlay(file: str) -> Overlay:
-    """Read an overlay.
-
-    Raises:
-        ConfigError: The file cannot be read, or has an unknown key or an invalid value.
-    """
+    """Read an overlay; raise ConfigError if the file cannot be read, or has an unknown key or an invalid value."""
     return Overlay(file, parse(file))

@@ -47,10 +47,7 @@ def value_of(response: Response, media: Collection[str] = (), xml: XmlReader | N
     """Convert a response for a script: decoded JSON, lines of JSON, YAML or XML, text, ``{ status }`` without content,
     else a table with base64.
 
-    Args:
-        response: The response.
-        media: The media types that the document declares.
-        xml: Reads XML by the document's schema; without it, XML is text.
+    ``media`` are the types that the document declares; without ``xml``, which reads it by the schema, XML is text.
 
     Raises:
         NetworkError: It is not what its media type says, or a web page although the document promises JSON.

@@ -102,11 +102,7 @@ class DocumentStore:
 
     @lazy
     def database(self) -> sqlite3.Connection:
-        """The connection.
-
-        Raises:
-            ConfigError: The document or the overlay cannot be read.
-        """
+        """The connection; raise ConfigError if the document or the overlay cannot be read."""
         try:
             file = self.home.compiled()
         except OSError as error:
@@ -211,11 +207,7 @@ def compile_to(home: Home, file: Path) -> None:
 
 
 def compile_in_memory(home: Home) -> sqlite3.Connection:
-    """Compile a document to a database in memory.
-
-    Raises:
-        ConfigError: The document or the overlay cannot be read.
-    """
+    """Compile a document to a database in memory; raise ConfigError if the document or the overlay cannot be read."""
     from kosmolua.openapi.compiling import compiled, fill_database
 
     root, overlay, kept = load(home)
@@ -225,11 +217,7 @@ def compile_in_memory(home: Home) -> sqlite3.Connection:
 
 
 def load(home: Home) -> tuple[dict[str, Any], Any, Mapping[str, str]]:
-    """Return a document, its overlay and the kept names.
-
-    Raises:
-        ConfigError: A file cannot be read, or is invalid.
-    """
+    """Return a document, its overlay and the kept names; raise ConfigError if a file cannot be read, or is invalid."""
     from kosmolua.openapi.document import read
     from kosmolua.openapi.overlay import Overlay, read_overlay
 

@@ -55,14 +55,9 @@ class Lead(NamedTuple):
 def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow, most: int, key: str) -> Json:
     """Fetch all pages of a list, and return the first page with the items of all.
 
-    Args:
-        recipe: The recipe.
-        given: The arguments of the call, by wire.
-        fetch: Sends the request with some arguments changed, and returns the page.
-        follow: Returns the page at a URL from the service.
-        most: The most items to return. If there are more, or the service says so, a table gets ``truncated = true``,
-            and a list becomes a :class:`kosmolua.protocol.Truncated`.
-        key: The operation's key, for messages.
+    ``fetch`` sends the request with some arguments changed, ``follow`` returns the page at a URL from the service. If
+    there are more than ``most`` items, or the service says so, a table gets ``truncated = true``, and a list becomes a
+    :class:`kosmolua.protocol.Truncated`.
 
     Raises:
         NetworkError: A page has no list at the place of the list, or the same items as pages before.

@@ -90,11 +90,7 @@ def without_waits(bars: Sequence[Bar]) -> list[Bar]:
 
 
 class Axis:
-    """The time axis of a waterfall, on which long stretches without a call are narrow.
-
-    Args:
-        bars: The calls; ``begins`` and ``duration`` are in milliseconds.
-    """
+    """The time axis of a waterfall, on which long stretches without a call are narrow."""
 
     def __init__(self, bars: Iterable[Bar]) -> None:
         busy: list[list[float]] = []
