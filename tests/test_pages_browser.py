@@ -13,13 +13,15 @@ from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_p
 from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, Person, served, token_of
 from support.processes import eventually
 
+from kosmolua.serve.pages import rendering
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
 AXE = Axe()
-ALONE = ("keys", "phone", "many", "news", "idle")
+ALONE = ("keys", "phone", "many", "news", "idle", "plain")
 """Tenants with whom one test is alone."""
 TIMEOUT = 15_000
 """Milliseconds that the browser waits for what has to appear."""
@@ -474,32 +476,38 @@ def test_a_form_without_its_mark_is_refused(pages: Pages, window: Window) -> Non
     window.complaints.clear()
 
 
-def test_a_page_works_without_scripts(browser: Browser, pages: Pages) -> None:
-    """Approving, searching and the playground need no JavaScript."""
-    plain = pages.record("acme", RESTART, "plain.lua")
-    window = Window(browser, pages, java_script_enabled=False)
-    window.sign_in()
-    page = window.page
-    page.locator("form.approval").filter(has=item(page, "plain.lua")).get_by_role(
-        "button", name="Approve"
-    ).first.click()
-    expect(page.get_by_role("status")).to_contain_text("Approved")
-    page = window.open(f"/runs/{plain}")
+def test_a_page_works_without_scripts(browser: Browser, pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Approving, stopping, searching and the playground need no script, and the policy can forbid them."""
+    policy = rendering.POLICY.replace("script-src 'self'", "script-src 'none'")
+    monkeypatch.setattr(rendering, "POLICY", policy)
+    monkeypatch.setitem(rendering.HEADERS, "Content-Security-Policy", policy)
+    linked, *_ = pages.record_all("plain", dict.fromkeys(("linked.lua", "one.lua", "two.lua"), RESTART))
+    window = Window(browser, pages)
+    window.sign_in(token_of("plain"))
+    page = window.open(f"/a/{linked}-2")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("status")).to_contain_text("Approved 1 call")
+    expect(page.locator("html")).not_to_have_class(re.compile("scripts"))
+    page.get_by_role("button", name="Approve 2").click()
+    expect(page.get_by_role("status")).to_contain_text("Approved 2 calls")
+    expect(page.locator(".empty")).to_be_visible()
 
-    def is_done() -> bool:
+    def has_status(status: str) -> bool:
         page.reload()
-        return page.locator(".status").first.inner_text() == "done"
+        return page.locator(".status").first.inner_text() == status
 
-    assert eventually(is_done)
-    page.get_by_role("button", name="Replay").click()
-    expect(page.locator(".output")).to_contain_text("restarted")
+    pages.start("plain", "while true do end", run="0123456789ab")
+    assert eventually(lambda: window.open("/runs/0123456789ab").get_by_role("button", name="Stop").is_visible())
+    page.get_by_role("button", name="Stop").click()
+    assert eventually(lambda: has_status("interrupted"))
     window.open("/docs").get_by_role("searchbox").fill("list services")
     page.keyboard.press("Enter")
     expect(page.locator(".hits li").first).to_contain_text("list_services")
-    window.open("/playground").get_by_role("button", name="Run").click()
-    assert eventually(is_done)
+    window.open("/playground").get_by_role("textbox", name="Lua script").fill('print("typed")')
+    page.get_by_role("button", name="Run").click()
+    assert eventually(lambda: has_status("done"))
     page.get_by_role("button", name="Replay").click()
-    expect(page.locator(".output")).to_contain_text("checkout-api-prod")
+    expect(page.locator(".output")).to_contain_text("typed")
     window.context.close()
 
 
