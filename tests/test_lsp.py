@@ -23,13 +23,14 @@ render.restart_service({ service_id = "srv-cabc12345678" })
 
 
 class Editor:
-    """An editor that has opened one script."""
+    """An editor that has opened one script, and counts in bytes, as some do."""
 
     def __init__(self, program: subprocess.Popen[bytes]) -> None:
         self._program = program
         self._count = 0
         self.published: list[dict[str, Any]] = []
-        root = {"processId": os.getpid(), "rootUri": None, "capabilities": {}}
+        able = {"general": {"positionEncodings": ["utf-8", "utf-16"]}}
+        root = {"processId": os.getpid(), "rootUri": None, "capabilities": able}
         self.capabilities = self.ask("initialize", **root)["capabilities"]
         self.tell("initialized")
 
@@ -99,9 +100,9 @@ def editor() -> Iterator[Editor]:
 
 
 def test_findings_come_as_one_types(editor: Editor) -> None:
-    """With their kind, and at places that count as editors count: an emoji is two units."""
+    """With their kind, and at places in the units of the editor: an emoji is four bytes."""
     [finding] = editor.open(SCRIPT)
-    assert finding["range"] == {"start": {"line": 1, "character": 12}, "end": {"line": 1, "character": 16}}
+    assert finding["range"] == {"start": {"line": 1, "character": 14}, "end": {"line": 1, "character": 18}}
     assert (finding["code"], finding["severity"], finding["source"]) == ("undefined", 2, "kosmolua")
     assert "nothing defines 'nmae'" in finding["message"]
     changed = {"textDocument": {"uri": URI, "version": 2}, "contentChanges": [{"text": "print(1)\n"}]}
@@ -140,6 +141,14 @@ def test_names_are_completed(editor: Editor, text: str, wanted: str) -> None:
     lines = text.split("\n")
     items = editor.ask("textDocument/completion", **editor.at(len(lines) - 1, len(lines[-1])))
     assert wanted in {item["label"] for item in items}
+
+
+def test_a_call_has_its_signature(editor: Editor) -> None:
+    """While its arguments are typed, and no longer after them."""
+    editor.open(SCRIPT)
+    [shown] = editor.ask("textDocument/signatureHelp", **editor.at(2, 25))["signatures"]
+    assert shown["label"].startswith("restart_service{ service_id: string }")
+    assert editor.ask("textDocument/signatureHelp", **editor.at(1, 3)) is None
 
 
 def test_a_function_is_explained(editor: Editor) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
+from pygls.workspace import PositionCodec
 
 from kosmolua import __version__
-from kosmolua.authoring.completion import Candidates
+from kosmolua.authoring.completion import Candidates, signature
 from kosmolua.authoring.names_in import names_in, path_at
 from kosmolua.check.checked import Checked
 from kosmolua.errors import KosmoError
@@ -31,7 +32,7 @@ def language_server(runtime: Runtime) -> LanguageServer:
     @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
     def check(given: lsp.DidOpenTextDocumentParams | lsp.DidChangeTextDocumentParams) -> None:
         uri = given.text_document.uri
-        found = _diagnostics(checked(uri))
+        found = _diagnostics(checked(uri), server.workspace.position_codec)
         server.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, found))
 
     @server.feature(lsp.TEXT_DOCUMENT_CODE_LENS)
@@ -40,12 +41,22 @@ def language_server(runtime: Runtime) -> LanguageServer:
         start = lsp.Position(0, 0)
         return [lsp.CodeLens(lsp.Range(start, start), lsp.Command(said, ""))] if said else []
 
-    @server.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=[".", "{", ",", '"', "="]))
-    def complete(given: lsp.CompletionParams) -> list[lsp.CompletionItem]:
+    def typed(given: lsp.CompletionParams | lsp.SignatureHelpParams) -> tuple[str, Candidates]:
+        """Return the text before the cursor, and what finds its completions."""
         document = server.workspace.get_text_document(given.text_document.uri)
         before = document.source[: document.offset_at_position(given.position)]
-        candidates = Candidates(runtime.catalog, lambda base: names_in(document.source, base), {}, lambda _: ())
+        return before, Candidates(runtime.catalog, lambda base: names_in(document.source, base), {}, lambda _: ())
+
+    @server.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=[".", "{", ",", '"', "="]))
+    def complete(given: lsp.CompletionParams) -> list[lsp.CompletionItem]:
+        before, candidates = typed(given)
         return [lsp.CompletionItem(each.text, detail=each.about or None) for each in candidates.of(before)]
+
+    @server.feature(lsp.TEXT_DOCUMENT_SIGNATURE_HELP, lsp.SignatureHelpOptions(["(", "{", ","]))
+    def sign(given: lsp.SignatureHelpParams) -> lsp.SignatureHelp | None:
+        before, candidates = typed(given)
+        function = candidates.function_at(before)
+        return lsp.SignatureHelp([lsp.SignatureInformation(signature(function))]) if function else None
 
     @server.feature(lsp.TEXT_DOCUMENT_HOVER)
     def explain(given: lsp.HoverParams) -> lsp.Hover | None:
@@ -60,13 +71,12 @@ def language_server(runtime: Runtime) -> LanguageServer:
     return server
 
 
-def _diagnostics(checked: Checked) -> list[lsp.Diagnostic]:
+def _diagnostics(checked: Checked, codec: PositionCodec) -> list[lsp.Diagnostic]:
     lines = checked.source.decode().split("\n")
 
     def position(line: int, column: int) -> lsp.Position:
-        """Return a place as editors count it, in units of UTF-16."""
-        before = lines[line - 1][: column - 1] if line <= len(lines) else ""
-        return lsp.Position(line - 1, len(before.encode("utf-16-le")) // 2)
+        """Return a place in the units in which the editor counts."""
+        return codec.position_to_client_units(lines, lsp.Position(line - 1, column - 1))
 
     severities = {"error": lsp.DiagnosticSeverity.Error, "warning": lsp.DiagnosticSeverity.Warning}
     found = []
