@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +17,16 @@ from typing import Any
 import anyio
 import pytest
 import requests
+from mcp.server.lowlevel import Server
+from mcp_types import CallToolResult
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from support.agents import ENVIRON, with_constants
 from support.servers import wait_for
 from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 
+from kosmolua.mcp import transport
 from kosmolua.mcp.http import HostCheck
+from kosmolua.mcp.transport import McpTransport
 from kosmolua.serve import flow
 from kosmolua.serve.app import McpEndpoint
 from kosmolua.serve.flow import Draining, Heartbeat, Newcomers, Pace, Refusals, Weighing
@@ -61,6 +66,79 @@ async def answer_of(
 
 async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+MODERN = "2026-07-28"
+
+
+async def answered_by(work: Callable[[Any], Awaitable[None]], *, progress: bool = False, leaves: bool = False) -> Any:
+    """Return the messages with which a tool that does this work is answered; the client ``leaves`` before that."""
+    about = {"protocolVersion": MODERN, "clientInfo": {"name": "a test", "version": "1"}, "clientCapabilities": {}}
+    meta: dict[str, Any] = {f"io.modelcontextprotocol/{name}": value for name, value in about.items()}
+    meta |= {"progressToken": 1} if progress else {}
+    params = {"name": "do", "arguments": {}, "_meta": meta}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    headers = {
+        "host": "localhost",
+        "accept": "application/json, text/event-stream",
+        "content-type": "application/json",
+        "mcp-protocol-version": MODERN,
+        "mcp-method": "tools/call",
+        "mcp-name": "do",
+    }
+    received: list[Message] = [
+        {"type": "http.request", "body": body},
+        *([{"type": "http.disconnect"}] if leaves else []),
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        if not received:
+            await anyio.sleep_forever()
+        return received.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def call_tool(context: Any, params: Any) -> CallToolResult:
+        await work(context)
+        return CallToolResult(content=[])
+
+    app = McpTransport(Server("test", on_call_tool=call_tool))
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    async with app.run():
+        await app({"type": "http", "method": "POST", "path": "/mcp", "headers": raw}, receive, send)
+    return sent
+
+
+def test_a_call_that_asks_for_no_progress_takes_no_further_task() -> None:
+    """It is answered in the task of its request; one that asks for progress is told it in events."""
+    tasks: list[Any] = []
+
+    async def work(context: Any) -> None:
+        tasks.append(asyncio.current_task())
+        await context.session.report_progress(0.5)
+
+    async def both() -> tuple[Any, Any]:
+        tasks.append(asyncio.current_task())
+        return await answered_by(work), await answered_by(work, progress=True)
+
+    plain, told = asyncio.run(both())
+    assert tasks[0] is tasks[1]
+    assert len(plain) == 2
+    assert json.loads(plain[1]["body"])["result"]["resultType"] == "complete"
+    assert dict(told[0]["headers"])[b"content-type"] == EVENTS
+    assert any(b'"progress":0.5' in each.get("body", b"") for each in told)
+
+
+def test_a_call_of_a_client_that_leaves_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a stream too, in which the client would be missed."""
+    monkeypatch.setattr(transport, "PATIENCE", 0.0)
+
+    async def work(context: Any) -> None:
+        await anyio.sleep_forever()
+
+    assert anyio.run(lambda: answered_by(work, leaves=True)) == []
 
 
 @pytest.mark.parametrize(

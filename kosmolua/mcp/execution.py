@@ -78,10 +78,11 @@ class Execution(Approver):
 
     async def change(self, seconds: float) -> None:
         """Wait at most ``seconds`` for a call, a question or the end."""
+        timer = self._loop.call_later(seconds, self._changed.set)
         try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
+            await self._changed.wait()
+        finally:
+            timer.cancel()
         self._changed.clear()
 
     async def end(self) -> None:

@@ -18,6 +18,7 @@ from kosmolua.errors import Busy, Unavailable
 from kosmolua.limits import MIB
 from kosmolua.mcp.clients import SESSION
 from kosmolua.mcp.http import NO_TOKEN
+from kosmolua.mcp.transport import read_again
 from kosmolua.memory import COPIES, SMALL
 
 FIRST_BYTES = 5.0
@@ -129,16 +130,6 @@ async def read_body(receive: Receive, limit: int) -> tuple[bytes, bool]:
     return bytes(body), has_more
 
 
-def read_again(body: bytes, receive: Receive, *, has_more: bool) -> Receive:
-    """Return a function that gives the part of a body that was read already, and then what follows it."""
-    given: list[Message] = [{"type": "http.request", "body": body, "more_body": has_more}]
-
-    async def receive_again() -> Message:
-        return given.pop() if given else await receive()
-
-    return receive_again
-
-
 class Refusals:
     """The ASGI application that answers requests without a valid token, and tells ``note`` the address of the client.
 
@@ -204,7 +195,8 @@ class Weighing:
         if delay > MAX_PACE:
             await TOO_MUCH(scope, receive, send)
             return
-        await asyncio.sleep(delay)
+        if delay:
+            await asyncio.sleep(delay)
         room, size = self._room(), 0
 
         async def weighed() -> Message:

@@ -29,9 +29,13 @@ MAX_DEBT = 10.0
 
 
 class Shares:
-    """The shares of all tenants. ``clock`` returns the time in seconds. Any thread may use them."""
+    """The shares of all tenants. ``clock`` returns the time in seconds. Any thread may use them.
+
+    ``only`` is the share of the tenant that uses the interpreter alone: nothing has to be counted for it.
+    """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.only: Share | None = None
         self._of: dict[str, Share] = {}
         self._active: dict[Share, float] = {}
         self._lock = Lock()
@@ -46,13 +50,16 @@ class Shares:
         with self._lock:
             self._active.pop(share, None)
             self._active[share] = self.clock()
+            self.only = share if self.only is share else None
 
     def rivals(self, share: Share) -> list[Share]:
         """Return the shares of the other tenants that use the interpreter."""
         with self._lock:
             while self._active and self.clock() - next(iter(self._active.values())) >= ACTIVE:
                 del self._active[next(iter(self._active))]
-            return [each for each in self._active if each is not share]
+            rivals = [each for each in self._active if each is not share]
+            self.only = None if rivals else share
+            return rivals
 
 
 class Share:
@@ -66,6 +73,11 @@ class Share:
         self._counted = local()
         self._unpaid = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def is_alone(self) -> bool:
+        """True if no other tenant has used the interpreter since this one was found to be alone."""
+        return self._shares.only is self
 
     def use(self, seconds: float = 0.0) -> None:
         """Note that the tenant has used the interpreter for so long."""
@@ -107,7 +119,9 @@ class Share:
         """Have the current task, and those that it starts, use this share from now on."""
         if steps := _steps.get():
             steps.share = self
-            await asyncio.sleep(0)  # the next step waits for its turn
+            if not self.is_alone:
+                self._shares.note(self)
+                await asyncio.sleep(0)  # the next step waits for its turn
 
     def turn(self) -> asyncio.Future[None] | None:
         """Return what the next step of a task has to wait for, the first come first; None if it can go on."""
@@ -149,10 +163,15 @@ class _Steps(Coroutine[Any, Any, Any]):
         return self._work.__await__()
 
     def send(self, value: Any) -> Any:
-        if not self._may_go_on and self.share and (turn := self.share.turn()):
+        share = self.share
+        is_alone = share is not None and share.is_alone
+        if not (self._may_go_on or is_alone) and share and (turn := share.turn()):
             self._may_go_on = True
             return next(iter(turn))
         self._may_go_on = False
+        if is_alone:
+            _steps.set(self)
+            return self._work.send(value)
         return self._timed(self._work.send, value)
 
     def throw(self, *error: Any) -> Any:

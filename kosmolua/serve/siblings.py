@@ -20,7 +20,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.mcp.clients import COOKIE, SESSION
-from kosmolua.serve.flow import read_again, read_body
+from kosmolua.mcp.transport import read_again
+from kosmolua.serve.flow import read_body
 
 FROM = "x-kosmolua-from"
 """The header of a request that a process passes on: the secret of the processes, and the address of the client."""

@@ -9,7 +9,6 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, TypeAlias
 
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp
 
 from kosmolua.calls.records import CallEnded, Event
@@ -21,6 +20,7 @@ from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
 from kosmolua.mcp.runner import planned, with_asker
 from kosmolua.mcp.server import Handlers
+from kosmolua.mcp.transport import McpTransport
 from kosmolua.memory import Endless, keep_what_is_there
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import Recording
@@ -96,14 +96,14 @@ class Tenant:
             runner=self,
             id_prefix=common.id_prefix,
         )
-        self._sessions = StreamableHTTPSessionManager(
+        self._transport = McpTransport(
             self._handlers.server(),
             session_idle_timeout=SESSION_TIMEOUT,
             max_sessions=max(1, MAX_SESSIONS // common.processes),
             max_request_body_size=opened.server.max_request,
         )
         runs = self._handlers.executions
-        self.mcp: ASGIApp = Clients(self._sessions.handle_request, has_runs=runs.has_runs, end_runs=runs.end_runs)
+        self.mcp: ASGIApp = Clients(self._transport, has_runs=runs.has_runs, end_runs=runs.end_runs)
         """The ASGI application that answers MCP requests, once :meth:`start` has returned."""
         self._stopping = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
@@ -497,7 +497,7 @@ class Tenant:
         self._handlers.close()
 
     async def _serve(self, ready: asyncio.Event) -> None:
-        async with self._sessions.run():
+        async with self._transport.run():
             ready.set()
             await self._stopping.wait()
 
