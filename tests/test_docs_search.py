@@ -238,12 +238,13 @@ def test_a_snippet_is_where_most_of_the_words_are() -> None:
         ("phone somebody", "Make a call."),
         ("set up an alert", "Create a monitor."),
         ("details of a customer", "Fetch a customer."),
+        ("untag a customer", "Remove a tag."),
     ],
 )
 def test_everyday_words_find_those_of_services(query: str, summary: str) -> None:
     """People say what they want, not how a service names it."""
     things = ["Create a customer.", "Create a refund.", "Create an image.", "Make a call.", "Create a monitor."]
-    summaries = [*things, "Fetch a customer."]
+    summaries = [*things, "Fetch a customer.", "Update a customer.", "Remove a tag."]
     index = Index.of(IndexEntry(f"f{place}", "", each, "", "", "write") for place, each in enumerate(summaries))
 
     assert Search([index]).find(query, 1)[0].summary == summary

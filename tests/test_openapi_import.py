@@ -16,6 +16,7 @@ from support.screen import on_screen
 
 from kosmolua import Runtime
 from kosmolua.cli import console
+from kosmolua.docs.search import Search
 from kosmolua.errors import ConfigError, NotConfigured, UsageError
 from kosmolua.http import aws
 from kosmolua.http.messages import Request, Response
@@ -731,3 +732,28 @@ def test_real_documents_that_say_too_little_are_asked_about(name: str) -> None:
     fetched = importing.fetch(str(shared(name)), lambda: b"")
     with pytest.raises(UsageError, match="--auth" if name == "github.json" else "--base-url"):
         importing.prepare(fetched, Wishes("other"))
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [("power off a droplet", "act"), ("give a droplet a nickname", "replace"), ("sentinel of a droplet", "create")],
+)
+def test_a_search_knows_what_a_body_can_say(tmp_path: Path, query: str, page: str) -> None:
+    """The values that a key lists, the keys of a body that is one argument, and what a key is said to be."""
+    actions = [{"type": "object", "properties": {"type": {"enum": [each]}}} for each in ("power_off", "reboot")]
+    listed = {"type": "array", "items": {"type": "object", "properties": {"nickname": {"type": "string"}}}}
+    text = {"type": "string", "description": "The sentinel that watches it."}
+    bodies = {"act": {"oneOf": actions}, "replace": listed, "create": {"type": "object", "properties": {"s": text}}}
+    paths = {
+        f"/{name}/{{droplet}}": {
+            "post": {
+                "operationId": name,
+                "summary": "Droplets.",
+                "requestBody": {"content": {"application/json": {"schema": schema}}},
+                "responses": {},
+            }
+        }
+        for name, schema in bodies.items()
+    }
+    functions = of_home(Home(small(tmp_path, {"paths": paths})), "api", "").functions.more
+    assert Search([functions.index]).find(query, 1)[0].page == f"integrations.api.{page}"

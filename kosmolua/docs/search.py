@@ -29,6 +29,7 @@ from kosmolua.docs.vocabulary import (
     number_in,
     only_asks,
     stem,
+    undone,
     words_in,
     words_of,
 )
@@ -324,7 +325,9 @@ class Search:
 
     def _term(self, word: str, asked: frozenset[str]) -> _Term:
         """Return a word of a query with its synonyms, but those that the query has itself."""
-        meant = {words: frozenset(map(stem, words)) for words in self._meanings.get(stem(word), ())}
+        known: list[tuple[str, ...]] = self._meanings.get(stem(word), [])
+        known = [*known, *((verb, thing) for verb in ("remove", "delete") if (thing := undone(word)))]
+        meant = {words: frozenset(map(stem, words)) for words in known}
         is_alone = len(asked) == 1  # ``plan``, and nothing else, does not mean what shows the plan of a service
         meanings = [
             (words, stems)

@@ -69,7 +69,7 @@ stop: halt pause suspend disable end
 suspend: stop halt pause disable freeze shutdown sleep hibernate deactivate offline kill mothball park
 resume: wake unpause unsuspend reactivate enable restore continue unfreeze online start unpark boot
 restart: reboot bounce reload recycle relaunch kick cycle stuck hang hangs hung frozen unresponsive restarted
-rollback: undo revert previous earlier older restore downgrade back broke broken bad regression
+rollback: undo revert restore downgrade back broke broken bad regression
 deploy: again redo repeat retry
 deploy trigger: ship publish redeploy rollout push release live rebuild
 deploy: deployment deployments deployed release build version rollout commit fail failed failing failure red
@@ -277,6 +277,14 @@ contributor: contributed
 submit: send post push
 branch: git
 command: entrypoint dockerfile
+health: status healthy alive
+complete: end finish
+suppression: unsubscribe unsubscribed
+global: everything everywhere
+top: favourite favorite
+track: song songs
+listing: sale sell offer
+patch node: cordon uncordon
 """
 """Words of common web APIs: payments, chat, telephony, source code, containers, networks, monitoring, models."""
 _CHANGING = """
@@ -340,7 +348,9 @@ attach: hook * up
 refund: money back
 payout: pay out, cash out, paid out
 member: who is in, who belongs to, who is on
-speech: text to speech, out loud
+speech: text to speech, read * out loud, read * aloud, out loud
+reset: back to default, back to defaults, to factory settings
+kick: throw * out, kick * out
 transcription: speech to text, speech into text, audio to text, audio into text
 emoji reaction: thumbs up
 file: configuration file, config file
@@ -409,6 +419,8 @@ _NUMBERED = frozenset({"list", "get"})
 _PLURAL = re.compile(r"[^siu]s$")
 MIN_PLURAL = 3
 """A word is taken as a plural only if it has more letters than this."""
+MIN_UNDONE = 4
+"""A word that begins with ``un`` can undo something only if it has more letters than this."""
 _ASKING = re.compile(
     r"\W*(?:is|are|was|were|am|did|does|has|have|had|what|whats|which|who|whos|whose|why|when|where"
     r"|how\s+(?:many|much|long|often|big|old|far|full|is|are|was|did|does))\b",
@@ -489,6 +501,11 @@ def is_order(query: str, verb: str) -> bool:
     """Return True if a query begins like an order, such as ``star a repository`` with the verb ``star``."""
     found = _ORDER.match(query)
     return found is not None and found[1].lower() == verb
+
+
+def undone(word: str) -> str:
+    """Return what a word undoes: ``tag`` for ``untag``; empty if it does not begin like such a word."""
+    return word[2:] if word.startswith("un") and len(word) > MIN_UNDONE else ""
 
 
 def only_asks(query: str) -> bool:

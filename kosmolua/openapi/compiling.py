@@ -8,10 +8,11 @@ import re
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from kosmolua.openapi.naming import Named, function_names, snake, usable
 from kosmolua.openapi.operations import Operation, read_operations
 from kosmolua.openapi.overlay import Overlay
 from kosmolua.openapi.paging import Recipe, recipe_of
-from kosmolua.openapi.prose import cleaned, quoted, summary_of
+from kosmolua.openapi.prose import MAX_SUMMARY, cleaned, quoted, summary_of
 from kosmolua.openapi.security import Access, alternatives_of, joined, settings_of, variables_in
 from kosmolua.openapi.sessions import is_open, session_of, with_login
 from kosmolua.openapi.vendors import paging_of
@@ -36,6 +37,10 @@ from kosmolua.schema.tree import rows, table, text
 
 MAX_ABOUT = 3000
 """The maximum length of an argument's description, in characters."""
+MAX_CHOICES = 60
+"""How many values that a function's arguments can have are words of it in searches."""
+MAX_INDEXED = 3000
+"""The maximum length of a function's descriptions in the search index, in characters."""
 MAX_SECTIONS = 8
 """How many sections tell what an API is for."""
 MANY = 70
@@ -400,7 +405,7 @@ def fill_database(database: sqlite3.Connection, result: Compiled, root: dict[str
     by_effect = sorted(result.functions, key=lambda each: each.effect != "read")
     has_others = any(not each.operation.graphql for each in by_effect)
     found = (each for each in by_effect if not (has_others and each.operation.graphql.get("field")))  # else all twice
-    fill(database, map(_entry, found))
+    fill(database, (_entry(document, each) for each in found))
     database.execute("commit")
 
 
@@ -462,10 +467,33 @@ def _server(operation: Operation) -> Json:
     return None
 
 
-def _entry(each: Built) -> IndexEntry:
+def _entry(document: Document, each: Built) -> IndexEntry:
     operation = each.operation
-    parts = [operation.tag, *naming.fixed_segments(operation.path), *(field.name for field in operation.fields)]
-    return IndexEntry(each.name, each.name, each.summary, " ".join(parts), cleaned(operation.about), each.effect)
+    keys = _keys(document, operation)
+    choices = (choice for schema in keys.values() for choice in _choices(document, schema))
+    parts = [operation.tag, *naming.fixed_segments(operation.path), *keys, *islice(dict.fromkeys(choices), MAX_CHOICES)]
+    abouts = (each.about[:MAX_SUMMARY] for each in operation.fields if each.place == "body" and each.about)
+    words = " ".join([cleaned(operation.about), *abouts])[:MAX_INDEXED]
+    return IndexEntry(each.name, each.name, each.summary, " ".join(parts), words, each.effect)
+
+
+def _keys(document: Document, operation: Operation) -> dict[str, Json]:
+    """Return the arguments of an operation, and the keys of a body that is one argument, with their schemas."""
+    whole = operation.body.schema if operation.body and operation.body.whole else None
+    items = document.resolve(whole).get("items", whole)
+    flat = document.flat(items) if whole else None
+    return {each.name: each.schema for each in operation.fields} | (flat[0] if flat else {})
+
+
+def _choices(document: Document, schema: Json) -> Iterator[str]:
+    """Yield the texts that a schema lists, such as what an ``action`` does, in snake_case."""
+    plain = document.resolve(schema)
+    members = [
+        plain,
+        *(document.resolve(each) for word in ("allOf", "anyOf", "oneOf") for each in rows(plain.get(word))),
+    ]
+    for each in members:
+        yield from (snake(value) for value in [each.get("const"), *rows(each.get("enum"))] if isinstance(value, str))
 
 
 def _schemas(document: Document, functions: Iterable[Built]) -> dict[str, str]:
