@@ -7,7 +7,6 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import lru_cache
 from threading import local
 from time import monotonic
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.schema.names import APP, ROOT
@@ -44,9 +43,6 @@ BRANCHES = frozenset({"if_statement", "elseif_statement", "while_statement"})
 LEAVING = frozenset({"return_statement", "goto_statement", "break_statement"})
 
 
-_NO_FIELDS: Mapping[str, Node] = MappingProxyType({})
-
-
 class Node:
     """A node of the syntax tree of a script.
 
@@ -56,10 +52,7 @@ class Node:
     the nodes of the script from 0, in the order of the source.
     """
 
-    __slots__ = (
-        *("_after", "_fields", "_nodes", "_text", "around", "children"),
-        *("end", "field", "index", "kind", "source", "start"),
-    )
+    __slots__ = ("_after", "_nodes", "_text", "around", "children", "end", "field", "index", "kind", "source", "start")
 
     def __init__(
         self, kind: str, field: str, start: int, end: int, source: bytes, nodes: list[Node], around: Node | None
@@ -70,13 +63,14 @@ class Node:
         self.end = end
         self.source = source
         self.around = around
-        self.children: Sequence[Node] = ()
-        self._fields: Mapping[str, Node] = _NO_FIELDS
+        self.children: list[Node] = []
         self._text: str | None = None
         self._nodes = nodes
         self.index = len(nodes)
         self._after = self.index + 1
         nodes.append(self)
+        if around is not None:
+            around.children.append(self)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.line}:{self.column} {self.text[:40]!r}>"
@@ -100,7 +94,10 @@ class Node:
 
     def get(self, field: str) -> Node | None:
         """Return the first child with the role ``field``, such as ``arguments``, or None."""
-        return self._fields.get(field)
+        for child in self.children:
+            if child.field == field:
+                return child
+        return None
 
     def all(self, field: str) -> list[Node]:
         """Return all children with the role ``field``, such as ``alternative``."""
@@ -113,13 +110,10 @@ class Node:
                 return child
         return None
 
-    def close(self, children: Sequence[Node]) -> None:
-        """End the node, of which all nodes inside were made, with those directly inside it."""
-        self.children = children
-        fields = {child.field: child for child in reversed(children) if child.field}
-        if fields:
-            self._fields = fields
+    def close(self) -> Node | None:
+        """End the node, of which all nodes inside were made, and return the one around it."""
         self._after = len(self._nodes)
+        return self.around
 
     def walk(self) -> Sequence[Node]:
         """Return the node and all nodes inside it, in the order of the source."""
@@ -262,7 +256,7 @@ def _script(tree: Tree, text: bytes) -> Script:
     is_broken, is_identifier = tree.root_node.has_error, _IDENTIFIER.fullmatch
     problems: list[SyntaxProblem] = []
     nodes: list[Node] = []
-    open_nodes: list[tuple[Node | None, list[Node]]] = [(None, [])]
+    outer: Node | None = None
     while True:
         found, field = cursor.node, fields[cursor.field_id or 0]
         assert found is not None
@@ -274,19 +268,13 @@ def _script(tree: Tree, text: bytes) -> Script:
             or (kind == "identifier" and not is_identifier(text, start, end))
         ):
             problems.append(_problem(found, text))
-        if kind != "comment":
-            outer = open_nodes[-1]
-            if is_named or field or not nodes:
-                node = Node(kind, field, start, end, text, nodes, outer[0])
-                outer[1].append(node)
-                outer = node, []
+        if (is_named or field or outer is None) and kind != "comment":
+            node = Node(kind, field, start, end, text, nodes, outer)
             if cursor.goto_first_child():
-                open_nodes.append(outer)
+                outer = node
                 continue
         while not cursor.goto_next_sibling():
-            closed, children = open_nodes.pop()
-            if closed and children:
-                closed.close(children)
+            outer = outer and outer.close()
             if not cursor.goto_parent():
                 return Script(nodes[0], problems)
 
