@@ -12,13 +12,13 @@ from kosmolua.check.tables import check_holes
 from kosmolua.lua.syntax import Node, key_of, operator_of, parameters_of, targets_of, values_of
 from kosmolua.lua.values import (
     UNKNOWN,
-    Builtin,
     Callee,
     Closure,
     Literal,
     Nil,
     Result,
     choices_of,
+    is_builtin,
     is_page,
     is_table,
     item_in,
@@ -195,7 +195,7 @@ def _gives_two(check: Evaluator, call: CallSite) -> None:
     if around is None or outer is None or around.children[-1] is not call.node or around.get("name"):
         return
     is_item = around.kind == "field" and outer.children[-1] is around
-    if is_item or (around.kind == "arguments" and check.value(outer.get("name")) == Builtin("table.insert")):
+    if is_item or (around.kind == "arguments" and is_builtin(check.value(outer.get("name")), "table.insert")):
         message = "gsub returns the text and a count, and both are passed here"
         check.findings.mistake(call.node, message, f"({call.node.text[:60]})")
 
@@ -237,7 +237,7 @@ def _sorts(check: Evaluator, call: CallSite) -> None:
 
 def _unpacks(check: Evaluator, call: CallSite) -> None:
     node = call.given[0]
-    if node.kind == "function_call" and check.value(node.get("name")) == Builtin("pcall"):
+    if node.kind == "function_call" and is_builtin(check.value(node.get("name")), "pcall"):
         check.findings.fail(node, "pcall returns several values, not a list", "local ok, result = pcall(f)")
 
 

@@ -28,6 +28,7 @@ from kosmolua.lua.values import (
     choices_of,
     field_of,
     has_field,
+    is_builtin,
     is_number,
     is_text,
     item_of,
@@ -65,7 +66,6 @@ class _NotWritten(Exception):
     """The value of an expression is not known, since it is not written in the script as a literal."""
 
 
-_NULL = Builtin("json.null")
 _ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
 _URL_NAME = re.compile(r"(?:^|[._])ur[il]$|[a-z]Ur[il]$")
 _DOMAIN = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}(?::\d+)?(?:[/?#]\S*)?")
@@ -79,7 +79,7 @@ def check_call(check: Evaluator, node: Node) -> None:
     if name is None or name.kind == "method_index_expression":
         return
     called = check.value(name)
-    passed = check.value(given[0]) if given and called == Builtin("pcall") else UNKNOWN
+    passed = check.value(given[0]) if given and is_builtin(called, "pcall") else UNKNOWN
     if isinstance(passed, Callee):
         _check_arguments(check, node, given[0], passed, given[1:], is_caught=True)
     elif isinstance(called, Callee):
@@ -188,7 +188,8 @@ def _misuses(
         else:
             yield from _undefined_inside(value, evaluate)
     for parameter in parameters:
-        if parameter.name in given and given[parameter.name][1] == _NULL and parameter.required and not parameter.null:
+        has_null = parameter.name in given and is_builtin(given[parameter.name][1], "json.null")
+        if has_null and parameter.required and not parameter.null:
             message = f"{callee.path} needs {parameter.name}, {parameter.type.words}, and json.null leaves it out"
             yield _Misuse(given[parameter.name][0], message, f"call it as {callee.function.signature}")
         elif parameter.name in given:

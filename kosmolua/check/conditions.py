@@ -23,6 +23,7 @@ from kosmolua.lua.values import (
     Undefined,
     Value,
     choices_of,
+    is_builtin,
     is_list,
     is_page,
     is_secret,
@@ -33,7 +34,6 @@ from kosmolua.lua.values import (
 from kosmolua.schema.types import ANY
 from kosmolua.suggestions import did_you_mean, listed
 
-_NULL = Builtin("json.null")
 _ORDER = frozenset({"<", ">", "<=", ">="})
 NOUN = {"string": "text", "number": "number", "boolean": "boolean", "table": "table", "function": "function"}
 _TYPES = ("nil", "number", "string", "boolean", "table", "function", "thread", "userdata")
@@ -183,7 +183,7 @@ def _check_called(check: Evaluator, node: Node, call: Node, other: Literal) -> N
     if name is None:
         return
     called, text = check.value(name), other.value if isinstance(other.value, str) else None
-    if called == Builtin("type") and text is not None and text not in _TYPES:
+    if is_builtin(called, "type") and text is not None and text not in _TYPES:
         check.findings.mistake(node, f"type never returns {text!r}", f"it returns one of {listed(_TYPES)}")
         return
     if name.kind == "method_index_expression":
@@ -217,7 +217,7 @@ def _check_kinds(check: Evaluator, node: Node, text: str, kind: str, other: Lite
 def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: Value) -> None:
     """Look at a part of a result that is compared with a literal or ``json.null``."""
     findings = check.findings
-    if other == _NULL and value.part_of is not None and value.type is not ANY and not value.may_be_null:
+    if is_builtin(other, "json.null") and value.part_of is not None and value.type is not ANY and not value.may_be_null:
         findings.mistake(
             node, f"{value.source} is never json.null: a field that is null is nil", f"{text} {operator_of(node)} nil"
         )
@@ -463,7 +463,7 @@ def _check_caught(check: Evaluator, statement: Node, test: _Test) -> None:
             return
         call = variable.value
     given = arguments_of(call)
-    if not given or block is None or check.value(call.get("name")) != Builtin("pcall"):
+    if not given or block is None or not is_builtin(check.value(call.get("name")), "pcall"):
         return
     callee = check.value(given[0])
     if isinstance(callee, Callee) and callee.function.returns and is_page(callee.function.returns):

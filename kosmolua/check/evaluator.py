@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from kosmolua.check.fields import CatalogView, Fields
@@ -48,6 +49,7 @@ from kosmolua.lua.values import (
     Value,
     decoded,
     field_of,
+    is_builtin,
     is_list,
     is_table,
     item_in,
@@ -207,7 +209,7 @@ class Evaluator:
         self._dependence = self._dependence or Dependence(self.scopes, self.known)
         return self._dependence
 
-    @property
+    @cached_property
     def is_read_only(self) -> bool:
         """True if the script certainly changes nothing: each function that it uses from ``app`` only reads."""
         if any(charge.effect != "read" for charge in self.fields.bill):
@@ -426,7 +428,7 @@ class Evaluator:
         if isinstance(index, Literal) and index.kind == "number":
             self._note_single_items(node.get("table"))
         value = self.value(node.get("table"))
-        if value == Builtin("arg") and kind_of(index) == "number":
+        if is_builtin(value, "arg") and kind_of(index) == "number":
             return SCRIPT if isinstance(index, Literal) and index.value == 0 else ARGUMENT
         if _is_after_last(node):
             return Missing("item after the last", "the last is list[#list]")
@@ -490,7 +492,7 @@ class Evaluator:
         if name.kind == "method_index_expression":
             return self._call_method(node, name, given)
         called = self.value(name)
-        if isinstance(called, Builtin) and called.name in ("pcall", "xpcall"):
+        if is_builtin(called, "pcall", "xpcall"):
             return self._call_protected(node, called.name, given)
         values = [self.value(each) for each in given]
         self._note_use(node, [called, *values])
@@ -498,7 +500,7 @@ class Evaluator:
             self._read_document(name, called, given)
             return self.returned(called, given)
         for each, value in zip(given, values, strict=True):
-            if isinstance(value, Undefined) and called != Builtin("type"):
+            if isinstance(value, Undefined) and not is_builtin(called, "type"):
                 self.findings.undefined(each, value)
         if isinstance(called, Builtin):
             return self._call_builtin(CallSite(node, called.name, given, values))
@@ -711,13 +713,14 @@ class Evaluator:
         called = self.value(call.get("name")) if call and call.kind == "function_call" else UNKNOWN
         value = self.argument(first_argument(call))
         item, is_listed = item_in(value), isinstance(value, Result) and is_list(value.type)
-        if called == Builtin("ipairs") or (called == Builtin("pairs") and is_listed):
+        if is_builtin(called, "ipairs") or (is_builtin(called, "pairs") and is_listed):
             yield Literal("number", None, place, item.type if isinstance(item, Result) else None)
         else:
             yield UNKNOWN
-        if called not in (Builtin("ipairs"), Builtin("pairs")):
+        if not is_builtin(called, "ipairs", "pairs"):
             return
-        if item is UNKNOWN and called == Builtin("pairs") and isinstance(value, Result) and not record_keys(value.type):
+        is_map = is_builtin(called, "pairs") and isinstance(value, Result) and not record_keys(value.type)
+        if item is UNKNOWN and is_map and isinstance(value, Result):
             inner = field_of(value.type, "")
             item = Result(inner, f"an item of {value.source}", is_vague=value.is_vague) if inner else UNKNOWN
         yield item

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple, Protocol
 
 from kosmolua.check.findings import SETUP, Findings, Mode
@@ -33,6 +33,7 @@ from kosmolua.lua.values import (
     choices_of,
     depends,
     field_of,
+    is_builtin,
     is_list,
     is_optional,
     is_table,
@@ -116,6 +117,7 @@ class Fields:
         self.unconfigured: dict[str, ConfigError | NotConfigured | PluginFault] = {}
         self._told: set[tuple[str, ...]] = set()
         self._catalog = catalog
+        self._listed = cache(catalog.listed)
         self._scopes = scopes
         self._findings = findings
 
@@ -152,7 +154,7 @@ class Fields:
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""), "text")
         elif isinstance(value, Literal) and value.kind == "string" and key in STRING_METHODS:
             return Builtin(f"text:{key}")
-        elif value == Builtin("arg"):
+        elif is_builtin(value, "arg"):
             hint = f"the first argument is arg[1]; a line ---@param {key} string at the top gives params.{key}"
             return Missing(f"'{key}' of arg", hint, "list")
         elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
@@ -267,7 +269,7 @@ class Fields:
         record, key = value.part_of
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
         for integration in {charge.path.partition(".")[0] for charge in self.bill}:
-            for function in self._catalog.listed(integration).functions.own.values():
+            for function in self._listed(integration).functions.own.values():
                 items = items_of(function.returns) if function.returns else []
                 if any(item.name == record.name for item in items):
                     parameter = next((each for each in function.parameters if each.name == name), None)
@@ -284,7 +286,7 @@ class Fields:
 
     def siblings(self, callee: Callee) -> Mapping[str, Function]:
         """Return the functions that an integration's plugin declares beside a function, by name."""
-        return self._catalog.listed(callee.path.rpartition(".")[0]).functions.own
+        return self._listed(callee.path.rpartition(".")[0]).functions.own
 
     def resolve(self, node: Node, path: str, *, mode: Mode | None = None) -> None:
         """Add a finding if a path does not exist or its account cannot be used."""
@@ -388,7 +390,7 @@ class Fields:
 
     def _integration(self, node: Node, name: str) -> Integration | None:
         try:
-            return self._catalog.listed(name)
+            return self._listed(name)
         except PluginError as error:
             if root_and_name(name)[0] != SERVERS:  # the tools of a server that was never started are unknown
                 self._fail(node, PluginFault.unloadable(name, error))
@@ -408,7 +410,7 @@ class Fields:
         """Return a function with the effect of what these arguments make it do, for which the script is charged."""
         if callee.function.acts_as is None:
             return callee
-        integration = self._catalog.listed(callee.path.rpartition(".")[0])
+        integration = self._listed(callee.path.rpartition(".")[0])
         try:
             functions = [integration.functions[name] for name in callee.function.acts_as([given])]
         except KosmoError as error:
@@ -428,7 +430,7 @@ class Fields:
                 shown = account  # an unknown account is reported at the call
         path = f"{branch.integration}.{function.name}"
         self._charges[node.index] = Charge(function.effect, path, shown)
-        integration = self._catalog.listed(branch.integration)
+        integration = self._listed(branch.integration)
         return Callee(
             path,
             function,

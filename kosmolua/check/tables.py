@@ -21,7 +21,7 @@ from kosmolua.lua.syntax import (
     targets_of,
     values_of,
 )
-from kosmolua.lua.values import Builtin, Callee, Closure, Result, is_list, is_page, record_keys
+from kosmolua.lua.values import Callee, Closure, Result, is_builtin, is_list, is_page, record_keys
 
 _NEXT = {"cursor": "cursor", "next_page": "page"}
 """The fields of a page that lead to the next page, each with the parameter to pass its value to."""
@@ -43,14 +43,14 @@ def check_for(check: Evaluator, node: Node) -> None:
     items = first_argument(call)
     if items is None or call is None or b"table.remove" not in node.source:
         return
-    if check.value(call.get("name")) != Builtin("ipairs"):
+    if not is_builtin(check.value(call.get("name")), "ipairs"):
         return
     for block in (each for each in (body.walk() if body else ()) if each.kind == "block"):
         for statement in block.children if block.children[-1:] and block.children[-1].kind not in LEAVING else ():
             removed = first_argument(statement)
             if removed is None or removed.text != items.text:
                 continue
-            if check.value(statement.get("name")) == Builtin("table.remove"):
+            if is_builtin(check.value(statement.get("name")), "table.remove"):
                 hint = "collect what stays in a new list, or count down with for i = #list, 1, -1 do"
                 check.findings.mistake(removed, "removing an item in ipairs skips the one after it", hint)
 
@@ -143,7 +143,7 @@ def check_holes(check: Evaluator, node: Node, use: str) -> None:
     variable = check.scopes.variable(node)
     call = variable.value if variable and not (variable.changes or variable.fills) else node
     given = arguments_of(call)
-    if call is None or len(given) < 2 or check.value(call.get("name")) != Builtin("parallel.map"):
+    if call is None or len(given) < 2 or not is_builtin(check.value(call.get("name")), "parallel.map"):
         return
     function = check.value(given[1])
     if not isinstance(function, Closure) or not check.scopes.returns_value(function.node):

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import (
@@ -120,7 +121,6 @@ class Scopes:
         self._reads: Counter[str] = Counter()
         self._read: set[str] = set()
         self._named: dict[int, Node] = {}
-        self._returning: dict[int, bool] = {}
         self._variables: dict[int, Variable] = {}
         self._scopes: list[dict[str, Variable]] = []
         self._filled: list[Variable | None] = []
@@ -229,11 +229,16 @@ class Scopes:
 
     def returns_value(self, function: Node) -> bool:
         """Return True if a function of the script can return something other than nil."""
-        if function.start not in self._returning:
-            body = function.get("body")
-            returned = [each for each in (body.walk_own() if body else ()) if each.kind == "return_statement"]
-            self._returning[function.start] = any(value.kind != "nil" for each in returned for value in values_of(each))
-        return self._returning[function.start]
+        return function.start in self._returning
+
+    @cached_property
+    def _returning(self) -> set[int]:
+        """The offsets of the functions that return something other than nil."""
+        found: set[int] = set()
+        for node in self.of("return_statement"):
+            if any(value.kind != "nil" for value in values_of(node)):
+                found.update(function.start for function in islice(node.outer(FUNCTIONS), 1))
+        return found
 
     def dead_parts(self) -> Iterator[Node]:
         """Yield the blocks that certainly never run: under ``if false``, and of functions that nothing calls."""

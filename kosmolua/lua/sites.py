@@ -21,7 +21,7 @@ from kosmolua.lua.syntax import (
     key_of,
     operator_of,
 )
-from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Result, Unknown, Value, is_optional
+from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Result, Unknown, Value, is_builtin, is_optional
 from kosmolua.lua.written import CALLERS, Written
 
 Key = tuple["str | int", ...]
@@ -242,7 +242,7 @@ class _Sites:
         """Yield the calls of ``parallel.map``."""
         for node in self._called:
             name = node.get("name")
-            if name and self._known(name) == Builtin("parallel.map") and len(given := arguments_of(node)) > 1:
+            if name and is_builtin(self._known(name), "parallel.map") and len(given := arguments_of(node)) > 1:
                 function = self._known(given[1])
                 callee = function if isinstance(function, Callee) else None
                 yield _Loop(node.start, given[0], function.node if isinstance(function, Closure) else node, callee)
@@ -253,10 +253,10 @@ class _Sites:
         if clause and clause.kind == "for_generic_clause":
             given = clause.first("expression_list")
             call = given.children[0] if given and given.children else None
-            if given and call and len(given.children) > 1 and self._known(call) == Builtin("next"):
+            if given and call and len(given.children) > 1 and is_builtin(self._known(call), "next"):
                 return given.children[1]
             name = call.get("name") if call and call.kind == "function_call" else None
-            is_whole = name is not None and self._known(name) in (Builtin("ipairs"), Builtin("pairs"))
+            is_whole = name is not None and is_builtin(self._known(name), "ipairs", "pairs")
             return first_argument(call) if call and is_whole else None
         bound = clause.get("end") if clause else None
         condition = loop.get("condition")

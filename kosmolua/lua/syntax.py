@@ -204,7 +204,7 @@ def _unclosed(text: bytes) -> SyntaxProblem | None:
 
     The error is reported here only if so much text follows that parsing would be slow. Otherwise the parser reports it.
     """
-    place = 0
+    place = 0 if b"[[" in text or b"[=" in text else len(text)
     while found := _STRING_OR_COMMENT.search(text, place):
         place = found.end()
         level = found["level"]

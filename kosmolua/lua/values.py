@@ -125,6 +125,11 @@ class Builtin(NamedTuple):
     name: str
 
 
+def is_builtin(value: object, *names: str) -> TypeGuard[Builtin]:
+    """Return True if a value is a function that every script has, with one of these names."""
+    return isinstance(value, Builtin) and value.name in names
+
+
 class Closure(NamedTuple):
     """A function that the script defines."""
 
@@ -282,7 +287,7 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
         and all(isinstance(each, str) for each in value.type.values)
     ):
         return "string"
-    return _LUA_TYPES.get(label(replace(value.type, nullable=False)), "")
+    return _LUA_TYPES.get(label(value.type), "")
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:

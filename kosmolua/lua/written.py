@@ -18,7 +18,7 @@ from kosmolua.lua.syntax import (
     parameters_of,
     values_of,
 )
-from kosmolua.lua.values import Builtin, Callee, Closure, Value
+from kosmolua.lua.values import Builtin, Callee, Closure, Value, is_builtin
 
 CALLERS = {"pcall": 1, "xpcall": 2}
 """The functions that call another one, each with how many of their arguments come before those of the other."""
@@ -86,7 +86,7 @@ class Written:
         called = self._known(name)
         if isinstance(called, Builtin) and called.name in CALLERS and given:
             given, called = given[CALLERS[called.name] :], self._known(given[0])
-        elif called == Builtin("parallel.map") and len(given) > 1:
+        elif is_builtin(called, "parallel.map") and len(given) > 1:
             mapped = self._known(given[1])
             names = parameters_of(mapped.node)[:1] if isinstance(mapped, Closure) else []
             self._items.update((name.start, given[0]) for name in names)
