@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.library import library
+from support.library import ACCOUNTS, library
 
-from kosmolua import ConfigError, NotConfigured, PluginError, UnknownPath
+from kosmolua import ConfigError, NotConfigured, PluginError, Runtime, UnknownPath
 from kosmolua.accounts.accounts import Accounts
 from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.catalog import Catalog
@@ -132,6 +132,26 @@ def test_what_the_child_is_told() -> None:
         "aliases": {f"lib_{name}": name for name in ("list_books", "lend", "returns", "fails")},
         "accounts": ["default", "home", "work"],
     }
+
+
+@pytest.mark.slow
+def test_of_many_functions_a_script_is_told_those_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run gets some of the names; it asks for another one when the script names it, and for all when it lists them."""
+    monkeypatch.setattr("kosmolua.catalog.catalog.MAX_DESCRIBED", 2)
+    described: Any = catalog_of("work").describe("integrations.library")
+    assert described["functions"] == ["fails", "lend"]
+    assert described["aliases"] == {"lib_fails": "fails", "lib_lend": "lend"}
+    with Runtime(ACCOUNTS, plugins=[library()]) as runtime:
+        source = """
+            local library, names, what = app.integrations.library, {}, { what = "nothing" }
+            assert(library.returns(what) == nil and library.work.returns(what) == nil and library.lib_returns(what) == nil)
+            for name, f in pairs(library) do names[#names + 1] = type(f) == "function" and name or nil end
+            table.sort(names)
+            return table.concat(names, " "), tostring(select(2, pcall(function() return library.retuns end)))
+        """
+        names, refusal = runtime.run(source).result
+    assert names == "fails lend list_books returns"
+    assert "did you mean 'returns'?" in refusal
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 if TYPE_CHECKING:
     from kosmolua.secret import Redactor
 
-MAX_DESCRIBED_ACCOUNTS = 100
-"""The maximum number of accounts in an integration's description. Others are described when a script names them."""
+MAX_DESCRIBED = 100
+"""The most accounts, and functions, in an integration's description. Others are described when a script names them."""
 ALL = "*"
 MAX_TARGETS = 512
 
@@ -254,11 +254,10 @@ class Catalog:
 
         Returns:
             For ``app`` and a root: ``names``; for ``app.scripts``, ``scripts`` is true. For an integration:
-            ``functions`` (those written in Python), ``aliases`` (short by full names) and ``accounts``; ``others`` is
-            true if a document adds functions, ``session`` names the function that begins sessions, ``more`` if only
-            the first :data:`MAX_DESCRIBED_ACCOUNTS` accounts are listed. For an account: ``account`` is true. For a
-            script: ``script`` is true. For a function: ``function``, its short name. For ``INTEGRATION.*``: all
-            ``functions`` and ``accounts``.
+            ``functions`` and ``accounts`` (the first :data:`MAX_DESCRIBED`) and ``aliases`` (short by full names);
+            ``others`` and ``more`` are true if there are more functions or accounts, ``session`` names the function
+            that begins sessions. For an account: ``account`` is true. For a script: ``script`` is true. For a function:
+            ``function``, its short name. For ``INTEGRATION.*``: all ``functions`` and ``accounts``.
 
         Raises:
             PluginError: The integration cannot be loaded.
@@ -279,15 +278,16 @@ class Catalog:
         name, _, rest = rest.partition(".")
         integration = self._providers[root].load(name).integration
         if not rest:
-            accounts = self._usable(integration)
+            accounts, own = self._usable(integration), sorted(integration.functions.own)
+            functions = own[:MAX_DESCRIBED]
             described: dict[str, Json] = {
-                "functions": sorted(integration.functions.own),
-                "aliases": integration.aliases,
-                "accounts": accounts[:MAX_DESCRIBED_ACCOUNTS],
+                "functions": functions,
+                "aliases": {full: name for full, name in integration.aliases.items() if name in functions},
+                "accounts": accounts[:MAX_DESCRIBED],
             }
-            described |= {"others": True} if integration.functions.more else {}
+            described |= {"others": True} if integration.functions.more or len(own) > MAX_DESCRIBED else {}
             described |= {"session": BEGIN} if integration.session else {}
-            described |= {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else {}
+            described |= {"more": True} if len(accounts) > MAX_DESCRIBED else {}
             if root == ROOT and accounts:  # else a later lookup may find other tools, or an account in the environment
                 self._descriptions[path] = described
             return described
