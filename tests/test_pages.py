@@ -37,7 +37,7 @@ from kosmolua.cli.tenants import Kept, TenantFleet
 from kosmolua.recordings.timeline import Bar
 from kosmolua.runs import RunOptions
 from kosmolua.serve import settings
-from kosmolua.serve.pages import insights
+from kosmolua.serve.pages import insights, workspace
 from kosmolua.serve.pages.calls import Axis, without_waits
 from kosmolua.serve.pages.examples import EXAMPLES
 from kosmolua.serve.pages.history import CallSummary, Details, History, RunEntry
@@ -566,12 +566,14 @@ def test_a_long_output_is_cut_and_whole_in_a_file(pages: Pages, person: Person) 
     assert file.headers["content-disposition"].startswith("attachment")
 
 
-def test_a_running_script_is_stopped(tmp_path: Path) -> None:
-    """Its page has a button for that; one that has ended is not stopped."""
+def test_a_running_script_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its page has a button for that, and what was printed so far; one that has ended is not stopped."""
+    monkeypatch.setattr(workspace, "MAX_REPLAY", 0.5)
     with served(tmp_path, "acme") as pages:
         person = Person(pages.url, "acme")
-        outcome = pages.start("acme", "while true do end", run="0123456789ab")
+        outcome = pages.start("acme", "print('so far') while true do end", run="0123456789ab")
         assert eventually(lambda: "/stop" in person.open("/runs/0123456789ab").text)
+        assert "so far" in person.open("/runs/0123456789ab/output").text
         person.send("/runs/0123456789ab/stop")
         assert outcome.result(20).status == "interrupted"
         assert person.send("/runs/0123456789ab/stop").status_code == 409

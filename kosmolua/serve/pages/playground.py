@@ -98,7 +98,7 @@ def run(request: PageRequest) -> Response:
         groups=request.own.grouped([call for call in request.own.waiting() if call.run == run.id]),
         rows=rows_of(bars),
         axis=Axis(bars),
-        outcome=request.own.replay(run.id) if run.ends_again and run.status != PAUSED else None,
+        outcome=request.own.replay(run) if run.ends_again and run.status != PAUSED else None,
     )
 
 

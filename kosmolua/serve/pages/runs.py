@@ -181,13 +181,13 @@ def stopped(request: PageRequest) -> Response:
 def text(request: PageRequest) -> Response:
     """Return the whole output of a run as a file, from a replay."""
     run = _run(request, is_whole=True)
-    return _file(f"run-{run.id}.txt", request.own.replay(run.id).output)
+    return _file(f"run-{run.id}.txt", request.own.replay(run).output)
 
 
 def result(request: PageRequest) -> Response:
     """Return what a run returned as a JSON file, from a replay."""
     run = _run(request, is_whole=True)
-    values = request.own.replay(run.id).result
+    values = request.own.replay(run).result
     return _file(f"run-{run.id}.json", json.dumps(values, ensure_ascii=False, indent=2, default=str))
 
 
@@ -200,14 +200,14 @@ def output(request: PageRequest) -> Response:
     """Replay a run to get its output and result. Return them as HTML, which the page of the run loads."""
     run = _run(request, is_whole=True)
     return request.page(
-        "outcome.html", parts=("outcome",), run=run, outcome=request.own.replay(run.id), hides_error=True
+        "outcome.html", parts=("outcome",), run=run, outcome=request.own.replay(run), hides_error=True
     )
 
 
 def replayed(request: PageRequest) -> Response:
     """Replay a run, and return a page with the output and the result of the replay."""
     run = _run(request, is_whole=True)
-    return request.page("replay.html", "runs", run=run, outcome=request.own.replay(run.id))
+    return request.page("replay.html", "runs", run=run, outcome=request.own.replay(run))
 
 
 def resumed(request: PageRequest) -> Response:

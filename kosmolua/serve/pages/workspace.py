@@ -32,6 +32,8 @@ READING_ON = 0.9
 """Seconds for which recordings are read after a view is shown: until the page loads itself again."""
 GRACE = 1.0
 """Seconds that a request waits for the run that it starts, so that the next page can show how a short run ended."""
+MAX_REPLAY = 3.0
+"""Seconds that the replay of a run may take that did not come to its end, such as one that still runs."""
 MAX_TRIAL_SECONDS = 30.0
 """The time limit of a simulated run in the playground, in seconds."""
 CLIENT = "the page"
@@ -268,13 +270,16 @@ class Workspace:
         applied = self.tenant.apply(plan, options, without=without, agreed=True)
         return asyncio.run_coroutine_threadsafe(applied, self._loop).result()
 
-    def replay(self, run: str) -> Outcome:
+    def replay(self, run: RunEntry) -> Outcome:
         """Replay a recorded run, and return the outcome of the replay. Nothing is sent to any service.
+
+        The replay of a run that did not come to its end may not come to one either, and then ends at ``MAX_REPLAY``.
 
         Raises:
             ConfigError: The recording cannot be read.
         """
-        return self.runtime.replay(self.recording(run), client=CLIENT)
+        options: RunOptions = {} if run.ends_again else {"timeout": MAX_REPLAY}
+        return self.runtime.replay(self.recording(run.id), client=CLIENT, **options)
 
     def _start(self, run: str, begin: Callable[[], Coroutine[Any, Any, Outcome]]) -> None:
         """Start a run on the event loop, and wait at most ``GRACE`` seconds until it has ended."""
