@@ -278,8 +278,10 @@ class Workspace:
         Raises:
             ConfigError: The recording cannot be read.
         """
-        options: RunOptions = {} if run.ends_again else {"timeout": MAX_REPLAY}
-        return self.runtime.replay(self.recording(run.id), client=CLIENT, **options)
+        options: RunOptions = {"client": CLIENT}
+        if not run.ends_again:
+            options["timeout"] = MAX_REPLAY
+        return self.runtime.replay(self.recording(run.id), **options)
 
     def _start(self, run: str, begin: Callable[[], Coroutine[Any, Any, Outcome]]) -> None:
         """Start a run on the event loop, and wait at most ``GRACE`` seconds until it has ended."""
