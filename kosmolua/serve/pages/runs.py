@@ -199,9 +199,7 @@ def _file(name: str, text: str) -> Response:
 def output(request: PageRequest) -> Response:
     """Replay a run to get its output and result. Return them as HTML, which the page of the run loads."""
     run = _run(request, is_whole=True)
-    return request.page(
-        "outcome.html", parts=("outcome",), run=run, outcome=request.own.replay(run), hides_error=True
-    )
+    return request.page("outcome.html", parts=("outcome",), run=run, outcome=request.own.replay(run), hides_error=True)
 
 
 def replayed(request: PageRequest) -> Response:
