@@ -557,22 +557,26 @@ def test_paused_runs_name_the_next_step(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX terminal")
 def test_failures_and_interrupts_end_a_fleet(
     kosmolua: Program, write: Write, accounts: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """--max-failures leaves the rest out; Ctrl-C ends tidily, with what is done written down."""
+    """--max-failures leaves the rest out; Ctrl-C ends tidily, with what is done written down, on a line of its own."""
+    from support.terminal import Terminal
+
     rows = Rows(write, 'error("no")', 50, accounts, tmp_path / "out.jsonl")
     done = kosmolua(*rows.words, "--max-failures", "3", "--jobs", "2", variables=KEYS)
     assert done.returncode == 1 and "stopped after 3 failures" in done.stderr
     assert len(rows.lines()) == 3
     rows = Rows(write, "sleep(0.3)", 200, accounts, tmp_path / "slow.jsonl")
     command = [sys.executable, "-m", "kosmolua", *rows.words]
-    fleet = subprocess.Popen(command, env={**environment, **KEYS}, stderr=subprocess.PIPE, text=True)
-    while not rows.out.exists() or not rows.out.read_text():
-        time.sleep(0.05)
-    fleet.send_signal(signal.SIGINT)
-    _, said = fleet.communicate(timeout=20)
-    assert fleet.returncode == 130 and "--resume goes on" in said and "not run" in said
+    with Terminal(command, {**environment, **KEYS}, columns=100) as terminal:
+        terminal.until("/200")
+        terminal.send("\x03")
+        assert terminal.wait() == 130
+    told, summary = terminal.screen()
+    assert told == "kosmolua: interrupted: runs that had not begun are left out; --resume goes on"
+    assert "not run" in summary
     assert 0 < len(rows.lines()) < 200
 
 

@@ -172,13 +172,13 @@ class _Report:
             for outcome in outcomes:
                 self._add(outcome, ledger)
                 if self._counts[False] == self._given["max_failures"]:
-                    console.complain(f"stopped after {self._counts[False]} failures, as --max-failures says")
+                    self._complain(f"stopped after {self._counts[False]} failures, as --max-failures says")
                     break
         except WorkerLost as error:
             self._complain(error.message + self._way_on())
             return 1
         except KeyboardInterrupt:
-            console.complain("interrupted: runs that had not begun are left out" + self._way_on())
+            self._complain("interrupted: runs that had not begun are left out" + self._way_on())
             return 130
         finally:
             outcomes.close()
