@@ -113,6 +113,7 @@ VIEWS = {
     "refused": ["run", "wrong.lua", "--simulate"],
     "runs": ["runs", "runs.jsonl"],
     "show": ["runs", "show", "run.jsonl"],
+    "replays": ["replay", "--all", "."],
     "plan": ["run", "--plan", "restarting.lua", "--simulate"],
     "question": ["run", "restarting.lua", "--simulate"],
     "questions": ["run", "together.lua", "--simulate"],

@@ -35,10 +35,12 @@ def test_numbers_stand_at_the_right(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_narrow_table_breaks_cells_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between words, as long as each word fits."""
+    """Between words, as long as each word fits; a short cell, such as an age, stays whole."""
     lines = lines_of(40, ("calls",), monkeypatch=monkeypatch)
     assert lines[1].split() == COLUMNS
     assert [line.split()[-1] for line in lines[3:]] == ["ok", "words"]
+    rows = [["18 min ago", "restarts_the_services_of_render"]]
+    assert terminal.tabulated("Runs", ["time", "title"], rows, ["time"])[2] == "restarts_the_services_of_render"
 
 
 def test_a_narrower_table_leaves_out_columns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DEFAULT_WIDTH = 80
 GAP = "  "
 """What separates the columns of a table."""
+SHORT = 16
+"""How many characters a cell of a table has at most that is never broken."""
 JOINT = "\xa0"
 """A blank at which no line is broken."""
 ROLES = {
@@ -229,7 +231,8 @@ def title_of(text: str) -> str:
 
 
 def _longest(cell: str) -> int:
-    return max(map(measured, cell.split()), default=0)
+    """Return how many columns a cell needs: those of its longest word, but all of a short one, such as ``18 s ago``."""
+    return measured(cell) if len(cell) <= SHORT else max(map(measured, cell.split()))
 
 
 def _beside(columns: Sequence[str], rows: Sequence[Sequence[str]], least: Sequence[int], room: int) -> list[str]:

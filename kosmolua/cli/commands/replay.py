@@ -104,7 +104,7 @@ def _repeat_all(found: Iterator[tuple[str, Callable[[], Recording]]], given: dic
         for name, open_recording in found:
             repetitions.append(_repeated(runtime, name, open_recording, given))
             if not options.json:
-                console.line(str(repetitions[-1]))
+                console.say(str(repetitions[-1]))
     counted = Counter(each.result for each in repetitions)
     if options.json:
         console.as_json([asdict(each) for each in repetitions])

@@ -95,8 +95,9 @@ def list_scripts(options: Options) -> int:
         console.as_json([{said: getattr(each, name) for name, said in names.items()} for each in functions])
     else:
         rows = [[each.signature, each.effect, each.summary, each.origin] for each in functions]
-        console.table("Scripts", ["Script", "Effect", "About", "File"], rows)
-        if not functions and not mistakes:
+        if rows:
+            console.table("Scripts", ["Script", "Effect", "About", "File"], rows)
+        elif not mistakes:
             console.complain(f"there are no scripts in {scripts.folder}")
     for mistake in mistakes:
         console.complain_of(mistake)
