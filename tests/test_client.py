@@ -396,6 +396,11 @@ def test_an_empty_answer_is_none(body: bytes) -> None:
         (b'["one","two"]', "one; two"),
         (b'"plain"', "plain"),
         (b"upstream\n  connect error", "upstream connect error"),
+        (
+            b'<?xml version="1.0"?><Error><Code>NoSuchKey</Code><Message>No &quot;a&quot; here.</Message><Key>a</Key>'
+            b"</Error>",
+            'NoSuchKey: No "a" here.',
+        ),
         (b"<html><head><title> 502 Bad &amp; Gateway </title></head><body>x</body></html>", "502 Bad & Gateway"),
         (b"<html><head><style>p {}</style></head><body><p>Sorry,</p>\n<b>no</b></body></html>", "Sorry, no"),
         (b"", "no reason given"),

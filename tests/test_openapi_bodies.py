@@ -85,6 +85,11 @@ BOOK = {
     },
 }
 BOOKS = {"application/xml": {"schema": BOOK}}
+NULL_IN_XML = (
+    b'<l:Book xmlns:l="urn:l"><lent xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true" />'
+    b"<more>1</more></l:Book>"
+)
+LIBRARY = {"xml": {"name": "Book", "prefix": "l", "namespace": "urn:l"}}
 
 
 def in_path(name: str, style: str, *, explode: bool, kind: str = "array") -> dict[str, Any]:
@@ -138,6 +143,8 @@ PATHS = {
     "/ping": operation("ping"),
     "/read": {"get": {"operationId": "read", "responses": {"200": {"description": "", "content": {JSON: {}}}}}},
     "/book": {"get": {"operationId": "book", "responses": {"200": {"description": "", "content": BOOKS}}}},
+    "/shelve": operation("shelve", {**BOOK, **LIBRARY}, "application/xml"),
+    "/names": operation("name", {"type": "array", "items": {**TEXT, "xml": {"name": "n"}}}, "text/xml"),
     "/see": {
         "get": {"operationId": "see", "responses": {"200": {"description": "", "content": {JSON: {"schema": SEEN}}}}}
     },
@@ -192,6 +199,22 @@ def called(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, 
         ("deep({ spec = json.decode('{\"any\":null}') })", b'{"spec":{"any":null}}', JSON),
         ("deep({ kinds = { 'a' } })", b'{"kinds":["a"]}', JSON),
         ("both({ b = 1 })", b'{"b":1}', "application/vnd.x+json"),
+        (
+            "shelve({ id = 7, title = 'A & B', lent = true, tags = { k = 1 }, by = { name = 'Ann', born = 1 } })",
+            b'<l:Book xmlns:l="urn:l" id="7"><Title>A &amp; B</Title><lent>true</lent><tags><k>1</k></tags>'
+            b"<Author><name>Ann</name><born>1</born></Author></l:Book>",
+            "application/xml",
+        ),
+        (
+            "shelve({ bare = { 'x', '' }, wrapped = { 1, 2 }, members = { { id = 1 }, { id = 2 } }, words = {} })",
+            b'<l:Book xmlns:l="urn:l"><b>x</b><b /><all><all>1</all><all>2</all></all>'
+            b"<members><id>1</id></members><members><id>2</id></members></l:Book>",
+            "application/xml",
+        ),
+        ("shelve({ lent = json.null, extra = { body = { more = 1 } } })", NULL_IN_XML, "application/xml"),
+        ("shelve({ extra = { body = '<b/>' } })", b"<b/>", "application/xml"),
+        ("name({ body = { 'a' } })", b"<root><n>a</n></root>", "text/xml"),
+        ("name({ body = '<ns/>' })", b"<ns/>", "text/xml"),
         ("either({ body = { 'bug' } })", b'["bug"]', JSON),
         ("either({ body = { labels = { 'bug' } } })", b'{"labels":["bug"]}', JSON),
     ],
@@ -203,7 +226,7 @@ def test_extra_adds_to_a_body_or_is_the_body(
     runtime, service = called
     outcome = runtime.run(f"app.integrations.pets.{call}")
     assert outcome.ok, outcome.error
-    assert service.last.body == body
+    assert service.last.body.removeprefix(b'<?xml version="1.0" encoding="UTF-8"?>\n') == body
     assert service.last.headers.get("content-type", "") == media
 
 
@@ -410,6 +433,47 @@ def test_lists_of_aws_are_numbered(tmp_path: Path, service: str, lines: str) -> 
         runtime.call("pets.ask", {**given, "dry_run": True})
     assert here.last.line == "POST /"
     assert sorted(here.last.body.decode().split("&")) == sorted(lines.split())
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "given", "body"),
+    [
+        (
+            "Tag",
+            {"tagging": {"Set": [{"Key": "a"}]}},
+            '<Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Set><Tag><Key>a</Key></Tag></Set></Tagging>',
+        ),
+        (
+            "Make",
+            {"name": "a", "flat": ["x"], "listed": ["y"]},
+            '<MakeRequest xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>a</Name><One>x</One>'
+            "<Listed><member>y</member></Listed></MakeRequest>",
+        ),
+    ],
+)
+def test_bodies_of_aws_in_xml(tmp_path: Path, operation_id: str, given: dict[str, Any], body: str) -> None:
+    """Its documents lack the root, which is the only key or the request, the namespace, and that lists are wrapped."""
+    tag = {"type": "object", "properties": {"Key": TEXT}, "xml": {"name": "Tag"}}
+    tagging = {"type": "object", "properties": {"Set": {"type": "array", "items": tag}}}
+    flat = {"type": "array", "items": TEXT, "xml": {"name": "One", "wrapped": False}}
+    made = {"Name": TEXT, "Flat": flat, "Listed": TEXTS}
+    schemas = {"Tag": {"Tagging": tagging}, "Make": made}
+    info = {"title": "S3", "version": "2006-03-01", "x-providerName": "amazonaws.com", "x-serviceName": "s3"}
+    asked = operation(operation_id, {"type": "object", "properties": schemas[operation_id]}, "text/xml")
+    document = small(tmp_path, {"info": info, "paths": {"/b": asked}})
+    with serving() as here, live(document, "pets", here) as runtime:
+        runtime.call(f"pets.{operation_id.lower()}", given)
+    assert here.last.body.decode().partition("\n")[2] == body
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [("a b", "x", "'a b' cannot be the name of an element"), ("a", "\0", "XML cannot have the character")],
+)
+def test_what_xml_cannot_hold_is_refused(called: tuple[Runtime, Service], key: str, value: str, said: str) -> None:
+    """No escape stands for a control character, so that the service could not read it."""
+    with pytest.raises(BadArguments, match=said):
+        called[0].call("pets.shelve", {"extra": {"body": {key: value}}})
 
 
 def test_values_beyond_the_memory_of_the_host_stay_text() -> None:

@@ -30,6 +30,10 @@ _MAX_DEPTH = 5
 _MAX_BODY_DEPTH = 32
 _MAX_READ = 20_000
 _TITLE = re.compile(r"<title[^>]*>([^<]*)</title", re.IGNORECASE)
+_IN_XML = re.compile(
+    r"<(?:[\w-]+:)?(?:error)?(?:message|faultstring|description)\b[^>]*>\s*([^<]*[^<\s])", re.IGNORECASE
+)
+_CODE_IN_XML = re.compile(r"<(?:[\w-]+:)?(?:error|fault)?code\b[^>]*>\s*([^<]*[^<\s])", re.IGNORECASE)
 _UNSEEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 
@@ -58,8 +62,8 @@ def message_of(response: Response) -> str:
     """Return the error message in a response, on one line.
 
     In JSON, it is taken from keys such as ``message``, ``error`` and ``detail`` (RFC 9457), and from ``errors``, each
-    with its field. In HTML, it is the title, else the text. Secrets of the request are masked before a long message is
-    cut, so that not even the beginning of one is shown.
+    with its field; in XML, from code and message. In HTML, it is the title, else the text. Secrets of the request are
+    masked before a long message is cut, so that not even the beginning of one is shown.
     """
     redactor = _redactor_of(response)
     try:
@@ -186,5 +190,8 @@ def _without_markup(text: str) -> str:
         return text
     from html import unescape
 
+    if said := _IN_XML.findall(text):
+        codes = _CODE_IN_XML.findall(text)[:1]
+        return unescape(": ".join([*codes, *dict.fromkeys(said)]))
     title = _TITLE.search(text)
     return unescape(title[1] if title and title[1].strip() else _TAG.sub(" ", _UNSEEN.sub(" ", text)))

@@ -10,7 +10,6 @@ from typing import Any
 
 from kosmolua.openapi.bodies import word_of
 from kosmolua.openapi.operations import Field
-from kosmolua.openapi.xml_replies import whole
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import SchemaTree, text
 
@@ -35,14 +34,15 @@ class AwsQuery:
         return found
 
     def _name(self, key: str, schema: Json, *, is_ec2: bool) -> str:
-        name = text(whole(self._tree, schema)[1].get("name")) or key
+        name = text(self._tree.whole(schema)["xml"].get("name")) or key
         return name[:1].upper() + name[1:] if is_ec2 else name
 
     def _pairs(self, prefix: str, schema: Json, value: Any, *, is_ec2: bool) -> Iterator[tuple[str, str]]:
-        plain, xml = whole(self._tree, schema)
+        plain = self._tree.whole(schema)
+        xml = plain["xml"]
         if isinstance(value, (list, tuple)):
             items = plain.get("items", {})
-            name = text(whole(self._tree, items)[1].get("name"))
+            name = text(self._tree.whole(items)["xml"].get("name"))
             head = f"{prefix}.{name or 'member'}"
             if is_ec2:
                 head = prefix

@@ -6,7 +6,7 @@ import json
 import re
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote
 
@@ -47,10 +47,12 @@ class Member(NamedTuple):
     part: str = ""
 
 
-def object_of(members: Sequence[Member], media: str, encode: str = "") -> EncodedBody:
+def object_of(
+    members: Sequence[Member], media: str, encode: str = "", write: Callable[[Any], bytes] | None = None
+) -> EncodedBody:
     """Encode a body that is an object; of members with one name, JSON has the last.
 
-    ``encode``, from the overlay, overrides ``media`` if it is ``form`` or ``multipart``.
+    ``encode``, from the overlay, overrides ``media`` if it is ``form`` or ``multipart``; ``write`` writes XML.
     """
     media = {"form": FORM, "multipart": MULTIPART}.get(encode, media)
     if media.startswith(FORM):
@@ -59,13 +61,13 @@ def object_of(members: Sequence[Member], media: str, encode: str = "") -> Encode
         parts = tuple(part for each in members for part in _parts(each.name, each.value, each.part))
         form = Multipart(parts, media.partition(";")[0].removeprefix("multipart/"))
         return EncodedBody(body=form.encode(), media=f"{media}; boundary={form.boundary}")
-    return EncodedBody(body=encoded({each.name: each.value for each in members}), media=media)
+    return EncodedBody(body=(write or encoded)({each.name: each.value for each in members}), media=media)
 
 
-def content_of(value: Any, media: str, encode: str = "") -> EncodedBody:
+def content_of(value: Any, media: str, encode: str = "", write: Callable[[Any], bytes] | None = None) -> EncodedBody:
     """Encode a body that is one value: any for JSON, else text, or a table with ``base64``.
 
-    ``encode``, from the overlay, overrides ``media`` if it is ``ndjson``.
+    ``encode``, from the overlay, overrides ``media`` if it is ``ndjson``; ``write`` writes XML.
 
     Raises:
         BadArguments: The value cannot be sent as this media type.
@@ -76,6 +78,8 @@ def content_of(value: Any, media: str, encode: str = "") -> EncodedBody:
     if is_json(media):
         return EncodedBody(body=encoded(value), media=media)
     if isinstance(value, list) or (isinstance(value, Mapping) and "base64" not in value):
+        if write:
+            return EncodedBody(body=write(value), media=media)
         raise BadArguments(
             f"the body is sent as {media}, so pass a string, or a table with the key base64", param="body"
         )

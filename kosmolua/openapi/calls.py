@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as made_by
 from typing import Any, Protocol
@@ -36,7 +36,7 @@ from kosmolua.openapi.paging import Recipe, ResultPage
 from kosmolua.openapi.replies import value_of, whole_of
 from kosmolua.openapi.routes import Route
 from kosmolua.openapi.walking import walk
-from kosmolua.openapi.xml_replies import XmlReader
+from kosmolua.openapi.xml_values import XmlReader, XmlWriter, is_xml
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import FULL
@@ -70,6 +70,7 @@ class OperationCall:
         safe: Whether the overlay says that the request changes nothing, whatever its method.
         is_open: Whether it needs no credential, as a login.
         xml: Reads replies in XML by the document's schema; None if it has none for them.
+        written: Writes bodies in XML by the document's schema; None if it has none for them.
         aws: Writes arguments as AWS's query protocol has them; None for any other operation.
         graphql: What the request of a GraphQL field needs: see :mod:`kosmolua.openapi.graphql`; empty for any other.
     """
@@ -85,6 +86,7 @@ class OperationCall:
     safe: bool = False
     is_open: bool = False
     xml: XmlReader | None = None
+    written: XmlWriter | None = None
     aws: AwsQuery | None = None
     graphql: Mapping[str, Any] = made_by(default_factory=dict)
 
@@ -157,14 +159,14 @@ class OperationCall:
         if body.whole:
             whole = joined(given.get(body.name, NOTHING), added, body.name, media)
             media = _for_patch(media, body.media, whole)
-            return EncodedBody() if whole is NOTHING else content_of(whole, media, self.encode)
+            return EncodedBody() if whole is NOTHING else content_of(whole, media, self.encode, self._writer(media))
         keys = [each for each in self.fields if each.place == "body" and (each.constant or each.name in given)]
         filled = [each for each in self.fields if each.fills]
         media = next((each.only for each in keys if each.only), media)
         if added is not NOTHING and not isinstance(added, Mapping):
             if keys:
                 raise whole_beside(each.name for each in keys)
-            return content_of(added, _for_patch(media, body.media, added), self.encode)
+            return content_of(added, _for_patch(media, body.media, added), self.encode, self._writer(media))
         if not keys and not filled and added is NOTHING and not body.required:
             return EncodedBody()
         others = {} if added is NOTHING else added
@@ -177,7 +179,11 @@ class OperationCall:
             if each.wire not in others
         ]
         members += [Member(each.fills, given[each.name]) for each in filled if each.fills not in others]
-        return object_of([*members, *(Member(key, value) for key, value in others.items())], media, self.encode)
+        members += [Member(key, value) for key, value in others.items()]
+        return object_of(members, media, self.encode, self._writer(media))
+
+    def _writer(self, media: str) -> Callable[[Any], bytes] | None:
+        return self.written.write if self.written and is_xml(media) else None
 
     def _by_name(self, changed: Mapping[str, Json]) -> dict[str, Json]:
         names = {each.wire: each.name for each in self.fields}

@@ -21,7 +21,7 @@ from kosmolua.openapi.paging import Recipe
 from kosmolua.openapi.replies import is_decoded, is_text
 from kosmolua.openapi.security import access_of
 from kosmolua.openapi.store import DocumentStore, FunctionRow, load
-from kosmolua.openapi.xml_replies import XmlReader, is_xml
+from kosmolua.openapi.xml_values import XmlReader, XmlWriter, is_xml
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.bounds import Pattern, Range
@@ -312,6 +312,7 @@ def call_of(detail: Mapping[str, Any], look_up: Callable[[str], Json]) -> Operat
     """Restore a call from an operation's details in the compiled document, whose schemas are looked up."""
     media, schema = detail["result"].get("media", []), detail["result"].get("schema")
     fields, body = [Field(**each) for each in detail["fields"]], detail["body"]
+    in_xml = body and body.get("schema") and is_xml(body["media"][0])
     kind = OperationCall
     if "graphql" in detail:
         from kosmolua.openapi.graphql_calls import GraphQLCall as kind
@@ -322,6 +323,7 @@ def call_of(detail: Mapping[str, Any], look_up: Callable[[str], Json]) -> Operat
         body=Body(**body) if body else None,
         media=media,
         xml=XmlReader(SchemaTree(look_up), schema) if schema and any(map(is_xml, media)) else None,
+        written=XmlWriter(SchemaTree(look_up), body["schema"]) if in_xml else None,
         aws=AwsQuery(SchemaTree(look_up)) if any(each.style in STYLES for each in fields) else None,
         server=detail["server"] or "",
         recipe=Recipe(**detail["paging"]) if detail["paging"] else None,
@@ -391,6 +393,8 @@ def _whole_body(body: Body, reader: SchemaReader, function: str, inside: tuple[s
     media = body.media[0]
     if is_json(media):
         kind = reader.read(body.schema, f"{function}.{body.name}")
+    elif is_xml(media) and isinstance(listed := reader.read(body.schema, f"{function}.{body.name}"), List):
+        kind = Union((listed, STRING))
     elif media.startswith("text/") or "xml" in media:
         kind = STRING
     else:

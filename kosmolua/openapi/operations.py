@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 from kosmolua.openapi.document import Document
-from kosmolua.openapi.xml_replies import is_xml
+from kosmolua.openapi.xml_values import WRAPS, is_xml
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import rows, table, text
 
@@ -45,6 +45,13 @@ _JSON_1_0 = re.compile(
     r"VoiceID|com.amazonaws.codestar|AmazonSQS"
 )
 """Matches the operations of those services of AWS that take JSON by an older name; their documents call it JSON."""
+_AWS_NAMESPACES = {
+    "cloudfront": "http://cloudfront.amazonaws.com/doc/",
+    "route53": "https://route53.amazonaws.com/doc/",
+    "s3": "http://s3.amazonaws.com/doc/",
+    "s3control": "http://awss3control.amazonaws.com/doc/",
+}
+"""The namespaces of bodies in XML, before the version; AWS's documents lack them."""
 
 
 @dataclass
@@ -89,7 +96,7 @@ class Body:
         choose: Whether a call can choose.
         whole: Whether the whole body is one argument, rather than each of its keys.
         required: Whether a call must send it.
-        schema: The JSON Schema, if it is one argument.
+        schema: The JSON Schema, if it is one argument or sent as XML.
         about: The description, if it is one argument.
         order: Its keys in the order in which multipart parts are sent.
         name: The argument's name, set when the document is compiled.
@@ -379,11 +386,26 @@ class _Reading:
             keys = [*keys, *more]
         if chosen.startswith("multipart/"):
             body.order = [each.wire for each in keys]
+        if is_xml(chosen):
+            body.schema = self._in_xml(contents[chosen].get("schema"), keys)
         if not keys:
             return None, []
         for each in keys:
             each.required = each.required and required is not False
         return body, keys
+
+    def _in_xml(self, schema: Json, keys: list[Field]) -> Json:
+        """Return the schema of a body in XML. Those of AWS lack the name of the root, and lists are wrapped there."""
+        about = table(self._document.root.get("info"))
+        service = text(about.get("x-serviceName"))
+        if about.get("x-providerName") != "amazonaws.com":
+            return schema
+        xml: dict[str, Json] = {"name": f"{text(self._given.get('operationId'))}Request", WRAPS: True}
+        if len(keys) == 1 and (only := self._document.flat(keys[0].schema)) and only[0]:
+            del xml["name"]  # the only key is the root
+        if service in _AWS_NAMESPACES:
+            xml["namespace"] = f"{_AWS_NAMESPACES[service]}{text(about.get('version'))}/"
+        return {"allOf": [schema, {"xml": xml}]}
 
     def _any_of(self, media: list[str], contents: Mapping[str, Mapping[str, Any]]) -> Json:
         """Return a schema for a body of several media types; a JSON Patch is always a list."""
@@ -397,7 +419,7 @@ class _Reading:
 
     def _flat(self, media: str, content: Mapping[str, Any]) -> list[Field] | None:
         """Return the keys of a body as arguments; None if it is no object or does not name them."""
-        if not (is_json(media) or media.startswith((_FORM, "multipart/"))):
+        if not (is_json(media) or is_xml(media) or media.startswith((_FORM, "multipart/"))):
             return None
         found = self._document.flat(content.get("schema"))
         if found is None or (not found[0] and found[2]):
@@ -460,10 +482,9 @@ class _Reading:
 
 
 def _preference(media: str) -> int:
-    """Return a sort key: JSON, forms, multipart, others."""
-    if is_json(media):
-        return 0
-    return 1 if media.startswith(_FORM) else 2 if media.startswith("multipart/") else 3
+    """Return a sort key: JSON, forms, multipart, XML, others."""
+    kinds = is_json(media), media.startswith(_FORM), media.startswith("multipart/"), is_xml(media), True
+    return kinds.index(True)
 
 
 def _ordered(fields: list[Field]) -> list[Field]:

@@ -14,7 +14,7 @@ from kosmolua.http.binary import binary, media_type
 from kosmolua.http.client import decode
 from kosmolua.http.messages import Response, location
 from kosmolua.openapi.operations import is_json
-from kosmolua.openapi.xml_replies import XmlReader, is_xml
+from kosmolua.openapi.xml_values import XmlReader, is_xml
 from kosmolua.protocol import Json
 from kosmolua.secret import Secret
 

@@ -73,6 +73,22 @@ class SchemaTree:
             node = self._look_up(pointer)
         return {}
 
+    def whole(self, schema: Json, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return a schema with what its reference leads to and the members of its ``allOf``; of ``xml``, the outer
+        words win, and it is always there.
+        """
+        own = table(schema)
+        pointer = text(own.get("$ref"))
+        if pointer in seen or len(seen) > MAX_FOLLOWED:
+            return {"xml": {}}
+        inner = [*rows(own.get("allOf")), *([self._look_up(pointer)] if pointer else [])]
+        found = {key: each for key, each in own.items() if key not in ("$ref", "allOf")}
+        xml = table(own.get("xml"))
+        for part in (self.whole(each, (*seen, pointer) if pointer else seen) for each in inner):
+            xml = part["xml"] | xml
+            found = merged(found, part)
+        return {**found, "xml": xml}
+
     def flat(self, schema: Json) -> Flat | None:
         """Collect the properties of a schema for objects, including those behind references and in ``allOf``.
 

@@ -1,7 +1,7 @@
-"""Replies in XML as tables, read as the schema of the document says: ``xml.name``, ``wrapped`` and ``attribute``.
+"""Tables in XML, as the schema of the document says: names, attributes, wrapped lists, prefixes and namespaces.
 
-Documents often leave out whether a list is wrapped, and what carries a result, as AWS's ``DescribeThingsResult``. There
-the reply decides: names that fit the schema lead to the values.
+Documents often leave out whether a list is wrapped, and what carries a result, as AWS's ``DescribeThingsResult``. In a
+reply, names that fit the schema lead to the values.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from kosmolua.errors import BadArguments
 from kosmolua.http.messages import Response
 from kosmolua.protocol import Json
-from kosmolua.schema.merging import merged
-from kosmolua.schema.tree import SchemaTree, rows, table, text
+from kosmolua.schema.tree import SchemaTree, table, text
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -24,27 +24,16 @@ MAX_DEPTH = 100
 MAX_ELEMENTS = 500_000
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _KEYS, _VALUES = ("key", "name"), ("value",)
+WRAPS = "x-wraps"
+"""The key in the ``xml`` of a body's schema that says that a list is wrapped unless its own ``xml`` says no."""
+_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+_NAME = re.compile(r"[^\W\d][\w.-]*")
+_UNWRITABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def is_xml(media: str) -> bool:
     """Return True for media types whose content is read by its schema: XML, except web pages and pictures."""
     return bool(_XML.fullmatch(media.partition(";")[0].strip().lower()))
-
-
-def whole(tree: SchemaTree, schema: Json) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a schema with the members of its ``allOf``, and its key ``xml``, of which the outer words win."""
-    own = table(schema)
-    target = tree.resolve(own)
-    parts = [target] if target is own else [{key: each for key, each in own.items() if key != "$ref"}, target]
-    found: dict[str, Any] = {}
-    xml: dict[str, Any] = {}
-    for part in parts:
-        members = [whole(tree, each) for each in rows(part.get("allOf"))]
-        found = merged(found, {key: each for key, each in part.items() if key != "allOf"})
-        xml = table(part.get("xml")) | xml
-        for member, words in members:
-            found, xml = merged(found, member), {**words, **xml}
-    return found, xml
 
 
 class XmlReader:
@@ -60,7 +49,7 @@ class XmlReader:
         Raises:
             ValueError: It is not XML, declares entities, or is too large or too deeply nested, as the message says.
         """
-        plain, _ = whole(self._tree, self._schema)
+        plain = self._tree.whole(self._schema)
         flat = self._tree.flat(self._schema)
         if plain.get("type") != "array" and not (flat and flat[0]):
             return content
@@ -80,16 +69,16 @@ class XmlReader:
         return self._value(self._schema, found)
 
     def _name(self, key: str, schema: Json) -> str:
-        plain, xml = whole(self._tree, schema)
-        if plain.get("type") == "array" and xml.get("wrapped") is not True:
-            _, item = whole(self._tree, plain.get("items"))
-            return text(xml.get("wrapped") is False and item.get("name")) or text(xml.get("name")) or key
-        return text(xml.get("name")) or key
+        plain = self._tree.whole(schema)
+        name = text(plain["xml"].get("name")) or key
+        if plain.get("type") == "array" and plain["xml"].get("wrapped") is False:
+            return text(self._tree.whole(plain.get("items"))["xml"].get("name")) or name
+        return name
 
     def _value(self, schema: Json, element: Element) -> Json:
         if element.get(_NIL) == "true":
             return None
-        plain, _ = whole(self._tree, schema)
+        plain = self._tree.whole(schema)
         flat = self._tree.flat(schema)
         if flat and flat[0]:
             return self._table(flat[0], element)
@@ -103,7 +92,8 @@ class XmlReader:
         found: dict[str, Json] = {}
         used: set[str] = set()
         for key, schema in properties.items():
-            plain, xml = whole(self._tree, schema)
+            plain = self._tree.whole(schema)
+            xml = plain["xml"]
             name = text(xml.get("name")) or key
             if xml.get("attribute") is True:
                 used.add(f"@{name}")
@@ -147,6 +137,97 @@ class XmlReader:
             else:
                 found[_local(entry.tag)] = self._value(schema, entry)
         return found
+
+
+class XmlWriter:
+    """Writes the bodies of one operation; ``schema`` is that of its body."""
+
+    def __init__(self, tree: SchemaTree, schema: Json) -> None:
+        self._tree = tree
+        self._schema = schema
+        xml = tree.whole(schema)["xml"]
+        self._wraps = xml.get(WRAPS) is True
+        self._name = text(xml.get("name")) or _last_word(schema)
+
+    def write(self, value: Json) -> bytes:
+        """Return a table or a list as XML in UTF-8.
+
+        The root is named by the schema or its reference, or else by the only key of the table.
+
+        Raises:
+            BadArguments: XML cannot have a key of this name, or a character of a text.
+        """
+        from xml.etree.ElementTree import Element, tostring
+
+        above, name, schema = Element("above"), self._name, self._schema
+        plain = self._tree.whole(schema)
+        flat = None if name else self._tree.flat(schema)
+        if flat and len(flat[0]) == 1 and isinstance(value, dict) and flat[0].keys() == value.keys():
+            [(name, value)] = value.items()
+            schema = flat[0][name]
+            plain = {"xml": plain["xml"] | self._tree.whole(schema)["xml"]}
+            name = text(plain["xml"].get("name")) or name
+        self._fill(self._element(above, name or text(plain.get("title")) or "root", plain["xml"]), schema, value)
+        return _DECLARATION + tostring(above[0], encoding="unicode").encode()
+
+    def _element(self, parent: Element, name: str, xml: dict[str, Any]) -> Element:
+        from xml.etree.ElementTree import SubElement
+
+        prefix, namespace = text(xml.get("prefix")), text(xml.get("namespace"))
+        if not _NAME.fullmatch(name):
+            raise BadArguments(f"{name[:80]!r} cannot be the name of an element of XML", param="body")
+        made = SubElement(parent, f"{prefix}:{name}" if prefix else name)
+        if namespace:
+            made.set(f"xmlns:{prefix}" if prefix else "xmlns", namespace)
+        return made
+
+    def _fill(self, element: Element, schema: Json, value: Json) -> None:
+        """Write a value into an element."""
+        if isinstance(value, dict):
+            flat = self._tree.flat(schema)
+            known = flat[0] if flat else {}
+            others = table(self._tree.whole(schema).get("additionalProperties"))
+            for key in [*(each for each in known if each in value), *(each for each in value if each not in known)]:
+                self._add(element, key, known.get(key, others), value[key])
+        elif isinstance(value, list):
+            items = self._tree.whole(schema).get("items", {})
+            self._add_items(element, _last_word(items) or "item", items, value)
+        elif value is None:
+            element.attrib |= {"xmlns:xsi": _NIL[1:].partition("}")[0], "xsi:nil": "true"}
+        else:
+            element.text = _written(value)
+
+    def _add(self, parent: Element, key: str, schema: Json, value: Json) -> None:
+        plain = self._tree.whole(schema)
+        xml, name = plain["xml"], text(plain["xml"].get("name")) or key
+        if xml.get("attribute") is True:
+            prefix = text(xml.get("prefix"))
+            parent.set(f"{prefix}:{name}" if prefix else name, "" if value is None else _written(value))
+        elif not isinstance(value, list):
+            self._fill(self._element(parent, name, xml), schema, value)
+        elif xml.get("wrapped", self._wraps) is True:
+            holder = self._element(parent, name, xml)
+            self._add_items(holder, "member" if self._wraps else name, plain.get("items", {}), value)
+        else:
+            self._add_items(parent, name, plain.get("items", {}), value)
+
+    def _add_items(self, parent: Element, name: str, schema: Json, values: list[Json]) -> None:
+        xml = self._tree.whole(schema)["xml"]
+        for each in values:
+            self._fill(self._element(parent, text(xml.get("name")) or name, xml), schema, each)
+
+
+def _last_word(schema: Json) -> str:
+    """Return the name of the schema to which a reference leads."""
+    return text(table(schema).get("$ref")).rpartition("/")[2]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if found := _UNWRITABLE.search(said := str(value)):
+        raise BadArguments(f"XML cannot have the character {found[0]!r}", param="body")
+    return said
 
 
 def _declares(response: Response) -> bool:
