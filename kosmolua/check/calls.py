@@ -188,13 +188,14 @@ def _misuses(
         else:
             yield from _undefined_inside(value, evaluate)
     for parameter in parameters:
-        has_null = parameter.name in given and is_builtin(given[parameter.name][1], "json.null")
-        if has_null and parameter.required and not parameter.null:
-            message = f"{callee.path} needs {parameter.name}, {parameter.type.words}, and json.null leaves it out"
-            yield _Misuse(given[parameter.name][0], message, f"call it as {callee.function.signature}")
-        elif parameter.name in given:
-            yield from _misfit(callee, parameter.name, *given[parameter.name], evaluate)
-            yield from _id_of_another(parameter, *given[parameter.name], others)
+        if parameter.name in given:
+            node, value = given[parameter.name]
+            if is_builtin(value, "json.null") and parameter.required and not parameter.null:
+                message = f"{callee.path} needs {parameter.name}, {parameter.type.words}, and json.null leaves it out"
+                yield _Misuse(node, message, f"call it as {callee.function.signature}")
+                continue
+            yield from _misfit(callee, parameter, node, value, evaluate)
+            yield from _id_of_another(parameter, node, value, others)
         elif is_complete and parameter.required and not _instead_of(parameter) & (given.keys() | meant):
             instead = f", or {parameter.unless}" if parameter.unless else ""
             usage = f"call it as {callee.function.signature}"
@@ -301,8 +302,8 @@ def _is_sequence(node: Node) -> bool:
     return bool(fields) and all(field.kind == "field" and field.get("name") is None for field in fields)
 
 
-def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:
-    parameter = next(each for each in callee.function.parameters if each.name == name)
+def _misfit(callee: Callee, parameter: Parameter, node: Node, value: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:
+    name = parameter.name
     try:
         written = _json(value, evaluate)
         parameter.accept(written)

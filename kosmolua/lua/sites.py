@@ -95,19 +95,15 @@ class _Sites:
         self._of_app: list[tuple[Node, Callee | Branch]] = []
         self._named: list[tuple[Node, Closure]] = []
         for node in scopes.of(*NAMING):
-            self._enter(node)
+            value = known(node)
+            if isinstance(value, (Callee, Branch)):
+                self._of_app.append((node, value))
+            elif isinstance(value, Closure):
+                self._named.append((node, value))
 
     @cached_property
     def _written(self) -> Written:
         return Written(self._scopes, self._known)
-
-    def _enter(self, node: Node) -> None:
-        """Note a part of ``app``, and the name of a function of the script."""
-        value = self._known(node)
-        if isinstance(value, (Callee, Branch)):
-            self._of_app.append((node, value))
-        elif isinstance(value, Closure):
-            self._named.append((node, value))
 
     def found(self) -> Iterator[Site]:
         calls = [call for node in self._called if (call := self._call(node))]
@@ -117,7 +113,7 @@ class _Sites:
         changes = None
         if escaped or any(each and each.function.effect != "read" for each in functions):
             changes = self._dependence()
-        loops = [each for each in (*self._loops(), *maps) if changes and self._changes(each, changes)]
+        loops = [each for each in (*self._loops(), *maps) if self._changes(each, changes)] if changes else []
         if any(key_of(node) in _NEXT for node in (self._scopes.of(*_PATHS) if loops else ())):
             loops = []
         inside = {loop.start: list(self._run_by(loop)) for loop in loops}
