@@ -131,7 +131,7 @@ local function decode_escaped(text, position)
 end
 
 local function decode_string(text, position)
-  local plain, after = match(text, '^([^"\\%c]*)"()', position)
+  local plain, after = match(text, '^([^"\\\0-\31]*)"()', position)
   if plain then
     return plain, after
   end
@@ -196,7 +196,7 @@ local function decode_array(text, position, depth)
       local code = byte(text, position)
       code = code == 32 and byte(text, position + 1) or code
       if code == 34 then
-        value, ends, after = match(text, '^ ?"([^"\\%c]*)"([],])()', position)
+        value, ends, after = match(text, '^ ?"([^"\\\0-\31]*)"([],])()', position)
       elseif code == 116 or code == 102 or code == 110 then
         value, ends, after = match(text, "^ ?(%l+)([],])()", position)
         value = WORDS[value]
@@ -242,12 +242,12 @@ end
 local function decode_members(text, position, depth, map, note)
   while true do
     -- Most members need a single match: a key and a string without escapes, with at most one space between.
-    local key, value, ends, after = match(text, '^ ?"([^"\\%c]*)": ?"([^"\\%c]*)"([,}])()', position)
+    local key, value, ends, after = match(text, '^ ?"([^"\\\0-\31]*)": ?"([^"\\\0-\31]*)"([,}])()', position)
     if key and not note then
       map[key], position = value, after
     else
       local from
-      key, from = match(text, '^[ \n\r\t]*"([^"\\%c]*)"[ \n\r\t]*:[ \n\r\t]*()', position)
+      key, from = match(text, '^[ \n\r\t]*"([^"\\\0-\31]*)"[ \n\r\t]*:[ \n\r\t]*()', position)
       if not key then
         key, from = decode_key(text, position)
       end
@@ -273,7 +273,7 @@ local function decode_members(text, position, depth, map, note)
 end
 
 local function decode_object(text, position, depth)
-  local first = shapes and match(text, '^[ \n\r\t]*"([^"\\%c]*)"', position)
+  local first = shapes and match(text, '^[ \n\r\t]*"([^"\\\0-\31]*)"', position)
   if not first then
     position = skip(text, position)
     if byte(text, position) == 125 then

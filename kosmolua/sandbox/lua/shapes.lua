@@ -19,11 +19,11 @@ local MAX_CAPTURES = 15 -- Lua's patterns have 32
 local MAX_KEY = 200 -- bytes of a key, with the white space around it
 local MAX_FAMILIES = 1000 -- a family is all objects with the same first key
 local MAX_SCORE = 20 -- of a family, whose objects are decoded without shapes once its score is 0
-local PLAIN, WORD = '"([^"\\%c]*)"', "([%w.+-]+)"
+local PLAIN, WORD = '"([^"\\\0-\31]*)"', "([%w.+-]+)"
 
 ---Returns a pattern that matches only this text.
 local function literal(text)
-  return (gsub(text, "%p", "%%%0"))
+  return (gsub(text, "[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0"))
 end
 
 ---Returns the source of a table constructor with the first `count` members.
@@ -108,7 +108,7 @@ local function follow(text, position, learn)
     is_usual = is_usual and not seen[key] and #before <= MAX_KEY and #members < MAX_MEMBERS
     if is_usual then
       seen[key] = true
-      local is_plain, is_word = match(text, '^"[^"\\%c]*"()', from) == to, match(text, "^[%w.+-]+()", from) == to
+      local is_plain, is_word = match(text, '^"[^"\\\0-\31]*"()', from) == to, match(text, "^[%w.+-]+()", from) == to
       members[#members + 1] = { key = key, before = before, capture = is_plain and PLAIN or is_word and WORD or nil }
     end
     position = to
