@@ -109,6 +109,7 @@ async def work(acme: Acme) -> None:
         acme.cookie = web.cookies["kosmolua-client"]
     acme.done, acme.paused = (result.structured_content["run"] for result in (done, paused))  # type: ignore[index]
     assert paused.structured_content["error"]["code"] == "paused"  # type: ignore[index]
+    assert f"The user can approve them at {acme.server.base}/a/{acme.paused}-1." in text_of(paused)
     acme.page = re.findall(r'page "(run:\w+)"', text_of(cut))[0]
 
 

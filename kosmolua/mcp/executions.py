@@ -25,9 +25,9 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from kosmolua.calls.records import Watch
-from kosmolua.errors import Interrupted, WorkerLost
+from kosmolua.errors import Interrupted, Paused, WorkerLost
 from kosmolua.flow.memory import SessionMemory
-from kosmolua.mcp.answer import answer, refusal
+from kosmolua.mcp.answer import answer, refusal, run_of
 from kosmolua.mcp.clients import MAX_NAME, PERSON, SUBJECT, client_of
 from kosmolua.mcp.execution import Execution
 from kosmolua.mcp.questions import Question, can_be_asked
@@ -68,7 +68,10 @@ TASK = "kosmolua/task"
 
 
 class Client:
-    """The client that sent one request, and its person; ``name`` tells clients apart, ``context`` is the SDK's."""
+    """The client that sent one request, and its person; ``name`` tells clients apart, ``context`` is the SDK's.
+
+    ``site`` is the address to which it sent the request, without a path; empty if that has none.
+    """
 
     def __init__(self, context: ServerRequestContext[Any]) -> None:
         software = context.session.client_params and context.session.client_params.client_info
@@ -76,6 +79,7 @@ class Client:
         self.person = str(context.request.scope.get(PERSON) or "") if context.request else ""
         self.subject: Secret | None = context.request.scope.get(SUBJECT) if context.request else None
         self.name = client_of(context.request, self.software)
+        self.site = str(context.request.base_url).rstrip("/") if context.request else ""
         self.is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
         self._session = context.session
         self._request = context.request_id
@@ -245,7 +249,7 @@ class Executions:
             parked = False
             try:
                 if await client.follow(execution):
-                    return await self.answer(execution, client.name)
+                    return await self.answer(execution, client)
                 parked = True
                 return self._park(execution)
             finally:
@@ -257,17 +261,19 @@ class Executions:
                     del self._followed[client.name]
         return refusal(Interrupted("The client disconnected, so the script was stopped"))
 
-    async def answer(self, execution: Execution, client: str | None) -> CallToolResult:
+    async def answer(self, execution: Execution, client: Client) -> CallToolResult:
         """Return the result of an ended script; a large one is converted in another thread."""
         result = await self.report(execution.outcome(), execution.script, client)
         if execution.saved:
             result.content.append(TextContent(text=execution.saved))
         return result
 
-    async def report(self, outcome: Outcome, script: ScriptRequest, client: str | None) -> CallToolResult:
+    async def report(self, outcome: Outcome, script: ScriptRequest, client: Client) -> CallToolResult:
         """Return the result for an outcome; a large one is converted in another thread."""
-        keep = partial(self._transcripts.keep, client)
-        given = outcome, script, self._runner.limits, self._runner.way_to_approve, keep
+        keep = partial(self._transcripts.keep, client.name)
+        waiting = outcome.error.calls if isinstance(outcome.error, Paused) else ()
+        page = f"a/{run_of(outcome)}-{waiting[0]['number']}" if len(waiting) == 1 else "approvals"
+        given = outcome, script, self._runner.limits, self._runner.way_to_approve(client.site, page), keep
         is_small = len(outcome.output) + weigh(outcome.result, SMALL_ANSWER) + len(outcome.calls) <= SMALL_ANSWER
         return answer(*given) if is_small and outcome.plan is None else await in_thread(answer, *given)
 

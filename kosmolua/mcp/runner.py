@@ -19,9 +19,10 @@ from kosmolua.stores.store import missing
 class Runner(Protocol):
     """Runs scripts for the clients of an MCP server."""
 
-    @property
-    def way_to_approve(self) -> str:
-        """How a person approves calls of a paused run."""
+    def way_to_approve(self, site: str, path: str) -> str:
+        """How a person approves calls of a paused run; ``path`` is their page on the website, of which the client
+        knows the address ``site``, if any.
+        """
 
     @property
     def limits(self) -> Limits:
@@ -61,7 +62,6 @@ class Runner(Protocol):
 class PlainRunner:
     """Runs scripts with one runtime, recorded if the accounts file turns this on for MCP."""
 
-    way_to_approve = "with kosmolua resume"
     saves = True
 
     def __init__(self, runtime: Runtime) -> None:
@@ -73,6 +73,9 @@ class PlainRunner:
 
     def room(self) -> Passage | None:
         return None
+
+    def way_to_approve(self, site: str, path: str) -> str:
+        return "with kosmolua resume"
 
     def end_run(self, run: str) -> None:
         """Do nothing: a run of another process with the user's store ends by itself."""

@@ -259,7 +259,7 @@ class Tasks:
     async def _answer(self, execution: TaskExecution, client: Client) -> CallToolResult:
         if execution.saved:
             await self._saved()
-        return await self._executions.answer(execution, client.name)
+        return await self._executions.answer(execution, client)
 
     def _running(self, run: str, task: _Task) -> dict[str, Any]:
         execution = task.execution
@@ -316,7 +316,7 @@ class Tasks:
             return self._state(run, "working", created)
         outcome = await in_thread(self._runner.runtime.replay, recording)
         outcome.recording = recording.path
-        result = await self._executions.report(outcome, _request(recording), client.name)
+        result = await self._executions.report(outcome, _request(recording), client)
         return {**self._state(run, "completed", created), "result": _dumped(result)}
 
     def _waiting(self, recording: Recording) -> list[WaitingCall]:

@@ -171,10 +171,10 @@ class Tenant:
         """The public URL of the server, if the settings tell it."""
         return self._opened.server.url
 
-    @property
-    def way_to_approve(self) -> str:
-        """How a person approves calls of a paused run, with a link if the server knows its own URL."""
-        return f"at {self.url}/approvals" if self.url else "on the page of this server"
+    def way_to_approve(self, site: str, path: str) -> str:
+        """How a person approves calls of a paused run: with a link, by the server's own URL or that of the request."""
+        base = self.url or site
+        return f"at {base}/{path}" if base else "on the page of this server"
 
     def room(self) -> Passage:
         """Return what reserves memory for a request, or for the outcome of a run."""
