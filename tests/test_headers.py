@@ -6,11 +6,14 @@ import json
 import re
 from pathlib import Path
 
+import click
 import pytest
 from conftest import Program, Write
 
 from kosmolua import Runtime
 from kosmolua.check.checker import Checker
+from kosmolua.cli.commands.run import command
+from kosmolua.cli.headers import params_of
 from kosmolua.errors import BadArguments, ScriptError
 from kosmolua.lua.header import read_header
 from kosmolua.schema.types import INTEGER, STRING, Choice, List, Map, Record
@@ -113,6 +116,26 @@ def test_options_of_the_command_line_are_those_of_the_header(kosmolua: Program, 
     done = kosmolua("run", report, *words, "--json", "--timeout", "20")
     given = {"days": 7, "status": "failed", "tags": ["a", "b"], "dry_run": False, "timeout": 3}
     assert json.loads(done.stdout)["result"] == [given, "rest"]
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (["--dry-run"], True),
+        (["--dry-run", "true"], True),
+        (["--dry-run=true"], True),
+        (["--no-dry-run"], False),
+        (["--dry-run", "false"], False),
+        (["--dry-run=false"], False),
+    ],
+)
+def test_a_boolean_takes_its_value_in_every_spelling(report: Path, words: list[str], given: bool) -> None:
+    """The word behind the option is its value and no argument; a later one is."""
+    context = command.make_context("run", [str(report), *words, "rest", "false", "--", "--dry-run", "true"])
+    assert params_of(context, context.params) == {"dry_run": given}
+    assert context.params["arguments"] == ("rest", "false", "--dry-run", "true")
+    with pytest.raises(click.UsageError, match="--dry-run is true or false, not 'maybe'"):
+        command.make_context("run", [str(report), "--dry-run=maybe"])
 
 
 @pytest.mark.slow

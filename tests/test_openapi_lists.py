@@ -65,11 +65,13 @@ def test_a_list_says_that_it_is_truncated(tmp_path: Path, count: int, shown: str
 
 
 def test_a_page_that_is_a_table_has_the_key(tmp_path: Path) -> None:
-    """The same word, as a key of the result."""
+    """The same word, as a key of the result, which the check knows."""
     script = "return app.integrations.pets.list_pets({ all = true, max_items = 3 }).truncated"
     made = document(tmp_path, wrapped=True)
     with serving(pages_of(5, wrapped=True)) as service, live(made, "pets", service) as runtime:
-        assert runtime.run(script).result == [True]
+        outcome = runtime.run(script, check=True)
+        assert outcome.result == [True]
+        assert outcome.warnings == []
 
 
 def test_python_gets_a_list_that_says_so(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ import kosmolua
 from kosmolua import CallRecord, Runtime, ScriptError, Usage
 from kosmolua.authoring.python_stubs import write_python_stubs
 from kosmolua.errors import ConfigError, Denied
+from kosmolua.runs.rows import rows_of
 
 PROGRAM = ROOT / "tests" / "support" / "user_program.py"
 SERVICES = "return app.integrations.render2.list_services({ limit = 2 })"
@@ -194,6 +195,11 @@ def test_a_result_is_a_data_frame(simulated: Runtime) -> None:
     """Of the items of its one list."""
     assert [row["name"] for row in simulated.run(SERVICES).frame(list)] == ["checkout-api", "checkout-site"]
     assert simulated.run("return 5").frame(list) == [{"value": 5}]
+    connection = {"totalCount": 2, "pageInfo": {"endCursor": "b"}}
+    rows = [{"id": "a"}, {"id": "b"}]
+    assert rows_of(connection | {"nodes": rows}) == rows
+    assert rows_of(connection | {"edges": [{"cursor": "c", "node": each} for each in rows]}) == rows
+    assert rows_of({"tags": ["a"], "owner": {"id": 1}}) == [{"tags": ["a"], "owner": {"id": 1}}]
 
 
 def test_a_result_with_two_lists_is_none(simulated: Runtime) -> None:

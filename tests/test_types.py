@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Optional, TypedDict, Union
 import pytest
 from support.books import Edits, Loose, Point, Thread
 
+from kosmolua.cli.values import value_of
 from kosmolua.plugin import between, matching, non_empty, one_of
 from kosmolua.schema.annotations import type_of
 from kosmolua.schema.bounds import Length, Pattern, Range
@@ -194,6 +195,20 @@ def test_text_of_the_command_line_takes_the_declared_type(annotation: object, te
     read = type_of(annotation).read(text)
     assert read == value
     assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "texts", "value"),
+    [
+        (str | None, ["null"], None),
+        (str | None, ["nil"], "nil"),
+        (list[str] | None, ["null"], None),
+        (str, ["null"], "null"),
+    ],
+)
+def test_null_is_null_where_the_type_allows_it(annotation: Any, texts: list[str], value: object) -> None:
+    """Elsewhere it is a text like any other."""
+    assert value_of("name", type_of(annotation), texts) == value
 
 
 # What a type is

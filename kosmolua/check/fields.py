@@ -56,7 +56,7 @@ from kosmolua.suggestions import did_you_mean, listed
 MAX_KEYS = 24
 """A message names at most this many keys of a result."""
 TRUNCATED = "truncated"
-"""The only named key of a returned list. Its value is true if there were more items than ``max_items`` allowed."""
+"""The only named key of a returned list, and one that any page of a document can have: ``max_items`` left items out."""
 CODE = "the code of an error"
 """What messages call the code of an error."""
 ERROR_FIELDS: dict[str, Type] = {
@@ -297,6 +297,8 @@ class Fields:
 
     def _under_result(self, node: Node, value: Result, key: str) -> Value:
         keys = record_keys(value.type)
+        if key == TRUNCATED and (value.is_vague or is_list(value.type)) and key not in (keys or ()):
+            return UNKNOWN
         if keys is not None and key not in keys:
             near = near_field(value.type, key)
             if value.may_be_call_error and key in ERROR_FIELDS:
@@ -316,8 +318,6 @@ class Fields:
             note(node, f"{value.source} has no field '{key}'{there}", hint)
             return Absent(node) if is_certain else UNKNOWN
         if value.may_be_error and key in ERROR_KEYS:
-            return UNKNOWN
-        if is_list(value.type) and key == TRUNCATED:
             return UNKNOWN
         if is_list(value.type):
             if instead := idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key):

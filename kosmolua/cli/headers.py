@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -36,7 +37,8 @@ class HeaderCommand(Command):
         if file := self._file_in(ctx, args):
             ctx.meta[_FILE] = file[0]
             ctx.meta[_HEADER] = _header_of(located(*file))
-        return super().parse_args(ctx, args)
+        options = [each for each in self.get_params(ctx) if getattr(each, "section", "") == TITLE]
+        return super().parse_args(ctx, _switched(args, {each.opts[0]: each.secondary_opts for each in options}, ctx))
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own parameters, and an option for each parameter of the script."""
@@ -107,6 +109,25 @@ def _header_of(file: str) -> Header:
 
 def _attribute(parameter: Parameter) -> str:
     return f"parameter_{parameter.name}"
+
+
+def _switched(words: list[str], opposites: Mapping[str, list[str]], ctx: click.Context) -> list[str]:
+    """Return a command line with ``--no-flag`` for ``--flag false`` or ``--flag=false``, and ``--flag`` for true."""
+    kept: list[str] = []
+    flag = ""
+    for place, word in enumerate(words):
+        if word == "--":
+            return [*kept, *words[place:]]
+        name, equals, value = word.partition("=") if "=" in word else (flag, "", word)
+        if opposites.get(name) and value in ("true", "false"):
+            kept[len(kept) - (not equals) :] = [name] if value == "true" else opposites[name]
+            flag = ""
+        elif equals and opposites.get(name):
+            raise click.UsageError(f"{name} is true or false, not {value!r}.", ctx)
+        else:
+            kept.append(word)
+            flag = word
+    return kept
 
 
 def _option_of(parameter: Parameter, taken: set[str]) -> click.Option:

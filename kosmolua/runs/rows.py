@@ -8,6 +8,8 @@ from kosmolua.protocol import Json
 
 VALUE = "value"
 """The column of items that are no tables."""
+_ABOUT_PAGES = {"pageinfo", "page_info", "page", "paging", "pagination", "meta", "metadata", "links", "_links"}
+"""The tables, in lower case, that a page of a list can have beside the list."""
 
 
 def rows_of(value: Json) -> list[Mapping[str, Json]]:
@@ -23,9 +25,12 @@ def _items(value: Json) -> Sequence[Json]:
     if not isinstance(value, Mapping):
         return value if isinstance(value, list) else [value]
     lists = {key: each for key, each in value.items() if isinstance(each, list)}
-    if not lists or any(isinstance(each, Mapping) for each in value.values()):
+    tables = {key.lower() for key, each in value.items() if isinstance(each, Mapping)}
+    if not lists or not tables <= _ABOUT_PAGES:
         return [value]
     if len(lists) > 1:
         names = ", ".join(lists)
         raise ValueError(f"The result has several lists, so it is not clear which has the rows: {names}")
-    return next(iter(lists.values()))
+    name, items = next(iter(lists.items()))
+    are_edges = name == "edges" and all(isinstance(each, Mapping) and "node" in each for each in items)
+    return [each["node"] for each in items] if are_edges else items
