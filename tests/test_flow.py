@@ -1021,16 +1021,19 @@ def test_what_is_too_long_to_be_kept_is_known_to_be_forgotten(monkeypatch: pytes
 
 
 def test_a_check_lists_what_reaches_a_write(kosmolua: Program, write: Write) -> None:
-    """Through variables, loops and functions of texts."""
+    """Through variables, lists that are filled, loops and functions of texts."""
     script = """
         local services = app.integrations.render2.list_services({ limit = 5 })
-        for _, each in ipairs(services.services) do
-          local id = each.id
+        local chosen = {}
+        for _, each in ipairs(services.services) do chosen[#chosen + 1] = each end
+        ids = {}
+        for _, each in ipairs(chosen) do table.insert(ids, each.id) end
+        for _, id in ipairs(ids) do
           app.integrations.render2.set_env_var({ service_id = id, key = "A", value = secrets.url .. input.name })
         end
     """
     lines = kosmolua("check", write("flows.lua", script), "--simulate").stdout.splitlines()
-    assert [line.partition(":5: ")[2] for line in lines if " -> " in line] == [
+    assert [line.partition(":8: ")[2] for line in lines if " -> " in line] == [
         "render2.list_services -> render2.set_env_var.service_id",
         "secrets.url -> render2.set_env_var.value",
         "input -> render2.set_env_var.value",

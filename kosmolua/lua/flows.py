@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import Node, arguments_of, base_of, key_of
+from kosmolua.lua.syntax import Node, arguments_of, assigned, base_of, key_of
 from kosmolua.lua.values import Callee, Value
 
 _GIVEN = frozenset({"input", "params", "arg"})
 _INDEXED = frozenset({"dot_index_expression", "bracket_index_expression"})
-_MAX_STEPS = 8
-"""How many variables and calls are followed to where a value comes from."""
 MAX_FLOWS = 100
 
 
@@ -39,13 +38,13 @@ def flows_of(scopes: Scopes, known: Callable[[Node], Value | None]) -> list[Argu
     ``known`` returns what the check has found out about an expression.
     """
     found: dict[ArgumentFlow, None] = {}
+    sources = _Sources(scopes, known)
     for node in scopes.of("function_call"):
-        name = node.get("name")
-        called = known(name) if name else None
-        if not isinstance(called, Callee) or called.function.effect == "read":
+        called = sources.called(node)
+        if called is None or called.function.effect == "read":
             continue
         for key, value in _arguments(node, called):
-            for source in dict.fromkeys(_sources(value, scopes, known, _MAX_STEPS)):
+            for source in dict.fromkeys(sources.of(value, set())):
                 found.setdefault(ArgumentFlow(node.line, source, f"{called.path}.{key}"))
     return list(found)[:MAX_FLOWS]
 
@@ -61,26 +60,59 @@ def _arguments(call: Node, called: Callee) -> Iterator[tuple[str, Node]]:
     yield from zip((each.name for each in called.function.parameters), given, strict=False)
 
 
-def _sources(node: Node, scopes: Scopes, known: Callable[[Node], Value | None], steps: int) -> Iterator[str]:
-    """Yield what the value of an expression is made from."""
-    if not steps or node.kind == "function_definition":
-        return
-    base = base_of(node) if node.kind in _INDEXED else node
-    if base.kind == "identifier":
-        variable = scopes.variable(base)
-        if variable is None:
-            if base.text == "secrets" and node.kind in _INDEXED:
-                yield f"secrets.{key_of(node) or '?'}"
-            elif base.text in _GIVEN:
-                yield base.text
+class _Sources:
+    """What the values of expressions are made from, through all that is assigned to a variable or put into its table."""
+
+    def __init__(self, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
+        self._scopes = scopes
+        self._known = known
+        self._given: dict[str | int, list[Node]] = defaultdict(list)
+        for node in scopes.of("assignment_statement"):
+            for target, value in assigned(node):
+                self._give(target, value)
+        for node in scopes.of("function_call"):
+            name, given = node.get("name"), arguments_of(node)
+            if name and name.text == "table.insert" and len(given) > 1:
+                self._give(given[0], given[-1])
+
+    def _give(self, target: Node, value: Node | None) -> None:
+        base = base_of(target)
+        if value and base.kind == "identifier":
+            self._given[self._place(base)].append(value)
+
+    def _place(self, name: Node) -> str | int:
+        """Return where a variable is declared, or the name of a global one."""
+        variable = self._scopes.variable(name)
+        return variable.start if variable else name.text
+
+    def called(self, call: Node) -> Callee | None:
+        """Return the function of an integration that is called, or None."""
+        name = call.get("name")
+        called = self._known(name) if name else None
+        return called if isinstance(called, Callee) else None
+
+    def of(self, node: Node, seen: set[str | int]) -> Iterator[str]:
+        """Yield the sources of an expression; ``seen`` are the variables that have been followed."""
+        if node.kind == "function_definition":
             return
-        for each in (variable.value, variable.items):
-            yield from _sources(each, scopes, known, steps - 1) if each else ()
-        return
-    name = base.get("name") if base.kind == "function_call" else None
-    called = known(name) if name else None
-    if isinstance(called, Callee):
-        yield called.path
-        return
-    for child in base.children if name is None else [name, *arguments_of(base)]:
-        yield from _sources(child, scopes, known, steps - 1)
+        base = base_of(node) if node.kind in _INDEXED else node
+        if base.kind == "identifier":
+            yield from self._of_variable(node, base, seen)
+        elif base.kind == "function_call" and (called := self.called(base)):
+            yield called.path
+        else:
+            name = base.get("name") if base.kind == "function_call" else None
+            for child in base.children if name is None else [name, *arguments_of(base)]:
+                yield from self.of(child, seen)
+
+    def _of_variable(self, node: Node, base: Node, seen: set[str | int]) -> Iterator[str]:
+        variable, place = self._scopes.variable(base), self._place(base)
+        if variable is None and base.text in _GIVEN:
+            yield base.text
+        elif variable is None and base.text == "secrets" and node.kind in _INDEXED:
+            yield f"secrets.{key_of(node) or '?'}"
+        elif place not in seen:
+            seen.add(place)
+            values = self._given.get(place, [])
+            for each in (variable.value, variable.items, *values) if variable else values:
+                yield from self.of(each, seen) if each else ()
