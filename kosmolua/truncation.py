@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import isfinite
 from typing import Any
 
 MIN_SHARE = 80
 """The shortest length to which a long member of a list or map is cut, in characters. With less room, it is left out."""
+TELLING = (
+    *("id", "name", "title", "status", "state", "type", "email", "number", "created_at", "createdAt", "url"),
+    *("login", "key", "slug"),
+)
+"""The fields that tell one object from another, the most telling first."""
+_RANKS = {name: rank for rank, name in enumerate(TELLING)}
 MAX_NOTES = 6
 MAX_PLACE = 60
 
@@ -18,8 +24,8 @@ def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
     """Cut a JSON value to ``room`` characters of compact JSON, and return it with a note about each part left out.
 
     A list of short members is cut after the last that fits. Otherwise the length is shared, and short members stay
-    whole. A long string is cut in the middle. ``place`` is the value's name in the notes, empty for a map without a
-    prefix.
+    whole; of a map, the fields that tell one object from another come first. A long string is cut in the middle.
+    ``place`` is the value's name in the notes, empty for a map without a prefix.
     """
     cutter = _Cutter()
     kept = cutter.fit(value, room, place)
@@ -77,7 +83,7 @@ class _Cutter:
         kept = _leading(items, room)
         if weigh(kept, room) < room / 2:
             weights = [weigh(item, room) for item in items[: room // 2]]
-            portions = _portions([1] * len(weights), weights, room - 2)
+            portions = _portions(range(len(weights)), [1] * len(weights), weights, room - 2)
             kept = [self.fit(items[index], share, f"{place}[{index + 1}]") for index, share in portions]
         self._note(place, len(kept), len(items), "items")
         return kept
@@ -85,7 +91,8 @@ class _Cutter:
     def _map(self, members: dict[str, Any], room: int, place: str) -> dict[str, Any]:
         keys = list(members)
         weights = [weigh(member, room) for member in members.values()]
-        portions = _portions([weigh(key, room) + 2 for key in keys], weights, room - 2)
+        order = sorted(range(len(keys)), key=lambda index: _RANKS.get(keys[index], len(_RANKS)))
+        portions = _portions(order, [weigh(key, room) + 2 for key in keys], weights, room - 2)
         self._note(place, len(portions), len(keys), "keys")
         return {
             keys[index]: self.fit(members[keys[index]], share, f"{place}.{keys[index]}") for index, share in portions
@@ -120,10 +127,11 @@ def _ends(text: str, keep: int) -> str:
     return text[: keep - tail] + mark + text[len(text) - tail :]
 
 
-def _portions(overheads: list[int], weights: list[int], room: int) -> list[tuple[int, int]]:
-    """Share a room among members: short ones get all, long ones equal parts; some none if there is not enough."""
+def _portions(order: Sequence[int], overheads: list[int], weights: list[int], room: int) -> list[tuple[int, int]]:
+    """Share a room among members: short ones get all, long ones equal parts; the last of the order may get none."""
     chosen, left = [], room
-    for index, (overhead, weight) in enumerate(zip(overheads, weights, strict=True)):
+    for index in order:
+        overhead, weight = overheads[index], weights[index]
         if overhead + min(weight, MIN_SHARE) <= left:
             left -= overhead + min(weight, MIN_SHARE)
             room -= overhead

@@ -74,6 +74,14 @@ def test_a_map_keeps_its_small_members() -> None:
 
 
 @pytest.mark.slow
+def test_items_keep_what_tells_them_apart() -> None:
+    """Not the first keys of the alphabet."""
+    usual = {f"auto{number}": "x" * 20 for number in range(40)}
+    kept, _ = truncate([{**usual, "id": f"srv-{n}", "name": f"web-{n}"} for n in range(30)], 900, "result")
+    assert len(kept) > 5
+    assert all({"id", "name"} <= item.keys() for item in kept)
+
+
 def test_a_map_of_many_members_keeps_as_many_as_fit() -> None:
     """A hundred thousand keys are cut too, and so is one that is itself too long."""
     kept, notes = truncate({str(number): number for number in range(100_000)}, 1000, "it")

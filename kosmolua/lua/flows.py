@@ -61,7 +61,7 @@ def _arguments(call: Node, called: Callee) -> Iterator[tuple[str, Node]]:
 
 
 class _Sources:
-    """What the values of expressions are made from, through all that is assigned to a variable or put into its table."""
+    """What expressions are made from, through all that is assigned to a variable or put into its table."""
 
     def __init__(self, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
         self._scopes = scopes

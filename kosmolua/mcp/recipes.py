@@ -15,6 +15,7 @@ from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import KEYWORDS, integration_in, lua_path, parts_of
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
+from kosmolua.truncation import TELLING
 
 MIN_WORDS = 3
 """How many words a query has at least to be a task. A shorter one is a search for pages."""
@@ -27,8 +28,6 @@ MAX_OTHERS = 3
 """How many other integrations are named, each with the function that fits best."""
 EXAMPLES = "examples"
 """The page of scripts for everyday tasks, which fits many tasks a little."""
-_SHOWN = ("id", "name", "title", "status", "state", "type", "email", "number", "created_at", "createdAt", "url")
-"""The fields that a script prints first."""
 
 
 def recipe(runtime: Runtime, query: str) -> str:
@@ -177,7 +176,7 @@ def _takes_limit(function: Function) -> bool:
 def _fields(name: str, kind: Record) -> str:
     """Return a few fields of a record as the arguments of ``print``."""
     plain = [key for key, each in kind.fields.items() if isinstance(each, (Scalar, Choice))]
-    first = [key for key in _SHOWN if key in plain]
+    first = [key for key in TELLING if key in plain]
     chosen = [*first, *(key for key in plain if key not in first)][:MAX_SHOWN]
     return ", ".join(f"{name}.{key}" for key in chosen if key.isidentifier()) or f"json.encode({name})"
 
