@@ -28,7 +28,7 @@ WRAPS = "x-wraps"
 """The key in the ``xml`` of a body's schema that says that a list is wrapped unless its own ``xml`` says no."""
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAME = re.compile(r"[^\W\d][\w.-]*")
-_UNWRITABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def is_xml(media: str) -> bool:
