@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from kosmolua.openapi.document import Document
 from kosmolua.openapi.xml_values import WRAPS, is_xml
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import rows, table, text
+
+if TYPE_CHECKING:
+    from kosmolua.openapi.document import Document
 
 Schema: TypeAlias = "dict[str, Any]"
 Place: TypeAlias = Literal["path", "query", "header", "cookie", "body"]

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.http.messages import Response
-from kosmolua.openapi.document import Document
 from kosmolua.openapi.operations import Field, Operation
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import rows, table
+
+if TYPE_CHECKING:
+    from kosmolua.openapi.document import Document
 
 _NAMES = """
 sizes: per_page page_size limit count max_results maxresults size pagesize perpage page_limit results_per_page

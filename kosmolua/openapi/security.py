@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as made_by
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.http.aws import SIGNED
@@ -14,10 +14,12 @@ from kosmolua.http.headers import CREDENTIALS as CREDENTIAL_HEADERS
 from kosmolua.http.headers import objection, plain
 from kosmolua.http.messages import is_link_local, is_protected, origin
 from kosmolua.openapi.bodies import is_override
-from kosmolua.openapi.document import Document
 from kosmolua.openapi.naming import snake, usable
 from kosmolua.openapi.operations import Field, Operation
 from kosmolua.schema.tree import rows, table, text
+
+if TYPE_CHECKING:
+    from kosmolua.openapi.document import Document
 
 Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "client", "signature"]
 
