@@ -141,6 +141,28 @@ def test_a_document_of_aws_is_imported(tmp_path: Path) -> None:
         importing.prepare(elsewhere, Wishes())
 
 
+def test_an_action_of_aws_is_one_function(tmp_path: Path) -> None:
+    """Documents have it as a GET and as a POST, sometimes at two paths; the POST is sent, and reads what a GET reads."""
+    paths: dict[str, Any] = {}
+    for action, place in (("DescribePets", "{Owner}/"), ("DeletePet", "{Owner}/"), ("MakePet", "")):
+        for method, where in (("get", place), ("post", "")):
+            asked = {"operationId": f"{method.upper()}_{action}", "x-aws-operation-name": action, "responses": {}}
+            paths.setdefault(f"/{where}#Action={action}", {})[method] = asked
+    file = write_document(tmp_path, signed() | {"paths": paths})
+    ready = importing.prepare(importing.fetch(str(file), lambda: b""), Wishes())
+    effects = {each.name: (each.operation.key, each.effect) for each in ready.result.functions}
+    assert effects == {
+        "describe_pets": ("POST /#Action=DescribePets", "read"),
+        "delete_pet": ("POST /#Action=DeletePet", "destroy"),
+        "make_pet": ("POST /#Action=MakePet", "write"),
+    }
+    said = "\n".join(ready.lines())
+    assert "3 actions are declared as GET and as POST; the function sends the POST\n  0 operations left out" in said
+    functions = of_home(Home(file), "pets", "").functions.more
+    assert functions is not None
+    assert functions.named("GET /{Owner}/#Action=DeletePet") == "delete_pet"
+
+
 def test_a_document_of_aws_needs_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The import says what to install, and so does a call."""
     file = write_document(tmp_path, signed())

@@ -23,7 +23,7 @@ from kosmolua.openapi import naming
 from kosmolua.openapi.document import Document
 from kosmolua.openapi.effects import READS, effect_of, may_only_read
 from kosmolua.openapi.naming import Named, function_names, snake, usable
-from kosmolua.openapi.operations import Operation, read_operations
+from kosmolua.openapi.operations import AWS_ACTION, Operation, read_operations
 from kosmolua.openapi.overlay import Overlay
 from kosmolua.openapi.paging import Recipe, recipe_of
 from kosmolua.openapi.prose import MAX_SUMMARY, cleaned, quoted, summary_of
@@ -116,6 +116,7 @@ class Compiled:
         total: The number of operations.
         errors: The overlay's table ``errors``.
         graphql: The path of the GraphQL endpoint, below the base URL; None if there is none.
+        doubles: The functions of operations that are another one as well, by key: the GETs of AWS's query protocol.
     """
 
     title: str
@@ -127,6 +128,7 @@ class Compiled:
     total: int
     errors: dict[str, Any] = field(default_factory=dict)
     graphql: str | None = None
+    doubles: dict[str, str] = field(default_factory=dict)
 
 
 def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | None = None) -> Compiled:
@@ -137,7 +139,7 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
     """
     root = with_login(root)
     document = Document(root)
-    every = list(read_operations(document))
+    every, doubles = _once(list(read_operations(document)))
     for note in rows(root.get("x-notes")) if "graphql" in overlay.tables else ():
         document.note(str(note))
     for operation in every if "graphql" not in overlay.tables else ():
@@ -167,7 +169,26 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
     title = str(overlay.tables.get("about", "")) or _about(cleaned(title, 100) or "A web service", sections)
     path = str(overlay.table("graphql").get("path", "")) if "graphql" in overlay.tables else None
     errors = dict(overlay.table("errors"))
-    return Compiled(title, access, functions, covered, {**older, **given}, document.notes, len(every), errors, path)
+    names_of_all, total = {**older, **given}, len(every) + len(doubles)
+    found = {key: given[twin] for key, twin in doubles.items() if twin in given}
+    return Compiled(title, access, functions, covered, names_of_all, document.notes, total, errors, path, found)
+
+
+def _once(operations: list[Operation]) -> tuple[list[Operation], dict[str, str]]:
+    """Return the operations, but one for each action of AWS's query protocol, and the keys of the others with its key.
+
+    Documents have each action as a GET and as a POST, which says the same; a GET that is left out tells that the action
+    reads if it does by its name.
+    """
+    posts = {each.hints[AWS_ACTION]: each for each in operations if AWS_ACTION in each.hints and each.method == "POST"}
+    found = {
+        each.key: posts[each.hints[AWS_ACTION]]
+        for each in operations
+        if each.method == "GET" and each.hints.get(AWS_ACTION) in posts
+    }
+    for each in found.values():
+        each.hints["x-get"] = True
+    return [each for each in operations if each.key not in found], {key: each.key for key, each in found.items()}
 
 
 def _about(title: str, sections: Sequence[str]) -> str:
@@ -399,7 +420,8 @@ def fill_database(database: sqlite3.Connection, result: Compiled, root: dict[str
     holding = _holding(document, schemas)
     functions = (_row(document, place, each, holding, result.graphql) for place, each in enumerate(result.functions))
     database.executemany(f"insert into functions values ({', '.join('?' * 10)})", functions)
-    covered = ((each.key, each.id, each.name, each.by) for each in result.covered)
+    covered = [(each.key, each.id, each.name, each.by) for each in result.covered]
+    covered += [(key, "", "", name) for key, name in result.doubles.items()]
     database.executemany("insert into covered values (?, ?, ?, ?)", covered)
     database.executemany("insert into schemas values (?, ?)", schemas.items())
     by_effect = sorted(result.functions, key=lambda each: each.effect != "read")

@@ -54,7 +54,7 @@ def effect_of(operation: Operation, name: str) -> Effect:
     is_act = words[0] in _ACTING or words[-1] in _ACTING or (len(last) == 1 and last[0] in _ACTING)
     acts = operation.hints.get("x-kubernetes-action") == "connect" or (is_act and words[0] not in _READING)
     acts = acts or (called is not None and words[0] not in _READING)
-    return "read" if operation.method in READS and not acts else "write"
+    return "read" if (operation.method in READS or "x-get" in operation.hints) and not acts else "write"
 
 
 def may_only_read(operation: Operation, name: str) -> bool:

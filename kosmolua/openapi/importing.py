@@ -265,7 +265,11 @@ class Import:
         if session := result.access.session:
             lines.append(f"  session(...) takes the result of {' or '.join(session['logins']) or 'a call'}")
         lines.append(f"  {_paging(result.functions)}")
-        left = result.total - len(result.functions)
+        if result.doubles:
+            lines.append(
+                f"  {len(result.doubles):,} actions are declared as GET and as POST; the function sends the POST"
+            )
+        left = result.total - len(result.functions) - len(result.doubles)
         lines.append(f"  {left:,} operations left out, {len(result.notes):,} notes" + (":" if result.notes else ""))
         lines += [f"    {note}" for note in result.notes[:MAX_SHOWN]]
         if found := raised(result):

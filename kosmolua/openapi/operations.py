@@ -38,6 +38,8 @@ _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes
 _IN_PATH: dict[str, Style] = {each: each for each in get_args(Style)}
 JSON_PATCH = "application/json-patch+json"
 """The media type of a list of changes (RFC 6902)."""
+AWS_ACTION = "x-aws-operation-name"
+"""The extension with the name of an action of AWS's query protocol."""
 _FORM = "application/x-www-form-urlencoded"
 _SLOT = re.compile(r"\{\+?([^{}]*)\}")
 _JSON = re.compile(r"application/(x-amz-)?json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
@@ -240,7 +242,7 @@ class _Reading:
         if body and called:
             body.media = [f"application/x-amz-json-1.{'0' if _JSON_1_0.match(called) else '1'}"]
         return Operation(
-            id=text(given.get("operationId")),
+            id=text(given[AWS_ACTION]) if self._is_query else text(given.get("operationId")),
             method=self._method,
             path=self._path if self._is_shared or "x-graphql" in given else self._path.partition("#")[0],
             tag=text(tags[0]) if tags else "",
@@ -254,13 +256,17 @@ class _Reading:
             servers=rows(servers),
             security=given.get("security"),
             graphql=table(given.get("x-graphql")),
-            hints={key: given[key] for key in ("x-pagination", "x-kubernetes-action", "x-ms-pageable") if key in given},
+            hints=self._hints(),
         )
+
+    def _hints(self) -> dict[str, Any]:
+        known = ["x-pagination", "x-kubernetes-action", "x-ms-pageable", *([AWS_ACTION] if self._is_query else [])]
+        return {key: self._given[key] for key in known if key in self._given}
 
     @property
     def _is_query(self) -> bool:
         """Whether the operation is of AWS's query protocol; its documents call the form XML."""
-        return "x-aws-operation-name" in self._given and "#Action=" in self._path
+        return AWS_ACTION in self._given and "#Action=" in self._path
 
     def _as_query(
         self, body: Body | None, fields: list[Field], keys: list[Field]
