@@ -142,7 +142,7 @@ def test_a_document_of_aws_is_imported(tmp_path: Path) -> None:
 
 
 def test_an_action_of_aws_is_one_function(tmp_path: Path) -> None:
-    """Documents have it as a GET and as a POST, sometimes at two paths; the POST is sent, and reads what a GET reads."""
+    """Documents have it as a GET and a POST, sometimes at two paths; the POST is sent, and reads what a GET reads."""
     paths: dict[str, Any] = {}
     for action, place in (("DescribePets", "{Owner}/"), ("DeletePet", "{Owner}/"), ("MakePet", "")):
         for method, where in (("get", place), ("post", "")):
