@@ -55,6 +55,13 @@ def lock_file(descriptor: int, timeout: float = 0.0) -> bool:
             return True
 
 
+def is_at(path: str | os.PathLike[str], descriptor: int) -> bool:
+    """Return True if an open file is still at this path, and was not replaced or removed meanwhile."""
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    return False
+
+
 def unlock_file(descriptor: int) -> None:
     """Unlock a file that stays open, by this descriptor or one that it is a duplicate of."""
     with suppress(OSError):

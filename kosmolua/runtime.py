@@ -150,7 +150,7 @@ class Runtime(IntegrationAttributes):
     @property
     def recordings(self) -> Recordings:
         """The settings in ``[kosmolua.recordings]`` of the accounts file."""
-        return self._host.accounts.recordings
+        return self._host.accounts.sections.recordings
 
     @property
     def store(self) -> Store:

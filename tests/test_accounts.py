@@ -152,7 +152,7 @@ def test_simulated_accounts_have_what_they_need(make: Make) -> None:
 
 def test_the_integrations_of_a_file(make: Make) -> None:
     """The limits are no integration."""
-    assert make("[lib.a]\n[other.b]\n[kosmolua.limits]").sections() == ["lib", "other"]
+    assert make("[lib.a]\n[other.b]\n[kosmolua.limits]").sections.names() == ["lib", "other"]
 
 
 # What an account may do
@@ -635,13 +635,13 @@ def test_many_accounts_are_cut_in_a_message(many: Accounts) -> None:
 @pytest.mark.parametrize(("text", "required"), [("", False), ("journal_required = true", True)])
 def test_whether_the_journal_is_required(make: Make, text: str, required: bool) -> None:
     """The file can demand that no write goes unrecorded; without a word it does not."""
-    assert make(f"[kosmolua]\n{text}").journal_required is required
+    assert make(f"[kosmolua]\n{text}").sections.journal_required is required
 
 
 def test_limits_of_the_file(make: Make) -> None:
     """Numbers, and durations and sizes as strings with their unit."""
     text = "[kosmolua.limits]\ntimeout = 1.5\ncall_timeout = '1m'\nmax_calls = 7\nmemory = '20MiB'\nmax_output = 4096"
-    limits = make(text).limits(Limits(cpu=3))
+    limits = make(text).sections.limits(Limits(cpu=3))
     assert limits == Limits(timeout=1.5, call_timeout=60, cpu=3, max_calls=7, memory=20 * 1024**2, max_output=4096)
 
 
@@ -665,7 +665,7 @@ def test_limits_that_make_no_sense(make: Make, text: str, message: str) -> None:
     """A limit that is misspelt or endless is an error of the file."""
     accounts = make(f"[kosmolua.limits]\n{text}")
     with pytest.raises(ConfigError) as refused:
-        accounts.limits(Limits())
+        accounts.sections.limits(Limits())
     assert message in refused.value.message
     assert refused.value.message.startswith(f"{accounts.path}:2: ")
 

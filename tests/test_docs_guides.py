@@ -164,7 +164,7 @@ def test_toml_is_read(guide: str, code: str, tmp_path: Path, workshop: Path) -> 
     found = accounts.read(file, usual=file, environ={}, redactor=Redactor())
     plugins = Plugins([workshop / "notes.py"], entry_points=dict)
 
-    for section in found.sections():
+    for section in found.sections.names():
         found.check(plugins.load(section).integration)
 
 

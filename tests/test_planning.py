@@ -180,7 +180,7 @@ def test_a_plan_is_for_its_accounts(runtime: Runtime, service: Yard, tmp_path: P
 def test_a_plan_of_a_script_with_a_secret_is_refused(runtime: Runtime, source: str, given: object) -> None:
     """A plan has the mask of the secret, which would be sent instead of it; by its name the secret is sent."""
     named = {"environ": {"BANK": "hunter2secret"}, "secrets": {"bank": "env:BANK"}}
-    accounts = {"yard": {"default": runtime.accounts.written(runtime.catalog.integration("yard"), "default")}}
+    accounts = {"yard": {"default": runtime.accounts.sections.settings(runtime.catalog.integration("yard"), "default")}}
     with Runtime(accounts, plugins=Plugins([yard()], places=(), entry_points=dict), **named) as other:
         plan = other.plan(HEAD + source, input=given)
         assert "hunter2secret" not in json.dumps(plan.to_json())

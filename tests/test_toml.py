@@ -171,7 +171,7 @@ def test_the_example_file_is_read(make: Make) -> None:
     assert make(text).names(lib) == ["default"]
     limits = text[text.index("# [kosmolua.limits]") :].replace("# ", "")
     assert "timeout = 120\n" in limits
-    assert make(limits).limits(Limits(timeout=1, memory=1, max_calls=1)) == Limits()
+    assert make(limits).sections.limits(Limits(timeout=1, memory=1, max_calls=1)) == Limits()
 
 
 def test_the_example_in_the_repository_is_up_to_date() -> None:

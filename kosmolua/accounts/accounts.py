@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -20,7 +20,6 @@ from kosmolua.accounts.sections import Sections
 from kosmolua.accounts.sources import Sources
 from kosmolua.accounts.toml import stanza
 from kosmolua.errors import ConfigError, NotConfigured
-from kosmolua.limits import Limits
 from kosmolua.schema.integration import made_up
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SERVERS, holder_of, section_of
@@ -58,9 +57,6 @@ class Accounts:
         warn: Gets sentences about readable files.
         ceiling: The ceiling; None without tenants. A tenant gets no accounts from environment variables such as
             ``RENDER_API_KEY``, which belong to the server.
-
-    ``recordings``, ``flow``, ``budgets``, ``account_budgets``, ``notify``, ``approvals``, ``functions_for``,
-    ``secret_names``, ``keeps_journal``, ``journal_required`` and ``hides_variables`` are what the file says of them.
     """
 
     def __init__(
@@ -77,19 +73,8 @@ class Accounts:
         self.path = path
         self._tables = tables
         self._ceiling = ceiling
-        self._sections = Sections(tables, path) if simulate else Sections(tables, path, warn)
-        self.recordings = self._sections.recordings
-        self.flow = self._sections.flow
-        self.budgets = self._sections.budgets
-        self.has_budgets = self._sections.has_budgets
-        self.account_budgets = self._sections.account_budgets
-        self.notify = self._sections.notify
-        self.approvals = self._sections.approvals
-        self.functions_for = self._sections.functions_for
-        self.keeps_journal = self._sections.keeps_journal
-        self.journal_required = self._sections.journal_required
-        self.hides_variables = self._sections.hides_variables
-        self.secret_names: Collection[str] = self._sections.secrets.keys()
+        self.sections = Sections(tables, path) if simulate else Sections(tables, path, warn)
+        """What the file says, section by section."""
         self._environ: Mapping[str, str] = {} if ceiling else environ
         self._redactor = redactor
         self._simulate = simulate
@@ -113,27 +98,13 @@ class Accounts:
 
         return sha256(repr(self._tables).encode("utf-8", "surrogatepass")).digest()
 
-    def sections(self) -> list[str]:
-        return self._sections.names()
-
-    def toolkit(self, name: str) -> Sequence[str]:
-        """Return the functions and patterns of ``[toolkits.NAME]``.
-
-        Raises:
-            ConfigError: There is no such section, or it has a mistake.
-        """
-        return self._sections.toolkit(name)
-
-    def servers(self) -> list[str]:
-        return self._sections.servers()
-
     def names(self, integration: Integration) -> list[str]:
         """Return the names of an integration's accounts, sorted. The list is shared: do not change it.
 
         Raises:
             ConfigError: The integration's section has an unknown key or a value of the wrong type.
         """
-        section = self._sections.of(integration)
+        section = self.sections.of(integration)
         if section.names:
             return section.names
         if self._simulate:
@@ -142,10 +113,10 @@ class Accounts:
 
     def are_invented(self, integration: Integration) -> bool:
         """Return True if the accounts are those that every integration has in simulation, as no file names others."""
-        return self._simulate and not self._sections.of(integration).names
+        return self._simulate and not self.sections.of(integration).names
 
     def has(self, integration: Integration, account: str) -> bool:
-        known = self._sections.of(integration).accounts or self.names(integration)
+        known = self.sections.of(integration).accounts or self.names(integration)
         return account in known or (integration.session is not None and holder_of(account) in known)
 
     def default(self, integration: Integration) -> str | None:
@@ -154,7 +125,7 @@ class Accounts:
         Raises:
             ConfigError: The key ``default`` names an account that does not exist.
         """
-        chosen = self._sections.of(integration).default
+        chosen = self.sections.of(integration).default
         if chosen is not None:
             if not self.has(integration, chosen):
                 raise self._no_such_default(integration, chosen)
@@ -174,7 +145,7 @@ class Accounts:
         if rules is None:
             account = holder_of(account)
             own = self.option(integration, account, "permissions") or {}
-            shared = self._sections.of(integration).permissions
+            shared = self.sections.of(integration).permissions
             tables = [(integration.name, shared), (section_of(integration.name, account), own)]
             rules = Rules(tables, integration.name, self._ceiling)
             self._rules[integration.name, account] = rules
@@ -224,14 +195,6 @@ class Accounts:
                 look_again()
         return any(field.name not in settings for field in fields) and self.login(integration, account).exists
 
-    def written(self, integration: Integration, account: str) -> Table:
-        """Return an account's fields as written, checked, with no secret fetched.
-
-        Raises:
-            ConfigError: A key is unknown, or a value is invalid.
-        """
-        return self._sections.settings(integration, account)
-
     def login(self, integration: Integration, account: str) -> Login:
         """Return the login of an account, which need not exist."""
         from kosmolua.accounts.logins import Logins
@@ -248,7 +211,7 @@ class Accounts:
         from kosmolua.http.oauth_services import Credentials, Service, discover
 
         login = next((field.login for field in integration.account_fields if field.login), None)
-        table = self.written(integration, account)
+        table = self.sections.settings(integration, account)
         if login is None:
             raise NotConfigured(
                 f"{integration.name} has no OAuth login; add an account to the accounts file",
@@ -291,7 +254,7 @@ class Accounts:
     def login_state(self, integration: Integration, account: str) -> str | None:
         """Return whether and until when an account is logged in, as a phrase; None if it needs no login."""
         logins = {field.name: field.login for field in integration.account_fields if field.login}
-        written = self.written(integration, account).keys()
+        written = self.sections.settings(integration, account).keys()
         if self._simulate or not logins or written & logins.keys():
             return None
         tokens = self.login(integration, account).tokens
@@ -308,19 +271,11 @@ class Accounts:
     def place(self, integration: Integration, account: str) -> str:
         """Return where an account is defined: ``PATH:LINE``, ``PATH``, or ``the environment``."""
         in_file = self._table(integration, account).keys() - _OF_RULES
-        return self._sections.place(integration.name, account) if in_file else "the environment"
+        return self.sections.place(integration.name, account) if in_file else "the environment"
 
     def place_of(self, rule: Rule) -> str:
         """Return where a permission is set: ``PATH:LINE``, ``PATH``, or empty for a built-in one."""
-        return self._sections.place(*rule.section.split("."), "permissions", rule.key) if rule.section else ""
-
-    def limits(self, base: Limits) -> Limits:
-        """Return a copy of ``base`` with the limits that ``[kosmolua.limits]`` sets.
-
-        Raises:
-            ConfigError: A key is unknown, or a value is invalid.
-        """
-        return self._sections.limits(base)
+        return self.sections.place(*rule.section.split("."), "permissions", rule.key) if rule.section else ""
 
     def secret(self, name: str, until: float = inf) -> Secret:
         """Return a secret of ``[kosmolua.secrets]``.
@@ -328,20 +283,12 @@ class Accounts:
         Raises:
             NotConfigured: The source of the secret does not provide it, or takes too long.
         """
-        return self._secret(f"kosmolua.secrets.{name}", self._sections.secrets[name], until)
+        return self.secret_of(f"kosmolua.secrets.{name}", self.sections.secrets[name], until)
 
     def is_over(self, where: str) -> bool:
         """Return True if a secret has to be fetched again whose key is, or begins with, ``where``."""
         now, leases = monotonic(), self._sources.leases
         return any(now > leases[key] for key in list(leases) if f"{key}.".startswith(f"{where}."))
-
-    def secret_of(self, where: str, given: str | Table) -> Secret:
-        """Return the secret that a key ``where`` in the file gives, itself or by its source.
-
-        Raises:
-            NotConfigured: The source of the secret does not provide it.
-        """
-        return self._secret(where, given)
 
     def check(self, integration: Integration) -> None:
         """Check an integration's section, without fetching a secret.
@@ -352,20 +299,20 @@ class Accounts:
         self.default(integration)
 
     def _table(self, integration: Integration, account: str) -> Table:
-        return self._sections.of(integration).accounts.get(account, {})
+        return self.sections.of(integration).accounts.get(account, {})
 
     def _no_such_default(self, integration: Integration, chosen: str) -> ConfigError:
         shown = "..., which looks like a secret," if looks_like_key(chosen) else repr(chosen)
         what = f"[{integration.name}] default = {shown} names no account"
         hint = did_you_mean(chosen, self.names(integration))
-        return self._sections.wrong(what, integration.name, "default", hint=hint)
+        return self.sections.wrong(what, integration.name, "default", hint=hint)
 
     def _is_complete(self, integration: Integration) -> bool:
         required = [field for field in integration.account_fields if field.required]
         return all(self._environ.get(integration.variable(field)) for field in required)
 
     def _resolve(self, integration: Integration, account: str, until: float) -> Table:
-        table = self._sections.settings(integration, account)
+        table = self.sections.settings(integration, account)
         from_environment = not table.keys() - _OF_RULES
         settings: Table = {}
         exchanged = integration.token_field if (integration.name, account) in self.acting else ""
@@ -431,7 +378,7 @@ class Accounts:
         with own.lock:  # other people need not wait
             if own.token is None or own.ends <= time():
                 secret = given.get("client_secret")
-                said = self._secret(f"{section}.on_behalf.client_secret", secret).reveal() if secret else ""
+                said = self.secret_of(f"{section}.on_behalf.client_secret", secret).reveal() if secret else ""
                 token, seconds = exchanged({**given, "client_secret": said}, person.reveal())
                 own.token, own.ends = Secret(token), time() + seconds
             found = own.token
@@ -449,7 +396,7 @@ class Accounts:
         name = key.rpartition(".")[2]
         if isinstance(given, str) and not (looks_like_key(given) or _NAME_OF_SECRET.search(name)):
             return Secret(given, holding=())
-        least = 1 if "command" in self._sections.settings(integration, account) else MIN_SECRET
+        least = 1 if "command" in self.sections.settings(integration, account) else MIN_SECRET
         return self._secret_in_file(integration, account, key, given, until, least)
 
     def _secret_in_file(
@@ -462,23 +409,28 @@ class Accounts:
         least: int = MIN_SECRET,
     ) -> Secret:
         try:
-            return self._secret(f"{section_of(integration.name, account)}.{key}", given, until, least)
+            return self.secret_of(f"{section_of(integration.name, account)}.{key}", given, until, least)
         except NotConfigured as error:
-            place = self._sections.place(integration.name, account, *key.split(".", 1))
+            place = self.sections.place(integration.name, account, *key.split(".", 1))
             error.detail = f"{place}: {error.detail}" if error.detail else place
             raise
 
     def _value_in_environment(self, variable: str, field: AccountField) -> object:
         text = self._environ[variable]
         if field.secret:
-            return self._secret(variable, text)
+            return self.secret_of(variable, text)
         try:
             return field.type.accept(field.type.read(text))
         except Mismatch as mismatch:
             what = f"The environment variable {variable}{mismatch.where} {mismatch.problem}"
             raise ConfigError(what) from None
 
-    def _secret(self, where: str, given: str | Table, until: float = inf, least: int = MIN_SECRET) -> Secret:
+    def secret_of(self, where: str, given: str | Table, until: float = inf, least: int = MIN_SECRET) -> Secret:
+        """Return the secret that a key ``where`` in the file gives, itself or by its source, unless it takes too long.
+
+        Raises:
+            NotConfigured: The source of the secret does not provide it.
+        """
         secret = self._sources.read(where, given, until, least=least)
         if len(secret.reveal()) < MIN_SECRET:
             self._sources.warn(f"The secret {where} has fewer than {MIN_SECRET} characters, so it is not masked")

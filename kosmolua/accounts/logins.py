@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -15,7 +14,7 @@ from threading import Lock
 from typing import Any, TextIO
 
 from kosmolua.errors import ConfigError, NotConfigured
-from kosmolua.folders import state_folder
+from kosmolua.folders import replace_file, state_folder
 from kosmolua.http.messages import Request
 from kosmolua.http.oauth import Tokens, log_in_as_client, renew
 from kosmolua.http.oauth_services import Service
@@ -195,10 +194,7 @@ class Login:
             text, where = json.dumps({"in": "keyring"}), "the keyring"
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, fresh = tempfile.mkstemp(prefix=".", dir=self._file.parent)  # readable only by its owner
-            with open(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            os.replace(fresh, self._file)
+            replace_file(self._file, text.encode())
         except OSError as error:
             raise ConfigError(f"The login file {self._file} cannot be written: {error.strerror}") from None
         return where

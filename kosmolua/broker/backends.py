@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kosmolua.clock import SIMULATION_START, Until
 from kosmolua.errors import ConfigError, NotConfigured
+from kosmolua.folders import replace_file
 from kosmolua.http.messages import Attempt, Observe, Request, Response, Send
-from kosmolua.locks import lock_file
+from kosmolua.locks import is_at, lock_file
 from kosmolua.schema.function import taken_by
 from kosmolua.schema.integration import Integration
 
@@ -256,7 +257,7 @@ class Simulated:
         reserved, self._reserved = self._reserved, None
         if reserved is None:
             return
-        if self._file and not os.fstat(reserved).st_size and _is_at(reserved, self._file):
+        if self._file and not os.fstat(reserved).st_size and is_at(self._file, reserved):
             self._file.unlink()
         os.close(reserved)
 
@@ -303,20 +304,12 @@ def _reserve(file: Path) -> int | None:
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise ConfigError(f"The state of the simulators in {file} cannot be read: {error.strerror}") from None
-        if lock_file(descriptor, ends - monotonic()) and _is_at(descriptor, file):
+        if lock_file(descriptor, ends - monotonic()) and is_at(file, descriptor):
             return descriptor
         os.close(descriptor)  # it is locked by another run, or was replaced or removed meanwhile
         if monotonic() > ends:
             hint = "wait until it has ended, or give each run a file of its own"
             raise ConfigError(f"Another run uses the simulators' state in {file}", hint=hint)
-
-
-def _is_at(descriptor: int, file: Path) -> bool:
-    """Return True if ``file`` is still the path of the open file, and False if it was replaced or removed meanwhile."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), file.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -343,13 +336,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, state: Mapping[str, Any]) -> None:
-    """Replace the state file in one step with a new file that only its owner can read."""
-    import tempfile
-
     try:
-        descriptor, fresh = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
-        with open(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(state, stream, ensure_ascii=False)
-        os.replace(fresh, file)
+        replace_file(file, json.dumps(state, ensure_ascii=False).encode())
     except OSError as error:
         raise ConfigError(f"The state of the simulators cannot be written to {file}: {error.strerror}") from None

@@ -524,7 +524,7 @@ class Broker:
         """The handles that stand for secrets in the script."""
         from kosmolua.broker.secrets import Handles
 
-        hides_variables = self._host.accounts.hides_variables
+        hides_variables = self._host.accounts.sections.hides_variables
         return Handles(lambda: self._host.secrets, self._host.redactor, hides_variables=hides_variables)
 
     @lazy

@@ -47,6 +47,7 @@ class Host:
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
+        self._reports: dict[tuple[bytes, str | None, tuple[str, ...]], Report] = {}
         self._environ = os.environ if options.environ is None else options.environ
         self.command_line = options.command_line
         with self.telling():
@@ -66,7 +67,7 @@ class Host:
             if self._tenancy:
                 self.patterns(f"[{self._tenancy.section}] permissions:", self._tenancy.functions)
             if name := options.toolkit:
-                self.patterns(f"[toolkits.{name}] functions:", self.accounts.toolkit(name), takes_scripts=True)
+                self.patterns(f"[toolkits.{name}] functions:", self.accounts.sections.toolkit(name), takes_scripts=True)
             self.budgets  # noqa: B018 - a pattern that matches no function is an error here
             self.allow = self.patterns("--allow", options.allow)
             self.deny = self.patterns("--deny", options.deny, takes_scripts=True)
@@ -75,7 +76,9 @@ class Host:
                 self.secrets  # noqa: B018 - fetches the secrets, so that a missing one is an error here
             if self._simulator_state is not None:
                 self.backend  # noqa: B018 - reads the file, so that an unreadable file is an error here
-            if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
+            if self._journal_path is not None or (
+                self._accounts_source is not None and self.accounts.sections.journal_required
+            ):
                 self.journal  # noqa: B018 - opens the file, so that a failure to open it is an error here
 
     def tell(self, error: KosmoError) -> None:
@@ -93,7 +96,7 @@ class Host:
             raise
 
     def _limits_in_file(self) -> Limits:
-        return Limits() if self._accounts_source is None else self.accounts.limits(Limits())
+        return Limits() if self._accounts_source is None else self.accounts.sections.limits(Limits())
 
     @lazy
     def plugins(self) -> Plugins:
@@ -124,17 +127,18 @@ class Host:
         """What happens to calls whose destination a text by somebody else decided: what the stricter file says."""
         from kosmolua.schema.labels import FLOW_MODES
 
-        own, least = self.accounts.flow.get("mode", self._options.flow), self._tenancy.flow if self._tenancy else None
+        own = self.accounts.sections.flow.get("mode", self._options.flow)
+        least = self._tenancy.flow if self._tenancy else None
         return max(str(own), least or FLOW_MODES[0], key=FLOW_MODES.index)
 
     def people_for(self, effect: str) -> int:
         """Return how many people must approve a call with this effect that is asked about."""
-        return int(self.accounts.approvals.get(effect, 1))
+        return int(self.accounts.sections.approvals.get(effect, 1))
 
     @lazy
     def budgets(self) -> Budgets | None:
         """How much scripts may do in an hour or a day; None if the accounts file does not say, or nothing is sent."""
-        if self.mode == "simulated" or self._accounts_source is None or not self.accounts.has_budgets:
+        if self.mode == "simulated" or self._accounts_source is None or not self.accounts.sections.has_budgets:
             return None
         from kosmolua.stores.budgets import Budgets
 
@@ -147,7 +151,7 @@ class Host:
         """The labels of all functions."""
         from kosmolua.flow.labels import LabelRules
 
-        flow = self.accounts.flow
+        flow = self.accounts.sections.flow
         can_trust = self._tenancy is None or self._tenancy.can_trust
         return LabelRules(flow.get("trusted", ()), flow.get("origins"), can_trust=can_trust)
 
@@ -175,7 +179,7 @@ class Host:
     @lazy
     def secret_names(self) -> Sequence[str]:
         """The names of the secrets that scripts may use."""
-        in_file = () if self._accounts_source is None else self.accounts.secret_names
+        in_file = () if self._accounts_source is None else self.accounts.sections.secrets
         return sorted({*(self._options.secrets or ()), *in_file})
 
     @lazy
@@ -201,7 +205,7 @@ class Host:
         if name := self._options.toolkit:
             from kosmolua.catalog.toolkits import ToolkitProvider
 
-            patterns = self.accounts.toolkit(name)
+            patterns = self.accounts.sections.toolkit(name)
             providers = [ToolkitProvider(each, patterns) for each in providers]
         return Catalog(providers, self.accounts)
 
@@ -244,10 +248,6 @@ class Host:
                     self._reports.pop(oldest, None)
                 self._reports[key] = report
         return report
-
-    @lazy
-    def _reports(self) -> dict[tuple[bytes, str | None, tuple[str, ...]], Report]:
-        return {}
 
     @lazy
     def scripts(self) -> Scripts:
@@ -314,7 +314,7 @@ class Host:
         """The journal, which gets a line for each call."""
         from kosmolua.broker.journal import Journal, default_journal
 
-        in_file = None if self._accounts_source is None else self.accounts
+        in_file = None if self._accounts_source is None else self.accounts.sections
         required = in_file is not None and in_file.journal_required and not self._simulate
         is_default = self._options.journal is True and not self._simulate
         if is_default and (in_file is None or in_file.keeps_journal):
@@ -380,7 +380,7 @@ class Host:
 
     def tidy(self) -> None:
         """Remove old recordings from the store, at most once a day."""
-        self.store.tidy(self.accounts.recordings.keep)
+        self.store.tidy(self.accounts.sections.recordings.keep)
 
     def make_room(self) -> None:
         """Remove the oldest recordings from the store if they use more than accounts file and tenant allow.
@@ -388,7 +388,7 @@ class Host:
         Raises:
             LimitExceeded: They use more, and none of them can be removed.
         """
-        most, where = self.accounts.recordings.max_size, "max_size in [kosmolua.recordings]"
+        most, where = self.accounts.sections.recordings.max_size, "max_size in [kosmolua.recordings]"
         if self._tenancy and self._tenancy.max_disk is not None and self._tenancy.max_disk < most:
             most, where = self._tenancy.max_disk, f"max_disk in [{self._tenancy.section}]"
         if not self.store.make_room(most):
@@ -449,7 +449,7 @@ class Host:
     def _check_sections(self) -> None:
         """Warn about each section whose integration is not installed: scripts need not call it."""
         plugins = self.plugins  # raises an error if a given file is missing, even without sections
-        for name in self.accounts.sections():
+        for name in self.accounts.sections.names():
             try:
                 plugins.require(name, f"{self.accounts.path}: [{name}]")
             except ConfigError as error:

@@ -56,10 +56,6 @@ def _plain(name: str, value: Any) -> Any:
     raise TypeError(f"the option {name} is an object, so it stays in this process: open the runtime without it")
 
 
-def _unchanged(name: str, value: Any) -> Any:
-    return value
-
-
 def _absolute(name: str, value: Any) -> Any:
     """Return a path with its folder, since the other process can have another current folder."""
     return os.path.abspath(expanded(value)) if isinstance(value, (str, os.PathLike)) else value
@@ -235,7 +231,7 @@ class RuntimeOptions(OptionRecord):
     flow: str = "note"
     allow_flow: Sequence[str] = ()
     approve: Approve | None = option(default=None, travel=None)
-    limits: Limits | None = option(default=None, travel=_unchanged)
+    limits: Limits | None = option(default=None, travel=lambda _, value: value)
     journal: str | os.PathLike[str] | bool | None = option(default=None, travel=_absolute)
     workers: int = DEFAULT_WORKERS
     reuse: int = 1

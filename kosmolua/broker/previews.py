@@ -100,4 +100,5 @@ class Previews:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
-        return with_secrets(read.function.returned({}), value, hides_variables=self._host.accounts.hides_variables)
+        hides_variables = self._host.accounts.sections.hides_variables
+        return with_secrets(read.function.returned({}), value, hides_variables=hides_variables)

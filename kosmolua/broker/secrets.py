@@ -78,7 +78,7 @@ class NamedSecrets:
         """
         with self._lock:
             if name not in self._fetched or self._accounts.is_over(f"kosmolua.secrets.{name}"):
-                known = [*self._fetched, *self._accounts.secret_names]
+                known = [*self._fetched, *self._accounts.sections.secrets]
                 if name not in known:
                     raise NotConfigured(f"There is no secret called {name[:80]!r}", hint=did_you_mean(name, known))
                 self._fetched[name] = self._learned(name, lambda: self._accounts.secret(name, until))

@@ -29,7 +29,7 @@ def used_account(host: Host, name: str, account: str) -> Used | None:
         integration = host.catalog.integration(name)
         if not host.accounts.has(integration, account):
             return None
-        written = host.accounts.written(integration, account)
+        written = host.accounts.sections.settings(integration, account)
         default = host.accounts.default(integration)
     except KosmoError:
         return None

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from inspect import iscoroutinefunction
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from kosmolua.schema.effects import is_final
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -173,10 +171,6 @@ def grouped(approvals: Sequence[Approval]) -> list[list[Approval]]:
     return list(groups.values())
 
 
-def _directly(work: Callable[[], _T]) -> _T:
-    return work()
-
-
 class Asker:
     """Asks a person about calls through a callback. An Asker can be used as an :data:`Approve` callback itself.
 
@@ -189,7 +183,7 @@ class Asker:
         TypeError: ``approve`` is a coroutine function, which no code would await.
     """
 
-    def __init__(self, approve: Approve, within: Callable[[Callable[[], Any]], Any] = _directly) -> None:
+    def __init__(self, approve: Approve, within: Callable[[Callable[[], Any]], Any] = lambda work: work()) -> None:
         self._many: Callable[[Sequence[Approval]], Sequence[Reply]] | None = getattr(approve, "approve_many", None)
         if iscoroutinefunction(approve) or iscoroutinefunction(self._many):
             raise TypeError("approve has to return True or False, so it cannot be a coroutine function")

@@ -367,7 +367,7 @@ class Catalog:
         try:
             return self._provider(root).load(name)
         except UnknownPath as error:
-            if qualified(root, name) in self._accounts.sections():
+            if qualified(root, name) in self._accounts.sections.names():
                 error.advise("the accounts file has a section of this name: if it is a plugin, pass --plugin")
             raise
 

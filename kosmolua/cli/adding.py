@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from kosmolua.accounts.toml import set_section
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli import console
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, UsageError
-from kosmolua.folders import config_folder
+from kosmolua.folders import config_folder, replace_file
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import AccountField, Integration
 from kosmolua.schema.mismatch import Mismatch
@@ -105,10 +104,7 @@ def _store_secret(integration: Integration, account: str, field: AccountField, s
     file = Path(config_folder()) / "secrets" / name
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as stream:
-            os.chmod(file, 0o600)
-            stream.write(f"{secret}\n")
+        replace_file(file, f"{secret}\n".encode())
     except OSError as error:
         raise ConfigError(f"The secret cannot be written to {file}: {error.strerror}") from None
     return {"file": str(file)}

@@ -194,6 +194,15 @@ def confirm(question: str, *, yes: bool) -> None:
         raise click.Abort
 
 
+def need(extra: str, what: str, *libraries: str) -> None:
+    """Raise ConfigError if one of the libraries is missing that an extra of the package installs; ``what`` needs it."""
+    from importlib.util import find_spec
+
+    for library in libraries:
+        if not find_spec(library):
+            raise ConfigError(f"{what} the Python package {library}", hint=f"pip install 'kosmolua[{extra}]'")
+
+
 def can_ask() -> bool:
     """Return True if there is a terminal at which a person can be asked."""
     return sys.stderr.isatty() and standard.answers is not None

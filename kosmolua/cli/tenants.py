@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from importlib.util import find_spec
 from threading import Event as ThreadEvent
 from typing import TYPE_CHECKING, Any
 
@@ -144,10 +143,7 @@ class Kept:
 
 
 def _settings(accounts: str | None) -> tuple[str, Settings]:
-    for library in ("mcp", "jwt"):
-        if not find_spec(library):
-            hint = "pip install 'kosmolua[serve]'"
-            raise ConfigError(f"The runs of a tenant need the Python package {library}", hint=hint)
+    console.need("serve", "The runs of a tenant need", "mcp", "jwt")
     from kosmolua.serve.settings import read
 
     path, exists = accounts_file(accounts, os.environ)

@@ -209,7 +209,8 @@ def _run(runtime: ScriptRunner, script: FleetScript, task: Task) -> Outcome:
     with locked(task.recording, task.fleet, runtime.limits.timeout + MARGIN):
         earlier = _recording(task.recording)
         waits = task.approve and earlier is not None and earlier.status == "paused"
-        if earlier is None or not (earlier.status == "done" or waits or _has_written(earlier)):
+        has_written = earlier is not None and any(event["event"] == "intent" for event in earlier.events)
+        if earlier is None or not (earlier.status == "done" or waits or has_written):
             with suppress(FileNotFoundError):
                 os.unlink(task.recording)
             return runtime.run(script.source, **options, record=task.recording)
@@ -242,10 +243,6 @@ def _recording(path: str) -> Recording | None:
             if b"\n" in file.read():
                 raise
         return None
-
-
-def _has_written(recording: Recording) -> bool:
-    return any(event["event"] == "intent" for event in recording.events)
 
 
 def _under_way(recording: Recording) -> list[int]:

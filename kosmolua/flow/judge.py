@@ -227,7 +227,7 @@ class Judge:
                 continue
             call, is_of_call, number = value.origin.partition("#")
             owner = call.rpartition(".")[0]
-            bound = [f"{owner}.*"] if is_of_call else self._accounts.functions_for(value.origin)
+            bound = [f"{owner}.*"] if is_of_call else self._accounts.sections.functions_for(value.origin)
             if any(fnmatchcase(target.path, pattern) for pattern in bound or ()) or (bound is None and not sends):
                 continue
             said = f"the secret in the result of {call} (call {number})" if is_of_call else f"the secret {value.origin}"

@@ -85,7 +85,7 @@ class Servers:
         self._lock = RLock()
 
     def names(self) -> list[str]:
-        return self._accounts.servers()
+        return self._accounts.sections.servers()
 
     def load(self, name: str) -> Plugin:
         """Return a server as an integration, starting it only if it has no card.
@@ -185,7 +185,7 @@ class Servers:
             raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or "add one with 'kosmolua servers add'")
         if objection := objection_to_integration(name):
             raise ConfigError(f"{self._accounts.path}: a server cannot be called {name!r}", hint=objection)
-        table = self._accounts.written(_integration(name, "", None), "default")
+        table = self._accounts.sections.settings(_integration(name, "", None), "default")
         if ("command" in table) == ("url" in table):
             problem = "has both a command and a url" if "url" in table else "needs a command or a url"
             raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] {problem}")

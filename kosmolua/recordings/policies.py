@@ -24,14 +24,13 @@ Bind = Callable[[Event, Sequence[Any]], "Mapping[str, Any]"]
 
 def calls_in(recording: Recording, bind: Bind) -> list[Event]:
     """Return the calls of a run that were made or that wait for a person, in order; not those that were refused."""
-    error = (recording.end or {}).get("error") or {}
-    waiting = error.get("fields", {}).get("calls", ()) if error.get("type") == "Paused" else ()
     made = {number: call for number, call in calls_of(recording).items() if call.get("status") != "refused"}
     for _, event in events_of(recording, "answer"):
         call = made.get((event.get("call") or {}).get("number", 0))
         if call and call.get("account") and not call.get("arguments"):  # a read has them only as they were passed
             made[call["number"]] = {**call, "arguments": bind(call, event["ask"][2] if len(event["ask"]) > 2 else ())}
-    return [call for call in {**made, **{call["number"]: call for call in waiting}}.values() if call.get("account")]
+    made.update((call["number"], call) for call in recording.paused_calls)
+    return [call for call in made.values() if call.get("account")]
 
 
 def suggested(calls: Iterable[Event]) -> Policy:

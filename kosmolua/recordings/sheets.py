@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from kosmolua.errors import ConfigError, KosmoError, Unavailable
 from kosmolua.folders import replace_file
-from kosmolua.locks import lock_file
+from kosmolua.locks import is_at, lock_file
 
 CHANGES = ".changes"
 """A file that grows when a recording in its folder goes on that had ended, if it is there: whoever lists the recordings
@@ -112,7 +112,7 @@ class File:
         file = self._open(os.O_RDWR | os.O_APPEND)
         try:
             found = os.fstat(file.fileno()).st_size
-            if found < size or (found > size and not is_cut) or not _is_at(self.name, file):
+            if found < size or (found > size and not is_cut) or not is_at(self.name, file.fileno()):
                 raise ConfigError(f"The recording {self.name} has changed since it was read", hint="try again")
             if found > size:
                 os.ftruncate(file.fileno(), size)
@@ -235,7 +235,7 @@ def held_file(path: str, subject: str) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(f"{subject} cannot be written: {error.strerror}") from None
     with file:
-        if not (lock_file(file.fileno(), LOCK_TIMEOUT) and _is_at(path, file)):
+        if not (lock_file(file.fileno(), LOCK_TIMEOUT) and is_at(path, file.fileno())):
             raise ConfigError(f"{subject} is in use: another process changes it", hint="try again")
         yield
 
@@ -243,10 +243,3 @@ def held_file(path: str, subject: str) -> Iterator[None]:
 def in_use(name: str) -> ConfigError:
     """Return the error for a recording that another run is writing."""
     return ConfigError(f"The recording {name} is in use: another run is writing it", hint="wait until that run ends")
-
-
-def _is_at(path: str, file: FileIO) -> bool:
-    """Return True if the open file is still at this path, and was not replaced or removed meanwhile."""
-    with suppress(OSError):
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-    return False

@@ -37,15 +37,13 @@ from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
     from kosmolua.calls.records import Event
-    from kosmolua.concurrency import Passage
     from kosmolua.lua.sites import Site
-    from kosmolua.lua.values import Value
     from kosmolua.memory import Memory
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
@@ -100,7 +98,11 @@ class Run:
         self._limits = limits.but(**changes) if changes else limits
         self._input = None if given is None else self._checked_input(given)
         self._params: dict[str, object] = dict(self._options["params"] or {})
-        self._printed: list[bytes] | Printed = _in_room(room) if (room := options.get("room")) else []
+        self._printed: list[bytes] | Printed = []
+        if room := options.get("room"):
+            from kosmolua.runs.printed import Printed
+
+            self._printed = Printed(room)
         self._is_output_refused = False
         self._supervisor: Supervisor | None = None
         self._broker: Broker | None = None
@@ -222,7 +224,9 @@ class Run:
             if names is None:
                 report = self._host.report(self._source, account, secrets)
             else:
-                report = self._host.checker(account, secrets).check(self._source, _unknown(names))
+                from kosmolua.lua.values import UNKNOWN
+
+                report = self._host.checker(account, secrets).check(self._source, dict.fromkeys(names, UNKNOWN))
         except ConfigError:
             return  # the first call raises the same error
         except WorkerLost as error:
@@ -464,19 +468,6 @@ class Run:
 def _only_reads(calls: Sequence[Mapping[str, Any]]) -> bool:
     """Return True if the calls have changed nothing, so that a script that is run again writes nothing twice."""
     return all(call["effect"] in ("read", None) for call in calls)
-
-
-def _in_room(room: Passage) -> Printed:
-    from kosmolua.runs.printed import Printed
-
-    return Printed(room)
-
-
-def _unknown(names: Collection[str]) -> dict[str, Value]:
-    """Return what a check knows about globals of which only the names are known."""
-    from kosmolua.lua.values import UNKNOWN
-
-    return dict.fromkeys(names, UNKNOWN)
 
 
 def _validate(options: RunOptions) -> None:

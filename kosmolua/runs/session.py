@@ -257,11 +257,14 @@ class Session:
         return outcome
 
     def _work(self, verb: str, source: str, options: RunOptions) -> tuple[Outcome, State]:
+        from kosmolua.calls.contents import Contents
+        from kosmolua.flow.memory import SessionMemory
+
         known = self.names().types.keys() if options.get("check") else None
         self._process = self._process or self._start()
         chunk = Chunk(self._process, self._chunks + 1)
-        self._contents = self._contents or _contents()
-        self._seen = self._seen or _memory()
+        self._contents = self._contents or Contents()
+        self._seen = self._seen or SessionMemory()
         named: RunOptions = {
             "name": CHUNK,
             "seen": self._seen,
@@ -289,20 +292,6 @@ class Session:
             self._has_input = self._has_input or chunk.state == "kept"
             if chunk.state == "lost":
                 self.reset()
-
-
-def _contents() -> Contents:
-    """Return a new store for binary data. The chunks of a session get handles of this data."""
-    from kosmolua.calls.contents import Contents
-
-    return Contents()
-
-
-def _memory() -> SessionMemory:
-    """Return a new memory of what the chunks of a session have seen."""
-    from kosmolua.flow.memory import SessionMemory
-
-    return SessionMemory()
 
 
 def _typed(source: str, verb: str) -> str:

@@ -50,8 +50,11 @@ def way_back(
         raise ConfigError(f"The run {run} was {mode}, so it cannot be undone by a {host.mode} one", hint=hint)
     answers = Answers(recording).all
     refused = {number_of(each) for each in answers if each.error and not may_have_been_done(each, revived(each.error))}
-    calls = calls_of(recording).items()
-    written = {number: call for number, call in calls if number not in refused and _may_have_written(call)}
+    written = {
+        number: call
+        for number, call in calls_of(recording).items()
+        if number not in refused and changes(call["effect"]) and call["status"] in ("ok", "failed", "unknown")
+    }
     if unknown := sorted({*numbers} - written.keys()):
         what = f"Call {unknown[0]} of the run {run} wrote nothing, so there is nothing to undo"
         raise ConfigError(what, hint=f"to see the calls, run kosmolua runs show {run}")
@@ -68,10 +71,6 @@ def way_back(
         else:
             steps += found
     return steps, lost
-
-
-def _may_have_written(call: Event) -> bool:
-    return changes(call["effect"]) and call["status"] in ("ok", "failed", "unknown")
 
 
 def _undone(host: Host, call: Event, before: Sequence[Any] | None, result: Any) -> list[Event] | str:

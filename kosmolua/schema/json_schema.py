@@ -213,7 +213,9 @@ class SchemaReader:
         if not isinstance(properties, dict) or (not properties and others is not False):
             return Map(self._read(others, f"{name}.value", trail), _length(schema, "Properties"))
         kept = {
-            key: each for key, each in properties.items() if each is not False and not _is_marked(each, self._without)
+            key: each
+            for key, each in properties.items()
+            if each is not False and not (isinstance(each, dict) and each.get(self._without) is True)
         }
         required = schema.get("required")
         must = {key for key in kept if key in required} if isinstance(required, list) else set()
@@ -385,10 +387,6 @@ def _length(schema: Schema, unit: str) -> tuple[Bound, ...]:
     low = low if isinstance(low, int) and low > 0 else 0
     high = high if isinstance(high, int) and high >= low else None
     return (Length(low, high),) if low or high is not None else ()
-
-
-def _is_marked(schema: Json, mark: str) -> bool:
-    return isinstance(schema, dict) and schema.get(mark) is True
 
 
 def _about(schema: Json) -> str:

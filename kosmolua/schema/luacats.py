@@ -102,15 +102,11 @@ def label(kind: Type) -> str:
     if isinstance(kind, Scalar):
         return kind.kind
     if isinstance(kind, Choice):
-        return _label_of_values(kind.values)
+        return " or ".join(dict.fromkeys(_LABELS.get(type(value), "any") for value in kind.values)) or "any"
     return "array" if isinstance(kind, List) else "object"
 
 
 _LABELS = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
-
-
-def _label_of_values(values: Iterable[Json]) -> str:
-    return " or ".join(dict.fromkeys(_LABELS.get(type(value), "any") for value in values)) or "any"
 
 
 def literal(value: object) -> str:

@@ -138,16 +138,15 @@ class Approvals:
             self._look(store, ids)
             with self._changed:
                 pause = max(POLL_INTERVAL, len(self._open) / MAX_LOOKS)
-                if self._changed.wait_for(lambda: self._is_decided(run, ids), min(left, pause)):
+                if self._changed.wait_for(
+                    lambda: run in self._released or all(each in self._answers for each in ids), min(left, pause)
+                ):
                     break
         else:
             self._look(store, ids)
         with self._changed:
             self._released.discard(run)
             return [self._answers.get(each, PersonAnswer(UNANSWERED)) for each in ids]
-
-    def _is_decided(self, run: str, ids: Sequence[str]) -> bool:
-        return run in self._released or all(each in self._answers for each in ids)
 
     def _look(self, store: Store, ids: Sequence[str]) -> None:
         """Look for new decisions about questions in the store, and keep them as the answers to these questions."""

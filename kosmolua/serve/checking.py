@@ -72,7 +72,7 @@ def _tenants(settings: Settings, common: Common, stores: Stores) -> Iterator[Set
             yield SettingsCheck(subject, f"{', '.join(ways)}; workers: {settings.workers_of(tenant)}")
             if signed := opened[-1].signed:
                 yield _attempt(f"{subject}, jwks", "is a key set, or a URL", signed.check_file)
-            if opened[-1].runtime.accounts.journal_required:
+            if opened[-1].runtime.accounts.sections.journal_required:
                 yield SettingsCheck(f"{subject}, journal", "is required: a write that it cannot record is refused")
             yield from _accounts(subject, opened[-1].runtime)
         yield _attempt("tokens", "differ from tenant to tenant", lambda: refuse_same_tokens(opened))

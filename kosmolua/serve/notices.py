@@ -153,7 +153,7 @@ class Notices(Observer):
 
     def _tell(self, notice: Notice) -> None:
         found = self._outbox(notice.tenant)
-        for name, channel in (found.accounts.notify if found else {}).items():
+        for name, channel in (found.accounts.sections.notify if found else {}).items():
             if notice.event in channel.get("events", EVENTS):
                 id = f"{NOTICE}/{name}/{notice.run}/{secrets.token_hex(12)}"
                 given = json.dumps(asdict(notice), default=str)
@@ -187,7 +187,7 @@ class Notices(Observer):
         with suppress(ConfigError):  # the store is away
             for tenant in self._due():
                 found = self._outbox(tenant)
-                for channel in found.accounts.notify if found and not self._is_closed else ():
+                for channel in found.accounts.sections.notify if found and not self._is_closed else ():
                     if (tenant, channel) not in self._sending and (task := self._taken(tenant, channel)):
                         self._begin(tenant, task)
 
@@ -239,7 +239,7 @@ class Notices(Observer):
 
     def _send(self, notice: Notice, task: ServerTask, accounts: Accounts) -> None:
         """Send a notice to its channel, whose secrets are fetched now, and not kept."""
-        channel = accounts.notify[task.name]
+        channel = accounts.sections.notify[task.name]
         person = str(channel.get("person", ""))
         links = [self._link(notice.tenant, f"{notice.run}-{each['number']}", person) for each in notice.calls]
         page = self._link(notice.tenant, notice.run, "")

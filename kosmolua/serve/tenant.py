@@ -392,7 +392,7 @@ class Tenant:
 
     def people_for(self, effect: str) -> int:
         """Return how many people must approve a call with this effect that is asked about."""
-        return int(self.runtime.accounts.approvals.get(effect, 1))
+        return int(self.runtime.accounts.sections.approvals.get(effect, 1))
 
     def _vote(self, recording: Recording, approved: object, voter: Voter) -> None:
         """Keep the yes of a person to those calls of a paused run that several people have to approve."""

@@ -85,7 +85,7 @@ class Budgets:
     def __init__(
         self, accounts: Accounts, fitting: Callable[[str], Callable[[Target], object]], store: Callable[[], Store]
     ) -> None:
-        given = accounts.budgets
+        given = accounts.sections.budgets
         own = list(_budgets({key: value for key, value in given.items() if key in KINDS}, _SECTION))
         self._accounts = accounts
         self.store = store
@@ -106,7 +106,7 @@ class Budgets:
         """
         own = [*self._of_all, *([self.of_run] if self.of_run else [])]
         of_patterns = [each for _, budgets in self._of_patterns for each in budgets]
-        given = self._accounts.account_budgets().items()
+        given = self._accounts.sections.account_budgets().items()
         return own + of_patterns + [each for section, table in given for each in _budgets(table, f"[{section}]")]
 
     def of_one_run(self, clock: Clock) -> Spending:

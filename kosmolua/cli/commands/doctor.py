@@ -284,9 +284,9 @@ def _accounts_file(runtime: Runtime) -> Diagnosis:
 
 def _journal(runtime: Runtime) -> Diagnosis:
     accounts = runtime.accounts
-    if accounts.journal_required:
+    if accounts.sections.journal_required:
         return Diagnosis("journal", "ok", "required: a write that it cannot record is refused (journal_required)")
-    if accounts.keeps_journal:
+    if accounts.sections.keeps_journal:
         return Diagnosis("journal", "ok", "kept; writes go on if it cannot be written (journal_required = false)")
     return Diagnosis("journal", "note", "off: only --journal FILE keeps one", "kosmolua docs journal")
 

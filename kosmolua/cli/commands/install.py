@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from http.client import HTTPException
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -164,11 +163,10 @@ def _objection(program: Sequence[str], url: str | None) -> KosmoError | None:
     """Return what is wrong with the server, after one handshake with it; None if it answers."""
     if url:
         return _objection_to_address(url)
-    if not find_spec("mcp"):
-        return ConfigError("The MCP server needs the Python package mcp", hint="pip install 'kosmolua[mcp]'")
     from kosmolua.runtime import Runtime
 
     try:
+        console.need("mcp", "The MCP server needs", "mcp")
         with Runtime({}, servers={ENTRY: {"command": program[0], "args": [*program[1:]]}}) as runtime:
             runtime.servers.refresh(ENTRY, HANDSHAKE_TIMEOUT)
     except KosmoError as error:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 
 import click
 
+from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.streams import standard
-from kosmolua.errors import ConfigError
 
 
 @click.command("lsp", cls=Command, epilog=examples("kosmolua lsp", "kosmolua lsp --accounts production.toml"))
@@ -22,8 +21,7 @@ def command(options: Options) -> None:
     The editor starts this program for Lua files. It gets the findings of kosmolua check as one types, completion of
     names, arguments and their values, the pages of functions, and a lens that says what the script may do.
     """
-    if not find_spec("pygls"):
-        raise ConfigError("The language server needs the Python package pygls", hint="pip install 'kosmolua[lsp]'")
+    console.need("lsp", "The language server needs", "pygls")
     from kosmolua.cli.language_server import language_server
 
     with open_to_list(options) as runtime:

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -17,7 +16,7 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, serving_options
 from kosmolua.cli.scripts import collect_from_here, open_runtime
 from kosmolua.cli.streams import standard
-from kosmolua.errors import ConfigError, UsageError
+from kosmolua.errors import UsageError
 
 
 @click.command("mcp", cls=Command)
@@ -40,8 +39,7 @@ def command(address: str | None, workers: int, toolkit: str, options: Options) -
     send a bearer token: the value of the variable KOSMOLUA_MCP_TOKEN, or, if that is not set, the token in a file that
     the server names when it starts. A Unix socket needs no token.
     """
-    if not find_spec("mcp"):
-        raise ConfigError("The MCP server needs the Python package mcp", hint="pip install 'kosmolua[mcp]'")
+    console.need("mcp", "The MCP server needs", "mcp")
     from kosmolua.cli.progress import tracer
 
     with (

@@ -20,7 +20,6 @@ from kosmolua.errors import ConfigError, Diverged, UsageError
 from kosmolua.recordings.recording import Recording, read
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
-from kosmolua.stores.store import Store
 
 SAME, DIVERGED, DAMAGED = "same", "diverged", "damaged"
 
@@ -72,7 +71,8 @@ def command(file: str | None, script: str | None, is_all: bool, kept: Kept, opti
         given["name"], given["script"] = changed
     with kept.opened(options.accounts) as store:
         if is_all:
-            found = _in_folder(Path(file)) if file is not None else _in_store(store)
+            in_store = ((each.run, partial(store.read, each.run)) for each in store.runs())
+            found = in_store if file is None else _in_folder(Path(file))
             return _repeat_all(found, given, options)
         if file is None:
             raise UsageError("Missing argument 'FILE'", hint="name a recording, or add --all for all of them")
@@ -92,10 +92,6 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, Callable[[], Recording]]]:
         what = "has no recording" if folder.is_dir() else "is no folder"
         raise UsageError(f"{folder} {what}", hint="--all takes a folder with files that end in .jsonl")
     return ((file.name, partial(read, file)) for file in files)
-
-
-def _in_store(store: Store) -> Iterator[tuple[str, Callable[[], Recording]]]:
-    return ((each.run, partial(store.read, each.run)) for each in store.runs())
 
 
 def _repeat_all(found: Iterator[tuple[str, Callable[[], Recording]]], given: dict[str, Any], options: Options) -> int:

@@ -135,7 +135,7 @@ def _resume(
 def _vote(recording: Recording, approved: object, runtime: Runtime, store: Store) -> None:
     """Keep the yes of the person at the terminal to those calls that several people have to approve."""
     for call in approved_calls(recording, approved):
-        if runtime.accounts.approvals.get(call["effect"], 1) > 1:
+        if runtime.accounts.sections.approvals.get(call["effect"], 1) > 1:
             store.vote(ballot(recording.header["run"], call), Vote(TerminalApprover().name))
 
 

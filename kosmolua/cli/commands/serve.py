@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -82,9 +81,7 @@ def command(address: str, drain: float, processes: int, only_checks: bool, optio
 
     With --check, the exit status is 0 if nothing is wrong, and 3 otherwise.
     """
-    for library in ("mcp", "prometheus_client", "jwt", "jinja2", "authlib"):
-        if not find_spec(library):
-            raise ConfigError(f"The server needs the Python package {library}", hint="pip install 'kosmolua[serve]'")
+    console.need("serve", "The server needs", "mcp", "prometheus_client", "jwt", "jinja2", "authlib")
     if processes > 1 and not hasattr(os, "fork"):
         raise UsageError("On this system, several processes cannot serve one address", hint="leave out --processes")
     standard.set_apart()

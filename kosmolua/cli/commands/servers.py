@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Group, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
-from kosmolua.errors import ConfigError, KosmoError, UsageError
+from kosmolua.errors import KosmoError, UsageError
 from kosmolua.mcp_client.imports import CLIENTS, holds_credential, read_client, read_source
 from kosmolua.mcp_client.settings import reached
 from kosmolua.mcp_client.tools import effect_of, seem_to_read
@@ -204,8 +203,7 @@ def import_(client: str, file: Path, yes: bool, options: Options) -> None:
 
 
 def _card(runtime: Runtime, name: str) -> dict[str, Any]:
-    if not find_spec("mcp"):
-        raise ConfigError("MCP servers need the Python package mcp", hint="pip install 'kosmolua[mcp]'")
+    console.need("mcp", "MCP servers need", "mcp")
     return runtime.servers.refresh(name)
 
 

@@ -441,7 +441,7 @@ def _over(task: ServerTask, status: str, note: str) -> ServerTask:
 
 def _tidy(tenant: Tenant) -> None:
     """Remove the old tasks of a tenant, and the notices for channels that the settings do not have any more."""
-    tasks, channels = tenant.runtime.store.tasks, tenant.runtime.accounts.notify
+    tasks, channels = tenant.runtime.store.tasks, tenant.runtime.accounts.sections.notify
     for each in tasks.open(NOTICE):
         if each.name not in channels:
             tasks.put(_over(each, "lost", "there is no such channel any more"))
