@@ -567,13 +567,14 @@ def test_a_long_output_is_cut_and_whole_in_a_file(pages: Pages, person: Person) 
 
 
 def test_a_running_script_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its page has a button for that, and what was printed so far; one that has ended is not stopped."""
+    """Its page has a button for that, how long it runs, and what was printed so far; one that has ended is not stopped."""
     monkeypatch.setattr(workspace, "MAX_REPLAY", 0.5)
     with served(tmp_path, "acme") as pages:
         person = Person(pages.url, "acme")
         outcome = pages.start("acme", "print('so far') while true do end", run="0123456789ab")
         assert eventually(lambda: "/stop" in person.open("/runs/0123456789ab").text)
         assert "so far" in person.open("/runs/0123456789ab/output").text
+        assert re.search(r"<dt>Runs for</dt><dd><time [^>]+data-since>\d+ s<", person.open("/runs/0123456789ab").text)
         person.send("/runs/0123456789ab/stop")
         assert outcome.result(20).status == "interrupted"
         assert person.send("/runs/0123456789ab/stop").status_code == 409

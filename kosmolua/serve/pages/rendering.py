@@ -107,6 +107,7 @@ def environment() -> Environment:
         "page_of_function": lambda path: page_of(*str(path).rsplit(".", 1)),
         "path": path,
         "pretty": lambda value: harmless(json.dumps(value, ensure_ascii=False, indent=2, default=str)),
+        "since": since,
         "short_page": lambda name: name.removeprefix("integrations."),
         "when": when,
         "with_code": with_code,
@@ -136,17 +137,25 @@ def duration(seconds: float) -> str:
 
 def clock(moment: datetime) -> Markup:
     """Return the time of a day in UTC as HTML, which the website's script replaces by that of the reader's clock."""
-    exact = f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-    return Markup('<time datetime="{}" title="{}" data-clock>{}</time>').format(moment.isoformat(), exact, exact[11:])
+    return _time(moment, f"{moment.astimezone(timezone.utc):%H:%M:%S} UTC", "data-clock")
+
+
+def since(moment: datetime) -> Markup:
+    """Return how long a point in time is ago as HTML, such as ``2 min 5 s``, which the website's script counts on."""
+    seconds = max(int((datetime.now(timezone.utc) - moment).total_seconds()), 0)
+    return _time(moment, duration(seconds) if seconds >= MINUTE else f"{seconds} s", "data-since")
 
 
 def when(moment: datetime | None, now: datetime | None = None) -> Markup:
     """Return a point in time as HTML text such as ``5 min ago``, with the exact time as its tooltip; empty for None."""
     if moment is None:
         return Markup("")
-    seconds = ((now or datetime.now(timezone.utc)) - moment).total_seconds()
+    return _time(moment, _ago(((now or datetime.now(timezone.utc)) - moment).total_seconds(), moment))
+
+
+def _time(moment: datetime, shown: str, mark: str = "") -> Markup:
     exact = f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), exact, _ago(seconds, moment))
+    return Markup('<time datetime="{}" title="{}" {}>{}</time>').format(moment.isoformat(), exact, mark, shown)
 
 
 def _ago(seconds: float, moment: datetime) -> str:

@@ -94,6 +94,16 @@
     }
   }
 
+  // Counts on how long something lasts.
+  setInterval(() => {
+    for (const each of document.querySelectorAll("[data-since]")) {
+      const seconds = Math.max(0, Math.floor((Date.now() - new Date(each.dateTime)) / 1000));
+      const minutes = Math.floor(seconds / 60);
+      const long = minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+      each.textContent = minutes ? long : `${seconds} s`;
+    }
+  }, 1000);
+
   const live = document.querySelector("#live[data-events]");
   const count = document.getElementById("waiting-count");
 
