@@ -567,7 +567,7 @@ def test_a_long_output_is_cut_and_whole_in_a_file(pages: Pages, person: Person) 
 
 
 def test_a_running_script_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its page has a button for that, how long it runs, and what was printed so far; one that has ended is not stopped."""
+    """Its page has a button for that, the time so far, and what was printed; one that has ended is not stopped."""
     monkeypatch.setattr(workspace, "MAX_REPLAY", 0.5)
     with served(tmp_path, "acme") as pages:
         person = Person(pages.url, "acme")
