@@ -222,6 +222,12 @@ def test_check_and_docs_know_the_types(served: tuple[Library, Runtime]) -> None:
         ('lib.query({ query = "mutation { rename(name: 2) { id } }" })', "write"),
         ('lib.query("mutation { deleteBook(id: 3) }")', "destroy"),
         ("lib.query(text)", "write"),
+        (r"""lib.query("query A {\n  author(id: \"7\") { name }\n}")""", "read"),
+        (
+            r"""lib.query('\u{7b} ver\x73i\111n \z
+            }')""",
+            "read",
+        ),
         ('lib.query({ query = "{ version }", [key] = "B" })', "write"),
     ],
 )

@@ -33,6 +33,12 @@ _STRING_OR_COMMENT = re.compile(
     rb"""(?:--)?\[(?P<level>=*)\[|--[^\n]*|"(?:\\z\s*|\\.|[^"\\\n])*"|'(?:\\z\s*|\\.|[^'\\\n])*'""", re.DOTALL
 )
 QUOTES = ('"', "'")
+_PIECE = re.compile(
+    r"[^\\]+|\\(?:x(?P<hex>[0-9a-fA-F]{2})|(?P<decimal>\d{1,3})|u\{(?P<code>[0-9a-fA-F]+)\}|(?P<skipped>z\s*)"
+    r"|(?P<escaped>\r?\n|.))"
+)
+"""Matches characters of a short string, or one escape."""
+_ESCAPES = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), "\r\n": "\n"}
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 _chunks = local()
 FUNCTIONS = frozenset({"function_definition", "function_declaration"})
@@ -305,14 +311,33 @@ def _problem(found: TreeNode, text: bytes) -> SyntaxProblem:
 
 
 def string_of(node: Node | None) -> str | None:
-    """Return the value of a string literal, or None for a string with escapes and for any other node."""
+    """Return the value of a string literal, or None for one that is not UTF-8, and for any other node."""
     if node is None or node.kind != "string":
         return None
     content = node.get("content")
     text = content.text if content else ""
     if node.text.startswith(QUOTES):
-        return None if "\\" in text else text
+        return _unescaped(text) if "\\" in text else text
     return text.replace("\r\n", "\n").removeprefix("\n")  # Lua drops a line break at the beginning of a long string
+
+
+def _unescaped(text: str) -> str | None:
+    """Return what the escapes of a short string stand for, or None if that is not UTF-8."""
+    try:
+        return b"".join(map(_bytes_of, _PIECE.finditer(text))).decode()
+    except (UnicodeDecodeError, OverflowError, ValueError):
+        return None
+
+
+def _bytes_of(piece: re.Match[str]) -> bytes:
+    if number := piece["hex"] or piece["decimal"]:
+        return bytes([int(number, 16 if piece["hex"] else 10)])
+    if piece["code"]:
+        return chr(int(piece["code"], 16)).encode()
+    if piece["skipped"]:
+        return b""
+    escaped = piece["escaped"]
+    return _ESCAPES.get(escaped, escaped).encode() if escaped else piece[0].encode()
 
 
 def operator_of(node: Node) -> str:
