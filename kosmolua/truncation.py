@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any
 
@@ -52,9 +52,9 @@ def weigh(value: Any, most: int) -> int:
         return _weigh_all(chain.from_iterable(value.items()), 2 * len(value), most)
     if isinstance(value, list):
         return _weigh_all(value, len(value), most)
-    if isinstance(value, str) and len(value) > most:
-        return len(value)
-    return len(json.dumps(value, ensure_ascii=False))
+    if isinstance(value, str):
+        return len(value) if len(value) > most else len(encode_basestring(value))
+    return len(str(value))
 
 
 def _weigh_all(parts: Iterable[Any], count: int, most: int) -> int:

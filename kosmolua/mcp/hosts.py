@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
+MAX_HOSTS = 256
+"""Of how many hosts of requests is kept whether they are addresses."""
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{0,5})?", re.ASCII)
 
 
@@ -28,8 +31,14 @@ def is_own_host(headers: Headers, names: Collection[str]) -> bool:
     try:
         (host,) = headers.getlist("host")
         name = _name_in(host)
-        if name == "localhost" or name in names:
-            return True
+    except ValueError:
+        return False
+    return name == "localhost" or name in names or _is_address(name)
+
+
+@lru_cache(MAX_HOSTS)
+def _is_address(name: str) -> bool:
+    try:
         ip_address(name)
     except ValueError:
         return False

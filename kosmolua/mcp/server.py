@@ -7,7 +7,7 @@ import secrets
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from textwrap import shorten
 from typing import Any
 
@@ -39,7 +39,6 @@ from mcp_types import (
     ResourceTemplateReference,
     TextContent,
     TextResourceContents,
-    Tool,
 )
 
 from kosmolua import __version__
@@ -55,7 +54,17 @@ from kosmolua.mcp.recipes import recipe
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
 from kosmolua.mcp.runner import PlainRunner, Runner
 from kosmolua.mcp.tasks import TaskParams, Tasks, UpdateParams, check_request, needs_tasks
-from kosmolua.mcp.tools import DEFAULT_PAGE, EXECUTE, MAX_LISTED, ScriptRequest, check, is_long, script_tools, tools_for
+from kosmolua.mcp.tools import (
+    DEFAULT_PAGE,
+    EXECUTE,
+    MAX_LISTED,
+    CheckedTool,
+    ScriptRequest,
+    check,
+    is_long,
+    script_tools,
+    tools_for,
+)
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
@@ -102,6 +111,10 @@ class _Prefixed(AESGCMRequestStateCodec):
 
 class _ChangingServer(Server[Any]):
     """A server that says to clients of older versions, too, that its tools can change."""
+
+    @cached_property
+    def server_info_stamp(self) -> dict[str, Any]:
+        return self.server_info.model_dump(by_alias=True, mode="json", exclude_none=True)
 
     def create_initialization_options(
         self, notification_options: NotificationOptions | None = None, *more: Any, **named: Any
@@ -202,7 +215,7 @@ class Handlers:
     async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
         return ListToolsResult(tools=[self._as_seen(tool, Client(context)) for tool in self._tools.values()])
 
-    def _as_seen(self, tool: Tool, client: Client) -> Tool:
+    def _as_seen(self, tool: CheckedTool, client: Client) -> CheckedTool:
         """Return a tool as a client can call it: what runs as a task may take longer."""
         return self._as_task if tool.name == EXECUTE and client.takes_tasks else tool
 

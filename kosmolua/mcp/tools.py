@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -34,8 +34,6 @@ MAX_LISTED = 2_800
 """The largest length of the list of tools, and of the instructions, in characters."""
 MAX_SAVED = 4_000
 """The largest script that is saved, in characters."""
-MAX_READ = 256
-"""How many schemas of tools are kept in parsed form."""
 
 EXECUTE = "execute_lua"
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -48,7 +46,17 @@ _UNITS = {
 }
 
 
-def tools_for(limits: Limits, *, read_only: bool, about: Sequence[str] = ("",)) -> list[Tool]:
+class CheckedTool(Tool):
+    """A tool whose arguments are checked."""
+
+    @cached_property
+    def types(self) -> dict[str, Type]:
+        """The types of the arguments."""
+        reader = SchemaReader()
+        return {name: reader.read(schema, name) for name, schema in self.input_schema["properties"].items()}
+
+
+def tools_for(limits: Limits, *, read_only: bool, about: Sequence[str] = ("",)) -> list[CheckedTool]:
     """Return ``execute_lua``, which can only lower these limits, and the tools for the documentation.
 
     ``about`` says in the description which integrations there are, and whether data is simulated: in several ways, each
@@ -62,7 +70,7 @@ def tools_for(limits: Limits, *, read_only: bool, about: Sequence[str] = ("",)) 
     return tools
 
 
-def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, ScriptRequest]]:
+def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[CheckedTool, ScriptRequest]]:
     """Return a tool for each of the user's scripts that is not denied, by name, with its script.
 
     One named like another tool (``taken``) becomes ``script_NAME``. One that can no longer be read is left out.
@@ -84,7 +92,7 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
             open_world_hint=True,
         )
         schema = schema_of(function.parameters) if script.header.is_declared else {"type": "object", "properties": {}}
-        tool = Tool(name=name, description=function.doc, input_schema=schema, annotations=hints)
+        tool = CheckedTool(name=name, description=function.doc, input_schema=schema, annotations=hints)
         found[name] = tool, ScriptRequest(script.source.decode("utf-8", "surrogateescape"), name=script.file)
     return found
 
@@ -100,7 +108,7 @@ def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
     return {**arguments["$defs"].pop("arguments"), **({"$defs": arguments["$defs"]} if arguments["$defs"] else {})}
 
 
-def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
+def check(tool: CheckedTool, given: Mapping[str, Any]) -> dict[str, Any]:
     """Check the arguments of a tool call, and return them with the types of its schema.
 
     Null counts as missing, and a string with a number as one, since some clients send these.
@@ -111,7 +119,7 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     refused = BadArguments if tool.name == EXECUTE else BadDocArguments
     arguments = {name: value for name, value in given.items() if value is not None}
-    known = _types_in(json.dumps(tool.input_schema["properties"]))
+    known = tool.types
     for name in arguments:
         if name not in known:
             hint = did_you_mean(name, known) or f"its arguments are {', '.join(known)}"
@@ -138,13 +146,6 @@ def is_long(arguments: Mapping[str, Any], limits: Limits) -> bool:
     return limits.timeout < timeout <= limits.task_timeout
 
 
-@lru_cache(MAX_READ)
-def _types_in(properties: str) -> dict[str, Type]:
-    """Return the types of a schema's properties."""
-    reader = SchemaReader()
-    return {name: reader.read(schema, name) for name, schema in json.loads(properties).items()}
-
-
 def _number(value: object, wanted: Type) -> object:
     """Return the number in a string if one is wanted."""
     if not isinstance(value, str) or not isinstance(wanted, Scalar) or wanted.kind not in ("integer", "number"):
@@ -158,10 +159,10 @@ def _number(value: object, wanted: Type) -> object:
 
 def _tool(
     name: str, description: str, properties: dict[str, Any], required: list[str], annotations: ToolAnnotations
-) -> Tool:
+) -> CheckedTool:
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     schema |= {"required": required} if required else {}
-    return Tool(name=name, description=description, input_schema=schema, annotations=annotations)
+    return CheckedTool(name=name, description=description, input_schema=schema, annotations=annotations)
 
 
 _DOCS = (
@@ -203,7 +204,7 @@ _DOCS = (
 )
 
 
-def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
+def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> CheckedTool:
     return _tool(
         EXECUTE,
         "Run a Lua 5.4 script in a sandbox. It calls web APIs as app.integrations.NAME.FUNCTION({...}); read their "

@@ -112,12 +112,12 @@ class McpEndpoint:
         self._siblings = siblings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        tenant = await self._tenants.authenticate(bearer(Headers(scope=scope)))
+        token = bearer(Headers(scope=scope))
+        tenant = await self._tenants.authenticate(token)
         if tenant is None:
             await self._refusals(scope, receive, send)
             return
         scope[TENANT] = tenant.name
-        token = bearer(Headers(scope=scope))
         scope[PERSON] = tenant.person_of(token)
         scope[SUBJECT] = Secret(token.decode("latin-1")) if scope[PERSON] else None
         await tenant.share.begin()

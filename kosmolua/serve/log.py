@@ -32,6 +32,7 @@ MAX_WRITE = 4_096
 CLOSE_TIMEOUT = 2.0
 MAX_TEXT = 200
 """The length to which the log cuts texts that a client chose, such as the path of a request."""
+_encoded = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _LINKED = re.compile(r"(/a/).+", re.DOTALL)
 """The path of a question, of which the log has no more: the rest may be the proof of who answers."""
 TENANT = "kosmolua.tenant"
@@ -191,7 +192,7 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _line(fields: dict[str, object]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+    return _encoded(fields).encode("utf-8", "replace") + b"\n"
 
 
 def _open(path: str) -> int:
