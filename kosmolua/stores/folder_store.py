@@ -159,8 +159,8 @@ class Folder:
 
     def place(self, run: str) -> File:
         """Return the file of a run's recording, which need not exist. Create the store's folder if it is missing."""
-        _make(self.path)
         if not os.path.exists(self._changes):
+            _make(self.path)
             with suppress(OSError), open(self._changes, "ab"):  # without it, each look takes longer
                 pass
         return self._file(run)
