@@ -249,13 +249,14 @@ def give_back_to_system() -> None:
 
 
 def keep_what_is_there() -> None:
-    """Leave the objects that exist now out of later collections of garbage, since nearly all of them are permanent.
+    """Leave the objects that exist now out of collections of garbage, which are on from now: nearly all are permanent.
 
     A collection of all would hold up every thread for a tenth of a second, and count as time of whoever runs.
     """
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @cache

@@ -113,6 +113,14 @@ def test_a_server_refuses_wrong_settings_before_it_imports_what_it_serves_with(
     assert not any(line.rpartition("|")[2].strip() in {"mcp", "pydantic"} for line in said.splitlines())
 
 
+@pytest.mark.slow
+def test_a_server_imports_the_library_of_sign_ins_at_the_first_one(environment: dict[str, str]) -> None:
+    """Most servers have none, and it takes a fifteenth of the start."""
+    command = [sys.executable, "-c", "import sys, kosmolua.serve.server; print(*sys.modules)"]
+    modules = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+    assert {"kosmolua.serve.pages.oidc", "authlib"} & {*modules} == {"kosmolua.serve.pages.oidc"}
+
+
 ELSEWHERE = """
 import importlib, os, pkgutil, signal, sys, types
 import kosmolua

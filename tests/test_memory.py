@@ -300,9 +300,11 @@ def test_the_limits_of_a_container(
 
 
 def test_what_is_kept_is_looked_at_no_more() -> None:
-    """By later collections of garbage; what nothing refers to goes first, also what was kept earlier."""
+    """By collections of garbage, on from then; what nothing refers to goes first, also what was kept earlier."""
     kept = [[number] for number in range(10_000)]
+    gc.disable()
     keep_what_is_there()
+    assert gc.isenabled()
     assert not any(each is kept for each in gc.get_objects())
     gone = Thread(target=print)
     gone.itself = gone  # type: ignore[attr-defined]
@@ -313,4 +315,5 @@ def test_what_is_kept_is_looked_at_no_more() -> None:
         keep_what_is_there()
         assert reference() is None
     finally:
+        gc.enable()
         gc.unfreeze()

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(typed: list[str]) -> int:
     worker = _launch() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
-    if typed[:1] in (["run"], ["mcp"]):
+    if typed[:1] in (["run"], ["mcp"], ["serve"]):
         gc.disable()  # off until it works: collecting would take a tenth of the start
     try:
         _prepare_process()

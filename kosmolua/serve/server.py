@@ -22,7 +22,7 @@ from kosmolua.mcp.addresses import PATH, SocketAddress, UnixAddress
 from kosmolua.mcp.connections import Listener
 from kosmolua.mcp.hosts import host_names
 from kosmolua.mcp.http import configured
-from kosmolua.memory import bound_arenas
+from kosmolua.memory import bound_arenas, keep_what_is_there
 from kosmolua.serve import settings as files
 from kosmolua.serve.app import ServerState, application
 from kosmolua.serve.audit import open_audit
@@ -106,6 +106,7 @@ def _serve_with_many(plan: ServerOptions, settings: Settings, listener: Listener
             with private:
                 asyncio.run(_serve(plan, settings, [listener, private], own, None, siblings))
 
+        keep_what_is_there()  # which the processes share
         run_processes(plan.processes, work, mark_process_dead)
 
 

@@ -15,8 +15,6 @@ from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from authlib.integrations.requests_client import OAuth2Session
-
 from kosmolua.errors import ConfigError, KosmoError, NetworkError
 from kosmolua.http.oauth_services import reaching
 from kosmolua.mcp.hosts import is_loopback_name
@@ -109,6 +107,8 @@ class OidcLogin:
 
     def _client(self, back: str) -> Any:
         """Return Authlib's client. It follows no redirect, since its request contains the authorization code."""
+        from authlib.integrations.requests_client import OAuth2Session
+
         client = OAuth2Session(
             self.provider.client_id,
             self._secret.reveal() if self._secret else None,
@@ -135,6 +135,8 @@ class OidcLogin:
             return self._described[1]
 
     def _fetch_description(self) -> Mapping[str, Any]:
+        from authlib.integrations.requests_client import OAuth2Session
+
         address = self.provider.issuer.rstrip("/") + DESCRIPTION
         try:
             with OAuth2Session() as client:
