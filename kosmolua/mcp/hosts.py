@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
-MAX_HOSTS = 256
-"""Of how many hosts of requests is kept whether they are addresses."""
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{0,5})?", re.ASCII)
 
 
@@ -36,7 +34,7 @@ def is_own_host(headers: Headers, names: Collection[str]) -> bool:
     return name == "localhost" or name in names or _is_address(name)
 
 
-@lru_cache(MAX_HOSTS)
+@lru_cache(256)
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)

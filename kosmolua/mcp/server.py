@@ -54,17 +54,7 @@ from kosmolua.mcp.recipes import recipe
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
 from kosmolua.mcp.runner import PlainRunner, Runner
 from kosmolua.mcp.tasks import TaskParams, Tasks, UpdateParams, check_request, needs_tasks
-from kosmolua.mcp.tools import (
-    DEFAULT_PAGE,
-    EXECUTE,
-    MAX_LISTED,
-    CheckedTool,
-    ScriptRequest,
-    check,
-    is_long,
-    script_tools,
-    tools_for,
-)
+from kosmolua.mcp.tools import DEFAULT_PAGE, EXECUTE, MAX_LISTED, ScriptRequest, check, is_long, script_tools, tools_for
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
@@ -213,11 +203,8 @@ class Handlers:
         self._runtime.reopen_journal()
 
     async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
-        return ListToolsResult(tools=[self._as_seen(tool, Client(context)) for tool in self._tools.values()])
-
-    def _as_seen(self, tool: CheckedTool, client: Client) -> CheckedTool:
-        """Return a tool as a client can call it: what runs as a task may take longer."""
-        return self._as_task if tool.name == EXECUTE and client.takes_tasks else tool
+        longer = {EXECUTE: self._as_task} if Client(context).takes_tasks else {}
+        return ListToolsResult(tools=[*{**self._tools, **longer}.values()])
 
     async def call_tool(
         self, context: Context, params: CallToolRequestParams
@@ -241,7 +228,7 @@ class Handlers:
             client = Client(context)
             arguments = {decodable(name): decodable(given[name]) for name in given}
             if tool.name == EXECUTE and is_long(arguments, self._runtime.limits):
-                tool = self._as_seen(tool, client)
+                tool = self._as_task if client.takes_tasks else tool
                 if client.is_modern and not client.takes_tasks:
                     what = f"A timeout above {self._runtime.limits.timeout:g} s"
                     raise needs_tasks(f"{what} needs a client with the extension {TASKS}. Nothing was run.")

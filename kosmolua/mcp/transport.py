@@ -39,14 +39,12 @@ class McpTransport:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not any(name == _VERSION and value in _MODERN for name, value in scope["headers"]):
-            await self._events.handle_request(scope, receive, send)
-            return
+            return await self._events.handle_request(scope, receive, send)
         first = await receive()
         body, has_more = first.get("body", b""), first.get("more_body", False)
         again = read_again(body, receive, has_more=has_more)
         if has_more or b'"progressToken"' in body:
-            await self._events.handle_request(scope, again, send)
-            return
+            return await self._events.handle_request(scope, again, send)
         loop, watching = asyncio.get_running_loop(), list[asyncio.Task[None]]()
         with anyio.CancelScope() as work:
             timer = loop.call_later(PATIENCE, lambda: watching.append(loop.create_task(_watch(receive, work))))
