@@ -326,6 +326,8 @@ def test_what_is_always_allowed_is_asked_no_more(pages: Pages) -> None:
     other.send("/approvals", decision="approve", call=f"{first}-2", always="yes")
     other.send("/approvals", decision="approve", call=f"{second}-2", always="yes")
     accounts = other.open("/accounts").text
+    assert "the simulator</td>" in accounts
+    assert "the environment" not in accounts
 
     assert "render2.restart_service" in accounts
     assert "render2.delete_service" not in accounts

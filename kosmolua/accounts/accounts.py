@@ -269,9 +269,10 @@ class Accounts:
         return f"logged in until {until}{how}"
 
     def place(self, integration: Integration, account: str) -> str:
-        """Return where an account is defined: ``PATH:LINE``, ``PATH``, or ``the environment``."""
-        in_file = self._table(integration, account).keys() - _OF_RULES
-        return self.sections.place(integration.name, account) if in_file else "the environment"
+        """Return where an account is defined: ``PATH:LINE``, ``PATH``, ``the environment`` or ``the simulator``."""
+        if self._table(integration, account).keys() - _OF_RULES:
+            return self.sections.place(integration.name, account)
+        return "the simulator" if self._simulate else "the environment"
 
     def place_of(self, rule: Rule) -> str:
         """Return where a permission is set: ``PATH:LINE``, ``PATH``, or empty for a built-in one."""
