@@ -12,7 +12,8 @@ import requests
 from support.page import RESTART, Pages, served, token_of
 from support.servers import wait_for
 
-from kosmolua.serve.api import ENDPOINTS, document
+from kosmolua.serve.api import document
+from kosmolua.serve.operations import ENDPOINTS
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,8 @@ SCHEDULES, HOOKS = "schedules", "hooks"
 """The sections that ``kosmolua serve`` reads."""
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 TOOLKITS, NOTIFY = "toolkits", "notify"
+EVENTS = "approval", "failed", "paused"
+"""What a channel of :data:`NOTIFY` can be told of."""
 _RESERVED = {_OWN, SERVE, TENANTS, TOOLKITS, NOTIFY, SCHEDULES, HOOKS}
 
 
@@ -361,7 +363,7 @@ _FLOW: dict[str, Check] = {
 
 
 def _events(value: object) -> tuple[str, ...]:
-    return tuple(list_of('a list such as ["approval", "failed"]', choice(("approval", "failed", "paused")))(value))
+    return tuple(list_of('a list such as ["approval", "failed"]', choice(EVENTS))(value))
 
 
 _CHANNEL: dict[str, Check] = {

@@ -82,7 +82,6 @@ class Run:
         in_flight: Callable[[], Memory],
         recording: RunRecording | None = None,
     ) -> None:
-        _validate(options)
         self.recording = recording
         self._memory = memory
         self._in_flight = in_flight
@@ -468,24 +467,6 @@ class Run:
 def _only_reads(calls: Sequence[Mapping[str, Any]]) -> bool:
     """Return True if the calls have changed nothing, so that a script that is run again writes nothing twice."""
     return all(call["effect"] in ("read", None) for call in calls)
-
-
-def _validate(options: RunOptions) -> None:
-    for option in options:
-        if option not in RunOptions.__annotations__:
-            raise TypeError(f"a run has no option {option!r}; kosmolua.runs.RunOptions lists the options")
-    name, arguments = options.get("name", ""), options.get("args", ())
-    if not isinstance(name, str):
-        raise TypeError(f"the name of a script must be a string, not {name!r}")
-    if isinstance(arguments, str) or not all(isinstance(argument, str) for argument in arguments):
-        raise TypeError(f"the arguments of a script must be a list of strings, not {arguments!r}")
-    params = options.get("params")
-    try:
-        protocol.encode(params)
-    except NotJson as error:
-        raise TypeError(f"the parameters of a script must be values that JSON can represent: {error}") from None
-    if params is not None and not (isinstance(params, dict) and all(isinstance(name, str) for name in params)):
-        raise TypeError(f"the parameters of a script must be a dict with string keys, not {params!r}")
 
 
 def _line_of_only_return(source: bytes) -> int | None:

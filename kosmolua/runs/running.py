@@ -8,8 +8,10 @@ from functools import cache
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from kosmolua import protocol
 from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, WorkerLost
+from kosmolua.protocol import NotJson
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runs.run import Run
 from kosmolua.runs.supervisor import call_memory
@@ -91,6 +93,7 @@ class Runs:
             if isinstance(source, os.PathLike):
                 options = {"name": os.path.basename(source), **options}
                 source = _read_script(source)
+            _validate(options)
             run = Run(
                 self.host,
                 source,
@@ -261,3 +264,22 @@ def _read_script(path: os.PathLike[str]) -> bytes:
             return file.read()
     except OSError as error:
         raise ConfigError(f"The script {os.fspath(path)} cannot be read: {error.strerror}") from None
+
+
+def _validate(options: RunOptions) -> None:
+    """Raise TypeError if the options of a run include an unknown one, or a value of a wrong type."""
+    for option in options:
+        if option not in RunOptions.__annotations__:
+            raise TypeError(f"a run has no option {option!r}; kosmolua.runs.RunOptions lists the options")
+    name, arguments = options.get("name", ""), options.get("args", ())
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a script must be a string, not {name!r}")
+    if isinstance(arguments, str) or not all(isinstance(argument, str) for argument in arguments):
+        raise TypeError(f"the arguments of a script must be a list of strings, not {arguments!r}")
+    params = options.get("params")
+    try:
+        protocol.encode(params)
+    except NotJson as error:
+        raise TypeError(f"the parameters of a script must be values that JSON can represent: {error}") from None
+    if params is not None and not (isinstance(params, dict) and all(isinstance(name, str) for name in params)):
+        raise TypeError(f"the parameters of a script must be a dict with string keys, not {params!r}")

@@ -23,6 +23,7 @@ from threading import Event, Thread
 from typing import Any, NamedTuple
 
 from kosmolua.accounts.accounts import Accounts
+from kosmolua.accounts.sections import EVENTS
 from kosmolua.calls.approvals import shown_arguments
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, KosmoError, Paused, WorkerLost
@@ -45,8 +46,6 @@ LOOK = 1.0
 """Seconds between two looks for notices to send."""
 MAX_CALLS, MAX_TEXT = 5, 300
 """How many calls a notice describes, and to how many characters their arguments are cut."""
-EVENTS = ("approval", "failed", "paused")
-"""What a channel is told of if it does not say."""
 _PREFIX = "whsec_"
 
 
