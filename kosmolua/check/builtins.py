@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from kosmolua.check.conditions import check_shown, is_time
-from kosmolua.check.evaluator import CallSite, Evaluator
+from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.findings import Mode
+from kosmolua.check.library import CallSite
 from kosmolua.check.tables import check_holes
 from kosmolua.lua.syntax import Node, key_of, operator_of, parameters_of, targets_of, values_of
 from kosmolua.lua.values import (
@@ -165,7 +166,7 @@ def _maps(check: Evaluator, call: CallSite) -> None:
             check.enter(second, [item, place])
     if (
         isinstance(second, Closure)
-        and not check.is_statement(call.node)
+        and not check.uses.is_statement(call.node)
         and not check.scopes.returns_value(second.node)
     ):
         message = "the function returns nothing, so the list is empty"

@@ -10,9 +10,11 @@ from typing import NamedTuple
 from kosmolua.check.builtins import CALLS, check_string
 from kosmolua.check.calls import check_call
 from kosmolua.check.conditions import check_binary, check_branches, check_choice, check_end, check_length
-from kosmolua.check.evaluator import CheckRules, Evaluator
+from kosmolua.check.evaluator import CheckRules
 from kosmolua.check.fields import CatalogView, Charge
 from kosmolua.check.findings import Finding
+from kosmolua.check.input import CheckInput
+from kosmolua.check.settled import Settled
 from kosmolua.check.tables import (
     check_changes,
     check_for,
@@ -25,7 +27,7 @@ from kosmolua.check.tables import (
 )
 from kosmolua.errors import CheckFailed, ConfigError, NotConfigured, PluginFault, ScriptError
 from kosmolua.lua import idioms
-from kosmolua.lua.flows import ArgumentFlow, flows_of
+from kosmolua.lua.flows import ArgumentFlow
 from kosmolua.lua.header import read_header
 from kosmolua.lua.sites import Site
 from kosmolua.lua.syntax import SyntaxProblem, parse
@@ -173,18 +175,19 @@ class Checker:
         except ScriptError as error:
             return Report([Finding(error.line or 1, 1, "error", error.what.split(": ", 1)[-1])], [])
         try:
-            found = Evaluator.settled(self._catalog, script.root, _RULES, header.params, known, self._secrets)
+            found = Settled(CheckInput(self._catalog, script.root, header.params, known, self._secrets), _RULES)
         except RecursionError:
             return Report([], [], is_read=False)
+        evaluated = found.evaluated
         return Report(
-            list(found.findings)[:MAX_FINDINGS],
-            found.fields.bill,
-            unconfigured=found.fields.unconfigured,
-            dropped=frozenset(found.dropped - found.kept),
+            list(evaluated.findings)[:MAX_FINDINGS],
+            evaluated.fields.bill,
+            unconfigured=evaluated.fields.unconfigured,
+            dropped=evaluated.uses.dropped,
             session={} if known is None else found.session(),
             is_read_only=found.is_read_only,
             sites=found.sites(),
-            flows=() if found.is_read_only else flows_of(found.scopes, found.known),
+            flows=found.flows(),
         )
 
 

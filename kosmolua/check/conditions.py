@@ -80,7 +80,7 @@ def check_binary(check: Evaluator, node: Node) -> None:
 
 def _is_sorted_out(check: Evaluator, node: Node, value: Result) -> bool:
     """Return True if the script tests an expression: around it or, if the value may be nil, anywhere."""
-    return check.is_guarded(node) or (value.is_optional and check.may_be_tested(node))
+    return check.tested.is_guarded(node) or (value.is_optional and check.tested.may_be_tested(node))
 
 
 def _check_operand(check: Evaluator, node: Node, value: Value, operator: str) -> None:
@@ -302,7 +302,7 @@ def check_shown(check: Evaluator, node: Node, *, joined: bool = False) -> None:
     if isinstance(value, Result) and kind_of(value) == "table" and not joined:
         hint = f"json.encode({text})" if is_list(value.type) else f"{text}.NAME is one field of it"
         check.findings.mistake(node, f"{value.source} is a table, and its text says nothing", hint)
-    elif isinstance(value, Result) and value.is_optional and not check.may_be_tested(node):
+    elif isinstance(value, Result) and value.is_optional and not check.tested.may_be_tested(node):
         check.findings.suspect(node, f"{value.source} may be nil, which the text would show", f'{text} or ""')
     elif isinstance(value, Missing) and value.what != "nil" and not joined:
         check.findings.suspect(node, f"there is no {value.what}: the text would be 'nil'", value.hint)

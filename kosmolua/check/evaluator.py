@@ -5,24 +5,22 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from functools import cached_property
 from typing import NamedTuple
 
-from kosmolua.check.fields import CatalogView, Fields
+from kosmolua.check.fields import Fields
 from kosmolua.check.findings import Findings, Mode
+from kosmolua.check.globals import Globals
+from kosmolua.check.input import CheckInput
+from kosmolua.check.library import CallSite, result_of, result_of_method
+from kosmolua.check.tested import Tested, has_word
+from kosmolua.check.uses import Uses
 from kosmolua.check.variables import NOTHING_HELD, Flow, Gathered, Held
 from kosmolua.lua import idioms
-from kosmolua.lua.dependence import Dependence, leads_to_known_functions
-from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.scopes import Scopes, Variable
-from kosmolua.lua.sites import Site, sites_of
 from kosmolua.lua.syntax import (
-    BRANCHES,
     LOOPS,
     Node,
     arguments_of,
-    assigned,
     base_of,
     first_argument,
     key_of,
@@ -43,11 +41,9 @@ from kosmolua.lua.values import (
     Missing,
     Nil,
     Result,
-    Secrets,
     StdLib,
     Undefined,
     Value,
-    decoded,
     field_of,
     is_builtin,
     is_list,
@@ -58,37 +54,9 @@ from kosmolua.lua.values import (
     record_keys,
 )
 from kosmolua.schema.sessions import SessionFunction
-from kosmolua.schema.types import List, Type
-from kosmolua.suggestions import did_you_mean
 
 _OF_TYPE = re.compile(r"\btype\(\s*(\w+)\s*\)")
-_TESTING = frozenset({"and", "or", "==", "~="})
 ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
-NOTHING = {
-    "table.sort": "it sorts the list that it gets",
-    "table.insert": "it changes the list that it gets",
-    "print": "it returns nothing",
-    "write": "it returns nothing",
-}
-"""Functions that return nothing, each with a phrase that says what it does instead."""
-_KINDS = {
-    **dict.fromkeys(("os.time", "os.clock", "os.difftime", "string.len", "rawlen", "time.now", "time.parse"), "number"),
-    **dict.fromkeys(("math.floor", "math.ceil", "math.abs", "math.max", "math.min", "math.random"), "number"),
-    **dict.fromkeys(("tostring", "type", "string.format", "string.rep", "string.upper", "string.lower"), "string"),
-    **dict.fromkeys(
-        ("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode", "time.format"), "string"
-    ),
-}
-"""Functions whose result is never nil and always has the same Lua type, each with that type."""
-
-
-class CallSite(NamedTuple):
-    """A call of a built-in function, or of a method, with at least one argument."""
-
-    node: Node
-    name: str
-    given: Sequence[Node]
-    values: Sequence[Value]
 
 
 class CheckRules(NamedTuple):
@@ -99,7 +67,6 @@ class CheckRules(NamedTuple):
     whole: Sequence[Callable[[Evaluator], None]]
 
 
-_NO_RULES = CheckRules({}, {}, ())
 _SKIPPED = frozenset({"assignment_statement", "do_statement", "function_call", "if_statement", *LOOPS})
 """The kinds of statements that are evaluated for what variables hold only if something there can tell it."""
 
@@ -108,72 +75,42 @@ class Evaluator:
     """One evaluation of a script from top to bottom, done by the constructor. The results are in the attributes.
 
     The body of a function is evaluated where the function is called, with what is known about the arguments. Functions
-    without a known call are evaluated at the end. ``dropped`` contains functions of integrations whose results the
-    script ignores or uses only for single items, and ``kept`` those whose results it uses in any other way.
+    without a known call are evaluated at the end.
     """
 
     def __init__(
         self,
-        catalog: CatalogView,
-        root: Node,
+        given: CheckInput,
         rules: CheckRules,
-        params: Type | None = None,
-        known: Mapping[str, Value] | None = None,
-        secrets: Secrets | None = None,
+        scopes: Scopes,
         held: Held = NOTHING_HELD,
-        scopes: Scopes | None = None,
         places: Sequence[int] | None = None,
     ) -> None:
-        self.root = root
-        self.is_chunk_of_session = known is not None
-        self.scopes = scopes or Scopes(root, follows_others=known is not None)
+        self.root = given.root
+        self.is_chunk_of_session = given.is_chunk_of_session
+        self.scopes = scopes
         self.findings = Findings()
-        self.fields = Fields(catalog, self.scopes, self.findings)
-        self.gathered = Gathered(self.scopes, self.findings)
-        self.dropped: set[str] = set()
-        self.kept: set[str] = set()
+        self.fields = Fields(given.catalog, scopes, self.findings)
+        self.gathered = Gathered(scopes, self.findings)
+        self.globals = Globals(given, scopes, held)
+        self.tested = Tested(scopes)
+        self.uses = Uses()
         self._rules = rules
-        self._params = params
-        self._secrets = secrets
         self._held = held
         self._places = places
-        self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
-        self._flow = Flow(self.scopes)
+        self._flow = Flow(scopes)
         self._variables: dict[Variable, Value] = {}
-        self._known: list[Value | None] = [None] * len(root.walk())
+        self._known: list[Value | None] = [None] * len(self.root.walk())
         self._caught: dict[int, Value] = {}
         self._closures: dict[int, Closure] = {}
         self._entered: set[int] = set()
-        self._statements: set[int] = set()
-        self._peeked: set[int] = set()
-        self._conditions: list[str] = []
-        self._tested: set[int] = set()
-        self._tests: list[str] | None = None
         self._ends: list[int] = []
-        self._dependence: Dependence | None = None
-        self._knows_null = b".null" in root.source
+        self._knows_null = b".null" in self.root.source
         self._evaluate()
 
-    @classmethod
-    def settled(
-        cls,
-        catalog: CatalogView,
-        root: Node,
-        rules: CheckRules,
-        params: Type | None = None,
-        known: Mapping[str, Value] | None = None,
-        secrets: Secrets | None = None,
-    ) -> Evaluator:
-        """Return the evaluation of a script with all its findings.
-
-        If the script has variables that get several values, what they hold is found out before, without the rules.
-        """
-        scopes, held = Scopes(root, follows_others=known is not None), NOTHING_HELD
-        if places := scopes.several_values():
-            held = cls(catalog, root, _NO_RULES, params, known, secrets, scopes=scopes, places=places)._flow.held()
-        found = cls(catalog, root, rules, params, known, secrets, held, scopes)
-        found._settle()
-        return found
+    def held(self) -> Held:
+        """Return what is known about each variable that gets several values."""
+        return self._flow.held()
 
     def _evaluate(self) -> None:
         if not self.scopes.is_certain:
@@ -184,60 +121,6 @@ class Evaluator:
             for closure in waiting:
                 with self.findings.at_least(Mode.PROTECTED if self.scopes.may_catch(closure.node) else Mode.POSSIBLE):
                     self._body(closure, [])
-
-    def _settle(self) -> None:
-        for rule in self._rules.whole:
-            rule(self)
-        if self.scopes.may_share_globals:
-            return
-        if any(charge.effect != "read" for charge in self.fields.bill):
-            self.findings.harden()
-            self._refuse_mistakes()
-        self.findings.soften(list(self.scopes.dead_parts()))
-
-    def _refuse_mistakes(self) -> None:
-        """Turn each mistake on which a change depends into an error."""
-        if not self.findings.mistakes:
-            return
-        changes = self.dependence()
-        for mistake in self.findings.mistakes.values():
-            if changes.writes_between(*mistake.within) if mistake.within else changes.decides(mistake.node):
-                self.findings.refuse(mistake)
-
-    def dependence(self) -> Dependence:
-        """Return what the changes of the script depend on."""
-        self._dependence = self._dependence or Dependence(self.scopes, self.known)
-        return self._dependence
-
-    @cached_property
-    def is_read_only(self) -> bool:
-        """True if the script certainly changes nothing: each function that it uses from ``app`` only reads."""
-        if any(charge.effect != "read" for charge in self.fields.bill):
-            return False
-        return leads_to_known_functions(self.scopes, self.known)
-
-    def sites(self) -> list[Site]:
-        """Return the places where the script calls functions of integrations.
-
-        There are none for a chunk of a session that may call functions of earlier chunks, which have lines of those.
-        """
-        if self.is_chunk_of_session and any(map(self._is_call_of_unknown, self.scopes.of("function_call"))):
-            return []
-        return sites_of(self.scopes, self.known, self.dependence)
-
-    def _is_call_of_unknown(self, node: Node) -> bool:
-        name = node.get("name")
-        return name is not None and name.kind == "identifier" and self.known(name) in (None, UNKNOWN)
-
-    def session(self) -> dict[str, Value]:
-        """Return what is known about globals after this chunk of a session, for the check of the next chunk."""
-        found = self._session | dict.fromkeys(self.scopes.defined, UNKNOWN)
-        for statement in self.root.children:
-            if statement.kind in ("variable_declaration", "assignment_statement"):
-                for target, node in assigned(statement):
-                    value = self.value(node)
-                    found[target.text] = value if isinstance(value, (Branch, Callee)) else UNKNOWN
-        return found
 
     def value(self, node: Node | None) -> Value:
         """Return what is known about the value of an expression. An expression is evaluated only the first time."""
@@ -312,39 +195,16 @@ class Evaluator:
             return Result(returns, source, is_vague=function.is_vague) if returns else UNKNOWN
         return self._flow.returned(function) if isinstance(function, Closure) else UNKNOWN
 
-    def is_guarded(self, node: Node) -> bool:
-        """Return True if an expression runs only under a condition in which the same expression occurs."""
-        return any(_has_word(condition, node.text, is_whole=True) for condition in self._conditions)
-
-    def is_tested(self, node: Node) -> bool:
-        """Return True if an expression is part of a condition that asks whether it is nil."""
-        return id(node) in self._tested or self.is_guarded(node)
-
-    def may_be_tested(self, node: Node) -> bool:
-        """Return True if a condition anywhere in the script contains an expression, or the field that it looks up."""
-        if self._tests is None:
-            compared = (
-                each.get("left") for each in self.scopes.of("binary_expression") if operator_of(each) in _TESTING
-            )
-            tests = [*compared, *(each.get("condition") for each in self.scopes.of(*BRANCHES, "repeat_statement"))]
-            self._tests = [each.text for each in tests if each]
-        ending = node.text if node.kind == "identifier" else f".{key_of(node)}"
-        return any(_has_word(test, ending) for test in self._tests)
-
-    def is_statement(self, call: Node) -> bool:
-        """Return True if a call is a statement, so that nothing uses its result."""
-        return id(call) in self._statements
-
     def _is_expected_nil(self, node: Node) -> bool:
         """Return True if an expression that seems to be nil occurs in a condition around it, as in ``x and f(x)``.
 
         Return False for globals of other languages, such as ``null``, which scripts use by mistake.
         """
-        return (node.text not in idioms.GLOBALS or node.text in self.scopes.locals) and self.is_guarded(node)
+        return (node.text not in idioms.GLOBALS or node.text in self.scopes.locals) and self.tested.is_guarded(node)
 
     def _test(self, node: Node | None) -> None:
         """Evaluate a condition. Add a finding if its value can be ``json.null``, which, unlike nil, counts as true."""
-        self._tested.add(id(node))
+        self.tested.add(node)
         value = self.value(node)
         if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
             hint = f"{node.text} ~= json.null is false for it"
@@ -383,35 +243,8 @@ class Evaluator:
         return Missing(node.text)
 
     def _name(self, node: Node) -> Value:
-        name, variable = node.text, self.scopes.variable(node)
-        if variable:
-            return self._variables.get(variable, UNKNOWN)
-        if name in self.scopes.defined:
-            return self._held.get(name, UNKNOWN)
-        if name in self._session:
-            return self._session[name]
-        if name == "app":
-            return Branch(0)
-        if name == "params" and self._params:
-            return Result(self._params, "params")
-        if self.scopes.is_dynamic:
-            return UNKNOWN
-        if name == "secrets" and self._secrets:
-            return self._secrets
-        if name in LIBRARIES:
-            return StdLib(name)
-        return Builtin(name) if name in GLOBALS else Undefined(name, self._meant_by(node) or "")
-
-    def _meant_by(self, name: Node) -> str | None:
-        """Return a hint for a name that nothing defines, such as a similar known name, or None if there is none."""
-        word, declared = name.text, self.scopes.locals
-        if word in declared:
-            line = declared[word].line
-            place = "further down" if line >= name.line else "in another block"
-            return f"it is declared local {place}, in line {line}: declare it earlier, outside both blocks"
-        above = {other for other, place in declared.items() if place.line <= name.line}
-        known = {*self.scopes.defined, *self._session, *GLOBALS, *above}
-        return idioms.GLOBALS.get(word) or did_you_mean(word, known)
+        variable = self.scopes.variable(node)
+        return self._variables.get(variable, UNKNOWN) if variable else self.globals.value(node)
 
     def _dotted(self, node: Node) -> Value:
         return self._field(node, key_of(node))
@@ -419,14 +252,14 @@ class Evaluator:
     def _field(self, node: Node, key: str | None) -> Value:
         """Return what is known about a field, and add a finding if a text or a list has no such field."""
         found = self.fields.under(node, self.value(node.get("table")), key)
-        if isinstance(found, Missing) and found.of in ("text", "list") and not self.is_tested(node):
+        if isinstance(found, Missing) and found.of in ("text", "list") and not self.tested.is_tested(node):
             self.findings.mistake(node, f"there is no {found.what}: it is nil", found.hint)
         return found
 
     def _bracketed(self, node: Node) -> Value:
         index = self.value(node.get("field"))
         if isinstance(index, Literal) and index.kind == "number":
-            self._note_single_items(node.get("table"))
+            self.uses.note_single_item(node.get("table"))
         value = self.value(node.get("table"))
         if is_builtin(value, "arg") and kind_of(index) == "number":
             return SCRIPT if isinstance(index, Literal) and index.value == 0 else ARGUMENT
@@ -460,13 +293,11 @@ class Evaluator:
 
         ``x and x.y`` has the value of ``x.y``, or is nil. ``x or {}`` is treated as if it had the value of ``x``.
         """
-        self._tested.add(id(left))
+        self.tested.add(left)
         first = self.value(left)
         self._test(left)
-        with self.findings.at_least(Mode.POSSIBLE):
-            self._conditions.append(left.text if left else "")
+        with self.findings.at_least(Mode.POSSIBLE), self.tested.under(left):
             second = self.value(right)
-            self._conditions.pop()
         if operator == "or" and isinstance(first, Literal) and left and left.kind in ("string", "number"):
             return first
         if operator == "and":
@@ -495,7 +326,7 @@ class Evaluator:
         if is_builtin(called, "pcall", "xpcall"):
             return self._call_protected(node, called.name, given)
         values = [self.value(each) for each in given]
-        self._note_use(node, [called, *values])
+        self.uses.note(node, [called, *values])
         if isinstance(called, Callee):
             self._read_document(name, called, given)
             return self.returned(called, given)
@@ -515,22 +346,7 @@ class Evaluator:
         self.gathered.call(call.name, call.given)
         for rule in self._rules.calls.get(call.name, ()) if call.given else ():
             rule(self, call)
-        if call.name == "json.decode" and call.values and isinstance(call.values[0], Literal):
-            return decoded(str(call.values[0].value))
-        if call.name == "os.date" and call.values and isinstance(call.values[0], Literal):
-            return _date(str(call.values[0].value))
-        if call.name == "parallel.map" and len(call.values) > 1:
-            item = self.returned(call.values[1])
-            if not isinstance(item, Result):
-                return UNKNOWN
-            return Result(List(item.type), "the result of parallel.map", is_vague=item.is_vague)
-        if call.name == "wait_until" and call.values:
-            return self.returned(call.values[0])
-        if call.name == "assert" and call.values and isinstance(call.values[0], Result):
-            return call.values[0]
-        if call.name in NOTHING:
-            return Missing(f"value that {call.name} returns", NOTHING[call.name])
-        return Literal(_KINDS[call.name]) if call.name in _KINDS else UNKNOWN
+        return result_of(call, self.returned)
 
     def _call_method(self, node: Node, name: Node, given: Sequence[Node]) -> Value:
         table, key = name.get("table"), key_of(name) or ""
@@ -550,12 +366,12 @@ class Evaluator:
             call = CallSite(node, f"string.{key}", [table, *given], [value, *values])
             for rule in self._rules.calls.get(f"text:{key}", ()):
                 rule(self, call)
-        return Literal(_KINDS[f"string.{key}"]) if f"string.{key}" in _KINDS and kind_of(value) == "string" else UNKNOWN
+        return result_of_method(value, key)
 
     def _call_protected(self, node: Node, name: str, given: Sequence[Node]) -> Value:
         """Evaluate a call of ``pcall``. The body of a function of the script is code whose errors are caught."""
         values = [self.value(each) for each in given]
-        self._note_use(node, values)
+        self.uses.note(node, values)
         if not values:
             return Literal("boolean")
         passed = values[0]
@@ -589,29 +405,12 @@ class Evaluator:
         if "query" in document and len(document) == len(written) and None not in values:
             self._known[name.index] = self.fields.acting(name, called, document)
 
-    def _note_single_items(self, items: Node | None) -> None:
-        """Record that the script takes a single item from the list in a call's result, as in ``f().items[1]``.
-
-        A warning about unread pages of that list is then not needed.
-        """
-        call = items.get("table") if items and items.kind == "dot_index_expression" else None
-        if call and call.kind == "function_call":
-            self._peeked.add(id(call))
-
-    def _note_use(self, call: Node, values: Sequence[Value]) -> None:
-        """Record whether the result of a call is used, for the called function and for functions among the arguments.
-
-        The result of ``parallel.map(list, f)`` consists of the results of ``f``, so using one uses the other.
-        """
-        uses = self.dropped if id(call) in self._statements or id(call) in self._peeked else self.kept
-        uses.update(value.path for value in values if isinstance(value, Callee))
-
     # Statements
 
     def _block(self, block: Node | None) -> None:
         self._ends.append(block.end if block else 0)
         for statement in block.children if block else ():
-            self._statements.add(id(statement))
+            self.uses.note_statement(statement)
             if self._places is None or self._is_of_use(statement, self._places):
                 self._statement(statement)
             if self.findings.mode is Mode.CERTAIN and id(statement) in self.scopes.leaving:
@@ -673,10 +472,8 @@ class Evaluator:
 
     def _guarded(self, node: Node, block: Node | None) -> None:
         """Evaluate a block that runs only under a condition."""
-        condition = node.get("condition")
-        self._conditions.append(condition.text if condition else "")
-        self._block(block)
-        self._conditions.pop()
+        with self.tested.under(node.get("condition")):
+            self._block(block)
 
     def _for(self, node: Node) -> None:
         clause = node.get("clause")
@@ -729,7 +526,7 @@ class Evaluator:
         names, nodes = targets_of(node), values_of(node)
         for name in names:
             if (variable := self.scopes.variable(name)) and variable.is_only_picked_from:
-                self._note_single_items(variable.value)
+                self.uses.note_single_item(variable.value)
         values = self._values(nodes)
         for index, name in enumerate(names):
             absent = self._without_expression(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
@@ -827,13 +624,6 @@ _STATEMENTS: dict[str, Callable[[Evaluator, Node], None]] = {
 }
 
 
-def _date(form: str) -> Value:
-    """Return what is known about the result of ``os.date``: a text, by an example, unless it is a table."""
-    if form.startswith(("*", "!*")) or form == "None":
-        return UNKNOWN
-    return Literal("string", like=datetime(2026, 1, 31, 12).strftime(form.removeprefix("!")))
-
-
 def _is_after_last(node: Node) -> bool:
     """Return True for ``list[#list + 1]``."""
     table, index = node.get("table"), node.get("field")
@@ -845,20 +635,4 @@ def _kinds(*nodes: Node | None) -> list[str]:
 
 
 def _may_hold(argument: Node, key: str) -> bool:
-    return argument.kind == "identifier" or _has_word(argument.text, key, is_whole=True)
-
-
-def _has_word(text: str, word: str, *, is_whole: bool = False) -> bool:
-    """Return True if a text contains a word that no letter follows and, if ``is_whole``, that no name leads to."""
-    place = text.find(word)
-    while place >= 0:
-        end = place + len(word)
-        before = text[place - 1 : place] if is_whole and place else ""
-        if not (_is_letter(text[end : end + 1]) or _is_letter(before) or before == "."):
-            return True
-        place = text.find(word, end)
-    return False
-
-
-def _is_letter(text: str) -> bool:
-    return text.isalnum() or text == "_"
+    return argument.kind == "identifier" or has_word(argument.text, key, is_whole=True)

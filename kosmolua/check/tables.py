@@ -212,7 +212,7 @@ def check_lists(check: Evaluator) -> None:
     if check.is_chunk_of_session or not (shows or any(charge.effect != "read" for charge in check.fields.bill)):
         return
     for node in scopes.of("function_call"):
-        called = check.known(name) if (name := node.get("name")) and check.is_statement(node) else None
+        called = check.known(name) if (name := node.get("name")) and check.uses.is_statement(node) else None
         kind = called.function.returns if isinstance(called, Callee) and called.function.effect == "read" else None
         if isinstance(called, Callee) and kind and (is_list(kind) or is_page(kind)):
             check.findings.warn(node, f"nothing uses the result of {called.function.name}", "give it a name")

@@ -1,0 +1,52 @@
+"""What is known about the globals of a script."""
+
+from __future__ import annotations
+
+from kosmolua.check.input import CheckInput
+from kosmolua.check.variables import Held
+from kosmolua.lua import idioms
+from kosmolua.lua.environment import GLOBALS, LIBRARIES
+from kosmolua.lua.scopes import Scopes
+from kosmolua.lua.syntax import Node
+from kosmolua.lua.values import UNKNOWN, Branch, Builtin, Result, StdLib, Undefined, Value
+from kosmolua.suggestions import did_you_mean
+
+
+class Globals:
+    """The globals of a script: its own, those of earlier chunks of a session (``earlier``), and those that all have."""
+
+    def __init__(self, given: CheckInput, scopes: Scopes, held: Held) -> None:
+        self.earlier = {name: value for name, value in (given.known or {}).items() if name not in GLOBALS}
+        self._input = given
+        self._scopes = scopes
+        self._held = held
+
+    def value(self, node: Node) -> Value:
+        """Return what is known about the value of a global."""
+        name = node.text
+        if name in self._scopes.defined:
+            return self._held.get(name, UNKNOWN)
+        if name in self.earlier:
+            return self.earlier[name]
+        if name == "app":
+            return Branch(0)
+        if name == "params" and self._input.params:
+            return Result(self._input.params, "params")
+        if self._scopes.is_dynamic:
+            return UNKNOWN
+        if name == "secrets" and self._input.secrets:
+            return self._input.secrets
+        if name in LIBRARIES:
+            return StdLib(name)
+        return Builtin(name) if name in GLOBALS else Undefined(name, self._meant_by(node) or "")
+
+    def _meant_by(self, name: Node) -> str | None:
+        """Return a hint for a name that nothing defines, such as a similar known name, or None if there is none."""
+        word, declared = name.text, self._scopes.locals
+        if word in declared:
+            line = declared[word].line
+            place = "further down" if line >= name.line else "in another block"
+            return f"it is declared local {place}, in line {line}: declare it earlier, outside both blocks"
+        above = {other for other, place in declared.items() if place.line <= name.line}
+        known = {*self._scopes.defined, *self.earlier, *GLOBALS, *above}
+        return idioms.GLOBALS.get(word) or did_you_mean(word, known)
