@@ -27,9 +27,12 @@ from support.rounds import rounds
 
 from kosmolua import Runtime, WorkerLost
 from kosmolua.broker.tenancy import Tenancy
+from kosmolua.cli.rows import read_rows
+from kosmolua.errors import UsageError
 from kosmolua.fleet.fleet import Fleet
 from kosmolua.fleet.tasks import FleetScript, tasks_of
 from kosmolua.limits import Limits
+from kosmolua.lua.header import read_header
 from kosmolua.plugin import Request, Response, Secret
 from kosmolua.stores.folder_store import Folder
 
@@ -285,6 +288,15 @@ def test_the_command_writes_lines_and_a_summary(
     resumed = kosmolua(*rows.words, "--resume", variables=KEYS)
     assert "0 done, 1 failed" in resumed.stderr
     assert len(rows.lines()) == 6
+
+
+def test_a_column_that_the_header_does_not_declare_is_refused_at_once(write: Write) -> None:
+    """Rather than by each run; a column without a cell is no column."""
+    header = read_header("---@param name string\n---@param days? integer\n")
+    assert read_rows(str(write("a.csv", "name,days,n\na,5,\n")), None, header) == [(1, {"name": "a", "days": 5})]
+    with pytest.raises(UsageError, match=r"has the column 'n', which .* Nothing was sent") as refused:
+        read_rows(str(write("b.csv", "name,n\na,1\n")), None, header)
+    assert "declares name, days" in refused.value.hint
 
 
 @pytest.mark.slow
@@ -548,6 +560,7 @@ def test_paused_runs_name_the_next_step(
     rows = Rows(write, WRITE, 3, accounts, tmp_path / "out.jsonl")
     paused = kosmolua(*rows.words, variables=KEYS)
     assert paused.returncode == 1
+    assert "0 done, 0 failed, 3 paused in" in paused.stderr
     assert "paused runs wait for the approval of 3 x shelf.put with one" in paused.stderr
     assert "to go on: --resume --approve allows these calls, --resume --yes all calls" in paused.stderr
     done = kosmolua(*rows.words, "--resume", "--approve", variables=KEYS)

@@ -11,6 +11,7 @@ from kosmolua.cli.inputs import read_input, read_lines
 from kosmolua.cli.streams import names_standard_input
 from kosmolua.errors import UsageError
 from kosmolua.lua.header import Header
+from kosmolua.suggestions import listed
 
 MAX_INPUTS = 1024**3
 """The most bytes of a file of inputs."""
@@ -23,8 +24,8 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
     the types of the parameters that the script's header declares, and empty cells are left out.
 
     Raises:
-        UsageError: The file cannot be read or contains no list of rows, a row has no key, or two rows have the same
-            key.
+        UsageError: The file cannot be read or contains no list of rows, a row has no key, two rows have the same key,
+            or a column of a ``.csv`` is no parameter.
     """
     rows = read_lines(MAX_INPUTS) if names_standard_input(path) else read_input(path, MAX_INPUTS)
     if not isinstance(rows, list):
@@ -33,6 +34,7 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
         )
     if Path(path).suffix.lower() == ".csv" and header.is_declared:
         rows = [_typed(row, header) for row in rows]
+        _check_columns(path, rows, [each.name for each in header.parameters])
     keyed = [(number if key is None else _key_of(row, key, number), row) for number, row in enumerate(rows, start=1)]
     seen: set[str] = set()
     for found, _ in keyed:
@@ -49,6 +51,14 @@ def _typed(row: Mapping[str, str], header: Header) -> dict[str, object]:
     """Convert the cells of a CSV row to the types of the script's parameters, and leave out empty cells."""
     kinds = {each.name: each.type for each in header.parameters}
     return {name: kinds[name].read(cell) if name in kinds else cell for name, cell in row.items() if cell != ""}
+
+
+def _check_columns(path: str, rows: list[dict[str, object]], declared: list[str]) -> None:
+    columns = dict.fromkeys(name for row in rows for name in row)
+    if unknown := [repr(name) for name in columns if name not in declared]:
+        problem = f"{path} has the column{'s'[: len(unknown) > 1]} {listed(unknown)}, which the script's header does not declare"
+        there = f"declares {listed(declared)}" if declared else "has no ---@param"
+        raise UsageError(f"{problem}. Nothing was sent", hint=f"the header {there}: add to it, or remove from the file")
 
 
 def _key_of(row: object, key: str, number: int) -> object:

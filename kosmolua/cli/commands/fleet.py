@@ -95,7 +95,7 @@ def command(options: Options, kept: Kept, **given: Any) -> int:
     With --tenant, the runs have the tenant's accounts and permissions, and are kept in its store. The website of
     kosmolua serve then shows the fleet, and asks people about calls that need approval.
 
-    The exit status is 0 if all runs succeeded, 1 if some failed, and 130 if the fleet was interrupted.
+    The exit status is 0 if all runs succeeded, 1 if some failed or are paused, and 130 if the fleet was interrupted.
     """
     if given["resume"] and not given["out"]:
         raise UsageError("--resume needs --out, the file that says which inputs are done")
@@ -129,7 +129,7 @@ class _Report:
         self._kept = kept
         self._given = given
         self._started = monotonic()
-        self._counts: Counter[bool] = Counter()
+        self._counts: Counter[str] = Counter()  # of done, failed and paused runs
         self._errors: dict[str, list[Outcome]] = {}
         self._slowest: tuple[float, object] = (0.0, None)
         self._shown = 0.0
@@ -183,7 +183,7 @@ class _Report:
         finally:
             outcomes.close()
             self._end_progress()
-        return 1 if self._counts[False] else 0
+        return 1 if self._counts["failed"] or self._counts["paused"] else 0
 
     def _check(self) -> bool:
         """Return True if the script may write. Raise an error if the script is certain to fail."""
@@ -227,7 +227,7 @@ class _Report:
             if standard.is_shown:
                 self._end_progress()
             console.as_json(line_of(outcome), None)
-        self._counts[outcome.ok] += 1
+        self._counts["done" if outcome.ok else "paused" if isinstance(outcome.error, Paused) else "failed"] += 1
         if outcome.error:
             self._errors.setdefault(outcome.error.code, []).append(outcome)
         self._slowest = max(
@@ -259,7 +259,7 @@ class _Report:
         key = " ".join(visible(str(self._slowest[1])).split())
         return (
             f"{terminal.bar(count, self._total)} {count:,}/{self._total:,}  {left}{count / seconds:.0f}/s  "
-            f"{self._counts[False]:,} failed  slowest {slowest} ({key})"
+            f"{self._counts['failed']:,} failed  slowest {slowest} ({key})"
         )
 
     def _end_progress(self) -> None:
@@ -268,8 +268,10 @@ class _Report:
 
     def _summarize(self) -> None:
         count, seconds = self._counts.total(), monotonic() - self._started
+        paused = f", {self._counts['paused']:,} paused" if self._counts["paused"] else ""
         left = f", {self._total - count:,} not run" if count < self._total else ""
-        console.complain(f"{self._counts[True]:,} done, {self._counts[False]:,} failed{left} in {seconds:.1f} s")
+        ended = f"{self._counts['done']:,} done, {self._counts['failed']:,} failed"
+        console.complain(f"{ended}{paused}{left} in {seconds:.1f} s")
         for kind, outcomes in sorted(self._errors.items(), key=lambda each: -len(each[1])):
             keys = ", ".join(_named(outcome) for outcome in outcomes[:MAX_SHOWN])
             more = f" and {len(outcomes) - MAX_SHOWN:,} more" if len(outcomes) > MAX_SHOWN else ""
