@@ -41,9 +41,10 @@ FILE = '# Mine.\n[render2.work] # at work\napi_key = { env = "RENDER_API_KEY" }\
 def test_an_account_is_asked_for_tried_and_written(
     environment: dict[str, str], home: Path, write: Write, place: str, source: str
 ) -> None:
-    """A key is not echoed, a wrong value is asked for again, and the file keeps its comments."""
+    """A key is not echoed, a wrong value is asked for again; the file keeps its comments, or is made."""
     key = "key_0123456789abcdef"
-    accounts = write("accounts.toml", FILE)
+    before = FILE if place == "file" else ""
+    accounts = write("accounts.toml", FILE) if before else home / "new.toml"
     with OAuthServer() as server:
         server.tokens[key] = time.time() + 600
         plugin = write("notes.py", PLUGIN.replace("BASE", server.url))
@@ -60,7 +61,15 @@ def test_an_account_is_asked_for_tried_and_written(
         ]
         terminal = pexpect.spawn(sys.executable, words, cwd=str(home), env=environment, encoding="utf-8", timeout=60)
         shown = ""
-        answers = [("api_key", key), ("rows", "many"), ("must be an integer", ""), ("rows", "25"), ("goes", place)]
+        answers = [
+            ("api_key", "tiny"),
+            ("fewer than 8", ""),
+            ("api_key", key),
+            ("rows", "many"),
+            ("must be an integer", ""),
+            ("rows", "25"),
+            ("goes", place),
+        ]
         for question, given in answers:
             terminal.expect(question)
             shown += terminal.before
@@ -76,7 +85,7 @@ def test_an_account_is_asked_for_tried_and_written(
     assert "the account belongs to ann" in shown
     assert key not in shown
     text = accounts.read_text()
-    assert text.startswith(FILE)
+    assert text.startswith(before)
     assert f"[notes.work]\napi_key = {{{source}" in text
     assert "rows = 25" in text
     if place == "file":

@@ -12,6 +12,8 @@ import pytest
 from conftest import Write
 from test_screens import PLUGIN
 
+from kosmolua.cli.commands.accounts import command
+
 KEY = "rnd_SECRET_of_the_accounts_test"
 
 
@@ -56,6 +58,14 @@ def test_check_makes_no_error_of_an_integration_that_cannot_tell(kosmolua: Calla
     assert done.stderr == ""
     listed = json.loads(kosmolua("accounts", "check", "library", "--simulate", "--plugin", plugin, "--json").stdout)
     assert listed[0] == {"integration": "library", "account": "default", "identity": None, "error": None, "login": None}
+
+
+def test_check_leaves_out_what_nobody_set_up(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """GitHub would answer without a login too, but no account of it is configured."""
+    file = tmp_path / "accounts.toml"
+    file.write_text("")
+    assert command.main(["check", "--accounts", str(file)], standalone_mode=False) == 0
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.slow

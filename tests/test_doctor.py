@@ -16,6 +16,7 @@ from conftest import Program, Write
 from support.agents import ENVIRON
 from support.cgroups import memory_group
 from support.processes import linux_only
+from test_screens import PLUGIN
 
 from kosmolua.cli.commands.doctor import EXTRAS
 
@@ -51,8 +52,10 @@ def test_a_fresh_installation_is_told_what_is_missing(kosmolua: Program, config:
 
 
 def test_what_is_set_up_is_listed(kosmolua: Program, write: Write) -> None:
-    """The accounts of each integration, and how to try them."""
-    found, _ = examined(kosmolua, "--accounts", write("accounts.toml", ACCOUNTS))
+    """The accounts of each integration, and how to try them, or else its page."""
+    plugin = write("library.py", PLUGIN)
+    found, _ = examined(kosmolua, "--accounts", write("accounts.toml", ACCOUNTS), "--plugin", plugin)
+    assert found["integration library"]["command"] == "kosmolua docs library"
     assert found["accounts file"]["state"] == "ok"
     assert found["integration render2"]["words"] == "accounts: production"
     assert found["integration render2"]["command"] == "kosmolua accounts check render2"

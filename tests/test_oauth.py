@@ -640,6 +640,21 @@ def test_github_logs_in_by_device_code() -> None:
     assert os.environ.get("GITHUB_TOKEN") is None or service.client_secret == ""
 
 
+def test_a_server_that_a_command_starts_has_no_login() -> None:
+    """It has no address to log in at; one with a url has."""
+    from kosmolua import Runtime
+
+    sections = {"tools": {"command": "tools-mcp"}, "notes": {"url": "https://a.example/mcp"}}
+    with Runtime({"mcp": sections}, environ={}) as runtime:
+        state, declared = runtime.accounts.login_state, runtime.servers.declared
+        assert {name: state(declared(name), "default") for name in sections} == {
+            "tools": None,
+            "notes": "not logged in",
+        }
+        with pytest.raises(NotConfigured, match=r"mcp\.tools has no OAuth login\."):
+            runtime.accounts.service(declared("tools"), "default")
+
+
 @pytest.mark.parametrize("scopes", [None, ["read"]])
 def test_a_document_names_where_to_log_in(write: Write, scopes: list[str] | None) -> None:
     """The token of an `oauth2` scheme comes from the section, or from a login at the document's addresses."""

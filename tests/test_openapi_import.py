@@ -133,6 +133,8 @@ def test_a_document_of_aws_is_imported(tmp_path: Path) -> None:
     assert effects == {"list_pets": "write", "delete_pet": "destroy", "feed_pet": "write"}
     fields = [each.name for each in fields_of(ready.result.access)]
     assert fields == ["access_key_id", "secret_access_key", "session_token", "region", "base_url"]
+    basic = fields_of(importing.prepare(fetched, Wishes(auth="basic")).result.access)[:2]
+    assert [each.about.split()[2] for each in basic] == ["name", "password"]
     again = importing.prepare(fetched, Wishes(auth="aws:animals"))
     assert again.result.access.alternatives[0][0].name == "animals"
     assert importing.prepare(fetched, Wishes(auth="bearer")).result.access.alternatives[0][0].kind == "bearer"

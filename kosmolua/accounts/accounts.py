@@ -29,6 +29,7 @@ from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.accounts.logins import Login
+    from kosmolua.http.auth import OAuth2
     from kosmolua.http.oauth_services import Service
     from kosmolua.schema.effects import Effect
     from kosmolua.schema.integration import AccountField, Integration
@@ -210,13 +211,12 @@ class Accounts:
         """
         from kosmolua.http.oauth_services import Credentials, Service, discover
 
-        login = next((field.login for field in integration.account_fields if field.login), None)
         table = self.sections.settings(integration, account)
+        login = next(iter(_logins(integration, table).values()), None)
         if login is None:
-            raise NotConfigured(
-                f"{integration.name} has no OAuth login; add an account to the accounts file",
-                hint=stanza(integration, account),
-            )
+            way = "" if table else "; add an account to the accounts file"
+            hint = "" if table else stanza(integration, account)
+            raise NotConfigured(f"{integration.name} has no OAuth login{way}", hint=hint)
         if integration.address:
             login = login.at(integration.address(table))
         service = discover(table["url"]) if "url" in table and not login.token else Service(login)
@@ -253,8 +253,8 @@ class Accounts:
 
     def login_state(self, integration: Integration, account: str) -> str | None:
         """Return whether and until when an account is logged in, as a phrase; None if it needs no login."""
-        logins = {field.name: field.login for field in integration.account_fields if field.login}
-        written = self.sections.settings(integration, account).keys()
+        table = self.sections.settings(integration, account)
+        written, logins = table.keys(), _logins(integration, table)
         if self._simulate or not logins or written & logins.keys():
             return None
         tokens = self.login(integration, account).tokens
@@ -455,6 +455,12 @@ class _Exchanged:
     lock: Lock
     token: Secret | None = None
     ends: float = 0.0
+
+
+def _logins(integration: Integration, table: Table) -> dict[str, OAuth2]:
+    """Return the logins of an account's fields: those whose service is known, or has the address of the account."""
+    fields = ((field.name, field.login) for field in integration.account_fields)
+    return {name: login for name, login in fields if login and (login.token or "url" in table)}
 
 
 def read(

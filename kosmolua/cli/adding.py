@@ -19,6 +19,7 @@ from kosmolua.schema.integration import AccountField, Integration
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import parts_of
 from kosmolua.schema.settings import Table, parse
+from kosmolua.secret import MIN_SECRET
 
 PLACES = {"file": "a file that only you can read", "env": "an environment variable", "keyring": "the keyring"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -60,6 +61,9 @@ def _asked(field: AccountField) -> Any:
         text = console.ask(what, default=default, hide_input=field.secret, show_default=False).strip()
         if not text:
             return None
+        if field.secret and len(text) < MIN_SECRET:
+            console.complain(f"{field.name} has fewer than {MIN_SECRET} characters: type the whole of it")
+            continue
         try:
             return text if field.secret else field.type.accept(field.type.read(text))
         except Mismatch as mismatch:

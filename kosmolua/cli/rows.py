@@ -56,7 +56,8 @@ def _typed(row: Mapping[str, str], header: Header) -> dict[str, object]:
 def _check_columns(path: str, rows: list[dict[str, object]], declared: list[str]) -> None:
     columns = dict.fromkeys(name for row in rows for name in row)
     if unknown := [repr(name) for name in columns if name not in declared]:
-        problem = f"{path} has the column{'s'[: len(unknown) > 1]} {listed(unknown)}, which the script's header does not declare"
+        named = f"the column{'s'[: len(unknown) > 1]} {listed(unknown)}"
+        problem = f"{path} has {named}, which the script's header does not declare"
         there = f"declares {listed(declared)}" if declared else "has no ---@param"
         raise UsageError(f"{problem}. Nothing was sent", hint=f"the header {there}: add to it, or remove from the file")
 

@@ -36,7 +36,11 @@ _ABOUT = {
     "cookie": "The key that requests carry.",
     "client": "The id of a client that fetches a token.",
     "signature": "The access key that signs requests.",
+    "password": "The user's password for basic authentication.",
+    "client_secret": "The secret of this client.",
+    "secret_access_key": "The secret of the access key.",
 }
+"""What fields are for, by their name, or else by the kind of their credential."""
 
 
 def fields_of(access: Access) -> list[AccountField]:
@@ -56,7 +60,8 @@ def _fields(access: Access) -> Iterator[AccountField]:
                 secret = name not in ("username", "client_id", "access_key_id")
                 default: object = None if optional else REQUIRED
                 own = login if each.kind == "bearer" else None
-                yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, default, login=own)
+                about = _ABOUT.get(name) or _ABOUT.get(each.kind, "")
+                yield AccountField(name, about, secret, STRING, default, login=own)
             if login:
                 yield AccountField("client_id", "The client id for logins.", secret=False, type=STRING, default=None)
                 yield AccountField("client_secret", "The client secret.", secret=True, type=STRING, default=None)

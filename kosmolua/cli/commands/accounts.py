@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+from kosmolua.accounts.accounts import NOT_LOGGED_IN
 from kosmolua.accounts.toml import example_file, stanza
 from kosmolua.cli import console, terminal
 from kosmolua.cli.completion import accounts, completes, integrations
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Group, examples, listing_options
-from kosmolua.cli.scripts import open_to_list
+from kosmolua.cli.scripts import open_to_add, open_to_list
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
 from kosmolua.schema.effects import EFFECTS
@@ -98,9 +99,13 @@ def example(names: tuple[str, ...], options: Options) -> None:
 @click.argument("names", nargs=-1, metavar="[INTEGRATION[.ACCOUNT]]...", shell_complete=completes(accounts))
 @listing_options
 def check(names: tuple[str, ...], options: Options) -> int:
-    """Make one cheap call with each account, and show who the account belongs to, if the integration supports that."""
+    """Make one cheap call with each account, and show who the account belongs to, if the integration supports that.
+
+    Without a name, accounts that are neither configured nor logged in are left out.
+    """
     with open_to_list(options) as runtime:
-        entries = [_identify(runtime, *each) for each in runtime.catalog.matching(names)]
+        found = [each for each in runtime.catalog.matching(names) if names or _is_set_up(runtime, *each)]
+        entries = [_identify(runtime, *each) for each in found]
     errors = [error for entry in entries if isinstance(error := entry["error"], KosmoError)]
     if options.json:
         console.as_json(
@@ -122,7 +127,7 @@ def add(name: str, options: Options) -> None:
     """
     from kosmolua.cli import adding
 
-    with open_to_list(options) as runtime:
+    with open_to_add(options) as runtime:
         section, file = adding.add(runtime, name)
     console.complain(f"added [{section}] to {file}")
 
@@ -160,6 +165,12 @@ def logout(name: str, options: Options) -> None:
     more = "" if is_revoked else "; the service has no way to revoke its token, or did not answer"
     said = f"{section} is logged out{more}"
     console.answer({"account": section, "revoked": is_revoked}, lambda: console.complain(said), in_json=options.json)
+
+
+def _is_set_up(runtime: Runtime, integration: str, account: str) -> bool:
+    """Return False for an account that nothing configures, and that needs a login which it lacks."""
+    accounts, found = runtime.accounts, runtime.catalog.integration(integration)
+    return accounts.login_state(found, account) != NOT_LOGGED_IN or account in accounts.sections.of(found).accounts
 
 
 def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any]:

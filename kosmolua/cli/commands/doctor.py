@@ -31,7 +31,7 @@ from kosmolua.folders import accounts_file, state_folder
 from kosmolua.limits import MIB
 from kosmolua.runs.telemetry import asks_for_spans
 from kosmolua.runtime import Runtime
-from kosmolua.schema.names import FLAT, lua_path
+from kosmolua.schema.names import FLAT, SERVERS, lua_path, root_and_name
 from kosmolua.schema.settings import parse
 from kosmolua.stores.opening import DATABASES
 
@@ -297,13 +297,15 @@ def _integration(runtime: Runtime, name: str) -> Diagnosis:
         accounts = runtime.catalog.accounts(name)
         runtime.catalog.permissions(name)
     except KosmoError as error:
-        return Diagnosis.of(subject, error, f"kosmolua integrations check {name}")
-    state = runtime.accounts.login_state
-    out = [each for each in accounts if state(runtime.catalog.listed(name), each) == NOT_LOGGED_IN]
+        root, bare = root_and_name(name)
+        return Diagnosis.of(subject, error, f"kosmolua {'servers' if root == SERVERS else 'integrations'} check {bare}")
+    integration = runtime.catalog.listed(name)
+    out = [each for each in accounts if runtime.accounts.login_state(integration, each) == NOT_LOGGED_IN]
     if accounts and len(out) == len(accounts):
         return Diagnosis(subject, "note", f"not logged in: {', '.join(out)}", f"kosmolua accounts login {name}")
     if accounts:
-        return Diagnosis(subject, "ok", f"accounts: {', '.join(accounts)}", f"kosmolua accounts check {name}")
+        following = f"kosmolua accounts check {name}" if integration.identify else f"kosmolua docs {name}"
+        return Diagnosis(subject, "ok", f"accounts: {', '.join(accounts)}", following)
     return Diagnosis(subject, "note", "no account", f"kosmolua accounts example {name}")
 
 

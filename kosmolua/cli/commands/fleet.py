@@ -171,8 +171,8 @@ class _Report:
         try:
             for outcome in outcomes:
                 self._add(outcome, ledger)
-                if self._counts[False] == self._given["max_failures"]:
-                    self._complain(f"stopped after {self._counts[False]} failures, as --max-failures says")
+                if self._counts["failed"] == self._given["max_failures"]:
+                    self._complain(f"stopped after {self._counts['failed']} failures, as --max-failures says")
                     break
         except WorkerLost as error:
             self._complain(error.message + self._way_on())
@@ -268,10 +268,10 @@ class _Report:
 
     def _summarize(self) -> None:
         count, seconds = self._counts.total(), monotonic() - self._started
-        paused = f", {self._counts['paused']:,} paused" if self._counts["paused"] else ""
+        waiting = f", {self._counts['paused']:,} paused" if self._counts["paused"] else ""
         left = f", {self._total - count:,} not run" if count < self._total else ""
         ended = f"{self._counts['done']:,} done, {self._counts['failed']:,} failed"
-        console.complain(f"{ended}{paused}{left} in {seconds:.1f} s")
+        console.complain(f"{ended}{waiting}{left} in {seconds:.1f} s")
         for kind, outcomes in sorted(self._errors.items(), key=lambda each: -len(each[1])):
             keys = ", ".join(_named(outcome) for outcome in outcomes[:MAX_SHOWN])
             more = f" and {len(outcomes) - MAX_SHOWN:,} more" if len(outcomes) > MAX_SHOWN else ""

@@ -11,7 +11,7 @@ import click
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Group, examples, listing_options
-from kosmolua.cli.scripts import open_to_list
+from kosmolua.cli.scripts import open_to_add, open_to_list
 from kosmolua.errors import KosmoError, UsageError
 from kosmolua.mcp_client.imports import CLIENTS, holds_credential, read_client, read_source
 from kosmolua.mcp_client.settings import reached
@@ -106,7 +106,7 @@ def add(
     table |= {"env": dict(map(read_source, env))} if env else {}
     table |= {"headers": dict(map(read_source, headers))} if headers else {}
     _refuse_secrets(table)
-    with open_to_list(options, servers={name: table}) as runtime:
+    with open_to_add(options, servers={name: table}) as runtime:
         if not options.json:
             _show_tools(runtime, name)
         file = runtime.catalog.accounts_path
@@ -177,7 +177,7 @@ def import_(client: str, file: Path, yes: bool, options: Options) -> None:
     The commands of the servers are shown first. No server is started. A server is left out if the accounts file already
     has one of its name.
     """
-    with open_to_list(options) as runtime:
+    with open_to_add(options) as runtime:
         accounts, taken = runtime.catalog.accounts_path, runtime.servers.names()
     usable: dict[str, Table] = {}
     for name, section in read_client(client, file, os.environ):
