@@ -431,6 +431,7 @@ class Runtime(IntegrationAttributes):
         calls: Sequence[int] = (),
         *,
         accept_accounts: bool | Callable[[str], bool] = False,
+        accept_changes: bool | Callable[[str], bool] = False,
         **options: Unpack[RunOptions],
     ) -> Plan:
         """Make a plan of the calls that undo what a recorded run wrote, the newest first. :meth:`apply` makes them.
@@ -439,6 +440,8 @@ class Runtime(IntegrationAttributes):
             run: The file of the recording, the run's id in the store, or a recording that was read already.
             calls: The numbers of the calls to undo; by default all that wrote.
             accept_accounts: Whether to undo them although an account has changed, see :meth:`resume`.
+            accept_changes: Whether to undo them although another value is there now than the run wrote, or although
+                they are undone already; a callback gets a sentence and can ask.
             options: The options of the run, as for :meth:`plan`.
 
         Returns:
@@ -446,11 +449,12 @@ class Runtime(IntegrationAttributes):
 
         Raises:
             ConfigError: The recording cannot be read, a call with such a number wrote nothing, or an account changed.
-                Or only one of the two uses simulators: the recorded run or this runtime.
+                Or only one of the two uses simulators: the recorded run or this runtime. Or they are undone already.
+            Stale: Another value is there now than the run wrote.
             RuntimeError: The runtime is closed.
         """
         from kosmolua.recordings.recording import Recording, read
-        from kosmolua.runs.undoing import SCRIPT, way_back
+        from kosmolua.runs.undoing import SCRIPT, check_not_overwriting, way_back
 
         with self._host.telling():
             if not isinstance(run, Recording):
@@ -458,6 +462,7 @@ class Runtime(IntegrationAttributes):
             steps, lost = way_back(self._host, run, calls, accept_accounts=accept_accounts)
         given: RunOptions = {"name": f"=undo {run.header['run']}", **options, "input": steps}
         plan = self.plan(SCRIPT, **given)
+        check_not_overwriting(plan, run, accept=accept_changes)
         plan.lost = lost
         plan.sign(self._host.signer)
         return plan

@@ -15,6 +15,7 @@ from kosmolua import ConfigError, Runtime
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.plans import show
 from kosmolua.errors import Denied, Paused, Stale
+from kosmolua.recordings.outlines import PlannedCall, outline
 from kosmolua.recordings.planned import Planner
 from kosmolua.recordings.plans import Plan
 
@@ -381,3 +382,10 @@ def test_a_plan_goes_past_the_wait_for_a_deploy(simulated: Runtime) -> None:
     assert len(plan.outline()) <= 20
     outcome = simulated.apply(plan)
     assert outcome.ok, outcome.error
+
+
+def test_long_arguments_hide_no_short_one() -> None:
+    """What is left out of a line is of the longest arguments."""
+    given = {"repo": "r" * 100, "runtime": "node", "command": "c" * 100}
+    lines = outline([PlannedCall(1, 1, "shop.create_item", "default", "write", given)], [], [])
+    assert lines[1].text.startswith('    1  runtime = "node", repo = "rrr')

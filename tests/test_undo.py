@@ -19,7 +19,7 @@ from kosmolua import Runtime
 from kosmolua.calls.approvals import Approval
 from kosmolua.calls.inverses import inverse_of
 from kosmolua.catalog.plugins import Plugins
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, Stale
 from kosmolua.plugin import ApiError, Integration, Secret
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.sealing import Sealer
@@ -429,7 +429,7 @@ def test_a_person_sees_what_a_call_replaces(tmp_path: Path) -> None:
     assert [(each.before, each.undoable, each.lost) for each in asked] == [
         ({"title": "Persuasion"}, True, ""),
         ({"title": None}, False, "a book cannot be taken away"),
-        ({}, False, ""),  # it has this title already, and the run is not recorded
+        ({"name": "a", "title": "Emma"}, False, ""),  # it changes nothing, and the run is not recorded
     ]
 
 
@@ -441,6 +441,44 @@ def test_a_plan_shows_what_a_call_replaces(shelf: Runtime) -> None:
     assert call.undoable is True
     assert call.lost == ""
     assert Shelf.books == {"a": "Persuasion"}
+
+
+def test_a_write_without_a_change_counts_for_none(shelf: Runtime) -> None:
+    """A plan says that nothing changes, and a plan that is applied again says what is there now."""
+    Shelf.books["a"] = "Persuasion"
+    plan = shelf.plan(PUT)
+    assert shelf.apply(plan).ok
+    assert [line.text for line in shelf.plan(PUT).outline()][1:] == [
+        '    1  name = "a", title = "Emma", no change',
+        "Plan: 0 to create, 0 to change, 0 to destroy.",
+    ]
+    assert "changes nothing" in shelf.plan(PUT).markdown()
+    stale = shelf.apply(plan, again=True).error
+    assert isinstance(stale, Stale)
+    assert stale.differences[0].endswith('would replace other values: title was "Persuasion" and is "Emma"')
+
+
+def test_an_undo_overwrites_no_later_change(shelf: Runtime) -> None:
+    """It is refused if another value is there than the run wrote, and once it is undone, unless a person agrees."""
+    Shelf.books["a"] = "Persuasion"
+    recording = _recorded(shelf, PUT + PUT.replace("Emma", "Sanditon"))
+    Shelf.books["a"] = "Lady Susan"
+    with pytest.raises(
+        Stale, match=r"What the run .* wrote has changed since .*accept-changes.*Nothing was sent\."
+    ) as found:
+        shelf.undo(recording)
+    assert found.value.differences == [
+        'call 2, shelf.put_book with default, wrote title = "Sanditon", and "Lady Susan" is there now'
+    ]
+    asked: list[str] = []
+    assert shelf.apply(shelf.undo(recording, accept_changes=lambda said: not asked.append(said))).ok
+    assert asked[0].endswith(found.value.differences[0])
+    assert Shelf.books["a"] == "Persuasion"
+    with pytest.raises(ConfigError, match=r"The run .* was undone already: .*Nothing was sent\."):
+        shelf.undo(recording, [1])
+    assert [call.before for call in shelf.undo(recording, [1], accept_changes=True).calls] == [
+        {"name": "a", "title": "Persuasion"}
+    ]
 
 
 def test_a_denied_read_is_not_made(tmp_path: Path) -> None:

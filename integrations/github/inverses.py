@@ -51,7 +51,7 @@ def file(args: Mapping[str, Any]) -> _Step:
 def file_back(args: Mapping[str, Any], before: Any, result: Any) -> Sequence[_Step]:
     """Commit the earlier content again, or delete a file that is new. The history keeps both commits."""
     where = {name: args[name] for name in ("repo", "path", "branch") if args.get(name) is not None}
-    where |= {"message": f"Undo: {args['message']}"}
+    where |= {"message": "Undo: " + args["message"].removeprefix("Undo: ")}
     where |= {"sha": result["sha"]} if result["sha"] else {}
     if before is None:
         return [("delete_file", where)]

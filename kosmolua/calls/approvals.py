@@ -9,6 +9,7 @@ from enum import Enum
 from inspect import iscoroutinefunction
 from typing import Any, Final, TypeAlias
 
+from kosmolua.calls.inverses import changes_nothing
 from kosmolua.schema.effects import is_final
 
 
@@ -76,9 +77,10 @@ def shown_arguments(asked: Mapping[str, Any], literal: Callable[[object], str]) 
     ``asked`` has the fields of an :class:`Approval`, of which any can be missing; ``literal`` returns the text for a
     value.
     """
-    old = {name: f"{literal(value)} -> " for name, value in (asked.get("before") or {}).items()}
+    given, before = (asked.get("arguments") or {}).items(), asked.get("before") or {}
+    is_same = changes_nothing(asked.get("arguments") or {}, before)
+    old = {name: f"{literal(value)} -> " for name, value in before.items() if not is_same}
     named = {name: f" ({said})" for name, said in (asked.get("names") or {}).items()}
-    given = (asked.get("arguments") or {}).items()
     return {name: f"{old.get(name, '')}{literal(value)}{named.get(name, '')}" for name, value in given}
 
 

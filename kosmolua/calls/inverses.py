@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kosmolua.schema.function import Function, Step
 from kosmolua.secret import MASK
+
+if TYPE_CHECKING:
+    from kosmolua.schema.function import Function, Step
 
 
 class Later(dict[str, Any]):
@@ -43,20 +45,29 @@ def replaced_by(
     """Return the values that a write replaces, by parameter; None for one that nothing had yet.
 
     They are the arguments with which the inverse calls the same function. Without such a call, they are the fields of
-    ``before`` that have the names of parameters.
+    ``before`` that have the names of parameters. For a write that changes nothing, they are all of its arguments.
     """
     reads = function.before(arguments) if function.before else None
     if reads is None:
         return {}
+    set_anew = [name for name, value in arguments.items() if name not in reads[1] and value is not None]
     if before is None:
-        return {name: None for name, value in arguments.items() if name not in reads[1] and value is not None}
+        return dict.fromkeys(set_anew)
     again = [step[1] for step in inverse if step[0] == function.name] if not isinstance(inverse, str) else []
     fields = again[0] if again else before
     if not again and isinstance(fields, Mapping) and len(fields) == 1:
         (fields,) = fields.values()  # as in { service = { ... } }
     if not isinstance(fields, Mapping):
         return {}
+    if set_anew and all(name in fields and fields[name] == arguments[name] for name in set_anew):
+        return dict(arguments)
     return {name: fields[name] for name in arguments if name in fields and fields[name] != arguments[name]}
+
+
+def changes_nothing(arguments: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Return True if a write with these arguments, and with what it replaces as ``before``, changes nothing."""
+    same = (name in before and (_is_masked(value) or before[name] == value) for name, value in arguments.items())
+    return bool(before) and all(same)
 
 
 def _is_masked(value: object) -> bool:

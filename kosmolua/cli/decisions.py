@@ -50,12 +50,12 @@ class Done(click.ParamType):  # type: ignore[type-arg]
         return {int(each): given for each in numbers.split(",")}
 
 
-def accepted(option: bool) -> bool | Callable[[str], bool]:
-    """Return whether changed accounts are accepted: True with the option, else a function that asks at the terminal."""
+def accepted(option: bool, question: str = "Go on with the accounts as they are now?") -> bool | Callable[[str], bool]:
+    """Return whether a change is accepted: True with the option, else a function that asks at the terminal."""
 
     def ask(said: str) -> bool:
         console.complain(said)
-        return console.agrees("Go on with the accounts as they are now?")
+        return console.agrees(question)
 
     return option or (ask if console.can_ask() else False)
 

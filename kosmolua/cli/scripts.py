@@ -339,7 +339,8 @@ def _planned(plan: Plan, options: Options) -> Outcome:
         KeptPlans(default_store()).keep(plan)
     if not options.json:
         if not plan.refused:
-            console.complain(f"nothing was sent; kosmolua apply {options.plan_file or plan.id} makes these writes:")
+            applies = f"kosmolua apply {options.plan_file or plan.id} makes these writes:"
+            console.complain(f"nothing was sent; {applies if plan.changes else 'the script changes nothing'}")
         plans.show(plan, sys.stderr)
     outcome: Outcome = plan.outcome
     outcome.plan = plan.to_json()

@@ -23,7 +23,7 @@ JOINT = "\xa0"
 """A blank at which no line is broken."""
 ROLES = {
     **dict.fromkeys(("bold", "heading"), "1"),
-    **dict.fromkeys(("dim", "read", "note", "simulated", "replayed"), "2"),
+    **dict.fromkeys(("dim", "read", "same", "note", "simulated", "replayed"), "2"),
     **dict.fromkeys(("destroy", "danger", "failed", "fault", "unknown", "damaged"), "31"),
     "error": "1;31",
     **dict.fromkeys(("ok", "done", "create"), "32"),

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kosmolua.calls.approvals import shown_arguments, way_back
+from kosmolua.calls.inverses import changes_nothing
 from kosmolua.escaping import exposed, shortened
 from kosmolua.schema.effects import changes, is_final
 
 MAX_CALLS, MAX_GROUPS, MAX_NOTES = 24, 8, 4
 """How many calls, headings and notes of each kind an outline has at most. What is left out is counted."""
 MAX_ARGUMENTS, HEAD, TAIL = 160, 110, 40
-"""How many characters of a call's arguments are shown; of longer ones, how many at the beginning and at the end."""
-MARKS = {"create": "+", "change": "~", "destroy": "-", "read": " "}
+"""How many characters of a call's arguments are shown; of longer ones, which begin with the shortest
+argument, how many at the beginning and at the end."""
+MARKS = {"create": "+", "change": "~", "destroy": "-", "read": " ", "same": " "}
 """What a line about a call begins with, by what the call does."""
 CREATING = frozenset({"create", "add", "new", "insert", "register", "import", "upload", "fork", "clone"})
 """The words in the name of a function that creates something."""
@@ -59,16 +61,18 @@ class PlannedCall:
 
 class Line(NamedTuple):
     """A line of an outline. ``kind`` is what it says: ``heading``, ``create``, ``change``, ``destroy``, ``read``,
-    ``note``, ``fault`` or ``sum``."""
+    ``same``, ``note``, ``fault`` or ``sum``."""
 
     kind: str
     text: str
 
 
 def kind_of(call: PlannedCall) -> str:
-    """Return what a planned call does: ``create``, ``change``, ``destroy`` or ``read``."""
+    """Return what a planned call does: ``create``, ``change``, ``destroy`` or ``read``, or ``same`` for no change."""
     if is_final(call.effect) or not changes(call.effect):
         return call.effect
+    if changes_nothing(call.arguments, call.before):
+        return "same"
     words = call.path.rpartition(".")[2].split("_")
     return "change" if CREATING.isdisjoint(words) else "create"
 
@@ -104,8 +108,11 @@ def markdown(lines: Sequence[Line], end: str) -> str:
 
 def described(call: PlannedCall) -> str:
     """Return the arguments of a planned call as text, with the names behind ids, and the values that they replace."""
-    shown = shown_arguments(vars(call), literal).items()
-    return ", ".join(exposed(f"{name} = {value}") for name, value in shown) or "without arguments"
+    return ", ".join(_arguments(call)) or "without arguments"
+
+
+def _arguments(call: PlannedCall) -> list[str]:
+    return [exposed(f"{name} = {value}") for name, value in shown_arguments(vars(call), literal).items()]
 
 
 def numbers_in(text: str) -> tuple[int, ...] | None:
@@ -120,9 +127,11 @@ def _group(heading: str, calls: Sequence[PlannedCall], most: int) -> Iterator[Li
     shown = calls if len(calls) <= most + 1 else calls[:most]
     for call in shown:
         text = described(call)
-        text = shortened(text, HEAD, TAIL) if len(text) > MAX_ARGUMENTS else text
+        if len(text) > MAX_ARGUMENTS:
+            text = shortened(", ".join(sorted(_arguments(call), key=len)), HEAD, TAIL)
         takes = f"  (takes the result of {_listed(call.depends_on)})" if call.depends_on else ""
-        yield Line(kind_of(call), f"{call.number:>5}  {text}{takes}")
+        kind = kind_of(call)
+        yield Line(kind, f"{call.number:>5}  {text}{', no change' if kind == 'same' else ''}{takes}")
     if len(calls) > len(shown):
         yield Line("note", f"       and {len(calls) - len(shown):,} more")
 

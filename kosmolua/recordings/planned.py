@@ -200,7 +200,8 @@ class Planner:
         is_bearable = not any(call.effect != "read" for call in self._new)
         for planned, call in self._pairs:
             if not is_same(planned.before, call.before):
-                said.append(f"{_named(planned)} would replace other values: {_changes(planned, call, 'before')}")
+                changes = _changes(planned, call, "before") or "a secret is another one"
+                said.append(f"{_named(planned)} would replace other values: {changes}")
         return (said and said + _changed_reads(self.plan.reads, reads)), is_bearable
 
 
@@ -361,8 +362,10 @@ def _named(call: PlannedCall) -> str:
 
 
 def _changes(planned: PlannedCall, now: PlannedCall, what: str = "arguments") -> str:
-    """Return which arguments, or values before the write, differ."""
+    """Return which arguments, or values before the write, differ. A value that a write does not replace is its own."""
     old, new = getattr(planned, what), getattr(now, what)
+    if what == "before":
+        old, new = ({key: each.get(key, planned.arguments.get(key)) for key in {**old, **new}} for each in (old, new))
     keys = [key for key in {**old, **new} if not is_same(old.get(key), new.get(key))]
     return ", ".join(f"{key} was {_shown(old.get(key))} and is {_shown(new.get(key))}" for key in keys)
 

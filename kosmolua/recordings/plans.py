@@ -14,7 +14,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.escaping import exposed
 from kosmolua.folders import replace_file
 from kosmolua.recordings.events import plan_fault
-from kosmolua.recordings.outlines import Line, PlannedCall, literal, markdown, outline
+from kosmolua.recordings.outlines import Line, PlannedCall, kind_of, literal, markdown, outline
 from kosmolua.recordings.sheets import held_file
 from kosmolua.recordings.signing import SIGNATURE
 
@@ -109,6 +109,11 @@ class Plan:
         """The calls that write or destroy."""
         return [call for call in self.calls if call.effect != "read"]
 
+    @property
+    def changes(self) -> bool:
+        """True if the plan has something to apply: a call that changes something, or an end that is open."""
+        return self.is_open or any(kind_of(call) != "same" for call in self.writes)
+
     def outline(self) -> list[Line]:
         """Return what the plan would do as lines for people, at most 60; the last counts the writes of each kind."""
         faults = [f"{_where(each)}{each['message']}" for each in self.refused]
@@ -120,7 +125,8 @@ class Plan:
     def markdown(self) -> str:
         """Return the outline as Markdown, for instance for a comment on a pull request."""
         name = exposed(self.script["name"].removeprefix("=")).replace("`", "'")
-        return markdown(self.outline(), f"`kosmolua apply {self.id}` makes these writes of `{name}`.")
+        applies = f"`kosmolua apply {self.id}` makes these writes of `{name}`."
+        return markdown(self.outline(), applies if self.changes else f"`{name}` changes nothing.")
 
     def _assumed(self) -> Iterator[str]:
         for each in self.assumptions:

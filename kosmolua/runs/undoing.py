@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.broker.used_accounts import refuse_others
 from kosmolua.calls.inverses import inverse_of
-from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.errors import NOTHING_SENT, ConfigError, KosmoError, Stale
 from kosmolua.recordings.answers import Answers, calls_of, may_have_been_done, number_of
-from kosmolua.recordings.recording import Event, Recording, events_of, revived
+from kosmolua.recordings.events import is_same
+from kosmolua.recordings.outlines import kind_of, literal
+from kosmolua.recordings.recording import Event, Recording, events_of, question, revived
 from kosmolua.runs.resuming import used_in
 from kosmolua.schema.effects import changes
 from kosmolua.schema.names import ROOT, root_and_name, section_of
+from kosmolua.secret import MASK
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
+    from kosmolua.recordings.plans import Plan
     from kosmolua.schema.function import Step
 
 SCRIPT = b"""\
@@ -69,8 +73,51 @@ def way_back(
         if isinstance(found, str):
             lost.append(f"call {number}, {call['path']} with {call['account']}, cannot be undone: {found}")
         else:
-            steps += found
+            steps += [{**step, "undoes": number} for step in found]
     return steps, lost
+
+
+def check_not_overwriting(plan: Plan, recording: Recording, *, accept: bool | Callable[[str], bool]) -> None:
+    """Refuse the plan of an undo if other values are there now than the run wrote, unless this is accepted.
+
+    Raises:
+        ConfigError: What the run wrote is undone already.
+        Stale: A value has changed since, and this was not accepted.
+    """
+    run, overwritten = recording.header["run"], _overwritten(plan, recording)
+    refusal: KosmoError
+    if plan.writes and all(kind_of(call) == "same" for call in plan.writes):
+        said = f"The run {run} was undone already: what it replaced is there again"
+        refusal = ConfigError(said, hint="pass --accept-changes to make the calls all the same")
+        refusal.sent = NOTHING_SENT
+    elif overwritten:
+        said = f"What the run {run} wrote has changed since"
+        refusal = Stale(said, overwritten, hint="pass --accept-changes to overwrite what is there now")
+    else:
+        return
+    if not (accept("; ".join([said, *overwritten])) if callable(accept) else accept):
+        raise refusal
+
+
+def _overwritten(plan: Plan, recording: Recording) -> list[str]:
+    """Return a sentence for each value that is neither what the run wrote nor what it replaced."""
+    calls, said = calls_of(recording), []
+    restored: dict[str, object] = {}
+    for planned in plan.calls:
+        number = plan.run["input"][planned.number - 1]["undoes"]
+        written, put_back = calls[number]["arguments"] or {}, planned.arguments
+        if (planned.path, planned.account) != (calls[number]["path"], calls[number]["account"]):
+            continue
+        where = {name: value for name, value in put_back.items() if is_same(written.get(name), value)}
+        for name in put_back.keys() & written.keys() - where.keys():
+            key = question([planned.path, planned.account, where, name])
+            there = restored.get(key, planned.before.get(name, put_back[name]))
+            restored[key] = put_back[name]
+            is_known = there is not None and MASK not in literal(there)
+            if is_known and not (is_same(there, written[name]) or is_same(there, put_back[name])):
+                wrote = f"call {number}, {planned.path} with {planned.account}, wrote {name} = {literal(written[name])}"
+                said.append(f"{wrote}, and {literal(there)} is there now")
+    return said
 
 
 def _undone(host: Host, call: Event, before: Sequence[Any] | None, result: Any) -> list[Event] | str:

@@ -27,13 +27,19 @@ from kosmolua.stores.opening import default_store
 )
 @click.argument("file", metavar="RUN", type=click.Path())
 @click.argument("calls", metavar="[N]...", nargs=-1, type=Numbers())
+@click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Undo the run although what it wrote has changed since, or is undone already.",
+)
 @accounts_option
 @applying_options
-def command(file: str, calls: tuple[Any, ...], accept_accounts: bool, options: Options) -> int:
+def command(file: str, calls: tuple[Any, ...], accept_changes: bool, accept_accounts: bool, options: Options) -> int:
     """Undo what a recorded run wrote: all of it, or the calls with these numbers, the newest first.
 
     RUN is a recording, or the beginning of the id of a recorded run; kosmolua runs show has the numbers. The calls that
     take the writes back are shown as a plan, and made after a yes; what cannot be undone is named, with the reason.
+    If other values are there now than the run wrote, or it is undone already, you are asked, or pass --accept-changes.
     Where nobody can be asked, the plan is kept for kosmolua apply, unless --yes allows its calls: it never allows calls
     that destroy, nor those from a recording that was made elsewhere.
     """
@@ -46,8 +52,12 @@ def command(file: str, calls: tuple[Any, ...], accept_accounts: bool, options: O
     def run(**callbacks: Any) -> Outcome:
         given = {**options.limits, **callbacks}
         with open_runtime(options) as runtime:
-            chosen, agreed = () if numbers is True else numbers, accepted(accept_accounts)
-            plan = runtime.undo(recording, chosen, accept_accounts=agreed, **given)
+            chosen = () if numbers is True else numbers
+            agreed: dict[str, Any] = {
+                "accept_accounts": accepted(accept_accounts),
+                "accept_changes": accepted(accept_changes, "Undo it all the same?"),
+            }
+            plan = runtime.undo(recording, chosen, **agreed, **given)
             outcome: Outcome = plan.outcome
             outcome.plan = plan.to_json()
             if not outcome.ok:
