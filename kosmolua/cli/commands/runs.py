@@ -32,7 +32,7 @@ COLUMNS = ("run", "time", "title", "mode", "calls", *STATUSES, "writes", "status
 OF_TENANT = ("run", "time", "title", "mode", "status", "waiting", "by")
 """The columns in a list of a tenant's runs, which comes from its store. The user's list comes from the journal too."""
 FOR_PEOPLE = ("status", "time", "title", "took", "mode", "calls", "failed", "writes", "waiting", "by", "run")
-SPARE = ("mode", "by", "took", "failed")
+SPARE = ("mode", "by", "took", "failed", "calls")
 """The columns that a terminal shows if a run has something there, and those of them that a narrow one leaves out."""
 LENGTH_OF_RUN = 6
 """How much of a run's id a terminal shows: commands take the beginning of an id."""
