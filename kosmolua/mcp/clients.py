@@ -148,11 +148,11 @@ class Clients:
 
 def client_of(request: Request | None, software: str) -> str | None:
     """Return the client that sent a request; ``software`` and the address name one without session and cookie."""
-    if request is None:
-        return None
+    if request is None or request.scope.get(SCOPE):
+        return str(request.scope[SCOPE]) if request else None
     address = request.client.host if request.client else ""
     token = sha256(request.headers.get("authorization", "").encode()).hexdigest()[:8]
-    return request.scope.get(SCOPE) or f"address {address} {token} {software[:MAX_NAME]}"
+    return f"address {address} {token} {software[:MAX_NAME]}"
 
 
 def is_exact(client: str | None) -> bool:

@@ -68,10 +68,7 @@ TASK = "kosmolua/task"
 
 
 class Client:
-    """The client that sent one request, and its person; ``name`` tells clients apart, ``context`` is the SDK's.
-
-    ``site`` is the address to which it sent the request, without a path; empty if that has none.
-    """
+    """The client that sent one request, and its person; ``name`` tells clients apart, ``context`` is the SDK's."""
 
     def __init__(self, context: ServerRequestContext[Any]) -> None:
         software = context.session.client_params and context.session.client_params.client_info
@@ -79,11 +76,10 @@ class Client:
         self.person = str(context.request.scope.get(PERSON) or "") if context.request else ""
         self.subject: Secret | None = context.request.scope.get(SUBJECT) if context.request else None
         self.name = client_of(context.request, self.software)
-        self.site = str(context.request.base_url).rstrip("/") if context.request else ""
         self.is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
         self._session = context.session
         self._request = context.request_id
-        self._headers: Mapping[str, str] = context.request.headers if context.request else {}
+        self.http = context.request
         self._told = -MIN_SILENCE
 
     def task(self, meta: Mapping[str, Any] | None) -> str:
@@ -92,7 +88,7 @@ class Client:
         They count only with a signature that the client's token makes, since a model must not write them.
         """
         given = (meta or {}).get(TASK)
-        scheme, _, token = self._headers.get("authorization", "").partition(" ")
+        scheme, _, token = (self.http.headers if self.http else {}).get("authorization", "").partition(" ")
         if not isinstance(given, dict) or scheme.lower() != "bearer" or not token:
             return ""
         text, signature = str(given.get("text", "")), str(given.get("signature", ""))
@@ -271,9 +267,12 @@ class Executions:
     async def report(self, outcome: Outcome, script: ScriptRequest, client: Client) -> CallToolResult:
         """Return the result for an outcome; a large one is converted in another thread."""
         keep = partial(self._transcripts.keep, client.name)
-        waiting = outcome.error.calls if isinstance(outcome.error, Paused) else ()
-        page = f"a/{run_of(outcome)}-{waiting[0]['number']}" if len(waiting) == 1 else "approvals"
-        given = outcome, script, self._runner.limits, self._runner.way_to_approve(client.site, page), keep
+        way = ""
+        if isinstance(outcome.error, Paused):
+            waiting, site = outcome.error.calls, str(client.http.base_url).rstrip("/") if client.http else ""
+            page = f"a/{run_of(outcome)}-{waiting[0]['number']}" if len(waiting) == 1 else "approvals"
+            way = self._runner.way_to_approve(site, page)
+        given = outcome, script, self._runner.limits, way, keep
         is_small = len(outcome.output) + weigh(outcome.result, SMALL_ANSWER) + len(outcome.calls) <= SMALL_ANSWER
         return answer(*given) if is_small and outcome.plan is None else await in_thread(answer, *given)
 
