@@ -238,19 +238,19 @@ NINE = [{"id": number} for number in range(9)]
     ("pager", "said", "is_wrong"),
     [
         (
-            lambda query: NINE[3 * int(query.get("page", 1)) - 3 :][:3],
-            "pages: 7 items, of which 3 were asked for at a time",
+            lambda query: NINE[2 * int(query.get("page", 1)) - 2 :][:2],
+            "pages: 4 items, of which 2 were asked for at a time",
             False,
         ),
-        (lambda query: NINE[:3], "repeat their items", True),
-        (lambda query: NINE[:2], "cannot be judged: it has only 2 items", False),
+        (lambda query: NINE[:2], "repeat their items", True),
+        (lambda query: NINE[:1], "cannot be judged: it has only 1 items", False),
     ],
 )
 def test_paging_is_tried(tmp_path: Path, pager: Callable[[dict[str, str]], Any], said: str, is_wrong: bool) -> None:
-    """A few items of each list show whether it pages."""
+    """A few items of each list show whether it pages; no more of a page are asked for than the document allows."""
     parameters = [
         {"name": "page", "in": "query", "schema": {"type": "integer", "default": 1}},
-        {"name": "per_page", "in": "query", "schema": {"type": "integer"}},
+        {"name": "per_page", "in": "query", "schema": {"type": "integer", "maximum": 2}},
     ]
     good = {"200": {"description": "ok", "content": {"application/json": {"schema": LIST}}}}
     listing = {"operationId": "list_pets", "parameters": parameters, "responses": good}

@@ -28,6 +28,7 @@ class Patterns:
 
     Raises:
         ConfigError: A pattern matches no function. It probably has a typo, and with ``--deny`` would deny nothing.
+        PluginError: It would match functions of an integration that cannot be loaded.
     """
 
     def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog, *, takes_scripts: bool = False) -> None:
@@ -44,6 +45,9 @@ class Patterns:
             ):
                 self._unknown.add(pattern)
             else:
+                for owner in catalog.names():
+                    if path.startswith(f"{owner}.") and root_and_name(owner)[0] != SERVERS:
+                        catalog.listed(owner)  # one that cannot be loaded says why
                 names = [name for owner in catalog.names() for name in _functions(owner, catalog)]
                 hint = did_you_mean(path, names) or "write it as in render2.delete_service or 'render2.*_env_var'"
                 raise ConfigError(f"{option} {pattern} matches no function", hint=hint)

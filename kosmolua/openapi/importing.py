@@ -273,8 +273,9 @@ class Import:
         lines.append(f"  {left:,} operations left out, {len(result.notes):,} notes" + (":" if result.notes else ""))
         lines += [f"    {note}" for note in result.notes[:MAX_SHOWN]]
         if found := raised(result):
-            how = "act or delete by their names, whatever their methods say"
-            lines.append(f"  {_counted(len(found), 'function')} {how}, such as {', '.join(found[:3])}")
+            how = "acts or deletes by its name" if len(found) == 1 else "act or delete by their names"
+            said = f"{_counted(len(found), 'function')} {how}, whatever the method"
+            lines.append(f"  {said}: {', '.join(found[:3])}{', ...' if len(found) > 3 else ''}")
         if found := proposed(result):
             lines.append(
                 f"  counted as writes, but may only read by their names: {', '.join(found[:3])} ({len(found):,} in all)"

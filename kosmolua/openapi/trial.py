@@ -41,8 +41,10 @@ def try_paging(functions: DocumentFunctions, call: Callable[[str, Mapping[str, J
             continue
         count += 1
         size = next((each for each in sender.fields if recipe.size and each.wire == recipe.size), None)
-        least = table(size.schema).get("minimum") if size else None
+        bounds = table(size.schema) if size else {}
+        least, greatest = (bounds.get(each) for each in ("minimum", "maximum"))
         asked = max(SIZE, int(least)) if isinstance(least, (int, float)) else SIZE
+        asked = min(asked, int(greatest)) if isinstance(greatest, (int, float)) and greatest >= 1 else asked
         most = MOST_ITEMS * asked // SIZE
         given: dict[str, Json] = {sender.spelled("all"): True, sender.spelled("max_items"): most}
         try:
