@@ -223,7 +223,6 @@ class Runtime(IntegrationAttributes):
             ConfigError: A limit is out of bounds, a pattern matches no function, ``input`` is too large, or the file
                 cannot be read.
             TypeError: An option is unknown or has a value of the wrong type.
-            RuntimeError: The runtime is closed.
         """
         return self._runs.execute(self._runs.prepare(source, options))
 
@@ -257,7 +256,6 @@ class Runtime(IntegrationAttributes):
 
         Raises:
             ConfigError: The recording cannot be read, or a line of it is damaged.
-            RuntimeError: The runtime is closed.
         """
         from kosmolua.recordings.recording import Recording, read
         from kosmolua.runs.recorded import limits_of, options_of, replaying, source_of
@@ -290,7 +288,6 @@ class Runtime(IntegrationAttributes):
 
         Raises:
             ConfigError: The recording cannot be written.
-            RuntimeError: The runtime is closed.
         """
         from kosmolua.runs.session_recording import SessionRecorder
 
@@ -315,7 +312,6 @@ class Runtime(IntegrationAttributes):
         Raises:
             ConfigError: A limit is out of bounds, a pattern matches no function, or ``input`` is too large.
             TypeError: An option is unknown or has a value of the wrong type.
-            RuntimeError: The runtime is closed.
         """
         from kosmolua.runs.applying import planning
 
@@ -370,7 +366,6 @@ class Runtime(IntegrationAttributes):
                 uses simulators: the run that made the plan or this runtime. Or it has no such write.
             Denied: The plan is refused: a run would refuse one of its calls.
             UnderWay: A write has no answer and may have been done, and neither ``done`` nor ``again`` names it.
-            RuntimeError: The runtime is closed.
         """
         from kosmolua.recordings.planned import Application
         from kosmolua.runs.applying import applying
@@ -451,7 +446,6 @@ class Runtime(IntegrationAttributes):
             ConfigError: The recording cannot be read, a call with such a number wrote nothing, or an account changed.
                 Or only one of the two uses simulators: the recorded run or this runtime. Or they are undone already.
             Stale: Another value is there now than the run wrote.
-            RuntimeError: The runtime is closed.
         """
         from kosmolua.recordings.recording import Recording, read
         from kosmolua.runs.undoing import SCRIPT, check_not_overwriting, way_back
@@ -509,7 +503,6 @@ class Runtime(IntegrationAttributes):
                 changed.
             UnderWay: A write has no answer and may have been done, and neither ``done`` nor ``again`` names it.
             Paused: The run paused so long ago that its calls can no longer be approved.
-            RuntimeError: The runtime is closed.
         """
         from kosmolua.runs.resuming import Decisions
 
@@ -589,7 +582,6 @@ class Runtime(IntegrationAttributes):
         Raises:
             ConfigError: A name in ``accounts`` is not the name of an account.
             TypeError: The runtime or an input cannot be sent to another process.
-            RuntimeError: The runtime is closed.
         """
         from kosmolua.fleet.executors import limit_of, opened
         from kosmolua.fleet.fleet import Fleet
@@ -654,7 +646,6 @@ class Runtime(IntegrationAttributes):
             CallError: The call was refused, or it failed.
             LimitExceeded: The service did not answer in time, or the result is larger than allowed.
             ConfigError: The accounts file has an invalid key or value.
-            RuntimeError: The runtime is closed.
             TypeError: The arguments are given as a text, or as a list and by name.
         """
         if isinstance(arguments, (str, bytes)):
@@ -704,7 +695,6 @@ class Runtime(IntegrationAttributes):
         Raises:
             CallError: The account cannot be used, or the call failed.
             PluginError: The integration cannot be loaded.
-            RuntimeError: The runtime is closed.
         """
         broker = self._broker(Clock(self._host.limits.timeout))
         with self._runs.active.one_more():
@@ -731,8 +721,8 @@ class Runtime(IntegrationAttributes):
     def close(self) -> None:
         """End all scripts and workers, and close the connections and the journal.
 
-        The runtime cannot be used afterwards. This waits up to :data:`CLOSE_TIMEOUT` seconds for other threads to write
-        their calls to the journal.
+        What would run or call something afterwards raises RuntimeError. This waits up to :data:`CLOSE_TIMEOUT` seconds
+        for other threads to write their calls to the journal.
         """
         self._runs.close()
         self._pool.close()

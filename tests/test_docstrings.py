@@ -49,7 +49,7 @@ def test_a_list_of_parameters_is_whole() -> None:
     } == {}
 
 
-SHARE = 0.18
+SHARE = 0.15
 """The largest share of the package's lines that may be docstrings; lower it when it can be lowered."""
 
 

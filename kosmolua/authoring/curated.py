@@ -184,14 +184,11 @@ class Curated:
     def _read_parameters(self) -> Iterator[_Parameter]:
         reader, taken = SchemaReader(without="readOnly", look_up=self._document.look_up), set[str]()
         for each in self._fields():
-            name = each.name
-            while self._is_reserved(each, name) or name in taken:
+            name, reserved = each.name, {"nested", *(_OF_REQUEST if each.place == "path" else ())}
+            while keyword.iskeyword(name) or name in reserved or name in taken:
                 name += "_"
             taken.add(name)
             yield _Parameter(each, name, reader.read(each.schema, name))
-
-    def _is_reserved(self, each: Field, name: str) -> bool:
-        return keyword.iskeyword(name) or name == "nested" or (each.place == "path" and name in _OF_REQUEST)
 
     def _fields(self) -> list[Field]:
         operation, body = self.operation, self.operation.body

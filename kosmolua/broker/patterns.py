@@ -39,7 +39,9 @@ class Patterns:
             known = re.sub(r"/[^.]*\.", ".", path)  # of a session, the account that it is of
             if path == ALL or any(fnmatchcase(name, known) for name in _names(known, catalog)):
                 if path.partition(".")[0] in FLAT and not takes_scripts:
-                    raise _script_not_allowed(option, pattern)
+                    what = f"{option} {pattern} allows nothing: what needs approval are the calls in a script"
+                    hint = "allow the functions that the script calls; 'kosmolua check' lists them"
+                    raise ConfigError(what, hint=hint)
             elif path.startswith(f"{SERVERS}.") and any(
                 _may_be_in(path, name) and _is_unknown_server(name, catalog) for name in catalog.names()
             ):
@@ -90,13 +92,6 @@ class Patterns:
             elif path.startswith(f"{server.name}."):
                 what = f"{self._option} {pattern} matches no tool of {server.name}"
                 raise ConfigError(what, hint=did_you_mean(path, tools))
-
-
-def _script_not_allowed(option: str, pattern: str) -> ConfigError:
-    return ConfigError(
-        f"{option} {pattern} allows nothing: what needs approval are the calls in a script",
-        hint="allow the functions that the script calls; 'kosmolua check' lists them",
-    )
 
 
 def _names(path: str, catalog: Catalog) -> Iterator[str]:

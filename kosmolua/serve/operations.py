@@ -255,6 +255,11 @@ async def _found(tenant: Tenant, run: str) -> Summary:
 _TEXT: Json = {"type": "string"}
 TENANT_PARAMETER: Json = {"tenant": {**_TEXT, "description": "The tenant, for requests with the operator's token."}}
 _NUMBERS = {"type": "array", "items": {"type": "integer"}, "description": "The numbers of calls."}
+_SCRIPT: Json = {
+    "source": {**_TEXT, "description": "The script, in Lua."},
+    "name": {**_TEXT, "description": "The name of the script."},
+    "input": {"description": "The value of the script's variable input."},
+}
 _PAUSED = {"paused": {"type": "boolean", "description": "False to let it run again [true]."}}
 ENDPOINTS = (
     Endpoint("GET", "/status", "get_status", "Get how busy the server is.", _status, reach=ALL),
@@ -277,9 +282,7 @@ ENDPOINTS = (
         "Run a script, and get its outcome.",
         _start,
         body={
-            "source": {**_TEXT, "description": "The script, in Lua."},
-            "name": {**_TEXT, "description": "The name of the script."},
-            "input": {"description": "The value of the script's variable input."},
+            **_SCRIPT,
             "args": {"type": "array", "items": _TEXT, "description": "The arguments of the script."},
         },
         required=("source",),
@@ -326,11 +329,7 @@ ENDPOINTS = (
         "make_plan",
         "Make a plan of a script: its writes are noted and not sent.",
         _plan,
-        body={
-            "source": {**_TEXT, "description": "The script, in Lua."},
-            "name": {**_TEXT, "description": "The name of the script."},
-            "input": {"description": "The value of the script's variable input."},
-        },
+        body=_SCRIPT,
         required=("source",),
     ),
     Endpoint("GET", "/plans/{plan}", "get_plan", "Get a plan, with its outline as lines of text.", _kept_plan),

@@ -73,14 +73,11 @@ class Siblings:
             return
         body, has_more = await read_body(receive, max_request)
         owner = _owner_by_body(body) if owner is None else owner
-        if self._is_other(owner) and not has_more:
+        if owner not in (None, self._number) and owner < len(self._family.sockets) and not has_more:
             scope[PASSED_ON] = True
-            await self._pass_on(self._family.sockets[owner or 0], scope, body, receive, send)
+            await self._pass_on(self._family.sockets[owner], scope, body, receive, send)
         else:
             await self._answer(app, scope, read_again(body, receive, has_more=has_more), send)
-
-    def _is_other(self, owner: int | None) -> bool:
-        return owner is not None and owner != self._number and owner < len(self._family.sockets)
 
     async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request in this process. Outside, the ids of its sessions and clients begin with its number."""
