@@ -30,6 +30,7 @@ from kosmolua.schema.formats import Schedule
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.settings import Check, SettingsFile, Table, choice, measure, table_of, text
 from kosmolua.secret import Secret
+from kosmolua.serve.work.signatures import KINDS
 
 if TYPE_CHECKING:
     from kosmolua.runtime import Runtime
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 SKIP, WAIT, ONCE = "skip", "wait", "once"
 FRESH = 10.0
 """Seconds after which the secret of a hook is read from its source again."""
-SIGNATURES = ("github", "slack", "stripe", "standard", "bearer")
 MAX_RETRIES = 20
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _FIXED = {
@@ -255,7 +255,7 @@ def _hook(file: SettingsFile, name: str, table: Table) -> HookSettings:
 
 _EXAMPLES = {
     "script": '"report.lua", or the name of a saved script',
-    "signature": " or ".join(f'"{each}"' for each in SIGNATURES),
+    "signature": " or ".join(f'"{each}"' for each in KINDS),
     "secret": '{ env = "HOOK_SECRET" }',
 }
 
@@ -312,7 +312,7 @@ _SCHEDULE: dict[str, Check] = {
 }
 _HOOK: dict[str, Check] = {
     "script": text,
-    "signature": choice(SIGNATURES),
+    "signature": choice(KINDS),
     "secret": check_secret,
     "retries": _retries,
 }

@@ -29,7 +29,7 @@ def verify(kind: str, secret: str, headers: Headers, body: bytes, now: float) ->
     Raises:
         Forged: The signature is missing, wrong or too old.
     """
-    return _KINDS[kind](secret.encode(), headers, body, now)
+    return KINDS[kind](secret.encode(), headers, body, now)
 
 
 def _github(secret: bytes, headers: Headers, body: bytes, now: float) -> tuple[str, ...]:
@@ -80,13 +80,14 @@ def _bearer(secret: bytes, headers: Headers, body: bytes, now: float) -> tuple[s
     return (f"key/{key}",) if key else ()
 
 
-_KINDS: Mapping[str, Callable[[bytes, Headers, bytes, float], tuple[str, ...]]] = {
+KINDS: Mapping[str, Callable[[bytes, Headers, bytes, float], tuple[str, ...]]] = {
     "github": _github,
     "slack": _slack,
     "stripe": _stripe,
     "standard": _standard,
     "bearer": _bearer,
 }
+"""The values of ``signature`` in the section of a hook."""
 
 
 def id_of(text: str) -> str:
