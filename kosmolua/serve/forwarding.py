@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, Full, Queue
 from threading import Thread
+from time import sleep
 
 MAX_PENDING = 10_000
 TIMEOUT = 5.0
 """Seconds that a delivery may take, and that the last ones have when the server stops."""
+
+
+def batches(waiting: Queue[bytes | None], most: int, pause: float = 0.0) -> Iterator[list[bytes]]:
+    """Yield what is put into a queue, in lists, until None is taken from it.
+
+    A list has at most ``most`` items. More are gathered for ``pause`` seconds after the first one.
+    """
+    is_over = False
+    while not is_over:
+        taken = [waiting.get()]
+        sleep(pause)
+        with suppress(Empty):
+            while taken[-1] is not None and len(taken) < most:
+                taken.append(waiting.get_nowait())
+        is_over = taken[-1] is None
+        yield [each for each in taken if each is not None]
 
 
 class Forwarder:
@@ -48,15 +65,8 @@ class Forwarder:
                 self._pending.get_nowait()
 
     def _deliver_all(self) -> None:
-        is_over = False
-        while not is_over:
-            taken = [self._pending.get()]
-            with suppress(Empty):
-                while taken[-1] is not None and len(taken) < self._most:
-                    taken.append(self._pending.get_nowait())
-            is_over = taken[-1] is None
-            if messages := [each for each in taken if each is not None]:
-                self._try_twice(messages)
+        for messages in filter(None, batches(self._pending, self._most)):
+            self._try_twice(messages)
 
     def _try_twice(self, messages: Sequence[bytes]) -> None:
         """Deliver messages; the second time over a connection that is opened anew."""

@@ -7,9 +7,9 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from queue import Empty, Full, Queue
+from queue import Full, Queue
 from threading import Thread
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -21,6 +21,7 @@ from kosmolua.clock import moment
 from kosmolua.errors import ConfigError
 from kosmolua.runs import Outcome
 from kosmolua.serve.audit import Auditor, about, named_of
+from kosmolua.serve.forwarding import batches
 from kosmolua.serve.runs import Observer, Running
 
 MAX_PENDING = 10_000
@@ -82,18 +83,11 @@ class Log:
 
     def _write_all(self) -> None:
         """Write lines, gathered for a moment so as to spare the answering thread, until the log is closed."""
-        is_over = False
-        while not is_over:
-            lines = [self._lines.get()]
-            sleep(GATHERING)
-            with suppress(Empty):
-                while lines[-1] is not None:
-                    lines.append(self._lines.get_nowait())
-            is_over = lines[-1] is None
+        for lines in batches(self._lines, MAX_PENDING, GATHERING):
             if self._lost:
                 lost, self._lost = self._lost, 0
-                lines.insert(-1, _line({"time": moment(), "kind": "lost", "lines": lost}))
-            for block in _blocks(line for line in lines if line is not None):
+                lines.append(_line({"time": moment(), "kind": "lost", "lines": lost}))
+            for block in _blocks(lines):
                 with suppress(OSError):  # such as a full disk, or a pipe that nobody reads any more
                     self._write_block(block)
 
