@@ -44,6 +44,11 @@ def told(report: Report) -> list[str]:
 
 
 ERRORS = [
+    ("import json\nprint(1)", "1:1: error: syntax error near 'import json' (there are no modules to load; json,"),
+    (
+        "from json import decode",
+        "1:1: error: syntax error near 'from json import decode' (there are no modules",
+    ),
     (
         "app.integrations.render2.get_deploy({ deploy_id = 'srv-cabc12345678' })",
         'not "srv-cabc12345678" (a string) (it looks like an id for service_id)',
@@ -80,7 +85,7 @@ ERRORS = [
     (R + "local f = render.staging\nf.list_service()", "3:1: error: app.integrations.render2.staging has no"),
     (
         R + "render.get_service({ id = 'srv-1' })",
-        "2:27: error: render2.get_service has no parameter 'id' (its parameters are",
+        "2:22: error: render2.get_service has no parameter 'id' (its parameters are",
     ),
     (R + "render.get_service()", "2:1: error: render2.get_service needs service_id"),
     (R + "local n = 500 render.list_services({ limit = n })", "2:46: error: render2.list_services: limit must be an"),
@@ -150,6 +155,12 @@ ERRORS = [
 ]
 
 
+def test_a_missing_name_is_told_once_a_line(checker: Checker) -> None:
+    """Not again as a warning where the name is called."""
+    report = checker.check("local r = app.integrations.render2\nprint(r.list_domains and r.list_domains({}))")
+    assert [(each.line, each.column, each.severity) for each in report.findings] == [(2, 7, "error")]
+
+
 @pytest.mark.parametrize(("source", "words"), ERRORS)
 def test_what_is_certain_to_fail_is_an_error(checker: Checker, source: str, words: str) -> None:
     """With its place, and what to write instead."""
@@ -185,6 +196,7 @@ def test_what_may_not_be_reached_is_a_warning(checker: Checker, source: str, wro
 
 
 WARNINGS = [
+    ("return render2", "nothing defines 'render2', so it is nil", "it is app.integrations.render2"),
     ("local name = 'a' print({ name = nmae })", "nothing defines 'nmae', so it is nil", "did you mean 'name'?"),
     ("local name = 'a' print({ list = { 1, nmae } })", "nothing defines 'nmae', so it is nil", "did you mean 'name'?"),
     ("write('%d services', 3)", "write does not replace placeholders", "string.format"),

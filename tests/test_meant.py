@@ -45,6 +45,20 @@ def test_the_function_that_is_meant_comes_first(runtime: Runtime, name: str, mea
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("comment_on_issue", "create_comment"),
+        ("search_issues", "search_issues_and_pull_requests"),
+        ("issues_search", "search_issues_and_pull_requests"),
+        ("list_issue", "list_issues"),
+    ],
+)
+def test_words_are_found_in_any_order(runtime: Runtime, name: str, meant: str) -> None:
+    """Also what a function makes, and the beginning of a longer name."""
+    assert functions_meant(runtime.catalog.integration("github"), name)[0] == meant
+
+
+@pytest.mark.parametrize(
     ("integration", "name"),
     [
         *(("render2", name) for name in ("delete_account", "get_invoice", "lst", "")),

@@ -178,7 +178,8 @@ def _misuses(
             meant.update(likely[:1])
             hint = _meant_by(callee, name, value, names) or _set_elsewhere(callee, name, others) or as_hint(likely)
             hint = hint or (f"its parameters are {', '.join(names)}" if names else "it takes no arguments")
-            yield _Misuse(node, f"{callee.path} has no parameter '{name}'", hint)
+            key = next((key for field in named if (key := field.get("name")) and key.text == name), node)
+            yield _Misuse(key, f"{callee.path} has no parameter '{name}'", hint)
         elif isinstance(value, Missing) and value.what != "nil":
             message = f"there is no {value.what}, so {name} would be left out"
             yield _Misuse(node, message, value.hint, is_accepted=True)

@@ -443,7 +443,7 @@ class Evaluator:
     def _return(self, node: Node) -> None:
         for index, each in enumerate(values_of(node)):
             value = self.value(each)
-            if isinstance(value, Undefined) and value.hint:
+            if isinstance(value, Undefined):
                 self.findings.undefined(each, value)
             if index == 0:
                 self._flow.give(value if self._comes_from_call(each) else UNKNOWN)

@@ -98,6 +98,7 @@ class Findings:
     def __init__(self) -> None:
         self.mode = Mode.CERTAIN
         self._found: dict[tuple[int, int], Finding] = {}
+        self._told: set[tuple[int, str]] = set()  # lines and messages
         self._grave: set[tuple[int, int]] = set()
         self.mistakes: dict[tuple[int, int], Mistake] = {}
 
@@ -105,7 +106,7 @@ class Findings:
         return iter(sorted(self._found.values(), key=lambda each: (each.line, each.column)))
 
     def warn(self, node: Node, message: str, hint: str = "") -> None:
-        """Add a warning about something that is probably wrong, unless there already is a finding about this node."""
+        """Add a warning about something that is probably wrong, unless the node has a finding, or its line this one."""
         self._warn(node, message, hint, "doubtful")
 
     def fail(self, node: Node, message: str, hint: str = "", *, mode: Mode | None = None, code: str = "fails") -> None:
@@ -118,6 +119,7 @@ class Findings:
             if mode is None:
                 self.fails_if_reached(node)
             return
+        self._told.add((node.line, message))
         found = self._found.get((node.start, node.end))
         if found is None or found.severity == "warning":
             self._found[node.start, node.end] = _finding(node, "error", message, hint, code)
@@ -178,7 +180,9 @@ class Findings:
         self.fail(node, f"nothing defines '{value.name}', so it is nil", value.hint, mode=mode, code="undefined")
 
     def _warn(self, node: Node, message: str, hint: str, code: str) -> None:
-        self._found.setdefault((node.start, node.end), _finding(node, "warning", message, hint, code))
+        if (node.line, message) not in self._told:
+            self._told.add((node.line, message))
+            self._found.setdefault((node.start, node.end), _finding(node, "warning", message, hint, code))
 
     @contextmanager
     def at_least(self, mode: Mode) -> Iterator[None]:

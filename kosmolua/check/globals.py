@@ -9,6 +9,7 @@ from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node
 from kosmolua.lua.values import UNKNOWN, Branch, Builtin, Result, StdLib, Undefined, Value
+from kosmolua.schema.names import lua_path
 from kosmolua.suggestions import did_you_mean
 
 
@@ -48,5 +49,7 @@ class Globals:
             place = "further down" if line >= name.line else "in another block"
             return f"it is declared local {place}, in line {line}: declare it earlier, outside both blocks"
         above = {other for other, place in declared.items() if place.line <= name.line}
+        if word in self._input.catalog.names():
+            return f"it is {lua_path(word)}"
         known = {*self._scopes.defined, *self.earlier, *GLOBALS, *above}
         return idioms.GLOBALS.get(word) or did_you_mean(word, known)

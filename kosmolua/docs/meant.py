@@ -27,6 +27,7 @@ MIN_LIKENESS_OF_CHANGES = 0.9
 """How similar the name of a function from an OpenAPI document must be if the function changes something."""
 _VERBS = {"trigger": {"create", "new", "make", "deploy"}, "list": {"count"}}
 """Synonyms for the verbs of functions, in addition to the vocabulary of the search."""
+_MAKING = {"create", "add"}
 
 
 class Guess:
@@ -55,7 +56,7 @@ class Guess:
             return any(matches) and (self.reads or self._is_verb(asked, verb))
         if is_final(effect) and not (all(matches) and any(self._is_object(word, objects[-1:]) for word in wanted)):
             return False
-        return any(matches) and self._is_verb(asked, verb)
+        return (any(matches) and self._is_verb(asked, verb)) or self._is_made_by(name)
 
     def is_about(self, name: str) -> bool:
         """Return True if every object of the wrong name matches an object of an existing name."""
@@ -64,12 +65,17 @@ class Guess:
 
     def has_verb_of(self, name: str) -> bool:
         """Return True if the verb of the wrong name matches the verb of an existing name."""
-        return bool(self.words) and self._is_verb(self.words[0], words_in(name)[0])
+        return bool(self.words) and (self._is_verb(self.words[0], words_in(name)[0]) or self._is_made_by(name))
 
     @property
     def reads(self) -> bool:
         """Whether the verb of the wrong name changes nothing."""
         return not self.words or not any(self._is_verb(self.words[0], verb) for verb in CHANGES)
+
+    def _is_made_by(self, name: str) -> bool:
+        """Return True if the verb of the wrong name is what a function makes, as in ``comment_on_issue``."""
+        verb, *objects = words_in(name)
+        return verb in _MAKING and len(self.words) > 1 and objects == [self.words[0]]
 
     def _is_verb(self, said: str, verb: str) -> bool:
         return said == verb or said in self._meanings.get(verb, ()) or _is_misspelt(said, verb)
@@ -101,9 +107,12 @@ def functions_meant(integration: Integration, name: str) -> list[str]:
     found = search.find(" ".join(guess.words), MAX_CANDIDATES) if search and guess.words else []
     likely = [*spelled[:1], *(hit.page for hit in found), *spelled[1:]]
     fitting = [each for each in dict.fromkeys(likely) if _is_safe(guess, each, own)]
-    meant = sorted(fitting, key=lambda each: (not guess.is_about(each), not guess.has_verb_of(each)))[:MAX_MEANT]
+    meant = sorted(fitting, key=lambda each: (not guess.is_about(each), not guess.has_verb_of(each)))
     rest = {short: sketch for short, sketch in functions.items() if sketch.section}
-    return meant or _meant_of_document(name, guess.words, rest)
+    if not meant:
+        return _meant_of_document(name, guess.words, rest)
+    holding = [] if any(guess.has_verb_of(each) for each in meant) else _holding(guess.words, rest)
+    return [*holding, *meant][:MAX_MEANT]
 
 
 def _meant_of_document(name: str, words: Sequence[str], functions: Mapping[str, Sketch]) -> list[str]:
@@ -113,10 +122,14 @@ def _meant_of_document(name: str, words: Sequence[str], functions: Mapping[str, 
     """
     if not words:
         return []
-    wanted = {*map(singular, words)}
-    holding = [each for each in functions if wanted <= {*map(singular, words_in(each))}]
     near = [each for each in closest(name, functions) if _may_be_meant(name, each, functions[each])]
-    return list(dict.fromkeys([*near, *sorted(holding, key=len)]))[:MAX_MEANT]
+    return list(dict.fromkeys([*near, *_holding(words, functions)]))[:MAX_MEANT]
+
+
+def _holding(words: Sequence[str], functions: Mapping[str, Sketch]) -> list[str]:
+    """Return the functions whose names have all words, in any order, the shortest first."""
+    wanted = {*map(singular, words)}
+    return sorted((each for each in functions if wanted <= {*map(singular, words_in(each))}), key=len)
 
 
 def _may_be_meant(name: str, other: str, sketch: Sketch) -> bool:

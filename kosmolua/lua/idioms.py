@@ -113,6 +113,7 @@ _SYNTAX = [
         "in quotes, double the backslash; in [[...]], it stands for itself; patterns use %, as in %. and %d",
     ),
     (r"^\s*```", "remove the lines with ```"),
+    (r"^\s*(?:import|from)\s+[\w.{*\"']", _MODULES),
     (r"!=", "Lua writes ~= for !="),
     (r"(?<![=~<>])===?=|!==", "Lua writes == for ==="),
     (r"[\w\])]\s*(?:\+|-|\*|/|%|\.\.)=(?!=)|\+\+|--\s*$(?<=\w--)", "Lua writes x = x + 1 for x += 1 and for x++"),
