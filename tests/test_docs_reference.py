@@ -131,7 +131,7 @@ def test_a_function_says_its_effect_full_name_and_result() -> None:
     """The docstring's parts come in a fixed order, its code in Markdown, its result with the type's name."""
     text = section(read("books"), "## list_books")
 
-    assert "Effect: read. Full name: `books.lib_list_books`." in text
+    assert "Effect: read. Full name: `books.lib_list_books`; in permissions also `books.list_books`." in text
     assert "Lent ones are among them; see `lend_book`." in text
     assert "### Returns\n\nA page of books, the `cursor` of the next one with it.\n\nType: `books.BookPage`." in text
     assert "### Errors\n\nCallError: The library is closed." in text
@@ -316,4 +316,4 @@ def test_the_page_of_render2_says_the_full_names_of_the_seed() -> None:
 
     for name in seed_tables():
         effect = "write" if name == "create_service" else "read"
-        assert f"Effect: {effect}. Full name: `render2.render_{name}`." in section(page, f"## {name}")
+        assert f"Effect: {effect}. Full name: `render2.render_{name}`; in permissions" in section(page, f"## {name}")

@@ -196,6 +196,9 @@ def test_a_client_that_is_not_there_gets_no_folder(config: Path, home: Path) -> 
     """The sentence says so, and nothing is made."""
     with pytest.raises(ConfigError, match="Zed is not there, so nothing was written"):
         Installation({"HOME": str(home)}).adding(CLIENTS["zed"], {})
+    with pytest.raises(ConfigError) as nothing:
+        Installation({"HOME": str(home)}).removing(CLIENTS["zed"])
+    assert not nothing.value.hint  # nobody has to start what is to be left alone
     assert not (home / ".config" / "zed").exists()
 
 

@@ -82,7 +82,7 @@ class Installation:
         Raises:
             ConfigError: As for :meth:`adding`.
         """
-        file = self._file(client)
+        file = self._file(client, way="")
         before = _read(file)
         if self._is_ours(file, before):
             after = self._undone(file, before)
@@ -110,10 +110,10 @@ class Installation:
             notes[str(change.file)] = _difference(change.plain, change.after)
         _write(self._record, json.dumps(notes))
 
-    def _file(self, client: ClientProgram) -> Path:
+    def _file(self, client: ClientProgram, way: str = "start it once, then again") -> Path:
         file = client.file(self._environ)
         if file is None:
-            raise ConfigError(f"{client.title} is not there, so nothing was written", hint="start it once, then again")
+            raise ConfigError(f"{client.title} is not there, so nothing was written", hint=way)
         return file
 
     def _notes(self) -> dict[str, dict[str, Any]]:

@@ -223,10 +223,11 @@ def _contents(functions: Sequence[Function]) -> str:
 def _body(integration: Integration, function: Function, document: MarkdownText, room: _Room | None = None) -> str:
     text, sections = markdown.split(prose(function.doc))
     returns = _returns(function, integration.name, sections.pop("Returns", ""))
+    short = f"; in permissions also `{integration.name}.{function.name}`" if function.full_name != function.name else ""
     written = document.sections
     return _joined(
         text,
-        f"Effect: {function.effect}. Full name: `{integration.name}.{function.full_name}`.",
+        f"Effect: {function.effect}. Full name: `{integration.name}.{function.full_name}`{short}.",
         f"### Parameters\n\n{_parameters(function.parameters, integration.name, room or _Room())}",
         returns and f"### Returns\n\n{returns}",
         *(f"### {_HEADINGS.get(name, name)}\n\n{section}" for name, section in sections.items()),
