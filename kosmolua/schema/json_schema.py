@@ -142,6 +142,8 @@ class SchemaReader:
 
     def _merged(self, schema: Schema, followed: dict[str, None]) -> Schema:
         """Return a schema merged with the target of its ``$ref`` and the members of its ``allOf``."""
+        if not schema.keys() & {"$ref", "allOf"}:
+            return schema
         parts: list[Schema] = [{key: value for key, value in schema.items() if key not in ("$ref", "allOf")}]
         pointer = schema.get("$ref")
         if isinstance(pointer, str) and pointer not in followed and len(followed) < MAX_FOLLOWED:
@@ -167,10 +169,10 @@ class SchemaReader:
             kind = _choice(schema)
         else:
             named = schema.get("type") or _inferred(schema)
-            kinds = [
-                self._of_type(schema, each, name, trail) for each in (named if isinstance(named, list) else [named])
-            ]
-            kind = _union(kinds)
+            if isinstance(named, list):
+                kind = _union([self._of_type(schema, each, name, trail) for each in named])
+            else:
+                kind = self._of_type(schema, named, name, trail)
         return _or_null(kind) if schema["nullable"] else kind
 
     def _any_of(self, schema: Schema, members: Sequence[Json], name: str, trail: tuple[str, ...]) -> Type:
