@@ -216,16 +216,19 @@ def leads_to_known_functions(scopes: Scopes, known: Callable[[Node], Value | Non
     """
     if scopes.is_dynamic:
         return False
-    return all(_is_followed(node, node.around, scopes, known) for node in scopes.of(*NAMING) if node.around)
+    values = ((node, known(node)) for node in scopes.of(*NAMING))
+    may_be_tables = [(node, value) for node, value in values if value is None or isinstance(value, Branch)]
+    return all(_is_followed(node, value, scopes, known) for node, value in may_be_tables)
 
 
-def _is_followed(node: Node, around: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
+def _is_followed(node: Node, value: Branch | None, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
     """Return False if a node is ``app`` or a table inside it, and the script might use that table in an unknown way."""
-    value = known(node)
-    if value is None and node.kind == "identifier" and node.text == "app" and scopes.variable(node) is None:
-        return around.kind in ("field", *_INDEXED) and node.field != "table"  # a field's name, not the global
-    if not isinstance(value, Branch):
+    around = node.around
+    if around is None:
         return True
+    if value is None:  # in a place that is not evaluated, such as a field's name
+        is_app = node.kind == "identifier" and node.text == "app" and scopes.variable(node) is None
+        return not is_app or (around.kind in ("field", *_INDEXED) and node.field != "table")
     if around.kind in _INDEXED and node.field == "table":
         return isinstance(known(around), (Branch, Callee))
     return around.kind == "variable_list" or _is_declared(node, around.around, scopes)
