@@ -18,7 +18,9 @@ from support.library import ACCOUNTS, library
 from kosmolua import Runtime
 from kosmolua.check.checker import Checker, Report
 from kosmolua.docs.pages import NAMES, GuidePage
+from kosmolua.lua import syntax
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
+from kosmolua.lua.syntax import Node
 from kosmolua.lua.values import Secrets
 
 ROOT = Path(__file__).parent.parent
@@ -612,6 +614,20 @@ def test_a_long_string_without_an_end_is_found_at_once(checker: Checker, opening
     assert process_time() - started < 2
     assert finding.line == 2
     assert "is missing" in finding.message
+
+
+def test_the_keys_of_a_long_table_are_read_once(checker: Checker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the script uses the table."""
+    read, key_of = [], syntax.key_of
+
+    def count(node: Node) -> str | None:
+        read.append(node)
+        return key_of(node)
+
+    monkeypatch.setattr(syntax, "key_of", count)
+    checker.check("local t = {" + "1," * 500 + "}\n" + "print(#t, t[1])\n" * 50)
+
+    assert len(read) < 5 * 500
 
 
 def test_all_findings_come_at_once_in_order(checker: Checker) -> None:

@@ -58,7 +58,20 @@ class Node:
     the nodes of the script from 0, in the order of the source.
     """
 
-    __slots__ = ("_after", "_nodes", "_text", "around", "children", "end", "field", "index", "kind", "source", "start")
+    __slots__ = (
+        "_after",
+        "_keys",
+        "_nodes",
+        "_text",
+        "around",
+        "children",
+        "end",
+        "field",
+        "index",
+        "kind",
+        "source",
+        "start",
+    )
 
     def __init__(
         self, kind: str, field: str, start: int, end: int, source: bytes, nodes: list[Node], around: Node | None
@@ -71,6 +84,7 @@ class Node:
         self.around = around
         self.children: list[Node] = []
         self._text: str | None = None
+        self._keys: Sequence[str] | None = None
         self._nodes = nodes
         self.index = len(nodes)
         self._after = self.index + 1
@@ -97,6 +111,14 @@ class Node:
         if self._text is None:
             self._text = self.source[self.start : self.end].decode("utf-8", "replace")
         return self._text
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The keys of the fields in a table constructor, except computed keys."""
+        if self._keys is None:
+            fields = [child for child in self.children if child.kind == "field"]
+            self._keys = [key for field in fields if (key := key_of(field)) is not None]
+        return self._keys
 
     def get(self, field: str) -> Node | None:
         """Return the first child with the role ``field``, such as ``arguments``, or None."""
@@ -394,10 +416,9 @@ def key_of(node: Node) -> str | None:
     return name.text if name else None
 
 
-def keys_of(table: Node | None) -> list[str]:
+def keys_of(table: Node | None) -> Sequence[str]:
     """Return the keys in a table constructor, except computed keys. Return an empty list for any other node."""
-    fields = table.children if table and table.kind == "table_constructor" else []
-    return [key for field in fields if field.kind == "field" and (key := key_of(field)) is not None]
+    return table.keys if table and table.kind == "table_constructor" else []
 
 
 def assigned(statement: Node) -> Iterator[tuple[Node, Node | None]]:
