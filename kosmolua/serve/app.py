@@ -164,17 +164,24 @@ def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp
         await tenants.stop()
         await worker.stop()
 
+    endpoint = McpEndpoint(tenants, refusals, siblings, lambda: state.is_draining)
     routes = [
         Route(ALIVE, is_alive),
         Route(READY, is_ready),
         Route(METRICS, metrics),
-        Route(PATH, McpEndpoint(tenants, refusals, siblings, lambda: state.is_draining)),
+        Route(PATH, endpoint),
         *resource_metadata.routes(tenants),
         *api.routes(tenants, refusals),
         *hooks.routes(tenants),
         *Website(tenants).routes(),
     ]
-    app = Draining(Starlette(routes=routes, lifespan=running), lambda: state.is_draining, {*_OWN, f"{hooks.ROOT}/"})
+    routed = Starlette(routes=routes, lifespan=running)
+
+    async def directly(scope: Scope, receive: Receive, send: Send) -> None:
+        """Leave out the routing and its layers for the path of nearly all requests."""
+        await (endpoint if scope.get("path") == PATH else routed)(scope, receive, send)
+
+    app = Draining(directly, lambda: state.is_draining, {*_OWN, f"{hooks.ROOT}/"})
     remedy = "The key hosts in [serve] of the accounts file lists its names."
     return AccessLog(HostCheck(app, state.hosts, remedy), state.note_request)
 
