@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
+MAX_ADDRESS = 45
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{0,5})?", re.ASCII)
 
 
@@ -31,7 +32,7 @@ def is_own_host(headers: Headers, names: Collection[str]) -> bool:
         name = _name_in(host)
     except ValueError:
         return False
-    return name == "localhost" or name in names or _is_address(name)
+    return name == "localhost" or name in names or (len(name) <= MAX_ADDRESS and _is_address(name))
 
 
 @lru_cache(256)
