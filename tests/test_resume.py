@@ -380,11 +380,21 @@ def test_a_pause_is_approved_in_part(open_runtime: Callable[..., Runtime], shelf
     assert [call["arguments"]["book"] for call in outcome.error.calls] == ["b-3"]
     assert shelf.lent == {"b-1": 1}
 
-    outcome = open_runtime(write="ask").resume(file, approve=True)
+    outcome = open_runtime(write="ask").resume(file, approve=[number["b-3"]])
     assert outcome.result == [["lent", "denied", "lent"], 3]
     assert shelf.lent == {"b-1": 1, "b-3": 1}
     assert [call["status"] for call in outcome.calls].count("ok") == 3
     assert open_runtime().replay(file).result == outcome.result
+
+
+def test_a_look_at_a_pause_keeps_its_numbers(open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path) -> None:
+    """The numbers of the first pause name the same calls after a run was resumed without a decision."""
+    number = {call["arguments"]["book"]: call["number"] for call in paused(open_runtime(write="ask"), file)}
+    for _ in range(2):
+        assert open_runtime(write="ask").resume(file).status == "paused"
+    outcome = open_runtime(write="ask").resume(file, approve=[number["b-2"]], deny=[number["b-1"], number["b-3"]])
+    assert outcome.result == [["denied", "lent", "denied"], 3]
+    assert shelf.lent == {"b-2": 1}
 
 
 @pytest.mark.parametrize("decided", [{"approve": [1], "deny": [1]}, {"approve": True, "deny": True}])

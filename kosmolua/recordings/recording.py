@@ -113,14 +113,19 @@ class Recording:
     @property
     def paused_calls(self) -> Sequence[Event]:
         """The calls that wait for an approval, if the run has paused."""
-        error = (self.end or {}).get("error") or {}
-        calls: Sequence[Event] = error["fields"]["calls"] if error.get("type") == Paused.__name__ else ()
-        return calls
+        return paused_calls_of(self.end or {})
 
     @property
     def status(self) -> str:
         """The status of the run, as in an outcome; ``interrupted`` if the recording does not say how the run ended."""
         return str(self.end["status"]) if self.end else "interrupted"
+
+
+def paused_calls_of(end: Event) -> Sequence[Event]:
+    """Return the calls that waited for an approval when a run ended so."""
+    error = end.get("error") or {}
+    calls: Sequence[Event] = error["fields"]["calls"] if error.get("type") == Paused.__name__ else ()
+    return calls
 
 
 def read(where: str | os.PathLike[str] | Place) -> Recording:
