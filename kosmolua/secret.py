@@ -87,7 +87,8 @@ class Secret:
 
     def as_password_of(self, user: str) -> Secret:
         """Return the ``Authorization`` header for basic authentication (RFC 7617) as this user."""
-        return Secret("Basic " + b64encode(f"{user}:{self.reveal()}".encode()).decode(), holding=[self])
+        encoded = Secret(b64encode(f"{user}:{self.reveal()}".encode()).decode())
+        return Secret(f"Basic {encoded.reveal()}", holding=[self, encoded])
 
     @property
     def roots(self) -> tuple[Secret, ...]:

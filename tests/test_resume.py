@@ -116,7 +116,7 @@ def test_a_finished_run_is_shown_again(runtime: Runtime, shelf: Shelf, file: Pat
     assert outcome.output == first.output
     assert outcome.result == first.result
     assert outcome.calls == first.calls
-    assert outcome.warnings == [f"the run in {file} is already finished; this is its outcome"]
+    assert outcome.warnings == [f"the run {outcome.run} is already finished; this is its outcome"]
     assert shelf.lent.total() == WRITES
 
 

@@ -50,6 +50,7 @@ def test_a_plan_is_made_shown_applied_and_denied(pages: Pages) -> None:
     """Without some of its calls; once; and another tenant has none of it."""
     plans = [ask(pages, "POST", "/plans", {"source": RESTART})[1]["plan"] for _ in range(2)]
     first, second = (plan["id"] for plan in plans)
+    assert "accounts.toml" not in str([*plans, ask(pages, "GET", f"/plans/{first}")[1]])
     listed = ask(pages, "GET", "/plans")[1]["plans"]
 
     assert {(each["plan"], each["status"], each["writes"]) for each in listed} >= {(first, "planned", 1)}

@@ -136,7 +136,7 @@ def test_what_is_wrong_is_a_sentence(servers: list[Serving]) -> None:
     (server, *_) = servers
     assert "does not take the token" in server_command(server, "status", token="wrong-wrong", status=1)
     assert "another tenant" in server_command(server, "runs", "--tenant", "globex", status=1)
-    assert "Name the tenant" in server_command(server, "runs", token=OPERATOR, status=1)
+    assert "on a command line with --tenant" in server_command(server, "runs", token=OPERATOR, status=1)
     assert "no such tenant" in server_command(server, "runs", "--tenant", "nobody", token=OPERATOR, status=1)
 
 

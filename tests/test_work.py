@@ -760,7 +760,9 @@ def test_the_command_line_lists_runs_and_pauses(site: Site, kosmolua: Program) -
     assert kosmolua("schedules", *of).stdout.splitlines()[1].split("\t")[3] == "paused"
     nothing = kosmolua("schedules", "pause", "nightly", "--hook", *of)
     assert "There is no hook 'nightly'" in nothing.stderr
-    begun = json.loads(kosmolua("schedules", "run", "nightly", "--tenant", "acme", *of, "--json").stdout)["run"]
+    told = kosmolua("schedules", "run", "nightly", *of).stderr
+    begun = told.split("begins the run ")[1][:12]
+    assert f"; kosmolua runs show {begun} --tenant acme --accounts {of[1]} shows it" in told
     site.pass_by(time.time() - site.tenant.runtime.store.tasks.now() + 1)
     site.look(server)
     assert [run.status for run in site.runs if run.run == begun] == ["done"]

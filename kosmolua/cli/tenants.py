@@ -93,6 +93,11 @@ class Kept:
         given["journal"] = options.journal or True
         return open_runtime(tenant, common_options(options), server, store, simulate=simulate, **given)
 
+    def again(self, tenant: str, accounts: str | None) -> list[str]:
+        """Return the options with which another command finds the recordings of a tenant."""
+        given = {"--tenant": tenant, "--store": self.where, "--accounts": accounts}
+        return [word for option, value in given.items() if value for word in (option, value)]
+
     def where_it_is(self, outcome: Outcome) -> str:
         """Return a sentence for the user with the commands that resume and replay a recorded run."""
         return where_it_is(str(outcome.recording), can_go_on=not outcome.ok, tenant=self.tenant)

@@ -234,7 +234,8 @@ def _as_user(key: Secret) -> Secret:
     """Return the ``Authorization`` header with a key as the user name and no password."""
     from base64 import b64encode
 
-    return Secret("Basic " + b64encode(f"{key.reveal()}:".encode()).decode(), holding=[key])
+    encoded = Secret(b64encode(f"{key.reveal()}:".encode()).decode())
+    return Secret(f"Basic {encoded.reveal()}", holding=[key, encoded])
 
 
 class ClientTokens:

@@ -113,7 +113,19 @@ class Recording:
     @property
     def paused_calls(self) -> Sequence[Event]:
         """The calls that wait for an approval, if the run has paused."""
-        return paused_calls_of(self.end or {})
+        return _waiting_in(self.end or {})
+
+    @property
+    def numbers_of_waiting(self) -> Mapping[int, int]:
+        """The number of each call that waits, by this number and by those that it had in earlier pauses.
+
+        A call equal to one about which a person has decided has only its own number.
+        """
+        decided = {_key(event.get("call") or {}) for _, event in events_of(self, "decision")}
+        now = {key: call["number"] for call in self.paused_calls if (key := _key(call)) not in decided}
+        pauses = (call for _, event in events_of(self, "end") for call in _waiting_in(event))
+        earlier = {call["number"]: now[key] for call in pauses if (key := _key(call)) in now}
+        return earlier | {call["number"]: call["number"] for call in self.paused_calls}
 
     @property
     def status(self) -> str:
@@ -121,11 +133,14 @@ class Recording:
         return str(self.end["status"]) if self.end else "interrupted"
 
 
-def paused_calls_of(end: Event) -> Sequence[Event]:
-    """Return the calls that waited for an approval when a run ended so."""
+def _waiting_in(end: Event) -> Sequence[Event]:
     error = end.get("error") or {}
     calls: Sequence[Event] = error["fields"]["calls"] if error.get("type") == Paused.__name__ else ()
     return calls
+
+
+def _key(call: Event) -> str:
+    return question([call.get(name) for name in ("path", "account", "arguments")])
 
 
 def read(where: str | os.PathLike[str] | Place) -> Recording:

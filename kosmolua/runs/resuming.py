@@ -13,16 +13,7 @@ from kosmolua.broker.used_accounts import USED, Used, refuse_others, used_accoun
 from kosmolua.clock import moment
 from kosmolua.errors import ConfigError, KosmoError, Paused, UnderWay
 from kosmolua.recordings.answers import Answers, RecordedAnswer, may_have_been_done, number_of
-from kosmolua.recordings.recording import (
-    Event,
-    Recording,
-    Writer,
-    events_of,
-    paused_calls_of,
-    question,
-    revived,
-    sound_part,
-)
+from kosmolua.recordings.recording import Event, Recording, Writer, events_of, revived, sound_part
 from kosmolua.recordings.signing import identity
 from kosmolua.runs.job import as_bytes
 from kosmolua.runs.recorded import (
@@ -44,7 +35,6 @@ if TYPE_CHECKING:
     from kosmolua.runs.running import Runs
     from kosmolua.stores.store import Store
 
-ANSWERS = ("approve", "deny")
 MAX_NAMED = 3
 KEYS_LAST = timedelta(hours=23)
 """How long services remember the keys of writes: usually a day."""
@@ -88,7 +78,7 @@ def resumed(
         mended = script_fields(given["name"], source)
     elif recording.status == "done":
         replay = replaying(recording, is_changed=False)
-        replay.remark = f"the run in {recording.path} is already finished; this is its outcome"
+        replay.remark = f"the run {header['run']} is already finished; this is its outcome"
         return runs.prepare(source, given, replay, limits)  # type: ignore[arg-type]
     given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
     given["deny"] = [*header["options"]["deny"], *patterns_among(decisions.deny)]
@@ -207,7 +197,7 @@ def believed(recording: Recording, signer: Signer) -> Recording:
         if event["event"] != "decision":
             return True
         is_signed = signer.has_signed(event, own, line)
-        if event["decision"] in ANSWERS:
+        if event["decision"] in ("approve", "deny"):
             return is_signed
         answer = answers.get(event["line"])
         if answer is None:
@@ -327,20 +317,13 @@ def _under_way(answers: Sequence[RecordedAnswer]) -> UnderWay:
 def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
     """Return the events that record a person's decisions about calls that wait for an approval.
 
-    A decision about all calls leaves out those that the other decision names. A call can also be named by the number
-    that it had in an earlier pause.
+    A decision about all calls leaves out those that the other decision names.
     """
     end = recording.end or {}
-    waiting = {call["number"]: call for call in recording.paused_calls}
-    decided = {_key(event["call"]) for _, event in events_of(recording, "decision") if event["decision"] in ANSWERS}
-    now = {_key(call): number for number, call in waiting.items() if _key(call) not in decided}
-    pauses = (call for _, event in events_of(recording, "end") for call in paused_calls_of(event))
-    numbers_now = {call["number"]: now.get(_key(call), call["number"]) for call in pauses} | {n: n for n in waiting}
+    waiting, now = {call["number"]: call for call in recording.paused_calls}, recording.numbers_of_waiting
     chosen = {"approve": _numbers_among(decisions.approve), "deny": _numbers_among(decisions.deny)}
-    named = {
-        decision: set(waiting) if given is True else {numbers_now.get(number, number) for number in given or ()}
-        for decision, given in chosen.items()
-    }
+    said = {decision: waiting if given is True else given or () for decision, given in chosen.items()}
+    named = {decision: {now.get(number, number) for number in numbers} for decision, numbers in said.items()}
     for decision, other in (("approve", "deny"), ("deny", "approve")):
         if chosen[decision] is True and chosen[other] is not True:
             named[decision] -= named[other]
@@ -361,10 +344,6 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
     return events
 
 
-def _key(call: Event) -> str:
-    return question([call["path"], call["account"], call["arguments"]])
-
-
 def _twofold(number: int, what: str) -> ConfigError:
     return ConfigError(f"Call {number} cannot be both {what}", hint="decide only once about each call")
 
@@ -373,7 +352,7 @@ def _left_approvals(recording: Recording) -> list[tuple[Event, bool]]:
     """Return a person's unused decisions, each a call and whether it was approved, for when it is made again."""
     left: list[tuple[Event, bool]] = []
     for event in recording.events:
-        if event.get("decision") in ANSWERS:
+        if event.get("decision") in ("approve", "deny"):
             left.append((event["call"], event["decision"] == "approve"))
         made = event if event["event"] == "intent" else event.get("call") if event["event"] == "answer" else None
         if made:

@@ -132,7 +132,7 @@ def _chosen(each: Endpoint, tenants: Tenants, own: Tenant | None, name: str | No
         return [own]
     if name is None:
         if each.reach == TENANT_ONLY:
-            raise RequestRefused(400, "Name the tenant with the parameter tenant")
+            raise RequestRefused(400, "Name the tenant with the parameter tenant, or on a command line with --tenant")
         return [*tenants]
     found = tenants.get(name)
     if found is None:

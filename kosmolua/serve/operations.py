@@ -127,7 +127,7 @@ async def _plans(tenant: Tenant, given: Json) -> object:
 
 async def _kept_plan(tenant: Tenant, given: Json) -> object:
     plan = await asyncio.to_thread(tenant.runtime.plans.load, given["plan"])
-    return {**plan.to_json(), "status": plan.status, "outline": [line.text for line in plan.outline()]}
+    return {**_without_places(plan.to_json()), "status": plan.status, "outline": [line.text for line in plan.outline()]}
 
 
 async def _apply(tenant: Tenant, given: Json) -> object:
@@ -242,7 +242,14 @@ def _report(outcome: Outcome) -> dict[str, object]:
     if outcome.run is None and isinstance(outcome.error, LATER):
         raise outcome.error
     told = {name: value for name, value in outcome.to_json().items() if name != "recording"}  # a path on the server
+    if outcome.plan:
+        told["plan"] = _without_places(outcome.plan)
     return {"run": outcome.run, **told, "error": outcome.error.fields() if outcome.error else None}
+
+
+def _without_places(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a plan without the paths of files on the server."""
+    return {**plan, "run": {name: value for name, value in plan["run"].items() if name != "host"}}
 
 
 async def _found(tenant: Tenant, run: str) -> Summary:

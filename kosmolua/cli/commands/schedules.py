@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -76,7 +77,8 @@ def run(name: str, kept: Kept, options: Options) -> int:
             file = str(work.folder / schedule.script) if is_file(schedule.script) else schedule.script
             return run_script(ScriptArgument(file, None, (), dict(schedule.params)), options, None)
         task = begin_by_hand(store.tasks, name)
-    said = f"a server of this store begins the run {task.run}; kosmolua runs show {task.run} --tenant {tenant} shows it"
+    shows = shlex.join(["kosmolua", "runs", "show", task.run, *kept.again(tenant, options.accounts)])
+    said = f"a server of this store begins the run {task.run}; {shows} shows it"
     console.answer({"run": task.run}, lambda: console.complain(said), in_json=options.json)
     return 0
 
