@@ -679,6 +679,8 @@ def test_scripts_and_searches_can_have_any_bytes(
     assert outcome.output == "1\n"
     [found] = store.find_runs(RunFilter(words="print"))[0]
     assert found.run == outcome.run
+    printed = replica(store).run('print(("Wool\\0"):rep(2))', record=True)
+    assert [each.run for each in store.find_runs(RunFilter(words="wool\0wool"))[0]] == [printed.run]
     assert store.find_runs(RunFilter(words="two\0"))[1] == 0
 
 

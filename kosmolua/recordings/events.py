@@ -307,6 +307,7 @@ EVENTS: Mapping[str, Shape] = {
             "by": _either(_object({"branch": _TEXT, "ask": _ASK}), _NULL),
             "usage": _map(_NUMBER),
             "title": _TEXT,
+            "output": _TEXT,
             "made": _list(_row(_TEXT, _TEXT, _WHOLE, _WHOLE)),
             "worked": _NUMBER,
             "waited": _NUMBER,

@@ -20,7 +20,7 @@ The events, each with its fields besides ``event`` and ``sum``::
     reset    {}                         the session forgets its state
     decision {line, number, decision, call, value, signature}
                                         what a person decided about a call: done, again, approve, deny
-    end      {time, status, error, calls, usage}
+    end      {time, status, error, calls, usage, output}
                                         how the run ended, and the calls that have no answer
 
 ``ask`` is the request, as a list that begins with its kind. A line's ``sum`` is a checksum of the line and of all lines

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from kosmolua.recordings.signing import Signer
     from kosmolua.runs.job import Job, Outcome
 
+MAX_OUTPUT = 4_000
+"""How many characters of a run's output its recording keeps, so that a search finds the run by them."""
 STORE_PAUSE = 1.0
 """Seconds after which a run that cannot be parked tries it again, since the store is away."""
 
@@ -196,6 +198,7 @@ class RunRecording(Tape):
         if not self._header.get("title"):
             end["title"] = deeds_of(outcome.calls)
         end |= {"made": made_of(outcome.calls), **self._seconds(outcome)}
+        end |= {"output": outcome.output[:MAX_OUTPUT]} if outcome.output else {}
         end |= {"facts": [vars(fact) for fact in outcome.facts]} if outcome.facts else {}
         if outcome.error:
             end["error"] = error_fields(outcome.error)

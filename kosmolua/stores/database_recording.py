@@ -20,7 +20,7 @@ from sqlalchemy.sql.expression import ColumnElement
 from kosmolua.errors import ConfigError, KosmoError, Unavailable
 from kosmolua.recordings.sheets import in_use
 from kosmolua.stores.database import LEASE, Database
-from kosmolua.stores.store import fleet_in, found_in, missing, waits, words_of, writes_in
+from kosmolua.stores.store import fleet_in, found_in, missing, output_in, waits, words_of, writes_in
 from kosmolua.stores.tables import LINES, RECORDINGS, Now, is_held
 
 PATIENCE = 20.0
@@ -290,5 +290,6 @@ def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:
         pause = json.dumps({name: event[name] for name in ("event", "time", "error")}) if waits(event) else None
         told = found_in(event)
         told |= {"made": json.dumps(told["made"]), "writes": writes_in(told["made"])} if "made" in told else {}
+        told["printed"] = output_in(event)
         return {"status": event["status"], "ended": event["time"], "pause": pause, **told}
     return {}

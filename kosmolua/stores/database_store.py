@@ -148,7 +148,7 @@ class DatabaseStore:
         wanted += [] if fitting.runs is None else [of.run.in_(fitting.runs)]
         wanted += [of.made.contains(f'"{fitting.integration}.', autoescape=True)] if fitting.integration else []
         lowered = (sql.func.lower(column, type_=Words) for column in (of.run, of.title, of.error, of.made))
-        texts = (of.words, *lowered)
+        texts = (of.words, of.printed, *lowered)
         for word in fitting.words.lower().split():
             wanted.append(sql.or_(*(column.contains(word, autoescape=True) for column in texts)))
         order = {"title": of.title, "status": found, "worked": of.worked.desc()}.get(fitting.order, of.time.desc())

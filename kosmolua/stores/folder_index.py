@@ -21,7 +21,7 @@ INDEX = ".index"
 Stamp: TypeAlias = "tuple[int, int]"
 """When a recording was last written, in nanoseconds since 1970, and its size."""
 NAMES = [each.name for each in fields(Summary)]
-VERSION = 1
+VERSION = 2
 """It changes with what is written that the names of the fields do not tell, such as the text to search."""
 FEW, SHARE = 200, 8
 """The file is written when more than so many entries, and one of so many, are not in it as they are."""

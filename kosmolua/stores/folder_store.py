@@ -50,6 +50,7 @@ from kosmolua.stores.store import (
     fleets_of,
     found_in,
     missing,
+    output_in,
     pause_after,
     paused_calls,
     waits,
@@ -473,7 +474,7 @@ class Folder:
         found = self._summary(run, stamp, head, end)
         text = words_of(head) if head and found.status != "damaged" else run
         made = " ".join(row[0] for row in found.made or ())
-        text = f"{text}\n{found.title}\n{found.error}\n{made}".lower()
+        text = f"{text}\n{found.title}\n{found.error}\n{made}\n{output_in(end)}".lower()
         if end.get("event") == "end" and not found.waiting:
             self._index.put(run, KnownRun(stamp, found, text))
             self._seen.pop(run, None)

@@ -130,7 +130,7 @@ class RunFilter:
     """Which runs a list has, and in which order. An empty text fits every run.
 
     Args:
-        words: Words that all occur in the run's title, script, client, person, error, id, or functions.
+        words: Words that all occur in the run's title, script, output, client, person, error, id, or functions.
         status: The status.
         mode: ``live`` or ``simulated``.
         person: The person.
@@ -189,6 +189,11 @@ def words_of(head: Mapping[str, Any]) -> str:
     script = head["script"]
     known = (head["run"], head.get("title"), script["name"], head["client"], head.get("software"), head.get("person"))
     return "\n".join([*(each for each in known if each), script["source"][:MAX_WORDS]]).lower()
+
+
+def output_in(end: Mapping[str, Any]) -> str:
+    """Return what a search finds of a run from the last event of its recording: the beginning of its output."""
+    return str(end.get("output", "")).lower()
 
 
 def fleet_in(head: Mapping[str, Any]) -> FleetName | None:

@@ -51,6 +51,7 @@ RECORDINGS = sql.Table(
     sql.Column("worked", sql.Double),
     sql.Column("waited", sql.Double),
     sql.Column("words", Words),  # what a search looks through, besides title, error and made
+    sql.Column("printed", Words),  # the beginning of the output, which a search looks through too
     sql.Column("fleet", Words),  # the fleet that the run belongs to, as JSON: its id, title and size
     sql.Index("kosmolua_recordings_by_time", "tenant", "time"),
 )
@@ -194,7 +195,9 @@ def _add(names: Sequence[str], at: sql.Connection) -> None:
             at.exec_driver_sql(f"ALTER TABLE {RECORDINGS.name} ADD COLUMN {name} {kind}")
 
 
-STEPS: tuple[Step, ...] = tuple(Step(partial(_add, names), is_additive=True) for names in (TITLES, ("fleet",)))
+STEPS: tuple[Step, ...] = tuple(
+    Step(partial(_add, names), is_additive=True) for names in (TITLES, ("fleet",), ("printed",))
+)
 """The changes of the tables, in order. The first leads from version 1 to version 2.
 
 A new table needs no step, since missing tables are created.
