@@ -85,8 +85,8 @@ def test_the_first_hits_have_their_signatures() -> None:
 def test_a_script_reads_the_part_of_a_guide_that_it_needs(library: Library) -> None:
     """How accounts are configured and how the sandbox is isolated is for people."""
     for name, kept, left_out in [
-        ("accounts", "## In a script", "## In accounts.toml"),
-        ("sandbox", "## What there is", "## How it is isolated"),
+        ("accounts", "## Choose an account in a script", "## Configure accounts in accounts.toml"),
+        ("sandbox", "## Libraries that a script can use", "## How a script is isolated"),
     ]:
         assert left_out in library.read(name)
         assert kept in library.read(name, for_scripts=True)

@@ -15,6 +15,8 @@ from support.agent_questions import (
     GUIDES,
     LATER,
     PLAIN,
+    SHORT_CURATED,
+    SHORT_GUIDES,
     WORDED_CURATED,
     WORDED_GUIDES,
 )
@@ -254,7 +256,12 @@ def test_plain_questions_are_answered(index: Search) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "first", "among"),
-    [(EVERYDAY, 0.8, 0.95), (ASKED, 0.8, 0.95), (CURATED | FRESH_CURATED | WORDED_CURATED, 0.8, 0.95)],
+    [
+        (EVERYDAY, 0.8, 0.95),
+        (ASKED, 0.8, 0.95),
+        (CURATED | FRESH_CURATED | WORDED_CURATED, 0.8, 0.95),
+        (SHORT_CURATED, 0.7, 0.9),
+    ],
 )
 def test_questions_about_functions_are_answered(
     runtime: Runtime, asked: dict[str, str], first: float, among: float
@@ -271,7 +278,8 @@ def test_questions_about_functions_are_answered(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("asked", "first", "among"), [(GUIDES | FRESH_GUIDES | WORDED_GUIDES, 0.75, 0.9), (LATER, 0.6, 0.77)]
+    ("asked", "first", "among"),
+    [(GUIDES | FRESH_GUIDES | WORDED_GUIDES, 0.75, 0.9), (LATER, 0.6, 0.77), (SHORT_GUIDES, 0.7, 0.88)],
 )
 def test_questions_about_the_program_lead_to_guides(
     runtime: Runtime, asked: dict[str, str], first: float, among: float

@@ -54,6 +54,11 @@ def plain(text: str) -> str:
     return "\n".join(_MARK.sub("", line) for line in lines)
 
 
+def first_sentence(text: str) -> str:
+    """Return the words of the first sentence of a Markdown text."""
+    return re.split(r"(?<=[.:]) ", " ".join(plain(text).split()), maxsplit=1)[0]
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table with these column headings and rows. Pipes inside cells are escaped."""
     ruler = [["-" * max(3, len(column)) for column in columns]]

@@ -149,8 +149,8 @@ FOR_PEOPLE = (
 NAMES = (*_FOR_AGENTS, *FOR_PEOPLE)
 """The guides, in the order in which to read them."""
 _SECTIONS_FOR_SCRIPTS = {
-    "accounts": ("In a script",),
-    "sandbox": ("What there is", "Calls at the same time", "What is missing"),
+    "accounts": ("Choose an account in a script",),
+    "sandbox": ("Libraries that a script can use", "Calls in parallel", "What is missing: files, network, require"),
 }
 """The sections that scripts need, in guides that also have sections for people."""
 

@@ -25,8 +25,8 @@ from kosmolua.docs.vocabulary import (
     MEANINGS,
     PHRASES,
     READING,
+    implied_verbs,
     is_order,
-    number_in,
     only_asks,
     stem,
     undone,
@@ -70,8 +70,6 @@ NAMED_WEIGHT = 0.5
 """The bonus for the entries of an integration that the query names."""
 UNCONFIGURED_WEIGHT = 0.8
 """The weight of the entries of an integration without an account, if others have one."""
-STATE_WEIGHT = 0.8
-"""The weight of a word in the query that states a condition, such as ``suspended``, relative to other words."""
 DOCUMENT_WEIGHT = 0.8
 """The weight of a function from an OpenAPI document, beside those of the same integration in Python."""
 GUIDE_WEIGHT, PROGRAM_POWER, MIN_PROGRAM, MAX_PROGRAM = 0.6, 0.15, 0.6, 1.4
@@ -82,8 +80,6 @@ one that changes nothing if the query begins with a verb of change.
 """
 UNASKED_WEIGHT = 0.85
 """The weight of a function that changes something if the query has no verb at all, as in ``text embeddings``."""
-NUMBER_WEIGHT = 0.35
-"""The bonus for a function that lists if the query is in the plural, and for one that gets if it is in the singular."""
 
 _TABLES = """
 create virtual table entries using fts5(
@@ -217,6 +213,8 @@ class Index:
     def _read(self, row: int) -> _IndexedEntry:
         [(page, summary, effect, *texts)] = self._select(_ENTRY, row)
         stems = {column: _stems(text) for column, text in zip(COLUMN_WEIGHTS, texts, strict=True)}
+        if effect == GUIDE and texts[0] != page:  # a section, of which the summary of the guide says less
+            stems["parts"] |= stems.pop("summary")
         return _IndexedEntry(self._owner + page, summary, effect, bool(self._owner), stems)
 
     def _count(self, word: str, columns: str = "{names summary} :") -> int:
@@ -286,17 +284,15 @@ class Search:
         weights = _weights_of_effects(order, [term for term in terms if term.word != addressed] or terms)
         weights |= {GUIDE: self._weight_of_guides(words)}
         meant = asked.union(*(term.stems for term in terms))
+        implied = meant | implied_verbs(order) if weights["write"] < 1 else meant
         said = frozenset(words_in(query))
         named = {page for page, owner in self._owners.items() if owner.said(said)}
-        number = number_in(order)
         best: dict[str, tuple[float, Index, int]] = {}
         for index in self._indexes:
             own = self._owners.get(index.owner, NOBODY).said(said)  # the entries have short names, without that name
             for row, entry in index.candidates([term for term in terms if term.word not in own] or terms):
                 owner = self._owners.get(self._owner_of(entry.page), NOBODY)
-                score = _score(entry, terms, meant, owner, owner.said(said))
-                if number and number in entry.stems["names"] | entry.stems["summary"]:
-                    score += NUMBER_WEIGHT
+                score = _score(entry, terms, meant if entry.is_document else implied, owner, owner.said(said))
                 score *= weights.get(entry.effect, 1.0)
                 score *= DOCUMENT_WEIGHT if entry.is_document and owner.is_written else 1.0
                 score *= 1.0 if owner.is_configured else UNCONFIGURED_WEIGHT
@@ -337,8 +333,7 @@ class Search:
         literal = self._found(word)
         vague = self._rarity(literal + sum(min(map(self._found, words)) for words, _ in meanings))
         own = (self._rarity(literal) + vague) / 2 if literal else vague
-        state = STATE_WEIGHT if word.endswith("ed") else 1.0
-        return _Term(word, stem(word), own * state, vague * state, meanings)
+        return _Term(word, stem(word), own, vague, meanings)
 
     def _weight_of_guides(self, words: Sequence[str]) -> float:
         """Return a factor for guides: words of the program, such as ``script``, are rare in other entries."""
@@ -383,6 +378,8 @@ class Search:
         return frozenset(said).union(self._said, *(index.words for index in self._indexes))
 
 
+_NO_ORDER = ("ed", "ing", "s")
+"""How words end that order nothing, though they look like verbs of change: ``created``, ``running``, ``deploys``."""
 _PUNCTUATION = ".,:;!?'\"`"
 _HOW_TO_LIST = "lua_list_docs() and `kosmolua docs` list the pages"
 _MARK = "\x01"
@@ -464,10 +461,6 @@ def _score(
     if share < MIN_SHARE and not own:
         return 0.0
     names = entry.stems["names"].difference(*(map(stem, name) for name in owner.names))
-    if entry.effect == GUIDE and names - {stem(entry.page)} <= {
-        term.stem for term in terms
-    }:  # a heading, word for word
-        names = names - {stem(entry.page)} or names
     precision = _precision(names, meant)
     if entry.effect == GUIDE:  # a heading of one word answers no long question
         precision *= min(share, 1) ** 0.5
@@ -484,6 +477,7 @@ def _weights_of_effects(query: str, terms: Sequence[_Term]) -> dict[str, float]:
     """Return a factor for the scores of each effect: a question seldom means a function that writes, a verb of change
     often.
     """
+    terms = [term for term in terms if not term.word.endswith(_NO_ORDER)] or terms
     first = {terms[0].word, *(words[0] for words, _ in terms[0].meanings if len(words) == 1)}
     begins_with_change = bool(first & CHANGES) or (is_order(query, terms[0].word) and not first & READING)
     verbs = {verb for term in terms for verb in (term.word, *(words[0] for words, _ in term.meanings))}
@@ -515,7 +509,7 @@ def entries_of_guides() -> Iterator[IndexEntry]:
         document = markdown.read(page.full())
         yield IndexEntry(name, name, page.summary, " ".join(document.sections), document.introduction, GUIDE)
         for heading, body in document.sections.items():
-            yield IndexEntry(name, f"{name} {heading}", page.summary, "", body, GUIDE)
+            yield IndexEntry(name, f"{name} {heading}", page.summary, markdown.first_sentence(body), body, GUIDE)
 
 
 def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[IndexEntry]:
