@@ -140,7 +140,7 @@ def test_a_recorded_script_pauses_and_goes_on(write: Write, tmp_path: Path) -> N
         found: Any = result.structured_content
         assert found["error"]["code"] == "paused"
         assert found["error"]["calls"][0]["path"] == "render2.restart_service"
-        assert "call execute_lua with the run's id as resume" in text_of(result)
+        assert f"approve them with kosmolua resume {found['run']} --approve." in text_of(result)
         assert f"Recorded as run {found['run']}." in text_of(result)
         runs.append(found["run"])
 

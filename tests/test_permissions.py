@@ -255,7 +255,8 @@ def test_it_is_known_who_allowed_a_call(judge: Judge, name: str, allowed_by: str
         ),
         (
             Judge("allow", read_only=True),
-            "library.lend writes, and this run is read-only (run the script without --read-only). Nothing was sent.",
+            "library.lend writes, and this run is read-only (run the script without --read-only, or in another mode). "
+            "Nothing was sent.",
         ),
         (
             Judge("ask"),

@@ -72,6 +72,7 @@ def test_a_paused_run_is_approved_and_resumed(pages: Pages) -> None:
     waiting = [each for each in ask(pages, "GET", "/approvals")[1]["approvals"] if each["run"] == run]
 
     assert outcome["status"] == "paused"
+    assert outcome["error"]["hint"] == "to continue, somebody has to approve or deny that in the inbox of this server"
     assert [each["call"]["path"] for each in waiting] == ["render2.restart_service"]
     for name in ("id", "name"):
         assert ask(pages, "POST", f"/approvals/{waiting[0][name]}", {"approve": True})[0] == 409

@@ -203,6 +203,8 @@ def test_a_script_of_an_agent_is_paused(tmp_path: Path, era: str) -> None:
             run = paused.structured_content["run"]  # type: ignore[index]
             assert "Error (paused)" in text_of(paused)
             assert f"{server.base}/a/{run}-1" in text_of(paused)
+            assert "kosmolua resume" not in text_of(paused)
+            assert "your client" not in text_of(paused)
         person = Person("accept", allow="this call")
         async with agent(server.url, GLOBEX, era, elicitation_callback=person) as client:
             refused = await client.call_tool("execute_lua", {"resume": run})

@@ -233,6 +233,6 @@ def test_where_calls_are_approved_is_a_link(folder: Path) -> None:
     """With the server's own URL, an answer about a paused run says where to go."""
     stanza = f'[tenants.acme]\ntoken = "{SECOND}"\n'
     (tenant,) = tenants(folder, f'[serve]\nurl = "https://agents.example/"\n{stanza}')
-    assert tenant.way_to_approve("http://10.0.0.1", "a/1-2") == "at https://agents.example/a/1-2"
+    assert tenant.way_to_approve("http://10.0.0.1", "a/1-2", "1") == "at https://agents.example/a/1-2"
     with pytest.raises(ConfigError, match="must be the URL at which people reach the server"):
         tenants(folder, f'[serve]\nurl = "agents.example"\n{stanza}')

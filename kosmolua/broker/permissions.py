@@ -67,7 +67,7 @@ class Permissions:
         if self._read_only and target.function.effect != "read":
             raise Denied(
                 f"{target.path} {target.function.effect}s, and this run is read-only",
-                hint="run the script without --read-only",
+                hint="run the script without --read-only, or in another mode",
             )
         rule = target.rule
         if rule.permission == "deny" and not rule.among:

@@ -8,5 +8,5 @@ Everything is done with a :class:`kosmolua.runtime.Runtime`. No request can do m
 - *question*: what a person is asked about calls; *watch*: a function that is called in another thread when a call
   starts and when it ends; *check*: whether scripts that are certain to fail are refused.
 - *transcript*: the whole text of an answer that was cut; *budget*: the most characters of an answer.
-- *way to approve*: how a person approves calls of a paused run, such as ``with kosmolua resume``.
+- *way to approve*: how a person approves calls of a paused run, such as ``with kosmolua resume RUN --approve``.
 """

@@ -204,10 +204,7 @@ def _advice(error: Mapping[str, Any], script: ScriptRequest, host: Limits, way_t
     if error["code"] == "denied" and script.read_only:
         return 'The script ran with mode "read_only". With mode "run" it may be allowed to write.'
     if error["code"] == "paused":
-        return (
-            f"Tell the user which calls are waiting. The user can approve them {way_to_approve}. Or, if your client "
-            "can ask the user, call execute_lua with the run's id as resume, and without code."
-        )
+        return f"Tell the user which calls are waiting. The user can approve them {way_to_approve}."
     if error["code"] == "waiting":
         return "The run goes on by itself at that time, with what it has done so far: do not run the script again."
     if error["code"] == "denied":

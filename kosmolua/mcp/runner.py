@@ -19,8 +19,8 @@ from kosmolua.stores.store import missing
 class Runner(Protocol):
     """Runs scripts for the clients of an MCP server."""
 
-    def way_to_approve(self, site: str, path: str) -> str:
-        """How a person approves calls of a paused run; ``path`` is their page on the website, of which the client
+    def way_to_approve(self, site: str, path: str, run: str) -> str:
+        """How a person approves calls of a paused ``run``; ``path`` is their page on the website, of which the client
         knows the address ``site``, if any.
         """
 
@@ -74,8 +74,8 @@ class PlainRunner:
     def room(self) -> Passage | None:
         return None
 
-    def way_to_approve(self, site: str, path: str) -> str:
-        return "with kosmolua resume"
+    def way_to_approve(self, site: str, path: str, run: str) -> str:
+        return f"with kosmolua resume {run} --approve"
 
     def end_run(self, run: str) -> None:
         """Do nothing: a run of another process with the user's store ends by itself."""

@@ -465,9 +465,9 @@ class Tape:
         if len(kinds) > MAX_NAMED:
             named.append("others")
         return Paused(
-            f"The script is paused: {' and '.join(named)} must be approved, and nobody can be asked here",
+            f"The script is paused: {' and '.join(named)} must be approved",
             calls=calls,
-            hint="to continue, run kosmolua resume with --approve or --deny",
+            hint="nobody can be asked here; to continue, run kosmolua resume with --approve or --deny",
         )
 
     def _diverged(self, request: _Request) -> Diverged:

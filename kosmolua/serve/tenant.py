@@ -171,7 +171,7 @@ class Tenant:
         """The public URL of the server, if the settings tell it."""
         return self._opened.server.url
 
-    def way_to_approve(self, site: str, path: str) -> str:
+    def way_to_approve(self, site: str, path: str, run: str) -> str:
         """How a person approves calls of a paused run: with a link, by the server's own URL or that of the request."""
         base = self.url or site
         return f"at {base}/{path}" if base else "on the page of this server"
@@ -440,6 +440,7 @@ class Tenant:
             outcome = task.result()
         if isinstance(outcome.error, Paused):
             self._quotas.paused(len(outcome.error.calls))
+            outcome.error.hints = ["to continue, somebody has to approve or deny that in the inbox of this server"]
         for each in self._observers:
             each.ended(running, outcome)
 
