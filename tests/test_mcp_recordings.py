@@ -94,7 +94,7 @@ def test_a_plan_is_applied_after_one_question(write: Write, tmp_path: Path, era:
     asked = person.asked[0]
     assert asked.startswith(f"Apply the plan {plans[0]}?\n2 x render2.scale_service [default], writes, can be undone\n")
     assert "num_instances = 1 -> 2" in asked
-    assert asked.endswith("Plan: 0 to create, 2 to change, 0 to destroy.")
+    assert asked.endswith("Plan: 0 to create, 1 to change, 0 to destroy.")
 
 
 @pytest.mark.slow
