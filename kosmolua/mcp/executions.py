@@ -274,9 +274,7 @@ class Executions:
             page = f"a/{run}-{waiting[0]['number']}" if len(waiting) == 1 else "approvals"
             way = self._runner.way_to_approve(site, page, run)
             if client.asks_a_person:
-                way += (
-                    ". Or call execute_lua with the run's id as resume, and without code: your client can ask the user"
-                )
+                way += ". Or call execute_lua with the run's id as resume, and without code, to have the user asked"
         given = outcome, script, self._runner.limits, way, keep
         is_small = len(outcome.output) + weigh(outcome.result, SMALL_ANSWER) + len(outcome.calls) <= SMALL_ANSWER
         return answer(*given) if is_small and outcome.plan is None else await in_thread(answer, *given)
