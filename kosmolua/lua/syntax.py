@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import lru_cache
 from threading import local
-from time import monotonic
+from time import thread_time
 from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.schema.names import APP, ROOT
@@ -25,7 +25,10 @@ MAX_PARSED = 64 * 1024
 Longer sources are not parsed, since unclosed strings take quadratic time.
 """
 MAX_SECONDS = 0.5
-"""Seconds after which parsing is given up. Tree-sitter's error recovery is slow for text that is far from being Lua."""
+"""Seconds of processor time after which parsing is given up.
+
+Tree-sitter's error recovery is slow for text that is far from being Lua.
+"""
 MAX_UNCLOSED = 1024
 """If more bytes than this follow an unclosed long string, it is reported without parsing."""
 _CHUNK = 16 * 1024
@@ -253,14 +256,14 @@ def _problem_at(text: bytes, found: re.Match[bytes]) -> SyntaxProblem:
 def _tree(text: bytes) -> Tree | None:
     from tree_sitter import Parser
 
-    deadline, chunk = monotonic() + MAX_SECONDS, _chunk_of_thread()
+    deadline, chunk = thread_time() + MAX_SECONDS, _chunk_of_thread()
 
     def read(offset: int, _: object) -> bytearray:
         chunk[:] = text[offset : offset + _CHUNK]
         return chunk
 
     try:
-        return Parser(_language()).parse(read, progress_callback=lambda offset, has_error: monotonic() > deadline)
+        return Parser(_language()).parse(read, progress_callback=lambda offset, has_error: thread_time() > deadline)
     except ValueError:  # the callback stopped the parser
         return None
     finally:
