@@ -157,6 +157,24 @@ def test_what_does_not_fit_is_named(annotation: object, given: object, problem: 
     assert said.strip() == problem.strip()
 
 
+@pytest.mark.parametrize(
+    ("annotation", "text", "hint"),
+    [
+        (list[str], "bug", 'write { "bug" }, or in JSON ["bug"]'),
+        (list[str], "bug, ui", 'write { "bug", "ui" }, or in JSON ["bug", "ui"]'),
+        (dict[str, list[str]], "ä", 'write { "ä" }, or in JSON ["ä"]'),
+        *((list[str], text, "") for text in ("", "a,,b", '["a"]', "x\ny", "x" * 61)),
+        (list[int], "1", ""),
+    ],
+)
+def test_a_text_for_a_list_of_texts_says_what_to_write(annotation: object, text: str, hint: str) -> None:
+    """If the text, or its parts between commas, are items that fit."""
+    kind = type_of(annotation)
+    with pytest.raises(Mismatch) as refused:
+        kind.accept({"key": text} if isinstance(kind, Map) else text)
+    assert refused.value.hint == hint
+
+
 def test_a_long_value_is_cut_in_messages() -> None:
     """A message stays short whatever a script passes."""
     with pytest.raises(Mismatch) as refused:

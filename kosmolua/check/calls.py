@@ -29,6 +29,7 @@ from kosmolua.lua.values import (
     field_of,
     has_field,
     is_builtin,
+    is_list,
     is_number,
     is_text,
     item_of,
@@ -312,7 +313,7 @@ def _misfit(callee: Callee, parameter: Parameter, node: Node, value: Value, eval
         if isinstance(written, (dict, list)):
             yield from _undocumented(callee, parameter, node, written)
     except Mismatch as mismatch:
-        hint = _id_meant(value, parameter, callee.function.parameters)
+        hint = mismatch.hint or _id_meant(value, parameter, callee.function.parameters)
         yield _Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}", hint)
     except _NotWritten:
         yield from _type_misuses(callee, parameter, node, value)
@@ -367,7 +368,7 @@ def _undocumented(callee: Callee, parameter: Parameter, node: Node, written: obj
         parameter.type.accept(written)
     except Mismatch as mismatch:
         message = f"{callee.path}: by its document, {parameter.name}{mismatch.where} {mismatch.problem}"
-        yield _Misuse(node, message, is_likely=True)
+        yield _Misuse(node, message, mismatch.hint, is_likely=True)
 
 
 def _misfits_inside(place: str, kind: Type, table: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:
@@ -382,7 +383,7 @@ def _misfits_inside(place: str, kind: Type, table: Value, evaluate: _Evaluate) -
         try:
             part.accept(_json(value, evaluate))
         except Mismatch as mismatch:
-            yield _Misuse(inner, f"{where}{mismatch.where} {mismatch.problem}")
+            yield _Misuse(inner, f"{where}{mismatch.where} {mismatch.problem}", mismatch.hint)
         except _NotWritten:
             yield from _misfits_inside(where, part, value, evaluate)
     yield from _misspelt(kind, table, evaluate)
@@ -405,7 +406,7 @@ def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value
         yield _Misuse(node, f"{text} is the name of the script", "the first argument is arg[1]", is_accepted=True)
     if isinstance(value, Literal) and value.like:
         yield from _refused(callee, parameter, node, value.like)
-    needs = "string" if is_text(wanted) else "number" if is_number(wanted) else ""
+    needs = "string" if is_text(wanted) else "number" if is_number(wanted) else "table" if is_list(wanted) else ""
     if kind == "table" and not needs and not takes_tables(wanted):
         needs = "value"
     if needs and kind not in ("", needs):
@@ -413,6 +414,8 @@ def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value
         hint = f"{text}.{field}" if field else ""
         if kind == "number":
             hint = f"time.format({text})" if "T12:00:00Z" in wanted.words else f"tostring({text})"
+        if needs == "table":
+            hint = f"{{ {text} }}"
         message = f"{callee.path}: {name} must be {wanted.words}, not a {kind}"
         yield _Misuse(node, message, hint or "tonumber(text)" * (kind == "string"), is_likely=value is ARGUMENT)
     elif isinstance(value, Result) and value.part_of and name == "number" and value.part_of[1] == "id":

@@ -200,7 +200,7 @@ class Binder:
                 if name in named:
                     accept(named[name])
             except Mismatch as mismatch:
-                yield ArgumentFault(name, mismatch.problem, subject=f"{name}{mismatch.where}")
+                yield ArgumentFault(name, mismatch.problem, f"{name}{mismatch.where}", mismatch.hint)
             except RecursionError:
                 yield ArgumentFault(name, "is nested too deeply", subject=name)
 

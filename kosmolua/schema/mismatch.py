@@ -12,22 +12,23 @@ MAX_QUOTED = 60
 
 class Mismatch(Exception):
     """A value does not fit its type: ``problem``, as in ``must be an integer, not 1.5``, at ``where``, as in
-    ``.env[2]``.
+    ``.env[2]``. ``hint`` says what to write instead, if that is known.
     """
 
-    def __init__(self, problem: str, where: str = "") -> None:
+    def __init__(self, problem: str, where: str = "", hint: str = "") -> None:
         super().__init__(problem)
         self.problem = problem
         self.where = where
+        self.hint = hint
 
     def inside(self, place: str) -> Mismatch:
         """Return this mismatch as seen from the containing value: ``place``, such as ``.env``, before ``where``."""
-        return Mismatch(self.problem, place + self.where)
+        return Mismatch(self.problem, place + self.where, self.hint)
 
 
-def must_be(words: str, value: object) -> Mismatch:
+def must_be(words: str, value: object, hint: str = "") -> Mismatch:
     """Return the mismatch ``must be WORDS, not VALUE``."""
-    return Mismatch(f"must be {words}, not {quoted(value)}")
+    return Mismatch(f"must be {words}, not {quoted(value)}", hint=hint)
 
 
 def quoted(value: object) -> str:

@@ -25,7 +25,7 @@ from typing import Any, Literal, TypeAlias
 
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound
-from kosmolua.schema.mismatch import Mismatch, must_be
+from kosmolua.schema.mismatch import MAX_QUOTED, Mismatch, must_be
 from kosmolua.secret import Secret
 from kosmolua.suggestions import did_you_mean, listed
 
@@ -347,7 +347,7 @@ class List(Type):
     def _fit(self, value: Any) -> object:
         value = [] if value == {} else value
         if not isinstance(value, (list, tuple)):
-            raise must_be(self.words, value)
+            raise must_be(self.words, value, self._listed(value) if type(value) is str else "")
         fitting: list[object] = []
         try:
             for item in value:
@@ -357,6 +357,14 @@ class List(Type):
         if not all(bound.holds(fitting) for bound in self.bounds):
             raise must_be(self.words, value)
         return fitting
+
+    def _listed(self, text: str) -> str:
+        """Return how to write a text, or its parts between commas, as a list; empty if that does not fit or is long."""
+        parts = [part.strip() for part in text.split(",")]
+        if len(text) > MAX_QUOTED or not (text.isprintable() and all(parts) and self.takes(parts)):
+            return ""
+        items = json.dumps(parts, ensure_ascii=False)
+        return "" if "\\" in items or text[0] in "[{" else f"write {{ {items[1:-1]} }}, or in JSON {items}"
 
     def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": "array", "items": self.item._schema(definitions)}
