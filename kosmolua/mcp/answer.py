@@ -53,14 +53,16 @@ def answer(
     error = (
         outcome.error and outcome.error.fields()
     )  # without the detail: a model writes the next script, and scripts must not see the detail
-    whole = {"ok": outcome.ok, "result": outcome.result, "output": outcome.output, "error": error}
+    whole = {"result": outcome.result, "output": outcome.output, "error": error}
     whole |= {"plan": {name: outcome.plan[name] for name in OF_PLAN}} if outcome.plan else {}
     most = script.budget if script.budget > DEFAULT_ANSWER else MAX_RESULT
     is_long = weigh(outcome.result, most) > most
     sample, missing = truncate(outcome.result, SAMPLE, "result") if is_long else (outcome.result, [])
     kept, left_out = truncate({**whole, "result": sample}, script.budget - ROOM_FOR_REST)
     found = decodable(kept)
-    found["calls"] = {"total": len(outcome.calls), **Counter(str(call["status"]) for call in outcome.calls)}
+    if outcome.calls:
+        others = Counter(status for call in outcome.calls if (status := str(call["status"])) != "ok")
+        found["calls"] = {"total": len(outcome.calls), **others}
     if outcome.recording:
         found["run"] = run_of(outcome)
     page, link = "", ""
@@ -79,17 +81,13 @@ def answer(
         data["plan"] = {name: part for name, part in data["plan"].items() if name != "outline"}
     if error:
         data["error"] = {name: part for name, part in found["error"].items() if name not in IN_WORDS}
-    data = {name: part for name, part in data.items() if part not in (None, [])}
+    data = {name: part for name, part in data.items() if part not in (None, [], {})}
     content: list[ContentBlock] = [TextContent(text=decodable(_join(sections)))]
     if is_long:
         about = _about(outcome.result)
         uri = f"{RUNS}{link.partition(':')[2]}"
         content.append(ResourceLink(uri=uri, name=link, description=about, mime_type="application/json"))
-    return CallToolResult(
-        content=content,
-        structured_content=data,
-        is_error=not outcome.ok,
-    )
+    return CallToolResult(content=content, structured_content=data or None, is_error=not outcome.ok)
 
 
 def refusal(error: KosmoError) -> CallToolResult:
@@ -97,7 +95,7 @@ def refusal(error: KosmoError) -> CallToolResult:
     stanza = f"\n\n{error.hint}" if error.hint and "\n" in error.hint else ""
     return CallToolResult(
         content=[TextContent(text=decodable(error.message + stanza))],
-        structured_content=decodable({"ok": False, "error": error.fields()}),
+        structured_content=decodable({"error": error.fields()}),
         is_error=True,
     )
 
@@ -125,7 +123,7 @@ def _sections(
         f"Recorded as run {run_of(outcome)}." if outcome.recording else "",
         _result(found["result"], page) if found["result"] else "",
         f"Output:\n{found['output'].rstrip()}" if found["output"] else "",
-        "The script ended. It returned and printed nothing." if nothing else "",
+        "The script ended without a result or output." if nothing else "",
         _warnings(outcome.warnings),
         "\n".join(["Facts:", *map(str, outcome.facts)]) if outcome.facts else "",
         _calls(outcome.calls, {fact.path for fact in outcome.facts}),
@@ -178,7 +176,8 @@ def _failure(error: Mapping[str, Any]) -> str:
     if "--" in hint and error["code"] == "limit_exceeded":  # a model cannot pass options
         message = message.removesuffix(f" ({hint})")
     message = message.removeprefix(f"{UNNAMED}{error.get('line')}: ")
-    lines = [f"Error{where} ({error['code']}): {message}"]
+    kind = "" if error["code"] == "script_error" else f" ({error['code']})"
+    lines = [f"Error{where}{kind}: {message}"]
     if "\n" in hint:
         lines.append(hint)
     lines += [f"- {difference}" for difference in error.get("differences", ())]
@@ -189,7 +188,7 @@ def _failure(error: Mapping[str, Any]) -> str:
 
 def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
     """Return a sentence, and a line for each mistake that the check found."""
-    lines = ["Error (check): not run, nothing was sent. Mend:"]
+    lines = ["Error (check): nothing was sent. Mend:"]
     for finding in findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
         kind = "" if finding["severity"] == "error" else f"{finding['severity']}: "
@@ -228,12 +227,12 @@ def _shown(value: Any) -> str:
 
 
 def _calls(calls: Sequence[Mapping[str, Any]], told: Collection[str]) -> str:
-    """Return how many calls were made, and of what, but for usual reads of functions that facts are ``told`` about."""
+    """Return how many calls were made of what, but for usual reads of functions that facts are ``told`` about."""
     kinds = Counter(kind for call in calls if (kind := _kind(call)) not in told)
-    lines = [f"- {count:,} x {kind}" for kind, count in kinds.most_common(MAX_KINDS_OF_CALL)]
+    lines = [f"- {count:,} x {kind}".replace("- 1 x ", "- ") for kind, count in kinds.most_common(MAX_KINDS_OF_CALL)]
     if len(kinds) > MAX_KINDS_OF_CALL:
         lines.append(f"- and {len(kinds) - MAX_KINDS_OF_CALL:,} more kinds")
-    return "\n".join([f"Calls made: {len(calls):,}", *lines]) if kinds else ""
+    return "\n".join(["Calls:", *lines]) if kinds else ""
 
 
 def _kind(call: Mapping[str, Any]) -> str:
