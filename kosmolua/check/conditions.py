@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import NamedTuple
 
 from kosmolua.check.evaluator import ARITHMETIC, Evaluator
-from kosmolua.check.fields import CODE
+from kosmolua.check.fields import CODE, letters_of
 from kosmolua.check.tables import check_holes, check_window
 from kosmolua.check.variables import always_returns
+from kosmolua.lua.environment import ERROR_CODES
 from kosmolua.lua.syntax import LEAVING, Node, arguments_of, key_of, operator_of
 from kosmolua.lua.values import (
     ARGUMENT,
@@ -29,6 +31,7 @@ from kosmolua.lua.values import (
     is_secret,
     is_text,
     kind_of,
+    near_key,
     record_keys,
 )
 from kosmolua.schema.types import ANY
@@ -227,6 +230,9 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
         hint = "err.code, err.status and err.message say what failed"
         findings.warn(node, f"the error of a failed call is a table and never equals a {NOUN[other.kind]}", hint)
         return
+    if value.source == CODE and isinstance(other.value, str) and not check.fields.may_raise(other.value):
+        findings.warn(node, f"no error of a call has the code {other.value!r}", _code_meant(text, other.value))
+        return
     if is_secret(value):
         findings.warn(node, f"{value.source} is a secret, so it never equals a {NOUN[other.kind]}")
     if isinstance(other.value, str) and _has_both_cases(node, other.value):
@@ -251,6 +257,18 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
     elif operator_of(node) == "~=" and other.value is False and kind == "boolean" and value.is_optional:
         hint = f"{text} == true, or {text} ~= nil and {text}"
         findings.suspect(node, f"{value.source} may be nil, and nil ~= false is true", hint)
+
+
+def _code_meant(text: str, word: str) -> str:
+    """Return a hint for a text that is no code of an error: a status, if it names one, or the code that it is like."""
+    letters = letters_of(word)
+    status = next(
+        (each for each in HTTPStatus if each >= 400 and letters in (str(each.value), letters_of(each.name))), 0
+    )
+    if status and status != HTTPStatus.TOO_MANY_REQUESTS:
+        return f"{text.removesuffix('.code')}.status == {status}"
+    likely = "rate_limited" if status else near_key(word.lower(), ERROR_CODES)
+    return f"did you mean {likely!r}?" if likely else f"it is one of {listed(sorted(ERROR_CODES), len(ERROR_CODES))}"
 
 
 def _has_both_cases(node: Node, text: str) -> bool:

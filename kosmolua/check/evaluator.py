@@ -54,6 +54,7 @@ from kosmolua.lua.values import (
     record_keys,
 )
 from kosmolua.schema.sessions import SessionFunction
+from kosmolua.schema.types import ANY
 
 _OF_TYPE = re.compile(r"\btype\(\s*(\w+)\s*\)")
 ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
@@ -385,10 +386,17 @@ class Evaluator:
             with self.findings.at_least(Mode.PROTECTED):
                 self._read_document(given[0], passed, given[1:])
         caught = self.returned(passed, given[1:])
+        if isinstance(passed, Closure) and not self.scopes.returns_value(passed.node) and self._calls(passed.node):
+            caught = Result(ANY, "the error", may_be_absent=True)
         if isinstance(caught, Result) and name == "pcall":
             is_call = isinstance(passed, Callee)
             self._caught[id(node)] = caught._replace(may_be_error=True, may_be_call_error=is_call)
         return Literal("boolean")
+
+    def _calls(self, function: Node) -> bool:
+        """Return True if the body of a function of the script calls a function of an integration."""
+        names = (each.get("name") for each in function.walk() if each.kind == "function_call")
+        return any(isinstance(self.known(name), Callee) for name in names if name)
 
     def _read_document(self, name: Node, called: Callee, given: Sequence[Node]) -> None:
         """Let a call have the effect of the GraphQL document that it passes, as far as the script says it."""

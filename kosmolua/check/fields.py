@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 from kosmolua.check.findings import SETUP, Findings, Mode
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, PluginError, PluginFault
 from kosmolua.lua import idioms
-from kosmolua.lua.environment import ERROR_KEYS, LIBRARIES, STRING_METHODS
+from kosmolua.lua.environment import ERROR_CODES, ERROR_KEYS, LIBRARIES, STRING_METHODS
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import Node, keys_of
+from kosmolua.lua.syntax import Node, keys_of, operator_of, string_of
 from kosmolua.lua.values import (
     UNKNOWN,
     Absent,
@@ -281,8 +281,17 @@ class Fields:
         if value.part_of is None or not isinstance(text, str) or text == text.lower() == text.upper():
             return ""
         record, key = value.part_of
-        words, said = re.findall(r"\w+", record.about.get(key, "").partition("such as")[2]), _letters(text)
-        return next((f"did you mean {each!r}?" for each in words if each != text and _letters(each) == said), "")
+        words, said = re.findall(r"\w+", record.about.get(key, "").partition("such as")[2]), letters_of(text)
+        return next((f"did you mean {each!r}?" for each in words if each != text and letters_of(each) == said), "")
+
+    def may_raise(self, code: str) -> bool:
+        """Return True if an error of a call can have a code: one of its own, of the script, or of an integration."""
+        words = [each for each in self._scopes.of("string") if string_of(each) == code]
+        if code in ERROR_CODES or any(
+            not each.around or operator_of(each.around) not in ("==", "~=") for each in words
+        ):
+            return True
+        return any(self._listed(each.path.rpartition(".")[0]).mentions(code) for each in self.bill)
 
     def siblings(self, callee: Callee) -> Mapping[str, Function]:
         """Return the functions that an integration's plugin declares beside a function, by name."""
@@ -304,7 +313,7 @@ class Fields:
             if value.may_be_call_error and key in ERROR_FIELDS:
                 return Result(ERROR_FIELDS[key], CODE if key == "code" else f"'{key}'")
             if value.may_be_error and (key in ERROR_KEYS or not (near or value.may_be_call_error)):
-                return UNKNOWN
+                return Result(ANY, CODE, may_be_absent=True) if key == "code" else UNKNOWN
             if value.may_be_call_error:
                 keys += sorted(ERROR_FIELDS)
                 near = near or near_key(key, ERROR_FIELDS)
@@ -318,7 +327,7 @@ class Fields:
             note(node, f"{value.source} has no field '{key}'{there}", hint)
             return Absent(node) if is_certain else UNKNOWN
         if value.may_be_error and key in ERROR_KEYS:
-            return UNKNOWN
+            return Result(ANY, CODE, may_be_absent=True) if key == "code" else UNKNOWN
         if is_list(value.type):
             if instead := idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key):
                 note = self._findings.warn if self._scopes.may_extend_tables else self._findings.mistake
@@ -440,7 +449,7 @@ class Fields:
         )
 
 
-def _letters(text: str) -> str:
+def letters_of(text: str) -> str:
     """Return the letters and digits of a text: ``changes requested`` and ``CHANGES_REQUESTED`` have the same."""
     return re.sub(r"[\W_]", "", text).casefold()
 

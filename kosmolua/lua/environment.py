@@ -25,6 +25,7 @@ utf8: char charpattern codepoint codes len offset
 _ERROR = re.compile(r"^---@class app\.error\n((?:---.*\n)*)", re.MULTILINE)
 _LIBRARY = re.compile(r"^---@class \w+\n((?:---.*\n)*)(\w+) = \{\}$", re.MULTILINE)
 _FIELD = re.compile(r"^---@field (\w+)", re.MULTILINE)
+_CODES = re.compile(r"^---@field code (.*)$", re.MULTILINE)
 _GLOBAL = re.compile(r"^(?:function )?(\w+)(?:\.(\w+))?(?: = |\()", re.MULTILINE)
 
 
@@ -58,3 +59,5 @@ GLOBALS, LIBRARIES = _read()
 STRING_METHODS = LIBRARIES["string"]
 ERROR_KEYS = STRING_METHODS.union(*(_FIELD.findall(block) for block in _ERROR.findall(definitions())))
 """Keys that a script can look up in an error from ``pcall``: fields of an error table, or methods of a string."""
+ERROR_CODES = frozenset(re.findall(r'"(\w+)"', "".join(_CODES.findall(definitions()))))
+"""The codes of the errors of failed calls, except for those of integrations and of scripts."""

@@ -9,7 +9,7 @@ app = {}
 
 ---What a failed call raises. `tostring(err)` is its message.
 ---@class app.error
----@field code "unknown_path"|"bad_arguments"|"not_configured"|"denied"|"timeout"|"api_error"|"rate_limited"|"network"|"limit_exceeded"|"plugin_error"|"doc_not_found"|string
+---@field code "unknown_path"|"bad_arguments"|"not_configured"|"session_expired"|"denied"|"timeout"|"api_error"|"rate_limited"|"network"|"limit_exceeded"|"plugin_error"|"doc_not_found"|"script_cycle"|string
 ---@field message string One line: what happened, where, and what to do.
 ---@field hint? string What to do.
 ---@field param? string The parameter at fault.

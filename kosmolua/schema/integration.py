@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, get_origin, overload
 
 from kosmolua.errors import PluginError
@@ -206,6 +207,15 @@ class Integration:
     def is_flat(self) -> bool:
         """True if the integration is a root itself, which has no accounts, as the user's scripts are."""
         return self.root in FLAT
+
+    def mentions(self, text: str) -> bool:
+        """Return True if a text is in the plugin's code, as a code of its own errors is, or if the code is unknown."""
+        folder = Path(self.origin.rpartition(":")[0]).parent
+        try:
+            whole = re.compile(f"[\"']{re.escape(text)}[\"']")
+            return self.is_flat or any(whole.search(file.read_text("utf-8")) for file in folder.glob("*.py"))
+        except (OSError, UnicodeError):
+            return True
 
     def __repr__(self) -> str:
         return f"Integration({self.name!r}, {len(self.functions.own)} functions)"
