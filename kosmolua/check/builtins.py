@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from kosmolua.check.conditions import check_shown, is_time
+from kosmolua.check.conditions import check_shown
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.findings import Mode
 from kosmolua.check.library import CallSite
 from kosmolua.check.tables import check_holes
+from kosmolua.check.times import is_time, unit_of
 from kosmolua.lua.syntax import Node, key_of, operator_of, parameters_of, targets_of, values_of
 from kosmolua.lua.values import (
     UNKNOWN,
@@ -97,6 +98,11 @@ def _takes_seconds(check: Evaluator, call: CallSite) -> None:
     wrong = next((each for each, value in zip(call.given, call.values, strict=True) if is_time(each, value)), None)
     if wrong:
         check.findings.doubt(wrong, f"{call.name} takes seconds, not a text", f"time.parse({wrong.text[:40]})")
+    if call.name in ("os.date", "time.format", "os.difftime"):
+        for each in call.given:
+            if unit_of(check, each) == "milliseconds":
+                hint = "all times are in seconds: leave * 1000 out"
+                check.findings.mistake(each, f"{call.name} takes seconds, not milliseconds", hint)
 
 
 def _has_percent(check: Evaluator, call: CallSite) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kosmolua.check.evaluator import ARITHMETIC, Evaluator
 from kosmolua.check.fields import CODE, letters_of
 from kosmolua.check.tables import check_holes, check_window
+from kosmolua.check.times import check_units, is_time
 from kosmolua.check.variables import always_returns
 from kosmolua.lua.environment import ERROR_CODES
 from kosmolua.lua.syntax import LEAVING, Node, arguments_of, key_of, operator_of
@@ -45,14 +46,10 @@ _OR_NIL = {"tonumber": "number", "find": "number", "match": "string"}
 _PLAIN = frozenset({"number", "string", "boolean"})
 _KEPT = re.compile(r"'(?:created|updated)_?[aA]t'$")
 """Matches fields that services always send in practice, even if the documentation says that they are optional."""
-_TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
-"""Matches the end of the name of a field that holds a time as a text."""
 _SORTABLE = re.compile(
     r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:[T ](?:[01]\d|2[0-4])(?::\d\d.*)?)?)?)?-?T?$"
 )
 """Matches the beginning of a time as services write it, which sorts like the time itself."""
-_NOW = re.compile(r"(?:time\.now|os\.time)\(\s*\)")
-_MILLISECONDS = re.compile(r"\*\s*1000\b|\d000000\b")
 _INSTEAD = {
     "+": "texts are joined with ..",
     "*": "text:rep(n) repeats a text",
@@ -72,8 +69,7 @@ def check_binary(check: Evaluator, node: Node) -> None:
             _check_operand(check, side, value, operator)
         if operator == "..":
             check_shown(check, side, joined=True)
-    if operator in ("+", "-") and _NOW.match(left.text) and _MILLISECONDS.search(right.text):
-        check.findings.mistake(right, "times are in seconds, not milliseconds", "7 * 86400 is a week")
+    check_units(check, node, left, right)
     if operator in _ORDER:
         _check_order(check, node, (left, first), (right, second))
         _check_order(check, node, (right, second), (left, first))
@@ -130,12 +126,6 @@ def _check_order(check: Evaluator, node: Node, one: tuple[Node, Value], other: t
         is_vague = any(isinstance(each, Result) and each.is_vague for each in (value, compared))
         note = check.findings.fail if is_written else check.findings.warn if is_vague else check.findings.doubt
         note(node, "a text is compared with a number", _number_of(side, value))
-
-
-def is_time(node: Node, value: Value) -> bool:
-    """Return True if an expression is a text whose field name, such as ``created_at``, says that it holds a time."""
-    source = value.source.strip("'") if isinstance(value, Result) else ""
-    return kind_of(value, or_nil=True) == "string" and bool(_TIME.search(node.text) or _TIME.search(source))
 
 
 def _number_of(text: Node, value: Value) -> str:
