@@ -389,3 +389,9 @@ def test_long_arguments_hide_no_short_one() -> None:
     given = {"repo": "r" * 100, "runtime": "node", "command": "c" * 100}
     lines = outline([PlannedCall(1, 1, "shop.create_item", "default", "write", given)], [], [])
     assert lines[1].text.startswith('    1  runtime = "node", repo = "rrr')
+
+
+def test_a_secret_alone_is_taken_for_a_change() -> None:
+    """A masked value looks like any other, so nobody is told that it stays."""
+    calls = [PlannedCall(1, 1, "shop.rotate", "default", "write", {"token": "***"}, before={"token": "***"})]
+    assert outline(calls, [], [])[1].kind == "change"
