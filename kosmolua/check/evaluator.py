@@ -268,6 +268,8 @@ class Evaluator:
             return Missing("item after the last", "the last is list[#list]")
         if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
             return self.fields.at(node, value, index.value)
+        if kind_of(index) == "string":
+            self.gathered.look_up(node)
         key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
         if key is None:
             self.fields.look_up(node, value, index)

@@ -172,11 +172,14 @@ class Gathered:
         self._findings = findings
         self._harmless: Counter[Variable] = Counter()
         self._by_name: Counter[Variable] = Counter()
+        self._by_number: Counter[Variable] = Counter()
+        self._inserted: Counter[Variable] = Counter()
         self._grown: Counter[Variable] = Counter()
         self._inward: Counter[Variable] = Counter()
         self._unset: set[Variable] = set()
         self._at_end: defaultdict[Variable, list[Node]] = defaultdict(list)
         self._lists: list[_Use] = []
+        self._looked_up: list[tuple[Variable, Node]] = []
         self._nils: list[_Use] = []
 
     def declare(self, name: Node) -> None:
@@ -211,8 +214,16 @@ class Gathered:
             self._at_end[variable].append(target)
         self._grown[variable] += grows or is_inside
         self._by_name[variable] += is_inside or key_of(target) is not None or kind_of(key) == "string"
+        self._by_number[variable] += not is_inside and kind_of(key) == "number"
         if is_inside:
             self._note_item(table, "index")
+
+    def look_up(self, node: Node) -> None:
+        """Record that the script looks up an item of a table by a text."""
+        table = node.get("table")
+        variable = self._scopes.variable(table) if table else None
+        if variable and variable.table and not variable.changes:
+            self._looked_up.append((variable, node))
 
     def measure(self, operand: Node) -> None:
         """Record that the script takes the length of an expression with ``#``."""
@@ -228,6 +239,7 @@ class Gathered:
             self._note_item(given[0], "go through")
         if name == "table.insert" and (variable := self._scopes.variable(given[0])):
             self._inward[variable] += 1
+            self._inserted[variable] += 1
         for node in given:
             variable = self._variable(node) if node.kind == "identifier" else None
             if variable and (name in _HARMLESS or (name in _OF_LISTS and node is given[0])):
@@ -241,6 +253,10 @@ class Gathered:
             if self._is_map(use.variable):
                 message = f"{use.what} needs a list, but {use.variable.name} has names as keys"
                 self._findings.mistake(use.node, message, use.hint)
+        for variable, node in self._looked_up:
+            if self._is_list(variable):
+                message = f"{variable.name} is filled as a list, so it has nothing at a text"
+                self._findings.mistake(node, message, f"{variable.name}[text] = true makes it a set")
         for use in self._nils:
             if self._is_never_filled(use.variable):
                 self._findings.mode = use.mode
@@ -279,6 +295,13 @@ class Gathered:
             return False
         is_private = variable.uses == self._harmless[variable] and variable.fills == self._by_name[variable]
         return is_private and bool(table.children or variable.fills)
+
+    def _is_list(self, variable: Variable) -> bool:
+        """Return True if a table is filled, and has only numbers as keys."""
+        fills, inserted = self._by_number[variable], self._inserted[variable]
+        is_plain = variable.table is not None and not any(each.get("name") for each in variable.table.children)
+        is_private = variable.uses == self._harmless[variable] + inserted and variable.fills == fills
+        return is_plain and is_private and bool(fills or inserted)
 
     def _is_never_filled(self, variable: Variable) -> bool:
         if variable in self._unset:
