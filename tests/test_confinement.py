@@ -278,6 +278,47 @@ def test_another_user_alone_keeps_the_host_away(what: str) -> None:
         assert attempt(FILES[f"read the host's {name}"], setup=OTHER_USER_ALONE) == "EACCES"
 
 
+ORPHAN = """
+import os, socket, time
+from kosmolua import protocol
+from kosmolua.sandbox import confinement
+from kosmolua.sandbox.zygote import Zygote
+host, control = socket.socketpair()
+(jobs, sends), (reads, frames) = os.pipe(), os.pipe()
+socket.send_fds(host, [protocol.WORKER_ORDER.pack(protocol.FORK, 1, 9, 2**26, 1, False)], [jobs, frames])
+os.close(jobs)
+os.close(frames)
+if os.fork() == 0:
+    zygote, close = os.getpid(), confinement.close_descriptors
+    host.close()
+    os.close(sends)
+    os.close(reads)
+
+    def close_late():
+        while os.getppid() == zygote:
+            time.sleep(0.001)
+        close()
+
+    confinement.close_descriptors = close_late
+    Zygote(control.detach()).serve()
+control.close()
+host.close()
+print(os.read(reads, 99))
+"""
+
+
+def test_a_worker_ends_whose_zygote_was_ended_while_it_began() -> None:
+    """It does not wait for a job, or for an answer, from a host that waits for its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN],
+        env={"PYTHONPATH": os.pathsep.join(PATHS)},
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout == b"b''\n"
+
+
 def test_a_session_can_fork() -> None:
     """The calls with which a session forks and waits are open to it."""
     assert attempt("os.waitpid(os.fork() or os._exit(0), 0)", forking=True) == "done"

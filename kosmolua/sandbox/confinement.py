@@ -65,13 +65,12 @@ def close_descriptors() -> None:
     os.closerange(STANDARD_DESCRIPTORS, 65536)
 
 
-def die_with_parent() -> None:
-    """End with the parent, even if a script is in a loop.
+def die_with_parent(parent: int) -> None:
+    """End with the parent, which has this id, even if it has ended before this call or a script is in a loop.
 
     On Linux, the process ends with the thread that started it, and a later change of the user id would cancel this. So
     a zygote, which outlives that thread, does not call this, but ends when its socket closes.
     """
-    parent = os.getppid()
     if sys.platform == "linux":
         request, arguments = _ENDING
         request(*arguments)

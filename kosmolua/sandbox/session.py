@@ -187,7 +187,7 @@ def main() -> NoReturn:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_BLOCK, MORTAL)
         else:
-            confinement.die_with_parent()
+            confinement.die_with_parent(os.getppid())
         session = SessionWorker(INCOMING, OUTGOING, CONTROL)
         if sys.platform == "linux":
             _collect_statuses()

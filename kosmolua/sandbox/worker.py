@@ -260,7 +260,7 @@ def main() -> NoReturn:
     try:
         confinement.drop_inherited()
         worker = Worker(0, 1)
-        confinement.die_with_parent()
+        confinement.die_with_parent(os.getppid())
         worker.serve()
     except BaseException as error:  # noqa: BLE001 - a normal exit of Python would close Lua, which runs finalizers
         os.write(2, f"the sandbox failed: {type(error).__name__}: {error}\n".encode())

@@ -137,23 +137,24 @@ class Zygote:
         if self._forks > FORKS_BEFORE_REHEARSAL and not self._is_rehearsed:
             self._rehearse()
         steps = self._worker.foresee(cpu, memory, jobs)
+        zygote = os.getpid()
         try:
             pid = os.fork()
         except OSError:
             self._unforked.add(number)
         else:
             if pid == 0:
-                self._become_worker(incoming, outgoing, steps)
+                self._become_worker(zygote, incoming, outgoing, steps)
             self._pids[number] = pid
         os.close(incoming)
         os.close(outgoing)
 
-    def _become_worker(self, incoming: int, outgoing: int, steps: list[Step]) -> NoReturn:
+    def _become_worker(self, zygote: int, incoming: int, outgoing: int, steps: list[Step]) -> NoReturn:
         try:
             os.dup2(incoming, INCOMING)
             os.dup2(outgoing, OUTGOING)
             confinement.close_descriptors()
-            confinement.die_with_parent()
+            confinement.die_with_parent(zygote)
             self._worker.lock(steps)
             self._worker.serve()
         finally:
