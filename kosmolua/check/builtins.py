@@ -342,6 +342,27 @@ def _matches(check: Evaluator, call: CallSite) -> None:
         check.findings.mistake(node, message, hint)
 
 
+def _finds_case(check: Evaluator, call: CallSite) -> None:
+    """Look for capitals that are searched in the result of ``lower``, or small letters in that of ``upper``."""
+    text, node = call.given[0], call.given[1] if len(call.given) > 1 else None
+    if (variable := check.scopes.variable(text)) and variable.value and not variable.changes:
+        text = variable.value
+    name = text.get("name") if text.kind == "function_call" else None
+    word = key_of(name) if name and name.kind == "method_index_expression" else ""
+    if node is None or node.kind != "string" or word not in ("lower", "upper") or _SPECIAL.search(node.text):
+        return
+    if node.text != (changed := getattr(node.text, word)()) and "\\" not in node.text:
+        check.findings.mistake(node, f"{word} never returns {node.text}", f"search for {changed}")
+
+
+def _follows_text(check: Evaluator, call: CallSite) -> None:
+    """Look for a method that is called with a dot, as in ``s.name.find("x")``, and so without its text."""
+    name = call.node.get("name")
+    if name and call.name.startswith("text:") and len(call.given) == 1 and (table := name.get("table")):
+        hint = f"{table.text[:40]}:{key_of(name)}({call.given[0].text[:40]})"
+        check.findings.doubt(name, f"a dot does not pass the text to {key_of(name)}", hint)
+
+
 def _is_name_with_dash(pattern: str) -> bool:
     """Return True if a pattern has a dash between letters, and is otherwise a text without special characters."""
     return bool(_DASHED.search(pattern)) and not _SPECIAL.search(pattern)
@@ -370,8 +391,11 @@ CALLS: Mapping[str, Sequence[Callable[[Evaluator, CallSite], None]]] = {
     "table.sort": (_sorts,),
     "table.unpack": (_unpacks,),
     **dict.fromkeys(("string.format", "text:format"), (_formats,)),
-    **{f"{of}{name}": (_matches,) for of in ("string.", "text:") for name in ("match", "gmatch", "gsub", "find")},
-    **dict.fromkeys(("string.gsub", "text:gsub"), (_matches, _gives_two)),
+    **{
+        f"{of}{name}": (_matches, _finds_case, _follows_text, *((_gives_two,) if name == "gsub" else ()))
+        for of in ("string.", "text:")
+        for name in ("match", "gmatch", "gsub", "find")
+    },
     "tostring": (_shows,),
     "sleep": (_sleeps,),
     "wait_until": (_waits,),
