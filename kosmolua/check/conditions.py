@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import NamedTuple
 
 from kosmolua.check.evaluator import ARITHMETIC, Evaluator
@@ -251,6 +250,8 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
 
 def _code_meant(text: str, word: str) -> str:
     """Return a hint for a text that is no code of an error: a status, if it names one, or the code that it is like."""
+    from http import HTTPStatus
+
     letters = letters_of(word)
     status = next(
         (each for each in HTTPStatus if each >= 400 and letters in (str(each.value), letters_of(each.name))), 0
