@@ -392,7 +392,8 @@ def test_doctor_tries_the_entries_of_packages(
     """It tells which work, which do not, and which are never used."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    _, shown, _ = command(capfd, "doctor", "--json")
+    _, shown, said = command(capfd, "doctor", "--json")
+    assert shown, said
     states = {each["subject"]: each["state"] for each in json.loads(shown)["checks"]}
 
     assert states["command fine"] == "ok"
