@@ -12,8 +12,6 @@ import pytest
 from conftest import Write
 from test_screens import PLUGIN
 
-from kosmolua.cli.commands.accounts import command
-
 KEY = "rnd_SECRET_of_the_accounts_test"
 
 
@@ -60,12 +58,12 @@ def test_check_makes_no_error_of_an_integration_that_cannot_tell(kosmolua: Calla
     assert listed[0] == {"integration": "library", "account": "default", "identity": None, "error": None, "login": None}
 
 
-def test_check_leaves_out_what_nobody_set_up(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_check_leaves_out_what_nobody_set_up(kosmolua: Callable[..., Any], write: Write) -> None:
     """GitHub would answer without a login too, but no account of it is configured."""
-    file = tmp_path / "accounts.toml"
-    file.write_text("")
-    assert command.main(["check", "--accounts", str(file)], standalone_mode=False) == 0
-    assert capfd.readouterr().out == ""
+    done = kosmolua("accounts", "check", "--accounts", write("accounts.toml", ""))
+    assert done.returncode == 0
+    assert "github" not in done.stdout + done.stderr
 
 
 @pytest.mark.slow
