@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from kosmolua.check.conditions import check_shown
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.findings import Mode
-from kosmolua.check.library import CallSite
+from kosmolua.check.library import CallSite, in_case
 from kosmolua.check.tables import check_holes
 from kosmolua.check.times import is_time, unit_of
 from kosmolua.lua.syntax import Node, key_of, operator_of, parameters_of, targets_of, values_of
@@ -351,7 +351,7 @@ def _finds_case(check: Evaluator, call: CallSite) -> None:
     word = key_of(name) if name and name.kind == "method_index_expression" else ""
     if node is None or node.kind != "string" or word not in ("lower", "upper") or _SPECIAL.search(node.text):
         return
-    if node.text != (changed := getattr(node.text, word)()) and "\\" not in node.text:
+    if node.text != (changed := in_case(node.text, word)) and "\\" not in node.text:
         check.findings.mistake(node, f"{word} never returns {node.text}", f"search for {changed}")
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from kosmolua.check.evaluator import ARITHMETIC, Evaluator
 from kosmolua.check.fields import CODE, letters_of
+from kosmolua.check.library import in_case
 from kosmolua.check.tables import check_holes, check_window
 from kosmolua.check.times import check_units, is_time
 from kosmolua.check.variables import always_returns
@@ -183,7 +184,7 @@ def _check_called(check: Evaluator, node: Node, call: Node, other: Literal) -> N
     else:
         word = called.name.removeprefix("string.") if isinstance(called, Builtin) else ""
         given = given[1:] if word != "tonumber" else given
-    if text is not None and word in ("upper", "lower") and text != (changed := getattr(text, word)()):
+    if text is not None and word in ("upper", "lower") and text != (changed := in_case(text, word)):
         check.findings.mistake(node, f"{word} never returns {text!r}", f"compare with {changed!r}")
     numbers = [value.value for each in given if isinstance(value := check.value(each), Literal)]
     if text is not None and word == "sub" and len(given) == 2 and [type(each) for each in numbers] == [int, int]:

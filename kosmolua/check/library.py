@@ -67,6 +67,12 @@ def result_of_method(value: Value, name: str) -> Value:
     return Literal(kind) if kind and kind_of(value) == "string" else UNKNOWN
 
 
+def in_case(text: str, name: str) -> str:
+    """Return what ``lower`` or ``upper`` makes of a text. Lua knows the letters of ASCII alone, so that É stays."""
+    changed: bytes = getattr(text.encode("utf-8", "surrogatepass"), name)()
+    return changed.decode("utf-8", "surrogatepass")
+
+
 def _date(form: str) -> Value:
     """Return what is known about the result of ``os.date``: a text, by an example, unless it is a table."""
     if form.startswith(("*", "!*")) or form == "None":
