@@ -105,3 +105,12 @@ def test_nobody_to_ask_and_an_account_that_is_there_are_told(kosmolua: Program, 
     assert "already has a section [render2.work]" in there.stderr
     assert there.returncode == 2
     assert accounts.read_text() == FILE
+
+
+@pytest.mark.slow
+def test_a_new_file_that_nothing_is_written_into_does_not_stay(kosmolua: Program, home: Path) -> None:
+    """A command that fails after it has made the file of --accounts removes it."""
+    new = home / "new.toml"
+    asked = kosmolua("accounts", "add", "render2.other", "--accounts", str(new))
+    assert "needs a terminal" in asked.stderr
+    assert not new.exists()

@@ -82,6 +82,14 @@ def test_nothing_is_added_where_nobody_can_be_asked(kosmolua: Program, accounts:
     assert accounts.read_text() == FILE
 
 
+@pytest.mark.parametrize("words", [("x", "--yes", "--", "no-such-program"), ("x", "--", sys.executable, SCRIPT)])
+def test_a_new_file_stays_only_with_a_server_in_it(kosmolua: Program, home: Path, words: tuple[str, ...]) -> None:
+    """Where the server does not start, or nobody can be asked, the file that --accounts names is removed again."""
+    new = home / "new.toml"
+    assert kosmolua("servers", "add", "--accounts", str(new), *words).returncode
+    assert not new.exists()
+
+
 @pytest.mark.parametrize(("answer", "is_added"), [("y", True), ("n", False)])
 def test_a_person_is_asked_after_the_tools_are_shown(
     environment: dict[str, str], home: Path, accounts: Path, answer: str, is_added: bool

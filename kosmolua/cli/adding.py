@@ -1,8 +1,11 @@
-"""Adds an account: asks a person for its fields, tries the account, and writes it into the accounts file."""
+"""Additions to the accounts file: an account, for whose fields a person is asked, or the section of an MCP server."""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,10 @@ from kosmolua.accounts.logins import asking_the_keyring, keyring_or_none
 from kosmolua.accounts.toml import set_section
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli import console
+from kosmolua.cli.options import Options
+from kosmolua.cli.scripts import open_to_list
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, UsageError
-from kosmolua.folders import config_folder, replace_file
+from kosmolua.folders import config_folder, expanded, replace_file
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import AccountField, Integration
 from kosmolua.schema.mismatch import Mismatch
@@ -23,6 +28,26 @@ from kosmolua.secret import MIN_SECRET
 
 PLACES = {"file": "a file that only you can read", "env": "an environment variable", "keyring": "the keyring"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@contextmanager
+def open_to_add(options: Options, **given: Any) -> Iterator[Runtime]:
+    """Open a runtime for the ``with`` block, which adds to the accounts file.
+
+    If ``--accounts`` names a new file, it is made, and removed again if the block writes nothing into it.
+    """
+    path = expanded(options.accounts or "")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+        is_new = True
+    except OSError:  # the runtime says why the file cannot be read
+        is_new = False
+    try:
+        with open_to_list(options, **given) as runtime:
+            yield runtime
+    finally:
+        if is_new and not os.path.getsize(path):
+            os.unlink(path)
 
 
 def add(runtime: Runtime, name: str) -> tuple[str, Path]:

@@ -7,14 +7,14 @@ import os
 import re
 import signal
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from kosmolua.cli import console
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options, ScriptArgument
 from kosmolua.cli.streams import names_standard_input, standard
 from kosmolua.errors import ConfigError, KosmoError, Paused, Stale, UnderWay, UsageError
-from kosmolua.folders import expanded, recordings_folder, scripts_folder
+from kosmolua.folders import recordings_folder, scripts_folder
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import WorkerProcess
 from kosmolua.runs import Outcome
@@ -68,14 +68,6 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
 def open_to_list(options: Options, **given: Any) -> Runtime:
     """Return a runtime for a command that only lists or checks integrations and accounts."""
     return _open(options, journal=True, **given)
-
-
-def open_to_add(options: Options, **given: Any) -> Runtime:
-    """Return a runtime for a command that adds to the accounts file: if --accounts names a new one, it is made."""
-    if options.accounts:
-        with suppress(OSError):  # the runtime says why the file cannot be read
-            os.close(os.open(expanded(options.accounts), os.O_CREAT | os.O_EXCL, 0o600))
-    return open_to_list(options, **given)
 
 
 def _open(options: Options, **given: Any) -> Runtime:

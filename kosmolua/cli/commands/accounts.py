@@ -13,7 +13,7 @@ from kosmolua.cli.completion import accounts, completes, integrations
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Group, examples, listing_options
-from kosmolua.cli.scripts import open_to_add, open_to_list
+from kosmolua.cli.scripts import open_to_list
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
 from kosmolua.schema.effects import EFFECTS
@@ -127,7 +127,7 @@ def add(name: str, options: Options) -> None:
     """
     from kosmolua.cli import adding
 
-    with open_to_add(options) as runtime:
+    with adding.open_to_add(options) as runtime:
         section, file = adding.add(runtime, name)
     console.complain(f"added [{section}] to {file}")
 

@@ -71,7 +71,8 @@ def command() -> None:
 def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None:
     """List the latest runs, the oldest first: those in your journal, and those that were recorded in your state folder.
 
-    With FILE, only the runs in that journal are listed. Pass the id of a run to kosmolua journal --run, or, if the run
+    A run that made no live call and was not recorded is in neither, such as a simulated one without --record. With
+    FILE, only the runs in that journal are listed. Pass the id of a run to kosmolua journal --run, or, if the run
     was recorded, to kosmolua runs show; the column status says how it ended. With --tenant, the recorded runs of a
     tenant of kosmolua serve are listed.
     """

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from kosmolua.accounts.toml import remove_section, set_section
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Group, examples, listing_options
-from kosmolua.cli.scripts import open_to_add, open_to_list
+from kosmolua.cli.scripts import open_to_list
 from kosmolua.errors import KosmoError, UsageError
 from kosmolua.mcp_client.imports import CLIENTS, holds_credential, read_client, read_source
 from kosmolua.mcp_client.settings import reached
@@ -106,21 +107,23 @@ def add(
     table |= {"env": dict(map(read_source, env))} if env else {}
     table |= {"headers": dict(map(read_source, headers))} if headers else {}
     _refuse_secrets(table)
+    from kosmolua.cli.adding import open_to_add
+
     with open_to_add(options, servers={name: table}) as runtime:
         if not options.json:
             _show_tools(runtime, name)
-        file = runtime.catalog.accounts_path
-        tools = len(_card(runtime, name)["tools"])
-        reading = seem_to_read(_card(runtime, name)["tools"])
-    said = ", ".join(reading)
-    if reading and yes:
-        console.complain(f'{said}: by their names they only read; tools = {{ NAME = "read" }} in the section says so')
-    elif reading and console.can_ask() and console.agrees(f"By their names these only read: {said}. Do they?"):
-        table["tools"] = dict.fromkeys(reading, "read")
-    console.confirm(f"Add {name} to {file}?", yes=yes)
-    _keep(file, name, table)
+        file, tools = runtime.catalog.accounts_path, _card(runtime, name)["tools"]
+        reading = seem_to_read(tools)
+        said = ", ".join(reading)
+        if reading and yes:
+            note = 'by their names they only read; tools = { NAME = "read" } in the section says so'
+            console.complain(f"{said}: {note}")
+        elif reading and console.can_ask() and console.agrees(f"By their names these only read: {said}. Do they?"):
+            table["tools"] = dict.fromkeys(reading, "read")
+        console.confirm(f"Add {name} to {file}?", yes=yes)
+        set_section(file, (SERVERS, name), table)
     said = f"added [{SERVERS}.{name}] to {file}; a script calls app.{SERVERS}.{name}"
-    told = {"name": name, "tools": tools, "file": str(file)}
+    told = {"name": name, "tools": len(tools), "file": str(file)}
     console.answer(told, lambda: console.complain(said), in_json=options.json)
 
 
@@ -156,8 +159,6 @@ def check(names: tuple[str, ...], options: Options) -> int:
 @listing_options
 def remove(name: str, options: Options) -> None:
     """Remove the MCP server with this NAME from the accounts file."""
-    from kosmolua.accounts.toml import remove_section
-
     with open_to_list(options) as runtime:
         file = runtime.catalog.accounts_path
     if not remove_section(file, (SERVERS, name)):
@@ -177,8 +178,27 @@ def import_(client: str, file: Path, yes: bool, options: Options) -> None:
     The commands of the servers are shown first. No server is started. A server is left out if the accounts file already
     has one of its name.
     """
+    from kosmolua.cli.adding import open_to_add
+
     with open_to_add(options) as runtime:
-        accounts, taken = runtime.catalog.accounts_path, runtime.servers.names()
+        accounts, usable = runtime.catalog.accounts_path, _usable(client, file, runtime.servers.names())
+        if usable and not options.json:
+            rows = [
+                [name, reached(table), ", ".join((*table.get("env", ()), *table.get("headers", ())))]
+                for name, table in usable.items()
+            ]
+            console.table(f"Servers in {file}", ["name", "by", "variables and headers"], rows)
+        if usable:
+            console.confirm(f"Add {len(usable)} to {accounts}?", yes=yes)
+        for name, table in usable.items():
+            set_section(accounts, (SERVERS, name), table)
+    told = [{"name": name, "reached": reached(table)} for name, table in usable.items()]
+    said = f"added {len(usable)} to {accounts}; 'kosmolua servers check' starts them"
+    console.answer(told, lambda: console.complain(said), in_json=options.json)
+
+
+def _usable(client: str, file: Path, taken: list[str]) -> dict[str, Table]:
+    """Return the sections of the servers in another program's file, and warn of each that is left out."""
     usable: dict[str, Table] = {}
     for name, section in read_client(client, file, os.environ):
         if isinstance(section, str):
@@ -187,19 +207,7 @@ def import_(client: str, file: Path, yes: bool, options: Options) -> None:
             console.warn(f"{name} is left out: there is a server of this name")
         else:
             usable[name] = section
-    if usable and not options.json:
-        rows = [
-            [name, reached(table), ", ".join((*table.get("env", ()), *table.get("headers", ())))]
-            for name, table in usable.items()
-        ]
-        console.table(f"Servers in {file}", ["name", "by", "variables and headers"], rows)
-    if usable:
-        console.confirm(f"Add {len(usable)} to {accounts}?", yes=yes)
-    for name, table in usable.items():
-        _keep(accounts, name, table)
-    told = [{"name": name, "reached": reached(table)} for name, table in usable.items()]
-    said = f"added {len(usable)} to {accounts}; 'kosmolua servers check' starts them"
-    console.answer(told, lambda: console.complain(said), in_json=options.json)
+    return usable
 
 
 def _card(runtime: Runtime, name: str) -> dict[str, Any]:
@@ -212,12 +220,6 @@ def _show_tools(runtime: Runtime, name: str) -> None:
     integration: Integration = runtime.catalog.integration(qualified(SERVERS, name))
     rows = [[each.name, each.effect, each.summary] for each in integration.functions.values()]
     console.table(f"app.{SERVERS}.{name}: {integration.about}", ["function", "effect", "what"], rows)
-
-
-def _keep(file: Path, name: str, table: Table) -> None:
-    from kosmolua.accounts.toml import set_section
-
-    set_section(file, (SERVERS, name), table)
 
 
 def _refuse_secrets(table: Table) -> None:
