@@ -481,6 +481,44 @@ def test_an_undo_overwrites_no_later_change(shelf: Runtime) -> None:
     ]
 
 
+UNDONE_BY_ANOTHER = {
+    "a new variable": f'render2.set_env_var({{ service_id = "{API}", key = "BRAND_NEW", value = "1" }})',
+    "a deleted autoscaling": f'render2.delete_autoscaling({{ service_id = "{SCALED}" }})',
+    "a suspended service": f'render2.suspend_service({{ service_id = "{API}" }})',
+    "a resumed service": f'render2.resume_service({{ service_id = "{ASLEEP}" }})',
+    "a linked group": f'render2.link_env_group({{ env_group_id = "{GROUP}", service_id = "{WORKER}" }})',
+    "a new autoscaling": f'render2.set_autoscaling({{ service_id = "{API}", min = 1, max = 2, '
+    "criteria = { cpu = { percentage = 50 } } })",
+    "a closed issue": 'github.close_issue({ repo = "lovelace/dotfiles", number = 4 })',
+    "a new label": 'github.add_labels({ repo = "lovelace/dotfiles", number = 1, labels = { "bug" } })',
+    "a new file": 'github.put_file({ repo = "lovelace/dotfiles", path = "new.txt", content = "x", message = "m" })',
+    "a new group": 'render2.create_env_group({ name = "fresh" })',
+    "a new service": 'render2.create_service({ type = "static_site", name = "fresh", repo = "https://github.com/a/b" })',
+}
+
+
+@pytest.mark.parametrize("call", UNDONE_BY_ANOTHER.values(), ids=UNDONE_BY_ANOTHER)
+def test_what_another_function_undid_is_not_undone_again(call: str, tmp_path: Path) -> None:
+    """A second undo is refused, whichever function the first one called, unless it is wanted all the same."""
+    with Runtime(simulate=True, yes=True, allow="*", store=Folder(str(tmp_path))) as runtime:
+        recording = _recorded(runtime, f"app.integrations.{call}")
+        plan = runtime.undo(recording)
+        assert plan.changes
+        assert runtime.apply(plan).ok
+        with pytest.raises(ConfigError, match=r"The run .* was undone already: .*Nothing was sent\."):
+            runtime.undo(recording)
+        assert len(runtime.undo(recording, accept_changes=True).writes) == len(plan.writes)
+
+
+def test_a_plan_is_stale_once_another_has_done_its_work(runtime: Runtime) -> None:
+    """A plan of a suspension is not applied to a service that is suspended meanwhile, and says so."""
+    plan = runtime.plan(f'app.integrations.render2.suspend_service({{ service_id = "{API}" }})')
+    assert runtime.call("render2.suspend_service", {"service_id": API})
+    stale = runtime.apply(plan).error
+    assert isinstance(stale, Stale)
+    assert stale.differences == ["call 1, render2.suspend_service with default, would change nothing"]
+
+
 def test_a_denied_read_is_not_made(tmp_path: Path) -> None:
     """Where reads are denied, the write is made, and nobody knows what it replaced."""
     accounts = {"shelf": {"default": {"permissions": {"read": "deny", "write": "allow"}}}}

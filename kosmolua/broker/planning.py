@@ -104,6 +104,8 @@ class _PlanningBroker(_OfPlan):
             return answer
         call.allowed_by, call.is_planned = PLANNED, True
         details = self._details(target, arguments, exists=not depends_on)
+        if not depends_on and self._previews.is_done(target, arguments):
+            details["before"] = dict(call.redacted)  # it changes nothing
         details["why"] = target.rule.why
         details["flows"] = [self._host.redactor.text(flow.text) for flow in call.flows]
         about = call.number, call.line, target.path, target.account, function.effect, dict(call.redacted), depends_on

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -68,13 +68,23 @@ class Previews:
             why = str(error) if isinstance(error, KosmoError) else type(error).__name__
             return Preview(lost=self._host.redactor.text(f"what it replaces could not be read: {why}"))
         inverse = inverse_of(function, arguments, self._host.sealer.open(sealed, target.section), Later())
-        replaced = replaced_by(function, arguments, before, inverse)
+        replaced = replaced_by(function, arguments, before, inverse, exists=exists)
         return Preview(
             {name: self._host.redactor.value(value) for name, value in replaced.items()},
             not isinstance(inverse, str),
             inverse if isinstance(inverse, str) else "",
             kept,
         )
+
+    def is_done(self, target: Target, arguments: Mapping[str, Any]) -> bool:
+        """Return True if a write that nothing is read before was done already, as its integration can read."""
+        function = target.function
+        if function.before is not None or function.was_done is None:
+            return False
+        try:
+            return self._use(target, f"{target.path}, if it was done", function.was_done, arguments) is not None
+        except CallError:
+            return False
 
     def _read(self, target: Target, arguments: Mapping[str, Any]) -> Any:
         """Return the answer to the read before a write; None if it finds nothing, or nothing is to be read."""
@@ -86,19 +96,19 @@ class Previews:
         if read.function.effect != "read" or read.rule.permission != "allow":
             raise Denied(f"{read.path} is not a read that is always allowed")
         given = read.function.bind(read.path, [dict(step[1])])
-        call = Call("", 0, f"{read.path}, before {target.path}")
-        call.effect, ends = "read", min(monotonic() + TIMEOUT, self._until())
         try:
-            value = self._accounts.use(
-                read.integration,
-                read.account,
-                call,
-                lambda: ends,
-                lambda opened: read.function.handler(opened, **given),
-            )
+            value = self._use(read, f"{read.path}, before {target.path}", read.function.handler, given)
         except CallError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
         hides_variables = self._host.accounts.sections.hides_variables
         return with_secrets(read.function.returned({}), value, hides_variables=hides_variables)
+
+    def _use(self, target: Target, what: str, handler: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+        """Return what a function that only reads answers, with the account of a target."""
+        call, ends = Call("", 0, what), min(monotonic() + TIMEOUT, self._until())
+        call.effect = "read"
+        return self._accounts.use(
+            target.integration, target.account, call, lambda: ends, lambda opened: handler(opened, **given)
+        )

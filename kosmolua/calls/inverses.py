@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kosmolua.schema.effects import is_final
 from kosmolua.secret import MASK
 
 if TYPE_CHECKING:
@@ -40,16 +41,21 @@ def inverse_of(function: Function, arguments: Mapping[str, Any], before: Any, re
 
 
 def replaced_by(
-    function: Function, arguments: Mapping[str, Any], before: Any, inverse: Sequence[Step] | str
+    function: Function, arguments: Mapping[str, Any], before: Any, inverse: Sequence[Step] | str, *, exists: bool = True
 ) -> dict[str, Any]:
     """Return the values that a write replaces, by parameter; None for one that nothing had yet.
 
     They are the arguments with which the inverse calls the same function. Without such a call, they are the fields of
-    ``before`` that have the names of parameters. For a write that changes nothing, they are all of its arguments.
+    ``before`` that have the names of parameters. For a write that changes nothing, they are all of its arguments: its
+    inverse is nothing or the write itself, or it destroys what is not there. ``exists`` is False if nothing was read.
     """
     reads = function.before(arguments) if function.before else None
     if reads is None:
         return {}
+    given = {name: value for name, value in arguments.items() if value is not None}
+    is_idle = not isinstance(inverse, str) and all((step[0], dict(step[1])) == (function.name, given) for step in inverse)
+    if exists and (is_idle or (before is None and is_final(function.effect))):
+        return dict(arguments)
     set_anew = [name for name, value in arguments.items() if name not in reads[1] and value is not None]
     if before is None:
         return dict.fromkeys(set_anew)

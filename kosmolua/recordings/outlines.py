@@ -69,10 +69,10 @@ class Line(NamedTuple):
 
 def kind_of(call: PlannedCall) -> str:
     """Return what a planned call does: ``create``, ``change``, ``destroy`` or ``read``, or ``same`` for no change."""
+    if changes(call.effect) and changes_nothing(call.arguments, call.before):
+        return "same"
     if is_final(call.effect) or not changes(call.effect):
         return call.effect
-    if changes_nothing(call.arguments, call.before):
-        return "same"
     words = call.path.rpartition(".")[2].split("_")
     return "change" if CREATING.isdisjoint(words) else "create"
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kosmolua import protocol
 from kosmolua.errors import ConfigError, Denied, KosmoError, PlanOpen
 from kosmolua.recordings.events import is_same
-from kosmolua.recordings.outlines import PlannedCall
+from kosmolua.recordings.outlines import PlannedCall, kind_of
 from kosmolua.recordings.placeholders import assumed, filled, marks_in, placeholder
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import question
@@ -200,8 +200,7 @@ class Planner:
         is_bearable = not any(call.effect != "read" for call in self._new)
         for planned, call in self._pairs:
             if not is_same(planned.before, call.before):
-                changes = _changes(planned, call, "before") or "a secret is another one"
-                said.append(f"{_named(planned)} would replace other values: {changes}")
+                said.append(f"{_named(planned)} {_replaced(planned, call)}")
         return (said and said + _changed_reads(self.plan.reads, reads)), is_bearable
 
 
@@ -359,6 +358,15 @@ def _read(read: Mapping[str, Any]) -> str:
 
 def _named(call: PlannedCall) -> str:
     return f"call {call.number}, {call.path} with {call.account},"
+
+
+def _replaced(planned: PlannedCall, now: PlannedCall) -> str:
+    """Return how what a call replaces differs from what it would have replaced."""
+    if changes := _changes(planned, now, "before"):
+        return f"would replace other values: {changes}"
+    if kind_of(planned) != kind_of(now):
+        return "would change nothing" if kind_of(now) == "same" else "would change something"
+    return "would replace other values: a secret is another one"
 
 
 def _changes(planned: PlannedCall, now: PlannedCall, what: str = "arguments") -> str:
