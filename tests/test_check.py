@@ -13,6 +13,7 @@ from pathlib import Path
 from time import process_time
 
 import pytest
+from conftest import Write
 from support.library import ACCOUNTS, library
 
 from kosmolua import Runtime
@@ -703,3 +704,46 @@ def test_a_script_that_is_run_again_is_not_checked_again(runtime: Runtime, monke
     for source in (once, once, always, always):
         runtime.run(source, check=True)
     assert checked == [each.encode() for each in (once, always, always)]
+
+
+PACKAGE = {
+    "shop/__init__.py": "from .parts import integration\n",
+    "shop/parts/__init__.py": "from .calls import integration\n",
+    "shop/parts/calls.py": '''
+from dataclasses import dataclass
+from kosmolua.plugin import Integration
+from ..faults import sold_out
+
+@dataclass
+class Shop:
+    def open(self, send):
+        return self
+
+integration = Integration("shop", Shop, about="A shop.")
+
+@integration.reads
+def buy(shop, /) -> dict[str, str]:
+    """Buy."""
+    raise sold_out()
+''',
+    "shop/faults/__init__.py": "from .codes import sold_out\n",
+    "shop/faults/codes.py": """
+from kosmolua.plugin import ApiError
+
+def sold_out():
+    error = ApiError("no more")
+    error.code = "sold_out"
+    return error
+""",
+}
+
+
+def test_codes_may_stand_anywhere_in_a_package(write: Write, tmp_path: Path) -> None:
+    """A code that any module of a plugin's package has is one of its errors, and another text is not."""
+    for name, text in PACKAGE.items():
+        write(name, text)
+    with Runtime(simulate=True, environ={}, plugins=[tmp_path / "shop"]) as runtime:
+        checker = Checker(runtime.catalog)
+        asks = "local ok, err = pcall(app.integrations.shop.buy) if err.code == '{}' then print(1) end"
+        assert told(checker.check(asks.format("sold_out"))) == []
+        assert "no error of a call has the code 'sold_off'" in told(checker.check(asks.format("sold_off")))[0]

@@ -53,7 +53,9 @@ def replaced_by(
     if reads is None:
         return {}
     given = {name: value for name, value in arguments.items() if value is not None}
-    is_idle = not isinstance(inverse, str) and all((step[0], dict(step[1])) == (function.name, given) for step in inverse)
+    is_idle = not isinstance(inverse, str) and all(
+        (step[0], dict(step[1])) == (function.name, given) for step in inverse
+    )
     if exists and (is_idle or (before is None and is_final(function.effect))):
         return dict(arguments)
     set_anew = [name for name, value in arguments.items() if name not in reads[1] and value is not None]

@@ -207,9 +207,15 @@ class Evaluator:
         """Evaluate a condition. Add a finding if its value can be ``json.null``, which, unlike nil, counts as true."""
         self.tested.add(node)
         value = self.value(node)
+        self._look_for_integration(node, value)
         if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
             hint = f"{node.text} ~= json.null is false for it"
             self.findings.warn(node, f"{value.source} may be json.null, which is true, unlike nil", hint)
+
+    def _look_for_integration(self, node: Node | None, value: Value) -> None:
+        """Look for the name of an integration that a script takes for a variable."""
+        if node and isinstance(value, Undefined) and self.globals.is_integration(value.name):
+            self.findings.undefined(node, value)
 
     def _set(self, name: Node, value: Value) -> None:
         if variable := self.scopes.variable(name):
@@ -296,11 +302,11 @@ class Evaluator:
 
         ``x and x.y`` has the value of ``x.y``, or is nil. ``x or {}`` is treated as if it had the value of ``x``.
         """
-        self.tested.add(left)
-        first = self.value(left)
         self._test(left)
+        first = self.value(left)
         with self.findings.at_least(Mode.POSSIBLE), self.tested.under(left):
             second = self.value(right)
+        self._look_for_integration(right, second)
         if operator == "or" and isinstance(first, Literal) and left and left.kind in ("string", "number"):
             return first
         if operator == "and":

@@ -41,6 +41,10 @@ class Globals:
             return StdLib(name)
         return Builtin(name) if name in GLOBALS else Undefined(name, self._meant_by(node) or "")
 
+    def is_integration(self, name: str) -> bool:
+        """Return True if a name is that of an integration, and of no local variable of the script."""
+        return name not in self._scopes.locals and name in self._input.catalog.names()
+
     def _meant_by(self, name: Node) -> str | None:
         """Return a hint for a name that nothing defines, such as a similar known name, or None if there is none."""
         word, declared = name.text, self._scopes.locals
@@ -49,7 +53,7 @@ class Globals:
             place = "further down" if line >= name.line else "in another block"
             return f"it is declared local {place}, in line {line}: declare it earlier, outside both blocks"
         above = {other for other, place in declared.items() if place.line <= name.line}
-        if word in self._input.catalog.names():
+        if self.is_integration(word):
             return f"it is {lua_path(word)}"
         known = {*self._scopes.defined, *self.earlier, *GLOBALS, *above}
         return idioms.GLOBALS.get(word) or did_you_mean(word, known)

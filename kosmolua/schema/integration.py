@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, get_origin, overload
 
@@ -210,10 +211,12 @@ class Integration:
 
     def mentions(self, text: str) -> bool:
         """Return True if a text is in the plugin's code, as a code of its own errors is, or if the code is unknown."""
-        folder = Path(self.origin.rpartition(":")[0]).parent
+        file = Path(self.origin.rpartition(":")[0])
+        packages = list(takewhile(lambda folder: (folder / "__init__.py").exists(), file.parents))
         try:
+            files = packages[-1].rglob("*.py") if packages else file.parent.glob("*.py")
             whole = re.compile(f"[\"']{re.escape(text)}[\"']")
-            return self.is_flat or any(whole.search(file.read_text("utf-8")) for file in folder.glob("*.py"))
+            return self.is_flat or any(whole.search(each.read_text("utf-8")) for each in files)
         except (OSError, UnicodeError):
             return True
 
