@@ -114,21 +114,23 @@ class Countdown:
         self.expire: Callable[[], Exception] = TimeoutError
         """Records the end of the call that was given up, and returns its error."""
 
-    @contextmanager
-    def limiting(self, until: Callable[[], float], expire: Callable[[], Exception]) -> Iterator[None]:
-        """Limit the call in the block: ``until`` returns the deadline, ``expire`` becomes :attr:`expire`.
+    def limiting(self, until: Callable[[], float], expire: Callable[[], Exception]) -> Countdown:
+        """Limit the call in a block: ``until`` returns the deadline, ``expire`` becomes :attr:`expire`.
 
-        Raises:
-            LeftBehind: The call was given up before the block ended.
+        The end of the block raises:
+            LeftBehind: The call was given up before.
         """
         self._until, self.expire = until, expire
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._until = None
-                if self._is_given_up:
-                    raise LeftBehind
+        return self
+
+    def __enter__(self) -> None:
+        """Begin the block of :meth:`limiting`."""
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._until = None
+            if self._is_given_up:
+                raise LeftBehind
 
     @property
     def ends(self) -> float | None:

@@ -68,6 +68,8 @@ SMALL, COPIES = 256 * 1024, 4
 CLOSE_TIMEOUT = 1.0
 """Seconds to wait, when a run is over, for threads that still write the records of their calls."""
 MAX_NAMED_CALLS = 3
+NO_WRITE = Write("")
+UNCOUNTED = nullcontext()
 MAX_SCRIPTS = 16
 """How deeply scripts may call each other."""
 
@@ -476,8 +478,8 @@ class Broker:
             call.answered = datetime.now(timezone.utc)
         if self._permissions.can_ask:
             call.confirm = partial(self._permissions.confirm, target, call.number)
-        spent = self._spending.take(target) if self._spending else nullcontext()
-        write, before = Write(""), ""
+        spent = self._spending.take(target) if self._spending else UNCOUNTED
+        write, before = NO_WRITE, ""
         if call.effect != "read":
             write = self._write() if self._write else Write(key_of(self.run, call.number))
             before = self._previews.of(target, arguments).kept if self._write else ""
@@ -575,10 +577,8 @@ class Broker:
             return min(ends + (memory.waited if memory else 0.0), self._clock.ends)
 
         def work(opened: Any) -> object:
-            if not self._clock.left:
-                raise self._limits.exceeded("wall", "call")
             if until() <= monotonic():
-                raise self._timeout(call)
+                raise self._timeout(call) if self._clock.left else self._limits.exceeded("wall", "call")
             call.has_begun = True
             value = handler(opened, **(call.arguments or {}))
             call.has_returned = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -92,20 +91,18 @@ class OpenAccounts:
                 in_use = self._open.setdefault(key, _OpenAccount())
         token = current.set((call, until))
         try:
-            acts = (integration.name, account) in self._host.accounts.acting
+            acts = key in self._host.accounts.acting
             lent = self._host.accounts.on_behalf(integration, account, self._person) if acts else None
             if not in_use.is_open or in_use.lent != lent:
                 with in_use.opening:
                     if not in_use.is_open or in_use.lent != lent:
                         in_use.value = self._open_account(integration, account, until, lent or {})
                         in_use.is_open, in_use.lent = True, lent
-            held = [in_use.places.get()]
-            call.held, call.places = held, in_use.places
+            call.places, call.held = in_use.places, [in_use.places.get()]
             try:
                 value = work(in_use.value)
             finally:
-                with suppress(IndexError):  # the call was left behind, and so another one got its place
-                    in_use.places.put(held.pop())
+                call.give_place()
             rule = integration.session if call.number and "/" in account else None
             if rule and call.path.rpartition(".")[2] in rule.logouts:
                 self._end(*key)

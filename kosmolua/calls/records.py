@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -211,15 +212,17 @@ class FinishedCall(NamedTuple):
 
     def summary(self) -> CallRecord:
         """Return the entry for this call in the outcome of its run."""
-        return CallRecord(
+        summary = CallRecord(
             path=self.path,
             account=self.account,
             effect=self.effect,
             status=self.status,
             duration_ms=self.duration_ms,
             error=self.error,
-            **({"flows": list(self.flows)} if self.flows else {}),
         )
+        if self.flows:
+            summary["flows"] = list(self.flows)
+        return summary
 
     def line(self, redactor: Redactor) -> bytes:
         """Return the record as a line of the journal, with known secrets and credentials in the arguments masked."""
@@ -266,10 +269,8 @@ class Call:
     request: Request | None = None
     addition: Addition | None = None
     """What the argument ``extra`` adds to the requests of a plugin's function; None if there is none."""
-    places: SimpleQueue[int] | None = None
+    places: SimpleQueue[int]
     """The places for calls that use the account at once."""
-    held: list[int]
-    """The place of this call; empty once it has been put back."""
     is_planned = has_begun = has_returned = has_written = False
     idempotency: str | None = None
     key = ""
@@ -288,15 +289,18 @@ class Call:
         self.run = run
         self.number = number
         self.path = path
+        self.held: list[int] = []
+        """The place of this call; empty once it has been put back."""
         self._attempts: list[int] = []
         self._redirects: list[str] = []
         self._started = datetime.now(timezone.utc)
         self._clock = monotonic()
 
     def give_place(self) -> None:
-        """Let another call use the account in the place of this one, which is left behind."""
-        if self.places and self.held:
-            self.places.put(self.held.pop())
+        """Let another call use the account in the place of this one, which has ended or is left behind."""
+        with suppress(IndexError):  # it has none, or another thread was faster
+            place = self.held.pop()
+            self.places.put(place)
 
     def keyed(self, request: Request) -> Request:
         """Return a request that changes something with the key of this write, if the service takes one.
@@ -313,9 +317,11 @@ class Call:
     def returned(self, value: object, answer: str) -> Returned:
         """Return what the facts about the run need of this call, which has returned."""
         digest, paging = hash((repr(self.given), answer)), self.target.function.paging
+        if paging is None:
+            return Returned(self.line, self.path, digest)
         result = value if isinstance(value, Mapping) else {}
-        lists = [each for each in (result.values() if result else [value]) if isinstance(each, list)] if paging else []
-        if paging is None or len(lists) != 1:
+        lists = [each for each in (result.values() if result else [value]) if isinstance(each, list)]
+        if len(lists) != 1:
             return Returned(self.line, self.path, digest)
         arguments = self.arguments or {}
         begins_at, goes_on_at = arguments.get(paging.parameter), result.get(paging.key)
@@ -362,11 +368,11 @@ class Call:
             through=self.through,
             request=self.request,
             credentials=self.credentials,
-            flows=tuple(redactor.text(flow.text) for flow in self.flows),
+            flows=tuple(redactor.text(flow.text) for flow in self.flows) if self.flows else (),
             asked=self.asked,
             answered=self.answered
             or (datetime.now(timezone.utc) if self.asked and isinstance(error, Denied) else None),
-            redirects=tuple(dict.fromkeys(self._redirects)),
+            redirects=tuple(dict.fromkeys(self._redirects)) if self._redirects else (),
         )
 
     def complete(self, error: KosmoError) -> None:

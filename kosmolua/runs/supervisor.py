@@ -717,12 +717,10 @@ def _too_many_pending() -> LimitExceeded:
 
 def _more_of(call: Mapping[str, Any]) -> dict[str, Any]:
     """Return the valid optional fields of a request: line, calling scripts, and secret or binary arguments."""
-    if MORE_OF_CALL.keys().isdisjoint(call):
-        return {}
-    more = {name: call[name] for name, kind in MORE_OF_CALL.items() if isinstance(call.get(name), kind)}
-    through = more.pop("through", None)
-    if through:
-        more["through"] = tuple(str(name)[: protocol.MAX_PATH] for name in through)
+    given = MORE_OF_CALL.keys() & call.keys()
+    more = {name: call[name] for name in given if isinstance(call[name], MORE_OF_CALL[name])}
+    if "through" in more:
+        more["through"] = tuple(str(name)[: protocol.MAX_PATH] for name in more["through"])
     return more
 
 
