@@ -13,46 +13,30 @@ from typing import Any
 DEFAULT_PERCENTAGE = 70
 """The percentage that is sent for a resource that autoscaling does not use, since Render requires a number."""
 
-_TOP = {
-    "name": "name",
-    "repo": "repo",
-    "branch": "branch",
-    "root_dir": "rootDir",
-    "environment_id": "environmentId",
-    "auto_deploy_trigger": "autoDeployTrigger",
-}
-_DETAILS = {
-    "runtime": "runtime",
-    "plan": "plan",
-    "region": "region",
-    "schedule": "schedule",
-    "publish_path": "publishPath",
-    "health_check_path": "healthCheckPath",
-    "num_instances": "numInstances",
-    "pre_deploy_command": "preDeployCommand",
-    "max_shutdown_delay": "maxShutdownDelaySeconds",
-    "render_subdomain_policy": "renderSubdomainPolicy",
-    "previews": "previews",
-    "maintenance_mode": "maintenanceMode",
-    "ip_allow_list": "ipAllowList",
-    "cache": "cache",
-    "disk": "disk",
-    "autoscaling": "autoscaling",
-    "headers": "headers",
-    "routes": "routes",
-}
-_NATIVE = {"build_command": "buildCommand", "start_command": "startCommand"}
-_DOCKER = {
-    "start_command": "dockerCommand",
-    "dockerfile_path": "dockerfilePath",
-    "docker_context": "dockerContext",
-    "registry_credential_id": "registryCredentialId",
-}
-_IMAGE = {name: field for name, field in _DOCKER.items() if name != "registry_credential_id"}
 _SWITCH = {True: "yes", False: "no"}
-_SPELLED = {"size_gb": "sizeGB"}
+_SPELLED = {"size_gb": "sizeGB", "disk_size_gb": "diskSizeGB", "max_shutdown_delay": "maxShutdownDelaySeconds"}
+"""Names that Render spells in another way than in camel case."""
 _CAPITAL = re.compile(r"[A-Z]+")
 _UNDERSCORE = re.compile(r"_(\w)")
+
+
+def fields(names: str, **others: str) -> dict[str, str]:
+    """Return Render's names of settings, by ours: the same in camel case, or the given ones."""
+    return {name: _camel(name) for name in names.split()} | others
+
+
+def _camel(name: str) -> str:
+    return _SPELLED.get(name) or _UNDERSCORE.sub(lambda match: match[1].upper(), name)
+
+
+_TOP = fields("name repo branch root_dir environment_id auto_deploy_trigger")
+_DETAILS = fields(
+    "runtime plan region schedule publish_path health_check_path num_instances pre_deploy_command max_shutdown_delay "
+    "render_subdomain_policy previews maintenance_mode ip_allow_list cache disk autoscaling headers routes"
+)
+_NATIVE = fields("build_command start_command")
+_DOCKER = fields("dockerfile_path docker_context registry_credential_id", start_command="dockerCommand")
+_IMAGE = {name: field for name, field in _DOCKER.items() if name != "registry_credential_id"}
 
 
 def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_id: str) -> dict[str, Any]:
@@ -161,7 +145,3 @@ def _details(settings: Mapping[str, Any], kind: str, runtime: str | None) -> dic
         return details | renamed(settings, {"build_command": "buildCommand"})
     specific = renamed(settings, {"docker": _DOCKER, "image": _IMAGE}.get(str(runtime), _NATIVE))
     return details | ({"envSpecificDetails": specific} if specific else {})
-
-
-def _camel(name: str) -> str:
-    return _SPELLED.get(name) or _UNDERSCORE.sub(lambda match: match[1].upper(), name)

@@ -27,7 +27,7 @@ from .settings import (
     ServiceType,
     Variables,
 )
-from .wire import Thing, inner, thing_of
+from .wire import Thing, inner, thing_of, without
 
 Branch = Annotated[str | None, "The Git branch to deploy."]
 BuildCommand = Annotated[
@@ -158,42 +158,11 @@ def create_service(
     ``image`` the runtime is image; with ``dockerfile_path`` or ``docker_context``, or without a command, it is docker.
     The result shows the runtime.
     """
-    settings = {
-        "name": name,
-        "repo": repo,
-        "branch": None if image and branch == "main" else branch,
-        "region": region,
-        "plan": plan or (None if type == "static_site" else "starter"),
-        "build_command": build_command,
-        "start_command": start_command,
-        "env_vars": env_vars,
-        "image": image,
-        "registry_credential_id": registry_credential_id,
-        "dockerfile_path": dockerfile_path,
-        "docker_context": docker_context,
-        "schedule": schedule,
-        "publish_path": publish_path,
-        "root_dir": root_dir,
-        "build_filter": build_filter,
-        "auto_deploy": auto_deploy,
-        "auto_deploy_trigger": auto_deploy_trigger,
-        "health_check_path": health_check_path,
-        "pre_deploy_command": pre_deploy_command,
-        "num_instances": num_instances,
-        "autoscaling": autoscaling,
-        "disk": disk,
-        "max_shutdown_delay": max_shutdown_delay,
-        "maintenance_mode": maintenance_mode,
-        "previews": previews,
-        "pull_request_previews": pull_request_previews,
-        "ip_allow_list": ip_allow_list,
-        "render_subdomain_policy": render_subdomain_policy,
-        "headers": headers,
-        "routes": routes,
-        "secret_files": secret_files,
-        "environment_id": environment_id,
-    }
-    settings["runtime"] = runtime if type == "static_site" else runtime or _inferred(settings)
+    settings = without(locals(), "type", "owner_id")
+    if image and branch == "main":
+        settings["branch"] = None
+    if type != "static_site":
+        settings |= {"plan": plan or "starter", "runtime": runtime or _inferred(settings)}
     _refuse_misfit(settings, type)
     return _created(render, settings, type, render.workspace(owner_id))
 
@@ -285,34 +254,7 @@ def update_service(
     Most changes take effect with the next deploy. The service is read first, since the form of the request depends on
     its type and runtime. Use ``scale_service`` for the number of instances, ``set_env_var`` for environment variables.
     """
-    settings = {
-        "name": name,
-        "repo": repo,
-        "branch": branch,
-        "plan": plan,
-        "runtime": runtime,
-        "build_command": build_command,
-        "start_command": start_command,
-        "image": image,
-        "registry_credential_id": registry_credential_id,
-        "dockerfile_path": dockerfile_path,
-        "docker_context": docker_context,
-        "schedule": schedule,
-        "publish_path": publish_path,
-        "root_dir": root_dir,
-        "build_filter": build_filter,
-        "auto_deploy": auto_deploy,
-        "auto_deploy_trigger": auto_deploy_trigger,
-        "health_check_path": health_check_path,
-        "pre_deploy_command": pre_deploy_command,
-        "max_shutdown_delay": max_shutdown_delay,
-        "maintenance_mode": maintenance_mode,
-        "previews": previews,
-        "pull_request_previews": pull_request_previews,
-        "ip_allow_list": ip_allow_list,
-        "render_subdomain_policy": render_subdomain_policy,
-        "cache": cache,
-    }
+    settings = without(locals(), "service_id")
     if all(value is None for value in settings.values()):
         raise BadArguments(
             "update_service was given nothing to change", hint=f"give at least one of {', '.join(settings)}"

@@ -7,7 +7,7 @@ from kosmolua.plugin import ApiError, BadArguments, CallError, by_cursor, non_em
 
 from . import inverses
 from .account import integration
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import (
     CreatedAfter,
     CreatedBefore,
@@ -104,17 +104,7 @@ def list_deploys(
     all: All = False,
 ) -> DeployPage:
     """List deploys for a specific Render service, usually the newest first."""
-    filters = {
-        "status": status,
-        "createdBefore": created_before,
-        "createdAfter": created_after,
-        "updatedBefore": updated_before,
-        "updatedAfter": updated_after,
-        "finishedBefore": finished_before,
-        "finishedAfter": finished_after,
-    }
-    page = Page(limit, cursor, all)
-    deploys, after = page.of(render.repeating, _DEPLOYS, "deploy", filters, service_id=service_id)
+    deploys, after = listed(_DEPLOYS, "deploy", repeats=True, **locals())
     return {"deploys": [_shaped(render, deploy, service_id) for deploy in deploys], "cursor": after}
 
 
@@ -165,7 +155,7 @@ def trigger_deploy(
 def _newest(render: Render, service_id: str) -> Thing:
     """Return the newest deploy of a service if it was requested and has not ended, else a deploy without an id."""
     try:
-        deploys, _ = Page(1).of(render.api, _DEPLOYS, "deploy", service_id=service_id)
+        deploys, _ = listed(_DEPLOYS, "deploy", render=render, limit=1, service_id=service_id)
     except CallError:  # the deploy is accepted, whatever becomes of this request
         deploys = []
     found = [each for each in deploys if each.get("trigger") == "api" and not each.get("finishedAt")]
@@ -221,7 +211,7 @@ def _service_of(render: Render, deploy_id: str, service_id: str | None) -> str:
 
 def _found(render: Render, deploy_id: str) -> Deploy:
     """Search the services for a deploy, starting with the service that changed last."""
-    pages = by_cursor(lambda cursor: Page(100, cursor).of(render.api, "/services", "service"))
+    pages = by_cursor(lambda cursor: listed("/services", "service", render=render, limit=100, cursor=cursor))
     services = list(islice(pages, MOST_SERVICES_SEARCHED))
     services.sort(key=lambda service: str(service.get("updatedAt")), reverse=True)
     for service in services:

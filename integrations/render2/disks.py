@@ -6,8 +6,8 @@ from kosmolua.plugin import AbsolutePath, BadArguments, between, matching, non_e
 
 from . import inverses
 from .account import integration
-from .bodies import renamed
-from .paging import All, Cursor, Limit, Page
+from .bodies import fields, renamed
+from .paging import All, Cursor, Limit, listed
 from .parameters import (
     CreatedAfter,
     CreatedBefore,
@@ -22,7 +22,7 @@ from .render import Render, deletion
 from .wire import Thing, filled, thing_of, things_of
 
 _DISK = "/disks/{disk_id}"
-_FIELDS = {"name": "name", "mount_path": "mountPath", "size_gb": "sizeGB"}
+_FIELDS = fields("name mount_path size_gb")
 
 
 class ServiceDisk(TypedDict):
@@ -88,17 +88,9 @@ def list_disks(
     all: All = False,
 ) -> DiskPage:
     """List the persistent disks in the account."""
-    filters = {
-        "serviceId": service_id,
-        "diskId": disk_id,
-        "name": _joined(name),
-        "ownerId": _joined(owner_id),
-        "createdBefore": created_before,
-        "createdAfter": created_after,
-        "updatedBefore": updated_before,
-        "updatedAfter": updated_after,
-    }
-    found, after = Page(limit, cursor, all).of(render.repeating, "/disks", "disk", filters)
+    found, after = listed(
+        "/disks", "disk", repeats=True, **{**locals(), "name": _joined(name), "owner_id": _joined(owner_id)}
+    )
     return {"disks": [_shaped(each) for each in found], "cursor": after}
 
 
@@ -134,16 +126,13 @@ def update_disk(
     size_gb: Annotated[int | None, "The new size in GB; a disk can grow but not shrink.", between(1, 16384)] = None,
 ) -> OneDisk:
     """Change a persistent disk; settings that are not given stay as they are."""
-    body = renamed({"name": name, "mount_path": mount_path, "size_gb": size_gb}, _FIELDS)
+    body = renamed(locals(), _FIELDS)
     if not body:
         raise BadArguments("update_disk was given nothing to change", hint="give a setting, such as size_gb = 20")
     return {"disk": _shaped(render.api.patch(_DISK, json=body, disk_id=disk_id))}
 
 
-_deleted = deletion(_DISK, "disk_id")
-
-
-@integration.destroys(was_done=_deleted, undo=inverses.DATA_LOST)
+@integration.destroys(was_done=deletion(_DISK, "disk_id"), undo=inverses.DATA_LOST)
 def delete_disk(render: Render, /, *, disk_id: DiskId) -> DeletedDisk:
     """Delete a persistent disk permanently, with its data; the service loses the disk at once."""
     render.api.delete(_DISK, disk_id=disk_id)

@@ -6,7 +6,7 @@ from kosmolua.plugin import matching
 
 from . import inverses
 from .account import integration
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import CreatedAfter, CreatedBefore, Domain, Names, ServiceId
 from .render import Render
 from .wire import Thing, filled, thing_of, things_of
@@ -73,14 +73,7 @@ def list_custom_domains(
     all: All = False,
 ) -> DomainPage:
     """List the custom domains of a service."""
-    filters = {
-        "name": name,
-        "domainType": domain_type,
-        "verificationStatus": verification_status,
-        "createdBefore": created_before,
-        "createdAfter": created_after,
-    }
-    found, after = Page(limit, cursor, all).of(render.api, _DOMAINS, "customDomain", filters, service_id=service_id)
+    found, after = listed(_DOMAINS, "customDomain", **locals())
     return {"custom_domains": [_shaped(domain) for domain in found], "cursor": after}
 
 

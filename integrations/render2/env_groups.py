@@ -8,7 +8,7 @@ from . import inverses
 from .account import integration
 from .bodies import variables_of
 from .misfits import variable_misfit
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import (
     CreatedAfter,
     CreatedBefore,
@@ -109,16 +109,7 @@ def list_env_groups(
     all: All = False,
 ) -> EnvGroupPage:
     """List the environment groups in the account, without their variables."""
-    filters = {
-        "name": name,
-        "ownerId": owner_id,
-        "environmentId": environment_id,
-        "createdBefore": created_before,
-        "createdAfter": created_after,
-        "updatedBefore": updated_before,
-        "updatedAfter": updated_after,
-    }
-    found, after = Page(limit, cursor, all).of(render.api, "/env-groups", "envGroup", filters)
+    found, after = listed("/env-groups", "envGroup", **locals())
     return {"env_groups": [cast(EnvGroup, _shaped(each)) for each in found], "cursor": after}
 
 
@@ -177,10 +168,7 @@ def update_env_group(
     return _one(render.api.patch(_GROUP, json={"name": name}, env_group_id=env_group_id))
 
 
-_deleted = deletion(_GROUP, "env_group_id")
-
-
-@integration.destroys(was_done=_deleted, undo=inverses.GROUP_LOST)
+@integration.destroys(was_done=deletion(_GROUP, "env_group_id"), undo=inverses.GROUP_LOST)
 def delete_env_group(render: Render, /, *, env_group_id: EnvGroupId) -> DeletedEnvGroup:
     """Delete an environment group permanently, with its variables and secret files."""
     render.api.delete(_GROUP, env_group_id=env_group_id)

@@ -6,7 +6,7 @@ from kosmolua.plugin import matching, non_empty
 
 from . import inverses
 from .account import integration
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import (
     CreatedAfter,
     CreatedBefore,
@@ -83,16 +83,7 @@ def list_jobs(
     all: All = False,
 ) -> JobPage:
     """List jobs for a specific Render service."""
-    filters = {
-        "status": status,
-        "createdBefore": created_before,
-        "createdAfter": created_after,
-        "startedBefore": started_before,
-        "startedAfter": started_after,
-        "finishedBefore": finished_before,
-        "finishedAfter": finished_after,
-    }
-    jobs, after = Page(limit, cursor, all).of(render.api, _JOBS, "job", filters, service_id=service_id)
+    jobs, after = listed(_JOBS, "job", **locals())
     return {"jobs": [_shaped(job) for job in jobs], "cursor": after}
 
 

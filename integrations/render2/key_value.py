@@ -6,7 +6,7 @@ from kosmolua.plugin import BadArguments, Secret, non_empty
 
 from . import inverses
 from .account import integration
-from .bodies import ranges_of, renamed
+from .bodies import fields, ranges_of, renamed
 from .parameters import EnvironmentIdOfNew, KeyValueId, OwnerId
 from .render import Render, deletion
 from .settings import AllowedRange
@@ -14,13 +14,7 @@ from .stores import KeyValue, OneKeyValue, shaped
 from .wire import Thing, thing_of
 
 _INSTANCE = "/key-value/{key_value_id}"
-_FIELDS = {
-    "name": "name",
-    "plan": "plan",
-    "region": "region",
-    "maxmemory_policy": "maxmemoryPolicy",
-    "environment_id": "environmentId",
-}
+_FIELDS = fields("name plan region maxmemory_policy environment_id")
 
 
 class AcceptedForKeyValue(TypedDict):
@@ -90,15 +84,7 @@ def create_key_value(
     owner_id: OwnerId = None,
 ) -> OneKeyValue:
     """Create a Key Value instance. Its status becomes ``available`` after a while."""
-    settings = {
-        "name": name,
-        "plan": plan,
-        "region": region,
-        "maxmemory_policy": maxmemory_policy,
-        "ip_allow_list": ip_allow_list,
-        "environment_id": environment_id,
-    }
-    body = {"ownerId": render.workspace(owner_id)} | _body(settings)
+    body = {"ownerId": render.workspace(owner_id)} | _body(locals())
     return _one(render.api.post("/key-value", json=body))
 
 
@@ -116,23 +102,14 @@ def update_key_value(
     ip_allow_list: AllowList = None,
 ) -> OneKeyValue:
     """Change a Key Value instance; settings that are not given stay as they are."""
-    settings = {
-        "name": name,
-        "plan": plan,
-        "maxmemory_policy": maxmemory_policy,
-        "ip_allow_list": ip_allow_list,
-    }
-    if not (body := _body(settings)):
+    if not (body := _body(locals())):
         raise BadArguments(
             "update_key_value was given nothing to change", hint="give a setting, such as plan = 'standard'"
         )
     return _one(render.api.patch(_INSTANCE, json=body, key_value_id=key_value_id))
 
 
-_deleted = deletion(_INSTANCE, "key_value_id")
-
-
-@integration.destroys(was_done=_deleted, undo=inverses.DATA_LOST)
+@integration.destroys(was_done=deletion(_INSTANCE, "key_value_id"), undo=inverses.DATA_LOST)
 def delete_key_value(render: Render, /, *, key_value_id: KeyValueId) -> DeletedKeyValue:
     """Delete a Key Value instance permanently, with its data."""
     render.api.delete(_INSTANCE, key_value_id=key_value_id)

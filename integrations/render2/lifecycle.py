@@ -25,10 +25,9 @@ class DeletedService(TypedDict):
     deleted: bool
 
 
-_deleted = deletion(_SERVICE, "service_id")
-
-
-@integration.destroys(was_done=_deleted, undo="the service is gone, with its deploys, variables and disk")
+@integration.destroys(
+    was_done=deletion(_SERVICE, "service_id"), undo="the service is gone, with its deploys, variables and disk"
+)
 def delete_service(render: Render, /, *, service_id: ServiceId) -> DeletedService:
     """Delete a service permanently, with its deploys, variables and disk."""
     render.api.delete(_SERVICE, service_id=service_id)

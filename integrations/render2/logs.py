@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal, TypedDict, cast
 from kosmolua.plugin import matching, non_empty
 
 from .account import integration
-from .paging import All, Cursor, Limit, Page
+from .bodies import wire
+from .paging import All, Cursor, Limit, listed
 from .parameters import OwnerId, ResourceId, ServiceId, Time
 from .render import Render
-from .wire import Thing, filled, thing_of, things_of
+from .wire import Thing, filled, thing_of, things_of, without
 
 Level = Annotated[str, matching(r"[^A-Z]*|.*[*/].*", "error")]
 Part = Annotated[str, matching(r"(?s)/.*/|(?!.*\w\|\w).*", "/refused|timeout/")]
@@ -115,25 +116,9 @@ def list_logs(
     Logs are paged by time: while ``has_more`` is true, call again with the ``next_start_time`` of the result as
     ``start_time`` and its ``next_end_time`` as ``end_time``. All resources must be in one region and one workspace.
     """
+    filters = without(locals(), "resource_id", "owner_id")
     resources = [resource_id] if isinstance(resource_id, str) else resource_id
-    query = {
-        "ownerId": owner_id or _owner_of(render, resources),
-        "resource": resources,
-        "startTime": start_time,
-        "endTime": end_time,
-        "direction": direction,
-        "level": level,
-        "type": type,
-        "text": text,
-        "instance": instance,
-        "host": host,
-        "method": method,
-        "path": path,
-        "statusCode": status_code,
-        "task": task,
-        "taskRun": task_run,
-        "limit": limit,
-    }
+    query = {"ownerId": owner_id or _owner_of(render, resources), "resource": resources} | wire(filters)
     reply = thing_of(render.repeating.get("/logs", query=query))
     return {
         "logs": [_shaped(entry) for entry in things_of(reply.get("logs") or [])],
@@ -157,9 +142,7 @@ def list_events(
     all: All = False,
 ) -> EventPage:
     """List the events of a service: deploys, failures, restarts, scaling, changes of plan."""
-    filters = {"type": type, "startTime": start_time, "endTime": end_time}
-    page = Page(limit, cursor, all)
-    events, after = page.of(render.api, "/services/{service_id}/events", "event", filters, service_id=service_id)
+    events, after = listed("/services/{service_id}/events", "event", **locals())
     shaped = [cast(Event, filled(event, id="", type="unknown", timestamp="", details={})) for event in events]
     return {"events": shaped, "cursor": after}
 

@@ -102,15 +102,7 @@ def get_metrics(
     Targets and limits of CPU and memory are metrics too: ``cpu_target`` is the target of autoscaling. Bandwidth has one
     value for each hour.
     """
-    given = {
-        "instance": instance,
-        "aggregate": aggregate,
-        "host": host,
-        "path": path,
-        "aggregate_by": aggregate_by,
-        "quantile": quantile,
-    }
-    _refuse_misfit(metric, given, resolution)
+    _refuse_misfit(locals())
     query = {
         "resource": resource_id,
         "startTime": start_time,
@@ -127,13 +119,14 @@ def get_metrics(
     return {"metric": metric, "series": [_series(each) for each in things_of(reply)]}
 
 
-def _refuse_misfit(metric: str, given: Thing, resolution: int | None) -> None:
+def _refuse_misfit(given: Thing) -> None:
+    metric = given["metric"]
     for name, metrics in _TAKEN_BY.items():
         if given[name] is not None and metric not in metrics:
             raise BadArguments(
                 f"{name} does not apply to {metric}", param=name, hint=f"{name} applies to {', '.join(metrics)}"
             )
-    if resolution is not None and metric == "bandwidth":
+    if given["resolution"] is not None and metric == "bandwidth":
         raise BadArguments(
             "resolution does not apply to bandwidth, which has one value for each hour", param="resolution"
         )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypedDict, cast
 from kosmolua.plugin import CallError, non_empty
 
 from .account import integration
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import Names
 from .render import Render
 from .wire import Thing, filled, thing_of
@@ -67,8 +67,7 @@ def list_owners(
     all: All = False,
 ) -> OwnerPage:
     """List the workspaces that the API key can access. Other functions take the id of a workspace as ``owner_id``."""
-    filters = {"name": name, "email": email}
-    owners, after = Page(limit, cursor, all).of(render.repeating, "/owners", "owner", filters)
+    owners, after = listed("/owners", "owner", repeats=True, **locals())
     return {
         "owners": [cast(Owner, filled(owner, id="", name="", email="", type="")) for owner in owners],
         "cursor": after,

@@ -1,11 +1,11 @@
 """Paging: the parameters ``limit``, ``cursor`` and ``all`` of every list function, and the requests for pages."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-from kosmolua.plugin import Api, between, by_cursor
+from kosmolua.plugin import between, by_cursor
 
+from .bodies import wire
+from .render import Render
 from .wire import Thing, page_of
 
 LARGEST_PAGE = 100
@@ -15,28 +15,35 @@ Cursor = Annotated[str | None, "The cursor that the previous page returned; the 
 All = Annotated[bool, "Whether to return the items of all pages at once; limit is then ignored."]
 
 
-@dataclass(frozen=True)
-class Page:
-    """The part of a list to fetch: one page of ``limit`` items, or all, after a cursor."""
+def listed(
+    path: str,
+    key: str,
+    /,
+    *,
+    render: Render,
+    limit: int = 20,
+    cursor: str | None = None,
+    all: bool = False,
+    repeats: bool = False,
+    **given: Any,
+) -> tuple[list[Thing], str | None]:
+    """Fetch a page of the list at a path, or all pages after a cursor. The rows have the items under ``key``.
 
-    limit: int = 20
-    cursor: str | None = None
-    all: bool = False
+    A list function passes its own arguments on, ``**locals()``. Those that the path has in braces go into the path. The
+    others are filters, whose names in Render's queries are the same in camel case; for paths where such a name must be
+    repeated for each value, ``repeats`` is true.
 
-    def of(
-        self, api: Api, template: str, key: str, filters: Mapping[str, Any] | None = None, **segments: Any
-    ) -> tuple[list[Thing], str | None]:
-        """Fetch this part of the list at a path, whose rows have the items under ``key``.
+    Return the items, and the cursor of the next page, or None at the end of the list. Only a page shorter than the
+    limit shows that a list ends, so a full last page still comes with a cursor, and the page after it is empty.
+    """
+    api = render.repeating if repeats else render.api
+    segments = {name: value for name, value in given.items() if f"{{{name}}}" in path}
+    filters: Thing = wire({name: value for name, value in given.items() if name not in segments})
 
-        Return the items, and the cursor of the next page, or None at the end of the list. Only a page shorter than the
-        limit shows that a list ends, so a full last page still comes with a cursor, and the page after it is empty.
-        """
+    def fetch(after: str | None, size: int = LARGEST_PAGE) -> tuple[list[Thing], str | None]:
+        items, last = page_of(api.get(path, query={**filters, "limit": size, "cursor": after}, **segments), key)
+        return items, last if len(items) >= size else None
 
-        def fetch(cursor: str | None, limit: int = LARGEST_PAGE) -> tuple[list[Thing], str | None]:
-            query = {**(filters or {}), "limit": limit, "cursor": cursor}
-            items, last = page_of(api.get(template, query=query, **segments), key)
-            return items, last if len(items) >= limit else None
-
-        if self.all:
-            return list(by_cursor(lambda cursor: fetch(cursor or self.cursor))), None
-        return fetch(self.cursor, self.limit)
+    if all:
+        return list(by_cursor(lambda after: fetch(after or cursor))), None
+    return fetch(cursor, limit)

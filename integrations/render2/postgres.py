@@ -6,7 +6,7 @@ from kosmolua.plugin import BadArguments, Secret, between, matching, non_empty
 
 from . import inverses
 from .account import integration
-from .bodies import ranges_of, renamed
+from .bodies import fields, ranges_of, renamed
 from .parameters import EnvironmentIdOfNew, OwnerId, PostgresId
 from .render import Render, deletion
 from .settings import AllowedRange
@@ -14,20 +14,12 @@ from .stores import OnePostgres, Postgres, shaped
 from .wire import Thing, thing_of
 
 _DATABASE = "/postgres/{postgres_id}"
-_FIELDS = {
-    "name": "name",
-    "plan": "plan",
-    "version": "version",
-    "region": "region",
-    "database_name": "databaseName",
-    "database_user": "databaseUser",
-    "disk_size_gb": "diskSizeGB",
-    "disk_autoscaling": "enableDiskAutoscaling",
-    "high_availability": "enableHighAvailability",
-    "environment_id": "environmentId",
-    "datadog_api_key": "datadogAPIKey",
-    "datadog_site": "datadogSite",
-}
+_FIELDS = fields(
+    "name plan version region database_name database_user disk_size_gb environment_id datadog_site",
+    disk_autoscaling="enableDiskAutoscaling",
+    high_availability="enableHighAvailability",
+    datadog_api_key="datadogAPIKey",
+)
 
 
 class ReplicaSettings(TypedDict):
@@ -114,24 +106,7 @@ def create_postgres(
     owner_id: OwnerId = None,
 ) -> OnePostgres:
     """Create a Postgres database. Its status becomes ``available`` after some minutes."""
-    settings = {
-        "name": name,
-        "plan": plan,
-        "version": version,
-        "region": region,
-        "database_name": database_name,
-        "database_user": database_user,
-        "disk_size_gb": disk_size_gb,
-        "disk_autoscaling": disk_autoscaling,
-        "high_availability": high_availability,
-        "parameter_overrides": parameter_overrides,
-        "read_replicas": read_replicas,
-        "ip_allow_list": ip_allow_list,
-        "environment_id": environment_id,
-        "datadog_api_key": datadog_api_key,
-        "datadog_site": datadog_site,
-    }
-    body = {"ownerId": render.workspace(owner_id)} | _body(settings)
+    body = {"ownerId": render.workspace(owner_id)} | _body(locals())
     return _one(render.api.post("/postgres", json=body))
 
 
@@ -155,29 +130,14 @@ def update_postgres(
     datadog_site: DatadogSite = None,
 ) -> OnePostgres:
     """Change a Postgres database; settings that are not given stay as they are. A new plan restarts the database."""
-    settings = {
-        "name": name,
-        "plan": plan,
-        "disk_size_gb": disk_size_gb,
-        "disk_autoscaling": disk_autoscaling,
-        "high_availability": high_availability,
-        "parameter_overrides": parameter_overrides,
-        "read_replicas": read_replicas,
-        "ip_allow_list": ip_allow_list,
-        "datadog_api_key": datadog_api_key,
-        "datadog_site": datadog_site,
-    }
-    if not (body := _body(settings)):
+    if not (body := _body(locals())):
         raise BadArguments(
             "update_postgres was given nothing to change", hint="give a setting, such as plan = 'pro_4gb'"
         )
     return _one(render.api.patch(_DATABASE, json=body, postgres_id=postgres_id))
 
 
-_deleted = deletion(_DATABASE, "postgres_id")
-
-
-@integration.destroys(was_done=_deleted, undo=inverses.DATA_LOST)
+@integration.destroys(was_done=deletion(_DATABASE, "postgres_id"), undo=inverses.DATA_LOST)
 def delete_postgres(render: Render, /, *, postgres_id: PostgresId) -> DeletedPostgres:
     """Delete a Postgres database permanently, with its data, its replicas and its backups."""
     render.api.delete(_DATABASE, postgres_id=postgres_id)

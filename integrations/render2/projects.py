@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypedDict, cast
 from kosmolua.plugin import non_empty
 
 from .account import integration
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import (
     CreatedAfter,
     CreatedBefore,
@@ -85,15 +85,7 @@ def list_projects(
     all: All = False,
 ) -> ProjectPage:
     """List the projects in the account."""
-    filters = {
-        "name": name,
-        "ownerId": owner_id,
-        "createdBefore": created_before,
-        "createdAfter": created_after,
-        "updatedBefore": updated_before,
-        "updatedAfter": updated_after,
-    }
-    found, after = Page(limit, cursor, all).of(render.api, "/projects", "project", filters)
+    found, after = listed("/projects", "project", **locals())
     return {"projects": [_project(each) for each in found], "cursor": after}
 
 
@@ -123,17 +115,7 @@ def list_environments(
     all: All = False,
 ) -> EnvironmentPage:
     """List the environments of projects, with the ids of what each environment contains."""
-    filters = {
-        "projectId": project_id,
-        "name": name,
-        "environmentId": environment_id,
-        "ownerId": owner_id,
-        "createdBefore": created_before,
-        "createdAfter": created_after,
-        "updatedBefore": updated_before,
-        "updatedAfter": updated_after,
-    }
-    found, after = Page(limit, cursor, all).of(render.api, "/environments", "environment", filters)
+    found, after = listed("/environments", "environment", **locals())
     return {"environments": [_environment(each) for each in found], "cursor": after}
 
 

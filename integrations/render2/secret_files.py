@@ -6,7 +6,7 @@ from kosmolua.plugin import Secret
 
 from . import inverses
 from .account import integration
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import FileName, ServiceId
 from .render import Render, deletion
 from .variables import AsSecret
@@ -49,7 +49,9 @@ def list_secret_files(
     secret: AsSecret = False,
 ) -> SecretFilePage:
     """List the secret files of a service with their contents, which are secret: do not print them."""
-    found, after = Page(limit, cursor, all).of(render.api, _FILES, "secretFile", service_id=service_id)
+    found, after = listed(
+        _FILES, "secretFile", render=render, limit=limit, cursor=cursor, all=all, service_id=service_id
+    )
     return {"secret_files": [shaped_file(each, secret=secret) for each in found], "cursor": after}
 
 
@@ -75,10 +77,7 @@ def set_secret_file(
     return {"secret_file": shaped_file(reply)}
 
 
-_deleted = deletion(_FILE, "name")
-
-
-@integration.destroys(was_done=_deleted, before=inverses.FILE, undo=inverses.FILE_BACK)
+@integration.destroys(was_done=deletion(_FILE, "name"), before=inverses.FILE, undo=inverses.FILE_BACK)
 def delete_secret_file(render: Render, /, *, service_id: ServiceId, name: FileName) -> DeletedSecretFile:
     """Delete one secret file of a service."""
     render.api.delete(_FILE, service_id=service_id, name=name)

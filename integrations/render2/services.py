@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypedDict, cast
 from kosmolua.plugin import non_empty
 
 from .account import integration
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import (
     SUSPENSION,
     CreatedAfter,
@@ -137,21 +137,7 @@ def list_services(
     The ``status`` of a service is ``active`` or ``suspended``; its ``url`` is empty for workers and cron jobs. Use
     ``list_deploys`` to see whether the last deploy of a service succeeded.
     """
-    filters = {
-        "name": name,
-        "type": type,
-        "env": env,
-        "region": region,
-        "suspended": SUSPENSION[suspended],
-        "ownerId": owner_id,
-        "environmentId": environment_id,
-        "includePreviews": include_previews,
-        "createdBefore": created_before,
-        "createdAfter": created_after,
-        "updatedBefore": updated_before,
-        "updatedAfter": updated_after,
-    }
-    services, after = Page(limit, cursor, all).of(render.api, "/services", "service", filters)
+    services, after = listed("/services", "service", **{**locals(), "suspended": SUSPENSION[suspended]})
     return {"services": [shaped(service) for service in services], "cursor": after}
 
 

@@ -6,7 +6,7 @@ from kosmolua.plugin import between, non_empty
 
 from . import inverses
 from .account import integration
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import ServiceId, id_like
 from .render import Render
 from .settings import Header
@@ -90,8 +90,7 @@ def list_headers(
     all: All = False,
 ) -> HeaderPage:
     """List the response headers of a static site."""
-    filters = {"path": path, "name": name, "value": value}
-    found, after = Page(limit, cursor, all).of(render.api, _HEADERS, "header", filters, service_id=service_id)
+    found, after = listed(_HEADERS, "header", **locals())
     return {"headers": [_header(each) for each in found], "cursor": after}
 
 
@@ -154,8 +153,7 @@ def list_routes(
     all: All = False,
 ) -> RoutePage:
     """List the redirects and rewrites of a static site, by priority."""
-    filters = {"type": type, "source": source, "destination": destination}
-    found, after = Page(limit, cursor, all).of(render.api, _ROUTES, "route", filters, service_id=service_id)
+    found, after = listed(_ROUTES, "route", **locals())
     return {"routes": [_route(each) for each in found], "cursor": after}
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, TypedDict, cast
 
 from .account import integration
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import (
     SUSPENSION,
     CreatedAfter,
@@ -140,19 +140,7 @@ def list_postgres(
     all: All = False,
 ) -> PostgresPage:
     """List the Postgres databases in the account."""
-    filters = {
-        "name": name,
-        "region": region,
-        "suspended": SUSPENSION[suspended],
-        "ownerId": owner_id,
-        "environmentId": environment_id,
-        "includeReplicas": include_replicas,
-        "createdBefore": created_before,
-        "createdAfter": created_after,
-        "updatedBefore": updated_before,
-        "updatedAfter": updated_after,
-    }
-    found, after = Page(limit, cursor, all).of(render.api, "/postgres", "postgres", filters)
+    found, after = listed("/postgres", "postgres", **{**locals(), "suspended": SUSPENSION[suspended]})
     return {"postgres": [cast(Postgres, shaped(database)) for database in found], "cursor": after}
 
 
@@ -181,17 +169,7 @@ def list_key_values(
     all: All = False,
 ) -> KeyValuePage:
     """List the Key Value instances in the account."""
-    filters = {
-        "name": name,
-        "region": region,
-        "ownerId": owner_id,
-        "environmentId": environment_id,
-        "createdBefore": created_before,
-        "createdAfter": created_after,
-        "updatedBefore": updated_before,
-        "updatedAfter": updated_after,
-    }
-    found, after = Page(limit, cursor, all).of(render.api, "/key-value", "keyValue", filters)
+    found, after = listed("/key-value", "keyValue", **locals())
     return {"key_values": [cast(KeyValue, shaped(instance)) for instance in found], "cursor": after}
 
 

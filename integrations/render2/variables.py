@@ -8,7 +8,7 @@ from . import inverses
 from .account import integration
 from .bodies import value_of, variables_of
 from .misfits import variable_misfit
-from .paging import All, Cursor, Limit, Page
+from .paging import All, Cursor, Limit, listed
 from .parameters import ServiceId, VariableKey
 from .render import Render, deletion
 from .settings import VariableValue
@@ -72,7 +72,9 @@ def list_env_vars(
     secret: AsSecret = False,
 ) -> VariablePage:
     """List the environment variables of a service with their values, which may be secret: do not print them."""
-    found, after = Page(limit, cursor, all).of(render.api, _VARIABLES, "envVar", service_id=service_id)
+    found, after = listed(
+        _VARIABLES, "envVar", render=render, limit=limit, cursor=cursor, all=all, service_id=service_id
+    )
     return {"env_vars": [variable_of(variable, secret=secret) for variable in found], "cursor": after}
 
 
@@ -98,10 +100,7 @@ def set_env_var(
     return {"env_var": cast(Variable, thing_of(render.api.put(_VARIABLE, json=body, service_id=service_id, key=key)))}
 
 
-_deleted = deletion(_VARIABLE, "key")
-
-
-@integration.destroys(was_done=_deleted, before=inverses.VARIABLE, undo=inverses.VARIABLE_BACK)
+@integration.destroys(was_done=deletion(_VARIABLE, "key"), before=inverses.VARIABLE, undo=inverses.VARIABLE_BACK)
 def delete_env_var(render: Render, /, *, service_id: ServiceId, key: VariableKey) -> DeletedVariable:
     """Delete one environment variable of a service."""
     render.api.delete(_VARIABLE, service_id=service_id, key=key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from kosmolua.plugin import NetworkError
@@ -49,6 +50,11 @@ def filled(thing: Thing, **defaults: object) -> Thing:
     """Return an object with defaults for fields that are missing or null, so that scripts need not check for nil."""
     missing = {name: default for name, default in defaults.items() if thing.get(name) is None}
     return thing | missing
+
+
+def without(arguments: Mapping[str, Any], *names: str) -> Thing:
+    """Return the arguments of a function, which are its ``locals()`` at first, without the account and those named."""
+    return {name: value for name, value in arguments.items() if name not in ("render", *names)}
 
 
 def _unreadable(reply: object, expected: str) -> NetworkError:
