@@ -7,6 +7,8 @@ from typing import Any
 
 from kosmolua.plugin import Declared
 
+from .parameters import parts_of
+
 _Step = tuple[str, dict[str, Any]]
 _REASONS = ("completed", "not_planned")
 
@@ -40,7 +42,7 @@ def label_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
 
 def comment_deleted(args: Mapping[str, Any], _: Any, result: Any) -> Sequence[_Step]:
     """Delete the comment; its subscribers have been notified."""
-    return [("issues_delete_comment", _repo(args) | {"comment_id": result["id"]})]
+    return [("issues_delete_comment", parts_of(str(args["repo"])) | {"comment_id": result["id"]})]
 
 
 def file(args: Mapping[str, Any]) -> _Step:
@@ -56,12 +58,6 @@ def file_back(args: Mapping[str, Any], before: Any, result: Any) -> Sequence[_St
     if before is None:
         return [("delete_file", where)]
     return [("put_file", where | {"content": before["content"], "encoding": before["encoding"]})]
-
-
-def _repo(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of the document's operations for the repository that a function here calls ``repo``."""
-    owner, _, name = str(args["repo"]).partition("/")
-    return {"owner": owner, "repo": name}
 
 
 # Operations of the document
