@@ -493,7 +493,7 @@ UNDONE_BY_ANOTHER = {
     "a new label": 'github.add_labels({ repo = "lovelace/dotfiles", number = 1, labels = { "bug" } })',
     "a new file": 'github.put_file({ repo = "lovelace/dotfiles", path = "new.txt", content = "x", message = "m" })',
     "a new group": 'render2.create_env_group({ name = "fresh" })',
-    "a new service": 'render2.create_service({ type = "static_site", name = "fresh", repo = "https://github.com/a/b" })',
+    "a new service": 'render2.create_service({ type = "static_site", name = "new", repo = "https://github.com/a/b" })',
 }
 
 
