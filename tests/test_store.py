@@ -40,7 +40,7 @@ from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.opening import open_stores
 from kosmolua.stores.store import Decision, Grant, RunFilter, Store, Stores, Vote, WaitingCall
 from kosmolua.stores.tables import Step
-from kosmolua.stores.tasks import ALIAS, HOOK, NOTICE, PLANNED, RUNNING, SCHEDULE, ServerTask
+from kosmolua.stores.tasks import ALIAS, HOOK, NOTICE, PLANNED, RUNNING, SCHEDULE, ServerTask, new_run
 
 PAUSING = """
 local books = app.integrations.library
@@ -309,6 +309,22 @@ def test_runs_are_listed_by_time_and_outcome(
     assert [each.run for each in store.runs(status="failed")] == [runs[2]]
     assert [each.run for each in store.runs(beginning=runs[1][:8])] == [runs[1]]
     assert store.runs(beginning="%") == []
+
+
+@pytest.mark.slow
+@every_kind
+def test_a_run_that_has_not_ended_has_worked_least(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
+) -> None:
+    """In each kind of store it is the last of those that worked longest, as it is in time the latest."""
+    store = open_some().of(tenant)
+    done = record(replica(store), "return 1")[1]
+    head = {**store.read(done).header, "run": new_run(), "time": "2999-01-01T00:00:00+00:00"}
+    sheet = store.place(head["run"]).begin()
+    sheet.append(json.dumps(head).encode() + b"\n", head)
+    assert [each.run for each in store.find_runs(RunFilter(order="worked"))[0]] == [done, head["run"]]
+    assert [each.run for each in store.find_runs(RunFilter())[0]] == [head["run"], done]
+    sheet.close()
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ async def _runs(tenant: Tenant, given: Json) -> object:
     limit = given.get("limit", str(DEFAULT_RUNS))
     if not re.fullmatch("[0-9]{1,4}", limit) or not 0 < int(limit) <= MAX_RUNS:
         raise RequestRefused(400, f"The parameter limit must be a number from 1 to {MAX_RUNS:,}")
-    status, before = given.get("status"), given.get("before")
+    status, before = given.get("status", ""), given.get("before", "")
     store = tenant.runtime.store
     found = await asyncio.to_thread(lambda: store.runs(status=status, before=before, limit=int(limit)))
     return {"runs": [asdict(each) for each in found]}

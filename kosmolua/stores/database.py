@@ -116,7 +116,7 @@ class Database:
 
     def probe(self) -> None:
         """Try a write; raise ConfigError if it failed."""
-        self.do(lambda at: at.execute(sql.update(SCHEMA).values(checked=Now())))
+        self.change(sql.update(SCHEMA).values(checked=Now()))
 
     def drop(self) -> None:
         """Cut all connections, so that whatever waits for the database fails at once. Others are opened when needed.
@@ -139,7 +139,7 @@ class Database:
         began = time.monotonic()
         asked, ahead = self._clock
         if began - asked > CLOCK_FRESH:
-            said = float(self.do(lambda at: at.execute(sql.select(Now())).scalar_one()))
+            said = float(self.rows(sql.select(Now()))[0][0])
             ended = time.monotonic()
             ahead = said - ended
             self._clock = began if ended - began < CLOCK_DOUBT else -math.inf, ahead
@@ -175,13 +175,24 @@ class Database:
                 time.sleep(RETRY_PAUSE)
             is_first = False
 
-    def find(self, work: Callable[[sql.Connection], _T]) -> _T:
-        """Call :meth:`do` for a function that reads recordings, which finds those that this process has begun."""
-        self.settle()
-        return self.do(work)
+    def rows(self, query: sql.Select[Any], patience: float = 0.0) -> Sequence[Any]:
+        """Return the rows that a query finds, like :meth:`do`."""
+        return self.do(lambda at: at.execute(query).all(), patience)
+
+    def change(self, statement: sql.Update | sql.Delete) -> int:
+        """Execute a statement, like :meth:`do`, and return how many rows it has changed or removed."""
+        return self.do(lambda at: at.execute(statement)).rowcount
+
+    def add(self, new: sql.Insert, *before: sql.Delete, patience: float = 0.0) -> bool:
+        """Insert a row, after some deletions, like :meth:`do`; if there is a row with its key, return False instead."""
+        try:
+            self.do(lambda at: [at.execute(each) for each in (*before, new)], patience)
+        except IntegrityError:
+            return False
+        return True
 
     def settle(self, age: float = 0.0) -> None:
-        """Write the new recordings that were begun ``age`` seconds ago, so that whoever reads finds them."""
+        """Write the new recordings that were begun ``age`` seconds ago, so that whoever reads recordings finds them."""
         for each in [*self.begun]:
             if each.age >= age:
                 with suppress(KosmoError):  # whoever writes the recording will be told

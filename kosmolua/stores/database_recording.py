@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.sql.expression import ColumnElement
 
 from kosmolua.errors import ConfigError, KosmoError, Unavailable
 from kosmolua.recordings.sheets import in_use
 from kosmolua.stores.database import LEASE, Database
-from kosmolua.stores.store import fleet_in, found_in, missing, output_in, waits, words_of, writes_in
-from kosmolua.stores.tables import LINES, RECORDINGS, Now, is_held
+from kosmolua.stores.store import missing, output_in, told_by, waits, words_of, writes_in
+from kosmolua.stores.tables import LINES, RECORDINGS, Now, is_held, rows_with
 
 PATIENCE = 20.0
 """Seconds that a run waits for an unreachable database before it ends."""
@@ -68,11 +67,12 @@ class Row:
         self._key = {"tenant": tenant, "run": run}
 
     def read(self) -> bytes:
-        query = sql.select(LINES.c.line).where(*_rows_with(LINES, self._key)).order_by(LINES.c.number)
-        lines = self._database.find(lambda at: at.execute(query).scalars().all())
+        query = sql.select(LINES.c.line).where(rows_with(LINES, self._key)).order_by(LINES.c.number)
+        self._database.settle()
+        lines = self._database.rows(query)
         if not lines:
             raise missing(self.name)
-        return b"".join(lines)
+        return b"".join(line for (line,) in lines)
 
     def begin(self) -> RowSheet:
         """Return the object that creates the recording with its first line, and writes its further lines."""
@@ -85,20 +85,23 @@ class Row:
             ConfigError: Another run is writing the recording, or the recording has changed since it was read.
         """
         holder = os.urandom(16).hex()
-        take = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key), ~is_held())
+        take = sql.update(RECORDINGS).where(rows_with(RECORDINGS, self._key), ~is_held())
         take = take.values(holder=holder, held_until=Now() + LEASE)
-        if not self._database.find(lambda at: at.execute(take)).rowcount:
+        self._database.settle()
+        if not self._database.change(take):
             raise in_use(self.name)
         sheet = RowSheet(self._database, self._key, holder, count)
-        query = sql.select(sql.func.count()).where(*_rows_with(LINES, self._key))
-        if self._database.do(lambda at: at.execute(query).scalar_one()) != count:
+        query = sql.select(sql.func.count()).where(rows_with(LINES, self._key))
+        if self._database.rows(query)[0][0] != count:
             sheet.close()
             raise ConfigError(f"The recording {self.name} has changed since it was read", hint="try again")
         return sheet
 
     def is_in_use(self) -> bool:
-        query = sql.select(RECORDINGS.c.run).where(*_rows_with(RECORDINGS, self._key), is_held())
-        return self._database.find(lambda at: at.execute(query).first()) is not None
+        self._database.settle()
+        return bool(
+            self._database.rows(sql.select(RECORDINGS.c.run).where(rows_with(RECORDINGS, self._key), is_held()))
+        )
 
 
 class RowSheet:
@@ -203,24 +206,20 @@ class RowSheet:
         """Write the collected lines to the database, and yield all lines of the recording."""
         self.sync()
         last = 0
-        mine = sql.select(LINES.c.number, LINES.c.line).where(*_rows_with(LINES, self._key)).order_by(LINES.c.number)
-        while rows := self._some_after(mine, last):
+        mine = sql.select(LINES.c.number, LINES.c.line).where(rows_with(LINES, self._key)).order_by(LINES.c.number)
+        while rows := self._database.rows(mine.where(LINES.c.number > last).limit(MAX_ROWS), PATIENCE):
             yield from (row.line for row in rows)
             last = rows[-1].number
-
-    def _some_after(self, query: sql.Select[tuple[int, bytes]], last: int) -> Sequence[Any]:
-        some = query.where(LINES.c.number > last).limit(MAX_ROWS)
-        return self._database.do(lambda at: at.execute(some).all(), PATIENCE)
 
     def replace(self, lines: Sequence[bytes]) -> None:
         """Replace all lines, and update those columns of the recording's row that repeat values from the lines."""
         events = [json.loads(line) for line in (lines[0], lines[-1])]
-        row = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key)).values(written=Now())
+        row = sql.update(RECORDINGS).where(rows_with(RECORDINGS, self._key)).values(written=Now())
         for event in events:
             row = row.values(**_changes_of(event))
 
         def replace(at: sql.Connection) -> None:
-            at.execute(sql.delete(LINES).where(*_rows_with(LINES, self._key)))
+            at.execute(sql.delete(LINES).where(rows_with(LINES, self._key)))
             at.execute(
                 sql.insert(LINES),
                 [{**self._key, "number": number, "line": line} for number, line in enumerate(lines, start=1)],
@@ -247,8 +246,8 @@ class RowSheet:
             self._database.leases.drop(self._holder)
 
     def _line(self, number: int) -> bytes | None:
-        query = sql.select(LINES.c.line).where(*_rows_with(LINES, self._key), LINES.c.number == number)
-        return self._database.do(lambda at: at.execute(query).scalar(), PATIENCE)
+        query = sql.select(LINES.c.line).where(rows_with(LINES, self._key), LINES.c.number == number)
+        return next((line for (line,) in self._database.rows(query, PATIENCE)), None)
 
     def _unwritable(
         self,
@@ -259,10 +258,6 @@ class RowSheet:
         kind: type[KosmoError] = KosmoError,
     ) -> KosmoError:
         return kind(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint, detail=detail)
-
-
-def _rows_with(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:
-    return [table.c[name] == value for name, value in key.items()]
 
 
 def _is_urgent(event: Mapping[str, Any]) -> bool:
@@ -278,18 +273,11 @@ def _is_urgent(event: Mapping[str, Any]) -> bool:
 
 def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:
     """Return the new values of the columns that an event changes in the recording's row, by the columns' names."""
+    told = told_by(event)
     if event["event"] == "run":
-        script = event["script"]
-        named = {name: event[name] for name in ("time", "mode", "client")}
-        named |= {name: event.get(name) or "" for name in ("title", "software", "person")}
-        named |= {"fleet": json.dumps(fleet)} if (fleet := fleet_in(event)) else {}
-        return {**named, "script": script["name"], "sha256": script["sha256"], "words": words_of(event)}
-    if event["event"] == "resumed":
-        return {"status": "running", "ended": None, "pause": None}
+        told["words"] = words_of(event)
+    if event["event"] in ("resumed", "end"):
+        told["pause"] = {name: event[name] for name in ("event", "time", "error")} if waits(event) else None
     if event["event"] == "end":
-        pause = json.dumps({name: event[name] for name in ("event", "time", "error")}) if waits(event) else None
-        told = found_in(event)
-        told |= {"made": json.dumps(told["made"]), "writes": writes_in(told["made"])} if "made" in told else {}
-        told["printed"] = output_in(event)
-        return {"status": event["status"], "ended": event["time"], "pause": pause, **told}
-    return {}
+        told |= {"printed": output_in(event), "writes": writes_in(told.get("made"))}
+    return told

@@ -7,20 +7,18 @@ Every SQL statement is limited to one tenant, except those for the key that all 
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
 
 from kosmolua.errors import ConfigError
-from kosmolua.recordings.recording import Event, Recording, read
+from kosmolua.recordings.recording import Recording, read
 from kosmolua.stores.database import LEASE, Database
 from kosmolua.stores.database_recording import Row
 from kosmolua.stores.database_slots import DatabaseSlot, DatabaseSlots
@@ -31,12 +29,15 @@ from kosmolua.stores.store import (
     DEFAULT_RUNS,
     ENDED_DAYS,
     KEY_SIZE,
+    ORDERS,
     RUN_ID,
     Decision,
     FleetName,
     FleetSummary,
     Grant,
     RunFilter,
+    Store,
+    Stores,
     Summary,
     Vote,
     WaitingCall,
@@ -45,6 +46,7 @@ from kosmolua.stores.store import (
     missing,
     pause_after,
     paused_calls,
+    waiting_in,
     waits,
 )
 from kosmolua.stores.tables import (
@@ -61,6 +63,7 @@ from kosmolua.stores.tables import (
     Now,
     Words,
     is_held,
+    rows_with,
 )
 
 ASK_PATIENCE = 5.0
@@ -71,9 +74,16 @@ KEY_PATIENCE = 5.0
 """How many seconds to wait for a database that starts at the same time as the server."""
 PRUNED = "pruned"
 """The name that holds the lease of a recording while it is removed."""
+_STATUS = sql.case(
+    (sql.and_(RECORDINGS.c.status == "running", ~is_held()), "interrupted"), else_=RECORDINGS.c.status
+).label("status")
+_STORED = [each.name for each in fields(Summary) if each.name not in ("status", "waiting")]
+_SUMMARY = [RECORDINGS.c.pause, _STATUS, *(RECORDINGS.c[name] for name in _STORED)]
+_QUESTION = [QUESTIONS.c[each.name] for each in fields(WaitingCall) if each.name != "is_live"]
+_DECISION = [QUESTIONS.c[name] for name in ("is_approved", "decided_by", "decided")]
 
 
-class DatabaseStores:
+class DatabaseStores(Stores):
     """The stores of all tenants in one :class:`Database`, which has this address and raises these errors."""
 
     def __init__(self, address: str) -> None:
@@ -90,16 +100,11 @@ class DatabaseStores:
         return key
 
     def end_session(self, session: str) -> None:
-        def end(at: sql.Connection) -> None:
-            at.execute(sql.delete(ENDED_SESSIONS).where(ENDED_SESSIONS.c.until < Now()))
-            at.execute(sql.insert(ENDED_SESSIONS).values(session=session, until=Now() + ENDED_DAYS * DAY))
-
-        with suppress(IntegrityError):  # it has ended before, perhaps at another server
-            self._database.do(end)
+        ended = sql.insert(ENDED_SESSIONS).values(session=session, until=Now() + ENDED_DAYS * DAY)
+        self._database.add(ended, sql.delete(ENDED_SESSIONS).where(ENDED_SESSIONS.c.until < Now()))
 
     def ended_sessions(self) -> frozenset[str]:
-        query = sql.select(ENDED_SESSIONS.c.session)
-        return frozenset(self._database.do(lambda at: at.execute(query).scalars().all()))
+        return frozenset(session for (session,) in self._database.rows(sql.select(ENDED_SESSIONS.c.session)))
 
     def due_tenants(self) -> list[str]:
         return due_tenants(self._database)
@@ -117,13 +122,14 @@ class DatabaseStores:
         self._database.close()
 
 
-class DatabaseStore:
+class DatabaseStore(Store):
     """The recordings, plans, questions and grants of one tenant in a database."""
 
     def __init__(self, database: Database, slots: DatabaseSlots, tenant: str) -> None:
         self._database = database
         self._slots = slots
         self._tenant = tenant
+        self._key = {"tenant": tenant}
         self.tasks = DatabaseTasks(database, tenant)
         self._tidied: float | None = None
         self._looks_at = 0.0
@@ -137,7 +143,7 @@ class DatabaseStore:
         return read(self.place(run))
 
     def find_runs(self, fitting: RunFilter, start: int = 0, limit: int = DEFAULT_RUNS) -> tuple[list[Summary], int]:
-        of, found = RECORDINGS.c, _status()
+        of, found = RECORDINGS.c, _STATUS
         equal = {found: fitting.status, of.mode: fitting.mode, of.person: fitting.person}
         wanted = [of.tenant == self._tenant, of.time != "", *(column == text for column, text in equal.items() if text)]
         wanted += [sql.or_(of.software == fitting.client, of.client == fitting.client)] if fitting.client else []
@@ -146,45 +152,39 @@ class DatabaseStore:
         wanted += [of.writes > 0] if fitting.writes else []
         wanted += [of.fleet.startswith(f'["{fitting.fleet}",', autoescape=True)] if fitting.fleet else []
         wanted += [] if fitting.runs is None else [of.run.in_(fitting.runs)]
+        if RUN_ID.fullmatch(fitting.beginning):  # which is found without a look at all the others
+            wanted.append(of.run == fitting.beginning)
+        elif fitting.beginning:
+            wanted.append(of.run.startswith(fitting.beginning, autoescape=True))
         wanted += [of.made.contains(f'"{fitting.integration}.', autoescape=True)] if fitting.integration else []
         lowered = (sql.func.lower(column, type_=Words) for column in (of.run, of.title, of.error, of.made))
         texts = (of.words, of.printed, *lowered)
         for word in fitting.words.lower().split():
             wanted.append(sql.or_(*(column.contains(word, autoescape=True) for column in texts)))
-        order = {"title": of.title, "status": found, "worked": of.worked.desc()}.get(fitting.order, of.time.desc())
-        query = sql.select(*_columns()).where(*wanted).order_by(order, of.time.desc(), of.run.desc())
+        sorted_by = found if fitting.order == "status" else of[fitting.order]
+        order = sorted_by.desc().nulls_last() if ORDERS[fitting.order] else sorted_by.nulls_first()
+        query = sql.select(*_SUMMARY).where(*wanted).order_by(order, of.time.desc(), of.run.desc())
         count = sql.select(sql.func.count()).select_from(RECORDINGS).where(*wanted)
 
         def find(at: sql.Connection) -> tuple[list[Summary], int]:
-            rows = at.execute(query.offset(start).limit(limit)).all()
-            return [_summary(row._asdict()) for row in rows], at.execute(count).scalar_one()
+            runs = [_summary(row._asdict()) for row in at.execute(query.offset(start).limit(limit))]
+            has_all = len(runs) < limit and (runs or not start)
+            return runs, start + len(runs) if has_all else at.execute(count).scalar_one()
 
-        return self._database.find(find)
+        self._database.settle()
+        return self._database.do(find)
 
     def fleets(self) -> list[FleetSummary]:
-        of, found = RECORDINGS.c, _status()
+        of, found = RECORDINGS.c, _STATUS
         query = sql.select(of.fleet, found, sql.func.count(), sql.func.min(of.time))
         query = query.where(of.tenant == self._tenant, of.fleet.is_not(None)).group_by(of.fleet, found)
-        rows = self._database.find(lambda at: at.execute(query).all())
-        return fleets_of((FleetName(*json.loads(fleet)), status, count, time) for fleet, status, count, time in rows)
-
-    def runs(
-        self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
-    ) -> list[Summary]:
-        of, found = RECORDINGS.c, _status()
-        query = sql.select(*_columns()).where(of.tenant == self._tenant)
-        is_whole = RUN_ID.fullmatch(beginning)  # which is found without a look at all the others
-        query = query.where(of.run == beginning if is_whole else of.run.startswith(beginning, autoescape=True))
-        query = query.where(of.time != "")
-        query = query.where(found == status) if status else query
-        query = query.where(of.time < before) if before else query
-        query = query.order_by(of.time.desc(), of.run.desc()).limit(limit)
-        return [_summary(row._asdict()) for row in self._database.find(lambda at: at.execute(query).all())]
+        self._database.settle()
+        rows = self._database.rows(query)
+        return fleets_of((FleetName(*fleet), status, count, time) for fleet, status, count, time in rows)
 
     def prune(self, keep: float) -> int:
         """See :meth:`Store.prune`. Each recording is locked by a lease first, so that no run can write it meanwhile."""
-        old = sql.delete(PLANS).where(PLANS.c.tenant == self._tenant, PLANS.c.written < Now() - keep)
-        self._database.do(lambda at: at.execute(old))
+        self._database.change(sql.delete(PLANS).where(self._of(PLANS), PLANS.c.written < Now() - keep))
         return self._remove(RECORDINGS.c.written < Now() - keep)
 
     def make_room(self, most: int) -> bool:
@@ -195,7 +195,7 @@ class DatabaseStore:
         query = sql.select(of.run, size, RECORDINGS.c.written).where(of.tenant == self._tenant)
         query = query.join(RECORDINGS, sql.and_(RECORDINGS.c.tenant == of.tenant, RECORDINGS.c.run == of.run))
         query = query.group_by(of.run, RECORDINGS.c.written).order_by(RECORDINGS.c.written)
-        found = self._database.do(lambda at: at.execute(query).all())
+        found = self._database.rows(query)
         used = sum(int(row[1]) for row in found)
         for run, size_of_run, _ in found:
             if used < most:
@@ -227,104 +227,65 @@ class DatabaseStore:
             self._tidied = time.monotonic()
             with suppress(ConfigError):  # it is tried again the next day
                 self.prune(keep)
-                of = QUESTIONS.c
-                old = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.until < Now() - DAY)
-                self._database.do(lambda at: at.execute(old))
+                self._database.change(sql.delete(QUESTIONS).where(self._of(QUESTIONS), QUESTIONS.c.until < Now() - DAY))
 
     def waiting(self) -> list[WaitingCall]:
         """Return the calls that wait for a person."""
         of = RECORDINGS.c
         ended = sql.select(of.run, of.script, of.pause)
         ended = ended.where(of.tenant == self._tenant, of.pause.is_not(None), ~is_held())
-        rows = self._database.do(lambda at: at.execute(ended).all())
-        paused = [(run, script, json.loads(end)) for run, script, end in rows]
-        calls = [call for run, script, end in paused if waits(end) for call in paused_calls(run, script, end)]
-        return sorted([*calls, *self._asked()], key=lambda each: (each.since, each.id))
+        rows = self._database.rows(ended)
+        calls = [call for run, script, end in rows if waits(end) for call in paused_calls(run, script, end)]
+        asked = sql.select(*_QUESTION).where(self._of(QUESTIONS, is_approved=None), QUESTIONS.c.until > time.time())
+        calls += [WaitingCall(*row) for row in self._database.rows(asked)]
+        return sorted(calls, key=lambda each: (each.since, each.id))
 
     def ask(self, question: WaitingCall) -> None:
-        given: dict[str, object] = {
-            "id": question.id,
-            "run": question.run,
-            "script": question.script,
-            "call": json.dumps(question.call),
-        }
-        given |= {"tenant": self._tenant, "since": question.since, "until": question.until}
-        with suppress(IntegrityError):  # the connection was lost after the question was stored
-            self._database.do(lambda at: at.execute(sql.insert(QUESTIONS).values(given)), ASK_PATIENCE)
+        given = {column.name: getattr(question, column.name) for column in _QUESTION}
+        self._database.add(sql.insert(QUESTIONS).values(**self._key, **given), patience=ASK_PATIENCE)
 
     def decide(self, question: str, decision: Decision) -> bool:
-        of = QUESTIONS.c
         given = {"is_approved": decision.is_approved, "decided_by": decision.by, "decided": decision.time}
-        waits = (of.tenant == self._tenant, of.id == question, of.is_approved.is_(None), of.until > time.time())
-        update = sql.update(QUESTIONS).where(*waits).values(given)
-        return self._database.do(lambda at: at.execute(update)).rowcount == 1
+        waits = self._of(QUESTIONS, id=question, is_approved=None), QUESTIONS.c.until > time.time()
+        return self._database.change(sql.update(QUESTIONS).where(*waits).values(given)) == 1
 
     def decision(self, question: str) -> Decision | None:
-        of = QUESTIONS.c
-        query = sql.select(of.is_approved, of.decided_by, of.decided)
-        query = query.where(of.tenant == self._tenant, of.id == question, of.is_approved.is_not(None))
-        row = self._database.do(lambda at: at.execute(query).first())
-        return Decision(*row) if row else None
+        query = sql.select(*_DECISION).where(self._of(QUESTIONS, id=question), QUESTIONS.c.is_approved.is_not(None))
+        return next((Decision(*row) for row in self._database.rows(query)), None)
 
     def answered(self, run: str) -> list[tuple[WaitingCall, Decision]]:
-        of = QUESTIONS.c
-        query = sql.select(of.id, of.script, of.call, of.since, of.until, of.is_approved, of.decided_by, of.decided)
-        query = query.where(of.tenant == self._tenant, of.run == run, of.is_approved.is_not(None))
-        rows = self._database.do(lambda at: at.execute(query).all())
-        return [
-            (WaitingCall(row.id, run, row.script, json.loads(row.call), row.since, row.until), Decision(*row[5:]))
-            for row in rows
-        ]
+        query = sql.select(*_QUESTION, *_DECISION)
+        query = query.where(self._of(QUESTIONS, run=run), QUESTIONS.c.is_approved.is_not(None))
+        split = len(_QUESTION)
+        return [(WaitingCall(*row[:split]), Decision(*row[split:])) for row in self._database.rows(query)]
 
     def withdraw(self, question: str) -> None:
-        of = QUESTIONS.c
-        gone = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.id == question)
         with suppress(ConfigError):  # nobody is asked about it after its time is over
-            self._database.do(lambda at: at.execute(gone))
+            self._database.change(sql.delete(QUESTIONS).where(self._of(QUESTIONS, id=question)))
 
     def vote(self, ballot: str, vote: Vote) -> bool:
-        voter = sha256("\n".join(vote).encode()).hexdigest()
-        new = sql.insert(VOTES).values(tenant=self._tenant, ballot=ballot, voter=voter, **vote._asdict())
-        old = sql.delete(VOTES).where(VOTES.c.tenant == self._tenant, VOTES.c.until < Now())
-
-        def keep(at: sql.Connection) -> None:
-            at.execute(old)
-            at.execute(new.values(until=Now() + APPROVAL_DAYS * DAY))
-
-        try:
-            self._database.do(keep)
-        except IntegrityError:
-            return False
-        return True
+        new = sql.insert(VOTES).values(**self._key, ballot=ballot, voter=_voter(vote), **vote._asdict())
+        new = new.values(until=Now() + APPROVAL_DAYS * DAY)
+        return self._database.add(new, sql.delete(VOTES).where(self._of(VOTES), VOTES.c.until < Now()))
 
     def unvote(self, ballot: str, vote: Vote) -> None:
-        of, voter = VOTES.c, sha256("\n".join(vote).encode()).hexdigest()
-        gone = sql.delete(VOTES).where(of.tenant == self._tenant, of.ballot == ballot, of.voter == voter)
-        self._database.do(lambda at: at.execute(gone))
+        self._database.change(sql.delete(VOTES).where(self._of(VOTES, ballot=ballot, voter=_voter(vote))))
 
     def votes(self, ballot: str) -> list[Vote]:
-        of = VOTES.c
-        query = sql.select(of.person, of.sub).where(of.tenant == self._tenant, of.ballot == ballot, of.until > Now())
-        return [Vote(*row) for row in self._database.do(lambda at: at.execute(query).all())]
+        query = sql.select(VOTES.c.person, VOTES.c.sub).where(self._of(VOTES, ballot=ballot), VOTES.c.until > Now())
+        return [Vote(*row) for row in self._database.rows(query)]
 
     def grants(self) -> list[Grant]:
         of = GRANTS.c
-        query = sql.select(of.path, of.account, of.since).where(of.tenant == self._tenant)
-        rows = self._database.do(lambda at: at.execute(query.order_by(of.since, of.path, of.account)).all())
-        return [Grant(*row) for row in rows]
+        query = sql.select(of.path, of.account, of.since).where(self._of(GRANTS))
+        return [Grant(*row) for row in self._database.rows(query.order_by(of.since, of.path, of.account))]
 
     def grant(self, given: Grant) -> None:
-        new = sql.insert(GRANTS).values(**asdict(given), tenant=self._tenant)
-
-        def keep(at: sql.Connection) -> None:
-            at.execute(self._without(given.path, given.account))
-            at.execute(new)
-
-        with suppress(IntegrityError):  # another person allowed the same at the same time
-            self._database.do(keep)
+        new = sql.insert(GRANTS).values(**self._key, **asdict(given))
+        self._database.add(new, sql.delete(GRANTS).where(self._of(GRANTS, path=given.path, account=given.account)))
 
     def revoke(self, path: str, account: str) -> None:
-        self._database.do(lambda at: at.execute(self._without(path, account)))
+        self._database.change(sql.delete(GRANTS).where(self._of(GRANTS, path=path, account=account)))
 
     def key(self, *, create: bool) -> bytes | None:
         """Return the key that signs this tenant's recordings, or None. See :meth:`Store.key`."""
@@ -334,72 +295,43 @@ class DatabaseStore:
         return key and hmac.digest(key, self._tenant.encode(), "sha256")
 
     def plan(self, id: str) -> bytes | None:
-        query = sql.select(PLANS.c.plan).where(PLANS.c.tenant == self._tenant, PLANS.c.id == id)
-        found = self._database.do(lambda at: at.execute(query).scalar())
-        return None if found is None else bytes(found)
+        rows = self._database.rows(sql.select(PLANS.c.plan).where(self._of(PLANS, id=id)))
+        return next((bytes(plan) for (plan,) in rows), None)
 
     def plans(self) -> list[bytes]:
-        query = sql.select(PLANS.c.plan).where(PLANS.c.tenant == self._tenant)
-        return [bytes(plan) for plan in self._database.do(lambda at: at.execute(query).scalars().all())]
+        return [bytes(plan) for (plan,) in self._database.rows(sql.select(PLANS.c.plan).where(self._of(PLANS)))]
 
     def put_plan(self, id: str, new: bytes, old: bytes | None) -> bool:
         given = {"plan": new, "version": sha256(new).hexdigest(), "written": Now()}
         if old is None:
-            insert = sql.insert(PLANS).values(tenant=self._tenant, id=id, **given)
-            try:
-                self._database.do(lambda at: at.execute(insert))
-            except IntegrityError:
-                return False
-            return True
-        of = PLANS.c
-        update = sql.update(PLANS).where(of.tenant == self._tenant, of.id == id)
-        update = update.where(of.version == sha256(old).hexdigest()).values(given)
-        return self._database.do(lambda at: at.execute(update)).rowcount == 1
+            return self._database.add(sql.insert(PLANS).values(**self._key, id=id, **given))
+        same = self._of(PLANS, id=id, version=sha256(old).hexdigest())
+        return self._database.change(sql.update(PLANS).where(same).values(given)) == 1
 
     def remove_plan(self, id: str) -> None:
-        gone = sql.delete(PLANS).where(PLANS.c.tenant == self._tenant, PLANS.c.id == id)
-        self._database.do(lambda at: at.execute(gone))
+        self._database.change(sql.delete(PLANS).where(self._of(PLANS, id=id)))
 
     def slot(self, kind: str, count: int) -> DatabaseSlot:
         return self._slots.take(self._tenant, kind, count)
 
     def mark(self, name: str, seconds: float) -> None:
-        new = sql.insert(MARKS).values(tenant=self._tenant, name=name, until=Now() + seconds)
-
-        def keep(at: sql.Connection) -> None:
-            at.execute(sql.delete(MARKS).where(MARKS.c.tenant == self._tenant, MARKS.c.until < Now()))
-            at.execute(self._mark(name))
-            at.execute(new)
-
-        with suppress(IntegrityError):  # another process set it at the same time
-            self._database.do(keep)
+        new = sql.insert(MARKS).values(**self._key, name=name, until=Now() + seconds)
+        old = sql.or_(MARKS.c.until < Now(), MARKS.c.name == name)
+        self._database.add(new, sql.delete(MARKS).where(self._of(MARKS), old))
 
     def unmark(self, name: str) -> None:
-        self._database.do(lambda at: at.execute(self._mark(name)))
+        self._database.change(sql.delete(MARKS).where(self._of(MARKS, name=name)))
 
     def marks(self) -> dict[str, float]:
-        query = sql.select(MARKS.c.name, MARKS.c.until).where(MARKS.c.tenant == self._tenant, MARKS.c.until > Now())
-        return {row.name: row.until for row in self._database.do(lambda at: at.execute(query).all())}
+        query = sql.select(MARKS.c.name, MARKS.c.until).where(self._of(MARKS), MARKS.c.until > Now())
+        return {row.name: row.until for row in self._database.rows(query)}
 
     def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
         return _count_in(self._database, self._tenant, kind, window, more, most)
 
-    def _mark(self, name: str) -> sql.Delete:
-        return sql.delete(MARKS).where(MARKS.c.tenant == self._tenant, MARKS.c.name == name)
-
-    def _without(self, path: str, account: str) -> sql.Delete:
-        of = GRANTS.c
-        return sql.delete(GRANTS).where(of.tenant == self._tenant, of.path == path, of.account == account)
-
-    def _asked(self) -> list[WaitingCall]:
-        of = QUESTIONS.c
-        query = sql.select(of.id, of.run, of.script, of.call, of.since, of.until)
-        query = query.where(of.tenant == self._tenant, of.is_approved.is_(None), of.until > time.time())
-        rows = self._database.do(lambda at: at.execute(query).all())
-        return [
-            WaitingCall(name, run, script, json.loads(call), since, until)
-            for name, run, script, call, since, until in rows
-        ]
+    def _of(self, table: sql.Table, **equal: object) -> sql.ColumnElement[bool]:
+        """Return the condition for the tenant's rows of a table that have these values in their columns."""
+        return rows_with(table, {**self._key, **equal})
 
 
 def _count_in(database: Database, tenant: str, kind: str, window: int, more: int, most: int | None) -> int | None:
@@ -427,33 +359,20 @@ def _count_in(database: Database, tenant: str, kind: str, window: int, more: int
 
 def _create_key(database: Database, name: str) -> None:
     if _key_in(database, name) is None:
-        new = sql.insert(KEYS).values(name=name, key=secrets.token_bytes(KEY_SIZE))
-        with suppress(IntegrityError):  # another server created it first
-            database.do(lambda at: at.execute(new))
+        database.add(sql.insert(KEYS).values(name=name, key=secrets.token_bytes(KEY_SIZE)))
 
 
 def _key_in(database: Database, name: str) -> bytes | None:
-    query = sql.select(KEYS.c.key).where(KEYS.c.name == name)
-    found = database.do(lambda at: at.execute(query).scalar(), KEY_PATIENCE)
-    return None if found is None else bytes(found)
+    rows = database.rows(sql.select(KEYS.c.key).where(KEYS.c.name == name), KEY_PATIENCE)
+    return next((bytes(key) for (key,) in rows), None)
 
 
-def _status() -> sql.ColumnElement[str]:
-    of = RECORDINGS.c
-    return sql.case((sql.and_(of.status == "running", ~is_held()), "interrupted"), else_=of.status)
-
-
-def _columns() -> list[sql.ColumnElement[Any]]:
-    of = RECORDINGS.c
-    plain = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause, of.made, of.fleet)
-    told = [sql.func.coalesce(column, "").label(column.name) for column in (of.title, of.software, of.person, of.error)]
-    numbers = [sql.func.coalesce(column, 0.0).label(column.name) for column in (of.worked, of.waited)]
-    return [of.run, _status().label("status"), *plain, *told, *numbers]
+def _voter(vote: Vote) -> str:
+    return sha256("\n".join(vote).encode()).hexdigest()
 
 
 def _summary(row: dict[str, Any]) -> Summary:
-    row["made"] = json.loads(row["made"]) if row["made"] else None
-    row["fleet"] = FleetName(*json.loads(row["fleet"])) if row["fleet"] else None
-    pause: Event = json.loads(row.pop("pause") or "{}")
-    row["script"] = row["script"].removeprefix("=")
-    return Summary(**row, waiting=len(pause["error"]["fields"]["calls"]) if waits(pause) else 0)
+    told = {name: value for name, value in row.items() if value is not None}
+    told["waiting"] = waiting_in(told.pop("pause", {}))
+    told["script"] = told["script"].removeprefix("=")
+    return Summary(**told | ({"fleet": FleetName(*told["fleet"])} if "fleet" in told else {}))

@@ -47,7 +47,7 @@ _NEW = {
 
 def due_tenants(database: Database) -> list[str]:
     """Return the tenants that have tasks that are due."""
-    return list(database.do(lambda at: at.execute(_DUE_TENANTS).scalars().all()))
+    return [tenant for (tenant,) in database.rows(_DUE_TENANTS)]
 
 
 class DatabaseTasks:
@@ -127,7 +127,7 @@ class DatabaseTasks:
 
     def prune(self, keep: float) -> None:
         old = sql.delete(TASKS).where(self._own, _OF.due.is_(None), _OF.since < Now() - keep)
-        self._database.do(lambda at: at.execute(old))
+        self._database.change(old)
 
     def trim(self, source: str, name: str, count: int) -> None:
         over = (self._own, _OF.name == name, _OF.due.is_(None))
@@ -135,7 +135,7 @@ class DatabaseTasks:
         sources = (source, ALIAS) if source == HOOK else (source,)
         oldest = latest.limit(1).offset(count - 1).scalar_subquery()
         old = sql.delete(TASKS).where(*over, _OF.source.in_(sources), _OF.since < oldest)
-        self._database.do(lambda at: at.execute(old))
+        self._database.change(old)
 
     def _select(self, query: sql.Select[Any]) -> list[ServerTask]:
-        return [ServerTask(*row) for row in self._database.do(lambda at: at.execute(query).all())]
+        return [ServerTask(*row) for row in self._database.rows(query)]

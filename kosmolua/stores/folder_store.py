@@ -36,23 +36,26 @@ from kosmolua.stores.store import (
     ENDED_DAYS,
     KEY_SIZE,
     MARK,
+    ORDERS,
     RUN_ID,
     TENANT,
     Decision,
     FleetSummary,
     Grant,
     RunFilter,
+    Store,
+    Stores,
     Summary,
     Vote,
     WaitingCall,
     checked_tenant,
-    fleet_in,
     fleets_of,
-    found_in,
     missing,
     output_in,
     pause_after,
     paused_calls,
+    told_by,
+    waiting_in,
     waits,
     words_of,
 )
@@ -70,7 +73,7 @@ KEY_TRIES, KEY_PAUSE = 50, 0.02
 """How many times to look for a key that another process is about to write, and the seconds between two looks."""
 
 
-class Folders:
+class Folders(Stores):
     """The stores of all tenants in one folder; ``inside`` is the store's folder in that of a tenant, or empty."""
 
     def __init__(self, folder: str | os.PathLike[str], inside: str = "") -> None:
@@ -137,7 +140,7 @@ class Folders:
         """Do nothing: no file stays open."""
 
 
-class Folder:
+class Folder(Store):
     """A store in a folder: a file for each recording, and small files for questions, their answers, and grants.
 
     The folder is created when something is first stored.
@@ -172,23 +175,15 @@ class Folder:
             raise missing(run)
         return read(file)
 
-    def runs(
-        self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
-    ) -> list[Summary]:
-        known = self._listed(self._names(beginning) if beginning else None)
-        found = sorted((run for run, _ in known), key=attrgetter("time", "run"), reverse=True)
-        fitting = [each for each in found if status in (None, each.status) and (before is None or each.time < before)]
-        return fitting[:limit]
-
     def find_runs(self, fitting: RunFilter, start: int = 0, limit: int = DEFAULT_RUNS) -> tuple[list[Summary], int]:
-        known = self._listed(fitting.runs)
+        known = self._listed(self._names(fitting.beginning) if fitting.beginning else fitting.runs)
         fits_all = fitting == RunFilter(order=fitting.order)
         found = [run for run, text in known if fits_all or fitting.fits(run, text)]
         newest = attrgetter("time", "run")
         if fitting.order == "time":
             return nlargest(start + limit, found, key=newest)[start:], len(found)
         found.sort(key=newest, reverse=True)
-        found.sort(key=attrgetter(fitting.order), reverse=fitting.order == "worked")
+        found.sort(key=attrgetter(fitting.order), reverse=ORDERS[fitting.order])
         return found[start : start + limit], len(found)
 
     def fleets(self) -> list[FleetSummary]:
@@ -483,24 +478,12 @@ class Folder:
     def _summary(self, run: str, stamp: Stamp, head: Event, end: Event) -> Summary:
         if head.get("event") != "run" or head.get("format") != FORMAT:
             return Summary(run, "damaged", "")
-        ended = end if end.get("event") == "end" else {}
-        script = head["script"]
-        return Summary(
-            run,
-            str(ended.get("status") or ("running" if self._file(run).is_in_use() else "interrupted")),
-            head["time"],
-            ended.get("time"),
-            script["name"].removeprefix("="),
-            script["sha256"],
-            head["mode"],
-            head["client"],
-            len(end["error"]["fields"]["calls"]) if waits(end) else 0,
-            stamp[0] / 1e9,
-            **{"title": head.get("title") or "", **found_in(ended)},
-            software=head.get("software") or "",
-            person=head.get("person") or "",
-            fleet=fleet_in(head),
-        )
+        told = told_by(head)
+        if end.get("event") == "end":
+            told |= told_by(end)
+        else:
+            told["status"] = "running" if self._file(run).is_in_use() else "interrupted"
+        return Summary(run, **told, waiting=waiting_in(end), written=stamp[0] / 1e9)
 
     def _is_needed(self, run: str) -> bool:
         """Return True for a run that waits for a person or for its time."""

@@ -125,6 +125,10 @@ class Summary:
     fleet: FleetName | None = None
 
 
+ORDERS: Mapping[str, bool] = {"time": True, "worked": True, "title": False, "status": False}
+"""By which fields of summaries a list of runs can be sorted, and whether the largest come first."""
+
+
 @dataclass(frozen=True)
 class RunFilter:
     """Which runs a list has, and in which order. An empty text fits every run.
@@ -141,7 +145,8 @@ class RunFilter:
         writes: Only runs that changed something.
         fleet: The id of a fleet.
         runs: Only runs with these ids; None for any.
-        order: ``time``, ``title``, ``status`` or ``worked``; for time and seconds, the largest come first.
+        beginning: How the id begins.
+        order: The name of a field of :class:`Summary` in :data:`ORDERS`; after it, the latest come first.
     """
 
     words: str = ""
@@ -155,6 +160,7 @@ class RunFilter:
     writes: bool = False
     fleet: str = ""
     runs: Collection[str] | None = None
+    beginning: str = ""
     order: str = "time"
 
     def fits(self, run: Summary, text: str) -> bool:
@@ -169,6 +175,7 @@ class RunFilter:
             and (not self.writes or bool(writes_in(run.made)))
             and self.fleet in ("", run.fleet and run.fleet.id)
             and (self.runs is None or run.run in self.runs)
+            and run.run.startswith(self.beginning)
             and (not self.integration or any(row[0].startswith(f"{self.integration}.") for row in run.made or ()))
             and all(word in text for word in self.words.lower().split())
         )
@@ -196,11 +203,6 @@ def output_in(end: Mapping[str, Any]) -> str:
     return str(end.get("output", "")).lower()
 
 
-def fleet_in(head: Mapping[str, Any]) -> FleetName | None:
-    """Return the fleet that the first event of a recording names, if it names one."""
-    return FleetName(**fleet) if (fleet := head.get("fleet")) else None
-
-
 def fleets_of(rows: Iterable[tuple[FleetName, str, int, str]]) -> list[FleetSummary]:
     """Return the fleets of runs, the one that began last first.
 
@@ -215,11 +217,20 @@ def fleets_of(rows: Iterable[tuple[FleetName, str, int, str]]) -> list[FleetSumm
     return sorted(fleets, key=lambda each: each.since, reverse=True)
 
 
-def found_in(end: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those fields of a summary that the last event of a recording tells."""
-    error = end.get("error")
-    told = {"error": revived(error).message if error else ""}
-    return told | {name: end[name] for name in ("title", "made", "worked", "waited") if name in end}
+def told_by(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those fields of a summary that an event of a recording changes, by their names."""
+    if event["event"] == "run":
+        script, fleet = event["script"], event.get("fleet")
+        told = {name: event.get(name) or "" for name in ("time", "mode", "title", "software", "person")}
+        told |= {"client": event["client"], "fleet": FleetName(**fleet) if fleet else None}
+        return {**told, "script": script["name"].removeprefix("="), "sha256": script["sha256"]}
+    if event["event"] == "resumed":
+        return {"status": "running", "ended": None}
+    if event["event"] == "end":
+        error = revived(event["error"]).message if event.get("error") else ""
+        told = {name: event[name] for name in ("title", "made", "worked", "waited") if name in event}
+        return {**told, "status": event["status"], "ended": event["time"], "error": error}
+    return {}
 
 
 @dataclass(frozen=True)
@@ -328,9 +339,8 @@ class Store(Protocol):
     account. Every method raises a ConfigError if the store cannot be reached.
     """
 
-    @property
-    def tasks(self) -> TaskQueue:
-        """The runs that begin or continue at their time."""
+    tasks: TaskQueue
+    """The runs that begin or continue at their time."""
 
     def place(self, run: str) -> Place:
         """Return the place where a run's recording is kept. The recording need not exist.
@@ -349,12 +359,13 @@ class Store(Protocol):
         """Return the fleets that recorded runs belong to, the one that began last first."""
 
     def runs(
-        self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
+        self, *, status: str = "", before: str = "", beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
         """Return the recorded runs that match all arguments, the latest first.
 
         ``before`` is a time like :attr:`Summary.time`, ``beginning`` how the ids begin.
         """
+        return self.find_runs(RunFilter(status=status, until=before, beginning=beginning), limit=limit)[0]
 
     def prune(self, keep: float) -> int:
         """Remove the recordings that were last written more than ``keep`` seconds ago, and return their number.
@@ -554,6 +565,11 @@ def waits(end: Mapping[str, Any]) -> bool:
     if end.get("event") != "end" or (end.get("error") or {}).get("type") != Paused.__name__:
         return False
     return time.time() - datetime.fromisoformat(end["time"]).timestamp() < APPROVAL_DAYS * DAY
+
+
+def waiting_in(end: Mapping[str, Any]) -> int:
+    """Return how many calls still wait for an approval, of a run whose recording has this last event."""
+    return len(end["error"]["fields"]["calls"]) if waits(end) else 0
 
 
 def checked_tenant(name: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,10 +27,29 @@ class Words(sql.TypeDecorator[str]):
         return value and value.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
-RECORDINGS = sql.Table(
-    "kosmolua_recordings",
-    _tables,
-    sql.Column("tenant", sql.String(63), primary_key=True),
+class Json(sql.TypeDecorator[Any]):
+    """A value as JSON, which conditions compare as text."""
+
+    impl = sql.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _: object) -> str | None:
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, _: object) -> Any:
+        return value and json.loads(value)
+
+    def coerce_compared_value(self, _: object, value: object) -> Words:
+        return Words()
+
+
+def _table(name: str, *parts: sql.schema.SchemaItem) -> sql.Table:
+    """Return a table with rows of all tenants."""
+    return sql.Table(f"kosmolua_{name}", _tables, sql.Column("tenant", sql.String(63), primary_key=True), *parts)
+
+
+RECORDINGS = _table(
+    "recordings",
     sql.Column("run", sql.String(12), primary_key=True),
     sql.Column("status", sql.String(16), nullable=False),
     sql.Column("time", sql.String(40), nullable=False, default=""),
@@ -38,7 +58,7 @@ RECORDINGS = sql.Table(
     sql.Column("sha256", sql.String(64), nullable=False, default=""),
     sql.Column("mode", sql.String(16), nullable=False, default=""),
     sql.Column("client", Words),
-    sql.Column("pause", sql.Text),  # the last event of a run that waits for approvals, as JSON
+    sql.Column("pause", Json),  # the last event of a run that waits for approvals
     sql.Column("written", sql.Double, nullable=False),
     sql.Column("holder", sql.String(32)),
     sql.Column("held_until", sql.Double),
@@ -46,49 +66,41 @@ RECORDINGS = sql.Table(
     sql.Column("software", Words),
     sql.Column("person", Words),
     sql.Column("error", Words),
-    sql.Column("made", Words),  # what the run called, as JSON
+    sql.Column("made", Json),  # what the run called
     sql.Column("writes", sql.Integer),
     sql.Column("worked", sql.Double),
     sql.Column("waited", sql.Double),
     sql.Column("words", Words),  # what a search looks through, besides title, error and made
     sql.Column("printed", Words),  # the beginning of the output, which a search looks through too
-    sql.Column("fleet", Words),  # the fleet that the run belongs to, as JSON: its id, title and size
+    sql.Column("fleet", Json),  # the fleet that the run belongs to: its id, title and size
     sql.Index("kosmolua_recordings_by_time", "tenant", "time"),
 )
-LINES = sql.Table(
-    "kosmolua_lines",
-    _tables,
-    sql.Column("tenant", sql.String(63), primary_key=True),
+LINES = _table(
+    "lines",
     sql.Column("run", sql.String(12), primary_key=True),
     sql.Column("number", sql.Integer, primary_key=True),
     sql.Column("line", sql.LargeBinary, nullable=False),
 )
-QUESTIONS = sql.Table(
-    "kosmolua_questions",
-    _tables,
-    sql.Column("tenant", sql.String(63), primary_key=True),
+QUESTIONS = _table(
+    "questions",
     sql.Column("id", sql.String(100), primary_key=True),
     sql.Column("run", sql.String(12)),
     sql.Column("script", Words, nullable=False),
-    sql.Column("call", sql.Text, nullable=False),
+    sql.Column("call", Json, nullable=False),
     sql.Column("since", sql.Double, nullable=False),
     sql.Column("until", sql.Double, nullable=False),
     sql.Column("is_approved", sql.Boolean),
     sql.Column("decided_by", sql.Text),
     sql.Column("decided", sql.Double),
 )
-GRANTS = sql.Table(
-    "kosmolua_grants",
-    _tables,
-    sql.Column("tenant", sql.String(63), primary_key=True),
+GRANTS = _table(
+    "grants",
     sql.Column("path", sql.String(255), primary_key=True),
     sql.Column("account", sql.String(255), primary_key=True),
     sql.Column("since", sql.String(40), nullable=False),
 )
-PLANS = sql.Table(
-    "kosmolua_plans",
-    _tables,
-    sql.Column("tenant", sql.String(63), primary_key=True),
+PLANS = _table(
+    "plans",
     sql.Column("id", sql.String(10), primary_key=True),
     sql.Column("plan", sql.LargeBinary, nullable=False),
     sql.Column("version", sql.String(64), nullable=False),  # the hash of the plan
@@ -106,34 +118,26 @@ ENDED_SESSIONS = sql.Table(
     sql.Column("session", sql.String(63), primary_key=True),
     sql.Column("until", sql.Double, nullable=False),
 )
-SLOTS = sql.Table(
-    "kosmolua_slots",
-    _tables,
-    sql.Column("tenant", sql.String(63), primary_key=True),
+SLOTS = _table(
+    "slots",
     sql.Column("kind", sql.String(63), primary_key=True),
     sql.Column("number", sql.Integer, primary_key=True),
     sql.Column("holder", sql.String(32), nullable=False),
     sql.Column("held_until", sql.Double, nullable=False),
 )
-COUNTS = sql.Table(
-    "kosmolua_counts",
-    _tables,
-    sql.Column("tenant", sql.String(63), primary_key=True),
+COUNTS = _table(
+    "counts",
     sql.Column("kind", sql.String(63), primary_key=True),
     sql.Column("window", sql.BigInteger, nullable=False),
     sql.Column("count", sql.BigInteger, nullable=False),
 )
-MARKS = sql.Table(
-    "kosmolua_marks",
-    _tables,
-    sql.Column("tenant", sql.String(63), primary_key=True),
+MARKS = _table(
+    "marks",
     sql.Column("name", sql.String(63), primary_key=True),
     sql.Column("until", sql.Double, nullable=False),
 )
-TASKS = sql.Table(
-    "kosmolua_tasks",
-    _tables,
-    sql.Column("tenant", sql.String(63), primary_key=True),
+TASKS = _table(
+    "tasks",
     sql.Column("id", sql.String(200), primary_key=True),
     sql.Column("source", sql.String(16), nullable=False),
     sql.Column("name", sql.String(63), nullable=False),
@@ -148,10 +152,8 @@ TASKS = sql.Table(
     sql.Index("kosmolua_tasks_by_due", "due"),
     sql.Index("kosmolua_tasks_by_name", "tenant", "source", "name", "since"),
 )
-VOTES = sql.Table(
-    "kosmolua_votes",
-    _tables,
-    sql.Column("tenant", sql.String(63), primary_key=True),
+VOTES = _table(
+    "votes",
     sql.Column("ballot", sql.String(40), primary_key=True),
     sql.Column("voter", sql.String(64), primary_key=True),  # the hash of person and sub
     sql.Column("person", Words, nullable=False),
@@ -249,6 +251,11 @@ def migrate(at: sql.Connection) -> None:
         at.execute(sql.insert(SCHEMA).values(name=_THE_SCHEMA, **values))
     elif version < newest:
         at.execute(sql.update(SCHEMA).values(values))
+
+
+def rows_with(table: sql.Table, key: Mapping[str, object]) -> ColumnElement[bool]:
+    """Return an SQL condition, which is true for the rows of a table with these values in their columns."""
+    return sql.and_(*(table.c[name] == value for name, value in key.items()))
 
 
 def is_held() -> ColumnElement[bool]:
