@@ -82,10 +82,11 @@ def test_types_have_the_words_of_the_tables(annotation: Any, expected: str) -> N
         ('a"b', '"a\\"b"'),
         ([1, "x"], '{ 1, "x" }'),
         ({"a": 1, "b-c": []}, '{ a = 1, ["b-c"] = {} }'),
+        ({"end": "\x01\n", "é": "\\u0001"}, r'{ ["end"] = "\u{0001}\n", ["é"] = "\\u0001" }'),
     ],
 )
 def test_defaults_are_written_as_lua_writes_them(value: object, expected: str) -> None:
-    """Tables in braces, strings in quotes."""
+    """Tables in braces, with keywords in brackets; strings in quotes, with control characters as Lua has them."""
     assert literal(value) == expected
 
 

@@ -20,9 +20,9 @@ from kosmolua.openapi.operations import Field, is_json
 from kosmolua.openapi.prose import MAX_SUMMARY, cleaned
 from kosmolua.openapi.samples import Samples
 from kosmolua.protocol import Json
+from kosmolua.schema import luacats
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.json_schema import SchemaReader
-from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.tree import text
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 from kosmolua.suggestions import did_you_mean
@@ -32,8 +32,6 @@ MAX_ABOUT = 80
 _FORM = "application/x-www-form-urlencoded"
 _SLOT = re.compile(r"\{([^{}]+)\}")
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Json"}
-_NAME = re.compile(rf"(?!({'|'.join(KEYWORDS)})\Z)[A-Za-z_][A-Za-z0-9_]*")
-_CODE = re.compile(r"\\u([0-9a-f]{4})")
 _SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
 _OF_REQUEST = ("query", "headers", "json", "form", "body", "safe", "timeout", "multipart")
 """Names that a parameter in the path cannot have, since the client's methods have parameters with these names."""
@@ -127,7 +125,7 @@ class Curated:
 
     def example(self, integration: str) -> str:
         """Return a Lua script that prints the result of the function."""
-        given = lua(self.arguments) if self.arguments else ""
+        given = luacats.literal(self.arguments) if self.arguments else ""
         return f"print(json.encode(app.integrations.{integration}.{self.name}({given})))"
 
     def section(self, integration: str) -> str:
@@ -290,18 +288,6 @@ def annotation(kind: Type) -> str:
     else:
         words = _SCALARS.get(kind.kind, "Json") if isinstance(kind, Scalar) else "Json"
     return f"{words} | None" if kind.nullable else words
-
-
-def lua(value: Json) -> str:
-    """Return a JSON value as a Lua expression."""
-    if value is None:
-        return "nil"
-    if isinstance(value, dict):
-        pairs = (f"{key if _NAME.fullmatch(key) else f'[{lua(key)}]'} = {lua(each)}" for key, each in value.items())
-        return f"{{ {', '.join(pairs)} }}" if value else "{}"
-    if isinstance(value, list):
-        return f"{{ {', '.join(map(lua, value))} }}" if value else "{}"
-    return _CODE.sub(r"\\u{\1}", json.dumps(value, ensure_ascii=False))
 
 
 def _literal(choice: Choice) -> str:

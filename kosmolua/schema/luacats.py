@@ -19,7 +19,9 @@ from kosmolua.schema.sessions import SessionFunction
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union, types_inside, types_of_keys
 
 _BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
-_NAME = re.compile(r"[A-Za-z_]\w*")
+_NAME = re.compile(rf"(?!(?:{'|'.join(KEYWORDS)})\Z)[A-Za-z_][A-Za-z0-9_]*")
+_CODE = re.compile(r"(?<!\\)((?:\\\\)*\\u)([0-9a-f]{4})")
+"""Matches how JSON writes a control character, which Lua writes in braces."""
 _EXTRA = "table<string, any>"
 
 
@@ -116,7 +118,7 @@ def literal(value: object) -> str:
         return _braced(f"{keys[key]} = {literal(item)}" for key, item in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return _braced(map(literal, value))
-    return "nil" if value is None else json.dumps(value, ensure_ascii=False)
+    return "nil" if value is None else _CODE.sub(r"\1{\2}", json.dumps(value, ensure_ascii=False))
 
 
 def _braced(items: Iterator[str]) -> str:
