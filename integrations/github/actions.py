@@ -1,8 +1,6 @@
 """Workflow runs of GitHub Actions (https://docs.github.com/en/rest/actions/workflow-runs)."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal, TypedDict, cast
+from typing import Annotated, Literal, TypedDict
 
 from kosmolua.plugin import between
 
@@ -10,7 +8,7 @@ from .account import integration
 from .hub import Hub
 from .paging import All, Limit, Number, Page
 from .parameters import Login, RepoName, parts_of
-from .wire import Thing, number, text, thing_of
+from .wire import shaper, thing_of
 
 _RUNS = "/repos/{owner}/{repo}/actions/runs"
 _RUN = _RUNS + "/{run_id}"
@@ -111,20 +109,14 @@ def cancel_workflow_run(hub: Hub, /, *, repo: RepoName, run_id: RunId) -> Accept
     return {"run_id": run_id, "accepted": True}
 
 
-def _shaped(run: Thing) -> WorkflowRun:
-    return {
-        "id": number(run, "id"),
-        "number": number(run, "run_number"),
-        "attempt": number(run, "run_attempt"),
-        "workflow": text(run, "name"),
-        "title": text(run, "display_title"),
-        "event": text(run, "event"),
-        "status": cast("Progress", text(run, "status")),
-        "conclusion": cast("Outcome", text(run, "conclusion")),
-        "branch": text(run, "head_branch"),
-        "sha": text(run, "head_sha"),
-        "actor": text(run, "actor", "login"),
-        "url": text(run, "html_url"),
-        "created_at": text(run, "created_at"),
-        "updated_at": text(run, "updated_at"),
-    }
+_shaped = shaper(
+    WorkflowRun,
+    number="run_number",
+    attempt="run_attempt",
+    workflow="name",
+    title="display_title",
+    branch="head_branch",
+    sha="head_sha",
+    actor="actor.login",
+    url="html_url",
+)

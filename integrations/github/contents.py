@@ -1,7 +1,5 @@
 """Files of a repository: reading, writing and deleting them (https://docs.github.com/en/rest/repos/contents)."""
 
-from __future__ import annotations
-
 from base64 import b64decode, b64encode
 from typing import Annotated, Literal, TypedDict
 
@@ -11,7 +9,7 @@ from . import inverses
 from .account import integration
 from .hub import Hub
 from .parameters import RepoName, parts_of
-from .wire import Thing, number, text, thing_of
+from .wire import Thing, shaper, text, thing_of
 
 _PATH = "/repos/{owner}/{repo}/contents/{path}"
 _RAW = {"Accept": "application/vnd.github.raw+json"}
@@ -106,13 +104,7 @@ def _segments(repo: str, path: str) -> dict[str, str | int]:
 def _written(hub: Hub, method: str, repo: str, path: str, given: Thing) -> Written:
     body = {name: value for name, value in given.items() if value is not None}
     reply = thing_of(decode(hub.api.fetch(method, _PATH, _segments(repo, path), json=body, slashes=("path",))))
-    commit = text(reply, "commit", "sha")
-    return {
-        "path": path,
-        "sha": text(reply, "content", "sha"),
-        "commit": commit,
-        "url": text(reply, "commit", "html_url"),
-    }
+    return _change({**reply, "path": path})
 
 
 def _shaped(file: Thing, content: bytes) -> File:
@@ -120,11 +112,8 @@ def _shaped(file: Thing, content: bytes) -> File:
         encoding, written = "utf-8", content.decode()
     except UnicodeDecodeError:
         encoding, written = "base64", b64encode(content).decode()
-    return {
-        "path": text(file, "path"),
-        "sha": text(file, "sha"),
-        "size": number(file, "size"),
-        "encoding": "utf-8" if encoding == "utf-8" else "base64",
-        "content": written,
-        "url": text(file, "html_url"),
-    }
+    return _file({**file, "encoding": encoding, "content": written})
+
+
+_file = shaper(File, url="html_url")
+_change = shaper(Written, sha="content.sha", commit="commit.sha", url="commit.html_url")

@@ -3,8 +3,6 @@
 See https://docs.github.com/en/rest/issues/comments and https://docs.github.com/en/rest/issues/labels.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypedDict
 
 from kosmolua.plugin import non_empty
@@ -15,7 +13,7 @@ from .hub import Hub
 from .issues import Issue, shaped
 from .paging import All, Limit, Number, Page
 from .parameters import IssueNumber, RepoName, Time, parts_of
-from .wire import Thing, number, text, thing_of, things_of
+from .wire import Thing, shaper, text, thing_of, things_of
 
 _ISSUE = "/repos/{owner}/{repo}/issues/{number}"
 
@@ -147,12 +145,4 @@ def _changed(hub: Hub, repo: str, issue: int, changes: Thing) -> Issue:
     return shaped(thing_of(hub.api.patch(_ISSUE, json=changes, **parts_of(repo), number=issue)))
 
 
-def _comment(comment: Thing) -> Comment:
-    return {
-        "id": number(comment, "id"),
-        "author": text(comment, "user", "login"),
-        "body": text(comment, "body"),
-        "url": text(comment, "html_url"),
-        "created_at": text(comment, "created_at"),
-        "updated_at": text(comment, "updated_at"),
-    }
+_comment = shaper(Comment, author="user.login", url="html_url")

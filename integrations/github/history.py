@@ -3,15 +3,13 @@
 See https://docs.github.com/en/rest/commits/commits and https://docs.github.com/en/rest/releases/releases.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, TypedDict
 
 from .account import integration
 from .hub import Hub
 from .paging import All, Limit, Number, Page
 from .parameters import RepoName, Time, parts_of
-from .wire import Thing, number, text, things_of
+from .wire import Thing, shaper, text, things_of
 
 
 class Commit(TypedDict):
@@ -87,37 +85,15 @@ def list_releases(hub: Hub, /, *, repo: RepoName, limit: Limit = 30, page: Numbe
     return {"releases": [_shaped_release(release) for release in found], "next_page": after}
 
 
+_commit = shaper(Commit, message="commit.message", date="commit.author.date", url="html_url")
+_asset = shaper(Asset, downloads="download_count", url="browser_download_url")
+_release = shaper(Release, tag="tag_name", author="author.login", url="html_url")
+
+
 def _shaped_commit(commit: Thing) -> Commit:
-    message = text(commit, "commit", "message")
-    return {
-        "sha": text(commit, "sha"),
-        "title": message.partition("\n")[0],
-        "message": message,
-        "author": text(commit, "author", "login") or text(commit, "commit", "author", "name"),
-        "date": text(commit, "commit", "author", "date"),
-        "url": text(commit, "html_url"),
-    }
+    author = text(commit, "author", "login") or text(commit, "commit", "author", "name")
+    return {**_commit(commit), "title": text(commit, "commit", "message").partition("\n")[0], "author": author}
 
 
 def _shaped_release(release: Thing) -> Release:
-    return {
-        "tag": text(release, "tag_name"),
-        "name": text(release, "name"),
-        "body": text(release, "body"),
-        "author": text(release, "author", "login"),
-        "draft": bool(release.get("draft")),
-        "prerelease": bool(release.get("prerelease")),
-        "url": text(release, "html_url"),
-        "assets": [_shaped_asset(asset) for asset in things_of(release.get("assets") or [])],
-        "created_at": text(release, "created_at"),
-        "published_at": text(release, "published_at"),
-    }
-
-
-def _shaped_asset(asset: Thing) -> Asset:
-    return {
-        "name": text(asset, "name"),
-        "size": number(asset, "size"),
-        "downloads": number(asset, "download_count"),
-        "url": text(asset, "browser_download_url"),
-    }
+    return {**_release(release), "assets": [_asset(asset) for asset in things_of(release.get("assets") or [])]}

@@ -1,7 +1,5 @@
 """Issues: listing, reading and opening them (https://docs.github.com/en/rest/issues/issues)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypedDict
 
 from kosmolua.plugin import between, non_empty
@@ -10,7 +8,7 @@ from .account import integration
 from .hub import Hub
 from .paging import All, Limit, Number, Page
 from .parameters import Login, RepoName, Time, parts_of
-from .wire import Thing, number, text, texts, thing_of
+from .wire import Thing, shaper, thing_of
 
 _PATH = "/repos/{owner}/{repo}/issues"
 
@@ -121,22 +119,16 @@ def create_issue(
     return shaped(thing_of(hub.api.post(_PATH, json=issue, **parts_of(repo))))
 
 
+_issue = shaper(
+    Issue,
+    author="user.login",
+    assignees="assignees.login",
+    labels="labels.name",
+    milestone="milestone.title",
+    url="html_url",
+)
+
+
 def shaped(issue: Thing) -> Issue:
     """Convert an issue from GitHub's JSON to the flat form that scripts get."""
-    return {
-        "number": number(issue, "number"),
-        "title": text(issue, "title"),
-        "body": text(issue, "body"),
-        "state": text(issue, "state"),  # type: ignore[typeddict-item]  # what GitHub says is passed on
-        "state_reason": text(issue, "state_reason"),
-        "author": text(issue, "user", "login"),
-        "assignees": texts(issue, "assignees", "login"),
-        "labels": texts(issue, "labels", "name"),
-        "milestone": text(issue, "milestone", "title"),
-        "comments": number(issue, "comments"),
-        "is_pull_request": "pull_request" in issue,
-        "url": text(issue, "html_url"),
-        "created_at": text(issue, "created_at"),
-        "updated_at": text(issue, "updated_at"),
-        "closed_at": text(issue, "closed_at"),
-    }
+    return _issue({**issue, "is_pull_request": "pull_request" in issue})

@@ -1,8 +1,6 @@
 """Pull requests: listing, reading, opening and merging them (https://docs.github.com/en/rest/pulls/pulls)."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal, TypeAlias, TypedDict, cast
+from typing import Annotated, Literal, TypeAlias, TypedDict
 
 from kosmolua.plugin import non_empty
 
@@ -10,7 +8,7 @@ from .account import integration
 from .hub import Hub
 from .paging import All, Limit, Number, Page
 from .parameters import IssueNumber, RepoName, parts_of
-from .wire import Thing, number, text, texts, thing_of
+from .wire import Thing, shaper, text, thing_of
 
 _PATH = "/repos/{owner}/{repo}/pulls"
 _ONE = _PATH + "/{number}"
@@ -198,52 +196,22 @@ def list_reviews(
     return {"reviews": [_review(each) for each in found], "next_page": after}
 
 
+_pull = shaper(
+    PullRequest,
+    author="user.login",
+    assignees="assignees.login",
+    reviewers="requested_reviewers.login",
+    labels="labels.name",
+    head="head.ref",
+    head_repo="head.repo.full_name",
+    head_sha="head.sha",
+    base="base.ref",
+    url="html_url",
+)
+_file = shaper(ChangedFile, path="filename", previous_path="previous_filename")
+_review = shaper(Review, author="user.login", url="html_url")
+
+
 def _shaped(pull: Thing) -> PullRequest:
-    return {
-        "number": number(pull, "number"),
-        "title": text(pull, "title"),
-        "body": text(pull, "body"),
-        "state": text(pull, "state"),  # type: ignore[typeddict-item]  # what GitHub says is passed on
-        "draft": bool(pull.get("draft")),
-        "merged": bool(pull.get("merged") or pull.get("merged_at")),
-        "mergeable": pull.get("mergeable"),
-        "author": text(pull, "user", "login"),
-        "assignees": texts(pull, "assignees", "login"),
-        "reviewers": texts(pull, "requested_reviewers", "login"),
-        "labels": texts(pull, "labels", "name"),
-        "head": text(pull, "head", "ref"),
-        "head_repo": text(pull, "head", "repo", "full_name"),
-        "head_sha": text(pull, "head", "sha"),
-        "base": text(pull, "base", "ref"),
-        "commits": number(pull, "commits"),
-        "changed_files": number(pull, "changed_files"),
-        "additions": number(pull, "additions"),
-        "deletions": number(pull, "deletions"),
-        "url": text(pull, "html_url"),
-        "created_at": text(pull, "created_at"),
-        "updated_at": text(pull, "updated_at"),
-        "closed_at": text(pull, "closed_at"),
-        "merged_at": text(pull, "merged_at"),
-    }
-
-
-def _file(file: Thing) -> ChangedFile:
-    return {
-        "path": text(file, "filename"),
-        "status": cast("FileStatus", text(file, "status")),
-        "additions": number(file, "additions"),
-        "deletions": number(file, "deletions"),
-        "previous_path": text(file, "previous_filename"),
-        "patch": text(file, "patch"),
-    }
-
-
-def _review(review: Thing) -> Review:
-    return {
-        "id": number(review, "id"),
-        "author": text(review, "user", "login"),
-        "state": text(review, "state"),
-        "body": text(review, "body"),
-        "url": text(review, "html_url"),
-        "submitted_at": text(review, "submitted_at"),
-    }
+    """Return a pull request for scripts. In a list, only the time says whether it is merged."""
+    return _pull({**pull, "merged": pull.get("merged") or pull.get("merged_at")})

@@ -1,14 +1,12 @@
 """Repositories: reading, listing and searching them (https://docs.github.com/en/rest/repos/repos)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypedDict
 
 from .account import integration
 from .hub import Hub
 from .paging import All, Limit, Number, Page
 from .parameters import Login, RepoName, parts_of
-from .wire import Thing, number, text, texts, thing_of
+from .wire import shaper, thing_of
 
 
 class Repo(TypedDict):
@@ -112,24 +110,14 @@ def _home_of(hub: Hub, owner: str | None) -> tuple[str, dict[str, str]]:
     return "/users/{username}/repos", {"username": owner}
 
 
-def _shaped(repo: Thing) -> Repo:
-    return {
-        "name": text(repo, "full_name"),
-        "owner": text(repo, "owner", "login"),
-        "description": text(repo, "description"),
-        "homepage": text(repo, "homepage"),
-        "url": text(repo, "html_url"),
-        "language": text(repo, "language"),
-        "license": text(repo, "license", "spdx_id"),
-        "topics": texts(repo, "topics", "name"),
-        "default_branch": text(repo, "default_branch"),
-        "private": bool(repo.get("private")),
-        "fork": bool(repo.get("fork")),
-        "archived": bool(repo.get("archived")),
-        "stars": number(repo, "stargazers_count"),
-        "forks": number(repo, "forks_count"),
-        "open_issues": number(repo, "open_issues_count"),
-        "created_at": text(repo, "created_at"),
-        "updated_at": text(repo, "updated_at"),
-        "pushed_at": text(repo, "pushed_at"),
-    }
+_shaped = shaper(
+    Repo,
+    name="full_name",
+    owner="owner.login",
+    url="html_url",
+    license="license.spdx_id",
+    topics="topics.name",
+    stars="stargazers_count",
+    forks="forks_count",
+    open_issues="open_issues_count",
+)
