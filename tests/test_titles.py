@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from conftest import Program
 from support.page import Pages, Person, served
 
 from kosmolua import Runtime
+from kosmolua.calls.approvals import UNANSWERED, Reply
 from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import MAX_TITLE, deeds_of, title_of
 from kosmolua.limits import Limits
@@ -191,6 +193,19 @@ def test_a_recording_says_who_asked_whom_and_when(open_runtime: Open, tmp_path: 
 
 
 @pytest.mark.slow
+def test_a_question_without_an_answer_counts_as_waiting(open_runtime: Open, tmp_path: Path) -> None:
+    """A run that waited for a person and then paused has not worked meanwhile."""
+    file = tmp_path / "run.jsonl"
+
+    def ask(_: object) -> Reply:
+        time.sleep(0.4)
+        return UNANSWERED
+
+    assert open_runtime(approve=ask).run(LEND, record=file).status == "paused"
+    assert read(file).events[-1]["waited"] >= 0.4
+
+
+@pytest.mark.slow
 def test_who_approves_a_paused_run_is_recorded(open_runtime: Open, tmp_path: Path) -> None:
     """The decision has a name and a time, and so has the call."""
     file = tmp_path / "run.jsonl"
@@ -250,4 +265,6 @@ def test_waits_at_the_same_time_count_once() -> None:
     moments = [("10:00:00", "10:00:30"), ("10:00:10", "10:00:20"), ("10:01:00", "10:01:05")]
     day = "2026-11-29T{}+00:00"
     calls = [{"asked": day.format(asked), "answered": day.format(answered)} for asked, answered in moments]
-    assert waited_seconds([*calls, {"asked": day.format("11:00:00")}]) == 35
+    unanswered = [*calls, {"asked": day.format("11:00:00")}]
+    assert waited_seconds(unanswered) == 35
+    assert waited_seconds(unanswered, day.format("11:00:07")) == 42

@@ -451,12 +451,14 @@ Event: TypeAlias = "CallStarted | CallEnded | Waiting"
 Watch: TypeAlias = Callable[[Event], None]
 
 
-def waited_seconds(calls: Iterable[Mapping[str, Any]]) -> float:
+def waited_seconds(calls: Iterable[Mapping[str, Any]], until: str | None = None) -> float:
     """Return for how many seconds calls waited for a person; waits at the same time count once.
 
-    The calls are as recordings have them: those with ``answered`` have ``asked`` too, both ISO 8601.
+    The calls are as recordings have them: those with ``answered`` have ``asked`` too, both ISO 8601. A call that was
+    asked about and has no answer waited ``until`` this moment, if that is given.
     """
-    waits = sorted((_seconds(call["asked"]), _seconds(call["answered"])) for call in calls if call.get("answered"))
+    answers = ((call.get("asked"), call.get("answered") or until) for call in calls)
+    waits = sorted((_seconds(asked), _seconds(answered)) for asked, answered in answers if asked and answered)
     seconds, reached = 0.0, 0.0
     for asked, answered in waits:
         seconds += max(0.0, answered - max(asked, reached))

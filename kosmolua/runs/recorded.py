@@ -197,7 +197,7 @@ class RunRecording(Tape):
         end: Event = {"event": "end", "time": moment(), "status": outcome.status, "calls": self.unanswered()}
         if not self._header.get("title"):
             end["title"] = deeds_of(outcome.calls)
-        end |= {"made": made_of(outcome.calls), **self._seconds(outcome)}
+        end |= {"made": made_of(outcome.calls), **self._seconds(outcome, end["time"])}
         end |= {"output": outcome.output[:MAX_OUTPUT]} if outcome.output else {}
         end |= {"facts": [vars(fact) for fact in outcome.facts]} if outcome.facts else {}
         if outcome.error:
@@ -205,10 +205,10 @@ class RunRecording(Tape):
             end["by"] = self.question_that_raised(outcome.error)
         return end | {"usage": {name: outcome.usage[name] for name in ("wall_ms", "cpu_ms") if name in outcome.usage}}
 
-    def _seconds(self, outcome: Outcome) -> dict[str, float]:
+    def _seconds(self, outcome: Outcome, until: str) -> dict[str, float]:
         """Return for how many seconds the run has worked, and waited for people, in all executions so far."""
         earlier = [event for _, event in events_of(self._recording, "end")] if self._recording else []
-        waited = waited_seconds(self._questions)
+        waited = waited_seconds(self._questions, until)
         known = {"worked": (outcome.usage.wall_ms or 0.0) / 1000 - waited, "waited": waited}
         return {
             name: round(sum((end.get(name, 0.0) for end in earlier), max(0.0, now)), 3) for name, now in known.items()
