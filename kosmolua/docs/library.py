@@ -215,8 +215,9 @@ class Library:
     def _whole_page(self, address: Address) -> Page:
         """Return the page of an address that names no function."""
         name, integration = address.integration, self._catalog.integration(address.integration)
-        if address.record and integration.functions.more:
-            return RecordPage(integration, integration.functions.more.records()[address.record])
+        more = integration.functions.more
+        if more and address.record and (record := more.record(address.record)):
+            return RecordPage(integration, record)
         outline = in_sections(integration)
         if outline and address.section:
             return SectionPage(integration, address.section, sections_of(outline)[address.section])

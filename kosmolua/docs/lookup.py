@@ -73,7 +73,7 @@ class Directory:
         if outline and part in sections_of(outline):
             return Address(name, section=part)
         more = integration.functions.more
-        if kind == TYPES and more and part in more.records():
+        if kind == TYPES and more and more.record(part):
             return Address(name, record=part)
         meant = functions_meant(integration, rest[-1])
         raise _not_found(page, [Address(name, each) for each in meant] or [Address(name)])

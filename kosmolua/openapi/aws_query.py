@@ -53,11 +53,10 @@ class AwsQuery:
             for number, each in enumerate(value, start=1):
                 yield from self._pairs(f"{head}.{number}", items, each, is_ec2=is_ec2)
         elif isinstance(value, Mapping):
-            flat = self._tree.flat(schema)
-            if flat and flat[0]:
+            if known := self._tree.keys(schema):
                 for key, each in value.items():
-                    name = self._name(key, flat[0].get(key, {}), is_ec2=is_ec2)
-                    yield from self._pairs(f"{prefix}.{name}", flat[0].get(key, {}), each, is_ec2=is_ec2)
+                    name = self._name(key, known.get(key, {}), is_ec2=is_ec2)
+                    yield from self._pairs(f"{prefix}.{name}", known.get(key, {}), each, is_ec2=is_ec2)
             else:
                 yield from self._entries(prefix, plain.get("additionalProperties"), value, xml, is_ec2=is_ec2)
         elif value is not None:

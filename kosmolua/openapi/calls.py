@@ -41,6 +41,8 @@ from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import FULL
 
+MAX_ITEMS = 1000
+"""The most items that ``all = true`` returns, unless a call names a number."""
 _NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
 
 
@@ -123,7 +125,7 @@ class OperationCall:
         """
         given = dict(arguments)
         wants_all = given.pop(self.spelled("all"), False) if self.recipe else False
-        most = given.pop(self.spelled("max_items"), 1000) if self.recipe else 0
+        most = given.pop(self.spelled("max_items"), MAX_ITEMS) if self.recipe else 0
         extra = given.pop(self.spelled("extra"), None) or {}
         api = client.api(self.server, is_open=self.is_open)
         if given.pop(self.spelled("reply"), "") == FULL:

@@ -503,8 +503,7 @@ def _keys(document: Document, operation: Operation) -> dict[str, Json]:
     """Return the arguments of an operation, and the keys of a body that is one argument, with their schemas."""
     whole = operation.body.schema if operation.body and operation.body.whole else None
     items = document.resolve(whole).get("items", whole)
-    flat = document.flat(items) if whole else None
-    return {each.name: each.schema for each in operation.fields} | (flat[0] if flat else {})
+    return {each.name: each.schema for each in operation.fields} | (document.keys(items) if whole else {})
 
 
 def _choices(document: Document, schema: Json) -> Iterator[str]:

@@ -12,7 +12,7 @@ from kosmolua.concurrency import lazy
 from kosmolua.errors import BadArguments
 from kosmolua.http.headers import IDEMPOTENCY, plain
 from kosmolua.openapi.aws_query import STYLES, AwsQuery
-from kosmolua.openapi.calls import OperationCall
+from kosmolua.openapi.calls import MAX_ITEMS, OperationCall
 from kosmolua.openapi.effects import READS
 from kosmolua.openapi.extra import EXTRA, checked_extra
 from kosmolua.openapi.inverses import UPDATES, Update, update_of
@@ -39,9 +39,7 @@ if TYPE_CHECKING:
     from kosmolua.docs.search import Index
 
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
-MAX_ITEMS = 1000
 FILLED = "By default a key is sent that this write keeps when its run is resumed."
-"""The maximum number of items that ``all = true`` returns, unless a call sets a different one."""
 MOST = "With all = true, the maximum number of items to return. If there are more, the result's truncated is true."
 WHOLE = "With full, the result is { status, headers, body }, also for status 304."
 FILE = Record(
@@ -169,8 +167,11 @@ class DocumentFunctions:
         found = self._store.detail(name)
         return call_of(found[1], self._store.schema) if found else None
 
-    def records(self) -> Mapping[str, Record]:
-        return _Records(self._store)
+    def record(self, name: str) -> Record | None:
+        named = (pointer for pointer in self._store.pointers() if "/paths/" not in pointer)
+        pointer = {each.rpartition("/")[2]: each for each in named}.get(name)
+        kinds = [SchemaReader(look_up=self._store.schema).read({"$ref": pointer}, name)] if pointer else []
+        return next(records_by_depth(kinds), None)
 
     @lazy
     def index(self) -> Index:
@@ -284,28 +285,6 @@ class DocumentFunctions:
         if any(map(is_decoded, media)):
             return ANY
         return STRING if all(map(is_text, media)) else BINARY
-
-
-class _Records(Mapping[str, Record]):
-    """The named types of the document that are tables with fixed keys, read when accessed."""
-
-    def __init__(self, store: DocumentStore) -> None:
-        self._reader = SchemaReader(look_up=store.schema)
-        named = (pointer for pointer in store.pointers() if "/paths/" not in pointer)
-        self._pointers = {pointer.rpartition("/")[2]: pointer for pointer in named}
-
-    def __getitem__(self, name: str) -> Record:
-        kind = self._reader.read({"$ref": self._pointers[name]}, name)
-        found = next(records_by_depth([kind]), None)
-        if found is None:
-            raise KeyError(name)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._pointers)
-
-    def __len__(self) -> int:
-        return len(self._pointers)
 
 
 def call_of(detail: Mapping[str, Any], look_up: Callable[[str], Json]) -> OperationCall:

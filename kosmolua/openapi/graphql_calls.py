@@ -12,7 +12,7 @@ from kosmolua.http.client import Api
 from kosmolua.http.graphql import data_of
 from kosmolua.http.graphql_document import GraphQLDocument, GraphQLOperation, Selection, read_document, read_selections
 from kosmolua.http.messages import Response
-from kosmolua.openapi.calls import ApiClient, OperationCall
+from kosmolua.openapi.calls import MAX_ITEMS, ApiClient, OperationCall
 from kosmolua.openapi.paging import Recipe, ResultPage, at
 from kosmolua.openapi.routes import Route
 from kosmolua.openapi.walking import walk
@@ -24,7 +24,6 @@ PAGE = "pageInfo { hasNextPage endCursor }"
 """What a connection needs for its pages to be read."""
 _SECRET = re.compile(r".*(token|secret|password|api_?key)", re.IGNORECASE)
 _CURSORS = ("after", "cursor", "endCursor")
-MAX_ITEMS = 1000
 FIRST = 50
 """How many items a page of a connection has if a call does not say; most services want to be told."""
 

@@ -409,7 +409,7 @@ class _Reading:
         if about.get("x-providerName") != "amazonaws.com":
             return schema
         xml: dict[str, Json] = {"name": f"{text(self._given.get('operationId'))}Request", WRAPS: True}
-        if len(keys) == 1 and (only := self._document.flat(keys[0].schema)) and only[0]:
+        if len(keys) == 1 and self._document.keys(keys[0].schema):
             del xml["name"]  # the only key is the root
         if service in _AWS_NAMESPACES:
             xml["namespace"] = f"{_AWS_NAMESPACES[service]}{text(about.get('version'))}/"
@@ -478,8 +478,7 @@ class _Reading:
         return result
 
     def _is_table(self, schema: Json) -> bool:
-        flat = self._document.flat(schema)
-        return self._is_list(schema) or bool(flat and flat[0])
+        return self._is_list(schema) or bool(self._document.keys(schema))
 
     def _statuses(self) -> dict[str, str]:
         found = {}

@@ -284,8 +284,7 @@ class _Shape:
         schema = document.resolve(operation.result.schema)
         self._is_list = schema.get("type") == "array"
         self._item = schema.get("items") if self._is_list else None
-        flat = None if self._is_list else document.flat(operation.result.schema)
-        self._keys = flat[0] if flat else {}
+        self._keys = document.keys(operation.result.schema)
 
     def parameter(self, names: list[str], fits: Callable[[Field], bool] | None = None) -> Field | None:
         """Return the parameter with the earliest of these names that fits, or None."""
@@ -332,10 +331,10 @@ class _Shape:
         """Return the place of the list; empty if the result is the list, None if there is none."""
         if self._is_list:
             return ""
-        found = the_list(self._keys, self._inside, self._lists)
+        found = the_list(self._keys, self._document.keys, self._lists)
         if found is not None:
             around, _, key = ("", "", found) if found in self._keys else found.rpartition(".")
-            keys = self._inside(self._keys[around]) if around else self._keys
+            keys = self._document.keys(self._keys[around]) if around else self._keys
             self._item = self._document.resolve(keys[key]).get("items")
         return found
 
@@ -344,8 +343,7 @@ class _Shape:
 
     def item_has(self, key: str) -> bool:
         """Return True if items have this key; after :meth:`items`."""
-        flat = self._document.flat(self._item)
-        return bool(flat and key in flat[0])
+        return key in self._document.keys(self._item)
 
     def next(self, names: list[str], *, of_url: bool = False) -> str:
         """Return the place of what leads to the next page, or an empty string."""
@@ -353,16 +351,12 @@ class _Shape:
 
     def place(self, names: list[str], fits: Callable[[str, Json], bool] = lambda key, schema: True) -> str:
         """Return the place of the first key with one of these names that fits, or an empty string."""
-        for place, keys in levels(self._keys, self._inside):
+        for place, keys in levels(self._keys, self._document.keys):
             known = {spelled(key): key for key in keys}
             for name in names:
                 if name in known and fits(known[name], keys[known[name]]):
                     return f"{place}{known[name]}"
         return ""
-
-    def _inside(self, schema: Json) -> Mapping[str, Json]:
-        flat = self._document.flat(schema)
-        return flat[0] if flat else {}
 
     def _leads(self, key: str, schema: Json, *, of_url: bool) -> bool:
         plain = self._document.resolve(schema)

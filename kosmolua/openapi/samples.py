@@ -155,8 +155,7 @@ class Samples(SchemaTree):
 
     def _item_schema(self, schema: Json, place: str) -> Json:
         for key in filter(None, place.split(".")):
-            flat = self.flat(schema)
-            schema = flat[0].get(key, {}) if flat else {}
+            schema = self.keys(schema).get(key, {})
         items: Json = self.resolve(schema).get("items", {})
         return items
 

@@ -50,17 +50,17 @@ class XmlReader:
             ValueError: It is not XML, declares entities, or is too large or too deeply nested, as the message says.
         """
         plain = self._tree.whole(self._schema)
-        flat = self._tree.flat(self._schema)
-        if plain.get("type") != "array" and not (flat and flat[0]):
+        keys = self._tree.keys(self._schema)
+        if plain.get("type") != "array" and not keys:
             return content
         root = _parsed(response.body if _declares(response) else content)
         if plain.get("type") == "array":
             return [self._value(plain.get("items", {}), each) for each in root]
-        names = {key: self._name(key, each) for key, each in (flat[0] if flat else {}).items()}
+        names = {key: self._name(key, each) for key, each in keys.items()}
         found = root
         while not _names(found) & {*names.values()}:
             if payload := next((key for key, name in names.items() if name == _local(root.tag)), None):
-                return {payload: self._value(flat[0][payload] if flat else {}, root)}
+                return {payload: self._value(keys[payload], root)}
             inner = next((each for each in found if _local(each.tag).endswith("Result")), None)
             inner = found[0] if inner is None and len(found) == 1 else inner
             if inner is None:
@@ -79,9 +79,8 @@ class XmlReader:
         if element.get(_NIL) == "true":
             return None
         plain = self._tree.whole(schema)
-        flat = self._tree.flat(schema)
-        if flat and flat[0]:
-            return self._table(flat[0], element)
+        if keys := self._tree.keys(schema):
+            return self._table(keys, element)
         if plain.get("type") == "array":
             return [self._value(plain.get("items", {}), each) for each in element]
         if isinstance(plain.get("additionalProperties"), dict):
@@ -120,8 +119,8 @@ class XmlReader:
         """Return the items of a list: these elements, or those inside the only one if it wraps them."""
         if len(children) > 1 or wrapped is False:
             return children
-        only, flat = children[0], self._tree.flat(schema)
-        names = {self._name(key, each) for key, each in flat[0].items()} if flat else set()
+        only = children[0]
+        names = {self._name(key, each) for key, each in self._tree.keys(schema).items()}
         is_item = bool(names & _names(only)) or (not len(only) and bool((only.text or "").strip()))
         return children if is_item and wrapped is not True else [*only]
 
@@ -161,10 +160,10 @@ class XmlWriter:
 
         above, name, schema = Element("above"), self._name, self._schema
         plain = self._tree.whole(schema)
-        flat = None if name else self._tree.flat(schema)
-        if flat and len(flat[0]) == 1 and isinstance(value, dict) and flat[0].keys() == value.keys():
+        keys = {} if name else self._tree.keys(schema)
+        if len(keys) == 1 and isinstance(value, dict) and keys.keys() == value.keys():
             [(name, value)] = value.items()
-            schema = flat[0][name]
+            schema = keys[name]
             plain = {"xml": plain["xml"] | self._tree.whole(schema)["xml"]}
             name = text(plain["xml"].get("name")) or name
         self._fill(self._element(above, name or text(plain.get("title")) or "root", plain["xml"]), schema, value)
@@ -184,8 +183,7 @@ class XmlWriter:
     def _fill(self, element: Element, schema: Json, value: Json) -> None:
         """Write a value into an element."""
         if isinstance(value, dict):
-            flat = self._tree.flat(schema)
-            known = flat[0] if flat else {}
+            known = self._tree.keys(schema)
             others = table(self._tree.whole(schema).get("additionalProperties"))
             for key in [*(each for each in known if each in value), *(each for each in value if each not in known)]:
                 self._add(element, key, known.get(key, others), value[key])

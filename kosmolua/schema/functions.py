@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kosmolua.schema.function import Function
+from kosmolua.schema.types import Record
 
 MAX_KEPT = 512
 """The largest number of functions that are kept in memory after they were read."""
@@ -39,8 +40,8 @@ class More(Protocol):
     def sketches(self) -> Mapping[str, Any]:
         """Return a :class:`kosmolua.docs.outline.Sketch` of each function."""
 
-    def records(self) -> Mapping[str, Any]:
-        """Return the records of arguments and results, each read on first use."""
+    def record(self, name: str) -> Record | None:
+        """Return a record of arguments or results by its name, or None."""
 
     @property
     def index(self) -> Any:

@@ -89,6 +89,11 @@ class SchemaTree:
             found = merged(found, part)
         return {**found, "xml": xml}
 
+    def keys(self, schema: Json) -> dict[str, Json]:
+        """Return the schemas of an object's properties, as :meth:`flat` collects them; none of any other schema."""
+        flat = self.flat(schema)
+        return flat[0] if flat else {}
+
     def flat(self, schema: Json) -> Flat | None:
         """Collect the properties of a schema for objects, including those behind references and in ``allOf``.
 
