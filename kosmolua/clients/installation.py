@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -138,17 +138,13 @@ class Installation:
         return text[:at] + str(note["was"]) + text[end:]
 
 
-class _readable:
-    """A context in which a ValueError is a ConfigError about a client's file."""
-
-    def __init__(self, client: ClientProgram, file: Path) -> None:
-        self._where = f"the settings of {client.title}, {file}"
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (ValueError, RecursionError)):
-            raise ConfigError(f"Nothing was written into {self._where}: {error}") from None
+@contextmanager
+def _readable(client: ClientProgram, file: Path) -> Iterator[None]:
+    """Make a ConfigError about a client's file of a ValueError in the ``with`` block."""
+    try:
+        yield
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"Nothing was written into the settings of {client.title}, {file}: {error}") from None
 
 
 def _difference(before: str | None, after: str) -> dict[str, Any]:

@@ -16,6 +16,26 @@ Data: TypeAlias = dict[str, Any]
 ABOUT = "Lua scripts that call your web APIs"
 
 
+def _plain(command: Sequence[str]) -> Data:
+    return {"command": command[0], "args": [*command[1:]]}
+
+
+def _stdio(command: Sequence[str]) -> Data:
+    return {"type": "stdio", **_plain(command)}
+
+
+def _http(url: str) -> Data:
+    return {"type": "http", "url": url}
+
+
+def _url(url: str) -> Data:
+    return {"url": url}
+
+
+def _goose(**entry: object) -> Data:
+    return {"name": ENTRY, "description": ABOUT, "enabled": True, "timeout": 300, **entry}
+
+
 @dataclass(frozen=True)
 class ClientProgram:
     """A client.
@@ -25,10 +45,10 @@ class ClientProgram:
         title: Its name for people.
         places: Where its settings file can be. Their first part is the home ``~``, the user's ``CONFIG``, the folder
             of applications' data ``APP``, or a variable.
+        restart: What a person does so that the client reads the file.
         keys: The keys under which the file lists servers.
         local: Makes an entry out of a command line.
         remote: Makes an entry out of a URL; None for a client whose file has only local servers.
-        restart: What a person does so that the client reads the file.
         style: The file's format.
         signs: What shows that the client is there, instead of the folder of the file.
     """
@@ -36,10 +56,10 @@ class ClientProgram:
     name: str
     title: str
     places: tuple[str, ...]
-    keys: tuple[str, ...]
-    local: Callable[[Sequence[str]], Data]
-    remote: Callable[[str], Data] | None
     restart: str
+    keys: tuple[str, ...] = ("mcpServers",)
+    local: Callable[[Sequence[str]], Data] = _plain
+    remote: Callable[[str], Data] | None = _url
     style: FileFormat = JSONC
     signs: tuple[str, ...] = ()
 
@@ -70,119 +90,76 @@ def _path(place: str, environ: Mapping[str, str]) -> Path | None:
     return Path(root, rest) if root else None
 
 
-def _plain(command: Sequence[str]) -> Data:
-    return {"command": command[0], "args": [*command[1:]]}
-
-
-def _stdio(command: Sequence[str]) -> Data:
-    return {"type": "stdio", **_plain(command)}
-
-
-def _http(url: str) -> Data:
-    return {"type": "http", "url": url}
-
-
-def _url(url: str) -> Data:
-    return {"url": url}
-
-
-def _goose(**entry: object) -> Data:
-    return {"name": ENTRY, "description": ABOUT, "enabled": True, "timeout": 300, **entry}
-
-
 _CLIENTS = (
     ClientProgram(
         "claude-code",
         "Claude Code",
         ("$CLAUDE_CONFIG_DIR/.claude.json", "~/.claude.json"),
-        ("mcpServers",),
-        _stdio,
-        _http,
         "start a new session of claude",
+        local=_stdio,
+        remote=_http,
         signs=("$CLAUDE_CONFIG_DIR", "~/.claude"),
     ),
     ClientProgram(
         "claude-desktop",
         "Claude Desktop",
         ("APP/Claude/claude_desktop_config.json",),
-        ("mcpServers",),
-        _plain,
-        None,
         "quit Claude Desktop, and start it again",
+        remote=None,
     ),
     ClientProgram(
         "codex",
         "Codex",
         ("$CODEX_HOME/config.toml", "~/.codex/config.toml"),
-        ("mcp_servers",),
-        _plain,
-        _url,
         "start a new session of codex",
-        TOML,
+        keys=("mcp_servers",),
+        style=TOML,
     ),
-    ClientProgram(
-        "cursor",
-        "Cursor",
-        ("~/.cursor/mcp.json",),
-        ("mcpServers",),
-        _plain,
-        _url,
-        "turn kosmolua on in Cursor's settings, under MCP",
-    ),
+    ClientProgram("cursor", "Cursor", ("~/.cursor/mcp.json",), "turn kosmolua on in Cursor's settings, under MCP"),
     ClientProgram(
         "vscode",
         "VS Code",
         ("APP/Code/User/mcp.json",),
-        ("servers",),
-        _stdio,
-        _http,
         "run 'MCP: List Servers' in VS Code, and start kosmolua",
+        keys=("servers",),
+        local=_stdio,
+        remote=_http,
     ),
     ClientProgram(
         "windsurf",
         "Windsurf",
         ("~/.codeium/windsurf/mcp_config.json",),
-        ("mcpServers",),
-        _plain,
-        lambda url: {"serverUrl": url},
         "refresh the MCP servers in Cascade",
+        remote=lambda url: {"serverUrl": url},
     ),
     ClientProgram(
-        "zed",
-        "Zed",
-        ("CONFIG/zed/settings.json",),
-        ("context_servers",),
-        _plain,
-        _url,
-        "Zed reads the file by itself",
+        "zed", "Zed", ("CONFIG/zed/settings.json",), "Zed reads the file by itself", keys=("context_servers",)
     ),
     ClientProgram(
         "gemini",
         "Gemini CLI",
         ("~/.gemini/settings.json",),
-        ("mcpServers",),
-        _plain,
-        lambda url: {"httpUrl": url},
         "start gemini again",
+        remote=lambda url: {"httpUrl": url},
     ),
     ClientProgram(
         "goose",
         "goose",
         ("CONFIG/goose/config.yaml", "APP/Block/goose/config/config.yaml"),
-        ("extensions",),
-        lambda command: _goose(type="stdio", cmd=command[0], args=[*command[1:]]),
-        lambda url: _goose(type="streamable_http", uri=url),
         "start a new session of goose",
-        YAML,
+        keys=("extensions",),
+        local=lambda command: _goose(type="stdio", cmd=command[0], args=[*command[1:]]),
+        remote=lambda url: _goose(type="streamable_http", uri=url),
+        style=YAML,
     ),
     ClientProgram(
         "opencode",
         "opencode",
         ("CONFIG/opencode/opencode.json", "CONFIG/opencode/opencode.jsonc"),
-        ("mcp", "servers"),
-        lambda command: {"type": "local", "command": [*command]},
-        lambda url: {"type": "remote", "url": url},
         "start opencode again",
+        keys=("mcp", "servers"),
+        local=lambda command: {"type": "local", "command": [*command]},
+        remote=lambda url: {"type": "remote", "url": url},
     ),
     ClientProgram(
         "cline",
@@ -192,20 +169,17 @@ _CLIENTS = (
             "APP/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
             "~/.cline/data/settings/cline_mcp_settings.json",
         ),
-        ("mcpServers",),
-        _plain,
-        lambda url: {"type": "streamableHttp", "url": url},
         "Cline reads the file by itself",
+        remote=lambda url: {"type": "streamableHttp", "url": url},
     ),
     ClientProgram(
         "continue",
         "Continue",
         ("~/.continue/config.yaml",),
-        ("mcpServers",),
-        lambda command: {"name": ENTRY, **_plain(command)},
-        lambda url: {"name": ENTRY, "type": "streamable-http", "url": url},
         "reload the configuration in Continue",
-        YAML,
+        local=lambda command: {"name": ENTRY, **_plain(command)},
+        remote=lambda url: {"name": ENTRY, "type": "streamable-http", "url": url},
+        style=YAML,
     ),
 )
 CLIENTS = {client.name: client for client in _CLIENTS}
