@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from .demands import (
+    AT_LEAST_ONE,
     FLAG,
     MOUNT_PATH,
     NUMBER,
@@ -21,7 +22,6 @@ from .demands import (
     Demand,
     a,
     anything,
-    at_least_one,
     between,
     either,
     listing,
@@ -49,7 +49,7 @@ _CRITERION = record({"enabled": FLAG, "percentage": NUMBER})
 AUTOSCALING = record(
     {"enabled": FLAG, "min": NUMBER, "max": NUMBER, "criteria": record({"cpu": _CRITERION, "memory": _CRITERION})}
 )
-_DISK = record({"name": TEXT, "mountPath": MOUNT_PATH}, {"sizeGB": at_least_one})
+_DISK = record({"name": TEXT, "mountPath": MOUNT_PATH}, {"sizeGB": AT_LEAST_ONE})
 HEADER = record({"path": TEXT, "name": TEXT, "value": TEXT})
 ROUTE = record({"type": a(str, "redirect", "rewrite"), "source": TEXT, "destination": TEXT}, {"priority": NUMBER})
 
@@ -77,7 +77,7 @@ _NEW = _RUNTIME | {
     "region": REGION,
     "plan": PAID_PLAN,
 }
-_NEW_SCALED = _NEW | _SCALED | {"numInstances": at_least_one, "autoscaling": AUTOSCALING, "disk": _DISK}
+_NEW_SCALED = _NEW | _SCALED | {"numInstances": AT_LEAST_ONE, "autoscaling": AUTOSCALING, "disk": _DISK}
 _NEW_DETAILS = {
     "static_site": record({}, _SITE | {"headers": listing(HEADER), "routes": listing(ROUTE)}),
     "web_service": record({}, _NEW_SCALED | _WEB),

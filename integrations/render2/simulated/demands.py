@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from kosmolua.plugin import AbsolutePath, Schedule, Url
 
@@ -28,14 +28,14 @@ def a(kind: type, *choices: str) -> Demand:
     return demand
 
 
+def holding(fits: Callable[[Any], bool], words: str) -> Demand:
+    """Return a check that accepts what ``fits``, and says of other values that they must be as ``words`` say."""
+    return lambda value, where: None if fits(value) else f"{where} must be {words}"
+
+
 def between(low: int, high: int) -> Demand:
     """Return a check that accepts whole numbers from ``low`` to ``high``."""
-
-    def demand(value: object, where: str) -> str | None:
-        fits = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-        return None if fits else f"{where} must be between {low} and {high}"
-
-    return demand
+    return holding(lambda value: type(value) is int and low <= value <= high, f"between {low} and {high}")
 
 
 def listing(each: Demand) -> Demand:
@@ -95,11 +95,7 @@ def or_null(demand: Demand) -> Demand:
 
 def written(form: AbsolutePath | Schedule | Url) -> Demand:
     """Return a check that accepts texts in a notation, such as that of schedules."""
-
-    def demand(value: object, where: str) -> str | None:
-        return None if isinstance(value, str) and form.holds(value) else f"{where} must be like {form.like}"
-
-    return demand
+    return holding(lambda value: isinstance(value, str) and form.holds(value), f"like {form.like}")
 
 
 def anything(value: object, where: str) -> str | None:
@@ -107,22 +103,9 @@ def anything(value: object, where: str) -> str | None:
     return None
 
 
-def at_least_one(value: object, where: str) -> str | None:
-    """Return what is wrong with a value, or None if it is a whole number above zero."""
-    wrong = not isinstance(value, int) or isinstance(value, bool) or value < 1
-    return f"{where} must be a whole number above 0" if wrong else None
-
-
-def at_most_100(value: object, where: str) -> str | None:
-    """Return what is wrong with a value, or None if it is a text with a whole number from 1 to 100."""
-    fits = isinstance(value, str) and value.isdigit() and 1 <= int(value) <= 100
-    return None if fits else f"{where} must be between 1 and 100"
-
-
-def a_time(value: object, where: str) -> str | None:
-    """Return what is wrong with a value, or None if it is a text with a date and time in RFC 3339."""
-    return None if isinstance(value, str) and _TIME.fullmatch(value) else f"{where} must be a date and time"
-
-
 TEXT, FLAG, NUMBER = a(str), a(bool), a(int)
+AT_LEAST_ONE = holding(lambda value: type(value) is int and value > 0, "a whole number above 0")
+AT_MOST_100 = holding(lambda value: str(value).isdigit() and 1 <= int(value) <= 100, "between 1 and 100")
+"""A number from 1 to 100, as a query has it."""
+A_TIME = holding(lambda value: isinstance(value, str) and bool(_TIME.fullmatch(value)), "a date and time")
 MOUNT_PATH, REPO, SCHEDULE = written(AbsolutePath()), written(Url()), written(Schedule())

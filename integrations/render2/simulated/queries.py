@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .demands import TEXT, Demand, a, a_time, at_most_100
+from .demands import A_TIME, AT_MOST_100, TEXT, Demand, a
 
-_PAGED: dict[str, Demand] = {"limit": at_most_100, "cursor": TEXT}
+_PAGED: dict[str, Demand] = {"limit": AT_MOST_100, "cursor": TEXT}
 _FLAG = a(str, "true", "false")
 
 
@@ -15,10 +15,10 @@ def _texts(*names: str) -> dict[str, Demand]:
 
 
 def _spans(*events: str) -> dict[str, Demand]:
-    return {f"{event}{side}": a_time for event in events for side in ("Before", "After")}
+    return {f"{event}{side}": A_TIME for event in events for side in ("Before", "After")}
 
 
-_FROM_TO: dict[str, Demand] = {"startTime": a_time, "endTime": a_time}
+_FROM_TO: dict[str, Demand] = {"startTime": A_TIME, "endTime": A_TIME}
 _RESOURCES = _PAGED | _texts("name", "region", "ownerId", "environmentId") | _spans("created", "updated")
 QUERIES: dict[str, Mapping[str, Demand]] = {
     "/services": _RESOURCES | _texts("type", "suspended", "env") | {"includePreviews": _FLAG},
@@ -49,7 +49,7 @@ QUERIES: dict[str, Mapping[str, Demand]] = {
     "/logs": _FROM_TO
     | _texts("ownerId", "resource", "level", "type", "text", "instance", "host", "method", "path", "statusCode")
     | _texts("task", "taskRun")
-    | {"limit": at_most_100, "direction": a(str, "backward", "forward")},
+    | {"limit": AT_MOST_100, "direction": a(str, "backward", "forward")},
 }
 """The query parameters that each path accepts. Paths that accept none are left out."""
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from ...wire import Thing
 from ..call import Call, Refusal, Reply, among, demanded, moment, paged, routes
-from ..demands import MOUNT_PATH, TEXT, at_least_one, record
+from ..demands import AT_LEAST_ONE, MOUNT_PATH, TEXT, record
 from ..seeds.accounts import identifier, stamp
 from ..world import World
 
-_NEW = record({"name": TEXT, "sizeGB": at_least_one, "mountPath": MOUNT_PATH, "serviceId": TEXT})
-_CHANGED = record({}, {"name": TEXT, "sizeGB": at_least_one, "mountPath": MOUNT_PATH})
+_NEW = record({"name": TEXT, "sizeGB": AT_LEAST_ONE, "mountPath": MOUNT_PATH, "serviceId": TEXT})
+_CHANGED = record({}, {"name": TEXT, "sizeGB": AT_LEAST_ONE, "mountPath": MOUNT_PATH})
 _RESTORED = record({"snapshotKey": TEXT}, {"instanceId": TEXT})
 _SNAPSHOTS = 3
 

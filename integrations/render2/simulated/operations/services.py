@@ -6,10 +6,10 @@ from ...wire import Thing
 from .. import definitions
 from ..bodies import changed_service, new_service
 from ..call import Call, Refusal, Reply, demanded, paged, refuse_other_owner, routes, service_of
-from ..demands import at_least_one, record
+from ..demands import AT_LEAST_ONE, record
 from ..world import World
 
-_SCALE = record({"numInstances": at_least_one})
+_SCALE = record({"numInstances": AT_LEAST_ONE})
 
 
 @routes.on("GET", "/services")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from ...wire import Thing
 from ..bodies import RANGES, REGION
 from ..call import Call, Refusal, Reply, among, demanded, paged, refuse_other_owner, routes
-from ..demands import FLAG, TEXT, Demand, a, at_least_one, listing, mapping, record
+from ..demands import AT_LEAST_ONE, FLAG, TEXT, Demand, a, listing, mapping, record
 from ..seeds.accounts import identifier
 from ..world import World
 
 _OVERRIDES = mapping(TEXT)
 _POSTGRES: dict[str, Demand] = {
     "plan": TEXT,
-    "diskSizeGB": at_least_one,
+    "diskSizeGB": AT_LEAST_ONE,
     "enableDiskAutoscaling": FLAG,
     "enableHighAvailability": FLAG,
     "parameterOverrides": _OVERRIDES,
