@@ -27,7 +27,7 @@ from .settings import (
     ServiceType,
     Variables,
 )
-from .wire import Thing, inner, thing_of, without
+from .wire import Thing, inner, refuse_nothing, thing_of, without
 
 Branch = Annotated[str | None, "The Git branch to deploy."]
 BuildCommand = Annotated[
@@ -255,10 +255,7 @@ def update_service(
     its type and runtime. Use ``scale_service`` for the number of instances, ``set_env_var`` for environment variables.
     """
     settings = without(locals(), "service_id")
-    if all(value is None for value in settings.values()):
-        raise BadArguments(
-            "update_service was given nothing to change", hint=f"give at least one of {', '.join(settings)}"
-        )
+    refuse_nothing(settings, "update_service", f"give at least one of {', '.join(settings)}")
     return {"service": shaped(_changed(render, service_id, settings))}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypedDict, cast
 
-from kosmolua.plugin import AbsolutePath, BadArguments, between, matching, non_empty
+from kosmolua.plugin import AbsolutePath, between, matching, non_empty
 
 from . import inverses
 from .account import integration
@@ -19,7 +19,7 @@ from .parameters import (
     Workspaces,
 )
 from .render import Render, deletion
-from .wire import Thing, filled, thing_of, things_of
+from .wire import Thing, filled, refuse_nothing, thing_of, things_of
 
 _DISK = "/disks/{disk_id}"
 _FIELDS = fields("name mount_path size_gb")
@@ -127,8 +127,7 @@ def update_disk(
 ) -> OneDisk:
     """Change a persistent disk; settings that are not given stay as they are."""
     body = renamed(locals(), _FIELDS)
-    if not body:
-        raise BadArguments("update_disk was given nothing to change", hint="give a setting, such as size_gb = 20")
+    refuse_nothing(body, "update_disk", "give a setting, such as size_gb = 20")
     return {"disk": _shaped(render.api.patch(_DISK, json=body, disk_id=disk_id))}
 
 

@@ -21,18 +21,21 @@ def reading(name: str, *keys: str, **more: Any) -> Callable[[Mapping[str, Any]],
     return lambda args: (name, _of(args, keys) | more)
 
 
-def put_back(put: str, drop: str, keys: Sequence[str], values_of: Callable[[Any], Thing]) -> _Undo:
-    """Return an ``undo`` for something that has a value or does not exist: put the value back, or drop the thing.
+def content(of: str, *keys: str, told: str, text: str) -> tuple[Callable[[Mapping[str, Any]], _Step], _Undo]:
+    """Return ``before`` and ``undo`` for what is set or deleted by its name: its text is put back, or it is deleted.
 
     Args:
-        put: The function that sets a value.
-        drop: The function that deletes what did not exist.
-        keys: The parameters that say which thing is meant.
-        values_of: Returns the other arguments of ``put``, from the answer to the read before the write.
+        of: What it is in the names of functions, as in ``get_env_var``.
+        keys: The parameters that say which one is meant.
+        told: The key under which the result of the read has it.
+        text: The key of its text there, and the parameter for it.
     """
-    return lambda args, before, _: [
-        (drop, _of(args, keys)) if before is None else (put, _of(args, keys) | values_of(before))
-    ]
+
+    def undo(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
+        where = _of(args, keys)
+        return [(f"delete_{of}", where) if before is None else (f"set_{of}", where | {text: before[told][text]})]
+
+    return reading(f"get_{of}", *keys, secret=True), undo
 
 
 def restored(name: str, key: str, values_of: Callable[[Any], Mapping[str, Any]]) -> _Undo:
@@ -54,9 +57,22 @@ def restored(name: str, key: str, values_of: Callable[[Any], Mapping[str, Any]])
     return undo
 
 
-def switched(back: str, key: str, is_done: Callable[[Any], bool]) -> _Undo:
-    """Return an ``undo`` that calls the function ``back``, unless what was wanted ``is_done`` before the write."""
-    return lambda args, before, _: [] if is_done(before) else [(back, {key: args[key]})]
+def resumed(kind: str) -> _Undo:
+    """Return an ``undo`` that resumes what was suspended, unless it was suspended before."""
+    return lambda args, before, _: (
+        [] if _is_suspended(before[kind]) else [(f"resume_{kind}", _of(args, [f"{kind}_id"]))]
+    )
+
+
+def suspended(kind: str) -> _Undo:
+    """Return an ``undo`` that suspends what was resumed, if it was suspended before."""
+    return lambda args, before, _: (
+        [(f"suspend_{kind}", _of(args, [f"{kind}_id"]))] if _is_suspended(before[kind]) else []
+    )
+
+
+def _is_suspended(thing: Mapping[str, Any]) -> bool:
+    return bool(thing.get("suspended", thing["status"]) == "suspended")
 
 
 def dropped(drop: str, *path: str, **keys: str) -> _Undo:
@@ -74,16 +90,6 @@ def dropped(drop: str, *path: str, **keys: str) -> _Undo:
         return [(drop, {name: args[own] for name, own in keys.items()} | {path[0]: result})]
 
     return undo
-
-
-def is_suspended(key: str) -> Callable[[Any], bool]:
-    """Return a function that says whether what was read under ``key`` is suspended."""
-    return lambda before: before[key].get("suspended", before[key]["status"]) == "suspended"
-
-
-def is_active(key: str) -> Callable[[Any], bool]:
-    """Return a function that says whether what was read under ``key`` is not suspended."""
-    return lambda before: not is_suspended(key)(before)
 
 
 def ranges(given: Sequence[Mapping[str, Any]] | None) -> list[Thing] | None:
@@ -109,10 +115,7 @@ def scale_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step] 
     return [("scale_service", {"service_id": args["service_id"], "num_instances": count})]
 
 
-VARIABLE = reading("get_env_var", "service_id", "key", secret=True)
-VARIABLE_BACK = put_back(
-    "set_env_var", "delete_env_var", ("service_id", "key"), lambda before: {"value": before["env_var"]["value"]}
-)
+VARIABLE, VARIABLE_BACK = content("env_var", "service_id", "key", told="env_var", text="value")
 VARIABLES = reading("list_env_vars", "service_id", all=True, secret=True)
 
 
@@ -122,13 +125,7 @@ def variables_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_St
     return [("replace_all_env_vars", {"service_id": args["service_id"], "env_vars": had})]
 
 
-FILE = reading("get_secret_file", "service_id", "name", secret=True)
-FILE_BACK = put_back(
-    "set_secret_file",
-    "delete_secret_file",
-    ("service_id", "name"),
-    lambda before: {"content": before["secret_file"]["content"]},
-)
+FILE, FILE_BACK = content("secret_file", "service_id", "name", told="secret_file", text="content")
 FILES = reading("list_secret_files", "service_id", all=True, secret=True)
 
 
@@ -141,20 +138,8 @@ def files_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
 GROUP = reading("get_env_group", "env_group_id", secret=True)
 GROUP_BACK = restored("update_env_group", "env_group_id", lambda before: before["env_group"])
 GROUP_LOST = "the group is gone, with its variables and secret files; a new one would have another id"
-GROUP_VARIABLE = reading("get_env_group_var", "env_group_id", "key", secret=True)
-GROUP_VARIABLE_BACK = put_back(
-    "set_env_group_var",
-    "delete_env_group_var",
-    ("env_group_id", "key"),
-    lambda before: {"value": before["env_var"]["value"]},
-)
-GROUP_FILE = reading("get_env_group_file", "env_group_id", "name", secret=True)
-GROUP_FILE_BACK = put_back(
-    "set_env_group_file",
-    "delete_env_group_file",
-    ("env_group_id", "name"),
-    lambda before: {"content": before["secret_file"]["content"]},
-)
+GROUP_VARIABLE, GROUP_VARIABLE_BACK = content("env_group_var", "env_group_id", "key", told="env_var", text="value")
+GROUP_FILE, GROUP_FILE_BACK = content("env_group_file", "env_group_id", "name", told="secret_file", text="content")
 
 
 def link_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:

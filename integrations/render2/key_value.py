@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypedDict, cast
 
-from kosmolua.plugin import BadArguments, Secret, non_empty
+from kosmolua.plugin import Secret, non_empty
 
 from . import inverses
 from .account import integration
@@ -11,7 +11,7 @@ from .parameters import EnvironmentIdOfNew, KeyValueId, OwnerId
 from .render import Render, deletion
 from .settings import AllowedRange
 from .stores import KeyValue, OneKeyValue, shaped
-from .wire import Thing, thing_of
+from .wire import Thing, refuse_nothing, thing_of
 
 _INSTANCE = "/key-value/{key_value_id}"
 _FIELDS = fields("name plan region maxmemory_policy environment_id")
@@ -102,10 +102,8 @@ def update_key_value(
     ip_allow_list: AllowList = None,
 ) -> OneKeyValue:
     """Change a Key Value instance; settings that are not given stay as they are."""
-    if not (body := _body(locals())):
-        raise BadArguments(
-            "update_key_value was given nothing to change", hint="give a setting, such as plan = 'standard'"
-        )
+    body = _body(locals())
+    refuse_nothing(body, "update_key_value", "give a setting, such as plan = 'standard'")
     return _one(render.api.patch(_INSTANCE, json=body, key_value_id=key_value_id))
 
 
@@ -116,19 +114,13 @@ def delete_key_value(render: Render, /, *, key_value_id: KeyValueId) -> DeletedK
     return {"key_value_id": key_value_id, "deleted": True}
 
 
-@integration.writes(
-    before=inverses.KEY_VALUE,
-    undo=inverses.switched("resume_key_value", "key_value_id", inverses.is_suspended("key_value")),
-)
+@integration.writes(before=inverses.KEY_VALUE, undo=inverses.resumed("key_value"))
 def suspend_key_value(render: Render, /, *, key_value_id: KeyValueId) -> AcceptedForKeyValue:
     """Stop a Key Value instance without deleting it; nobody can connect until it is resumed."""
     return cast(AcceptedForKeyValue, render.accepted(_INSTANCE + "/suspend", key_value_id=key_value_id))
 
 
-@integration.writes(
-    before=inverses.KEY_VALUE,
-    undo=inverses.switched("suspend_key_value", "key_value_id", inverses.is_active("key_value")),
-)
+@integration.writes(before=inverses.KEY_VALUE, undo=inverses.suspended("key_value"))
 def resume_key_value(render: Render, /, *, key_value_id: KeyValueId) -> AcceptedForKeyValue:
     """Start a suspended Key Value instance again."""
     return cast(AcceptedForKeyValue, render.accepted(_INSTANCE + "/resume", key_value_id=key_value_id))

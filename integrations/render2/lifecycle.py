@@ -43,7 +43,7 @@ def _suspended(render: Render, /, *, service_id: ServiceId) -> Accepted | None:
 @integration.writes(
     was_done=_suspended,
     before=inverses.SERVICE,
-    undo=inverses.switched("resume_service", "service_id", inverses.is_suspended("service")),
+    undo=inverses.resumed("service"),
     assume={"service.status": "suspended", "service.suspended": "suspended"},
 )
 def suspend_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
@@ -53,7 +53,7 @@ def suspend_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
 
 @integration.writes(
     before=inverses.SERVICE,
-    undo=inverses.switched("suspend_service", "service_id", inverses.is_active("service")),
+    undo=inverses.suspended("service"),
     assume={"service.status": "active", "service.suspended": "not_suspended"},
 )
 def resume_service(render: Render, /, *, service_id: ServiceId) -> Accepted:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypedDict, cast
 
-from kosmolua.plugin import BadArguments, Secret, between, matching, non_empty
+from kosmolua.plugin import Secret, between, matching, non_empty
 
 from . import inverses
 from .account import integration
@@ -11,7 +11,7 @@ from .parameters import EnvironmentIdOfNew, OwnerId, PostgresId
 from .render import Render, deletion
 from .settings import AllowedRange
 from .stores import OnePostgres, Postgres, shaped
-from .wire import Thing, thing_of
+from .wire import Thing, refuse_nothing, thing_of
 
 _DATABASE = "/postgres/{postgres_id}"
 _FIELDS = fields(
@@ -130,10 +130,8 @@ def update_postgres(
     datadog_site: DatadogSite = None,
 ) -> OnePostgres:
     """Change a Postgres database; settings that are not given stay as they are. A new plan restarts the database."""
-    if not (body := _body(locals())):
-        raise BadArguments(
-            "update_postgres was given nothing to change", hint="give a setting, such as plan = 'pro_4gb'"
-        )
+    body = _body(locals())
+    refuse_nothing(body, "update_postgres", "give a setting, such as plan = 'pro_4gb'")
     return _one(render.api.patch(_DATABASE, json=body, postgres_id=postgres_id))
 
 
@@ -144,18 +142,13 @@ def delete_postgres(render: Render, /, *, postgres_id: PostgresId) -> DeletedPos
     return {"postgres_id": postgres_id, "deleted": True}
 
 
-@integration.writes(
-    before=inverses.POSTGRES,
-    undo=inverses.switched("resume_postgres", "postgres_id", inverses.is_suspended("postgres")),
-)
+@integration.writes(before=inverses.POSTGRES, undo=inverses.resumed("postgres"))
 def suspend_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
     """Stop a Postgres database without deleting it; nobody can connect until it is resumed."""
     return cast(AcceptedForPostgres, render.accepted(_DATABASE + "/suspend", postgres_id=postgres_id))
 
 
-@integration.writes(
-    before=inverses.POSTGRES, undo=inverses.switched("suspend_postgres", "postgres_id", inverses.is_active("postgres"))
-)
+@integration.writes(before=inverses.POSTGRES, undo=inverses.suspended("postgres"))
 def resume_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
     """Start a suspended Postgres database again."""
     return cast(AcceptedForPostgres, render.accepted(_DATABASE + "/resume", postgres_id=postgres_id))

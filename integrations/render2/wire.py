@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from kosmolua.plugin import NetworkError
+from kosmolua.plugin import BadArguments, NetworkError
 
 Thing: TypeAlias = dict[str, Any]
 """One object of the API, such as a service, with every field that Render sent."""
@@ -55,6 +55,12 @@ def filled(thing: Thing, **defaults: object) -> Thing:
 def without(arguments: Mapping[str, Any], *names: str) -> Thing:
     """Return the arguments of a function, which are its ``locals()`` at first, without the account and those named."""
     return {name: value for name, value in arguments.items() if name not in ("render", *names)}
+
+
+def refuse_nothing(changes: Thing, function: str, hint: str) -> None:
+    """Refuse a call that changes nothing, since each of its changes is left out."""
+    if all(value is None for value in changes.values()):
+        raise BadArguments(f"{function} was given nothing to change", hint=hint)
 
 
 def _unreadable(reply: object, expected: str) -> NetworkError:
