@@ -63,15 +63,23 @@ in the fields source, name, args, input and params of a job.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+
+# The C functions of the module json, which itself imports re and enum: a third of the start of a sandbox.
+from _json import (
+    encode_basestring,
+    encode_basestring_ascii,
+    make_encoder,
+    make_scanner,
+)
 from time import monotonic, sleep
+
+from kosmolua.lazy import pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, BinaryIO, NoReturn, TypeAlias
 
 
@@ -88,7 +96,32 @@ class NotJson(ValueError):
     """A value cannot be passed to Lua, since JSON cannot represent it; the message says why."""
 
 
-_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+class _Rules:
+    """What ``make_scanner`` reads of a ``json.JSONDecoder``."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_int = int
+
+    def __init__(self, parse_float: Callable[[str], float], parse_constant: Callable[[str], float]) -> None:
+        self.parse_float = parse_float
+        self.parse_constant = parse_constant
+
+
+_LENIENT = None, ":", ",", False, False, True
+_STRICT = *_LENIENT[:-1], False
+"""How ``make_encoder`` writes: indentation, separators, and no sorting of keys; with NaN and infinity, or without."""
+
+
+def dumps(value: object) -> str:
+    """Return JSON as compact text. ValueError: it contains NaN or infinity; TypeError: something else than JSON."""
+    if isinstance(value, str):
+        return str(encode_basestring(value))
+    return "".join(make_encoder({}, _refuse_type, encode_basestring, *_STRICT)(value, 0))
+
+
+def _refuse_type(value: object) -> NoReturn:
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def decode(text: str) -> Json:
@@ -98,7 +131,17 @@ def decode(text: str) -> Json:
         ValueError: The text is not JSON, or contains NaN, infinity, or a number beyond the range of a float.
         RecursionError: The text is nested too deeply.
     """
-    value: Json = _DECODER.decode(text)
+    stripped = text.strip(" \t\n\r")
+    value: Json
+    try:
+        value, end = _scan(stripped, 0)
+        if end == len(stripped):
+            return value
+    except (ValueError, StopIteration):
+        pass  # json says where the mistake is
+    from json import JSONDecoder
+
+    value = JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode(text)
     return value
 
 
@@ -111,8 +154,11 @@ def _finite(digits: str) -> float:
     return number if math.isfinite(number) else _refuse(digits)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
-_scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
+_scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_Rules(_finite, _refuse))  # type: ignore[arg-type]
+quote: Callable[[str], str] = encode_basestring_ascii
+"""Writes a text as a JSON string, in ASCII."""
+scan_of_host: Callable[[str, int], tuple[Any, int]] = make_scanner(_Rules(float, float))  # type: ignore[arg-type]
+"""Decodes the JSON at a position of a text that the host wrote, and returns its end too."""
 
 
 def encode(value: object) -> str:
@@ -126,8 +172,8 @@ def encode(value: object) -> str:
     if value is None:
         return "null"
     try:
-        text = _dumps(value)
-        return _dumps(_narrow(value)) if len(text) >= len(_NINES) and _may_be_wide(text) else text
+        text = dumps(value)
+        return dumps(_narrow(value)) if len(text) >= len(_NINES) and _may_be_wide(text) else text
     except TypeError as error:
         raise NotJson(_unsupported(error)) from None
     except ValueError as error:
@@ -146,14 +192,14 @@ def _may_be_wide(text: str) -> bool:
 
 
 def _unsupported(error: TypeError) -> str:
-    kind = re.search(r"type (\w+)", str(error))
+    kind = pattern(r"type (\w+)").search(str(error))
     if kind and kind[1] in ("bytes", "bytearray"):
         return "it contains bytes, which must be passed as base64 text"
     return f"it contains a Python {kind[1]}" if kind else "it contains a key that is not a string"
 
 
 def _narrow(value: object) -> object:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _narrow(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_narrow(item) for item in value]
@@ -236,7 +282,8 @@ class BadFrame(ValueError):
 
 def frame(kind: str, **fields: object) -> bytes:
     """Return a frame as a line of JSON."""
-    return json.dumps({"kind": kind, **fields}, separators=(",", ":")).encode() + b"\n"
+    encode = make_encoder({}, _refuse_type, encode_basestring_ascii, *_LENIENT)
+    return "".join(encode({"kind": kind, **fields}, 0)).encode() + b"\n"
 
 
 class JsonObject(dict[str, Json]):
@@ -293,7 +340,7 @@ def reply(number: int, value: str) -> bytes:
     marks = value.marks if isinstance(value, Answer) else {}
     if "contents" in marks:
         marks["contents"] = [(place, name) for place, name, _ in marks["contents"]]
-    beside = f"{_dumps(marks)[1:-1]}," if marks else ""
+    beside = f"{dumps(marks)[1:-1]}," if marks else ""
     head = f'{{"kind":"reply","id":{number},"ok":true,{beside}"value":'
     return b"".join((head.encode("utf-8", "replace"), value.encode("utf-8", "replace"), b"}\n"))
 
@@ -352,7 +399,7 @@ class Arrivals:
 
 PRINT = b'{"kind":"print","text":"'
 """How the frame of an output begins."""
-_PRINTS = re.compile(rb'(?:\{"kind":"print","text":"[^\n]*\n)+')
+_PRINTS = pattern(rb'(?:\{"kind":"print","text":"[^\n]*\n)+')
 MAX_GATHERED = 32 * 1024
 """Up to this size, in bytes, frames of outputs become one."""
 BURST, PAUSE = 32, 0.0005
@@ -448,7 +495,7 @@ def memory_of(line: bytes | bytearray) -> int:
     return width * len(line) + BYTES_PER_MARK * marks
 
 
-_MAY_HAVE_EMOJI = re.compile(rb"[\xF0-\xFF]|\\u[dD][89abAB]")
+_MAY_HAVE_EMOJI = pattern(rb"[\xF0-\xFF]|\\u[dD][89abAB]")
 
 
 def _is_deeper(value: object, levels: int) -> bool:
@@ -464,7 +511,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 def _is_text(frame: dict[str, Any]) -> bool:
     """Return True if no string of a frame has a lone surrogate."""
     try:
-        json.dumps(frame, ensure_ascii=False).encode()
+        dumps(frame).encode()
     except (UnicodeEncodeError, RecursionError):
         return False
     return True

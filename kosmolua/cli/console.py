@@ -6,7 +6,6 @@ The module that escapes invisible characters is imported on first use, since mos
 from __future__ import annotations
 
 import errno
-import json
 import re
 import sys
 
@@ -97,6 +96,8 @@ def shown(lines: Sequence[str]) -> None:
 
 def as_json(value: object, indent: int | None = 2) -> None:
     """Write a value as JSON, on one line if ``indent`` is None. A terminal gets no invisible characters."""
+    import json
+
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     if standard.is_shown:
         from kosmolua.escaping import visible
@@ -127,6 +128,8 @@ def _harmless(text: str) -> str:
 
 def show_values(values: Sequence[object]) -> None:
     """Write the values that a script returned: strings as text, others as JSON. On a terminal, long values are cut."""
+    import json
+
     for value in values:
         whole = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
         shown = fit(whole) if terminal.on_terminal() else whole

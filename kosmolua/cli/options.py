@@ -8,9 +8,9 @@ than the sandbox takes to boot, so a simple and correct ``run`` command line is 
 from __future__ import annotations
 
 import os
-import re
 from typing import Generic, TypeVar, overload
 
+from kosmolua.lazy import pattern
 from kosmolua.limits import ADJUSTABLE, LIMITS
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 PREFIX = "KOSMOLUA_"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 SHORT_FOR = {"--simulate": "--simulate-state", "--record": "--record-file", "--plan": "--plan-file"}
 """Flags that accept a file after an equals sign, each with the option that names the file."""
 INPUT_FORMATS = ("json", "jsonl", "csv", "toml", "text")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from contextlib import ExitStack, nullcontext, suppress
 from threading import Event as ThreadEvent
@@ -29,6 +28,7 @@ from kosmolua.errors import (
     Unavailable,
     WorkerLost,
 )
+from kosmolua.lazy import pattern
 from kosmolua.limits import ADJUSTABLE, Limits, spell_size
 from kosmolua.protocol import NotJson
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
@@ -53,10 +53,10 @@ if TYPE_CHECKING:
     from kosmolua.runs.spans import RunSpan
 
 _T = TypeVar("_T")
-_RETURN = re.compile(rb"\breturn\b")
+_RETURN = pattern(rb"\breturn\b")
 
 
-_PATH = re.compile(rb"[\w./\\:~ -]+\.lua")
+_PATH = pattern(rb"[\w./\\:~ -]+\.lua")
 """Matches a script that is probably the path of a file."""
 
 

@@ -55,9 +55,12 @@ if TYPE_CHECKING:
 
 
 def drop_inherited() -> None:
-    """Go to the root folder, and close all descriptors except standard input, output and error."""
+    """Go to the root folder, close all descriptors except the standard ones, and yield memory to the host."""
     os.chdir("/")
     close_descriptors()
+    if sys.platform == "linux":
+        linux.keep_freed_memory()
+        linux.prefer_for_oom_kill()
 
 
 def close_descriptors() -> None:
@@ -127,9 +130,6 @@ class Confinement:
 
     def settle(self) -> None:
         """Give up rights after the last import; with Landlock, no file can be read afterwards."""
-        if sys.platform == "linux":
-            linux.keep_freed_memory()
-            linux.prefer_for_oom_kill()
         self._settled["rlimits"] = resource is not None
         if resource:
             signal.signal(signal.SIGPROF, signal.SIG_DFL)

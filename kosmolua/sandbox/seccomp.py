@@ -14,9 +14,12 @@ import errno
 import os
 import struct
 import sys
-from collections.abc import Iterator, Sequence
 
 from kosmolua.sandbox import linux
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """For each kind of machine, its column in the tables below and its number in ``linux/audit.h``.

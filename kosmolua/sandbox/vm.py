@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from math import inf
 
 from lupa.lua54 import LuaMemoryError, LuaRuntime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn, TypeAlias
+
+    Verbs: TypeAlias = dict[bytes, Callable[..., bytes | None]]
 
 MODULES = (
     *("app", "clocks", "codecs", "contents", "csv", "decode", "encode", "env", "errors", "hints", "inspect", "json"),
@@ -24,8 +26,6 @@ BROKEN = 70
 """The exit status of a sandbox process after an error in Python: ``EX_SOFTWARE`` of ``sysexits.h``."""
 COPIES_OF_A_REPLY = 3
 """How many copies of a reply to Lua are in memory: the string, the pieces that the decoder made from it, and tables."""
-
-Verbs = dict[bytes, Callable[..., "bytes | None"]]
 
 
 def _deny(*_: object) -> None:

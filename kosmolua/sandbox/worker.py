@@ -5,23 +5,22 @@ It first closes all other descriptors.
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 import sys
 import time
 
 from kosmolua import protocol
-from kosmolua.sandbox import codecs, confinement, regex
+from kosmolua.sandbox import confinement
 from kosmolua.sandbox.confinement import Confinement
-from kosmolua.sandbox.vm import BROKEN, COMMON, VM, OutOfMemory, Prelude, Verbs
+from kosmolua.sandbox.vm import BROKEN, COMMON, VM, OutOfMemory, Prelude
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from kosmolua.sandbox.confinement import Step
+    from kosmolua.sandbox.vm import Verbs
 
 PRINT_SIZE = 64 * 1024
 MAX_FRAME = 2**40
@@ -32,8 +31,8 @@ REHEARSALS = 12
 """How often Python has to run a function before it specializes the function's bytecode."""
 SEED_SIZE = 16
 """The number of bytes of the seed of random numbers."""
-_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
-_quote = json.encoder.encode_basestring_ascii
+_LIBRARIES = ("app", "regex", "base64", "hash", "url", "load", "_G", "_ENV")
+"""The names of which a script has one if it can come to a function of ``codecs`` or ``regex``."""
 REHEARSAL = REHEARSALS * protocol.frame(
     "job",
     source="return 1",
@@ -49,12 +48,15 @@ TRIM_AFTER = 0.002
 class Worker:
     """Runs scripts in a VM, and passes frames between it and the host; ``is_compiled`` pays off with several VMs or
     forks.
+
+    ``parent`` is the process that has started this one for a single script. Then rights are given up when the script is
+    known, since most scripts do without the modules that take a third of the start to import.
     """
 
     forking = False
     """True if the process still forks after it is confined, as a session does for each chunk."""
 
-    def __init__(self, incoming: int, outgoing: int, *, is_compiled: bool = False) -> None:
+    def __init__(self, incoming: int, outgoing: int, *, is_compiled: bool = False, parent: int | None = None) -> None:
         self._incoming = os.fdopen(incoming, "rb", closefd=False)
         self._outgoing = outgoing
         self._room = 0
@@ -83,7 +85,18 @@ class Worker:
             self._prelude.compile()
         self._vm = VM(self._verbs, self._prelude)
         self._confinement = Confinement(forking=self.forking)
+        self._parent = parent
+        if parent is None:
+            self._settle()
+
+    def _settle(self, source: str | None = None) -> None:
+        """Import what a script can need, any if it is not known, and give up the rights to do so later."""
+        if source is None or any(name in source for name in _LIBRARIES):
+            from kosmolua.sandbox import codecs as codecs
+            from kosmolua.sandbox import regex as regex
         self._confinement.settle()
+        if self._parent:
+            confinement.die_with_parent(self._parent)
 
     def warm(self) -> None:
         """Before forking, load the modules that most scripts need, and prepare the frame that reports readiness."""
@@ -151,6 +164,8 @@ class Worker:
         if self._is_used:
             self._confinement.rearm(self._limits["cpu"])
         elif not self._is_locked:
+            if self._parent:
+                self._settle(job["source"])
             self._confinement.lock(self._limits["cpu"], self._limits["memory"])
             self._report()
         if job.get("isolated") and self._confinement.missing:
@@ -173,7 +188,7 @@ class Worker:
         )
 
     def _next_frame(self) -> dict[str, Any]:
-        frame: dict[str, Any] = _scan(self._receive().decode(), 0)[0]
+        frame: dict[str, Any] = protocol.scan_of_host(self._receive().decode(), 0)[0]
         return frame
 
     def _send(self, line: bytes) -> None:
@@ -200,16 +215,20 @@ class Worker:
     def _print(self, text: bytes) -> None:
         allowed = text[: self._room]
         for start in range(0, len(allowed), PRINT_SIZE):
-            quoted = _quote(protocol.to_text(allowed[start : start + PRINT_SIZE]))
+            quoted = protocol.quote(protocol.to_text(allowed[start : start + PRINT_SIZE]))
             self._write(b'{"kind":"print","text":%b}\n' % quoted.encode())
         self._room -= len(allowed)
         if len(allowed) < len(text):
             self._limit(b"output")
 
     def _scan(self, subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:
+        from kosmolua.sandbox import regex
+
         return regex.scan(subject, pattern, flags, most, self._vm.room)
 
     def _convert(self, name: bytes, text: bytes, *more: bytes) -> bytes | None:
+        from kosmolua.sandbox import codecs
+
         return codecs.convert(name, text, *more, room=self._vm.room)
 
     def _exit(self, fields: bytes) -> None:
@@ -252,16 +271,14 @@ def _settings_of(job: dict[str, Any]) -> bytes:
     given = {"input": job.pop("input", None), "params": job.pop("params", {}), "secrets": job.get("secrets", ())}
     if given["input"] is None and not given["params"] and not given["secrets"]:
         return packed
-    return packed + protocol.to_bytes(json.dumps(given, ensure_ascii=False))
+    return packed + protocol.to_bytes(protocol.dumps(given))
 
 
 def main() -> NoReturn:
     """Be a worker."""
     try:
         confinement.drop_inherited()
-        worker = Worker(0, 1)
-        confinement.die_with_parent(os.getppid())
-        worker.serve()
+        Worker(0, 1, parent=os.getppid()).serve()
     except BaseException as error:  # noqa: BLE001 - a normal exit of Python would close Lua, which runs finalizers
         os.write(2, f"the sandbox failed: {type(error).__name__}: {error}\n".encode())
     os._exit(BROKEN)
