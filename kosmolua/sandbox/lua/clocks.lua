@@ -26,8 +26,6 @@ end
 
 local time = {}
 
----Returns the seconds since 1970 in UTC, with fractions. With `--simulate`, it is the time of the simulators.
----@return number
 function time.now()
   return asks and ask("wall", own_now()) or own_now()
 end

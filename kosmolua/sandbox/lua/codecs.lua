@@ -24,22 +24,12 @@ end
 
 local base64 = {}
 
----@class base64.options
----@field url? boolean Whether to use the alphabet for URLs, with `-` and `_`, and no padding (default: false).
-
----Encodes a text in base64. The text can contain any bytes.
----@param text string
----@param options? base64.options
----@return string
 function base64.encode(text, options)
   need_text("base64.encode", "the text", text)
   local for_url = type(options) == "table" and rawget(options, "url")
   return convert(for_url and "encode_for_url" or "encode", text)
 end
 
----Decodes base64 in either alphabet. Padding can be left out, and white space is skipped. Other text raises an error.
----@param text string
----@return string
 function base64.decode(text)
   need_text("base64.decode", "the text", text)
   return convert("decode", text) or error("base64.decode: the text is not base64", 2)
@@ -47,34 +37,13 @@ end
 
 local hash = {}
 
----Returns the SHA-256 of a text in hex.
----@param text string
----@return string
-function hash.sha256(text)
-  need_text("hash.sha256", "the text", text)
-  return convert("sha256", text)
+for _, name in ipairs({ "sha256", "sha1", "md5" }) do
+  hash[name] = function(text)
+    need_text("hash." .. name, "the text", text)
+    return convert(name, text)
+  end
 end
 
----Returns the SHA-1 of a text in hex.
----@param text string
----@return string
-function hash.sha1(text)
-  need_text("hash.sha1", "the text", text)
-  return convert("sha1", text)
-end
-
----Returns the MD5 of a text in hex.
----@param text string
----@return string
-function hash.md5(text)
-  need_text("hash.md5", "the text", text)
-  return convert("md5", text)
-end
-
----Returns the HMAC-SHA-256 of a text in hex.
----@param key string
----@param text string
----@return string
 function hash.hmac_sha256(key, text)
   need_text("hash.hmac_sha256", "the key", key)
   need_text("hash.hmac_sha256", "the text", text)
@@ -87,17 +56,11 @@ local function escape(text)
   return (gsub(text, UNSAFE, function(code) return format("%%%02X", byte(code)) end))
 end
 
----Percent-encodes a text as a part of a URL. Letters, digits and `-_.~` stay as they are.
----@param text string
----@return string
 function url.encode(text)
   need_text("url.encode", "the text", text)
   return escape(text)
 end
 
----Decodes percent-encoded text. A plus sign stays as it is. A `%` without two hexadecimal digits raises an error.
----@param text string
----@return string
 function url.decode(text)
   need_text("url.decode", "the text", text)
   local wrong = find(text .. "  ", "%%%X") or find(text .. "  ", "%%.%X")
@@ -117,9 +80,6 @@ local function add(pairs_of, name, value)
   pairs_of[#pairs_of + 1] = escape(name) .. "=" .. escape(tostring(value))
 end
 
----Returns the query string of a URL from a table, sorted by name. The name of a list is repeated for each item.
----@param parameters table<string, string|number|boolean|(string|number|boolean)[]>
----@return string
 function url.query(parameters)
   if type(parameters) ~= "table" then
     error("url.query needs a table such as { limit = 5 }, not " .. inspect.safely(parameters), 2)

@@ -13,10 +13,6 @@ local MARK = "\u{FEFF}"
 
 local csv = {}
 
----@class csv.options
----@field header? boolean Whether the first line names the columns (default: true).
----@field separator? string The character between cells (default: a comma).
-
 ---Returns whether there is a header, and the separator.
 local function read_options(name, options)
   if options == nil then
@@ -90,11 +86,6 @@ local function read_lines(text, separator)
   return lines
 end
 
----Reads comma-separated values. Each line becomes a table whose keys are the names in the first line or, without a header,
----a list of cells. Cells are strings. Malformed text raises an error that names the line.
----@param text string
----@param options? csv.options
----@return table[]
 function csv.parse(text, options)
   if type(text) ~= "string" then
     error("csv.parse needs a string, not " .. inspect.safely(text), 2)
@@ -174,14 +165,6 @@ local function numbers_to(count)
   return numbers
 end
 
----@class csv.writing
----@field header? boolean|string[] The columns and their order, or false for no line of names (default: all, sorted).
----@field separator? string The character between cells (default: a comma).
-
----Writes comma-separated values. The rows are lists, or tables whose keys are the columns and make up the first line.
----@param rows table[]
----@param options? csv.writing
----@return string
 function csv.format(rows, options)
   if type(rows) ~= "table" then
     error("csv.format needs a list of rows, not " .. inspect.safely(rows), 2)

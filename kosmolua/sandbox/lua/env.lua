@@ -1,4 +1,5 @@
 -- The environment of a script: copies of the libraries, by an allow-list. A script has no function that is not named here.
+-- What those do that Lua itself lacks is told in `kosmolua/lua/globals.lua`, which editors read.
 
 local host = ...
 
@@ -44,7 +45,11 @@ local env = {
   coroutine = copy(coroutine),
   os = host.clocks.os,
   time = host.clocks.time,
-  app = host.app.app,
+  app = host.readonly.new(
+    "app", -- the module `tree` is loaded when a script uses `app` for the first time
+    function(key) return host.tree.root.find(key) end,
+    function() return host.tree.root.list() end
+  ),
   secrets = host.readonly.new(
     "secrets",
     function(key) return host.secrets.find(key) end,
@@ -239,9 +244,6 @@ local function without_host(trace)
   return trace
 end
 
----Waits, without taking processor time. Other functions in `parallel` continue. With `--simulate`, the clock of the
----simulators advances instead.
----@param seconds number
 function env.sleep(seconds)
   need("number", 1, "sleep", seconds)
   if not (seconds >= 0 and seconds < huge) then
@@ -265,12 +267,6 @@ local function seconds_in(options, name)
   return type(value) == "number" and value >= 0 and value < huge and value * UNITS[unit] or nil
 end
 
----Calls a function until it returns something other than nil and false, and returns that. Between two calls it waits, as
----`sleep` does. Raises an error with the code `timeout` once the waiting has taken too long.
----@generic T
----@param f fun(): T?
----@param options? wait_until.options
----@return T
 function env.wait_until(f, options)
   need("function", 1, "wait_until", f)
   if options ~= nil then
@@ -298,8 +294,6 @@ function env.wait_until(f, options)
   end
 end
 
----Ends the script with an exit status. `pcall` does not catch this, and printed output is kept.
----@param status? integer 0 to 63 (default: 0, which is success).
 function env.exit(status)
   status = status == nil and 0 or status
   local whole = type(status) == "number" and tointeger(status)
@@ -358,16 +352,10 @@ function env.print(...)
   bridge("print", join("\t", ...) .. "\n")
 end
 
----Prints values as `print` does, but without tabs between them and without a newline.
----@param ... any
 function env.write(...)
   bridge("print", join("", ...))
 end
 
----Prints a value as `print` does, and returns it.
----@generic T
----@param value T
----@return T
 function env.dump(value)
   bridge("print", host.inspect.display(value) .. "\n")
   return value

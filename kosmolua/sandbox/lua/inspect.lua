@@ -32,6 +32,7 @@ local function own_text(value)
   return named and tostring(value) or nil
 end
 
+---The types whose values have an order.
 local RANK = { number = 1, string = 2, boolean = 3 }
 
 local function before(a, b)
@@ -154,4 +155,4 @@ local function safely(value)
   return "(an error value of type " .. type(value) .. " that cannot be shown)"
 end
 
-return { display = display, safely = safely, paths = paths }
+return { display = display, safely = safely, paths = paths, before = before, RANK = RANK }

@@ -18,9 +18,6 @@ local function raise(prefix, caught)
   error(prefix .. (caught.where ~= "" and caught.where or "the value") .. " " .. caught.problem, 3)
 end
 
----Reads JSON, with `json.null` for null. Text that is not JSON raises an error that names the position.
----@param text string
----@return any
 function json.decode(text)
   if type(text) ~= "string" then
     error("json.decode needs a string, not a " .. type(text), 2)
@@ -32,13 +29,6 @@ function json.decode(text)
   return value
 end
 
----@class json.options
----@field pretty? boolean Whether to indent (default: false).
-
----Writes a value as JSON. An empty table is written as `{}`, unless it came from `[]` or from `json.array`.
----@param value any
----@param options? json.options
----@return string
 function json.encode(value, options)
   local pretty = type(options) == "table" and rawget(options, "pretty")
   local ok, text = pcall(host.encode.encode, value, huge, MAX_DEPTH, pretty and "  " or nil)
@@ -48,9 +38,6 @@ function json.encode(value, options)
   return text
 end
 
----Marks a table as a list and returns it, so that it is written as `[]` even if it is empty.
----@param list? any[]
----@return any[]
 function json.array(list)
   list = list or {}
   if type(list) ~= "table" then

@@ -133,15 +133,6 @@ end
 
 local parallel = {}
 
----@class parallel.options
----@field limit? integer How many run at once (default: 8).
-
----Runs the functions at once and returns their results in order. If some fail, the error of the first of these in the list
----is raised once the others have ended.
----@generic T
----@param functions (fun(): T)[]
----@param options? parallel.options
----@return T[]
 function parallel.all(functions, options)
   if type(functions) ~= "table" then
     error("parallel.all needs a list of functions, not a " .. type(functions), 2)
@@ -156,13 +147,6 @@ function parallel.all(functions, options)
   return run(count, limit, function(index) return items[index]() end)
 end
 
----Runs `f(item, index)` for every item of a list, several at once, and returns the results in order. A function of
----`app.integrations` gets the item only.
----@generic T, R
----@param list T[]
----@param f fun(item: T, index: integer): R
----@param options? parallel.options
----@return R[]
 function parallel.map(list, f, options)
   if type(list) ~= "table" or type(f) ~= "function" then
     error("parallel.map needs a list and a function", 2)

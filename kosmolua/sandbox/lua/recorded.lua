@@ -3,22 +3,11 @@
 local host = ...
 
 local env, requests = host.env.globals, host.requests
+local before, RANK = host.inspect.before, host.inspect.RANK
 local error, next, pairs, rawget, select, type = error, next, pairs, rawget, select, type
 local getmetatable = debug.getmetatable -- the real one, whatever `__metatable` is
 local random, randomseed = math.random, math.randomseed
 local sort = table.sort
-
-local RANK = { number = 1, string = 2, boolean = 3 }
-
-local function before(a, b)
-  local kind_a, kind_b = type(a), type(b)
-  if kind_a ~= kind_b then
-    return RANK[kind_a] < RANK[kind_b]
-  elseif kind_a == "boolean" then
-    return not a and b
-  end
-  return a < b
-end
 
 ---Returns the keys of a table: first numbers, strings and booleans, sorted; then the others in the order of `next`, since
 ---tables and functions have no order.

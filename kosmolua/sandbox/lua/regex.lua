@@ -40,23 +40,12 @@ end
 
 local regex = {}
 
----Finds the first match. Returns a table with the whole match at 0, groups by number, and named groups also by name. A
----group that took no part in the match is false. Returns nil if there is no match.
----@param text string
----@param pattern string
----@param flags? string Any of i, m, s, x and a.
----@return table<integer|string, string|false>|nil
 function regex.match(text, pattern, flags)
   local answer = scan("match", text, pattern, flags, 1)
   local first = answer.matches[1]
   return first and captures(answer, first)
 end
 
----Finds every match. Returns a list of tables like those of `regex.match`.
----@param text string
----@param pattern string
----@param flags? string Any of i, m, s, x and a.
----@return table<integer|string, string|false>[]
 function regex.match_all(text, pattern, flags)
   local answer = scan("match_all", text, pattern, flags, 0)
   local all = {}
@@ -89,13 +78,6 @@ local function replace(replacement, whole, found)
   return new or whole
 end
 
----Replaces matches. In a replacement, `$1` and `${name}` stand for groups and `$0` for the whole match.
----@param text string
----@param pattern string
----@param replacement string|fun(captures: table<integer|string, string|false>): string
----@param limit? integer How many to replace at most.
----@return string text
----@return integer count
 function regex.gsub(text, pattern, replacement, limit)
   local kind = type(replacement)
   if kind ~= "string" and kind ~= "function" then
@@ -116,11 +98,6 @@ function regex.gsub(text, pattern, replacement, limit)
   return concat(pieces), #answer.matches
 end
 
----Splits a text at each match.
----@param text string
----@param pattern string
----@param flags? string Any of i, m, s, x and a.
----@return string[]
 function regex.split(text, pattern, flags)
   local answer = scan("split", text, pattern, flags, 0)
   local pieces = {}

@@ -84,10 +84,6 @@ local function read(text)
   return find(fraction, "[1-9]") and seconds + tonumber("0." .. match(fraction, "%d+")) or seconds
 end
 
----Reads a time in the format of RFC 3339 or ISO 8601, such as `2026-03-02T09:00:00.5+01:00` or `2026-03-02`. A time without
----a time zone is in UTC. Other text raises an error.
----@param text string
----@return number seconds since 1970; an integer if there is no fraction
 function time.parse(text)
   if type(text) ~= "string" then
     error("time.parse needs a string, not " .. inspect.safely(text), 2)
@@ -103,10 +99,6 @@ local function check_seconds(name, seconds)
   end
 end
 
----Writes a time in UTC, in the format of RFC 3339 or with a strftime pattern such as `%Y-%m-%d`.
----@param seconds number seconds since 1970
----@param pattern? string
----@return string
 function time.format(seconds, pattern)
   check_seconds("time.format", seconds)
   if pattern == nil then

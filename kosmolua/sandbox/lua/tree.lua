@@ -66,16 +66,17 @@ local function root_of(through)
 
 local passage = #through > 0 and ',"through":["' .. concat(through, '","') .. '"]' or ""
 
----Returns a function that calls a function of the host.
+---Returns a function that calls a function of the host, or runs another script.
+---@param kind "call"|"script"
 ---@param finish? fun(answer: any): any makes the result of the answer, as the branch of a session of its name
-local function leaf(path, finish)
+local function leaf(kind, path, finish)
   local field = ',"path":' .. strings.quote(path) .. passage
   local function call(...)
     local passed = branches[(...)]
     if passed then
-      return (requests.ask_amiss("call", field, "", format(COLON, passed, path)))
+      return (requests.ask_amiss(kind, field, "", format(COLON, passed, path)))
     end
-    local answer = requests.ask_with("call", field, ...) -- no tail call: this frame tells whether the script makes one
+    local answer = requests.ask_with(kind, field, ...) -- no tail call: this frame tells whether the script makes one
     if finish then
       return finish(answer)
     end
@@ -85,18 +86,8 @@ local function leaf(path, finish)
   return call
 end
 
----Returns a function that runs another script.
 local function script(path)
-  local field = ',"path":' .. strings.quote(path) .. passage
-  local function call(...)
-    local passed = branches[(...)]
-    if passed then
-      return requests.ask_amiss("script", field, "", format(COLON, passed, path))
-    end
-    return host.scripts.run(requests.ask_with("script", field, ...))
-  end
-  inspect.paths[call] = "app." .. path
-  return call
+  return leaf("script", path, host.scripts.run)
 end
 
 ---Returns a function that finds the leaf of a name or an alias, or nil.
@@ -108,7 +99,7 @@ local function leaves_of(names, path, session, account)
   return function(key)
     local name = rawget(names, key)
     if name and not leaves[name] then
-      leaves[name] = leaf(path .. "." .. name, name == session and account)
+      leaves[name] = leaf("call", path .. "." .. name, name == session and account)
     end
     return leaves[name or ""]
   end
@@ -266,6 +257,6 @@ local function tree(through)
   return branch("app", its.find, its.list)
 end
 
-branches[host.app.app] = "app"
+branches[host.env.pristine.app] = "app"
 
 return { root = root_of({}), tree = tree, begin = begin }
