@@ -34,13 +34,13 @@ from support.page import (
 from support.processes import eventually
 
 from kosmolua.cli.tenants import Kept, TenantFleet
-from kosmolua.recordings.timeline import Bar
+from kosmolua.recordings.timeline import Bar, CallSummary
 from kosmolua.runs import RunOptions
 from kosmolua.serve import settings
 from kosmolua.serve.pages import insights, workspace
 from kosmolua.serve.pages.calls import Axis, without_waits
 from kosmolua.serve.pages.examples import EXAMPLES
-from kosmolua.serve.pages.history import CallSummary, Details, History, RunEntry
+from kosmolua.serve.pages.history import Details, History, RunEntry
 from kosmolua.serve.pages.insights import insights_of
 from kosmolua.serve.pages.rendering import environment
 from kosmolua.stores.store import Summary
@@ -301,7 +301,7 @@ def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:
     assert "was not approved" in page.text
     tenant = pages.tenants.get("acme")
     assert tenant
-    found = History().run(run, tenant.runtime.store)
+    found = History(lambda: tenant.runtime.store).run(run)
     assert found
     [(answered, waited)] = found.answers
     assert began < answered

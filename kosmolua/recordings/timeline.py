@@ -17,24 +17,55 @@ from kosmolua.recordings.recording import Recording, events_of
 MANY_REQUESTS = 429
 
 
-class Bar:
-    """One call, as a bar of the timeline, which begins so many milliseconds after the run's first call.
+class CallSummary:
+    """A call of a recorded run, from its fields in the recording; times are in milliseconds.
 
-    ``ask`` is the script's request as it was recorded, with the arguments as the script passed them, which are shown if
-    ``call`` has none, for instance because they are wrong. It is empty if the recording has no answer to the call.
-    ``waited`` is the part of ``duration`` in which a person was asked, before anything was sent. ``request`` is the
-    method and the URL of the last HTTP request, and ``attempts`` has the status of each; 0 for one without an answer.
+    ``waited`` is the part of ``duration`` in which a person was asked, before anything was sent.
     """
 
-    def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
-        self.number: int = call["number"]
+    def __init__(self, call: Mapping[str, Any]) -> None:
         self.path = str(call.get("path")).removeprefix("integrations.")
         self.account = str(call.get("account") or "")
         self.effect = str(call.get("effect") or "")
         self.status = str(call.get("status"))
         self.error = str(call.get("error") or "")
+        self.started = _moment(call)
         self.duration = float(call.get("duration_ms") or 0.0)
         self.waited = waited_seconds([call]) * 1000
+
+    @property
+    def worked(self) -> float:
+        """The duration without the wait for a person."""
+        return max(0.0, self.duration - self.waited)
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the call succeeded."""
+        return self.status == "ok"
+
+    @property
+    def is_failed(self) -> bool:
+        """True if the call failed, was refused, or has an unknown result; False if it waits for an approval."""
+        return self.status in ("failed", "refused", "unknown") and self.error != Paused.code
+
+    @property
+    def integration(self) -> str:
+        """The name of the integration to which the function belongs."""
+        return self.path.rpartition(".")[0] if self.effect else self.path.partition(".")[0]
+
+
+class Bar(CallSummary):
+    """One call, as a bar of the timeline, which begins so many milliseconds after the run's first call.
+
+    ``ask`` is the script's request as it was recorded, with the arguments as the script passed them, which are shown if
+    ``call`` has none, for instance because they are wrong. It is empty if the recording has no answer to the call.
+    ``request`` is the method and the URL of the last HTTP request, and ``attempts`` has the status of each; 0 for one
+    without an answer.
+    """
+
+    def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
+        super().__init__(call)
+        self.number: int = call["number"]
         self.begins = begins
         self.allowed_by = str(call.get("allowed_by") or "")
         self.flows = [str(flow) for flow in call.get("flows") or ()]
@@ -42,11 +73,6 @@ class Bar:
         self.attempts = [int(status) for status in call.get("attempts") or ()]
         self.request = str(call.get("http") or "")
         self.request_id = str(call.get("request_id") or "")
-
-    @property
-    def is_ok(self) -> bool:
-        """Whether the call succeeded."""
-        return self.status == "ok"
 
     @property
     def named_arguments(self) -> Mapping[str, Any]:
@@ -72,20 +98,25 @@ class Bar:
         return ", ".join(remarks)
 
 
-def bars_of(recording: Recording) -> list[Bar]:
-    """Return the calls of a recording in the order in which they began.
+def last_calls(recording: Recording) -> list[dict[str, Any]]:
+    """Return the calls of a recording, without those that waited for an approval and were made later.
 
-    Time during which the run was paused does not count. A call that waited for an approval is made later under another
-    number. The list then contains it only once, under the later number.
+    Such a call has another number later, and is there only once.
+    """
+    waiting = {call["number"] for call in recording.paused_calls}
+    return [
+        call for number, call in calls_of(recording).items() if call.get("error") != Paused.code or number in waiting
+    ]
+
+
+def bars_of(recording: Recording) -> list[Bar]:
+    """Return the :func:`last_calls` of a recording in the order in which they began.
+
+    Time during which the run was paused does not count.
     """
     asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
     begins = _begins(recording)
-    waiting = {call["number"] for call in recording.paused_calls}
-    bars = [
-        Bar(call, asked.get(number, ()), begins.get(number, 0.0))
-        for number, call in calls_of(recording).items()
-        if call.get("error") != Paused.code or number in waiting
-    ]
+    bars = [Bar(call, asked.get(call["number"], ()), begins.get(call["number"], 0.0)) for call in last_calls(recording)]
     first = min((bar.begins for bar in bars), default=0.0)
     for bar in bars:
         bar.begins -= first
@@ -112,9 +143,9 @@ def _begins(recording: Recording) -> dict[int, float]:
     return begins
 
 
-def _moment(call: dict[str, Any]) -> datetime | None:
+def _moment(call: Mapping[str, Any]) -> datetime | None:
     text = call.get("started") or call.get("time")
-    return datetime.fromisoformat(text) if text else None
+    return datetime.fromisoformat(str(text)) if text else None
 
 
 def headline(recording: Recording, when: str = "") -> str:

@@ -75,7 +75,7 @@ def listed(request: PageRequest) -> Response:
     runtime = request.own.runtime
     for integration in runtime.catalog.loadable(note):
         cards[integration.name] = _card(runtime, integration)
-    for run in request.own.find_runs(RunFilter(), 0, MAX_RUNS)[0]:
+    for run in request.own.history.find(RunFilter(), 0, MAX_RUNS)[0]:
         for name in {str(row[0]).rpartition(".")[0] for row in run.made}:
             if card := cards.get(name):
                 card.runs += 1

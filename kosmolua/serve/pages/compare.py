@@ -34,12 +34,12 @@ class ComparedLine(NamedTuple):
 def shown(request: PageRequest) -> Response:
     """Return the page that compares the two runs in the URL, the older one first."""
     named = list(dict.fromkeys(request.request.query_params.getlist("run")))
-    runs = [run for name in named[:2] if (run := request.own.find(name)) and run.status != DAMAGED]
+    runs = [run for name in named[:2] if (run := request.own.history.run(name)) and run.status != DAMAGED]
     if len(runs) != 2 or len(named) > 2:
         why = "Choose two runs in the list: a comparison has exactly two."
         return request.error("Nothing to compare", why, status=409 if named else 404, back="/runs")
     runs.sort(key=lambda run: run.started.timestamp() if run.started else 0.0)
-    first, second = (request.own.recording(run.id) for run in runs)
+    first, second = (request.own.store.read(run.id) for run in runs)
     scripts = [exposed(source_of(each)).splitlines() for each in (first, second)]
     return request.page(
         "compare.html",

@@ -14,17 +14,17 @@ MAX_LISTED = 100
 
 def listed(request: PageRequest) -> Response:
     """Return the list of fleets, the latest first."""
-    fleets = request.own.runtime.store.fleets()[:MAX_LISTED]
+    fleets = request.own.store.fleets()[:MAX_LISTED]
     return request.page("fleets.html", "fleets", parts=("live",), fleets=fleets)
 
 
 def shown(request: PageRequest) -> Response:
     """Return the page of a fleet, with a square for each of its runs in the order in which they began."""
     asked = request.request.path_params["fleet"]
-    fleet = next((each for each in request.own.runtime.store.fleets() if each.name.id == asked), None)
+    fleet = next((each for each in request.own.store.fleets() if each.name.id == asked), None)
     if fleet is None:
         raise NotFound("There is no such fleet.", "/fleets")
-    runs, _ = request.own.find_runs(RunFilter(fleet=asked), 0, MAX_RUNS)
+    runs, _ = request.own.history.find(RunFilter(fleet=asked), 0, MAX_RUNS)
     left = [run for run in runs if run.status not in ("done", "running")]
     missing = max(0, fleet.name.size - fleet.begun)
     return request.page(

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from time import monotonic
 from typing import Any
 
-from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import UNNAMED, deeds_of
 from kosmolua.errors import CheckFailed, ConfigError, KosmoError, Paused
-from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.recording import Recording, events_of, revived
+from kosmolua.recordings.timeline import CallSummary, last_calls
 from kosmolua.schema.effects import changes
 from kosmolua.stores.store import RunFilter, Store, Summary, writes_in
 
@@ -24,33 +23,6 @@ STATUSES = (RUNNING, "waiting", PAUSED, "done", "failed", "limit", "interrupted"
 MAX_RUNS = 2000
 """How many of the latest runs a page counts or draws."""
 BEGINNING = re.compile(r"[0-9a-f]{4,12}")
-
-
-class CallSummary:
-    """A summary of one call of a recorded run, from the fields of the call in the recording."""
-
-    __slots__ = ("account", "effect", "error", "path", "seconds", "started", "status", "waited")
-
-    def __init__(self, call: Mapping[str, Any]) -> None:
-        self.path = str(call.get("path")).removeprefix("integrations.")
-        self.account = str(call.get("account") or "")
-        self.effect = str(call.get("effect") or "")
-        self.status = str(call.get("status"))
-        self.error = str(call.get("error") or "")
-        started = call.get("started") or call.get("time")
-        self.started = datetime.fromisoformat(str(started)) if started else None
-        self.waited = waited_seconds([call])
-        self.seconds = max(0.0, float(call.get("duration_ms") or 0.0) / 1000 - self.waited)
-
-    @property
-    def is_failed(self) -> bool:
-        """True if the call failed, was refused, or has an unknown result; False if it waits for an approval."""
-        return self.status in ("failed", "refused", "unknown") and self.error != Paused.code
-
-    @property
-    def integration(self) -> str:
-        """The name of the integration to which the function belongs."""
-        return self.path.rpartition(".")[0] if self.effect else self.path.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -166,16 +138,20 @@ def client_name(client: str | None) -> str:
 
 
 class History:
-    """Reads the recorded runs of one tenant, and caches their details. Any thread may use this object."""
+    """Reads the recorded runs of one tenant, and caches their details. Any thread may use this object.
 
-    def __init__(self) -> None:
+    ``store`` returns the tenant's store.
+    """
+
+    def __init__(self, store: Callable[[], Store]) -> None:
+        self._store = store
         self._known: dict[str, tuple[Summary, Details]] = {}
         self._lock = Lock()
 
-    def find(self, store: Store, fitting: RunFilter, start: int, limit: int) -> tuple[list[RunEntry], int]:
+    def find(self, fitting: RunFilter, start: int, limit: int) -> tuple[list[RunEntry], int]:
         """Return the runs that a filter finds from the place ``start`` on, and how many it finds in all."""
-        found, total = store.find_runs(fitting, start, limit)
-        return [self._run(summary, store) for summary in found], total
+        found, total = self._store().find_runs(fitting, start, limit)
+        return [RunEntry(summary, self._details) for summary in found], total
 
     def known(self, runs: Iterable[RunEntry], seconds: float) -> list[RunEntry]:
         """Read the details of runs for so many seconds, and return the runs whose details are known then."""
@@ -188,25 +164,22 @@ class History:
             found.append(run)
         return found
 
-    def run(self, name: str, store: Store) -> RunEntry | None:
+    def run(self, name: str) -> RunEntry | None:
         """Return the one run whose id is, or begins with, ``name``; None if there is none, or several."""
-        found = store.runs(beginning=name, limit=2) if BEGINNING.fullmatch(name) else []
-        return self._run(found[0], store) if len(found) == 1 else None
-
-    def _run(self, summary: Summary, store: Store) -> RunEntry:
-        return RunEntry(summary, lambda summary: self._details(summary, store))
+        found = self.find(RunFilter(beginning=name), 0, 2)[0] if BEGINNING.fullmatch(name) else []
+        return found[0] if len(found) == 1 else None
 
     def _cached(self, summary: Summary) -> Details | None:
         with self._lock:
             known = self._known.get(summary.run)
         return known[1] if known and known[0] == summary else None
 
-    def _details(self, summary: Summary, store: Store) -> Details:
+    def _details(self, summary: Summary) -> Details:
         """Return the details of a run. Read its recording only if it has changed or its details are not cached."""
         if known := self._cached(summary):
             return known
         try:
-            details = _details_of(store.read(summary.run))
+            details = _details_of(self._store().read(summary.run))
         except ConfigError as damage:  # damaged, or the store cannot be reached now: try again the next time
             return Details(error=damage)
         with self._lock:
@@ -220,7 +193,7 @@ def _details_of(recording: Recording) -> Details:
     end = recording.end
     took = sum(float(event.get("usage", {}).get("wall_ms", 0)) for _, event in events_of(recording, "end"))
     error = revived(end["error"]) if end and end.get("error") else None
-    calls = tuple(CallSummary(call) for call in calls_of(recording).values() if counts(call, error))
+    calls = tuple(map(CallSummary, last_calls(recording)))
     return Details(took / 1000, calls, error, tuple(_answers_of(recording)))
 
 
@@ -233,16 +206,6 @@ def _answers_of(recording: Recording) -> Iterator[tuple[datetime, float]]:
         elif event["number"] in asked and event.get("time"):
             answered = datetime.fromisoformat(event["time"])
             yield answered, (answered - asked[event["number"]]).total_seconds()
-
-
-def counts(call: Mapping[str, Any], error: KosmoError | None) -> bool:
-    """Return True if the website shows this call of a run that ended with ``error``, if with any.
-
-    When a paused run is resumed, the calls that waited for approval are made again with new numbers. So a call that
-    waited is shown only if the run is still paused and ``error`` lists the call; otherwise the later call is shown.
-    """
-    waiting = [each["number"] for each in error.calls] if isinstance(error, Paused) else []
-    return call.get("error") != Paused.code or call.get("number") in waiting
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta, timezone
 from starlette.responses import Response
 
 from kosmolua.errors import Paused
+from kosmolua.recordings.timeline import CallSummary
 from kosmolua.schema.effects import changes
-from kosmolua.serve.pages.history import MAX_RUNS, CallSummary, RunEntry
+from kosmolua.serve.pages.history import MAX_RUNS, RunEntry
 from kosmolua.serve.pages.page_request import PageRequest
 from kosmolua.stores.store import APPROVAL_DAYS, RunFilter
 
@@ -55,7 +56,7 @@ class Timed(Count):
         """Add a call to the counts and, if it was sent, its time."""
         super().add(call)
         if call.status in ("ok", "failed"):
-            insort(self.seconds, call.seconds)
+            insort(self.seconds, call.worked / 1000)
 
     def percentile(self, percent: int) -> float:
         """Return the time that so many percent of the calls did not exceed, in seconds; 0 without a call."""
@@ -90,7 +91,7 @@ def shown(request: PageRequest) -> Response:
     asked = request.asked("days")
     days, now = int(asked) if asked in CHOICES else DEFAULT_DAYS, datetime.now(timezone.utc)
     begins, _ = _spans(now, days)
-    runs, total = request.own.find_runs(RunFilter(since=(begins - LONGEST).isoformat()), 0, MAX_RUNS)
+    runs, total = request.own.history.find(RunFilter(since=(begins - LONGEST).isoformat()), 0, MAX_RUNS)
     recent = [run for run in runs if run.ended is None or run.ended >= begins]
     known = request.own.known(recent, READING)
     runtime = request.own.runtime
@@ -131,7 +132,7 @@ def insights_of(runs: Iterable[RunEntry], now: datetime, days: int) -> Insights:
                 count, latest = codes.get(call.error, (0, run.id))
                 codes[call.error] = count + 1, latest
             if call.waited:
-                insort(found.waits, call.waited)
+                insort(found.waits, call.waited / 1000)
             names = (call.integration, f"{call.integration}.{call.account}", run.client or "unknown")
             for group, name in zip(groups, names, strict=True):
                 group.setdefault(name, Count(name)).add(call)

@@ -169,7 +169,7 @@ class PageRequest:
             "section": section,
             "sections": SECTIONS,
             "static": lambda name: self.root + asset_path(name),
-            "tenant": self.workspace.name if self.workspace else "",
+            "tenant": self.workspace.tenant.name if self.workspace else "",
             "waiting_count": self._count_waiting() if is_whole else 0,
         }
 

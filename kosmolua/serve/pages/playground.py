@@ -13,15 +13,15 @@ from kosmolua.authoring.names_in import names_in
 from kosmolua.check.checked import Checked
 from kosmolua.errors import KosmoError
 from kosmolua.escaping import exposed
+from kosmolua.recordings.timeline import bars_of
 from kosmolua.runs.job import chunk_of
 from kosmolua.schema.luacats import literal
 from kosmolua.serve.pages.briefing import source_of
-from kosmolua.serve.pages.calls import Axis, rows_of
+from kosmolua.serve.pages.calls import Axis, rows_of, without_waits
 from kosmolua.serve.pages.examples import EXAMPLES
 from kosmolua.serve.pages.history import DAMAGED, PAUSED
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import HEADERS
-from kosmolua.serve.pages.runs import bars_of_run
 
 MAX_OFFERED = 200
 """The most completions that the editor gets."""
@@ -32,9 +32,9 @@ def opened(request: PageRequest) -> Response:
     """Return the playground page. Its editor shows the code, the run's script or the example that the URL names."""
     source = request.request.query_params.get("source", "")
     if name := request.asked("run"):
-        if request.own.find(name) is None:
+        if request.own.history.run(name) is None:
             raise NotFound("There is no such run.", "/runs")
-        source = source_of(request.own.recording(name))
+        source = source_of(request.own.store.read(name))
     example = request.asked("example")
     is_given = bool(source or example)
     return _page(request, exposed(source.replace("\r\n", "\n")) or _example(request, example), is_given=is_given)
@@ -86,10 +86,10 @@ def completed(request: PageRequest) -> Response:
 
 def run(request: PageRequest) -> Response:
     """Return a run as the playground shows it: what waits, its calls, and its output once it has ended."""
-    run = request.own.find(request.request.path_params["run"])
+    run = request.own.history.run(request.request.path_params["run"])
     if run is None or run.status == DAMAGED:
         raise NotFound("There is no such run.", "/playground")
-    bars = bars_of_run(run, request.own.recording(run.id))
+    bars = without_waits(bars_of(request.own.store.read(run.id)))
     return request.page(
         "trial.html",
         "playground",
@@ -109,7 +109,7 @@ def plan(request: PageRequest) -> Response:
 
 
 def _runtime(request: PageRequest) -> Any:
-    return request.own.simulated if _is_simulated(request) else request.own.runtime
+    return request.own.tenant.simulated if _is_simulated(request) else request.own.runtime
 
 
 def _checked(request: PageRequest, source: str) -> Checked:

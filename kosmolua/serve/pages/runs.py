@@ -12,12 +12,12 @@ from kosmolua.errors import CheckFailed, ScriptError
 from kosmolua.escaping import exposed
 from kosmolua.mcp.addresses import PATH
 from kosmolua.recordings.answers import Answers
-from kosmolua.recordings.recording import Recording, events_of
-from kosmolua.recordings.timeline import Bar, bars_of
+from kosmolua.recordings.recording import events_of
+from kosmolua.recordings.timeline import bars_of
 from kosmolua.serve.pages.briefing import ENDED_EARLY, Failure, briefing, source_of
 from kosmolua.serve.pages.calls import Axis, reply_of, rows_of, without_waits
 from kosmolua.serve.pages.compare import groups_of
-from kosmolua.serve.pages.history import DAMAGED, MAX_RUNS, RUNNING, STATUSES, RunEntry, counts
+from kosmolua.serve.pages.history import DAMAGED, MAX_RUNS, RUNNING, STATUSES, RunEntry
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import HEADERS
@@ -68,7 +68,7 @@ def listed(request: PageRequest) -> Response:
     given = request.asked("from")
     start = int(given) if given.isascii() and given.isdecimal() and len(given) < 9 else 0
     is_grouped = asked["group"] == "script"
-    shown, total = request.own.find_runs(fitting, *((0, MAX_RUNS) if is_grouped else (start, PAGE)))
+    shown, total = request.own.history.find(fitting, *((0, MAX_RUNS) if is_grouped else (start, PAGE)))
     groups = groups_of(shown) if is_grouped else []
     if is_grouped:
         total = len(groups)
@@ -110,8 +110,8 @@ def _day(text: str, days: int = 0) -> str:
 def shown(request: PageRequest) -> Response:
     """Return the page of one run, with its calls, its script, and the calls that wait for a person."""
     run = _run(request)
-    recording = None if run.status == DAMAGED else request.own.recording(run.id)
-    bars = bars_of_run(run, recording)
+    recording = None if run.status == DAMAGED else request.own.store.read(run.id)
+    bars = without_waits(bars_of(recording)) if recording else []
     rows, axis = rows_of(bars[:MAX_BARS]), Axis(bars[:MAX_BARS])
     groups = request.own.grouped([call for call in request.own.waiting() if call.run == run.id])
     doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []
@@ -126,7 +126,7 @@ def shown(request: PageRequest) -> Response:
         failure=failure,
         can_stop=request.own.tenant.orders.can_cancel(run.id, run.status),
         around=list(enumerate(lines, start=1))[max(0, failure.line - 3) : failure.line + 2] if failure else [],
-        briefing=briefing(run, failure, source, request.own.name) if failure else "",
+        briefing=briefing(run, failure, source, request.own.tenant.name) if failure else "",
         wakes=request.own.tenant.orders.asleep(run.id) if run.status in ("waiting", "failed") else [],
         resumes=sum(1 for _ in events_of(recording, "resumed")) if recording else 0,
         is_refused=isinstance(run.error, CheckFailed),
@@ -145,8 +145,8 @@ def shown(request: PageRequest) -> Response:
 def call(request: PageRequest) -> Response:
     """Return what is known of one call of a run: its arguments, its answer, and its HTTP request."""
     run = _run(request, is_whole=True)
-    recording = request.own.recording(run.id)
-    bars = bars_of_run(run, recording)
+    recording = request.own.store.read(run.id)
+    bars = without_waits(bars_of(recording))
     number = request.request.path_params["number"]
     place = next((place for place, bar in enumerate(bars, start=1) if bar.number == number), None)
     if place is None:
@@ -160,13 +160,8 @@ def call(request: PageRequest) -> Response:
 def answer(request: PageRequest) -> Response:
     """Return the answer to a call as a JSON file."""
     run, number = _run(request, is_whole=True), request.request.path_params["number"]
-    value = reply_of(request.own.recording(run.id), number).value
+    value = reply_of(request.own.store.read(run.id), number).value
     return _file(f"run-{run.id}-call-{number}.json", json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def bars_of_run(run: RunEntry, recording: Recording | None) -> list[Bar]:
-    """Return the calls of a run in the order in which they began, without the time that people took."""
-    return without_waits([bar for bar in bars_of(recording) if counts(vars(bar), run.error)] if recording else [])
 
 
 def stopped(request: PageRequest) -> Response:
@@ -230,7 +225,7 @@ def resumed(request: PageRequest) -> Response:
 
 def _run(request: PageRequest, *, is_whole: bool = False) -> RunEntry:
     """Return the run that the URL names, whose recording, if it has to be whole, is not damaged."""
-    run = request.own.find(request.request.path_params["run"])
+    run = request.own.history.run(request.request.path_params["run"])
     if run is None or (is_whole and run.status == DAMAGED):
         raise NotFound("There is no such run.", "/runs")
     return run

@@ -21,14 +21,14 @@ def listed(request: PageRequest) -> Response:
 def shown(request: PageRequest) -> Response:
     """Return the page of a schedule or hook, with its latest runs."""
     entry = _entry(request)
-    runs = overview.history(request.own.runtime.store, entry.kind, entry.name)
+    runs = overview.history(request.own.store, entry.kind, entry.name)
     has_run, by_whom = overview.has_run, overview.by_whom
     return request.page("schedule.html", "schedules", entry=entry, runs=runs, at=_at, by_whom=by_whom, has_run=has_run)
 
 
 def decided(request: PageRequest) -> Response:
     """Run a schedule now, pause it or a hook, or let it run again."""
-    entry, store = _entry(request), request.own.runtime.store
+    entry, store = _entry(request), request.own.store
     decision = request.form.get("decision")
     if entry.kind == SCHEDULE and decision == "run":
         begin_by_hand(store.tasks, entry.name)

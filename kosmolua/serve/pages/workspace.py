@@ -17,12 +17,11 @@ from typing import Any
 
 from kosmolua.errors import Busy, KosmoError, Unavailable
 from kosmolua.recordings.plans import Plan
-from kosmolua.recordings.recording import Recording
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.pages.history import MAX_RUNS, History, RunEntry
 from kosmolua.serve.tenant import NOBODY, Tenant, Voter
-from kosmolua.stores.store import RunFilter, Slot, WaitingCall
+from kosmolua.stores.store import RunFilter, Slot, Store, WaitingCall
 
 MAX_STARTED = 8
 """The most runs of a tenant that were started on the website, in any replica, and are active at once."""
@@ -92,7 +91,7 @@ class Workspace:
         self.tenant = tenant
         self.matrices: dict[str, tuple[tuple[Any, ...], list[Any]]] = {}
         """What the catalogue has worked out of an integration, and what that depends on, by the integration's name."""
-        self._history = History()
+        self.history = History(lambda: self.store)
         self._loop = loop
         self._lock = Lock()
         self._under_way: dict[str, Future[Outcome]] = {}
@@ -100,54 +99,34 @@ class Workspace:
         self._states: dict[RunFilter, tuple[float, tuple[int, str]]] = {}
 
     @property
-    def name(self) -> str:
-        """The tenant's name."""
-        return self.tenant.name
-
-    @property
     def runtime(self) -> Runtime:
         """The tenant's runtime. It makes real calls, unless the whole server simulates them."""
         return self.tenant.runtime
 
     @property
-    def simulated(self) -> Runtime:
-        """The runtime of the playground, in which simulators answer the calls."""
-        return self.tenant.simulated
+    def store(self) -> Store:
+        """The tenant's store."""
+        return self.runtime.store
 
     def known(self, runs: Sequence[RunEntry], seconds: float) -> list[RunEntry]:
         """Read the details of runs for so many seconds, and return the runs whose details are known then.
 
         The others are read on in the background for a moment, so that the next view knows more of them.
         """
-        known = self._history.known(runs, seconds)
+        known = self.history.known(runs, seconds)
         if len(known) < len(runs):
-            asyncio.run_coroutine_threadsafe(asyncio.to_thread(self._history.known, runs, READING_ON), self._loop)
+            asyncio.run_coroutine_threadsafe(asyncio.to_thread(self.history.known, runs, READING_ON), self._loop)
         return known
-
-    def find_runs(self, fitting: RunFilter, start: int, limit: int) -> tuple[list[RunEntry], int]:
-        """Return the runs that a filter finds from the place ``start`` on, and how many it finds in all."""
-        return self._history.find(self.runtime.store, fitting, start, limit)
 
     def named(self, calls: Iterable[WaitingCall]) -> dict[str, RunEntry]:
         """Return the runs of calls that wait, by their ids."""
         runs = {call.run for call in calls if call.run}
-        return {run.id: run for run in self.find_runs(RunFilter(runs=frozenset(runs)), 0, len(runs))[0]} if runs else {}
-
-    def find(self, run: str) -> RunEntry | None:
-        """Return the recorded run whose id is, or begins with, ``run``; None if there is no such run."""
-        return self._history.run(run, self.runtime.store)
-
-    def recording(self, run: str) -> Recording:
-        """Return the recording of a run.
-
-        Raises:
-            ConfigError: There is no recording of a run with this id, or it is damaged.
-        """
-        return self.runtime.store.read(run)
+        found = self.history.find(RunFilter(runs=frozenset(runs)), 0, len(runs))[0] if runs else []
+        return {run.id: run for run in found}
 
     def waiting(self) -> list[WaitingCall]:
         """Return the calls that wait for a person's approval, beginning with the oldest."""
-        return [call for call in self.runtime.store.waiting() if call.run not in self._answered]
+        return [call for call in self.store.waiting() if call.run not in self._answered]
 
     def urgent(self) -> int:
         """Return how many calls wait for a person; what a trial asks, nothing depends on."""
@@ -161,7 +140,7 @@ class Workspace:
             known = self._states.get(about)
             if known and monotonic() - known[0] < FRESH:
                 return known[1]
-        found, total = self.find_runs(about, 0, MAX_RUNS if about.fleet else 50)
+        found, total = self.history.find(about, 0, MAX_RUNS if about.fleet else 50)
         shown = [total, [each.id for each in self.waiting()], [each.version for each in found]]
         state = self.urgent(), sha256(json.dumps(shown).encode()).hexdigest()[:16]
         with self._lock:
@@ -230,7 +209,7 @@ class Workspace:
         asyncio.run_coroutine_threadsafe(self._follow(run), self._loop)
 
     async def _follow(self, run: str) -> None:
-        store, ends = self.runtime.store, self._loop.time() + FOLLOWING
+        store, ends = self.store, self._loop.time() + FOLLOWING
         with suppress(KosmoError):  # the run can still be resumed on its page
             while self._loop.time() < ends:
                 await asyncio.sleep(FOLLOW_INTERVAL)
@@ -281,12 +260,12 @@ class Workspace:
         options: RunOptions = {"client": CLIENT}
         if not run.ends_again:
             options["timeout"] = MAX_REPLAY
-        return self.runtime.replay(self.recording(run.id), **options)
+        return self.runtime.replay(self.store.read(run.id), **options)
 
     def _start(self, run: str, begin: Callable[[], Coroutine[Any, Any, Outcome]]) -> None:
         """Start a run on the event loop, and wait at most ``GRACE`` seconds until it has ended."""
         self.tenant.settle()
-        slot = self.runtime.store.slot("started", MAX_STARTED)
+        slot = self.store.slot("started", MAX_STARTED)
         with self._lock:
             why = f"The run {run} is already running" if run in self._under_way else None
             if not slot.is_held():
