@@ -1,7 +1,7 @@
 """The HTTP API of the server: what the website shows and does for a tenant, for programs, and its OpenAPI document.
 
 A request bears the token of its tenant, as requests for MCP do, or that of those who operate the server. Routes
-and the document derive from the rows of :data:`kosmolua.serve.operations.ENDPOINTS`.
+and the document derive from :data:`kosmolua.serve.operations.ENDPOINTS`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""The operations of the HTTP API: what the website shows and does for a tenant, for programs, a row for each."""
+"""The operations of the HTTP API: what the website shows and does for a tenant, for programs, a function for each."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from kosmolua import __version__
@@ -29,6 +29,8 @@ LATER = Busy, RateLimited, Unavailable
 TENANT_ONLY, ALL, OPERATOR = "tenant", "all", "operator"
 """The values of :attr:`Endpoint.reach`."""
 Json = Mapping[str, Any]
+Answer = Callable[[Tenant, Json], Coroutine[Any, Any, object]]
+"""A function that returns the answer as a JSON value. It gets the tenant and the parameters by name."""
 
 
 class RequestRefused(Exception):
@@ -48,7 +50,7 @@ class Endpoint:
         path: The path below :data:`kosmolua.serve.api.ROOT`, with the parameters of the path in braces.
         name: The name of the operation.
         about: A sentence that says what the operation does.
-        answer: A function that returns the answer as a JSON value. It gets the tenant and the parameters by name.
+        answer: The function that answers.
         query: The parameters of the query, each with its JSON Schema.
         body: The properties of the body, each with its JSON Schema; empty if the request has no body.
         required: The properties of the body that must be there.
@@ -60,14 +62,40 @@ class Endpoint:
     path: str
     name: str
     about: str
-    answer: Callable[[Tenant, Json], Awaitable[object]]
+    answer: Answer
     query: Json = field(default_factory=dict)
     body: Json = field(default_factory=dict)
     required: tuple[str, ...] = ()
     reach: str = TENANT_ONLY
 
 
-async def _status(tenant: Tenant, given: Json) -> object:
+_TEXT: Json = {"type": "string"}
+TENANT_PARAMETER: Json = {"tenant": {**_TEXT, "description": "The tenant, for requests with the operator's token."}}
+_NUMBERS = {"type": "array", "items": {"type": "integer"}, "description": "The numbers of calls."}
+_SCRIPT: Json = {
+    "source": {**_TEXT, "description": "The script, in Lua."},
+    "name": {**_TEXT, "description": "The name of the script."},
+    "input": {"description": "The value of the script's variable input."},
+}
+_PAUSED = {"paused": {"type": "boolean", "description": "False to let it run again [true]."}}
+
+ENDPOINTS: list[Endpoint] = []
+"""The operations, which :func:`_operation` adds in the order in which they stand here."""
+
+
+def _operation(method: str, path: str, **more: Any) -> Callable[[Answer], Answer]:
+    """Add an operation, whose name and sentence are those of the function that answers."""
+
+    def add(answer: Answer) -> Answer:
+        ENDPOINTS.append(Endpoint(method, path, answer.__name__, str(answer.__doc__), answer, **more))
+        return answer
+
+    return add
+
+
+@_operation("GET", "/status", reach=ALL)
+async def get_status(tenant: Tenant, given: Json) -> object:
+    """Get how busy the server is."""
     load = tenant.runtime.load
     waiting = await asyncio.to_thread(tenant.runtime.store.waiting)
     await asyncio.to_thread(tenant.orders.read)
@@ -82,7 +110,17 @@ async def _status(tenant: Tenant, given: Json) -> object:
     }
 
 
-async def _runs(tenant: Tenant, given: Json) -> object:
+@_operation(
+    "GET",
+    "/runs",
+    query={
+        "status": {**_TEXT, "description": "Only runs with this status."},
+        "before": {**_TEXT, "description": "Only runs that began before this time."},
+        "limit": {"type": "integer", "description": f"The most runs to list [{DEFAULT_RUNS}]."},
+    },
+)
+async def list_runs(tenant: Tenant, given: Json) -> object:
+    """List the recorded runs of the tenant, the latest first."""
     limit = given.get("limit", str(DEFAULT_RUNS))
     if not re.fullmatch("[0-9]{1,4}", limit) or not 0 < int(limit) <= MAX_RUNS:
         raise RequestRefused(400, f"The parameter limit must be a number from 1 to {MAX_RUNS:,}")
@@ -92,20 +130,17 @@ async def _runs(tenant: Tenant, given: Json) -> object:
     return {"runs": [asdict(each) for each in found]}
 
 
-async def _run(tenant: Tenant, given: Json) -> object:
-    return asdict(await _found(tenant, given["run"]))
-
-
-async def _outcome(tenant: Tenant, given: Json) -> object:
-    run = await _found(tenant, given["run"])
-    if run.status == "running":
-        raise RequestRefused(409, f"The run {run.run} is still running")
-    runtime = tenant.runtime
-    recording = await asyncio.to_thread(runtime.store.read, run.run)
-    return {**_report(await asyncio.to_thread(runtime.replay, recording, client=CLIENT)), "run": run.run}
-
-
-async def _start(tenant: Tenant, given: Json) -> object:
+@_operation(
+    "POST",
+    "/runs",
+    body={
+        **_SCRIPT,
+        "args": {"type": "array", "items": _TEXT, "description": "The arguments of the script."},
+    },
+    required=("source",),
+)
+async def start_run(tenant: Tenant, given: Json) -> object:
+    """Run a script, and get its outcome."""
     options: RunOptions = {"client": CLIENT, "name": given.get("name", "api.lua"), "check": True}
     if "input" in given:
         options["input"] = given["input"]
@@ -114,33 +149,28 @@ async def _start(tenant: Tenant, given: Json) -> object:
     return _report(await tenant.run(given["source"], options))
 
 
-async def _plan(tenant: Tenant, given: Json) -> object:
-    options: RunOptions = {"client": CLIENT, "name": given.get("name", "api.lua"), "check": True}
-    return _report(await tenant.plan(given["source"], {**options, "input": given.get("input")}))
+@_operation("GET", "/runs/{run}")
+async def get_run(tenant: Tenant, given: Json) -> object:
+    """Get a recorded run."""
+    return asdict(await _found(tenant, given["run"]))
 
 
-async def _plans(tenant: Tenant, given: Json) -> object:
-    found = await asyncio.to_thread(tenant.runtime.plans.all)
-    about = [(plan, {"plan": plan.id, "time": plan.time, "script": plan.script["name"]}) for plan in found]
-    return {"plans": [{**each, "writes": len(plan.writes), "status": plan.status} for plan, each in about]}
+@_operation("GET", "/runs/{run}/outcome")
+async def get_outcome(tenant: Tenant, given: Json) -> object:
+    """Replay a recorded run to get its outcome."""
+    run = await _found(tenant, given["run"])
+    if run.status == "running":
+        raise RequestRefused(409, f"The run {run.run} is still running")
+    runtime = tenant.runtime
+    recording = await asyncio.to_thread(runtime.store.read, run.run)
+    return {**_report(await asyncio.to_thread(runtime.replay, recording, client=CLIENT)), "run": run.run}
 
 
-async def _kept_plan(tenant: Tenant, given: Json) -> object:
-    plan = await asyncio.to_thread(tenant.runtime.plans.load, given["plan"])
-    return {**_without_places(plan.to_json()), "status": plan.status, "outline": [line.text for line in plan.outline()]}
-
-
-async def _apply(tenant: Tenant, given: Json) -> object:
-    plan = await asyncio.to_thread(tenant.runtime.plans.load, given["plan"])
-    return _report(await tenant.apply(plan, {"client": CLIENT}, without=given.get("without", ()), agreed=True))
-
-
-async def _deny_plan(tenant: Tenant, given: Json) -> object:
-    await asyncio.to_thread(tenant.runtime.plans.remove, given["plan"])
-    return {"plan": given["plan"], "denied": True}
-
-
-async def _resume(tenant: Tenant, given: Json) -> object:
+@_operation(
+    "POST", "/runs/{run}/resume", body={"approve": _NUMBERS, "deny": _NUMBERS, "done": _NUMBERS, "again": _NUMBERS}
+)
+async def resume_run(tenant: Tenant, given: Json) -> object:
+    """Resume a run that has paused or was interrupted, and get its outcome."""
     run = await _found(tenant, given["run"])
     if given.get("approve"):
         recording = await asyncio.to_thread(tenant.runtime.store.read, run.run)
@@ -151,13 +181,9 @@ async def _resume(tenant: Tenant, given: Json) -> object:
     return _report(await tenant.resume(run.run, {"client": CLIENT}, **decided))
 
 
-def _refuse_for_several(tenant: Tenant, calls: Iterable[Json]) -> None:
-    """Refuse approvals of calls that several people have to approve, whom a token of the API cannot tell apart."""
-    if any(tenant.people_for(call["effect"]) > 1 for call in calls):
-        raise RequestRefused(409, "Several people have to approve this call, which they can do on the website")
-
-
-async def _cancel(tenant: Tenant, given: Json) -> object:
+@_operation("POST", "/runs/{run}/cancel")
+async def cancel_run(tenant: Tenant, given: Json) -> object:
+    """End a script that runs or sleeps, at any server."""
     run = await _found(tenant, given["run"])
     if not await asyncio.to_thread(tenant.orders.can_cancel, run.run, run.status):
         raise RequestRefused(409, f"The run {run.run} is not running: its status is {run.status}")
@@ -165,63 +191,116 @@ async def _cancel(tenant: Tenant, given: Json) -> object:
     return {"run": run.run, "cancelled": True}
 
 
-async def _schedules(tenant: Tenant, given: Json) -> object:
+@_operation("GET", "/schedules")
+async def list_schedules(tenant: Tenant, given: Json) -> object:
+    """List the schedules and hooks, with the last run."""
     found = await asyncio.to_thread(overview.entries, tenant.name, tenant.work, tenant.runtime.store)
     return {f"{kind}s": [each.to_json() for each in found if each.kind == kind] for kind in (SCHEDULE, HOOK)}
 
 
-async def _run_schedule(tenant: Tenant, given: Json) -> object:
+@_operation("POST", "/schedules/{schedule}/run")
+async def run_schedule(tenant: Tenant, given: Json) -> object:
+    """Run the script of a schedule now, besides its ticks, at any server, and get the id of the run."""
     _refuse_unknown(SCHEDULE, given["schedule"], tenant.work.schedules)
     task = await asyncio.to_thread(begin_by_hand, tenant.runtime.store.tasks, given["schedule"])
     return {"run": task.run}
 
 
-async def _pause_schedule(tenant: Tenant, given: Json) -> object:
+@_operation("POST", "/schedules/{schedule}/pause", body=_PAUSED)
+async def pause_schedule(tenant: Tenant, given: Json) -> object:
+    """Skip the ticks of a schedule until this is undone."""
     _refuse_unknown(SCHEDULE, given["schedule"], tenant.work.schedules)
     return await _pause(tenant, SCHEDULE, given["schedule"], given)
 
 
-async def _pause_hook(tenant: Tenant, given: Json) -> object:
+@_operation("POST", "/hooks/{hook}/pause", body=_PAUSED)
+async def pause_hook(tenant: Tenant, given: Json) -> object:
+    """Skip the deliveries of a hook until this is undone."""
     _refuse_unknown(HOOK, given["hook"], tenant.work.hooks)
     return await _pause(tenant, HOOK, given["hook"], given)
 
 
-async def _pause(tenant: Tenant, kind: str, name: str, given: Json) -> object:
-    paused = given.get("paused", True)
-    await asyncio.to_thread(partial(overview.pause, tenant.runtime.store, kind, name, ends=not paused))
-    return {"name": name, "paused": paused}
+@_operation("GET", "/plans")
+async def list_plans(tenant: Tenant, given: Json) -> object:
+    """List the plans of the tenant, the latest first."""
+    found = await asyncio.to_thread(tenant.runtime.plans.all)
+    about = [(plan, {"plan": plan.id, "time": plan.time, "script": plan.script["name"]}) for plan in found]
+    return {"plans": [{**each, "writes": len(plan.writes), "status": plan.status} for plan, each in about]}
 
 
-def _refuse_unknown(kind: str, name: str, known: Iterable[str]) -> None:
-    if name not in known:
-        raise RequestRefused(404, f"There is no such {kind}")
+@_operation("POST", "/plans", body=_SCRIPT, required=("source",))
+async def make_plan(tenant: Tenant, given: Json) -> object:
+    """Make a plan of a script: its writes are noted and not sent."""
+    options: RunOptions = {"client": CLIENT, "name": given.get("name", "api.lua"), "check": True}
+    return _report(await tenant.plan(given["source"], {**options, "input": given.get("input")}))
 
 
-async def _drain(tenant: Tenant, given: Json) -> object:
+@_operation("GET", "/plans/{plan}")
+async def get_plan(tenant: Tenant, given: Json) -> object:
+    """Get a plan, with its outline as lines of text."""
+    plan = await asyncio.to_thread(tenant.runtime.plans.load, given["plan"])
+    return {**_without_places(plan.to_json()), "status": plan.status, "outline": [line.text for line in plan.outline()]}
+
+
+@_operation("DELETE", "/plans/{plan}")
+async def deny_plan(tenant: Tenant, given: Json) -> object:
+    """Deny a plan, which is then removed."""
+    await asyncio.to_thread(tenant.runtime.plans.remove, given["plan"])
+    return {"plan": given["plan"], "denied": True}
+
+
+@_operation(
+    "POST", "/plans/{plan}/apply", body={"without": {**_NUMBERS, "description": "The numbers of calls to leave out."}}
+)
+async def apply_plan(tenant: Tenant, given: Json) -> object:
+    """Make the writes of a plan, and get the outcome."""
+    plan = await asyncio.to_thread(tenant.runtime.plans.load, given["plan"])
+    return _report(await tenant.apply(plan, {"client": CLIENT}, without=given.get("without", ()), agreed=True))
+
+
+@_operation(
+    "POST",
+    "/drain",
+    body={"drained": {"type": "boolean", "description": "False to begin scripts again [true]."}},
+    reach=OPERATOR,
+)
+async def drain(tenant: Tenant, given: Json) -> object:
+    """Begin no scripts at any server until this is undone; those that run go on."""
     await asyncio.to_thread(lambda: tenant.orders.drain(ends=not given.get("drained", True)))
-    return await _status(tenant, given)
+    return await get_status(tenant, given)
 
 
-async def _sessions(tenant: Tenant, given: Json) -> object:
+@_operation("GET", "/sessions")
+async def list_sessions(tenant: Tenant, given: Json) -> object:
+    """List the sessions of people on the website."""
     found = await asyncio.to_thread(tenant.signed_in.all)
-    ends = {
-        name: datetime.fromtimestamp(until, timezone.utc).isoformat("T", "seconds") for name, until in found.items()
-    }
-    return {"sessions": [{"session": name, "until": ends[name]} for name in sorted(found, key=ends.__getitem__)]}
+    ends = sorted(found.items(), key=itemgetter(1))
+    return {"sessions": [{"session": name, "until": overview.utc(until)} for name, until in ends]}
 
 
-async def _revoke(tenant: Tenant, given: Json) -> object:
+@_operation("DELETE", "/sessions/{session}")
+async def revoke_session(tenant: Tenant, given: Json) -> object:
+    """End a session of a person on the website."""
     if not await asyncio.to_thread(tenant.signed_in.revoke, given["session"]):
         raise RequestRefused(404, "There is no such session")
     return {"session": given["session"], "revoked": True}
 
 
-async def _approvals(tenant: Tenant, given: Json) -> object:
+@_operation("GET", "/approvals")
+async def list_approvals(tenant: Tenant, given: Json) -> object:
+    """List the calls that wait for a person."""
     waiting = await asyncio.to_thread(tenant.runtime.store.waiting)
     return {"approvals": [{**asdict(each), "name": each.name} for each in waiting]}
 
 
-async def _decide(tenant: Tenant, given: Json) -> object:
+@_operation(
+    "POST",
+    "/approvals/{call}",
+    body={"approve": {"type": "boolean", "description": "Whether the call is approved."}},
+    required=("approve",),
+)
+async def decide_approval(tenant: Tenant, given: Json) -> object:
+    """Approve or deny a call of a script that is running."""
     waiting = await asyncio.to_thread(tenant.runtime.store.waiting)
     call = next((each for each in waiting if given["call"] in (each.id, each.name)), None)
     if call is None:
@@ -236,6 +315,23 @@ async def _decide(tenant: Tenant, given: Json) -> object:
     if not await asyncio.to_thread(tenant.approvals.answer, call, decision):
         raise RequestRefused(409, "Somebody else has decided about this call")
     return {"approved": given["approve"]}
+
+
+def _refuse_for_several(tenant: Tenant, calls: Iterable[Json]) -> None:
+    """Refuse approvals of calls that several people have to approve, whom a token of the API cannot tell apart."""
+    if any(tenant.people_for(call["effect"]) > 1 for call in calls):
+        raise RequestRefused(409, "Several people have to approve this call, which they can do on the website")
+
+
+async def _pause(tenant: Tenant, kind: str, name: str, given: Json) -> object:
+    paused = given.get("paused", True)
+    await asyncio.to_thread(partial(overview.pause, tenant.runtime.store, kind, name, ends=not paused))
+    return {"name": name, "paused": paused}
+
+
+def _refuse_unknown(kind: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise RequestRefused(404, f"There is no such {kind}")
 
 
 def _report(outcome: Outcome) -> dict[str, object]:
@@ -257,117 +353,3 @@ async def _found(tenant: Tenant, run: str) -> Summary:
     if not found or found[0].run != run:
         raise RequestRefused(404, "There is no such run")
     return found[0]
-
-
-_TEXT: Json = {"type": "string"}
-TENANT_PARAMETER: Json = {"tenant": {**_TEXT, "description": "The tenant, for requests with the operator's token."}}
-_NUMBERS = {"type": "array", "items": {"type": "integer"}, "description": "The numbers of calls."}
-_SCRIPT: Json = {
-    "source": {**_TEXT, "description": "The script, in Lua."},
-    "name": {**_TEXT, "description": "The name of the script."},
-    "input": {"description": "The value of the script's variable input."},
-}
-_PAUSED = {"paused": {"type": "boolean", "description": "False to let it run again [true]."}}
-ENDPOINTS = (
-    Endpoint("GET", "/status", "get_status", "Get how busy the server is.", _status, reach=ALL),
-    Endpoint(
-        "GET",
-        "/runs",
-        "list_runs",
-        "List the recorded runs of the tenant, the latest first.",
-        _runs,
-        query={
-            "status": {**_TEXT, "description": "Only runs with this status."},
-            "before": {**_TEXT, "description": "Only runs that began before this time."},
-            "limit": {"type": "integer", "description": f"The most runs to list [{DEFAULT_RUNS}]."},
-        },
-    ),
-    Endpoint(
-        "POST",
-        "/runs",
-        "start_run",
-        "Run a script, and get its outcome.",
-        _start,
-        body={
-            **_SCRIPT,
-            "args": {"type": "array", "items": _TEXT, "description": "The arguments of the script."},
-        },
-        required=("source",),
-    ),
-    Endpoint("GET", "/runs/{run}", "get_run", "Get a recorded run.", _run),
-    Endpoint("GET", "/runs/{run}/outcome", "get_outcome", "Replay a recorded run to get its outcome.", _outcome),
-    Endpoint(
-        "POST",
-        "/runs/{run}/resume",
-        "resume_run",
-        "Resume a run that has paused or was interrupted, and get its outcome.",
-        _resume,
-        body={"approve": _NUMBERS, "deny": _NUMBERS, "done": _NUMBERS, "again": _NUMBERS},
-    ),
-    Endpoint("POST", "/runs/{run}/cancel", "cancel_run", "End a script that runs or sleeps, at any server.", _cancel),
-    Endpoint("GET", "/schedules", "list_schedules", "List the schedules and hooks, with the last run.", _schedules),
-    Endpoint(
-        "POST",
-        "/schedules/{schedule}/run",
-        "run_schedule",
-        "Run the script of a schedule now, besides its ticks, at any server, and get the id of the run.",
-        _run_schedule,
-    ),
-    Endpoint(
-        "POST",
-        "/schedules/{schedule}/pause",
-        "pause_schedule",
-        "Skip the ticks of a schedule until this is undone.",
-        _pause_schedule,
-        body=_PAUSED,
-    ),
-    Endpoint(
-        "POST",
-        "/hooks/{hook}/pause",
-        "pause_hook",
-        "Skip the deliveries of a hook until this is undone.",
-        _pause_hook,
-        body=_PAUSED,
-    ),
-    Endpoint("GET", "/plans", "list_plans", "List the plans of the tenant, the latest first.", _plans),
-    Endpoint(
-        "POST",
-        "/plans",
-        "make_plan",
-        "Make a plan of a script: its writes are noted and not sent.",
-        _plan,
-        body=_SCRIPT,
-        required=("source",),
-    ),
-    Endpoint("GET", "/plans/{plan}", "get_plan", "Get a plan, with its outline as lines of text.", _kept_plan),
-    Endpoint("DELETE", "/plans/{plan}", "deny_plan", "Deny a plan, which is then removed.", _deny_plan),
-    Endpoint(
-        "POST",
-        "/plans/{plan}/apply",
-        "apply_plan",
-        "Make the writes of a plan, and get the outcome.",
-        _apply,
-        body={"without": {**_NUMBERS, "description": "The numbers of calls to leave out."}},
-    ),
-    Endpoint(
-        "POST",
-        "/drain",
-        "drain",
-        "Begin no scripts at any server until this is undone; those that run go on.",
-        _drain,
-        body={"drained": {"type": "boolean", "description": "False to begin scripts again [true]."}},
-        reach=OPERATOR,
-    ),
-    Endpoint("GET", "/sessions", "list_sessions", "List the sessions of people on the website.", _sessions),
-    Endpoint("DELETE", "/sessions/{session}", "revoke_session", "End a session of a person on the website.", _revoke),
-    Endpoint("GET", "/approvals", "list_approvals", "List the calls that wait for a person.", _approvals),
-    Endpoint(
-        "POST",
-        "/approvals/{call}",
-        "decide_approval",
-        "Approve or deny a call of a script that is running.",
-        _decide,
-        body={"approve": {"type": "boolean", "description": "Whether the call is approved."}},
-        required=("approve",),
-    ),
-)
