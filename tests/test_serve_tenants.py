@@ -265,7 +265,7 @@ def test_pages_of_another_are_not_found(acme: Acme) -> None:
     sign_in = {**dict(form), "token": GLOBEX}
     browser.post(acme.server.base + "/login", data=sign_in, timeout=20)
 
-    for path in ("/approvals", "/runs", f"/runs/{acme.done}", "/docs", "/accounts", "/usage"):
+    for path in ("/approvals", "/runs", f"/runs/{acme.done}", "/docs", "/accounts", "/insights"):
         answer = browser.get(acme.server.base + path, timeout=20)
         assert "Sign out" in answer.text or answer.status_code == 404, path
         assert not any(word in answer.text for word in ("acme-secret", "a-key-of", acme.paused)), path

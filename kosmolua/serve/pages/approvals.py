@@ -9,7 +9,6 @@ from starlette.responses import Response
 from kosmolua.schema.effects import is_final
 from kosmolua.serve.links import QuestionLink
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
-from kosmolua.serve.pages.rendering import render
 from kosmolua.serve.tenant import Voter
 from kosmolua.stores.store import RUN_ID, Decision, WaitingCall
 
@@ -76,11 +75,6 @@ def decide_one(request: PageRequest, call: WaitingCall, person: str, voter: Vote
 
 def _said(request: PageRequest, title: str, message: str, *, status: int) -> Response:
     return request.page("said.html", title=title, message=message, status=status, tenant="", waiting_count=0)
-
-
-def count(request: PageRequest) -> Response:
-    """Return the number of calls that wait for a person, as HTML. The navigation shows this number."""
-    return render("count.html", {"count": len(request.own.waiting())})
 
 
 def decide(request: PageRequest) -> Response:

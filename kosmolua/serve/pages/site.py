@@ -49,7 +49,6 @@ from kosmolua.stores.store import RUN_ID, RunFilter
 
 _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/approvals", approvals.waiting),
-    ("GET", "/approvals/count", approvals.count),
     ("GET", "/approvals/{call}", approvals.shown),
     ("POST", "/approvals", approvals.decide),
     ("GET", "/runs", runs.listed),
@@ -84,7 +83,6 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/catalogue", catalogue.listed),
     ("GET", "/catalogue/{name}", catalogue.shown),
     ("GET", "/insights", insights.shown),
-    ("GET", "/usage", lambda request: request.redirect("/insights")),
 )
 
 
