@@ -106,6 +106,9 @@ def test_a_call_of_a_running_script_is_decided(tmp_path_factory: pytest.TempPath
         ("POST", "/runs", [1], 400),
         ("POST", "/approvals/x", {"approve": True}, 404),
         ("POST", "/runs/0123456789ab/resume", {"approve": [True]}, 400),
+        ("DELETE", "/plans/p-01234567", None, 409),
+        ("GET", "/nothing", None, 404),
+        ("PUT", "/runs", {}, 404),
     ],
 )
 def test_what_does_not_fit_is_refused(pages: Pages, method: str, path: str, body: object, status: int) -> None:
@@ -114,6 +117,13 @@ def test_what_does_not_fit_is_refused(pages: Pages, method: str, path: str, body
 
     assert found == status
     assert told["error"]["message"]
+
+
+def test_a_list_with_other_items_is_refused_for_its_items(pages: Pages) -> None:
+    """The sentence says of what the list has to be, since a list was given."""
+    _, told = ask(pages, "POST", "/runs", {"source": "return 1", "args": [1]})
+
+    assert told["error"]["message"] == "The property args must be of the type array of strings"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +182,9 @@ def test_a_tenant_has_its_own_runs_alone(pages: Pages) -> None:
     """The token decides: without one nothing is answered, and the runs of another tenant are not there."""
     run = ask(pages, "POST", "/runs", {"source": "return 1"})[1]["run"]
 
-    assert requests.get(f"{pages.url}/api/runs", timeout=20).status_code == 401
+    refused = requests.get(f"{pages.url}/api/runs", timeout=20)
+    assert refused.status_code == 401
+    assert refused.json()["error"]["message"].startswith("The header Authorization: Bearer TOKEN is missing")
     assert ask(pages, "GET", f"/runs/{run}", tenant="globex")[0] == 404
     assert ask(pages, "GET", f"/runs/{run}/outcome", tenant="globex")[0] == 404
     assert ask(pages, "POST", f"/runs/{run}/resume", {}, tenant="globex")[0] == 404

@@ -54,9 +54,10 @@ class KeptPlans:
         return sorted(found, key=lambda plan: plan.time, reverse=True)
 
     def remove(self, id: str) -> None:
-        """Remove the plan with an id, if there is one."""
-        if PLAN_ID.fullmatch(id):
-            self._store.remove_plan(id)
+        """Remove the plan with an id; raise ConfigError if there is no such plan."""
+        if not PLAN_ID.fullmatch(id) or self._store.plan(id) is None:
+            raise missing(id)
+        self._store.remove_plan(id)
 
     def refresh(self, plan: Plan) -> None:
         """Take over the mark that the store has of a plan, which may be a copy that has none."""

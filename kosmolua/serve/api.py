@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -18,9 +19,9 @@ from starlette.types import ASGIApp
 
 from kosmolua import __version__
 from kosmolua.errors import KosmoError, RateLimited
-from kosmolua.mcp.http import bearer
+from kosmolua.mcp.http import NO_TOKEN, bearer
 from kosmolua.protocol import decode
-from kosmolua.serve.flow import body_of
+from kosmolua.serve.flow import Refusals, body_of
 from kosmolua.serve.log import TENANT
 from kosmolua.serve.operations import (
     ENDPOINTS,
@@ -87,7 +88,7 @@ def _parameters(each: Endpoint) -> list[dict[str, Any]]:
     return of_path + [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
 
 
-def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
+def routes(tenants: Tenants, refusals: Refusals) -> list[BaseRoute]:
     """Return the routes of the API; ``refusals`` answers requests without a valid token of a tenant."""
 
     async def describe(request: Request) -> Response:
@@ -99,7 +100,7 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
             is_operator = tenants.is_operator(token)
             tenant = None if is_operator else await tenants.authenticate(token)
             if tenant is None and not is_operator:
-                return refusals
+                return partial(refusals, body=_refusal(NO_TOKEN.strip()), answer=ApiResponse)
             if tenant:
                 request.scope[TENANT] = tenant.name
                 await tenant.share.begin()
@@ -109,7 +110,7 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
                 answers = [await each.answer(each_tenant, given) for each_tenant in chosen]
                 return ApiResponse(answers[0] if len(answers) == 1 else {"tenants": answers})
             except RequestRefused as refused:
-                return ApiResponse({"error": {"code": "refused", "message": str(refused)}}, refused.status)
+                return ApiResponse(_refusal(str(refused)), refused.status)
             except LATER as error:
                 wait = getattr(error, "retry_after", RETRY_AFTER)
                 status = 429 if isinstance(error, RateLimited) else 503
@@ -119,8 +120,17 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
 
         return answer
 
+    async def unknown(request: Request) -> Response:
+        asked = f"{request.method} {request.url.path[:200]}"
+        return ApiResponse(_refusal(f"There is no operation {asked} ({DOCUMENT} lists them)"), 404)
+
     made = [Route(ROOT + each.path, endpoint(each), methods=[each.method]) for each in ENDPOINTS]
-    return [Route(DOCUMENT, describe, methods=["GET"]), *made]
+    others = Route(ROOT + "/{path:path}", unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    return [Route(DOCUMENT, describe, methods=["GET"]), *made, others]
+
+
+def _refusal(message: str) -> Json:
+    return {"error": {"code": "refused", "message": message}}
 
 
 def _chosen(each: Endpoint, tenants: Tenants, own: Tenant | None, name: str | None) -> list[Tenant]:
@@ -165,8 +175,9 @@ async def _body(each: Endpoint, request: Request, max_request: int) -> dict[str,
     for name, value in body.items():
         if name not in each.body:
             raise RequestRefused(400, f"There is no property {name[:80]!r}")
-        kind = each.body[name].get("type")
-        if kind and not _fits(value, each.body[name]):
+        schema = each.body[name]
+        if "type" in schema and not _fits(value, schema):
+            kind = f"array of {schema['items']['type']}s" if "items" in schema else schema["type"]
             raise RequestRefused(400, f"The property {name} must be of the type {kind}")
     return body
 

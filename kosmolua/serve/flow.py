@@ -10,7 +10,7 @@ from time import monotonic
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.concurrency import Passage
@@ -143,12 +143,19 @@ class Refusals:
         self._challenge = challenge
         self._counts: dict[str, tuple[int, float]] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        body: object = NO_TOKEN,
+        answer: type[Response] = PlainTextResponse,
+    ) -> None:
         address = scope["client"][0] if scope.get("client") else ""
         self._note(address)
         await asyncio.sleep(self._delay(address))
         headers = {"WWW-Authenticate": self._challenge(Request(scope))}
-        await PlainTextResponse(NO_TOKEN, 401, headers)(scope, receive, send)
+        await answer(body, 401, headers)(scope, receive, send)
 
     def _delay(self, address: str) -> float:
         now = monotonic()
