@@ -417,7 +417,7 @@ def test_standard_input_that_is_closed(environment: dict[str, str]) -> None:
     reads = {
         "run -": "Standard input is closed, so there is no script to read",
         "run -e 'print(1)' --input -": "Standard input is closed, so there is no input to read",
-        "fleet <(echo) --inputs -": "Standard input is closed, so there are no inputs to read",
+        "fleet <(echo) --inputs -": "Standard input is closed, so there is no input to read",
         "call render2.list_owners --args -": "Standard input is closed, so there are no arguments to read",
         "call --simulate render2.list_services limit=@-": "Standard input is closed, so there is no value to read",
         "integrations import -": "Standard input is closed, so there is no document to read",

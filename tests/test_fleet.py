@@ -311,7 +311,7 @@ def test_inputs_come_through_a_pipe(kosmolua: Program, write: Write) -> None:
         wrong = kosmolua("fleet", job, "--inputs", "-", input=f'{{"team": "a"}}\n{second}\n')
         assert wrong.returncode == 2
         assert wrong.stdout == ""
-        assert "Standard input is not JSON lines: line 2: " in wrong.stderr
+        assert "Standard input is not jsonl: line 2: " in wrong.stderr
     twice = kosmolua("fleet", job, "--inputs", "-", "--key", "team", input='{"team": "a"}\n{"team": "a"}\n')
     assert twice.returncode == 2
     assert twice.stdout == ""

@@ -214,23 +214,25 @@ def can_ask() -> bool:
 def table(
     title: str,
     columns: list[str],
-    rows: list[list[str]],
+    rows: Sequence[Sequence[object]],
     *,
     has_header: bool = False,
     spare: Sequence[str] = (),
 ) -> None:
     """Write a table to standard output: with aligned columns on a terminal, as lines with tabs in a pipe.
 
+    A cell that is None is empty.
     In a pipe, ``has_header`` says whether the first line has the names of the columns, unless the table is empty. A
     terminal that is too narrow does not show the columns in ``spare``, the first ones first.
     """
     from kosmolua.escaping import harmless, visible
 
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     if not terminal.on_terminal():
-        for row in [columns, *rows] if has_header and rows else rows:
+        for row in [columns, *cells] if has_header and rows else cells:
             line("\t".join(harmless(re.sub(r"[\t\r\n]", " ", cell)) for cell in row))
         return
-    shown(terminal.tabulated(title, columns, [[visible(cell) for cell in row] for row in rows], spare))
+    shown(terminal.tabulated(title, columns, [[visible(cell) for cell in row] for row in cells], spare))
 
 
 def status_of(error: KosmoError | None) -> int:

@@ -60,6 +60,9 @@ def accepted(option: bool, question: str = "Go on with the accounts as they are 
     return option or (ask if console.can_ask() else False)
 
 
+done_option = click.option(
+    "--done", multiple=True, type=Done(), help="Count a write without an answer as done, with JSON as its result."
+)
 accounts_option = click.option(
     "--accept-accounts", is_flag=True, help="Go on although an account that the run used has changed."
 )

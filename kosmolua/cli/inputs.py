@@ -44,20 +44,6 @@ def read_input(path: str, limit: int, format: str | None = None) -> object:
         raise UsageError(f"{subject} {problem}: {error}") from None
 
 
-def read_lines(limit: int) -> list[Any]:
-    """Return the values of the JSON lines on standard input, of at most ``limit`` bytes. Empty lines are left out.
-
-    Raises:
-        UsageError: Standard input cannot be read, is too large, or is not JSON lines.
-    """
-    with standard.reading("there are no inputs to read") as stream:
-        text = _text("Standard input", stream, limit)
-    try:
-        return _lines(text)
-    except ValueError as error:
-        raise UsageError(f"Standard input is not JSON lines: {error}") from None
-
-
 def read_secrets(given: Sequence[str]) -> dict[str, Secret | str]:
     """Return what ``--secret NAME=SOURCE`` names, by name: the source, or, for ``ask``, what a person types now.
 

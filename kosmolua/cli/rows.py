@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kosmolua.cli.inputs import read_input, read_lines
+from kosmolua.cli.inputs import read_input
 from kosmolua.cli.streams import names_standard_input
 from kosmolua.errors import UsageError
 from kosmolua.lua.header import Header
@@ -27,7 +27,7 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
         UsageError: The file cannot be read or contains no list of rows, a row has no key, two rows have the same key,
             or a column of a ``.csv`` is no parameter.
     """
-    rows = read_lines(MAX_INPUTS) if names_standard_input(path) else read_input(path, MAX_INPUTS)
+    rows = read_input(path, MAX_INPUTS, "jsonl" if names_standard_input(path) else None)
     if not isinstance(rows, list):
         raise UsageError(
             f"{path} does not contain a list of inputs", hint="name a .jsonl, a .csv, or a .json with a list"

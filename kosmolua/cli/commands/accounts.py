@@ -73,8 +73,8 @@ def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
     return [entry for each in catalog.loadable(_warn_of) for entry in catalog.permissions(each.name)]
 
 
-def _cell(value: object) -> str:
-    return ", ".join(f"{key}: {each}" for key, each in value.items()) if isinstance(value, dict) else str(value)
+def _cell(value: object) -> object:
+    return ", ".join(f"{key}: {each}" for key, each in value.items()) if isinstance(value, dict) else value
 
 
 def _warn_of(name: str, error: PluginError) -> None:

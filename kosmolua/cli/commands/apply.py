@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kosmolua.cli import console, plans
-from kosmolua.cli.decisions import NUMBERS, Done, Numbers, accepted, accounts_option, numbers_in, values_in
+from kosmolua.cli.decisions import NUMBERS, Numbers, accepted, accounts_option, done_option, numbers_in, values_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, applying_options, examples
 from kosmolua.cli.recordings import agree, options_again
@@ -44,9 +44,7 @@ def _with_whole(words: Sequence[str]) -> Iterator[str]:
     "--again", multiple=True, type=Numbers(), help="Send these writes without an answer again; alone: the whole plan."
 )
 @click.option("--again-whole", is_flag=True, hidden=True)
-@click.option(
-    "--done", multiple=True, type=Done(), help="Count a write without an answer as done, with JSON as its result."
-)
+@done_option
 @click.option("--without", multiple=True, type=Numbers(), help="Leave these writes out, and those that need them.")
 @click.option(
     "--accept-changes",

@@ -100,12 +100,7 @@ def chosen(installation: Installation, names: Sequence[str], *, yes: bool, verb:
     present = installation.present()
     if not present:
         raise ConfigError("No MCP client is there that KosmoLua knows", hint="'kosmolua docs mcp' lists them")
-    if not yes:
-        question = f"{verb} the settings of {', '.join(present)}?"
-        if not console.can_ask():
-            raise UsageError(f"{question} There is no terminal to ask on: name clients, or pass --yes")
-        if not console.agrees(question):
-            raise click.Abort
+    console.confirm(f"{verb} the settings of {', '.join(present)}?", yes=yes)
     return [client_called(name) for name in present]
 
 

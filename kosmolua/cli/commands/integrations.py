@@ -66,7 +66,7 @@ def command(context: click.Context, options: Options) -> None:
 
 
 def _list(entries: list[dict[str, object]]) -> None:
-    rows = [[str(entry["name"]), str(entry["place"]), _summary(entry), _origin(entry)] for entry in entries]
+    rows = [[entry["name"], entry["place"], _summary(entry), _origin(entry)] for entry in entries]
     console.table("Integrations", ["name", "from", "what", "origin"], rows)
 
 

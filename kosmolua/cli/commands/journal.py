@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -47,9 +48,7 @@ TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
     "--account", metavar="NAME", help="Only calls with this account, such as production or render2.production."
 )
 @click.option("--effect", type=click.Choice(EFFECTS), help="Only calls with this effect.")
-@click.option(
-    "--status", type=click.Choice(["ok", "failed", "refused", "unknown"]), help="Only calls with this status."
-)
+@click.option("--status", type=click.Choice(STATUSES), help="Only calls with this status.")
 @click.option("--run", metavar="ID", help="Only calls of this run; the beginning of its id is enough.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N calls.")
 @click.option("--totals", is_flag=True, help="Show totals for each function and account.")
@@ -97,18 +96,12 @@ def read_journal(file: str | None) -> list[Entry]:
     Raises:
         UsageError: The journal does not exist yet or cannot be read.
     """
-    if file == "-":
-        with standard.reading("there is no journal to read") as lines:
-            return [*_read(lines)]
     path = journal_file() if file is None else file
-    try:
-        with open(path, "rb") as lines:
-            return [*_read(lines)]
-    except OSError as error:
-        if file is None and isinstance(error, FileNotFoundError):
-            hint = "simulated calls are in no journal; run --record keeps them in a recording"
-            raise UsageError(f"No call has been made yet: there is no journal {path}", hint=hint) from None
-        raise UsageError(f"The journal {path} cannot be read: {error.strerror}") from None
+    if file is None and not os.path.exists(path):
+        hint = "simulated calls are in no journal; run --record keeps them in a recording"
+        raise UsageError(f"No call has been made yet: there is no journal {path}", hint=hint)
+    with standard.opened(path, f"The journal {path}", "there is no journal to read") as lines:
+        return [*_read(lines)]
 
 
 def _read(lines: Iterable[bytes]) -> Iterator[Entry]:
@@ -158,11 +151,11 @@ def _why_none(entries: list[Entry], given: dict[str, str]) -> str:
     return "no call fits all of these options"
 
 
-def _row(entry: Entry) -> list[str]:
+def _row(entry: Entry) -> list[object]:
     cells = [entry.get(name) for name in ("path", "account", "effect", "status")]
     time, run = terminal.moment(entry.get("time")), _cell(entry.get("run"))
     shown = [time[LENGTH_OF_YEAR:], run[:LENGTH_OF_RUN]] if terminal.on_terminal() else [time, run]
-    return [*shown, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
+    return [*shown, *cells, f"{_milliseconds(entry):.0f}", entry.get("error")]
 
 
 def _paragraph(entry: Entry) -> str:
@@ -213,7 +206,7 @@ def _total(path: str, account: str, entries: list[Entry]) -> Entry:
 
 
 def _show_totals(totals: list[Entry], *, as_json: bool) -> None:
-    rows = [[_cell(total[name]) for name in TOTALS] for total in totals]
+    rows = [[total[name] for name in TOTALS] for total in totals]
     console.answer(
         totals,
         lambda: console.table("Totals", [*TOTALS], rows, has_header=True, spare=("refused", "unknown")),

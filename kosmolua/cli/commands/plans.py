@@ -33,7 +33,7 @@ def list_plans(options: Options) -> None:
     if options.json:
         console.as_json(found)
     else:
-        rows = [[str(each) for each in (row | {"time": terminal.moment(row["time"])}).values()] for row in found]
+        rows = [[*(row | {"time": terminal.moment(row["time"])}).values()] for row in found]
         console.table("Plans", [*COLUMNS], rows, has_header=True)
 
 

@@ -10,7 +10,7 @@ import click
 from kosmolua.calls.approvals import Approve
 from kosmolua.cli import recordings
 from kosmolua.cli.approval import TerminalApprover
-from kosmolua.cli.decisions import ALL, NUMBERS, Done, Numbers, accepted, accounts_option, numbers_in, values_in
+from kosmolua.cli.decisions import ALL, NUMBERS, Numbers, accepted, accounts_option, done_option, numbers_in, values_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
@@ -64,9 +64,7 @@ def _with_numbers(words: Sequence[str]) -> Iterator[str]:
 @recordings.script_option
 @click.option("--approve", multiple=True, type=Numbers(), help="Allow these calls of a paused run, or all that wait.")
 @click.option("--deny-calls", multiple=True, type=Numbers(), hidden=True)
-@click.option(
-    "--done", multiple=True, type=Done(), help="Count a write without an answer as done, with JSON as its result."
-)
+@done_option
 @click.option("--again", multiple=True, type=Numbers(), help="Send a write without an answer again.")
 @accounts_option
 @click.option("--until-damage", is_flag=True, help="Cut a damaged recording at its damage, and go on from there.")

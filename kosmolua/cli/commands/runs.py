@@ -105,7 +105,8 @@ def _print(runs: list[dict[str, Any]], columns: tuple[str, ...], options: Option
         names = [name for name in names if not runs or any(_shown(run, name) for run in runs)]
         console.table("Runs", names, [[_shown(run, name) for name in names] for run in runs], spare=SPARE)
     else:
-        console.table("Runs", [*columns], [[_cell(run, name) for name in columns] for run in runs], has_header=True)
+        timed = [run | {"time": terminal.moment(run["time"])} for run in runs]
+        console.table("Runs", [*columns], [[run[name] for name in columns] for run in timed], has_header=True)
 
 
 @command.command("show", cls=Command)
@@ -278,13 +279,6 @@ def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
             changes(entry.get("effect")) and entry.get("status") not in ("refused", "planned") for entry in entries
         ),
     }
-
-
-def _cell(run: dict[str, Any], name: str) -> str:
-    value = run[name]
-    if name == "time":
-        return terminal.moment(value)
-    return "" if value is None else str(value)
 
 
 def _shown(run: dict[str, Any], name: str) -> str:

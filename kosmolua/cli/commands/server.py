@@ -86,9 +86,7 @@ def runs(remote: Remote, *, in_json: bool, status: str | None, limit: int | None
     if in_json:
         console.as_json(answer)
         return
-    rows = [
-        [each["run"], each["status"], each["time"], each["script"], each["client"] or ""] for each in answer["runs"]
-    ]
+    rows = [[each[name] for name in ("run", "status", "time", "script", "client")] for each in answer["runs"]]
     console.table("Runs", ["run", "status", "began", "script", "client"], rows, has_header=True)
 
 

@@ -51,7 +51,7 @@ def command(context: click.Context, options: Options) -> int:
     elif not entries:
         console.complain("there are no servers; 'kosmolua servers add --help' shows how to add one")
     else:
-        rows = [[entry["name"], entry["reached"] or "", _summary(entry)] for entry in entries]
+        rows = [[entry["name"], entry["reached"], _summary(entry)] for entry in entries]
         console.table("MCP servers", ["name", "by", "what"], rows)
     return max(map(console.status_of, errors), default=0)
 

@@ -109,8 +109,8 @@ class Commands:
         return known[chosen]
 
     def _list_calls(self, _: str) -> None:
-        names = ("path", "account", "effect", "status", "duration_ms", "error")
-        rows = [[_cell(call[name]) for name in names] for call in self._calls()]
+        names, calls = ("path", "account", "effect", "status"), self._calls()
+        rows = [[*(call[name] for name in names), f"{call['duration_ms'] or 0:.1f}", call["error"]] for call in calls]
         console.table("Calls", ["path", "account", "effect", "status", "ms", "error"], rows)
 
     def _limits(self, _: str) -> None:
@@ -133,10 +133,6 @@ class Commands:
 
 def _leave(_: str) -> None:
     raise Quit
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def files_that_begin_with(text: str) -> Iterator[str]:
