@@ -292,6 +292,7 @@ def call_of(detail: Mapping[str, Any], look_up: Callable[[str], Json]) -> Operat
     media, schema = detail["result"].get("media", []), detail["result"].get("schema")
     fields, body = [Field(**each) for each in detail["fields"]], detail["body"]
     in_xml = body and body.get("schema") and is_xml(body["media"][0])
+    tree = SchemaTree(look_up)
     kind = OperationCall
     if "graphql" in detail:
         from kosmolua.openapi.graphql_calls import GraphQLCall as kind
@@ -301,9 +302,9 @@ def call_of(detail: Mapping[str, Any], look_up: Callable[[str], Json]) -> Operat
         fields=fields,
         body=Body(**body) if body else None,
         media=media,
-        xml=XmlReader(SchemaTree(look_up), schema) if schema and any(map(is_xml, media)) else None,
-        written=XmlWriter(SchemaTree(look_up), body["schema"]) if in_xml else None,
-        aws=AwsQuery(SchemaTree(look_up)) if any(each.style in STYLES for each in fields) else None,
+        xml=XmlReader(tree, schema) if schema and any(map(is_xml, media)) else None,
+        written=XmlWriter(tree, body["schema"]) if in_xml else None,
+        aws=AwsQuery(tree) if any(each.style in STYLES for each in fields) else None,
         server=detail["server"] or "",
         recipe=Recipe(**detail["paging"]) if detail["paging"] else None,
         encode=detail.get("encode", ""),

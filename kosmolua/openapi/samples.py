@@ -14,7 +14,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.json_schema import SchemaReader, is_clear
 from kosmolua.schema.merging import normal
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.tree import SchemaTree, table
+from kosmolua.schema.tree import table
 from kosmolua.schema.types import Type
 
 if sys.version_info < (3, 11):
@@ -50,14 +50,13 @@ _FORMATS: dict[str, Callable[[int], str]] = {
 }
 
 
-class Samples(SchemaTree):
+class Samples(SchemaReader):
     """Sample values for one document; those of different accounts differ. ``look_up`` resolves a reference."""
 
     def __init__(self, look_up: Callable[[str], Json], account: str) -> None:
-        super().__init__(look_up)
+        super().__init__(without="writeOnly", look_up=look_up)
         self._account = account
-        self._reader = SchemaReader(without="writeOnly", look_up=look_up)
-        self._types: dict[str, Type] = {}
+        self._checked: dict[str, Type] = {}
         self._makers: dict[int, tuple[Json, Maker]] = {}
 
     def of(self, schema: Json, seed: str) -> Json:
@@ -75,10 +74,10 @@ class Samples(SchemaTree):
         from kosmolua.schema.results import check
 
         key = json.dumps(schema, sort_keys=True)
-        if key not in self._types:
-            self._types[key] = self._reader.read(schema)
+        if key not in self._checked:
+            self._checked[key] = self.read(schema)
         try:
-            check(self._types[key], value)
+            check(self._checked[key], value)
         except (Mismatch, RecursionError):
             return False
         return True

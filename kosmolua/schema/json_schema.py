@@ -17,14 +17,12 @@ from urllib.parse import unquote
 
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound, Length, Pattern, Range
-from kosmolua.schema.merging import Schema, merged, normal
-from kosmolua.schema.tree import target, text
+from kosmolua.schema.merging import INFERRED, SHAPES, Schema, normal
+from kosmolua.schema.tree import SchemaTree, target, text
 from kosmolua.schema.types import ANY, SECRET, Choice, List, Map, Record, Scalar, Type, Union
 
 MAX_DEPTH = 64
 """The largest depth of nested schemas, counted from the enclosing record."""
-MAX_FOLLOWED = 1000
-"""The largest number of references that are merged into one schema."""
 MAX_SPREAD = 2
 """The largest depth of nested alternatives to merge with the schema around them. The work grows exponentially."""
 _STEP, _SPREAD = "", "+"
@@ -32,24 +30,6 @@ _STEP, _SPREAD = "", "+"
 NOTHING = Choice(())
 """The type that allows no value."""
 
-_INFERRED = {
-    "object": ("properties", "additionalProperties", "patternProperties", "minProperties", "maxProperties"),
-    "array": ("items", "prefixItems", "minItems", "maxItems"),
-    "string": ("pattern", "minLength", "maxLength"),
-    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-}
-"""The keywords from which a missing ``type`` is inferred."""
-_SHAPES = {
-    "type",
-    "enum",
-    "const",
-    "allOf",
-    "oneOf",
-    "anyOf",
-    "format",
-    *(word for each in _INFERRED.values() for word in each),
-}
-"""The keywords that describe a type; ``required`` alone does not."""
 _CREDENTIAL_KEY = re.compile("(?:access|refresh|id)_?token|api_?key|secret|password", re.IGNORECASE)
 _NESTED = re.compile(r"([*+?]|,\d*\}).*\)[*+{]")
 """Matches a repetition inside a repeated group, for which Python's ``re`` can take exponential time."""
@@ -57,7 +37,7 @@ _UNCLEAR = re.compile(r"\[\[|--|&&|~~|\|\||\\[1-9]")
 """Matches syntax that Python's ``re`` warns about, and references to groups."""
 
 
-class SchemaReader:
+class SchemaReader(SchemaTree):
     """Converts the JSON Schemas of one document to types. Thread-safe.
 
     Args:
@@ -75,9 +55,9 @@ class SchemaReader:
         look_up: Callable[[str], Json] | None = None,
         hides: bool = False,
     ) -> None:
+        super().__init__(look_up or self._found)
         self.hides = hides
         self._document = document
-        self._look_up_elsewhere = look_up
         self._without = without
         self._types: dict[str, Type] = {}
         self._named: dict[str, Schema] = {}
@@ -99,9 +79,7 @@ class SchemaReader:
             self.note(name, "nested too deeply")
             return ANY
 
-    def _look_up(self, pointer: str) -> Json:
-        if self._look_up_elsewhere:
-            return self._look_up_elsewhere(pointer)
+    def _found(self, pointer: str) -> Json:
         try:
             return target(self._document, pointer)
         except LookupError as error:
@@ -121,14 +99,14 @@ class SchemaReader:
             )
             return ANY
         schema = normal(schema)
-        shapes = _SHAPES & schema.keys()
+        shapes = SHAPES & schema.keys()
         if not shapes and isinstance(schema.get("$ref"), str):
             kind = self._referred(schema["$ref"], trail)
         elif shapes == {"allOf"} and len(schema["allOf"]) == 1 and not schema.keys() & {"$ref", "required"}:
             kind = self._read(schema["allOf"][0], name, (*trail, _STEP))
         else:
             followed = dict.fromkeys(trail)
-            whole = self._merged(schema, followed)
+            whole = self.whole(schema, followed)
             return self._read_merged(whole, name, (*trail, *[each for each in followed if each not in trail], _STEP))
         return _or_null(kind) if schema["nullable"] else kind
 
@@ -139,26 +117,6 @@ class SchemaReader:
             target = self._look_up(pointer)
             self._types[pointer] = self._read(target, _cleaned(unquote(pointer).rpartition("/")[2]), (*trail, pointer))
         return self._types[pointer]
-
-    def _merged(self, schema: Schema, followed: dict[str, None]) -> Schema:
-        """Return a schema merged with the target of its ``$ref`` and the members of its ``allOf``."""
-        if not schema.keys() & {"$ref", "allOf"}:
-            return schema
-        parts: list[Schema] = [{key: value for key, value in schema.items() if key not in ("$ref", "allOf")}]
-        pointer = schema.get("$ref")
-        if isinstance(pointer, str) and pointer not in followed and len(followed) < MAX_FOLLOWED:
-            followed[pointer] = None
-            target = self._look_up(pointer)
-            if isinstance(target, dict):
-                parts.append(self._merged(_without_descendants(normal(target), followed), followed))
-        members = [normal(member) for member in schema.get("allOf", ()) if isinstance(member, dict)]
-        parts += [self._merged(member, followed) for member in members]
-        whole = parts[0]
-        for part in parts[1:]:
-            whole = merged(whole, part)
-        others = [part for part in parts[1:] if _SHAPES & part.keys()]
-        whole["nullable"] = schema["nullable"] or (bool(others) and all(part["nullable"] for part in others))
-        return whole
 
     def _read_merged(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:
         alternatives = "oneOf" if "oneOf" in schema else "anyOf"
@@ -178,7 +136,7 @@ class SchemaReader:
     def _any_of(self, schema: Schema, members: Sequence[Json], name: str, trail: tuple[str, ...]) -> Type:
         """Return the union of the types in ``oneOf`` or ``anyOf``, each merged with the schema around them."""
         around = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf", "title", "nullable")}
-        says_more = bool(_SHAPES & around.keys() - {"type", "format"})
+        says_more = bool(SHAPES & around.keys() - {"type", "format"})
         wholes: list[Json] = [{"allOf": [around, member]} if says_more else member for member in members]
         trail = (*trail, _SPREAD) if says_more else trail
         names = [name if len(wholes) == 1 else f"{name}.option{number}" for number in range(1, len(wholes) + 1)]
@@ -331,30 +289,18 @@ class _Fields(Mapping[str, Type]):
         return dict, (), None, None, iter(self.items())
 
 
-def _without_descendants(schema: Schema, followed: Mapping[str, None]) -> Schema:
-    """Return a schema without its list of subtypes if one of them is being read.
-
-    Some subtypes refer to their parent in ``allOf``, while the parent lists all subtypes in ``oneOf``.
-    """
-    for word in ("oneOf", "anyOf"):
-        pointers = [each.get("$ref") for each in schema.get(word, ()) if isinstance(each, dict)]
-        if any(isinstance(pointer, str) and pointer in followed for pointer in pointers):
-            schema = {key: value for key, value in schema.items() if key != word}
-    return schema
-
-
 def _or_null(kind: Type) -> Type:
     return kind if kind.nullable else replace(kind, nullable=True)
 
 
 def _says_more_than_required(member: Json) -> bool:
     """Return False for a member of ``oneOf`` or ``anyOf`` such as ``{required: [a]}``."""
-    return not isinstance(member, dict) or not member or "$ref" in member or bool(_SHAPES & member.keys())
+    return not isinstance(member, dict) or not member or "$ref" in member or bool(SHAPES & member.keys())
 
 
 def _inferred(schema: Schema) -> str:
     """Return the JSON type that the keywords of a schema without ``type`` imply, or ``any``."""
-    return next((kind for kind, words in _INFERRED.items() if any(word in schema for word in words)), "any")
+    return next((kind for kind, words in INFERRED.items() if any(word in schema for word in words)), "any")
 
 
 def _choice(schema: Schema) -> Type:

@@ -11,6 +11,18 @@ from kosmolua.protocol import Json
 
 Schema: TypeAlias = "dict[str, Any]"
 
+INFERRED = {
+    "object": ("properties", "additionalProperties", "patternProperties", "minProperties", "maxProperties"),
+    "array": ("items", "prefixItems", "minItems", "maxItems"),
+    "string": ("pattern", "minLength", "maxLength"),
+    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+}
+"""The keywords from which a missing ``type`` is inferred."""
+SHAPES = {
+    *("type", "enum", "const", "allOf", "oneOf", "anyOf", "format"),
+    *(word for each in INFERRED.values() for word in each),
+}
+"""The keywords that describe a type; ``required`` alone does not."""
 _HIGHER = ("minimum", "minLength", "minItems", "minProperties")
 _LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
 

@@ -5,15 +5,17 @@ Documents have mistakes, so what should be an object, a list or a text is read a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from kosmolua.protocol import Json
-from kosmolua.schema.merging import merged, normal
+from kosmolua.schema.merging import SHAPES, merged, normal
 
 MAX_FOLLOWED = 50
 """The maximum length of a chain of references, each leading to the next."""
+MAX_MERGED = 1000
+"""The largest number of references that are merged into one schema."""
 MAX_PARTS = 400
 """The maximum depth of nested references that are followed while the keys of an object are collected."""
 MAX_MEMBERS = 4000
@@ -73,21 +75,25 @@ class SchemaTree:
             node = self._look_up(pointer)
         return {}
 
-    def whole(self, schema: Json, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return a schema with what its reference leads to and the members of its ``allOf``; of ``xml``, the outer
-        words win, and it is always there.
+    def whole(self, schema: Json, followed: dict[str, None] | None = None) -> dict[str, Any]:
+        """Return a schema, in normal form, merged with what its reference leads to and the members of its ``allOf``.
+
+        Of ``xml``, the outer words win, and it is always there. ``followed`` gets the references on the way, of which
+        none is followed twice.
         """
-        own = table(schema)
-        pointer = text(own.get("$ref"))
-        if pointer in seen or len(seen) > MAX_FOLLOWED:
-            return {"xml": {}}
-        inner = [*rows(own.get("allOf")), *([self._look_up(pointer)] if pointer else [])]
-        found = {key: each for key, each in own.items() if key not in ("$ref", "allOf")}
-        xml = table(own.get("xml"))
-        for part in (self.whole(each, (*seen, pointer) if pointer else seen) for each in inner):
-            xml = part["xml"] | xml
-            found = merged(found, part)
-        return {**found, "xml": xml}
+        followed = {} if followed is None else followed
+        schema = normal(table(schema))
+        whole = {key: each for key, each in schema.items() if key not in ("$ref", "allOf")}
+        xml, pointer = table(schema.get("xml")), schema.get("$ref")
+        inner = [table(each) for each in schema.get("allOf", ())]
+        if isinstance(pointer, str) and pointer not in followed and len(followed) < MAX_MERGED:
+            followed[pointer] = None
+            inner.insert(0, _without_descendants(normal(table(self._look_up(pointer))), followed))
+        others = []
+        for part in (self.whole(each, followed) for each in inner):
+            xml, whole = part["xml"] | xml, merged(whole, part)
+            others += [part["nullable"]] if SHAPES & part.keys() else []
+        return {**whole, "nullable": schema["nullable"] or (bool(others) and all(others)), "xml": xml}
 
     def keys(self, schema: Json) -> dict[str, Json]:
         """Return the schemas of an object's properties, as :meth:`flat` collects them; none of any other schema."""
@@ -142,6 +148,18 @@ class SchemaTree:
         if not is_object:
             return None
         return properties, required & properties.keys(), is_open
+
+
+def _without_descendants(schema: dict[str, Any], followed: Collection[str]) -> dict[str, Any]:
+    """Return a schema without its list of subtypes if one of them is being read.
+
+    Some subtypes refer to their parent in ``allOf``, while the parent lists all subtypes in ``oneOf``.
+    """
+    for word in ("oneOf", "anyOf"):
+        pointers = [text(table(each).get("$ref")) for each in schema.get(word, ())]
+        if any(pointer and pointer in followed for pointer in pointers):
+            schema = {key: value for key, value in schema.items() if key != word}
+    return schema
 
 
 def _says_required_only(member: Json) -> bool:
