@@ -683,3 +683,16 @@ def test_an_object_is_flat_with_the_keys_of_all_its_parts() -> None:
 def test_what_is_no_object_is_not_flat(schema: Any) -> None:
     """It has no keys."""
     assert SchemaTree(partial(target, {})).flat(schema) is None
+
+
+def test_two_unions_of_one_schema_both_hold() -> None:
+    """Each member of one with each of the other, in types and for the keys of an object; what only requires is left."""
+    one = {"oneOf": [{"properties": {"a": {"type": "integer"}}}, {"properties": {"b": {"type": "string"}}}]}
+    other = {"oneOf": [{"properties": {"c": {"type": "integer"}}}, {"required": ["c"]}]}
+    whole = {"type": "object", "allOf": [one, other]}
+    kind = read(whole)
+
+    assert SchemaTree(partial(target, {})).keys(whole).keys() == {"a", "b", "c"}
+    assert isinstance(kind, Union)
+    assert [list(each.fields) for each in kind.members if isinstance(each, Record)] == [["a", "c"], ["b", "c"]]
+    assert list(read(whole | {"allOf": [{"oneOf": [{"required": ["c"]}]}, one]}).json_schema()) == ["anyOf", "$defs"]

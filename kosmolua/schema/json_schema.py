@@ -120,7 +120,7 @@ class SchemaReader(SchemaTree):
 
     def _read_merged(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:
         alternatives = "oneOf" if "oneOf" in schema else "anyOf"
-        members = [member for member in schema.get(alternatives, ()) if _says_more_than_required(member)]
+        members = schema.get(alternatives, ())
         if members and trail.count(_SPREAD) < MAX_SPREAD:
             kind = self._any_of(schema, members, name, trail)
         elif "enum" in schema or "const" in schema:
@@ -291,11 +291,6 @@ class _Fields(Mapping[str, Type]):
 
 def _or_null(kind: Type) -> Type:
     return kind if kind.nullable else replace(kind, nullable=True)
-
-
-def _says_more_than_required(member: Json) -> bool:
-    """Return False for a member of ``oneOf`` or ``anyOf`` such as ``{required: [a]}``."""
-    return not isinstance(member, dict) or not member or "$ref" in member or bool(SHAPES & member.keys())
 
 
 def _inferred(schema: Schema) -> str:

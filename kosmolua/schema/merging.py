@@ -23,6 +23,8 @@ SHAPES = {
     *(word for each in INFERRED.values() for word in each),
 }
 """The keywords that describe a type; ``required`` alone does not."""
+MAX_PAIRS = 64
+"""The most pairs of members into which two unions are merged; of larger ones, the first wins."""
 _HIGHER = ("minimum", "minLength", "minItems", "minProperties")
 _LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
 
@@ -30,7 +32,8 @@ _LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
 def normal(schema: Schema) -> Schema:
     """Return an equivalent schema in which only ``nullable`` allows null, without keywords that have malformed values.
 
-    Documents also allow null by ``x-nullable``, or by ``null`` in ``type``, ``enum``, ``oneOf`` or ``anyOf``.
+    Documents also allow null by ``x-nullable``, or by ``null`` in ``type``, ``enum``, ``oneOf`` or ``anyOf``. Members
+    of the last two that describe no type, such as ``{required: [a]}``, are left to the service.
     """
     plain = dict(schema)
     nullable = bool(schema.get("nullable") is True or schema.get("x-nullable") is True)
@@ -43,8 +46,10 @@ def normal(schema: Schema) -> Schema:
             plain = {"enum": []}
     for word in ("oneOf", "anyOf"):
         if isinstance(members := schema.get(word), list):
-            plain[word] = [member for member in members if not _is_null(member)]
-            nullable = nullable or len(plain[word]) < len(members)
+            nullable = nullable or any(map(_is_null, members))
+            plain[word] = [member for member in members if not (_is_null(member) or _is_shapeless(member))]
+            if not plain[word]:
+                del plain[word]
     if isinstance(values := schema.get("enum"), list):
         plain["enum"] = [value for value in values if value is not None]
         nullable = nullable or None in values
@@ -61,6 +66,10 @@ def normal(schema: Schema) -> Schema:
 
 def _is_list(value: Json) -> bool:
     return isinstance(value, list)
+
+
+def _is_shapeless(schema: Json) -> bool:
+    return isinstance(schema, dict) and bool(schema) and "$ref" not in schema and not SHAPES & schema.keys()
 
 
 def _is_null(schema: Json) -> bool:
@@ -85,6 +94,8 @@ def _merged_keyword(word: str, one: Any, other: Any) -> Any:
         return one | other | {key: one[key] for key in one} | shared
     if word == "required" and isinstance(one, list) and isinstance(other, list):
         return [*one, *(key for key in other if key not in one)]
+    if word in ("oneOf", "anyOf") and 0 < len(one) * len(other) <= MAX_PAIRS:
+        return [{"allOf": [each, another]} for each in one for another in other]
     if word == "enum":
         return [value for value in one if value in other] or one
     if word == "type":

@@ -20,8 +20,6 @@ MAX_PARTS = 400
 """The maximum depth of nested references that are followed while the keys of an object are collected."""
 MAX_MEMBERS = 4000
 """The maximum number of schemas from which the keys of one object are collected."""
-_NOTES = {"description", "title", "required", "nullable", "xml", "example", "deprecated", "externalDocs"}
-"""The keys of a schema that restricts no value; such a one can stand in an ``allOf``."""
 Flat: TypeAlias = tuple[dict[str, Json], set[str], bool]
 """The schemas of an object's properties, the required names, and whether others are allowed."""
 
@@ -111,33 +109,18 @@ class SchemaTree:
     def _flattened(self, schema: Json, seen: tuple[str, ...], left: Iterator[int]) -> Flat | None:
         if not isinstance(schema, dict) or len(seen) > MAX_PARTS or next(left, None) is None:
             return None
-        pointer = schema.get("$ref")
-        if isinstance(pointer, str):
-            if pointer in seen:
-                return {}, set(), True
-            target = self.resolve(schema)
-            around = {key: value for key, value in schema.items() if key != "$ref"}
-            return self._flattened(merged(around, target) if around else target, (*seen, pointer), left)
-        schema = normal(schema)
+        if schema.get("$ref") in seen:
+            return {}, set(), True
+        followed = dict.fromkeys(seen)
+        schema = self.whole(schema, followed)
         if schema.get("type") == "array":
             return None  # what generators write beside it describes no object
         properties = dict(table(schema.get("properties")))
         required = {each for each in rows(schema.get("required")) if each and isinstance(each, str)}
         is_open = bool(schema.get("additionalProperties", True)) or bool(schema.get("patternProperties"))
         is_object = bool(properties) or schema.get("type") == "object"
-        for member in schema.get("allOf", ()):
-            part = self._flattened(member, seen, left)
-            if part is None:
-                if isinstance(member, dict) and not member.keys() - _NOTES:
-                    continue
-                return None
-            is_object = True
-            for key, each in part[0].items():
-                properties[key] = {"allOf": [properties[key], each]} if key in properties else each
-            required |= part[1]
         for word in ("oneOf", "anyOf"):
-            members = [each for each in schema.get(word, ()) if not _says_required_only(each)]
-            parts = [self._flattened(each, seen, left) for each in members]
+            parts = [self._flattened(each, tuple(followed), left) for each in schema.get(word, ())]
             if any(part is None for part in parts):
                 return None
             if parts:
@@ -160,10 +143,6 @@ def _without_descendants(schema: dict[str, Any], followed: Collection[str]) -> d
         if any(pointer and pointer in followed for pointer in pointers):
             schema = {key: value for key, value in schema.items() if key != word}
     return schema
-
-
-def _says_required_only(member: Json) -> bool:
-    return isinstance(member, dict) and bool(member) and not member.keys() - {"required", "title", "description", "not"}
 
 
 def _united(members: list[dict[str, Json]], around: dict[str, Json]) -> dict[str, Json]:
