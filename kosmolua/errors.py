@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 NOTHING_SENT = "Nothing was sent."
+_SHOWN = ("hint", "call", "line", "traceback")
 _OF_THE_HOST = r"[<>/\\]|0x[0-9a-f]{4}"
 """Characters that reveal the host: a Python repr, an address in memory, or a path."""
 
@@ -69,6 +70,8 @@ class KosmoError(Exception):
     """
 
     code = "error"
+    shown: tuple[str, ...] = ()
+    """The attributes that a class adds to :meth:`fields`."""
     sent = ""
     call: str | None = None
     line: int | None = None
@@ -114,11 +117,8 @@ class KosmoError(Exception):
         self.hints = [_with_parameters(hint) for hint in self.hints]
 
     def fields(self) -> dict[str, object]:
-        """Return the error as JSON, without ``detail``: ``code``, ``message``, and what else is not None.
-
-        A class adds the attributes that the tree above names, and ``retryable`` if the same can be tried again.
-        """
-        return {"code": self.code, "message": self.message} | self._present("hint", "call", "line", "traceback")
+        """Return the error as JSON, without ``detail``: ``code``, ``message``, and what else is not None."""
+        return {"code": self.code, "message": self.message} | self._present(*_SHOWN, *self.shown)
 
     def report(self) -> dict[str, object]:
         """Return :meth:`fields` and, for the user, ``detail``."""
@@ -186,10 +186,8 @@ class Unavailable(ConfigError):
     """
 
     code = "unavailable"
+    shown = ("retryable",)
     retryable = True
-
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"retryable": self.retryable}
 
 
 class PluginError(KosmoError):
@@ -199,6 +197,7 @@ class PluginError(KosmoError):
     """
 
     code = "plugin_error"
+    shown = ("origin",)
 
     def __init__(self, message: str, *, origin: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -221,9 +220,6 @@ class PluginError(KosmoError):
         joined._mistakes = mistakes
         return joined
 
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"origin": self.origin}
-
 
 class CallError(KosmoError):
     """A call failed. A script that catches the error gets a table with the fields of the error.
@@ -242,6 +238,8 @@ class CallError(KosmoError):
         body: The body of the service's response, decoded from JSON if possible.
         detail: Information that the user sees and scripts do not.
     """
+
+    shown = ("param", "status", "retryable", "retry_after", "request_id", "body", "path", "account")
 
     def __init__(
         self,
@@ -267,12 +265,6 @@ class CallError(KosmoError):
         self.body = body
         self.path: str | None = None
         self.account: str | None = None
-
-    def fields(self) -> dict[str, object]:
-        """Return the table that a script gets: ``code``, ``message``, and what else is not None."""
-        return super().fields() | self._present(
-            "param", "status", "retryable", "retry_after", "request_id", "body", "path", "account"
-        )
 
 
 class UnknownPath(CallError):
@@ -415,14 +407,12 @@ class CheckFailed(KosmoError):
 
     code = "check"
     sent = NOTHING_SENT
+    shown = ("findings",)
 
     def __init__(self, message: str, *, findings: Sequence[dict[str, object]], line: int) -> None:
         super().__init__(message)
         self.findings = list(findings)
         self.line = line
-
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"findings": self.findings}
 
 
 class ScriptError(KosmoError):
@@ -457,13 +447,11 @@ class Exited(KosmoError):
     """
 
     code = "exit"
+    shown = ("exit",)
 
     def __init__(self, status: int) -> None:
         super().__init__(f"The script ended with the exit status {status}")
         self.exit = status
-
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"exit": self.exit}
 
 
 class LimitExceeded(KosmoError):
@@ -474,14 +462,12 @@ class LimitExceeded(KosmoError):
     """
 
     code = "limit_exceeded"
+    shown = ("limit", "value")
 
     def __init__(self, message: str, *, limit: str, value: float, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.limit = limit
         self.value = value
-
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"limit": self.limit, "value": self.value}
 
 
 class Interrupted(KosmoError):
@@ -507,13 +493,11 @@ class Paused(KosmoError):
     """
 
     code = "paused"
+    shown = ("calls",)
 
     def __init__(self, message: str, *, calls: Sequence[dict[str, object]] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.calls = list(calls)
-
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"calls": self.calls}
 
 
 class Parked(KosmoError):
@@ -523,13 +507,11 @@ class Parked(KosmoError):
     """
 
     code = "waiting"
+    shown = ("until",)
 
     def __init__(self, message: str, *, until: float = 0.0, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.until = until
-
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"until": self.until}
 
 
 class PlanOpen(KosmoError):
@@ -553,13 +535,11 @@ class Stale(KosmoError):
 
     code = "stale"
     sent = NOTHING_SENT
+    shown = ("differences",)
 
     def __init__(self, message: str, differences: Sequence[str], *, hint: str) -> None:
         super().__init__(message, hint=hint)
         self.differences = list(differences)
-
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"differences": self.differences}
 
 
 class UnderWay(KosmoError):
@@ -570,6 +550,7 @@ class UnderWay(KosmoError):
     """
 
     code = "under_way"
+    shown = ("calls",)
 
     def __init__(self, message: str, *, calls: Sequence[dict[str, object]] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -584,9 +565,6 @@ class UnderWay(KosmoError):
             calls=[call],
             hint=f"resume the run later, or check, then pass --done {number} or --again {number}",
         )
-
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"calls": self.calls}
 
 
 _ROOM = {
@@ -622,9 +600,8 @@ class Busy(KosmoError):
     """
 
     code = "busy"
-
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"retryable": True}
+    shown = ("retryable",)
+    retryable = True
 
 
 class RateLimited(KosmoError):
@@ -634,13 +611,12 @@ class RateLimited(KosmoError):
     """
 
     code = "rate_limited"
+    shown = ("retryable", "retry_after")
+    retryable = True
 
     def __init__(self, message: str, *, retry_after: float, hint: str | None = None) -> None:
         self.retry_after = max(1, round(retry_after))
         super().__init__(message, hint=hint or f"nothing was run; try again in {self.retry_after:,} s")
-
-    def fields(self) -> dict[str, object]:
-        return super().fields() | {"retryable": True, "retry_after": self.retry_after}
 
 
 _BEFORE_A_RUN = UsageError, ConfigError, Unavailable, PluginError, CheckFailed, Busy
