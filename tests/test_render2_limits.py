@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from support.loopback import Loopback
-from support.render2_account import KEY, Simulator
+from support.render2_account import KEY
+from support.render2_limits import LimitedRender
 
 from kosmolua import Runtime
 from kosmolua.plugin import Request, Response
@@ -30,7 +31,7 @@ class HurriedRender:
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
-        self._render = Simulator("default", rate_limited=True, clock=lambda: time.monotonic() * HURRY)
+        self._render = LimitedRender(lambda: time.monotonic() * HURRY)
 
     def __call__(self, request: Request) -> Response:
         response = self._render(request)

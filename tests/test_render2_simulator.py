@@ -9,6 +9,7 @@ import requests
 from support.loopback import Loopback, by_bearer
 from support.render2_account import BASE, HEADERS, KEY, Simulator, account, ask, integration, owner_of, simulated
 from support.render2_bodies import CHANGE_BODIES, CREATIONS, creation
+from support.render2_limits import LimitedRender
 
 from kosmolua.plugin import ApiError, Request, Response, Secret
 
@@ -79,7 +80,7 @@ def test_the_wire_has_renders_shapes() -> None:
 @pytest.mark.parametrize("path", ["/services", "/services/srv-none", "/nowhere"])
 def test_every_reply_has_a_request_id_and_the_rate_limit(path: str) -> None:
     """So has every reply that was recorded from the real service."""
-    reply = ask(Simulator("default"), "GET", path)
+    reply = ask(LimitedRender(lambda: 0.0), "GET", path)
 
     assert {"Render-Request-Id", "Ratelimit-Limit", "Ratelimit-Remaining", "Ratelimit-Reset"} <= reply.headers.keys()
     assert reply.headers["Ratelimit-Limit"] == "400"
@@ -286,10 +287,10 @@ def test_a_service_is_what_it_was_created_as() -> None:
 # Rate limits
 
 
-def test_the_documented_limits_can_be_switched_on() -> None:
+def test_the_documented_limits_hold() -> None:
     """400 GETs a minute, one more is 429 with the seconds to wait; a minute later all is well."""
     now = [0.0]
-    send = Simulator("default", rate_limited=True, clock=lambda: now[0])
+    send = LimitedRender(lambda: now[0])
     replies = [ask(send, "GET", "/users") for _ in range(401)]
 
     assert [reply.status for reply in replies] == [200] * 400 + [429]
@@ -315,7 +316,7 @@ def test_the_documented_limits_can_be_switched_on() -> None:
 )
 def test_each_kind_of_write_has_its_own_limit(method: str, path: str, limit: int) -> None:
     """The numbers are Render's, and refused requests count as well."""
-    send = Simulator("default", rate_limited=True, clock=lambda: 0.0)
+    send = LimitedRender(lambda: 0.0)
 
     statuses = [ask(send, method, path, body={}).status for _ in range(limit + 1)]
 
@@ -325,7 +326,7 @@ def test_each_kind_of_write_has_its_own_limit(method: str, path: str, limit: int
 
 def test_the_limit_of_a_service_is_its_own() -> None:
     """Ten deploys of one service leave the next service's ten untouched, and reads too."""
-    send = Simulator("default", rate_limited=True, clock=lambda: 0.0)
+    send = LimitedRender(lambda: 0.0)
     for _ in range(11):
         last = ask(send, "POST", f"/services/{SERVICE}/deploys", body={})
 

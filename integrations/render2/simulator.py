@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from time import time
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
@@ -14,7 +13,6 @@ from kosmolua.plugin import Request, Response, Secret
 from kosmolua.testing import RouteMatch, SimulatedService, json_response
 
 from .simulated import operations  # noqa: F401 - registers the operations
-from .simulated.allowance import Allowance, rule_of
 from .simulated.call import Call, Refusal, Reply, routes
 from .simulated.failures import Failures
 from .simulated.queries import complaint_about_query
@@ -32,7 +30,6 @@ class Simulator(SimulatedService):
 
     Args:
         account: The name of the account, which determines its data. Different accounts have different data.
-        rate_limited: Whether to enforce Render's documented rate limits, by the clock.
         clock: A function that returns the time in seconds since 1970. If None, time advances by one second with each
             request.
         failures: How functions fail, by name. ``{"trigger_deploy": "build_failed"}`` sets the final status of the
@@ -47,14 +44,12 @@ class Simulator(SimulatedService):
         self,
         account: str,
         *,
-        rate_limited: bool = False,
         clock: Callable[[], float] | None = None,
         failures: Mapping[str, str] | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self._world = World(account, clock, state)
         super().__init__(self._world)
-        self._allowance = Allowance((clock or time) if rate_limited else None)
         names = {each.__name__ for methods in routes.operations.values() for each in methods.values()}
         self._failures = Failures(failures or {}, names)
 
@@ -63,10 +58,8 @@ class Simulator(SimulatedService):
         number = self._world.tick()
         path = urlsplit(request.url).path
         route = (path.startswith(_BASE) and routes.find(path.removeprefix(_BASE))) or _NOWHERE
-        rule = rule_of(request.method, route.path)
-        allowed, headers = self._allowance.take(rule, route.segments.get("service_id", ""))
-        headers["Render-Request-Id"] = str(uuid5(NAMESPACE_URL, f"{self._world.profile.account}/{number}"))
-        reply = self._answer(request, route) if allowed else Reply(429, {"message": "rate limit exceeded"})
+        headers = {"Render-Request-Id": str(uuid5(NAMESPACE_URL, f"{self._world.profile.account}/{number}"))}
+        reply = self._answer(request, route)
         return Response(reply.status, headers) if reply.body is None else json_response(*reply, headers)
 
     def _answer(self, request: Request, route: RouteMatch) -> Reply:

@@ -43,6 +43,7 @@ Integrations and what they are called with:
     graphql_server, strawberry_server: GraphQL services on loopback, of two libraries
     github_account, render2_account: one account, called as Lua calls it
     render2_bodies, render2_calls, render2_lua, render2_settings: what its functions get and send
+    render2_limits: Render with its rate limits on
 
 Runs and questions:
     recordings: recordings of long ago, or of another version
