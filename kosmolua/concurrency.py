@@ -10,7 +10,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Condition, Event, Lock, RLock, Thread, get_ident
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kosmolua.errors import Interrupted, WorkerLost
 
@@ -307,90 +307,3 @@ class Budget:
         """Give back an amount that a user has taken."""
         with self._lock:
             self._taken -= size
-
-
-class Ends(Protocol):
-    """A clock with a deadline."""
-
-    @property
-    def ends(self) -> float:
-        """The deadline, on the scale of :func:`time.monotonic`."""
-
-
-class Room(Protocol):
-    """A limited amount of memory that calls share, to reserve before reading a large answer."""
-
-    def take(self, passage: Passage, size: int) -> None:
-        """Wait until ``size`` bytes are free, and reserve them for a call.
-
-        Raises:
-            TimeoutError: The deadline of the run passed before.
-        """
-
-    async def take_soon(self, passage: Passage, size: int) -> None:
-        """Do the same without blocking the event loop."""
-
-    def give_back(self, passage: Passage, size: int) -> None:
-        """Free ``size`` of a call's bytes."""
-
-
-class Passage:
-    """The memory that one call has reserved (``taken`` bytes), after ``waited`` seconds, which its time limit does not
-    count.
-
-    ``source`` returns the shared memory. ``run`` is the same, and hashable, for all calls of one run, to add up its
-    memory. The call waits until the deadline of the clock of its run at most.
-    """
-
-    def __init__(self, source: Callable[[], Room], run: object, clock: Ends, tenant: str = "") -> None:
-        self.run = run
-        self.clock = clock
-        self.tenant = tenant
-        self.is_closed = False
-        self.taken = 0
-        self._source = source
-        self._waited = 0.0
-        self._since: float | None = None
-
-    @property
-    def waited(self) -> float:
-        """The seconds that the call has waited, with those since it began to wait again."""
-        since = self._since
-        return self._waited + (monotonic() - since if since is not None else 0.0)
-
-    def extend(self, seconds: float) -> None:
-        """Give the call ``seconds`` more, as if it had waited for them."""
-        self._waited += seconds
-
-    def take(self, size: int) -> None:
-        """Wait until ``size`` more bytes are free, and reserve them; raises what :meth:`Room.take` raises."""
-        started = self._since = monotonic()
-        try:
-            self._source().take(self, size)
-        finally:
-            self._waited += monotonic() - started
-            self._since = None
-
-    def need(self, size: int) -> None:
-        """Reserve ``size`` bytes in all, as :meth:`take` does."""
-        if size > self.taken:
-            self.take(size - self.taken)
-
-    async def need_soon(self, size: int) -> None:
-        """Do the same without blocking the event loop."""
-        if size > self.taken and not self.is_closed:
-            await self._source().take_soon(self, size - self.taken)
-
-    def keep(self, size: int) -> None:
-        """Keep at most ``size`` bytes."""
-        if self.taken > size:
-            self._source().give_back(self, self.taken - size)
-
-    def close(self) -> None:
-        """Free all, for good."""
-        self.is_closed = True
-        self.keep(0)
-
-
-passage: ContextVar[Passage | None] = ContextVar("passage", default=None)
-"""The reserved memory of the call that the current thread makes for a script; None for calls of Python programs."""

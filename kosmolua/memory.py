@@ -11,6 +11,7 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cache
 from math import inf
 from threading import Event, Lock
@@ -18,7 +19,7 @@ from time import monotonic
 from typing import Any
 
 from kosmolua import container
-from kosmolua.concurrency import Passage, passage
+from kosmolua.clock import Clock
 from kosmolua.errors import LimitExceeded
 from kosmolua.limits import MIB, spell_size
 from kosmolua.protocol import memory_of
@@ -40,10 +41,72 @@ _POLL_INTERVAL = 0.1
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 
 
+class Passage:
+    """The memory that one call has reserved (``taken`` bytes), after ``waited`` seconds, which its time limit does not
+    count.
+
+    ``source`` returns the shared memory. ``run`` is the same, and hashable, for all calls of one run, to add up its
+    memory. The call waits until the deadline of the clock of its run at most.
+    """
+
+    def __init__(self, source: Callable[[], Memory], run: object, clock: Clock | Endless, tenant: str = "") -> None:
+        self.run = run
+        self.clock = clock
+        self.tenant = tenant
+        self.is_closed = False
+        self.taken = 0
+        self._source = source
+        self._waited = 0.0
+        self._since: float | None = None
+
+    @property
+    def waited(self) -> float:
+        """The seconds that the call has waited, with those since it began to wait again."""
+        since = self._since
+        return self._waited + (monotonic() - since if since is not None else 0.0)
+
+    def extend(self, seconds: float) -> None:
+        """Give the call ``seconds`` more, as if it had waited for them."""
+        self._waited += seconds
+
+    def take(self, size: int) -> None:
+        """Wait until ``size`` more bytes are free, and reserve them; raises what :meth:`Memory.take` raises."""
+        started = self._since = monotonic()
+        try:
+            self._source().take(self, size)
+        finally:
+            self._waited += monotonic() - started
+            self._since = None
+
+    def need(self, size: int) -> None:
+        """Reserve ``size`` bytes in all, as :meth:`take` does."""
+        if size > self.taken:
+            self.take(size - self.taken)
+
+    async def need_soon(self, size: int) -> None:
+        """Do the same without blocking the event loop."""
+        if size > self.taken and not self.is_closed:
+            await self._source().take_soon(self, size - self.taken)
+
+    def keep(self, size: int) -> None:
+        """Keep at most ``size`` bytes."""
+        if self.taken > size:
+            self._source().give_back(self, self.taken - size)
+
+    def close(self) -> None:
+        """Free all, for good."""
+        self.is_closed = True
+        self.keep(0)
+
+
+passage: ContextVar[Passage | None] = ContextVar("passage", default=None)
+"""The reserved memory of the call that the current thread makes for a script; None for calls of Python programs."""
+
+
 class Memory:
     """Counts the memory taken for large texts, and makes others wait while too much is in use. Thread-safe.
 
-    The :class:`~kosmolua.concurrency.Passage` that has held memory for longest never waits, so one always continues. Of
+    The :class:`Passage` that has held memory for longest never waits, so one always continues. Of
     those that wait, one that holds some goes first, so that it can end; then the tenant, and then the run, that use the
     least; then the one that has waited longest. ``total`` is for all together, ``most`` for one passage, in bytes.
     """

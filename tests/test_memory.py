@@ -17,10 +17,9 @@ from support.processes import eventually, linux_only
 
 from kosmolua import Runtime, container
 from kosmolua.clock import Clock
-from kosmolua.concurrency import Passage
 from kosmolua.errors import LimitExceeded
 from kosmolua.limits import MIB
-from kosmolua.memory import Endless, Memory, keep_what_is_there
+from kosmolua.memory import Endless, Memory, Passage, keep_what_is_there
 from kosmolua.runs import Outcome
 from kosmolua.runs.printed import COPIES, Printed
 

@@ -30,7 +30,7 @@ from kosmolua.calls.records import (
     Write,
     key_of,
 )
-from kosmolua.concurrency import GRACE, countdown, lazy, passage
+from kosmolua.concurrency import GRACE, countdown, lazy
 from kosmolua.errors import (
     CallError,
     CallTimeout,
@@ -46,6 +46,7 @@ from kosmolua.errors import (
 )
 from kosmolua.flow.late import LateJudge
 from kosmolua.limits import LIMITS
+from kosmolua.memory import passage
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
 from kosmolua.schema.function import FULL

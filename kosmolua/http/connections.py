@@ -25,9 +25,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProxyError
 
-from kosmolua.concurrency import passage
 from kosmolua.http.messages import is_public, origin
 from kosmolua.limits import MIB
+from kosmolua.memory import passage
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from kosmolua.calls.approvals import Approve
-from kosmolua.concurrency import Passage
 from kosmolua.limits import Limits
+from kosmolua.memory import Passage
 from kosmolua.recordings.kept_plans import missing as missing_plan
 from kosmolua.recordings.plans import Plan
 from kosmolua.runs import Outcome, RunOptions

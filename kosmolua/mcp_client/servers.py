@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.clock import Until
-from kosmolua.concurrency import lazy, passage
+from kosmolua.concurrency import lazy
 from kosmolua.errors import ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.folders import expanded
 from kosmolua.http.messages import Attempt, Observe, Request, Response
+from kosmolua.memory import passage
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SERVERS, objection_to_integration, qualified
 from kosmolua.schema.settings import Table

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from kosmolua.calls.contents import Contents
     from kosmolua.calls.records import Watch
     from kosmolua.clock import Clock
-    from kosmolua.concurrency import Passage
     from kosmolua.flow.memory import SessionMemory
     from kosmolua.lua.sites import Site
+    from kosmolua.memory import Passage
     from kosmolua.processes.child import Child
     from kosmolua.recordings.planned import Application, Planner
     from kosmolua.runs.recorded import RunRecording

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from kosmolua.concurrency import Passage
+    from kosmolua.memory import Passage
 
 KEPT = 128 * 1024
 """Bytes of output that a run of a server keeps in memory."""

@@ -53,9 +53,7 @@ from kosmolua.concurrency import (
     Countdown,
     LeftBehind,
     Mailbox,
-    Passage,
     countdown,
-    passage,
     start_thread,
 )
 from kosmolua.errors import (
@@ -77,7 +75,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.options import RunContext
     from kosmolua.clock import Clock
-    from kosmolua.memory import Memory
+    from kosmolua.memory import Memory, Passage
     from kosmolua.recordings.tape import Tape
 
 GRACE_TIMEOUT = 0.5
@@ -623,6 +621,8 @@ class Supervisor:
         number = frame["id"]
         if frame["kind"] == "call":
             self._limited[number] = _Limited(limit, continues)
+        from kosmolua.memory import Passage, passage  # not at the start of a script that makes no request
+
         memory = Passage(self._in_flight, self, self._clock, self._room.tenant if self._room else "")
         passage.set(memory)
         kind, fault = frame["kind"], None

@@ -13,13 +13,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kosmolua.concurrency import Passage
 from kosmolua.errors import Busy, Unavailable
 from kosmolua.limits import MIB
 from kosmolua.mcp.clients import SESSION
 from kosmolua.mcp.http import NO_TOKEN
 from kosmolua.mcp.transport import read_again
-from kosmolua.memory import COPIES, SMALL
+from kosmolua.memory import COPIES, SMALL, Passage
 
 FIRST_BYTES = 5.0
 """Seconds after which the server begins the answer to an MCP request, even if the script is still running."""

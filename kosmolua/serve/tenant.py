@@ -13,7 +13,6 @@ from starlette.types import ASGIApp
 
 from kosmolua.calls.records import CallEnded, Event
 from kosmolua.calls.titles import title_of
-from kosmolua.concurrency import Passage
 from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Paused, Unavailable, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.mcp.clients import Clients
@@ -21,7 +20,7 @@ from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
 from kosmolua.mcp.runner import planned, with_asker
 from kosmolua.mcp.server import Handlers
 from kosmolua.mcp.transport import McpTransport
-from kosmolua.memory import Endless, keep_what_is_there
+from kosmolua.memory import Endless, Passage, keep_what_is_there
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import Recording
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
