@@ -10,14 +10,12 @@ from .world import World, stamp
 
 @routes.on("GET", "/repos/{owner}/{repo}/actions/runs")
 def runs(world: World, call: Call) -> Listed:
-    """Answer with the workflow runs of a repository that match the query, the newest first."""
     wanted = [each for each in world.runs_of(repo(world, call)) if _is_wanted(each, call.query)]
     return Listed(wanted, call.path, key="workflow_runs")
 
 
 @routes.on("GET", "/repos/{owner}/{repo}/actions/runs/{run_id}")
 def run(world: World, call: Call) -> Thing:
-    """Answer with one workflow run."""
     known = world.runs_of(repo(world, call))
     return found(next((each for each in known if str(each["id"]) == call.segments["run_id"]), None))
 
@@ -39,7 +37,6 @@ def rerun(world: World, call: Call) -> Answer:
 
 @routes.on("POST", "/repos/{owner}/{repo}/actions/runs/{run_id}/cancel")
 def cancel(world: World, call: Call) -> Answer:
-    """Cancel a workflow run that is not completed."""
     demand_token(call)
     stopped = run(world, call)
     if stopped["status"] == "completed":

@@ -24,14 +24,12 @@ def change_issue(world: World, call: Call) -> Thing:
 
 @routes.on("GET", "/repos/{owner}/{repo}/issues/{number}/comments")
 def comments(world: World, call: Call) -> Listed:
-    """Answer with the comments on an issue, the oldest first."""
     known = world.comments_of(with_issues(world, call), issue(world, call))
     return Listed([each for each in known if each["updated_at"] >= call.query.get("since", "")], call.path)
 
 
 @routes.on("POST", "/repos/{owner}/{repo}/issues/{number}/comments")
 def comment(world: World, call: Call) -> Thing:
-    """Add a comment to an issue or a pull request, and answer with the comment."""
     commented = _writable(world, call)
     home, body = with_issues(world, call), body_of(call, "IssueComment", "body")
     known = world.comments_of(home, commented)
@@ -50,7 +48,6 @@ def comment(world: World, call: Call) -> Thing:
 
 @routes.on("POST", "/repos/{owner}/{repo}/issues/{number}/labels")
 def add_labels(world: World, call: Call) -> Answer:
-    """Add labels to an issue or a pull request, and answer with all its labels."""
     changed, body = _writable(world, call), body_of(call, "Label")
     names = [each["name"] for each in changed["labels"]]
     changed["labels"] += [label(name) for name in dict.fromkeys(body.get("labels", [])) if name not in names]
@@ -59,7 +56,6 @@ def add_labels(world: World, call: Call) -> Answer:
 
 @routes.on("DELETE", "/repos/{owner}/{repo}/issues/{number}/labels/{label}")
 def remove_label(world: World, call: Call) -> Answer:
-    """Remove a label from an issue or a pull request, and answer with the remaining labels."""
     changed = _writable(world, call)
     left = [each for each in changed["labels"] if each["name"] != call.segments["label"]]
     if len(left) == len(changed["labels"]):

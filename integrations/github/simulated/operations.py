@@ -12,20 +12,17 @@ from .world import World, person
 
 @routes.on("GET", "/user")
 def viewer(world: World, call: Call) -> Thing:
-    """Answer with the user of the token."""
     demand_token(call)
     return person(world.login)
 
 
 @routes.on("GET", "/users/{login}")
 def user(world: World, call: Call) -> Thing:
-    """Answer with the user or the organisation that the path names."""
     return found(world.user(call.segments["login"]))
 
 
 @routes.on("GET", "/user/repos")
 def own_repos(world: World, call: Call) -> Listed:
-    """Answer with the repositories of the token's user."""
     demand_token(call)
     return _repos(world, call, world.login)
 
@@ -66,7 +63,6 @@ def repo(world: World, call: Call) -> Thing:
 
 @routes.on("GET", "/repos/{owner}/{repo}/issues")
 def issues(world: World, call: Call) -> Listed:
-    """Answer with the issues of a repository that match the query."""
     home = with_issues(world, call)
     wanted = [issue for issue in world.issues_of(home) if _is_wanted(issue, call.query)]
     key = {"updated": "updated_at", "comments": "comments"}.get(call.query.get("sort", ""), "created_at")
@@ -76,14 +72,12 @@ def issues(world: World, call: Call) -> Listed:
 
 @routes.on("GET", "/repos/{owner}/{repo}/issues/{number}")
 def issue(world: World, call: Call) -> Thing:
-    """Answer with one issue."""
     known = world.issues_of(with_issues(world, call))
     return found(next((each for each in known if str(each["number"]) == call.segments["number"]), None))
 
 
 @routes.on("POST", "/repos/{owner}/{repo}/issues")
 def open_issue(world: World, call: Call) -> Thing:
-    """Open an issue and answer with the new issue."""
     demand_token(call)
     home = with_issues(world, call)
     refuse_archived(home)
@@ -111,7 +105,6 @@ def commits(world: World, call: Call) -> Listed:
 
 @routes.on("GET", "/repos/{owner}/{repo}/releases")
 def releases(world: World, call: Call) -> Listed:
-    """Answer with the releases of a repository."""
     home = repo(world, call)
     return Listed(world.releases_of(home, signed_in=call.signed_in), f"/repositories/{home['id']}/releases")
 

@@ -14,7 +14,6 @@ _FILES = (("src/main.lua", "modified", 10, 2), ("README.md", "modified", 1, 0), 
 
 @routes.on("GET", "/repos/{owner}/{repo}/pulls")
 def pulls(world: World, call: Call) -> Listed:
-    """Answer with the pull requests of a repository that match the query."""
     home, query = repo(world, call), call.query
     wanted = [
         {name: value for name, value in each.items() if name not in _MORE}
@@ -30,14 +29,12 @@ def pulls(world: World, call: Call) -> Listed:
 
 @routes.on("GET", "/repos/{owner}/{repo}/pulls/{number}")
 def pull(world: World, call: Call) -> Thing:
-    """Answer with one pull request."""
     known = world.pulls_of(repo(world, call))
     return found(next((each for each in known if str(each["number"]) == call.segments["number"]), None))
 
 
 @routes.on("POST", "/repos/{owner}/{repo}/pulls")
 def open_pull(world: World, call: Call) -> Thing:
-    """Open a pull request and answer with the new pull request."""
     demand_token(call)
     home, body = repo(world, call), body_of(call, "PullRequest", "title", "head", "base")
     refuse_archived(home)
@@ -62,7 +59,6 @@ def merge(world: World, call: Call) -> Thing:
 
 @routes.on("GET", "/repos/{owner}/{repo}/pulls/{number}/files")
 def files(world: World, call: Call) -> Listed:
-    """Answer with the files that a pull request changes."""
     number = pull(world, call)["number"]
     found = [
         {
