@@ -559,6 +559,30 @@ def test_the_command_asks_before_it_writes_an_update(kosmolua: Program, tmp_path
     assert again.stdout == "pets: 0 new, 0 gone, 0 with changed arguments, none renamed\n"
 
 
+@pytest.mark.parametrize(
+    ("names", "said", "asked"),
+    [
+        (["searchPets"], "search_pets is sent as a write, but seems to read", "Is it a read?"),
+        (["searchPets", "queryPets"], "these 2 functions are sent as writes, but seem to read: ", "all of them reads?"),
+    ],
+)
+def test_functions_that_read_by_their_names_are_shown(
+    config: Path,
+    on_screen: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    names: list[str],
+    said: str,
+    asked: str,
+) -> None:
+    """The person who imports a document says whether a POST that is called a search is a read."""
+    file = write_document(tmp_path, pets(*FIRST, *(("post", f"/{name}", name) for name in names)))
+    monkeypatch.setattr(console, "agrees", lambda question: asked in question)
+    assert said in on_screen("integrations", "import", str(file), columns=200)
+    overlay = (config / "integrations" / "pets" / "openapi.toml").read_text()
+    assert '"search_pets"' in overlay.partition("[effects]")[2]
+
+
 OVERLAY = """
 only = ["/pets*"]
 skip = ["DELETE *"]

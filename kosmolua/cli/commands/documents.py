@@ -103,10 +103,10 @@ def _agrees_to_reads(ready: Import) -> bool:
     names = ready.proposals
     if not names or not console.can_ask():
         return False
-    question = (
-        f"These {len(names)} functions are sent as writes, but seem to read" if len(names) > 1 else "This function"
-    )
-    console.complain(f"{question}: {', '.join(names)}")
+    if len(names) == 1:
+        console.complain(f"{names[0]} is sent as a write, but seems to read")
+        return console.agrees("Is it a read?")
+    console.complain(f"these {len(names)} functions are sent as writes, but seem to read: {', '.join(names)}")
     return console.agrees("Are all of them reads?")
 
 
