@@ -457,6 +457,24 @@ def test_every_function_of_a_server_has_a_name_of_its_own() -> None:
     ]
 
 
+def test_a_tool_keeps_its_name_before_one_that_is_spelled_so() -> None:
+    """Else its name would call it, and its page and its permissions would be those of the other tool."""
+    card: Card = {"tools": [{"name": name} for name in ("send-mail", "send_mail", "send.mail")]}
+
+    assert [(function.name, function.full_name) for function in functions_of("mcp.tools", card)] == [
+        ("send_mail_2", "send-mail"),
+        ("send_mail", "send_mail"),
+        ("send_mail_3", "send.mail"),
+    ]
+
+
+def test_a_tool_called_default_leaves_the_account_its_name() -> None:
+    """Otherwise the server's only account would be named like a function, and no tool could be called."""
+    (function,) = functions_of("mcp.tools", {"tools": [{"name": "default"}]})
+
+    assert (function.name, function.full_name) == ("default_", "default_")
+
+
 def test_calls_run_in_parallel(tools: Runtime) -> None:
     """Branches of `parallel` do not wait for each other."""
     source = "local t = {} for i = 1, 8 do t[i] = function() return tools.hang(0.5) end end parallel.all(t) return 1"

@@ -52,9 +52,14 @@ def functions_of(server: str, card: Card, stated: Mapping[str, Effect] | None = 
 
     ``stated`` has the effects of tools that the user corrects.
     """
-    taken: set[str] = set()
+    kept = {tool["name"] for tool in card["tools"] if lua_name(tool["name"]) == tool["name"]}
+    taken = {*kept}
     for tool in card["tools"]:
-        name = _free(lua_name(tool["name"]), taken)
+        if tool["name"] in kept:
+            name = tool["name"]
+            kept.remove(name)
+        else:
+            name = _free(lua_name(tool["name"]), taken)
         function = _Tool(server, name, tool, stated).function()
         former = card.get("former", {}).get(tool["name"])
         yield replace(function, former=_Tool(server, name, former, stated).function()) if former else function
@@ -139,7 +144,7 @@ class _Tool:
         returns, wrapped = _result_of(self._tool, _record_name(self._name))
         return Function(
             name=self._name,
-            full_name=self._tool["name"],
+            full_name=self._name if self._tool["name"] == "default" else self._tool["name"],  # it is the account's name
             effect=self._effect,
             handler=self._caller(wrapped=wrapped),
             parameters=tuple(self._parameters()),
