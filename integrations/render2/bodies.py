@@ -77,15 +77,15 @@ def settings_of(service: Mapping[str, Any]) -> dict[str, Any]:
     switches["pull_request_previews"] = details.get("pullRequestPreviewsEnabled")
     told |= {name: None if value is None else value == "yes" for name, value in switches.items()}
     told["build_filter"] = service.get("buildFilter")
-    return {name: _unwired(value) for name, value in told.items()}
+    return {name: unwired(value) for name, value in told.items()}
 
 
-def _unwired(value: Any) -> Any:
+def unwired(value: Any) -> Any:
     """Return a copy of a value with the keys of its dictionaries in snake case."""
     if isinstance(value, list):
-        return [_unwired(item) for item in value]
+        return [unwired(item) for item in value]
     if isinstance(value, dict):
-        return {_CAPITAL.sub(lambda match: f"_{match[0].lower()}", key): _unwired(item) for key, item in value.items()}
+        return {_CAPITAL.sub(lambda match: f"_{match[0].lower()}", key): unwired(item) for key, item in value.items()}
     return value
 
 

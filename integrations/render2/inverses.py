@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .bodies import settings_of
+from .bodies import settings_of, unwired
 from .wire import Thing
 
 _Step = tuple[str, Thing]
@@ -57,6 +57,22 @@ def restored(name: str, key: str, values_of: Callable[[Any], Mapping[str, Any]])
     return undo
 
 
+def replaced(kind: str, value_of: Callable[[Sequence[Thing]], Any]) -> _Undo:
+    """Return an ``undo`` that puts back all contents of a kind that a service had; ``value_of`` is their parameter."""
+    return lambda args, before, _: [
+        (f"replace_all_{kind}", {"service_id": args["service_id"], kind: value_of(before[kind])})
+    ]
+
+
+def added(kind: str, keys: Sequence[str]) -> _Undo:
+    """Return an ``undo`` that adds the rule of a site that was deleted again, under another id."""
+    return lambda args, before, _: [
+        (f"add_{kind}", {"service_id": args["service_id"]} | _of(rule, keys))
+        for rule in before[f"{kind}s"]
+        if rule["id"] == args[f"{kind}_id"]
+    ]
+
+
 def resumed(kind: str) -> _Undo:
     """Return an ``undo`` that resumes what was suspended, unless it was suspended before."""
     return lambda args, before, _: (
@@ -92,11 +108,6 @@ def dropped(drop: str, *path: str, **keys: str) -> _Undo:
     return undo
 
 
-def ranges(given: Sequence[Mapping[str, Any]] | None) -> list[Thing] | None:
-    """Return ranges of IP addresses as parameters have them."""
-    return given and [{"cidr_block": each["cidrBlock"], "description": each["description"]} for each in given]  # type: ignore[return-value]
-
-
 SERVICE = reading("get_service", "service_id")
 SERVICE_BACK = restored("update_service", "service_id", lambda before: settings_of(before["service"]))
 
@@ -117,24 +128,10 @@ def scale_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step] 
 
 VARIABLE, VARIABLE_BACK = content("env_var", "service_id", "key", told="env_var", text="value")
 VARIABLES = reading("list_env_vars", "service_id", all=True, secret=True)
-
-
-def variables_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
-    """Put the earlier environment back as a whole."""
-    had = {each["key"]: each["value"] for each in before["env_vars"]}
-    return [("replace_all_env_vars", {"service_id": args["service_id"], "env_vars": had})]
-
-
+VARIABLES_BACK = replaced("env_vars", lambda had: {each["key"]: each["value"] for each in had})
 FILE, FILE_BACK = content("secret_file", "service_id", "name", told="secret_file", text="content")
 FILES = reading("list_secret_files", "service_id", all=True, secret=True)
-
-
-def files_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
-    """Put the earlier secret files back as a whole."""
-    had = {each["name"]: each["content"] for each in before["secret_files"]}
-    return [("replace_all_secret_files", {"service_id": args["service_id"], "secret_files": had})]
-
-
+FILES_BACK = replaced("secret_files", lambda had: {each["name"]: each["content"] for each in had})
 GROUP = reading("get_env_group", "env_group_id", secret=True)
 GROUP_BACK = restored("update_env_group", "env_group_id", lambda before: before["env_group"])
 GROUP_LOST = "the group is gone, with its variables and secret files; a new one would have another id"
@@ -166,31 +163,12 @@ HEADERS = reading("list_headers", "service_id", all=True)
 ROUTES = reading("list_routes", "service_id", all=True)
 _HEADER = ("path", "name", "value")
 _ROUTE = ("type", "source", "destination")
-
-
-def header_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
-    """Add the header again, under another id."""
-    had = [each for each in before["headers"] if each["id"] == args["header_id"]]
-    return [("add_header", {"service_id": args["service_id"]} | _of(each, _HEADER)) for each in had]
-
-
-def headers_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
-    """Put the earlier headers back as a whole."""
-    had = [_of(each, _HEADER) for each in before["headers"]]
-    return [("replace_all_headers", {"service_id": args["service_id"], "headers": had})]
-
-
-def route_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
-    """Add the rule again in its place, under another id."""
-    had = [each for each in before["routes"] if each["id"] == args["route_id"]]
-    where = {"service_id": args["service_id"]}
-    return [("add_route", where | _of(each, (*_ROUTE, "priority"))) for each in had]
-
-
-def routes_back(args: Mapping[str, Any], before: Any, _: Any) -> Sequence[_Step]:
-    """Put the earlier rules back as a whole, in their order."""
-    had = [_of(each, _ROUTE) for each in sorted(before["routes"], key=lambda each: int(each["priority"]))]
-    return [("replace_all_routes", {"service_id": args["service_id"], "routes": had})]
+HEADER_BACK = added("header", _HEADER)
+ROUTE_BACK = added("route", (*_ROUTE, "priority"))
+HEADERS_BACK = replaced("headers", lambda had: [_of(each, _HEADER) for each in had])
+ROUTES_BACK = replaced(
+    "routes", lambda had: [_of(each, _ROUTE) for each in sorted(had, key=lambda each: int(each["priority"]))]
+)
 
 
 DISK = reading("get_disk", "disk_id")
@@ -212,7 +190,7 @@ def postgres_settings(before: Any) -> Thing:
         "disk_autoscaling": had.get("diskAutoscalingEnabled"),
         "high_availability": had.get("highAvailabilityEnabled"),
         "parameter_overrides": had.get("parameterOverrides"),
-        "ip_allow_list": ranges(had.get("ipAllowList")),
+        "ip_allow_list": unwired(had.get("ipAllowList")),
     }
 
 
@@ -223,7 +201,7 @@ def key_value_settings(before: Any) -> Thing:
         "name": had["name"],
         "plan": had["plan"],
         "maxmemory_policy": had.get("options", {}).get("maxmemoryPolicy"),
-        "ip_allow_list": ranges(had.get("ipAllowList")),
+        "ip_allow_list": unwired(had.get("ipAllowList")),
     }
 
 

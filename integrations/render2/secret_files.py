@@ -84,7 +84,7 @@ def delete_secret_file(render: Render, /, *, service_id: ServiceId, name: FileNa
     return {"name": name, "deleted": True}
 
 
-@integration.destroys(before=inverses.FILES, undo=inverses.files_back)
+@integration.destroys(before=inverses.FILES, undo=inverses.FILES_BACK)
 def replace_all_secret_files(
     render: Render,
     /,

@@ -111,7 +111,7 @@ def add_header(
     return {"header": _header(reply.get("headers") or reply)}
 
 
-@integration.destroys(before=inverses.HEADERS, undo=inverses.headers_back)
+@integration.destroys(before=inverses.HEADERS, undo=inverses.HEADERS_BACK)
 def replace_all_headers(
     render: Render,
     /,
@@ -126,7 +126,7 @@ def replace_all_headers(
     return {"headers": [_header(each) for each in things_of(reply)], "cursor": None}
 
 
-@integration.destroys(before=inverses.HEADERS, undo=inverses.header_back)
+@integration.destroys(before=inverses.HEADERS, undo=inverses.HEADER_BACK)
 def delete_header(
     render: Render,
     /,
@@ -176,7 +176,7 @@ def add_route(
     return {"route": _route(thing_of(render.api.post(_ROUTES, json=body, service_id=service_id)))}
 
 
-@integration.destroys(before=inverses.ROUTES, undo=inverses.routes_back)
+@integration.destroys(before=inverses.ROUTES, undo=inverses.ROUTES_BACK)
 def replace_all_routes(
     render: Render,
     /,
@@ -192,7 +192,7 @@ def replace_all_routes(
     return {"routes": [_route(each) for each in things_of(reply)], "cursor": None}
 
 
-@integration.destroys(before=inverses.ROUTES, undo=inverses.route_back)
+@integration.destroys(before=inverses.ROUTES, undo=inverses.ROUTE_BACK)
 def delete_route(
     render: Render,
     /,

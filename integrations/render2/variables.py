@@ -107,7 +107,7 @@ def delete_env_var(render: Render, /, *, service_id: ServiceId, key: VariableKey
     return {"key": key, "deleted": True}
 
 
-@integration.destroys(before=inverses.VARIABLES, undo=inverses.variables_back)
+@integration.destroys(before=inverses.VARIABLES, undo=inverses.VARIABLES_BACK)
 def replace_all_env_vars(
     render: Render,
     /,
