@@ -545,21 +545,6 @@ def test_a_secondary_limit_that_says_nothing_else_means_a_minute(github: respons
     assert caught.value.retry_after == 60
 
 
-def test_the_simulator_enforces_an_allowance() -> None:
-    """Against it the client stops as it does against GitHub, and goes on an hour later."""
-    now = [1_800_000_000.0]
-    simulator = Simulator("default", allowance=2, clock=lambda: now[0])
-    hub = integration.account().open(simulator)
-    for _ in range(2):
-        call("get_repo", hub, repo="acme/rocket")
-    with pytest.raises(ApiError) as caught:
-        call("get_repo", hub, repo="acme/rocket")
-    assert caught.value.code == "rate_limited"
-
-    now[0] += 3601
-    assert call("get_repo", hub, repo="acme/rocket")["stars"] == 1200
-
-
 # The page
 
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from kosmolua.plugin import Request, Response
+from kosmolua.plugin import SIMULATION_START, Request, Response
 from kosmolua.testing import SimulatedService, json_response
 
 from .paging import LARGEST_PAGE
 from .simulated.call import Answer, Call, Listed, Refusal, routes
 from .simulated.world import World
-from .wire import Thing
 
 _USUAL_PAGE = 30
-_HOUR = 3600
 _ENTERPRISE = "/api/v3"
 
 
@@ -31,46 +28,30 @@ class Simulator(SimulatedService):
 
     Args:
         account: The name of the account, which determines its data.
-        allowance: The number of requests allowed per hour. If None, the rate limit headers state GitHub's limits, but
-            no request is refused.
-        clock: A function that returns the time in seconds since 1970.
         state: What :meth:`dump` of an earlier simulator of this account returned, or None to start anew.
 
     Raises:
         ValueError: ``state`` does not come from a simulator of this account.
     """
 
-    def __init__(
-        self,
-        account: str,
-        *,
-        allowance: int | None = None,
-        clock: Callable[[], float] = time.time,
-        state: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, account: str, *, state: Mapping[str, Any] | None = None) -> None:
         self._world = World(account, state)
         super().__init__(self._world)
-        self._allowance = allowance
-        self._clock = clock
-        self._used = 0
-        self._resets = clock() + _HOUR
 
     def respond(self, request: Request) -> Response:
         """Return the simulated response to a request."""
         path = urlsplit(request.url).path.removeprefix(_ENTERPRISE)
         signed_in = any(name.lower() == "authorization" for name in request.headers)
-        if path == "/rate_limit":
-            return json_response(200, {"resources": {"core": self._core(signed_in=signed_in)}}, {})
-        self._spend()
-        core = self._core(signed_in=signed_in)
-        headers = {f"X-RateLimit-{name.capitalize()}": str(value) for name, value in core.items()}
+        if path == "/rate_limit":  # it counts nothing
+            limit = 5000 if signed_in else 60
+            core = {"limit": limit, "remaining": limit, "used": 0, "reset": int(SIMULATION_START) + 3600}
+            return json_response(200, {"resources": {"core": core}}, {})
         try:
-            self._refuse_beyond_allowance()
-            return self._answer(request, path, headers, signed_in=signed_in)
+            return self._answer(request, path, signed_in=signed_in)
         except Refusal as refusal:
-            return json_response(refusal.status, refusal.body, headers)
+            return json_response(refusal.status, refusal.body, {})
 
-    def _answer(self, request: Request, path: str, headers: dict[str, str], *, signed_in: bool) -> Response:
+    def _answer(self, request: Request, path: str, *, signed_in: bool) -> Response:
         route = routes.find(path)
         if route is None or request.method not in route.operations:
             raise Refusal(404, "Not Found")
@@ -78,29 +59,13 @@ class Simulator(SimulatedService):
         call = Call(path, route.segments, query, json.loads(request.content or b"null"), signed_in)
         answer = route.operations[request.method](self._world, call)
         if isinstance(answer, Listed):
-            return _page(answer, request, query, headers)
+            return _page(answer, request, query)
         if isinstance(answer, Answer):
-            return json_response(answer.status, answer.body, headers)
-        return json_response(201 if request.method == "POST" else 200, answer, headers)
-
-    # https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
-
-    def _spend(self) -> None:
-        if self._clock() >= self._resets:
-            self._used, self._resets = 0, self._clock() + _HOUR
-        self._used += 1
-
-    def _core(self, *, signed_in: bool) -> Thing:
-        limit = self._allowance or (5000 if signed_in else 60)
-        left = max(0, limit - self._used)
-        return {"limit": limit, "remaining": left, "used": self._used, "reset": math.ceil(self._resets)}
-
-    def _refuse_beyond_allowance(self) -> None:
-        if self._allowance and self._used > self._allowance:
-            raise Refusal(403, "API rate limit exceeded for 127.0.0.1.")
+            return json_response(answer.status, answer.body, {})
+        return json_response(201 if request.method == "POST" else 200, answer, {})
 
 
-def _page(listed: Listed, request: Request, query: dict[str, str], headers: dict[str, str]) -> Response:
+def _page(listed: Listed, request: Request, query: dict[str, str]) -> Response:
     size = min(int(query.get("per_page", _USUAL_PAGE)), LARGEST_PAGE)
     number = int(query.get("page", 1))
     if (number - 1) * size >= listed.most:
@@ -112,7 +77,7 @@ def _page(listed: Listed, request: Request, query: dict[str, str], headers: dict
     if listed.key is not None:
         searched = {} if listed.most == math.inf else {"incomplete_results": False}
         body = {"total_count": len(listed.items), **searched, listed.key: items}
-    return json_response(200, body, headers | ({"Link": links} if links else {}))
+    return json_response(200, body, {"Link": links} if links else {})
 
 
 def _links(path: str, request: Request, query: dict[str, str], number: int, last: int) -> str:
