@@ -36,6 +36,9 @@ MAX_OF_SERVER = 512 * MIB
 MIN_OF_SERVER = 16 * MIB
 BASE = 128 * MIB
 """What a server takes at rest, with some room."""
+YOUNG = 10_000
+"""After how many more objects a server collects garbage among its new ones: as many requests at once make 700, Python's
+own number, several times in one turn of the event loop, and none of what they hold is garbage yet."""
 _POLL_INTERVAL = 0.1
 """Seconds between two checks whether the run has ended. It can end before its deadline."""
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
@@ -319,6 +322,7 @@ def keep_what_is_there() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     gc.enable()
 
 

@@ -16,6 +16,7 @@ from support.cgroups import memory_group
 from support.processes import eventually, linux_only
 
 from kosmolua import Runtime, container
+from kosmolua.calls.records import Event
 from kosmolua.clock import Clock
 from kosmolua.errors import LimitExceeded
 from kosmolua.limits import MIB
@@ -299,11 +300,13 @@ def test_the_limits_of_a_container(
 
 
 def test_what_is_kept_is_looked_at_no_more() -> None:
-    """By collections of garbage, on from then; what nothing refers to goes first, also what was kept earlier."""
+    """By collections of garbage, on from then, and rarer; what nothing refers to goes first, also what was kept."""
     kept = [[number] for number in range(10_000)]
+    former = gc.get_threshold()
     gc.disable()
     keep_what_is_there()
     assert gc.isenabled()
+    assert gc.get_threshold()[0] > former[0]
     assert not any(each is kept for each in gc.get_objects())
     gone = Thread(target=print)
     gone.itself = gone  # type: ignore[attr-defined]
@@ -314,5 +317,27 @@ def test_what_is_kept_is_looked_at_no_more() -> None:
         keep_what_is_there()
         assert reference() is None
     finally:
+        gc.set_threshold(*former)
         gc.enable()
         gc.unfreeze()
+
+
+@pytest.mark.parametrize("source", ["return 1", "return app.integrations.render2.list_services({ limit = 1 })"])
+def test_a_run_that_has_ended_is_freed_at_once(source: str, simulated: Runtime, tmp_path: Path) -> None:
+    """No collection of garbage has to find its parts, which refer to each other while it runs."""
+
+    class Listener:
+        def __call__(self, event: Event) -> None:
+            pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        listener = Listener()
+        outcome = simulated.run(source, watch=listener, record=str(tmp_path / "run.jsonl"))
+        reference = weakref.ref(listener)
+        del listener
+        assert outcome.ok
+        assert reference() is None
+    finally:
+        gc.enable()

@@ -141,7 +141,7 @@ class PolledPipes(Pipes):
         """
         with self._reading, self._writing:
             if self._is_open:
-                self._is_open = False
+                self._is_open, self.room = False, None
                 os.close(self.incoming)
                 os.close(self.outgoing)
 

@@ -162,6 +162,10 @@ class Tape:
         """
         self._send, self._fail, self._stop, self._recall = send, fail, stop, recall
 
+    def detach(self) -> None:
+        """Let go of the supervisor, whose run is over: what is still answered goes nowhere."""
+        self.attach(_ignore, _ignore, _ignore, _ignore)
+
     def follow(self, order: Sequence[str]) -> None:
         """Keep an order of replies, before the run begins.
 
@@ -525,6 +529,10 @@ class Tape:
             self._calls[record.number] = _call_of(record)
             self._questions += [record.question] if record.asked else []
             self.last_call = max(self.last_call, record.number)
+
+
+def _ignore(*_: object) -> None:
+    pass
 
 
 def _call_of(record: FinishedCall) -> Event:

@@ -254,6 +254,7 @@ class Run:
             self.recording.park, self.recording.stopped = park, self._stopped
         started = monotonic()
         self._context = self._made_context()
+        self._clock = self._context.clock
         with self._lock:
             self._supervisor = Supervisor(
                 child,
@@ -280,16 +281,21 @@ class Run:
         finally:
             if self._broker:
                 self._broker.close(None)
-            with self._lock:
-                self._supervisor = None  # avoids a reference cycle
+            if self.recording:
+                self.recording.detach()
+            with self._lock, self._opening:  # these refer to this: only the garbage collector would free the run
+                self._supervisor = self._broker = None
+                del self._context
 
     def _open_broker(self) -> Broker:
         """Return the broker, which answers the script's requests. The first call of this method creates it."""
-        if self._broker:
-            return self._broker
+        if broker := self._broker:
+            return broker
         with self._opening:
             if self._broker:
                 return self._broker
+            if self._supervisor is None:
+                raise Interrupted("The run is over")
             from kosmolua.broker.broker import Broker
             from kosmolua.calls.approvals import Asker
 
@@ -379,13 +385,13 @@ class Run:
         """Call a function that asks a person. Until the person answers, another run can use this run's worker."""
 
         def ask_in_owner() -> _T:
-            if not self._context.clock.left:
+            if not self._clock.left:
                 raise Interrupted("The run is over")
             with self._turn.waiting() if self._turn else nullcontext():
                 return ask()
 
         answer = self._in_owner(ask_in_owner)
-        if not self._context.clock.left:
+        if not self._clock.left:
             raise Interrupted("The run is over")
         return answer
 
