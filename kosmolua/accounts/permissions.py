@@ -26,19 +26,14 @@ DEFAULT_PERMISSIONS: dict[Effect, Permission] = {each: "ask" if changes(each) el
 
 
 class Subject(Protocol):
-    """What rules need to know about a function."""
+    """What rules need to know about a function: its short name, that with its integration, and its effect."""
 
     @property
-    def name(self) -> str:
-        """The short name."""
-
+    def name(self) -> str: ...
     @property
-    def full_name(self) -> str:
-        """The name with the integration's prefix."""
-
+    def full_name(self) -> str: ...
     @property
-    def effect(self) -> Effect:
-        """What it does to the service."""
+    def effect(self) -> Effect: ...
 
 
 class Rule(NamedTuple):

@@ -82,27 +82,17 @@ class TargetView(Protocol):
     """What a path such as ``render2.production.list_services`` leads to."""
 
     @property
-    def account(self) -> str:
-        """The name of the account that the path leads to."""
+    def account(self) -> str: ...
 
 
 class CatalogView(Protocol):
-    """The installed integrations and their accounts, with the methods that the check of a script needs."""
+    """What the check asks the catalog; :class:`kosmolua.catalog.catalog.Catalog` says what its methods do."""
 
-    def names(self) -> Sequence[str]:
-        """Return the names of all integrations."""
-
-    def roots(self) -> Sequence[str]:
-        """Return the names of the tables directly under the global ``app`` of scripts, such as ``integrations``."""
-
-    def listed(self, name: str) -> Integration:
-        """Return an integration by its name, or raise ``KosmoError``, without starting or connecting to anything."""
-
-    def accounts(self, name: str) -> Sequence[str]:
-        """Return the names of an integration's accounts."""
-
-    def resolve(self, path: str) -> TargetView:
-        """Return what a path such as ``render2.production.list_services`` leads to, or raise ``KosmoError``."""
+    def names(self) -> Sequence[str]: ...
+    def roots(self) -> Sequence[str]: ...
+    def listed(self, name: str) -> Integration: ...
+    def accounts(self, name: str) -> Sequence[str]: ...
+    def resolve(self, path: str) -> TargetView: ...
 
 
 class Fields:
