@@ -11,7 +11,7 @@ from kosmolua.check.findings import Mode
 from kosmolua.check.library import CallSite, in_case
 from kosmolua.check.tables import check_holes
 from kosmolua.check.times import is_time, unit_of
-from kosmolua.lua.syntax import Node, key_of, operator_of, parameters_of, targets_of, values_of
+from kosmolua.lua.syntax import Node, called_in, key_of, operator_of, parameters_of, targets_of, values_of
 from kosmolua.lua.values import (
     UNKNOWN,
     Callee,
@@ -202,7 +202,7 @@ def _gives_two(check: Evaluator, call: CallSite) -> None:
     if around is None or outer is None or around.children[-1] is not call.node or around.get("name"):
         return
     is_item = around.kind == "field" and outer.children[-1] is around
-    if is_item or (around.kind == "arguments" and is_builtin(check.value(outer.get("name")), "table.insert")):
+    if is_item or (around.kind == "arguments" and is_builtin(check.called(outer), "table.insert")):
         message = "gsub returns the text and a count, and both are passed here"
         check.findings.mistake(call.node, message, f"({call.node.text[:60]})")
 
@@ -244,7 +244,7 @@ def _sorts(check: Evaluator, call: CallSite) -> None:
 
 def _unpacks(check: Evaluator, call: CallSite) -> None:
     node = call.given[0]
-    if node.kind == "function_call" and is_builtin(check.value(node.get("name")), "pcall"):
+    if is_builtin(check.called(node), "pcall"):
         check.findings.fail(node, "pcall returns several values, not a list", "local ok, result = pcall(f)")
 
 
@@ -344,10 +344,8 @@ def _matches(check: Evaluator, call: CallSite) -> None:
 
 def _finds_case(check: Evaluator, call: CallSite) -> None:
     """Look for capitals that are searched in the result of ``lower``, or small letters in that of ``upper``."""
-    text, node = call.given[0], call.given[1] if len(call.given) > 1 else None
-    if (variable := check.scopes.variable(text)) and variable.value and not variable.changes:
-        text = variable.value
-    name = text.get("name") if text.kind == "function_call" else None
+    node = call.given[1] if len(call.given) > 1 else None
+    name = called_in(check.scopes.origin(call.given[0]))
     word = key_of(name) if name and name.kind == "method_index_expression" else ""
     if node is None or node.kind != "string" or word not in ("lower", "upper") or _SPECIAL.search(node.text):
         return

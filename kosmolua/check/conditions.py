@@ -13,7 +13,7 @@ from kosmolua.check.tables import check_holes, check_window
 from kosmolua.check.times import check_units, is_time
 from kosmolua.check.variables import always_returns
 from kosmolua.lua.environment import ERROR_CODES
-from kosmolua.lua.syntax import LEAVING, Node, arguments_of, key_of, operator_of
+from kosmolua.lua.syntax import LEAVING, Node, arguments_of, called_in, key_of, operator_of
 from kosmolua.lua.values import (
     ARGUMENT,
     Builtin,
@@ -169,10 +169,8 @@ def _is_function(value: Value) -> bool:
 
 def _check_called(check: Evaluator, node: Node, call: Node, other: Literal) -> None:
     """Look at a call of a built-in function, or a method of a text, that never returns a literal."""
-    variable = check.scopes.variable(call)
-    if variable and variable.value and not variable.changes:
-        call = variable.value
-    name, given = call.get("name") if call.kind == "function_call" else None, arguments_of(call)
+    call = check.scopes.origin(call)
+    name, given = called_in(call), arguments_of(call)
     if name is None:
         return
     called, text = check.value(name), other.value if isinstance(other.value, str) else None
@@ -473,7 +471,7 @@ def _check_caught(check: Evaluator, statement: Node, test: _Test) -> None:
             return
         call = variable.value
     given = arguments_of(call)
-    if not given or block is None or not is_builtin(check.value(call.get("name")), "pcall"):
+    if not given or block is None or not is_builtin(check.called(call), "pcall"):
         return
     callee = check.value(given[0])
     if isinstance(callee, Callee) and callee.function.returns and is_page(callee.function.returns):
@@ -539,7 +537,7 @@ def _only_leaves(block: Node, *, raises_only: bool) -> bool:
     last = block.children[-1] if block.children else None
     if last is None:
         return True
-    name = last.get("name") if last.kind == "function_call" else None
+    name = called_in(last)
     if name and name.text in ("error", "exit", "fail"):
         return True
     return not raises_only and last.kind in LEAVING

@@ -22,6 +22,7 @@ from kosmolua.lua.syntax import (
     Node,
     arguments_of,
     base_of,
+    called_in,
     first_argument,
     key_of,
     operator_of,
@@ -150,9 +151,13 @@ class Evaluator:
         variable = self.scopes.variable(node) if node else None
         return value if variable and variable.table is value.node and variable.is_as_written else UNKNOWN
 
-    def known(self, node: Node) -> Value | None:
+    def known(self, node: Node | None) -> Value | None:
         """Return what was found out about an expression, or None if the evaluation has not reached it."""
-        return self._known[node.index]
+        return self._known[node.index] if node else None
+
+    def called(self, call: Node | None) -> Value:
+        """Return what is known about the function that a call calls; nothing for any other expression."""
+        return self.value(called_in(call))
 
     def block_end(self) -> int:
         """Return where the block ends that is being evaluated."""
@@ -403,8 +408,7 @@ class Evaluator:
 
     def _calls(self, function: Node) -> bool:
         """Return True if the body of a function of the script calls a function of an integration."""
-        names = (each.get("name") for each in function.walk() if each.kind == "function_call")
-        return any(isinstance(self.known(name), Callee) for name in names if name)
+        return any(isinstance(self.known(called_in(each)), Callee) for each in function.walk())
 
     def _read_document(self, name: Node, called: Callee, given: Sequence[Node]) -> None:
         """Let a call have the effect of the GraphQL document that it passes, as far as the script says it."""
@@ -464,14 +468,11 @@ class Evaluator:
             if index == 0:
                 self._flow.give(value if self._comes_from_call(each) else UNKNOWN)
 
-    def _comes_from_call(self, node: Node | None) -> bool:
+    def _comes_from_call(self, node: Node) -> bool:
         """Return True if an expression is the result of an integration's function, or a field or item of one."""
         for _ in range(2):
-            node = node and base_of(node)
-            variable = self.scopes.variable(node) if node else None
-            if variable and not variable.changes:
-                node = variable.value
-        return node is not None and node.kind == "function_call" and isinstance(self.value(node.get("name")), Callee)
+            node = self.scopes.origin(base_of(node))
+        return isinstance(self.called(node), Callee)
 
     def _if(self, node: Node) -> None:
         self._test(node.get("condition"))
@@ -523,7 +524,7 @@ class Evaluator:
 
     def _iterated(self, call: Node | None, place: Node) -> Iterator[Value]:
         """Yield what is known about the variables of a loop over a call of ``ipairs`` or ``pairs``."""
-        called = self.value(call.get("name")) if call and call.kind == "function_call" else UNKNOWN
+        called = self.called(call)
         value = self.argument(first_argument(call))
         item, is_listed = item_in(value), isinstance(value, Result) and is_list(value.type)
         if is_builtin(called, "ipairs") or (is_builtin(called, "pairs") and is_listed):
@@ -569,7 +570,7 @@ class Evaluator:
             return UNKNOWN
         if node.kind != "function_call":
             return Missing(f"value in '{name.text}'", "give one value for each name")
-        called = self.value(node.get("name"))
+        called = self.called(node)
         if isinstance(called, Callee):
             hint = "a call that fails raises an error: local ok, result = pcall(f, arguments)"
             return Missing(f"second value that {called.function.name} returns", hint)

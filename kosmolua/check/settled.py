@@ -11,7 +11,7 @@ from kosmolua.lua.dependence import Dependence, leads_to_known_functions
 from kosmolua.lua.flows import ArgumentFlow, flows_of
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.sites import Site, sites_of
-from kosmolua.lua.syntax import Node, assigned
+from kosmolua.lua.syntax import Node, assigned, called_in
 from kosmolua.lua.values import UNKNOWN, Branch, Callee, Value
 
 _NO_RULES = CheckRules({}, {}, ())
@@ -74,7 +74,7 @@ class Settled:
         return sites_of(scopes, known, lambda: self._dependence)
 
     def _is_call_of_unknown(self, node: Node) -> bool:
-        name = node.get("name")
+        name = called_in(node)
         return name is not None and name.kind == "identifier" and self.evaluated.known(name) in (None, UNKNOWN)
 
     def session(self) -> dict[str, Value]:

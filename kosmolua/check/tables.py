@@ -14,6 +14,7 @@ from kosmolua.lua.syntax import (
     arguments_of,
     assigned,
     base_of,
+    called_in,
     first_argument,
     key_of,
     keys_of,
@@ -43,14 +44,14 @@ def check_for(check: Evaluator, node: Node) -> None:
     items = first_argument(call)
     if items is None or call is None or b"table.remove" not in node.source:
         return
-    if not is_builtin(check.value(call.get("name")), "ipairs"):
+    if not is_builtin(check.called(call), "ipairs"):
         return
     for block in (each for each in (body.walk() if body else ()) if each.kind == "block"):
         for statement in block.children if block.children[-1:] and block.children[-1].kind not in LEAVING else ():
             removed = first_argument(statement)
             if removed is None or removed.text != items.text:
                 continue
-            if is_builtin(check.value(statement.get("name")), "table.remove"):
+            if is_builtin(check.called(statement), "table.remove"):
                 hint = "collect what stays in a new list, or count down with for i = #list, 1, -1 do"
                 check.findings.mistake(removed, "removing an item in ipairs skips the one after it", hint)
 
@@ -96,12 +97,8 @@ def check_last_page(check: Evaluator, node: Node) -> None:
 
 def check_window(check: Evaluator, counted: Node) -> None:
     """Look for a count of what a filter finds in a list that covers a short time by default."""
-    call = base_of(counted)
-    variable = check.scopes.variable(call)
-    if variable and variable.value and not variable.changes:
-        call = base_of(variable.value)
-    callee = check.value(call.get("name")) if call.kind == "function_call" else None
-    given = arguments_of(call)
+    call = base_of(check.scopes.origin(base_of(counted)))
+    callee, given = check.called(call), arguments_of(call)
     if not isinstance(callee, Callee) or len(given) != 1 or given[0].kind != "table_constructor":
         return
     keys, parameters = keys_of(given[0]), callee.function.parameters
@@ -125,8 +122,7 @@ def _cursors(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
 
 def _passes_no_cursor(check: Evaluator, call: Node, parameter: str) -> bool:
     """Return True if a call of an integration's function could pass a cursor, but does not."""
-    name, given = call.get("name"), arguments_of(call)
-    callee = check.known(name) if name else None
+    callee, given = check.known(called_in(call)), arguments_of(call)
     if not isinstance(callee, Callee) or all(each.name != parameter for each in callee.function.parameters):
         return False
     if not given:
@@ -143,7 +139,7 @@ def check_holes(check: Evaluator, node: Node, use: str) -> None:
     variable = check.scopes.variable(node)
     call = variable.value if variable and not (variable.changes or variable.fills) else node
     given = arguments_of(call)
-    if call is None or len(given) < 2 or not is_builtin(check.value(call.get("name")), "parallel.map"):
+    if len(given) < 2 or not is_builtin(check.called(call), "parallel.map"):
         return
     function = check.value(given[1])
     if not isinstance(function, Closure) or not check.scopes.returns_value(function.node):
@@ -212,7 +208,7 @@ def check_lists(check: Evaluator) -> None:
     if check.is_chunk_of_session or not (shows or any(charge.effect != "read" for charge in check.fields.bill)):
         return
     for node in scopes.of("function_call"):
-        called = check.known(name) if (name := node.get("name")) and check.uses.is_statement(node) else None
+        called = check.known(called_in(node)) if check.uses.is_statement(node) else None
         kind = called.function.returns if isinstance(called, Callee) and called.function.effect == "read" else None
         if isinstance(called, Callee) and kind and (is_list(kind) or is_page(kind)):
             check.findings.warn(node, f"nothing uses the result of {called.function.name}", "give it a name")

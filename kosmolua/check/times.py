@@ -41,9 +41,8 @@ def unit_of(check: Evaluator, node: Node | None, depth: int = 0) -> str:
     """Return ``seconds`` or ``milliseconds`` if an expression is a time, or between two, in this unit; else ``""``."""
     if node is None or depth > 8:
         return ""
-    if node.kind == "identifier":
-        variable = check.scopes.variable(node)
-        return unit_of(check, variable.value, depth + 1) if variable and not variable.changes else ""
+    if (origin := check.scopes.origin(node)) is not node:
+        return unit_of(check, origin, depth + 1)
     if node.kind == "parenthesized_expression":
         return unit_of(check, node.children[0], depth + 1) if node.children else ""
     if node.kind == "number":
@@ -51,7 +50,7 @@ def unit_of(check: Evaluator, node: Node | None, depth: int = 0) -> str:
         number = value.value if isinstance(value, Literal) else None
         return "milliseconds" if isinstance(number, (int, float)) and number >= _FAR else ""
     if node.kind == "function_call":
-        called, given = check.value(node.get("name")), arguments_of(node)
+        called, given = check.called(node), arguments_of(node)
         if is_builtin(called, "time.now", "time.parse", "os.time"):
             return "seconds"
         return unit_of(check, given[0], depth + 1) if given and is_builtin(called, *_ROUNDED) else ""

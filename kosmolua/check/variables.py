@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kosmolua.check.findings import Findings, Mode
 from kosmolua.lua.scopes import Scopes, Variable
-from kosmolua.lua.syntax import Node, base_of, key_of, keys_of
+from kosmolua.lua.syntax import Node, base_of, called_in, key_of, keys_of
 from kosmolua.lua.values import UNKNOWN, Closure, Missing, Result, Undefined, Value, kind_of
 from kosmolua.schema.types import ANY, List, Record, Type
 
@@ -88,9 +88,8 @@ def always_returns(block: Node | None) -> bool:
     last = block.children[-1] if block and block.children else None
     if last is None:
         return False
-    if last.kind == "function_call":
-        name = last.get("name")
-        return name is not None and name.text in ("error", "exit")
+    if name := called_in(last):
+        return name.text in ("error", "exit")
     if last.kind == "while_statement":
         condition = last.get("condition")
         return condition is not None and condition.kind == "true"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from kosmolua.lua.scopes import Scopes, Variable
@@ -16,10 +16,11 @@ from kosmolua.lua.syntax import (
     arguments_of,
     assigned,
     base_of,
+    called_in,
     parameters_of,
     targets_of,
 )
-from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Value
+from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Known
 
 _BLOCKS = frozenset({"block", "chunk"})
 _ASSIGNMENTS = frozenset({"assignment_statement", "variable_declaration"})
@@ -43,7 +44,7 @@ class Dependence:
     that decides whether the call is made.
     """
 
-    def __init__(self, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
+    def __init__(self, scopes: Scopes, known: Known) -> None:
         self._scopes = scopes
         self._known = known
         self._uses: defaultdict[Variable | str, list[Node]] = defaultdict(list)
@@ -53,8 +54,8 @@ class Dependence:
             if node.field not in _NAMES_NOTHING:
                 self._uses[scopes.variable(node) or node.text].append(node)
         for call in self._calls:
-            for given in (call.get("name"), *arguments_of(call)):
-                if given and isinstance(value := known(given), Closure):
+            for given in (called_in(call), *arguments_of(call)):
+                if isinstance(value := known(given), Closure):
                     self._callers[value.node.start].append(call)
         for node in scopes.of("function_definition"):
             for call in node.outer({"function_call"}):  # as in parallel.all({ function() ... end })
@@ -119,7 +120,7 @@ class Dependence:
         return list(writing.values())
 
     def _changes(self, call: Node) -> bool:
-        values = [self._known(each) for each in (call.get("name"), *arguments_of(call)) if each]
+        values = map(self._known, (called_in(call), *arguments_of(call)))
         return any(isinstance(value, Callee) and value.function.effect != "read" for value in values)
 
     def _next(self, effect: _Effect) -> Iterator[_Effect | None]:
@@ -149,8 +150,8 @@ class Dependence:
         """Yield what has its value from an argument of a call: parameters, and the table that the call fills."""
         if self._changes(call):
             yield None
-        name, given = call.get("name"), arguments_of(call)
-        called = self._known(name) if name else None
+        name, given = called_in(call), arguments_of(call)
+        called = self._known(name)
         if isinstance(called, Closure):
             yield from self._to_parameters(called, given.index(argument))
         elif isinstance(called, Builtin) and called.name.startswith("table."):
@@ -175,8 +176,7 @@ class Dependence:
             elif node.kind in ("break_statement", "goto_statement"):
                 yield from self._after(statement, FUNCTIONS | LOOPS)
             elif node.kind == "function_call":
-                name, given = node.get("name"), arguments_of(node)
-                called = self._known(name) if name else None
+                called, given = self._known(called_in(node)), arguments_of(node)
                 if isinstance(called, Closure):
                     yield _Effect(called.node.get("body") or called.node, runs=True)
                 elif isinstance(called, Builtin) and called.name in _ENDING:
@@ -209,7 +209,7 @@ class Dependence:
             yield from map(_Effect, self._uses[self._scopes.variable(name) or name.text])
 
 
-def leads_to_known_functions(scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
+def leads_to_known_functions(scopes: Scopes, known: Known) -> bool:
     """Return True if a script uses ``app`` only in paths that lead to functions, as ``app.integrations.NAME.FUNCTION``.
 
     These functions have to be known.
@@ -221,7 +221,7 @@ def leads_to_known_functions(scopes: Scopes, known: Callable[[Node], Value | Non
     return all(_is_followed(node, value, scopes, known) for node, value in may_be_tables)
 
 
-def _is_followed(node: Node, value: Branch | None, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
+def _is_followed(node: Node, value: Branch | None, scopes: Scopes, known: Known) -> bool:
     """Return False if a node is ``app`` or a table inside it, and the script might use that table in an unknown way."""
     around = node.around
     if around is None:

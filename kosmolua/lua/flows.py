@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import Node, arguments_of, assigned, base_of, key_of
-from kosmolua.lua.values import Callee, Value
+from kosmolua.lua.syntax import Node, arguments_of, assigned, base_of, called_in, key_of
+from kosmolua.lua.values import Callee, Known
 
 _GIVEN = frozenset({"input", "params", "arg"})
 _INDEXED = frozenset({"dot_index_expression", "bracket_index_expression"})
@@ -32,7 +32,7 @@ class ArgumentFlow(NamedTuple):
         return f"{self.source} -> {self.target}"
 
 
-def flows_of(scopes: Scopes, known: Callable[[Node], Value | None]) -> list[ArgumentFlow]:
+def flows_of(scopes: Scopes, known: Known) -> list[ArgumentFlow]:
     """Return the flows of a script that has been checked, each once, in the order of the source.
 
     ``known`` returns what the check has found out about an expression.
@@ -63,7 +63,7 @@ def _arguments(call: Node, called: Callee) -> Iterator[tuple[str, Node]]:
 class _Sources:
     """What expressions are made from, through all that is assigned to a variable or put into its table."""
 
-    def __init__(self, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
+    def __init__(self, scopes: Scopes, known: Known) -> None:
         self._scopes = scopes
         self._known = known
         self._given: dict[str | int, list[Node]] = defaultdict(list)
@@ -71,7 +71,7 @@ class _Sources:
             for target, value in assigned(node):
                 self._give(target, value)
         for node in scopes.of("function_call"):
-            name, given = node.get("name"), arguments_of(node)
+            name, given = called_in(node), arguments_of(node)
             if name and name.text == "table.insert" and len(given) > 1:
                 self._give(given[0], given[-1])
 
@@ -87,8 +87,7 @@ class _Sources:
 
     def called(self, call: Node) -> Callee | None:
         """Return the function of an integration that is called, or None."""
-        name = call.get("name")
-        called = self._known(name) if name else None
+        called = self._known(called_in(call))
         return called if isinstance(called, Callee) else None
 
     def of(self, node: Node, seen: set[str | int]) -> Iterator[str]:
@@ -101,7 +100,7 @@ class _Sources:
         elif base.kind == "function_call" and (called := self.called(base)):
             yield called.path
         else:
-            name = base.get("name") if base.kind == "function_call" else None
+            name = called_in(base)
             for child in base.children if name is None else [name, *arguments_of(base)]:
                 yield from self.of(child, seen)
 

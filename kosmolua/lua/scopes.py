@@ -16,6 +16,7 @@ from kosmolua.lua.syntax import (
     Node,
     assigned,
     base_of,
+    called_in,
     first_argument,
     key_of,
     operator_of,
@@ -48,7 +49,7 @@ def _leaves(node: Node) -> bool:
     if node.kind == "while_statement":
         condition = node.get("condition")
         return condition is not None and condition.kind == "true"
-    name = node.get("name") if node.kind == "function_call" else None
+    name = called_in(node)
     return node.kind in LEAVING or (name is not None and name.text in _LEAVING_CALLS)
 
 
@@ -207,6 +208,11 @@ class Scopes:
         """Return the local variable that an identifier refers to, or None for a global."""
         return self._variables.get(id(name))
 
+    def origin(self, node: Node) -> Node:
+        """Return the expression that a name is declared with, if nothing is assigned to it later; else the node."""
+        variable = self.variable(node)
+        return variable.value if variable and variable.value and not variable.changes else node
+
     def may_catch(self, function: Node) -> bool:
         """Return True if a function of the script might never run, or if its errors might be caught.
 
@@ -248,10 +254,7 @@ class Scopes:
                 yield block
 
     def _is_never_true(self, condition: Node | None) -> bool:
-        variable = self.variable(condition) if condition else None
-        if variable and not variable.changes and variable.value:
-            condition = variable.value
-        return condition is not None and condition.kind in ("false", "nil")
+        return condition is not None and self.origin(condition).kind in ("false", "nil")
 
     def uses_of(self, function: Node) -> int:
         """Return in how many places the script uses a function by its name, or 1 if the function has no name."""

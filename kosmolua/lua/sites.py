@@ -17,11 +17,13 @@ from kosmolua.lua.syntax import (
     arguments_of,
     assigned,
     base_of,
+    called_in,
     first_argument,
     key_of,
     operator_of,
+    values_of,
 )
-from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Result, Unknown, Value, is_builtin, is_optional
+from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Known, Result, Unknown, Value, is_builtin, is_optional
 from kosmolua.lua.written import CALLERS, Written
 
 Key = tuple["str | int", ...]
@@ -75,7 +77,7 @@ class _Loop(NamedTuple):
     function: Callee | None = None
 
 
-def sites_of(scopes: Scopes, known: Callable[[Node], Value | None], dependence: Callable[[], Dependence]) -> list[Site]:
+def sites_of(scopes: Scopes, known: Known, dependence: Callable[[], Dependence]) -> list[Site]:
     """Return the places where a script, which has been checked already, calls functions of integrations.
 
     ``known`` returns what the check has found out about an expression, ``dependence`` what changes depend on, if the
@@ -85,9 +87,7 @@ def sites_of(scopes: Scopes, known: Callable[[Node], Value | None], dependence: 
 
 
 class _Sites:
-    def __init__(
-        self, scopes: Scopes, known: Callable[[Node], Value | None], dependence: Callable[[], Dependence]
-    ) -> None:
+    def __init__(self, scopes: Scopes, known: Known, dependence: Callable[[], Dependence]) -> None:
         self._scopes = scopes
         self._known = known
         self._dependence = dependence
@@ -141,7 +141,7 @@ class _Sites:
 
     def _call(self, node: Node) -> _Call | None:
         """Return a call of a function of an integration, or of a function about which nothing is known."""
-        name = node.get("name") if node.kind == "function_call" else None
+        name = called_in(node)
         if name is None or name.kind == "method_index_expression":
             return None
         given, called = arguments_of(node), self._known(name)
@@ -180,11 +180,8 @@ class _Sites:
         outer = around.around
         if around.kind == "expression_list" and outer and (targets := outer.first("variable_list")):
             return all(target.kind == "identifier" for target in targets.children)
-        if around.kind != "arguments" or outer is None or (name := outer.get("name")) is None:
-            return False
-        called = self._known(name)
-        place = arguments_of(outer).index(node)
-        return isinstance(called, Builtin) and _FOLLOWED.get(called.name) == place
+        called = self._known(called_in(outer)) if around.kind == "arguments" else None
+        return isinstance(called, Builtin) and _FOLLOWED.get(called.name) == arguments_of(outer).index(node)
 
     # Keys of tables
 
@@ -237,8 +234,7 @@ class _Sites:
     def _maps(self) -> Iterator[_Loop]:
         """Yield the calls of ``parallel.map``."""
         for node in self._called:
-            name = node.get("name")
-            if name and is_builtin(self._known(name), "parallel.map") and len(given := arguments_of(node)) > 1:
+            if is_builtin(self._known(called_in(node)), "parallel.map") and len(given := arguments_of(node)) > 1:
                 function = self._known(given[1])
                 callee = function if isinstance(function, Callee) else None
                 yield _Loop(node.start, given[0], function.node if isinstance(function, Closure) else node, callee)
@@ -247,13 +243,11 @@ class _Sites:
         """Return the expression of the list that a loop goes through: by ``ipairs``, ``pairs`` or ``#``."""
         clause = loop.get("clause")
         if clause and clause.kind == "for_generic_clause":
-            given = clause.first("expression_list")
-            call = given.children[0] if given and given.children else None
-            if given and call and len(given.children) > 1 and is_builtin(self._known(call), "next"):
-                return given.children[1]
-            name = call.get("name") if call and call.kind == "function_call" else None
-            is_whole = name is not None and is_builtin(self._known(name), "ipairs", "pairs")
-            return first_argument(call) if call and is_whole else None
+            given = values_of(clause)
+            call = given[0] if given else None
+            if len(given) > 1 and is_builtin(self._known(call), "next"):
+                return given[1]
+            return first_argument(call) if is_builtin(self._known(called_in(call)), "ipairs", "pairs") else None
         bound = clause.get("end") if clause else None
         condition = loop.get("condition")
         if condition and operator_of(condition) in ("<=", "<"):

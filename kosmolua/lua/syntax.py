@@ -378,6 +378,11 @@ def base_of(node: Node) -> Node:
     return node
 
 
+def called_in(call: Node | None) -> Node | None:
+    """Return the expression of the function that a call calls, or None for anything else."""
+    return call.get("name") if call and call.kind == "function_call" else None
+
+
 def arguments_of(call: Node | None) -> list[Node]:
     """Return the expressions of the arguments of a call, or an empty list for anything else."""
     arguments = call.get("arguments") if call and call.kind == "function_call" else None

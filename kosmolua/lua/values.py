@@ -6,7 +6,7 @@ In this package, only this module inspects the declared types of ``kosmolua.sche
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple, TypeGuard
@@ -154,6 +154,8 @@ class Literal(NamedTuple):
 Value = (
     Unknown | Missing | Undefined | Absent | Branch | Callee | Result | Secrets | StdLib | Builtin | Closure | Literal
 )
+Known = Callable[["Node | None"], Value | None]
+"""Returns what the check has found out about an expression; None if it has not evaluated it, or for None."""
 Nil = Missing | Undefined | Absent
 """A value that is nil, or probably nil."""
 UNKNOWN = Unknown()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from kosmolua.lua.scopes import Scopes, Variable
@@ -13,12 +13,13 @@ from kosmolua.lua.syntax import (
     Node,
     arguments_of,
     assigned,
+    called_in,
     key_of,
     operator_of,
     parameters_of,
     values_of,
 )
-from kosmolua.lua.values import Builtin, Callee, Closure, Value, is_builtin
+from kosmolua.lua.values import Builtin, Callee, Closure, Known, is_builtin
 
 CALLERS = {"pcall": 1, "xpcall": 2}
 """The functions that call another one, each with how many of their arguments come before those of the other."""
@@ -36,7 +37,7 @@ class Written:
     ``known`` returns what the check has found out about an expression.
     """
 
-    def __init__(self, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
+    def __init__(self, scopes: Scopes, known: Known) -> None:
         self._scopes = scopes
         self._known = known
         self._given: defaultdict[int, list[Node | None]] = defaultdict(list)
@@ -52,7 +53,7 @@ class Written:
                 names = _optional_names(node)
                 self._optional.update(each.start for each in parameters_of(node) if each.text in names)
         for node in scopes.of("function_call"):
-            if name := node.get("name"):
+            if name := called_in(node):
                 self._call(name, arguments_of(node), fields[name.kind, key_of(name)] if name.kind in _METHODS else [])
         for node in scopes.of("assignment_statement"):
             for target, value in assigned(node):
@@ -112,7 +113,7 @@ class Written:
         followed.add(id(node))
         variable = self._scopes.variable(node) if node.kind == "identifier" else None
         items = variable and (variable.items or self._items.get(variable.start))
-        called = self._known(name) if (name := node.get("name")) and node.kind == "function_call" else None
+        called = self._known(called_in(node))
         if isinstance(called, Closure):
             sources = _returned(called.node) or [node]
         elif operator_of(node) == "or":
