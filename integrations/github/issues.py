@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal, TypedDict
 
-from kosmolua.plugin import between, non_empty
+from kosmolua.plugin import non_empty
 
 from .account import integration
 from .hub import Hub
 from .paging import All, Limit, Number, Page
-from .parameters import Login, RepoName, Time, parts_of
+from .parameters import IssueNumber, Login, RepoName, Time, parts_of
 from .wire import Thing, shaper, thing_of
 
 _PATH = "/repos/{owner}/{repo}/issues"
@@ -90,7 +90,7 @@ def get_issue(
     /,
     *,
     repo: RepoName,
-    number: Annotated[int, "The issue's number within its repository.", between(1, 2**31)],
+    number: IssueNumber,
 ) -> Issue:
     """Get one issue, or the fields that a pull request shares with issues."""
     return shaped(thing_of(hub.api.get(_PATH + "/{number}", **parts_of(repo), number=number)))

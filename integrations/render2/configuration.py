@@ -24,6 +24,7 @@ from .settings import (
     Plan,
     Previews,
     Route,
+    SecretFiles,
     ServiceType,
     Variables,
 )
@@ -146,9 +147,7 @@ def create_service(
         list[Route] | None,
         'The redirects and rewrites of a static site: { { type = "redirect", source = "/a", destination = "/b" } }.',
     ] = None,
-    secret_files: Annotated[
-        dict[str, str] | None, "The secret files: a table with the content of each file by name."
-    ] = None,
+    secret_files: SecretFiles = None,
     environment_id: EnvironmentIdOfNew = None,
     owner_id: OwnerId = None,
 ) -> CreatedService:

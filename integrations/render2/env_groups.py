@@ -26,7 +26,7 @@ from .parameters import (
 )
 from .render import Render, deletion
 from .secret_files import DeletedSecretFile, OneSecretFile, SecretFile, shaped_file
-from .settings import VariableValue
+from .settings import SecretFiles, VariableValue
 from .variables import (
     AsSecret,
     DeletedVariable,
@@ -140,9 +140,7 @@ def create_env_group(
         dict[str, VariableValue] | None,
         "The variables by name; { generate = true } as a value lets Render generate one.",
     ] = None,
-    secret_files: Annotated[
-        dict[str, str] | None, "The secret files: a table with the content of each file by name."
-    ] = None,
+    secret_files: SecretFiles = None,
     service_ids: Annotated[list[ServiceId] | None, "The ids of the services to link the group to."] = None,
     environment_id: EnvironmentIdOfNew = None,
     owner_id: OwnerId = None,

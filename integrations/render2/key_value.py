@@ -9,7 +9,7 @@ from .account import integration
 from .bodies import fields, ranges_of, renamed
 from .parameters import EnvironmentIdOfNew, KeyValueId, OwnerId
 from .render import Render, deletion
-from .settings import AllowedRange
+from .settings import AllowList, StoreRegion
 from .stores import KeyValue, OneKeyValue, shaped
 from .wire import Thing, refuse_nothing, thing_of
 
@@ -54,10 +54,6 @@ MaxmemoryPolicy = Annotated[
     | None,
     'Which keys are dropped when memory is full: "allkeys_lru" for a cache, "noeviction" for a queue.',
 ]
-AllowList = Annotated[
-    list[AllowedRange] | None,
-    'Addresses that can connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for none.',
-]
 
 
 @integration.reads
@@ -75,9 +71,7 @@ def create_key_value(
     *,
     name: Annotated[str, "The instance's name.", non_empty()],
     plan: Annotated[str, 'The plan: "free", "starter", "standard", "pro" or "pro_plus".'],
-    region: Annotated[
-        str | None, 'The region: "oregon" (the default), "ohio", "virginia", "frankfurt" or "singapore".'
-    ] = None,
+    region: StoreRegion = None,
     maxmemory_policy: MaxmemoryPolicy = None,
     ip_allow_list: AllowList = None,
     environment_id: EnvironmentIdOfNew = None,

@@ -7,7 +7,7 @@ from kosmolua.plugin import matching, non_empty
 from .account import integration
 from .bodies import wire
 from .paging import All, Cursor, Limit, listed
-from .parameters import OwnerId, ResourceId, ServiceId, Time
+from .parameters import OwnerId, ResourceId, ServiceId, Time, Words
 from .render import Render
 from .wire import Thing, filled, thing_of, things_of, without
 
@@ -75,39 +75,21 @@ def list_logs(
         "Return only entries of these levels, such as error: one level or a list.",
         non_empty(),
     ] = None,
-    type: Annotated[
-        str | list[str] | None,
-        "Return only entries of these types (app, request, build): one type or a list.",
-        non_empty(),
-    ] = None,
+    type: Annotated[Words, "Return only entries of these types (app, request, build): one type or a list."] = None,
     text: Annotated[
         Part | list[Part] | None,
         "Return only messages with this text, which can contain * or be a /regex/.",
         non_empty(),
     ] = None,
-    instance: Annotated[
-        str | list[str] | None, "Return only entries of these instances: one instance or a list.", non_empty()
-    ] = None,
-    host: Annotated[
-        str | list[str] | None, "Return only requests to these hosts: one host or a list.", non_empty()
-    ] = None,
-    method: Annotated[
-        str | list[str] | None, "Return only requests with these methods: one method or a list.", non_empty()
-    ] = None,
-    path: Annotated[
-        str | list[str] | None, "Return only requests for these paths: one path or a list.", non_empty()
-    ] = None,
+    instance: Annotated[Words, "Return only entries of these instances: one instance or a list."] = None,
+    host: Annotated[Words, "Return only requests to these hosts: one host or a list."] = None,
+    method: Annotated[Words, "Return only requests with these methods: one method or a list."] = None,
+    path: Annotated[Words, "Return only requests for these paths: one path or a list."] = None,
     status_code: Annotated[
-        str | list[str] | None,
-        'Return only requests with these statuses, such as "5*": one status or a list.',
-        non_empty(),
+        Words, 'Return only requests with these statuses, such as "5*": one status or a list.'
     ] = None,
-    task: Annotated[
-        str | list[str] | None, "Return only entries of these workflow tasks: one task or a list.", non_empty()
-    ] = None,
-    task_run: Annotated[
-        str | list[str] | None, "Return only entries of these task runs: one run or a list.", non_empty()
-    ] = None,
+    task: Annotated[Words, "Return only entries of these workflow tasks: one task or a list."] = None,
+    task_run: Annotated[Words, "Return only entries of these task runs: one run or a list."] = None,
     limit: Limit = 20,
     owner_id: OwnerId = None,
 ) -> LogPage:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypedDict
 from kosmolua.plugin import BadArguments, between, non_empty
 
 from .account import integration
-from .parameters import ResourceId, Time
+from .parameters import ResourceId, Time, Words
 from .render import Render
 from .wire import Thing, things_of
 
@@ -37,7 +37,6 @@ _TAKEN_BY = {
 }
 """The metrics that each of these parameters applies to. All other parameters apply to every metric."""
 _BY = {"status_code": "statusCode", "host": "host"}
-_WORDS = Annotated[str | list[str] | None, non_empty()]
 
 
 class MetricLabel(TypedDict):
@@ -84,12 +83,12 @@ def get_metrics(
     resolution: Annotated[
         int | None, "The seconds from one value to the next; Render's default is 60.", between(30, 86400)
     ] = None,
-    instance: Annotated[_WORDS, "Return only the values of these instances; only for CPU and memory metrics."] = None,
+    instance: Annotated[Words, "Return only the values of these instances; only for CPU and memory metrics."] = None,
     aggregate: Annotated[
         Literal["avg", "max", "min"] | None, "How to combine all instances into one series; only for cpu."
     ] = None,
-    host: Annotated[_WORDS, "Count only requests to these hosts; only for http_requests and http_latency."] = None,
-    path: Annotated[_WORDS, "Count only requests for these paths; only for http_requests and http_latency."] = None,
+    host: Annotated[Words, "Count only requests to these hosts; only for http_requests and http_latency."] = None,
+    path: Annotated[Words, "Count only requests for these paths; only for http_requests and http_latency."] = None,
     aggregate_by: Annotated[
         Literal["status_code", "host"] | None, "The label by which to split the series; only for http_requests."
     ] = None,

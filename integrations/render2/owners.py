@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, TypedDict, cast
 
-from kosmolua.plugin import CallError, non_empty
+from kosmolua.plugin import CallError
 
 from .account import integration
 from .paging import All, Cursor, Limit, listed
-from .parameters import Names
+from .parameters import Names, Words
 from .render import Render
 from .wire import Thing, filled, thing_of
 
@@ -61,9 +61,7 @@ def list_owners(
     limit: Limit = 20,
     cursor: Cursor = None,
     name: Names = None,
-    email: Annotated[
-        str | list[str] | None, "Return only workspaces with these email addresses: one address or a list.", non_empty()
-    ] = None,
+    email: Annotated[Words, "Return only workspaces with these email addresses: one address or a list."] = None,
     all: All = False,
 ) -> OwnerPage:
     """List the workspaces that the API key can access. Other functions take the id of a workspace as ``owner_id``."""

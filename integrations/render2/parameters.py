@@ -49,19 +49,15 @@ FileName = Annotated[str, "The secret file's name.", matching(VARIABLE_KEY, "con
 Domain = Annotated[str, "The domain's name or id.", matching(r"[A-Za-z0-9.*_-]+", "www.example.com")]
 VariableKey = Annotated[str, "The variable's name.", matching(VARIABLE_KEY, "DATABASE_URL")]
 Time = Annotated[str, matching(f"{_DAY}T{_TIME_OF_DAY}(Z|[+-]{_HOUR_AND_MINUTE})", "2026-01-31T12:00:00Z")]
-Names = Annotated[str | list[str] | None, "Return only items with these names: one name or a list.", non_empty()]
+Words = Annotated[str | list[str] | None, non_empty()]
+"""A filter that is one text or several."""
+Names = Annotated[Words, "Return only items with these names: one name or a list."]
 Region = Literal["oregon", "ohio", "virginia", "frankfurt", "singapore"]
 Regions = Annotated[
     Region | list[Region] | None, "Return only items in these regions: one region or a list.", non_empty()
 ]
-Workspaces = Annotated[
-    str | list[str] | None, "Return only items of the workspaces with these ids: one id or a list.", non_empty()
-]
-Environments = Annotated[
-    str | list[str] | None,
-    "Return only items of the project environments with these ids: one id or a list.",
-    non_empty(),
-]
+Workspaces = Annotated[Words, "Return only items of the workspaces with these ids: one id or a list."]
+Environments = Annotated[Words, "Return only items of the project environments with these ids: one id or a list."]
 Suspended = Annotated[bool | None, "True returns only suspended items, false only items that are not suspended."]
 CreatedBefore = Annotated[Time | None, "Return only items created before this time."]
 CreatedAfter = Annotated[Time | None, "Return only items created after this time."]

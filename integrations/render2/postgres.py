@@ -9,7 +9,7 @@ from .account import integration
 from .bodies import fields, ranges_of, renamed
 from .parameters import EnvironmentIdOfNew, OwnerId, PostgresId
 from .render import Render, deletion
-from .settings import AllowedRange
+from .settings import AllowList, StoreRegion
 from .stores import OnePostgres, Postgres, shaped
 from .wire import Thing, refuse_nothing, thing_of
 
@@ -59,10 +59,6 @@ DiskSize = Annotated[
 DiskAutoscaling = Annotated[bool | None, "Whether the disk grows by itself when it is nearly full."]
 HighAvailability = Annotated[bool | None, "Whether a standby takes over when the database fails; only on larger plans."]
 Overrides = Annotated[dict[str, str] | None, 'Server parameters that replace Render\'s: { max_connections = "200" }.']
-AllowList = Annotated[
-    list[AllowedRange] | None,
-    'Addresses that can connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for none.',
-]
 Replicas = Annotated[
     list[ReplicaSettings] | None,
     'All read replicas that the database will have: { { name = "reports" } }; others are deleted.',
@@ -89,9 +85,7 @@ def create_postgres(
     name: Annotated[str, "The database's name in the dashboard.", non_empty()],
     plan: Annotated[str, 'The plan: "free", "basic_256mb", "basic_1gb", "pro_4gb", "accelerated_16gb" and so on.'],
     version: Annotated[str, 'The major version of PostgreSQL, such as "17".', matching(r"\d+", "17")],
-    region: Annotated[
-        str | None, 'The region: "oregon" (the default), "ohio", "virginia", "frankfurt" or "singapore".'
-    ] = None,
+    region: StoreRegion = None,
     database_name: Annotated[str | None, "The database's name in SQL; Render chooses one if none is given."] = None,
     database_user: Annotated[str | None, "The user's name in SQL; Render chooses one if none is given."] = None,
     disk_size_gb: DiskSize = None,

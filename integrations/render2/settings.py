@@ -1,4 +1,4 @@
-"""Types of the settings of a service."""
+"""Types of the settings of services and data stores."""
 
 from typing import Annotated, Literal, TypedDict
 
@@ -101,4 +101,12 @@ VariableValue = str | int | float | bool | Generated
 Variables = Annotated[
     dict[str, VariableValue] | None,
     "The environment variables by name; { generate = true } as a value lets Render generate one.",
+]
+SecretFiles = Annotated[dict[str, str] | None, "The secret files: a table with the content of each file by name."]
+AllowList = Annotated[
+    list[AllowedRange] | None,
+    'Addresses that can connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for none.',
+]
+StoreRegion = Annotated[
+    str | None, 'The region: "oregon" (the default), "ohio", "virginia", "frankfurt" or "singapore".'
 ]

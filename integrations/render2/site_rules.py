@@ -7,14 +7,13 @@ from kosmolua.plugin import between, non_empty
 from . import inverses
 from .account import integration
 from .paging import All, Cursor, Limit, listed
-from .parameters import ServiceId, id_like
+from .parameters import ServiceId, Words, id_like
 from .render import Render
 from .settings import Header
 from .wire import Thing, filled, thing_of, things_of
 
 _HEADERS = "/services/{service_id}/headers"
 _ROUTES = "/services/{service_id}/routes"
-_Texts = Annotated[str | list[str] | None, non_empty()]
 RouteType = Literal["redirect", "rewrite"]
 
 
@@ -84,9 +83,9 @@ def list_headers(
     service_id: ServiceId,
     limit: Limit = 20,
     cursor: Cursor = None,
-    path: Annotated[_Texts, "Return only headers for these paths: one path or a list."] = None,
-    name: Annotated[_Texts, "Return only headers with these names: one name or a list."] = None,
-    value: Annotated[_Texts, "Return only headers with these values: one value or a list."] = None,
+    path: Annotated[Words, "Return only headers for these paths: one path or a list."] = None,
+    name: Annotated[Words, "Return only headers with these names: one name or a list."] = None,
+    value: Annotated[Words, "Return only headers with these values: one value or a list."] = None,
     all: All = False,
 ) -> HeaderPage:
     """List the response headers of a static site."""
@@ -148,8 +147,8 @@ def list_routes(
     limit: Limit = 20,
     cursor: Cursor = None,
     type: Annotated[RouteType | None, "Return only redirects, or only rewrites."] = None,
-    source: Annotated[_Texts, "Return only routes from these paths: one path or a list."] = None,
-    destination: Annotated[_Texts, "Return only routes to these targets: one target or a list."] = None,
+    source: Annotated[Words, "Return only routes from these paths: one path or a list."] = None,
+    destination: Annotated[Words, "Return only routes to these targets: one target or a list."] = None,
     all: All = False,
 ) -> RoutePage:
     """List the redirects and rewrites of a static site, by priority."""
