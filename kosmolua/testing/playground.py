@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -87,14 +87,7 @@ class Playground:
 
     @staticmethod
     def from_recording(path: str | os.PathLike[str]) -> Playback:
-        """Return an object that runs scripts and answers their calls from a recording. No integration is needed.
-
-        Args:
-            path: The file that ``kosmolua run --record=FILE`` wrote.
-
-        Raises:
-            ConfigError: The file cannot be read, or a line in it is damaged.
-        """
+        """Return a :class:`Playback` of the file that ``kosmolua run --record=FILE`` wrote. It needs no integration."""
         return Playback(path)
 
     def run(self, source: str, **options: Unpack[RunOptions]) -> Any:
@@ -214,23 +207,18 @@ def in_turn(*replies: Reply) -> Callable[[Request], Reply]:
     return reply
 
 
-class _Replies:
-    """Answers each request with the reply for its method and path, as :class:`Playground` describes."""
-
-    def __init__(self, replies: Mapping[tuple[str, str], Reply]) -> None:
-        self._replies = replies
-
-    def __call__(self, request: Request) -> Response:
-        fitting = [key for key in self._replies if _fits(key, request)]
-        if not fitting:
-            known = ", ".join(" ".join(key) for key in self._replies)
-            raise _no_reply(request, f"there are replies for {known}" if known else "it was given no replies")
-        reply = self._replies[max(fitting, key=_words_from_the_end)]
-        while callable(reply):
-            reply = reply(request)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply if isinstance(reply, Response) else answer(200, reply)
+def _answering(replies: Mapping[tuple[str, str], Reply], request: Request) -> Response:
+    """Answer a request with the reply for its method and path, as :class:`Playground` describes."""
+    fitting = [key for key in replies if _fits(key, request)]
+    if not fitting:
+        known = ", ".join(" ".join(key) for key in replies)
+        raise _no_reply(request, f"there are replies for {known}" if known else "it was given no replies")
+    reply = replies[max(fitting, key=_words_from_the_end)]
+    while callable(reply):
+        reply = reply(request)
+    if isinstance(reply, Exception):
+        raise reply
+    return reply if isinstance(reply, Response) else answer(200, reply)
 
 
 def _fits(key: tuple[str, str], request: Request) -> bool:
@@ -241,11 +229,7 @@ def _fits(key: tuple[str, str], request: Request) -> bool:
 
 
 def _words_from_the_end(key: tuple[str, str]) -> list[bool]:
-    """Return, for each part of a reply's path, True if it is fixed text, or False if it is a name in braces.
-
-    The last part of the path comes first. Python compares such lists item by item, and True is greater than False, so
-    the greatest list belongs to the reply that is preferred.
-    """
+    """Return which parts of a reply's path are fixed text, the last part first: the greatest list is preferred."""
     return [not _SLOT.search(part) for part in reversed(key[1].strip("/").split("/"))]
 
 
@@ -288,7 +272,7 @@ def _answers_of(
 ) -> Callable[[str], Send]:
     if send is None and replies is None and integration.simulate:
         return integration.simulate
-    chosen = send or _Replies(replies or {})
+    chosen = send or partial(_answering, replies or {})
     return lambda account: chosen
 
 
