@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 from kosmolua.protocol import Json
 from kosmolua.schema.json_schema import SchemaReader, is_clear
-from kosmolua.schema.merging import normal
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.tree import table
 from kosmolua.schema.types import Type
@@ -95,10 +94,10 @@ class Samples(SchemaReader):
         pointer = schema.get("$ref")
         if isinstance(pointer, str):
             return _behind(pointer, self.resolve(schema))
-        fitting = (each for each in _examples(schema) if self.fits(schema, each))
+        plain = self.whole(schema)
+        fitting = (each for each in _examples(plain) if self.fits(schema, each))
         for example in fitting:
             return lambda making, depth: example
-        plain = normal(schema)
         if plain.get("enum") or "const" in plain:
             values: list[Json] = [plain["const"]] if "const" in plain else plain["enum"]
             return lambda making, depth: values[making.next() % len(values)]
@@ -109,7 +108,7 @@ class Samples(SchemaReader):
         return lambda making, depth: None if is_null or making.is_deep(depth) else made(making, depth)
 
     def _of_kind(self, schema: dict[str, Any]) -> Maker:
-        if schema.get("allOf") or (schema.get("properties") and (schema.get("oneOf") or schema.get("anyOf"))):
+        if schema.get("properties") and (schema.get("oneOf") or schema.get("anyOf")):
             return self._object(schema)
         for word in ("oneOf", "anyOf"):
             if schema.get(word):
@@ -127,11 +126,7 @@ class Samples(SchemaReader):
         return _string(schema) if kind in ("string", None) else lambda making, depth: "sample"
 
     def _object(self, schema: dict[str, Any]) -> Maker:
-        flat = self.flat(schema)
-        if flat is None:
-            members = [each for each in schema.get("allOf", ()) if isinstance(each, dict)]
-            return lambda making, depth: making.value(members[0], depth) if members else {}
-        properties, required, _ = flat
+        properties, required, _ = self.flat(schema) or ({}, set(), True)
         wanted = [
             (key, each, key in required)
             for key, each in properties.items()
