@@ -293,3 +293,16 @@ def test_the_overlay_counts_pages_from_zero(tmp_path: Path) -> None:
     found, lines = paged(tmp_path, way, overlay)
     assert found == PETS
     assert lines[1] == "GET /pets?page=1"
+
+
+def test_a_union_says_what_leads_to_the_next_page() -> None:
+    """As of documents that FastAPI makes: whatever may be null is one, and a member can name several types."""
+    said = {"anyOf": [{"type": ["string", "integer"]}, {"type": "null"}]}
+    page = {"type": "object", "properties": {"pets": {"anyOf": [LIST, {"type": "null"}]}, "next_cursor": said}}
+    listing = {
+        "parameters": [{"name": "start", "in": "query", "schema": {"anyOf": [{"type": "string"}, {"type": "null"}]}}],
+        "responses": {"200": {"description": "", "content": {"application/json": {"schema": page}}}},
+    }
+    root = {"openapi": "3.1.0", "servers": [{"url": "https://pets.example"}], "paths": {"/pets": {"get": listing}}}
+    (built,) = compiled(root, Overlay()).functions
+    assert built.recipe == Recipe("token", "start", "next_cursor", "pets")

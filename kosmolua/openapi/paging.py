@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kosmolua.http.messages import Response
 from kosmolua.openapi.operations import Field, Operation
 from kosmolua.protocol import Json
-from kosmolua.schema.tree import rows, table
+from kosmolua.schema.tree import table
 
 if TYPE_CHECKING:
     from kosmolua.openapi.document import Document
@@ -301,11 +301,12 @@ class _Shape:
 
     def is_number(self, each: Field) -> bool:
         """Return True if a parameter can be a number."""
-        return not self._is_date(each) and bool(self._kinds(each, "integer") & {"integer", "number", "string"})
+        kinds = self._document.types(each.schema) or {"integer"}
+        return not self._is_date(each) and bool(kinds & {"integer", "number", "string"})
 
     def is_text(self, each: Field) -> bool:
         """Return True if a parameter is a string that is no date."""
-        return not self._is_date(each) and "string" in self._kinds(each)
+        return not self._is_date(each) and "string" in self._document.types(each.schema)
 
     def is_count(self, each: Field) -> bool:
         """Return True if a parameter can be a number of items to skip, by its type and description."""
@@ -319,10 +320,6 @@ class _Shape:
         if begins is None:
             return 0 if _FROM_ZERO.search(page.about) else 1 if _FROM_ONE.search(page.about) else UNSAID
         return 0 if begins == 0 else 1
-
-    def _kinds(self, each: Field, usual: str = "") -> set[str]:
-        kinds = self._document.resolve(each.schema).get("type", usual)
-        return set(kinds) if isinstance(kinds, list) else {str(kinds)}
 
     def _is_date(self, each: Field) -> bool:
         return "date" in str(self._document.resolve(each.schema).get("format", ""))
@@ -339,7 +336,7 @@ class _Shape:
         return found
 
     def _lists(self, schema: Json) -> bool:
-        return self._document.resolve(schema).get("type") in ("array", ["array", "null"], ["null", "array"])
+        return self._document.types(schema) == {"array"}
 
     def item_has(self, key: str) -> bool:
         """Return True if items have this key; after :meth:`items`."""
@@ -359,11 +356,9 @@ class _Shape:
         return ""
 
     def _leads(self, key: str, schema: Json, *, of_url: bool) -> bool:
-        plain = self._document.resolve(schema)
-        kinds = {plain.get("type")} if isinstance(plain.get("type"), str) else set(plain.get("type") or ())
-        for word in ("anyOf", "oneOf", "allOf"):
-            kinds |= {self._document.resolve(each).get("type") for each in rows(plain.get(word))}
+        kinds = self._document.types(schema)
         if not of_url:
             return not kinds or bool(kinds & {"string", "integer", "number"})
         is_told = "ur" in key.lower() or "link" in key.lower() or "href" in key.lower()
-        return "string" in kinds and (is_told or plain.get("format") in ("uri", "url", "uri-reference"))
+        form = self._document.whole(schema).get("format")
+        return "string" in kinds and (is_told or form in ("uri", "url", "uri-reference"))

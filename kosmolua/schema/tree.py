@@ -93,6 +93,14 @@ class SchemaTree:
             others += [part["nullable"]] if SHAPES & part.keys() else []
         return {**whole, "nullable": schema["nullable"] or (bool(others) and all(others)), "xml": xml}
 
+    def types(self, schema: Json, followed: dict[str, None] | None = None) -> set[str]:
+        """Return the JSON types that a schema names, also in its unions, but null; none if it names none."""
+        followed = {} if followed is None else followed
+        whole = self.whole(schema, followed)
+        named = whole.get("type")
+        own = {text(each) for each in rows(named) or [named]} - {""}
+        return own.union(*(self.types(each, followed) for word in ("oneOf", "anyOf") for each in whole.get(word, ())))
+
     def keys(self, schema: Json) -> dict[str, Json]:
         """Return the schemas of an object's properties, as :meth:`flat` collects them; none of any other schema."""
         flat = self.flat(schema)
