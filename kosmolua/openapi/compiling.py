@@ -200,7 +200,10 @@ def _about(title: str, sections: Sequence[str]) -> str:
 
 
 def _names(document: Document, operations: Sequence[Operation], overlay: Overlay, kept: Mapping[str, str]) -> list[str]:
-    named = [Named(each.id, each.method.lower(), each.path, _returns_list(document, each)) for each in operations]
+    lists = [document.types(each.result.schema) == {"array"} for each in operations]
+    named = [
+        Named(each.id, each.method.lower(), each.path, is_list) for each, is_list in zip(operations, lists, strict=True)
+    ]
     present = {each.key for each in named}
     names = function_names(named, {key: name for key, name in kept.items() if key in present})
     renamed = [str(overlay.entry(each, name).get("name", name)) for each, name in zip(operations, names, strict=True)]
@@ -210,10 +213,6 @@ def _names(document: Document, operations: Sequence[Operation], overlay: Overlay
             f"{overlay.file}: two functions are called {twice}", hint="give one of the functions a different name"
         )
     return renamed
-
-
-def _returns_list(document: Document, operation: Operation) -> bool:
-    return document.resolve(operation.result.schema).get("type") == "array"
 
 
 def _sections(operations: Sequence[Operation]) -> list[str]:
@@ -320,8 +319,7 @@ def _pages(document: Document, operation: Operation) -> Recipe | None:
     """Return how a GraphQL connection is paged."""
     if not operation.graphql.get("pages"):
         return None
-    keys = table(document.resolve(operation.result.schema).get("properties"))
-    items = "nodes" if "nodes" in keys else "edges"
+    items = "nodes" if "nodes" in document.keys(operation.result.schema) else "edges"
     return Recipe("token", "after", "pageInfo.endCursor", items, "first", 100, more="pageInfo.hasNextPage")
 
 
@@ -502,18 +500,14 @@ def _entry(document: Document, each: Built) -> IndexEntry:
 def _keys(document: Document, operation: Operation) -> dict[str, Json]:
     """Return the arguments of an operation, and the keys of a body that is one argument, with their schemas."""
     whole = operation.body.schema if operation.body and operation.body.whole else None
-    items = document.resolve(whole).get("items", whole)
+    items = document.whole(whole).get("items", whole)
     return {each.name: each.schema for each in operation.fields} | (document.keys(items) if whole else {})
 
 
 def _choices(document: Document, schema: Json) -> Iterator[str]:
     """Yield the texts that a schema lists, such as what an ``action`` does, in snake_case."""
-    plain = document.resolve(schema)
-    members = [
-        plain,
-        *(document.resolve(each) for word in ("allOf", "anyOf", "oneOf") for each in rows(plain.get(word))),
-    ]
-    for each in members:
+    whole = document.whole(schema)
+    for each in [whole, *(document.whole(each) for word in ("anyOf", "oneOf") for each in whole.get(word, ()))]:
         yield from (snake(value) for value in [each.get("const"), *rows(each.get("enum"))] if isinstance(value, str))
 
 

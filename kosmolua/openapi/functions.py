@@ -260,8 +260,8 @@ class DocumentFunctions:
 
     def _chosen(self, call: OperationCall) -> list[Field]:
         """Return the arguments of a read whose values may say what is done: the document lists them."""
-        resolve = SchemaTree(self._store.schema).resolve
-        listed = (each for each in call.fields if {"enum", "const"} & resolve(each.schema).keys())
+        tree = SchemaTree(self._store.schema)
+        listed = (each for each in call.fields if {"enum", "const"} & tree.whole(each.schema).keys())
         return [each for each in listed if each.constant or call.method not in READS]
 
     @lazy

@@ -178,11 +178,11 @@ def is_json(media: str) -> bool:
 
 def is_file(document: Document, schema: Json) -> bool:
     """Return True if a schema describes binary content."""
-    schema = document.resolve(schema)
-    if schema.get("format") == "binary" or schema.get("contentEncoding") == "binary":
+    whole = document.whole(schema)
+    if "binary" in (whole.get("format"), whole.get("contentEncoding")):
         return True
-    media = schema.get("contentMediaType")
-    return isinstance(media, str) and "contentEncoding" not in schema and not media.startswith("text/")
+    media = whole.get("contentMediaType")
+    return isinstance(media, str) and "contentEncoding" not in whole and not media.startswith("text/")
 
 
 def read_operations(document: Document) -> Iterator[Operation]:
@@ -314,8 +314,8 @@ class _Reading:
 
     def _constant(self, schema: Json) -> str:
         """Return the only value that a schema lists; empty if it lists none, or several."""
-        plain = self._document.resolve(schema)
-        values = [plain["const"]] if "const" in plain else rows(plain.get("enum"))
+        whole = self._document.whole(schema)
+        values = [whole["const"]] if "const" in whole else whole.get("enum", [])
         return ("true" if values[0] is True else text(values[0])) if len(values) == 1 else ""
 
     def _style(self, given: Mapping[str, Any]) -> Style:
@@ -376,7 +376,8 @@ class _Reading:
         media = [chosen, *(each for each in same if each != chosen)]
         body = Body(media, len(same) > 1, required=required is True)
         flat = self._flat(chosen, contents[chosen])
-        may_be_list = len(same) > 1 and any(self._is_list(contents[each].get("schema")) for each in same)
+        lists = (self._document.types(contents[each].get("schema")) == {"array"} for each in same)
+        may_be_list = len(same) > 1 and any(lists)
         if flat is None or may_be_list:
             body.whole, body.schema = True, self._any_of(media, contents)
             return body, []
@@ -422,9 +423,6 @@ class _Reading:
         kinds = [each for place, each in enumerate([*schemas, *patches]) if each not in [*schemas, *patches][:place]]
         return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
 
-    def _is_list(self, schema: Json) -> bool:
-        return self._document.resolve(schema).get("type") == "array"
-
     def _flat(self, media: str, content: Mapping[str, Any]) -> list[Field] | None:
         """Return the keys of a body as arguments; None if it is no object or does not name them."""
         if not (is_json(media) or is_xml(media) or media.startswith((_FORM, "multipart/"))):
@@ -436,12 +434,12 @@ class _Reading:
         encoding = table(content.get("encoding"))
         fields = []
         for wire, schema in properties.items():
-            plain = self._document.resolve(schema)
-            if schema is False or True in (plain.get("readOnly"), table(schema).get("readOnly")):
+            whole = self._document.whole(schema)
+            if schema is False or whole.get("readOnly") is True:
                 continue
             how = table(encoding.get(wire))
             style: Style = _STYLES.get(text(how.get("style")), "joined" if how.get("explode") is False else "repeated")
-            about = text(table(schema).get("description")) or text(plain.get("description"))
+            about = text(whole.get("description"))
             if media.startswith("multipart/"):
                 schema = self._with_files(schema)
             part = text(how.get("contentType")) if media.startswith("multipart/") else ""
@@ -451,7 +449,7 @@ class _Reading:
 
     def _with_files(self, schema: Json) -> Json:
         """Return a schema in which binary content is always a string of format ``binary``."""
-        items = self._document.resolve(schema).get("items")
+        items = self._document.whole(schema).get("items")
         if items is not None and is_file(self._document, items):
             return {"type": "array", "items": {"type": "string", "format": "binary"}}
         return {"type": "string", "format": "binary"} if is_file(self._document, schema) else schema
@@ -472,13 +470,13 @@ class _Reading:
                 result.media += [media] if media not in result.media else []
                 if is_json(media) and isinstance(content, dict) and result.schema is None:
                     result.schema = content.get("schema", {})
-                elif is_xml(media) and self._is_table(table(content).get("schema")):
+                elif is_xml(media) and self._has_form(table(content).get("schema")):
                     in_xml = in_xml or content["schema"]
         result.schema = in_xml if result.schema is None else result.schema
         return result
 
-    def _is_table(self, schema: Json) -> bool:
-        return self._is_list(schema) or bool(self._document.keys(schema))
+    def _has_form(self, schema: Json) -> bool:
+        return self._document.types(schema) == {"array"} or bool(self._document.keys(schema))
 
     def _statuses(self) -> dict[str, str]:
         found = {}

@@ -315,14 +315,14 @@ class _Shape:
 
     def first(self, page: Field) -> int:
         """Return the number of the first page, as far as the document says it."""
-        schema = self._document.resolve(page.schema)
+        schema = self._document.whole(page.schema)
         begins = schema.get("default", schema.get("minimum"))
         if begins is None:
             return 0 if _FROM_ZERO.search(page.about) else 1 if _FROM_ONE.search(page.about) else UNSAID
         return 0 if begins == 0 else 1
 
     def _is_date(self, each: Field) -> bool:
-        return "date" in str(self._document.resolve(each.schema).get("format", ""))
+        return "date" in str(self._document.whole(each.schema).get("format", ""))
 
     def items(self) -> str | None:
         """Return the place of the list; empty if the result is the list, None if there is none."""
@@ -332,7 +332,7 @@ class _Shape:
         if found is not None:
             around, _, key = ("", "", found) if found in self._keys else found.rpartition(".")
             keys = self._document.keys(self._keys[around]) if around else self._keys
-            self._item = self._document.resolve(keys[key]).get("items")
+            self._item = self._document.whole(keys[key]).get("items")
         return found
 
     def _lists(self, schema: Json) -> bool:

@@ -150,7 +150,7 @@ class Samples(SchemaReader):
     def _item_schema(self, schema: Json, place: str) -> Json:
         for key in filter(None, place.split(".")):
             schema = self.keys(schema).get(key, {})
-        items: Json = self.resolve(schema).get("items", {})
+        items: Json = self.whole(schema).get("items", {})
         return items
 
 

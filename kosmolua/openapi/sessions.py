@@ -113,7 +113,7 @@ def _named(key: str, functions: Mapping[str, Operation], overlay: Overlay) -> st
 def _place(document: Document, results: Sequence[OperationResult]) -> str:
     """Return where the result of a login has the token, by its schema."""
     for each in results:
-        keys = table(document.resolve(each.schema).get("properties"))
+        keys = document.keys(each.schema)
         if found := next((name for name in _TOKENS if name in keys), ""):
             return found
     return _TOKENS[0]

@@ -139,8 +139,9 @@ class SchemaReader(SchemaTree):
         says_more = bool(SHAPES & around.keys() - {"type", "format"})
         wholes: list[Json] = [{"allOf": [around, member]} if says_more else member for member in members]
         trail = (*trail, _SPREAD) if says_more else trail
-        names = [name if len(wholes) == 1 else f"{name}.option{number}" for number in range(1, len(wholes) + 1)]
-        return _union([self._read(each, name, trail) for each, name in zip(wholes, names, strict=True)])
+        return _union(
+            [self._read(each, f"{name}.option{number}", trail) for number, each in enumerate(wholes, start=1)]
+        )
 
     def _of_type(self, schema: Schema, kind: object, name: str, trail: tuple[str, ...]) -> Type:
         if kind == "object":

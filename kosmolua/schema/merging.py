@@ -48,8 +48,8 @@ def normal(schema: Schema) -> Schema:
         if isinstance(members := schema.get(word), list):
             nullable = nullable or any(map(_is_null, members))
             plain[word] = [member for member in members if not (_is_null(member) or _is_shapeless(member))]
-            if not plain[word]:
-                del plain[word]
+            if len(plain[word]) < 2:
+                plain["allOf"] = [*plain.get("allOf", ()), *plain.pop(word)]
     if isinstance(values := schema.get("enum"), list):
         plain["enum"] = [value for value in values if value is not None]
         nullable = nullable or None in values
