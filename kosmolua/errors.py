@@ -402,10 +402,11 @@ class CheckFailed(KosmoError):
     """The check of a script found code that is certain to fail. The script was not run, and nothing was sent.
 
     ``findings`` are all errors and warnings, each with ``line``, ``column``, ``severity``, ``message`` and ``hint``;
-    ``line`` is that of the first error.
+    ``line`` is that of the first error, and ``script`` the script's name, where it is not passed beside the error.
     """
 
     code = "check"
+    script = "script"
     sent = NOTHING_SENT
     shown = ("findings",)
 

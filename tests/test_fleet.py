@@ -299,6 +299,16 @@ def test_a_column_that_the_header_does_not_declare_is_refused_at_once(write: Wri
     assert "declares name, days" in refused.value.hint
 
 
+def test_a_script_that_would_fail_is_refused_under_its_name(kosmolua: Program, write: Write) -> None:
+    """Once, before any input is run, as `kosmolua run` does."""
+    job = write("job.lua", "return app.integrations.render2.list_servces()")
+    done = kosmolua("fleet", str(job), "--inputs", "-", "--simulate", input="1\n")
+
+    first, last = done.stderr.splitlines()
+    assert first.endswith("job.lua:1:8: app.integrations.render2 has no 'list_servces' (did you mean 'list_services'?)")
+    assert last.endswith("job.lua was not run. Nothing was sent. (--no-check runs it anyway)")
+
+
 @pytest.mark.slow
 def test_inputs_come_through_a_pipe(kosmolua: Program, write: Write) -> None:
     """``--inputs -`` reads JSON lines; a line that is none is wrong usage, and nothing is run."""

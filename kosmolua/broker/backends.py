@@ -303,7 +303,7 @@ def _reserve(file: Path) -> int | None:
         try:
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise ConfigError(f"The state of the simulators in {file} cannot be read: {error.strerror}") from None
+            raise ConfigError(f"The state of the simulators cannot be kept in {file}: {error.strerror}") from None
         if lock_file(descriptor, ends - monotonic()) and is_at(file, descriptor):
             return descriptor
         os.close(descriptor)  # it is locked by another run, or was replaced or removed meanwhile

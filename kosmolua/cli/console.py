@@ -55,7 +55,7 @@ def warn(sentence: str) -> None:
 def complain_of(error: KosmoError, script: str | None = None) -> None:
     """Write an error that ended ``script``, if any, to standard error, with its place, message, traceback and hint."""
     if isinstance(error, CheckFailed):
-        _list_findings(error, script or "script")
+        _list_findings(error, script or error.script)
         return
     place = ""
     if isinstance(error, PluginError):

@@ -22,7 +22,7 @@ from kosmolua.cli.rows import read_rows
 from kosmolua.cli.scripts import name_of, open_runtime, read_file, taken_as_interrupts
 from kosmolua.cli.streams import standard
 from kosmolua.cli.tenants import Kept, TenantFleet, tenant_options
-from kosmolua.errors import Paused, UsageError, WorkerLost
+from kosmolua.errors import CheckFailed, Paused, UsageError, WorkerLost
 from kosmolua.escaping import visible
 from kosmolua.fleet.executors import opened, works_here
 from kosmolua.fleet.fleet import Fleet
@@ -189,6 +189,8 @@ class _Report:
         """Return True if the script may write. Raise an error if the script is certain to fail."""
         report = self._runtime.checker().check(chunk_of(self._script.source))
         if not self._given["no_check"] and (refusal := report.refusal()) and report.is_lua:
+            if isinstance(refusal, CheckFailed):
+                refusal.script = self._script.options["name"]
             raise refusal
         return not report.is_read_only
 
