@@ -75,7 +75,7 @@ from _json import (
 )
 from time import monotonic, sleep
 
-from kosmolua.lazy import pattern
+from kosmolua.lazy import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _may_be_wide(text: str) -> bool:
 
 
 def _unsupported(error: TypeError) -> str:
-    kind = pattern(r"type (\w+)").search(str(error))
+    kind = regex(r"type (\w+)").search(str(error))
     if kind and kind[1] in ("bytes", "bytearray"):
         return "it contains bytes, which must be passed as base64 text"
     return f"it contains a Python {kind[1]}" if kind else "it contains a key that is not a string"
@@ -399,7 +399,7 @@ class Arrivals:
 
 PRINT = b'{"kind":"print","text":"'
 """How the frame of an output begins."""
-_PRINTS = pattern(rb'(?:\{"kind":"print","text":"[^\n]*\n)+')
+_PRINTS = regex(rb'(?:\{"kind":"print","text":"[^\n]*\n)+')
 MAX_GATHERED = 32 * 1024
 """Up to this size, in bytes, frames of outputs become one."""
 BURST, PAUSE = 32, 0.0005
@@ -495,7 +495,7 @@ def memory_of(line: bytes | bytearray) -> int:
     return width * len(line) + BYTES_PER_MARK * marks
 
 
-_MAY_HAVE_EMOJI = pattern(rb"[\xF0-\xFF]|\\u[dD][89abAB]")
+_MAY_HAVE_EMOJI = regex(rb"[\xF0-\xFF]|\\u[dD][89abAB]")
 
 
 def _is_deeper(value: object, levels: int) -> bool:

@@ -5,7 +5,6 @@ A secret is revealed only where it is used, such as where a request is encoded o
 
 from __future__ import annotations
 
-import re
 from base64 import b32encode, b64encode
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
@@ -13,6 +12,8 @@ from json import dumps
 from threading import Lock
 from typing import Any
 from urllib.parse import quote, quote_plus
+
+from kosmolua.lazy import regex
 
 MASK = "***"
 _NAMED = f"{MASK} ("
@@ -33,9 +34,9 @@ _STRIDE = 3
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _HTML_DECIMAL = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
 _HTML_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_NUMBER = re.compile(r"[-+.\deE]+")
-_KEY_PREFIX = re.compile(r"(rnd|gh[opsur]|github_pat|glpat|npm|pypi|sk|pk|rk|xox[a-z])[_-]|AKIA|eyJ|Bearer ")
-_LONG_RUN = re.compile(r"[A-Za-z0-9]{16,}")
+_NUMBER = regex(r"[-+.\deE]+")
+_KEY_PREFIX = regex(r"(rnd|gh[opsur]|github_pat|glpat|npm|pypi|sk|pk|rk|xox[a-z])[_-]|AKIA|eyJ|Bearer ")
+_LONG_RUN = regex(r"[A-Za-z0-9]{16,}")
 
 
 class Leased(str):

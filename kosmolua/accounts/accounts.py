@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from hashlib import sha256
@@ -20,6 +20,7 @@ from kosmolua.accounts.sections import Sections
 from kosmolua.accounts.sources import Sources
 from kosmolua.accounts.toml import stanza
 from kosmolua.errors import ConfigError, NotConfigured
+from kosmolua.lazy import dataclass, regex
 from kosmolua.schema.integration import made_up
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SERVERS, holder_of, section_of
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from kosmolua.schema.effects import Effect
     from kosmolua.schema.integration import AccountField, Integration
 
-_NAME_OF_SECRET = re.compile(r"key|token|secret|passw|credential|authorization|cookie|(^|_)pat($|_)", re.IGNORECASE)
+_NAME_OF_SECRET = regex(r"key|token|secret|passw|credential|authorization|cookie|(^|_)pat($|_)", re.IGNORECASE)
 """Matches the name of an environment variable or a header whose value is a credential."""
 _OF_RULES = {"permissions", "budgets"}
 """The keys of an account that are about what scripts may do; the rest may come from the environment."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.errors import ConfigError
 from kosmolua.folders import replace_file
+from kosmolua.lazy import regex
 from kosmolua.limits import BYTES, Limits, spell_size
 from kosmolua.schema.integration import placeholder
 from kosmolua.schema.names import section_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kosmolua.schema.integration import AccountField, Integration
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_BARE_KEY = regex(r"[A-Za-z0-9_-]+")
 _HEAD = """\
 # Accounts for KosmoLua. Copy this to the file that `kosmolua accounts` reads, keep what you need, and name accounts as
 # you like: [render2.staging] is app.integrations.render2.staging in a script. If an integration has several accounts,

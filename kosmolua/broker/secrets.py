@@ -9,7 +9,6 @@ result becomes a handle.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
@@ -22,6 +21,7 @@ from kosmolua.accounts.sources import Sources, check_secret, source_of
 from kosmolua.calls.credentials import is_credential
 from kosmolua.calls.places import MAX_PLACES, Place, handle_at, reach, spelled
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
+from kosmolua.lazy import regex
 from kosmolua.protocol import Answer
 from kosmolua.schema.json_schema import is_credential_key
 from kosmolua.schema.mismatch import Mismatch
@@ -36,7 +36,7 @@ Given = str | Secret | Mapping[str, Any]
 """A secret as a program passes it: a :class:`Secret`, or its source, such as ``env:NAME`` or ``{"env": "NAME"}``."""
 
 
-_CREDENTIAL = re.compile(r"(?=.*\d)\S{12,}")
+_CREDENTIAL = regex(r"(?=.*\d)\S{12,}")
 """Matches what can be a credential where a service may say something about one instead."""
 
 

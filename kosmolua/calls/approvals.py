@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from inspect import iscoroutinefunction
 from typing import Any, Final, TypeAlias
 
 from kosmolua.calls.inverses import changes_nothing
+from kosmolua.lazy import dataclass
 from kosmolua.schema.effects import is_final
 
 

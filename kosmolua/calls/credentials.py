@@ -6,21 +6,20 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from kosmolua.lazy import regex
 from kosmolua.secret import MASK
 
-_CREDENTIAL = re.compile(
+_CREDENTIAL = regex(
     r".*(password|passwd|passphrase)|token|secret|authorization|cookie"
     r"|(.*[-_])?(api[-_]?key|(access|refresh|id|auth|session|bearer)[-_]?token|client[-_]?secret|private[-_]?key)"
 )
 """Matches the name of an argument that is a credential, in lower case."""
 _HEADERS = "headers"
-_CREDENTIAL_HEADER = re.compile(r"(.*[-_])?(authorization|cookie|key|token|secret|signature)")
+_CREDENTIAL_HEADER = regex(r"(.*[-_])?(authorization|cookie|key|token|secret|signature)")
 """Matches the name of a header that is a credential, in lower case."""
 
 
-_VARIABLE = re.compile(
-    r"(.*_)?(key|token|secret|password|passwd|pass|pwd|dsn|url|uri|credentials?|auth|salt|pepper)(_.*)?"
-)
+_VARIABLE = regex(r"(.*_)?(key|token|secret|password|passwd|pass|pwd|dsn|url|uri|credentials?|auth|salt|pepper)(_.*)?")
 """Matches the name of an environment variable whose value looks like a credential, in lower case."""
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from kosmolua.lazy import regex
 
 MAX_TITLE, MAX_DEEDS, MAX_FUNCTIONS = 120, 4, 200
 UNNAMED = frozenset({"script.lua", "(command line)", "stdin", "playground.lua", "api.lua"})
 """Names of scripts that tell nothing."""
-_COMMENT = re.compile(r"\s*---?(?!\[=*\[)\s*(?!@)(.*\w.*)")
-_SENTENCE = re.compile(r"(.*?[.!?:])(?=\s|$)")
+_COMMENT = regex(r"\s*---?(?!\[=*\[)\s*(?!@)(.*\w.*)")
+_SENTENCE = regex(r"(.*?[.!?:])(?=\s|$)")
 
 
 def title_of(source: bytes, name: str, given: str | None = None) -> str:

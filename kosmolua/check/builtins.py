@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 from kosmolua.check.conditions import check_shown
@@ -11,6 +10,7 @@ from kosmolua.check.findings import Mode
 from kosmolua.check.library import CallSite, in_case
 from kosmolua.check.tables import check_holes
 from kosmolua.check.times import is_time, unit_of
+from kosmolua.lazy import regex
 from kosmolua.lua.syntax import Node, called_in, key_of, operator_of, parameters_of, targets_of, values_of
 from kosmolua.lua.values import (
     UNKNOWN,
@@ -29,19 +29,19 @@ from kosmolua.lua.values import (
     record_keys,
 )
 
-_FORMAT = re.compile(r"%[-+ #0-9.]*[dsfqgxi]")
-_FOREIGN_PATTERN = re.compile(r"\\\\?[dwsbDWS]")
-_VERB = re.compile(r"%[-+ #0-9.]*[a-zA-Z]")
-_ALTERNATIVES = re.compile(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
-_DASHED = re.compile(r"[A-Za-z0-9]-[A-Za-z]")
-_SPECIAL = re.compile(r"%(?![-.])|[\[\]()*+?]")
-_TIMES = re.compile(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
-_INTERPOLATED = re.compile(r"\$\{\w+[.\[]")
-_PLACEHOLDER = re.compile(r"[$#]\{(\w+)")
+_FORMAT = regex(r"%[-+ #0-9.]*[dsfqgxi]")
+_FOREIGN_PATTERN = regex(r"\\\\?[dwsbDWS]")
+_VERB = regex(r"%[-+ #0-9.]*[a-zA-Z]")
+_ALTERNATIVES = regex(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
+_DASHED = regex(r"[A-Za-z0-9]-[A-Za-z]")
+_SPECIAL = regex(r"%(?![-.])|[\[\]()*+?]")
+_TIMES = regex(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
+_INTERPOLATED = regex(r"\$\{\w+[.\[]")
+_PLACEHOLDER = regex(r"[$#]\{(\w+)")
 MILLISECONDS = 1000
 """If ``sleep``, which takes seconds, gets a round number of at least this size, milliseconds are probably meant."""
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
-_DATE_WITHOUT_PERCENT = re.compile(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
+_DATE_WITHOUT_PERCENT = regex(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
 
 
 def check_string(check: Evaluator, node: Node) -> None:

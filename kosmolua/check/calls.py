@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.findings import Mode
+from kosmolua.lazy import regex
 from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import Node, arguments_of, key_of, keys_of
 from kosmolua.lua.values import (
@@ -67,9 +68,9 @@ class _NotWritten(Exception):
     """The value of an expression is not known, since it is not written in the script as a literal."""
 
 
-_ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
-_URL_NAME = re.compile(r"(?:^|[._])ur[il]$|[a-z]Ur[il]$")
-_DOMAIN = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}(?::\d+)?(?:[/?#]\S*)?")
+_ID = regex(r"[a-z]{2,5}-\w*\d\w*")
+_URL_NAME = regex(r"(?:^|[._])ur[il]$|[a-z]Ur[il]$")
+_DOMAIN = regex(r"(?:[\w-]+\.)+[A-Za-z]{2,}(?::\d+)?(?:[/?#]\S*)?")
 
 _Evaluate = Callable[[Node], Value]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -26,6 +25,7 @@ from kosmolua.check.tables import (
     check_use,
 )
 from kosmolua.errors import CheckFailed, ConfigError, NotConfigured, PluginFault, ScriptError
+from kosmolua.lazy import regex
 from kosmolua.lua import idioms
 from kosmolua.lua.flows import ArgumentFlow
 from kosmolua.lua.header import read_header
@@ -54,9 +54,9 @@ _RULES = CheckRules(
     whole=(check_use, check_lists, check_gathered, check_names),
 )
 """What is looked for at each kind of node, at calls of built-in functions, and at the end."""
-_COMMENT = re.compile(r"--(?!\s*$).*")
+_COMMENT = regex(r"--(?!\s*$).*")
 """Matches a comment, except ``n--`` at the end of a line, which is a decrement in other languages."""
-_BLOCK = re.compile(r"(?:if|for|while|repeat|do|(?:local\s+)?function)\b")
+_BLOCK = regex(r"(?:if|for|while|repeat|do|(?:local\s+)?function)\b")
 
 
 class Report(NamedTuple):

@@ -12,6 +12,7 @@ from kosmolua.check.library import in_case
 from kosmolua.check.tables import check_holes, check_window
 from kosmolua.check.times import check_units, is_time
 from kosmolua.check.variables import always_returns
+from kosmolua.lazy import regex
 from kosmolua.lua.environment import ERROR_CODES
 from kosmolua.lua.syntax import LEAVING, Node, arguments_of, called_in, key_of, operator_of
 from kosmolua.lua.values import (
@@ -44,9 +45,9 @@ _TYPES = ("nil", "number", "string", "boolean", "table", "function", "thread", "
 _OR_NIL = {"tonumber": "number", "find": "number", "match": "string"}
 """Functions that return a value of one type or nil."""
 _PLAIN = frozenset({"number", "string", "boolean"})
-_KEPT = re.compile(r"'(?:created|updated)_?[aA]t'$")
+_KEPT = regex(r"'(?:created|updated)_?[aA]t'$")
 """Matches fields that services always send in practice, even if the documentation says that they are optional."""
-_SORTABLE = re.compile(
+_SORTABLE = regex(
     r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:[T ](?:[01]\d|2[0-4])(?::\d\d.*)?)?)?)?-?T?$"
 )
 """Matches the beginning of a time as services write it, which sorts like the time itself."""
@@ -318,7 +319,7 @@ def check_shown(check: Evaluator, node: Node, *, joined: bool = False) -> None:
 
 _ALWAYS_TRUE = frozenset({"string", "number", "table"})
 _PLACES = frozenset({"identifier", "dot_index_expression", "bracket_index_expression", "function_call"})
-_TOLD_BY_TEXT = re.compile(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
+_TOLD_BY_TEXT = regex(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
 """Matches a field whose name looks like that of a boolean, or of a time that can be nil."""
 _SWITCHES = frozenset({"yes", "no", "on", "off", "true", "false", "enabled", "disabled"})
 _ALWAYS = {"or": ("~=", "true", "and"), "and": ("==", "false", "or")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from kosmolua.check.library import CallSite, result_of, result_of_method
 from kosmolua.check.tested import Tested, has_word
 from kosmolua.check.uses import Uses
 from kosmolua.check.variables import NOTHING_HELD, Flow, Gathered, Held
+from kosmolua.lazy import regex
 from kosmolua.lua import idioms
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import (
@@ -57,7 +57,7 @@ from kosmolua.lua.values import (
 from kosmolua.schema.sessions import SessionFunction
 from kosmolua.schema.types import ANY
 
-_OF_TYPE = re.compile(r"\btype\(\s*(\w+)\s*\)")
+_OF_TYPE = regex(r"\btype\(\s*(\w+)\s*\)")
 ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.variables import always_returns
+from kosmolua.lazy import regex
 from kosmolua.lua.syntax import (
     LEAVING,
     Node,
@@ -27,7 +27,7 @@ from kosmolua.lua.values import Callee, Closure, Result, is_builtin, is_list, is
 _NEXT = {"cursor": "cursor", "next_page": "page"}
 """The fields of a page that lead to the next page, each with the parameter to pass its value to."""
 _SHOWING = frozenset({"print", "write", "dump"})
-_WINDOW = re.compile(r"from this time on \(default: (.+?)\)")
+_WINDOW = regex(r"from this time on \(default: (.+?)\)")
 """Matches the description of a parameter for a start time that is not the beginning of everything."""
 
 

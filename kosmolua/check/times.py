@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from kosmolua.check.evaluator import Evaluator
+from kosmolua.lazy import regex
 from kosmolua.lua.syntax import Node, arguments_of, operator_of
 from kosmolua.lua.values import Literal, Result, Value, is_builtin, kind_of
 
-_TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
+_TIME = regex(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
 """Matches the end of the name of a field that holds a time as a text."""
-_MILLISECONDS = re.compile(r"\*\s*1000\b|\d000000\b")
+_MILLISECONDS = regex(r"\*\s*1000\b|\d000000\b")
 _FAR = 10**11
 """A number of at least this size is a time in milliseconds: in seconds, it would be in the year 5138."""
 _ROUNDED = ("math.floor", "math.ceil", "math.tointeger", "tonumber")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Generic, TypeVar, overload
 
-from kosmolua.lazy import pattern
+from kosmolua.lazy import regex
 from kosmolua.limits import ADJUSTABLE, LIMITS
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 PREFIX = "KOSMOLUA_"
-_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = regex(r"[A-Za-z_][A-Za-z0-9_]*")
 SHORT_FOR = {"--simulate": "--simulate-state", "--record": "--record-file", "--plan": "--plan-file"}
 """Flags that accept a file after an equals sign, each with the option that names the file."""
 INPUT_FORMATS = ("json", "jsonl", "csv", "toml", "text")

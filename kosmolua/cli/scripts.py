@@ -15,7 +15,7 @@ from kosmolua.cli.options import Options, ScriptArgument
 from kosmolua.cli.streams import names_standard_input, standard
 from kosmolua.errors import ConfigError, KosmoError, Paused, Stale, UnderWay, UsageError
 from kosmolua.folders import recordings_folder, scripts_folder
-from kosmolua.lazy import pattern
+from kosmolua.lazy import regex
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import WorkerProcess
 from kosmolua.runs import Outcome
@@ -35,9 +35,9 @@ COMMAND_LINE = "=(command line)"
 BLOCK = 1024 * 1024
 SURPLUS = 4
 """How many bytes are read beyond the limit: 3 for a byte order mark, which does not count, and 1 to see the excess."""
-_NAMES_APP = pattern(rb"\bapp\b")
+_NAMES_APP = regex(rb"\bapp\b")
 """Matches scripts that may make calls. Other scripts can send nothing, so they start sooner, without a check."""
-_SAVED = pattern(r"\w[\w-]*")
+_SAVED = regex(r"\w[\w-]*")
 """Matches a name that a saved script can have: without a folder and an ending."""
 _UTF_16 = b"\xff\xfe", b"\xfe\xff"
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]

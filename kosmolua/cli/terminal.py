@@ -7,7 +7,7 @@ import re
 import sys
 
 from kosmolua.cli.streams import standard
-from kosmolua.lazy import pattern
+from kosmolua.lazy import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ ON_LIGHT = {"94": "34"}
 """The codes that are too bright for a light terminal, and those in their place."""
 MARKS = {"ok": "✓+", "done": "✓+", "failed": "✗x", "error": "✗x", "damaged": "✗x", "unknown": "??", "bar": "█#"}
 """The mark of each role, and the one in its place where the encoding lacks it. A role without a mark has ``!``."""
-_ESCAPE = pattern(r"\x1b\[[\d;]*m")
-_NUMBER = pattern(r"(?!0\d)[\d,.]+( (ms|s|min|h|d|ago))?|")
+_ESCAPE = regex(r"\x1b\[[\d;]*m")
+_NUMBER = regex(r"(?!0\d)[\d,.]+( (ms|s|min|h|d|ago))?|")
 
 
 def on_terminal(stream: TextIO | None = None) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from kosmolua.flow.texts import MIN_NUMBER, MIN_TEXT, whole
+from kosmolua.lazy import regex
 from kosmolua.schema.labels import NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.types import List, Scalar, Type, Union
@@ -32,14 +33,14 @@ FORMATS = frozenset(
     {"email", "idn-email", "uri", "uri-reference", "iri", "url", "hostname", "idn-hostname", "ipv4", "ipv6"}
 )
 """The formats of parameters that do."""
-_WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
-_IDS = re.compile(r"(?:\w*_)?(?:id|ids|sha|number|uuid)_?|\w*[a-z](?:Id|Ids|Sha|Uuid|Number)")
-_ID = re.compile(r"[\w+=-]{1,128}")
-MADE_IDS = re.compile(rf'[{{,]"(?:{_IDS.pattern})":"({_ID.pattern})"[,}}]', re.ASCII)
+_WORD = regex(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+_IDS = regex(r"(?:\w*_)?(?:id|ids|sha|number|uuid)_?|\w*[a-z](?:Id|Ids|Sha|Uuid|Number)")
+_ID = regex(r"[\w+=-]{1,128}")
+MADE_IDS = regex(rf'[{{,]"(?:{_IDS.pattern})":"({_ID.pattern})"[,}}]', re.ASCII)
 """The ids in an answer as JSON, under names that only they have: no text inside of it can have these quotes."""
-_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
-_ADDRESS_KEY = re.compile(r"(?:\w*_)?(?:url|uri|href)|\w*[a-z](?:Url|Uri)", re.IGNORECASE)
-_URL = re.compile(r"https?://([A-Za-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
+_TIME = regex(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
+_ADDRESS_KEY = regex(r"(?:\w*_)?(?:url|uri|href)|\w*[a-z](?:Url|Uri)", re.IGNORECASE)
+_URL = regex(r"https?://([A-Za-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
 _NAMES = ("number", "id", "id_", "iid", "key", "name", "title", "subject", "filename")
 _VERBS = frozenset(("get", "list", "search", "read", "find", "fetch", "query", "retrieve", "show", "lookup", "check"))
 MAX_NAME = 40

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,6 +50,7 @@ from kosmolua.flow.texts import (
     squeezed,
     whole,
 )
+from kosmolua.lazy import dataclass, regex
 from kosmolua.limits import MIB
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ MIN_PIECE = 16
 MAX_SENT = 1000
 """Of how many private texts the pieces are kept that were sent."""
 EVERYWHERE = ""
-_MARKS = re.compile("[\0-\3]")
+_MARKS = regex("[\0-\3]")
 _LEAF, _FIELD, _TEXT = b"\1", b"\2", b"\3"
 _MARK_OF_TASK = _LEAF + _FIELD + _FIELD + _TEXT
 

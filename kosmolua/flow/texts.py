@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
+from kosmolua.lazy import regex
+
 MIN_TEXT = 4
 """Shorter texts are in nearly every answer, so that nothing follows from finding them there."""
 COMMON = frozenset(("main", "master"))
@@ -30,7 +32,7 @@ _ALIKE = (
     "sѕᏚꓢ tтτᎢꓔ uυսꓴ vѵνᏙꓦ wԝѡωաᎳꓪ xхχⲭꓫ yуүγⲩᎩꓬ zᏃꓜ -‐‑‒–—−⁃˗ /⁄∕ :∶꞉ '‘’‚‹› \"“”„«»"
 )
 """After each small letter or mark, those of other scripts that look like it."""
-_NAMED = re.compile(
+_NAMED = regex(
     r"(?:LATIN|REGIONAL INDICATOR SYMBOL|NEGATIVE (?:CIRCLED|SQUARED) LATIN)(?: SMALL| CAPITAL)? LETTER "
     r"(?:SMALL CAPITAL |SCRIPT |BLACKLETTER |DOTLESS |LENIS )?([A-Z])(?: WITH .*)?"
 )
@@ -38,43 +40,43 @@ _NAMED = re.compile(
 _BLOCKS = ((0x80, 0x2B0), (0x1D00, 0x1DC0), (0x2C60, 0x2C80), (0xA720, 0xA800), (0xAB30, 0xAB70), (0x1F150, 0x1F200))
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)} | {0x3002: "."}
 """The invisible characters of Unicode that spell ASCII, and the full stop of domains in Chinese."""
-_INVISIBLE = re.compile(
+_INVISIBLE = regex(
     "[\u00ad\u0300-\u036f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0001\U000e007f-\U000e01ef]"
 )
-_SCHEME = re.compile(r"(?:mailto:|tel:|[a-z][a-z0-9+.-]{1,15}://)(?:www\.)?")
+_SCHEME = regex(r"(?:mailto:|tel:|[a-z][a-z0-9+.-]{1,15}://)(?:www\.)?")
 _EDGES = " \t\r\n.,;:!?'\"`()[]{}<>|*_#"
-_ADDRESS = re.compile(r"[\w.+%-]{1,64}@((?:[\w-]{1,63}\.)+[\w-]{2,63})")
-_HOST = re.compile(
+_ADDRESS = regex(r"[\w.+%-]{1,64}@((?:[\w-]{1,63}\.)+[\w-]{2,63})")
+_HOST = regex(
     r"(?<![\w@.-])(?:[\w-]{1,63}\.){1,8}(?:[a-z]{2,24}|xn--[\w-]{2,59})(?![\w-])|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])"
 )
 _NUMERIC = r"(?:0x[0-9a-f]{1,16}|\d{1,12})"
-_NUMBERS = re.compile(rf"://(?:[^/@\s]*@)?({_NUMERIC}(?:\.{_NUMERIC}){{0,3}})(?=[:/?#\s]|$)")
+_NUMBERS = regex(rf"://(?:[^/@\s]*@)?({_NUMERIC}(?:\.{_NUMERIC}){{0,3}})(?=[:/?#\s]|$)")
 """The host of a URL that is the number of an IP address, whole or in parts, in decimal, hex or octal."""
-_URL = re.compile(r"[a-z][a-z0-9+.-]{1,15}://[^\s<>\"'`]{1,2000}")
+_URL = regex(r"[a-z][a-z0-9+.-]{1,15}://[^\s<>\"'`]{1,2000}")
 _NOT_SQUEEZED = bytes(each for each in range(128) if not chr(each).isalnum())
-_SAID = re.compile(rb"[\s(\[{<]+(?:at|dot)[\s)\]}>]+")
+_SAID = regex(rb"[\s(\[{<]+(?:at|dot)[\s)\]}>]+")
 """How people write the ``@`` and the dots of an address."""
-_ENCODED = re.compile(r"[\w+/-]{8,}={0,2}", re.ASCII)
-_CODES = re.compile(r"\b(?:[0-9a-fA-F]{2,8}[\s,;:]+){5,}[0-9a-fA-F]{2,8}\b")
-_CODE = re.compile(r"[0-9a-fA-F]+")
+_ENCODED = regex(r"[\w+/-]{8,}={0,2}", re.ASCII)
+_CODES = regex(r"\b(?:[0-9a-fA-F]{2,8}[\s,;:]+){5,}[0-9a-fA-F]{2,8}\b")
+_CODE = regex(r"[0-9a-fA-F]+")
 """Characters that are written as their codes, in hex, decimal or binary."""
-_ESCAPED = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{4})\}?)")
-_PATH = re.compile(r"[^\W\d]+(?:[-_/ ][^\W\d]+)*")
-_SETTING = re.compile(r"[=:]\s*[\"']?([^\s\"',;}]+)")
+_ESCAPED = regex(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{4})\}?)")
+_PATH = regex(r"[^\W\d]+(?:[-_/ ][^\W\d]+)*")
+_SETTING = regex(r"[=:]\s*[\"']?([^\s\"',;}]+)")
 MAX_DEPTH = 3
 """How often a text can be encoded again, and still be read."""
 MAX_PIECES = 3
 """Of how many pieces an address may be put together, and still be told to come from them."""
-_TOKEN = re.compile(
+_TOKEN = regex(
     r"""--\[(?P<dashes>=*)\[.*?\](?P=dashes)\]|--[^\n]*                     # a comment
     |\[(?P<level>=*)\[(?P<long>.*?)\](?P=level)\]
     |"(?P<double>(?:[^"\\\n]|\\z\s*|\\\r?\n|\\.)*)"|'(?P<single>(?:[^'\\\n]|\\z\s*|\\\r?\n|\\.)*)'
     |(?P<number>\d[\w.]*)|(?P<name>[A-Za-z_]\w*)""",
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(?:z\s*|x([0-9a-fA-F]{2})|u\{([0-9a-fA-F]{1,6})\}|(\d{1,3})|(\r?\n|.))", re.DOTALL)
+_ESCAPE = regex(r"\\(?:z\s*|x([0-9a-fA-F]{2})|u\{([0-9a-fA-F]{1,6})\}|(\d{1,3})|(\r?\n|.))", re.DOTALL)
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-_BETWEEN = re.compile(r"[\s,;|\"'=(){}<>\[\]]+")
+_BETWEEN = regex(r"[\s,;|\"'=(){}<>\[\]]+")
 MAX_SPLIT = 1024 * 1024
 """The length of the longest text that is also taken apart into the words of a list."""
 

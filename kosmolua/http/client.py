@@ -21,14 +21,15 @@ from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.headers import merged, objection, plain
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.http.multipart import Multipart, Part
+from kosmolua.lazy import regex
 from kosmolua.protocol import MAX_MEMORY_PER_BYTE, Json, memory_of
 from kosmolua.secret import Secret
 
 MAX_DECODED = 128 * 1024 * 1024
 """The most bytes of memory that the decoded values of an answer can take."""
 _P = ParamSpec("_P")
-_SLOT = re.compile(r"\{([^{}]+)\}")
-NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SLOT = regex(r"\{([^{}]+)\}")
+NEVER_IN_A_SEGMENT = regex(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 Scalar = str | int | float | bool
 Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"] | Sequence[tuple[str, str]]

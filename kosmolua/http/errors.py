@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from kosmolua.errors import ApiError
 from kosmolua.http.messages import Request, Response, location, origin
 from kosmolua.http.rate_limit import is_throttled, retry_after
+from kosmolua.lazy import regex
 from kosmolua.protocol import Json
 from kosmolua.secret import Redactor
 
@@ -29,13 +30,11 @@ _FIELD_MESSAGES = ("message", "msg", "detail", "description", "reason", "default
 _MAX_DEPTH = 5
 _MAX_BODY_DEPTH = 32
 _MAX_READ = 20_000
-_TITLE = re.compile(r"<title[^>]*>([^<]*)</title", re.IGNORECASE)
-_IN_XML = re.compile(
-    r"<(?:[\w-]+:)?(?:error)?(?:message|faultstring|description)\b[^>]*>\s*([^<]*[^<\s])", re.IGNORECASE
-)
-_CODE_IN_XML = re.compile(r"<(?:[\w-]+:)?(?:error|fault)?code\b[^>]*>\s*([^<]*[^<\s])", re.IGNORECASE)
-_UNSEEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<[^>]*>")
+_TITLE = regex(r"<title[^>]*>([^<]*)</title", re.IGNORECASE)
+_IN_XML = regex(r"<(?:[\w-]+:)?(?:error)?(?:message|faultstring|description)\b[^>]*>\s*([^<]*[^<\s])", re.IGNORECASE)
+_CODE_IN_XML = regex(r"<(?:[\w-]+:)?(?:error|fault)?code\b[^>]*>\s*([^<]*[^<\s])", re.IGNORECASE)
+_UNSEEN = regex(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+_TAG = regex(r"<[^>]*>")
 
 
 def error_of(request: Request, response: Response) -> ApiError:

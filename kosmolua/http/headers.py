@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
+from kosmolua.lazy import regex
+
 _T = TypeVar("_T")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_NEVER_IN_A_VALUE = re.compile(r"[^\t -~\x80-\xff]")
-_OF_THE_TRANSPORT = re.compile(
+_TOKEN = regex(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NEVER_IN_A_VALUE = regex(r"[^\t -~\x80-\xff]")
+_OF_THE_TRANSPORT = regex(
     r"host|content-length|transfer-encoding|te|trailer|connection|keep-alive|upgrade|http2-settings|expect|proxy(-.*)?"
 )
-_OF_A_PROXY = re.compile(
-    r"forwarded|x-(forwarded|original|rewrite|http-method|http-host|envoy)(-.*)?|x-method-override"
-)
-_OF_A_READ = re.compile(r"if-.*|accept(-.*)?|prefer|range")
+_OF_A_PROXY = regex(r"forwarded|x-(forwarded|original|rewrite|http-method|http-host|envoy)(-.*)?|x-method-override")
+_OF_A_READ = regex(r"if-.*|accept(-.*)?|prefer|range")
 CREDENTIALS = frozenset({"authorization", "cookie"})
 """The headers that carry credentials at most services, as :func:`plain` spells them."""
 OF_A_READ = "If-*, Accept*, Prefer and Range"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from itertools import chain
 from typing import TypeAlias
 from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from kosmolua.http.multipart import Multipart
+from kosmolua.lazy import dataclass, regex
 from kosmolua.protocol import Json, decode
 from kosmolua.secret import Secret
 
@@ -22,7 +23,7 @@ REQUEST_ID_HEADERS = ("Render-Request-Id", "X-GitHub-Request-Id", "X-Request-Id"
 MAX_REQUEST_ID = 200
 """The most characters in a request's id. A longer id is ignored."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-_PERCENT = re.compile("%([0-9A-Fa-f]{2})?")
+_PERCENT = regex("%([0-9A-Fa-f]{2})?")
 
 Headers: TypeAlias = "Mapping[str, str | Secret]"
 Pairs: TypeAlias = "tuple[tuple[str, str | Secret], ...]"
@@ -193,7 +194,7 @@ Observe: TypeAlias = Callable[[Attempt], None]
 """A function to call with each attempt when the attempt has ended."""
 
 
-LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
+LOOPBACK = regex(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
 """The beginning of an address of this machine, which needs no TLS."""
 
 

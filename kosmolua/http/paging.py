@@ -6,7 +6,6 @@ pages are fetched.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 from urllib.parse import urljoin
@@ -14,12 +13,13 @@ from urllib.parse import urljoin
 from kosmolua.errors import NetworkError
 from kosmolua.http.client import Api, Query, decode
 from kosmolua.http.messages import Response
+from kosmolua.lazy import regex
 from kosmolua.protocol import Json
 
 T = TypeVar("T")
 
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s;,="]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)')
-_PARAMETER = re.compile(r';\s*([^\s;,="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?')
+_LINK = regex(r'<([^>]*)>((?:\s*;\s*[^\s;,="]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)')
+_PARAMETER = regex(r';\s*([^\s;,="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?')
 
 
 def by_cursor(fetch: Callable[[str | None], tuple[Sequence[T], str | None]]) -> Iterator[T]:

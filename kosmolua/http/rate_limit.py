@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Condition
 
 from kosmolua.clock import Until
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response, origin
 from kosmolua.http.shared_limit import SharedLimit
+from kosmolua.lazy import dataclass, regex
 
 MIN_EPOCH = 1e9
 """A ``Ratelimit-Reset`` above this is a point in time, as GitHub sends it. A smaller value is the number
@@ -23,7 +22,7 @@ Render's page on rate limiting also calls the value a point in time, but Render'
 """
 ROUNDING = 1.5
 """How many seconds two responses can differ about the end of the same time window, since they name whole seconds."""
-_NUMBER = re.compile(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
+_NUMBER = regex(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
 POLL_INTERVAL = 1.0
 """The most seconds to wait at a time, since the deadline of the call can change in the meantime."""
 MIN_PAUSE = 0.1

@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 import math
 import random
-import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache, partial
 from itertools import count
 from typing import Any
@@ -30,6 +29,7 @@ from kosmolua.http.faults import NOT_PUBLIC, OUT_OF_TIME, Fault, fault_of
 from kosmolua.http.headers import fault_in, merged, taken_along
 from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, can_redirect, location, origin
 from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
+from kosmolua.lazy import dataclass, regex
 from kosmolua.limits import MIB
 from kosmolua.memory import SMALL, Reservation
 
@@ -49,7 +49,7 @@ WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS", "TRACE")
 """Methods whose body has no meaning (RFC 9110, 9.3). A service may take it for the next request of the connection."""
 REDIRECTS = (301, 302, 303, 307, 308)
 
-_QUERY = re.compile(r"\?.*")
+_QUERY = regex(r"\?.*")
 
 
 def jittered(retry: int) -> float:

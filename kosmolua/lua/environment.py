@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from pkgutil import get_data
 
+from kosmolua.lazy import regex
+
 _LUA = """
 _G _VERSION arg assert collectgarbage error getmetatable ipairs load next pairs pcall print rawequal rawget rawlen
 rawset select setmetatable tonumber tostring type warn xpcall
@@ -22,11 +24,11 @@ string: byte char find format gmatch gsub len lower match pack packsize rep reve
 table: concat insert move pack remove sort unpack
 utf8: char charpattern codepoint codes len offset
 """
-_ERROR = re.compile(r"^---@class app\.error\n((?:---.*\n)*)", re.MULTILINE)
-_LIBRARY = re.compile(r"^---@class \w+\n((?:---.*\n)*)(\w+) = \{\}$", re.MULTILINE)
-_FIELD = re.compile(r"^---@field (\w+)", re.MULTILINE)
-_CODES = re.compile(r"^---@field code (.*)$", re.MULTILINE)
-_GLOBAL = re.compile(r"^(?:function )?(\w+)(?:\.(\w+))?(?: = |\()", re.MULTILINE)
+_ERROR = regex(r"^---@class app\.error\n((?:---.*\n)*)", re.MULTILINE)
+_LIBRARY = regex(r"^---@class \w+\n((?:---.*\n)*)(\w+) = \{\}$", re.MULTILINE)
+_FIELD = regex(r"^---@field (\w+)", re.MULTILINE)
+_CODES = regex(r"^---@field code (.*)$", re.MULTILINE)
+_GLOBAL = regex(r"^(?:function )?(\w+)(?:\.(\w+))?(?: = |\()", re.MULTILINE)
 
 
 def definitions() -> str:

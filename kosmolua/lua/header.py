@@ -14,21 +14,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from kosmolua.errors import BadArguments, ScriptError
+from kosmolua.lazy import dataclass, regex
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.spelling import NoType, read_type
 from kosmolua.schema.types import Record, Type
 
-_COMMENT = re.compile(r"\s*--(?!\[=*\[)-?(.*)")
-_FUNCTION = re.compile(r"\s*(?:local\s+)?function\b|\s*(?:local\s+)?[\w.:]+\s*=\s*function\b")
-_TAG = re.compile(r"@(\w+)\s*(.*)")
-_PARAMETER = re.compile(r"([A-Za-z_]\w*)(\??)\s+(.*)")
-_DEFAULT = re.compile(r"\(default:\s*(\"[^\"]*\"|[^()]*)\)", re.IGNORECASE)
+_COMMENT = regex(r"\s*--(?!\[=*\[)-?(.*)")
+_FUNCTION = regex(r"\s*(?:local\s+)?function\b|\s*(?:local\s+)?[\w.:]+\s*=\s*function\b")
+_TAG = regex(r"@(\w+)\s*(.*)")
+_PARAMETER = regex(r"([A-Za-z_]\w*)(\??)\s+(.*)")
+_DEFAULT = regex(r"\(default:\s*(\"[^\"]*\"|[^()]*)\)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from threading import local
 from time import thread_time
 from typing import TYPE_CHECKING, NamedTuple
 
+from kosmolua.lazy import regex
 from kosmolua.schema.names import APP, ROOT
 
 if TYPE_CHECKING:
@@ -32,17 +33,17 @@ Tree-sitter's error recovery is slow for text that is far from being Lua.
 MAX_UNCLOSED = 1024
 """If more bytes than this follow an unclosed long string, it is reported without parsing."""
 _CHUNK = 16 * 1024
-_STRING_OR_COMMENT = re.compile(
+_STRING_OR_COMMENT = regex(
     rb"""(?:--)?\[(?P<level>=*)\[|--[^\n]*|"(?:\\z\s*|\\.|[^"\\\n])*"|'(?:\\z\s*|\\.|[^'\\\n])*'""", re.DOTALL
 )
 QUOTES = ('"', "'")
-_PIECE = re.compile(
+_PIECE = regex(
     r"[^\\]+|\\(?:x(?P<hex>[0-9a-fA-F]{2})|(?P<decimal>\d{1,3})|u\{(?P<code>[0-9a-fA-F]+)\}|(?P<skipped>z\s*)"
     r"|(?P<escaped>\r?\n|.))"
 )
 """Matches characters of a short string, or one escape."""
 _ESCAPES = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), "\r\n": "\n"}
-_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
+_IDENTIFIER = regex(rb"[A-Za-z_]\w*")
 _chunks = local()
 FUNCTIONS = frozenset({"function_definition", "function_declaration"})
 NAMING = frozenset({"identifier", "dot_index_expression", "bracket_index_expression", "parenthesized_expression"})

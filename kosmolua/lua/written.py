@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
+from kosmolua.lazy import regex
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import (
     FUNCTIONS,
@@ -26,7 +26,7 @@ CALLERS = {"pcall": 1, "xpcall": 2}
 _METHODS = frozenset({"dot_index_expression", "method_index_expression"})
 _OPEN = frozenset({"function_call", "vararg_expression"})
 _CONSTANT = frozenset({"nil", "string", "number", "true", "false", "table_constructor"})
-_OPTIONAL = re.compile(r"\s*---\s*@param\s+(\w+)\?")
+_OPTIONAL = regex(r"\s*---\s*@param\s+(\w+)\?")
 _MAX_STEPS = 100
 """How many expressions are followed, and how many fields of a table are read, to find those that a value comes from."""
 

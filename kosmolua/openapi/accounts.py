@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from urllib.parse import urljoin
@@ -16,6 +14,7 @@ from kosmolua.http.aws import AwsSignature
 from kosmolua.http.client import Api
 from kosmolua.http.errors import body_of, message_of
 from kosmolua.http.messages import Request, Response, Send
+from kosmolua.lazy import dataclass, regex
 from kosmolua.openapi.paging import at
 from kosmolua.openapi.security import Access, Credential
 from kosmolua.protocol import Json
@@ -25,7 +24,7 @@ from kosmolua.schema.types import STRING, Choice, List, Type
 from kosmolua.secret import Secret
 from kosmolua.suggestions import listed
 
-_REGION = re.compile(r"(?:[.-]([a-z]+(?:-[a-z]+)+-\d))?\.amazonaws\.com\b")
+_REGION = regex(r"(?:[.-]([a-z]+(?:-[a-z]+)+-\d))?\.amazonaws\.com\b")
 RENEW_BEFORE = 30.0
 """A new token is fetched this many seconds before the old one expires."""
 _ABOUT = {

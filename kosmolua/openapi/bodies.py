@@ -14,15 +14,16 @@ from kosmolua.errors import BadArguments
 from kosmolua.http.client import NEVER_IN_A_SEGMENT
 from kosmolua.http.multipart import OCTETS, Multipart, Part
 from kosmolua.http.nesting import nested_pairs
+from kosmolua.lazy import regex
 from kosmolua.openapi.operations import is_json
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _NDJSON = "application/x-ndjson"
 _SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
-_OVERRIDING = re.compile(r"\s*[_. \[]method($|[\[\x00-\x20]).*", re.IGNORECASE | re.DOTALL)
+_OVERRIDING = regex(r"\s*[_. \[]method($|[\[\x00-\x20]).*", re.IGNORECASE | re.DOTALL)
 """Matches a name by which a form or a query overrides the HTTP method, in each spelling that some service accepts."""
-_MAY_OVERRIDE = re.compile(rb"method|\\u", re.IGNORECASE)
-_OVERRIDING_PART = re.compile(rb"disposition:[^\r\n]*?\bname\s*=\s*\"?\s*[_. \[]method[\"\[\s;\x00]", re.IGNORECASE)
+_MAY_OVERRIDE = regex(rb"method|\\u", re.IGNORECASE)
+_OVERRIDING_PART = regex(rb"disposition:[^\r\n]*?\bname\s*=\s*\"?\s*[_. \[]method[\"\[\s;\x00]", re.IGNORECASE)
 OVERRIDE = "cannot be set, since it would override the HTTP method"
 NOTHING: Any = object()
 """Stands for an argument that a call does not pass, since None is a JSON value."""

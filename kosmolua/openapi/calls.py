@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from dataclasses import field as made_by
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -14,6 +12,7 @@ from kosmolua.http.binary import media_type
 from kosmolua.http.client import Api, Quoted, decode
 from kosmolua.http.headers import merged, plain
 from kosmolua.http.messages import Response
+from kosmolua.lazy import dataclass, regex
 from kosmolua.openapi.aws_query import AwsQuery
 from kosmolua.openapi.bodies import (
     NOTHING,
@@ -43,7 +42,7 @@ from kosmolua.schema.function import FULL
 
 MAX_ITEMS = 1000
 """The most items that ``all = true`` returns, unless a call names a number."""
-_NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
+_NEVER_IN_A_COOKIE = regex(r"[;\x00-\x1f\x7f]")
 
 
 class ApiClient(Protocol):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from kosmolua.lazy import regex
 from kosmolua.openapi.naming import fixed_segments, snake
 from kosmolua.openapi.operations import Operation
 from kosmolua.schema.effects import Effect
 
 READS = ("GET", "HEAD", "OPTIONS", "TRACE")
-_CALLED = re.compile(r"#(?:Action|X-Amz-Target)=(?:[^.]*\.)?(\w+)")
+_CALLED = regex(r"#(?:Action|X-Amz-Target)=(?:[^.]*\.)?(\w+)")
 """Matches what an operation of AWS does, whatever its method, in its path."""
 _VERBS = """
 reading: check count describe estimate fetch find get list lookup preview query read retrieve search validate

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import lazy
 from kosmolua.errors import BadArguments
 from kosmolua.http.headers import IDEMPOTENCY, plain
+from kosmolua.lazy import dataclass, regex
 from kosmolua.openapi.aws_query import STYLES, AwsQuery
 from kosmolua.openapi.calls import MAX_ITEMS, OperationCall
 from kosmolua.openapi.effects import READS
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from kosmolua.docs.outline import Sketch
     from kosmolua.docs.search import Index
 
-_NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
+_NUMBER = regex(r"-?\d{1,19}(\.\d{1,19})?")
 FILLED = "By default a key is sent that this write keeps when its run is resumed."
 MOST = "With all = true, the maximum number of items to return. If there are more, the result's truncated is true."
 WHOLE = "With full, the result is { status, headers, body }, also for status 304."

@@ -12,18 +12,19 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from kosmolua.lazy import regex
 from kosmolua.schema.names import KEYWORDS
 
 VERBS = {"get": "get", "head": "check", "put": "replace", "patch": "update", "delete": "delete", "post": "create"}
 """The verb for each HTTP method, for operations without operationId. The verb for a GET of a list is ``list``."""
 _SIGNS = {"<=": "_lte", ">=": "_gte", "<": "_lt", ">": "_gt", "!": "_not", "+": "_plus"}
-_SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
-_HUMPS = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
-_REPEATED = re.compile(r"(?<![a-z])([a-z]+)(?:_\1)+(?![a-z0-9])")
-_ENDING = re.compile(r"\.(json|php|txt|xml)$", re.IGNORECASE)
-_SLOT = re.compile(r"\{[^{}]*\}")
+_SIGN = regex("|".join(map(re.escape, _SIGNS)))
+_HUMPS = regex(r"(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
+_REPEATED = regex(r"(?<![a-z])([a-z]+)(?:_\1)+(?![a-z0-9])")
+_ENDING = regex(r"\.(json|php|txt|xml)$", re.IGNORECASE)
+_SLOT = regex(r"\{[^{}]*\}")
 _OF_GRAPHQL = ("/#Query.", "/#Mutation.")
-_DULL = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d{4}-\d\d-\d\d|\d+(\.\d+)+|api|rest|latest", re.IGNORECASE)
+_DULL = regex(r"v\d+(\.\d+)*([a-z]+\d*)?|\d{4}-\d\d-\d\d|\d+(\.\d+)+|api|rest|latest", re.IGNORECASE)
 """Matches path segments that say nothing about an operation, such as ``v1`` and ``api``."""
 _ACTING = """
 abort accept acknowledge activate add analyze answer apply approve archive assign attach authenticate authorize ban
@@ -40,7 +41,7 @@ translate trigger unarchive unassign unban unblock undo unfollow unhide unlink u
 unregister unsnooze unsubscribe update upgrade upload validate verify wait wake withdraw
 """
 _ACTS = frozenset(_ACTING.split())
-_ACTS_OF_TWO_WORDS = re.compile(
+_ACTS_OF_TWO_WORDS = regex(
     r"(check_(in|out)|log_(in|on|out|off)|opt_(in|out)|power_(on|off)|roll_back|(set|sign)_up|"
     r"sign_(in|out|off)|shut_down|turn_(on|off))(?=_|$)"
 )

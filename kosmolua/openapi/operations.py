@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from kosmolua.lazy import dataclass, regex
 from kosmolua.openapi.xml_values import WRAPS, is_xml
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import rows, table, text
@@ -41,9 +42,9 @@ JSON_PATCH = "application/json-patch+json"
 AWS_ACTION = "x-aws-operation-name"
 """The extension with the name of an action of AWS's query protocol."""
 _FORM = "application/x-www-form-urlencoded"
-_SLOT = re.compile(r"\{\+?([^{}]*)\}")
-_JSON = re.compile(r"application/(x-amz-)?json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
-_JSON_1_0 = re.compile(
+_SLOT = regex(r"\{\+?([^{}]*)\}")
+_JSON = regex(r"application/(x-amz-)?json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
+_JSON_1_0 = regex(
     r"AWSKendraRer|AWSLookoutEq|AWSStep|AppRunner|AwsProton|BackupOn|CloudApi|ComputeOpt|DynamoDB|HealthLake|IoTAuto|"
     r"Keyspaces|NetworkFire|OpenSearchServ|PaymentCryp|PinpointSMSVoiceV2|SimpleWork|Timestream|ToggleCust|VerifiedPerm|"
     r"VoiceID|com.amazonaws.codestar|AmazonSQS"

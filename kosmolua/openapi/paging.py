@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.http.messages import Response
+from kosmolua.lazy import dataclass, regex
 from kosmolua.openapi.operations import Field, Operation
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import table
@@ -58,18 +58,18 @@ MORE, LAST, TOTALS, NUMBERS, COUNTS = map(_named, ("more", "last", "totals", "nu
 _NO_LISTS, _AROUND = map(_named, ("no_lists", "around"))
 AFTER = ("starting_after", "after", "after_id", "last_id")
 """Parameters that take the id of the last item, where a reply only says whether there are more."""
-_DATED = re.compile(r"\b(dates?|times?|timestamps?|iso.?8601|epoch)\b", re.IGNORECASE)
-_NO_NUMBER = re.compile(r"\b(dates?|times?|timestamps?|iso.?8601|epoch|tokens?|cursors?|ids?)\b", re.IGNORECASE)
+_DATED = regex(r"\b(dates?|times?|timestamps?|iso.?8601|epoch)\b", re.IGNORECASE)
+_NO_NUMBER = regex(r"\b(dates?|times?|timestamps?|iso.?8601|epoch|tokens?|cursors?|ids?)\b", re.IGNORECASE)
 """Matches the description of a parameter that is called like an offset, but is a date, a token or an id."""
-_FROM_ZERO = re.compile(r"\b(zero|0)[ -]?(based|indexed)|\bstart(s|ing)?( (at|from|with|index))* 0\b", re.IGNORECASE)
-_FROM_ONE = re.compile(
+_FROM_ZERO = regex(r"\b(zero|0)[ -]?(based|indexed)|\bstart(s|ing)?( (at|from|with|index))* 0\b", re.IGNORECASE)
+_FROM_ONE = regex(
     r"\b(one|1)[ -]?(based|indexed)|\b(starts?|starting|begins?|beginning|from|with|at|defaults?|first)( \w+){0,3} 1\b|"
     r"1 (is|for|being) the first",
     re.IGNORECASE,
 )
 UNSAID = -1
 """The number of the first page if nothing says whether pages count from 0 or from 1."""
-_LINK = re.compile(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
+_LINK = regex(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
 
 
 class ResultPage(NamedTuple):

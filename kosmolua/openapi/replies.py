@@ -13,24 +13,25 @@ from kosmolua.errors import ConfigError, NetworkError
 from kosmolua.http.binary import binary, media_type
 from kosmolua.http.client import decode
 from kosmolua.http.messages import Response, location
+from kosmolua.lazy import regex
 from kosmolua.openapi.operations import is_json
 from kosmolua.openapi.xml_values import XmlReader, is_xml
 from kosmolua.protocol import Json
 from kosmolua.secret import Secret
 
-_TEXT = re.compile(r"text/.*|.*xml|application/(javascript|graphql)")
+_TEXT = regex(r"text/.*|.*xml|application/(javascript|graphql)")
 _HTML = ("text/html", "application/xhtml+xml")
-_LINES = re.compile(r"(application|text)/(x-)?(ndjson|jsonl|json-?lines|json-seq|stream\+json)")
-_YAML = re.compile(r"(application|text)/((x-|vnd\.)?yaml|.*\+yaml)")
-_CREDENTIAL = re.compile(
+_LINES = regex(r"(application|text)/(x-)?(ndjson|jsonl|json-?lines|json-seq|stream\+json)")
+_YAML = regex(r"(application|text)/((x-|vnd\.)?yaml|.*\+yaml)")
+_CREDENTIAL = regex(
     r"(?!.*(page|next|continuation|idempotency)).*"
     r"(authorization|cookie2|token|secret|password|jwt|session|session[-_]?id|(api|auth|access)[-_]?key)"
 )
 """Matches the name of a header that is a credential, in lower case."""
-_DOCUMENTS = re.compile(r"(?m)^---\s[^\0]*^---\s|^\.\.\.\s*\S")
+_DOCUMENTS = regex(r"(?m)^---\s[^\0]*^---\s|^\.\.\.\s*\S")
 _SLOW = ("punycode", "idna")
 """Encodings of host names, which take quadratic time."""
-_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
+_CHARSET = regex(r";\s*charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 
 
 def is_decoded(media: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from dataclasses import field as made_by
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -13,6 +12,7 @@ from kosmolua.http.aws import SIGNED
 from kosmolua.http.headers import CREDENTIALS as CREDENTIAL_HEADERS
 from kosmolua.http.headers import objection, plain
 from kosmolua.http.messages import is_link_local, is_protected, origin
+from kosmolua.lazy import dataclass, regex
 from kosmolua.openapi.bodies import is_override
 from kosmolua.openapi.naming import snake, usable
 from kosmolua.openapi.operations import Field, Operation
@@ -25,7 +25,7 @@ Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "clien
 
 AUTH = ("bearer", "basic", "header:NAME", "query:NAME", "aws:SERVICE", "none")
 """The possible values of ``--auth``, for a document that declares no credential."""
-CREDENTIALS = re.compile(
+CREDENTIALS = regex(
     r"(?!.*(next|page|pagination|continuation|sync|idempotency)[-_]?token)"
     r"(.*[-_])?(api[-_]?key|access[-_]?token|auth[-_]?token|token|secret|password)",
     re.IGNORECASE,
@@ -40,9 +40,9 @@ _PREFIXES = (
     rf"Authorization: {_WORD} +\w*(?:key|token)\b",
 )
 """Match the word before a key in a description: named, or in the whole header, such as ``SSWS {API Token}``."""
-_PLACEHOLDER = re.compile(r"(?:Bearer|Basic) <(\w+)>")
+_PLACEHOLDER = regex(r"(?:Bearer|Basic) <(\w+)>")
 _ACCESS_KEY = ("access_key_id", "secret_access_key")
-_AT_AWS = re.compile(
+_AT_AWS = regex(
     r"//(?:[^/]*\.)?([a-z0-9-]+)(?:(?:\.|\{dash-or-dot\})(?:\{region\}|[a-z]+(?:-[a-z]+)+-\d))?\.amazonaws\.com\b"
 )
 """Matches an address of AWS, in which the service stands before the region."""

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kosmolua.http.messages import Request, Response, origin
+from kosmolua.lazy import regex
 from kosmolua.openapi.functions import DocumentFunctions
 from kosmolua.openapi.naming import snake
 from kosmolua.openapi.operations import is_json
@@ -27,12 +28,12 @@ ITEMS = 25
 """How many items a paged list has."""
 PAGE = 10
 """How many items a page has if neither the request nor the document says."""
-_SLOT = re.compile(r"\{\+?([^{}]+)\}")
-_ENDS_IN_SLOT = re.compile(r"/\{\+?([^{}/]+)\}$")
-_SUFFIX = re.compile(r"\.(json|xml)$")
+_SLOT = regex(r"\{\+?([^{}]+)\}")
+_ENDS_IN_SLOT = regex(r"/\{\+?([^{}/]+)\}$")
+_SUFFIX = regex(r"\.(json|xml)$")
 """Matches the suffix of path templates such as ``/calls/{id}.json``."""
 _ENDS = ("before", "until", "end", "to")
-_RANGE = re.compile(rf"(?:(\w+)_)?(after|since|start|from|{'|'.join(_ENDS)})(?:_(?:time|date|at))?")
+_RANGE = regex(rf"(?:(\w+)_)?(after|since|start|from|{'|'.join(_ENDS)})(?:_(?:time|date|at))?")
 """Matches the names of query parameters for the beginning or the end of a range of times."""
 _IDS = ("id", "uuid", "sid", "gid", "number", "slug", "key", "name", "login")
 

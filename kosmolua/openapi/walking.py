@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 from kosmolua.errors import NetworkError
 from kosmolua.http.messages import SAFE_METHODS, origin
 from kosmolua.http.paging import next_link
+from kosmolua.lazy import regex
 from kosmolua.openapi.paging import (
     AFTER,
     COUNTS,
@@ -36,8 +37,8 @@ from kosmolua.schema.tree import table
 
 MAX_PAGES = 10_000
 """The maximum number of pages that one call fetches, even if they have few items."""
-_NEXT_HEADER = re.compile(r"(.*-)?(next-?(page-?)?|continuation-?)(token|cursor)", re.IGNORECASE)
-_TOTAL_HEADER = re.compile(r"(.*-)?total(-?(count|items|records|results))?", re.IGNORECASE)
+_NEXT_HEADER = regex(r"(.*-)?(next-?(page-?)?|continuation-?)(token|cursor)", re.IGNORECASE)
+_TOTAL_HEADER = regex(r"(.*-)?total(-?(count|items|records|results))?", re.IGNORECASE)
 _IDS = ("id", "_id", "uuid", "sid", "key")
 
 Fetch = Callable[[Mapping[str, Json]], ResultPage]

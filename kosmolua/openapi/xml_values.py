@@ -6,20 +6,20 @@ reply, names that fit the schema lead to the values.
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.errors import BadArguments
 from kosmolua.http.messages import Response
+from kosmolua.lazy import regex
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import SchemaTree, table, text
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_XML = re.compile(r"(application|text)/((?!xhtml)[\w.-]+\+)?xml")
+_XML = regex(r"(application|text)/((?!xhtml)[\w.-]+\+)?xml")
 MAX_DEPTH = 100
 MAX_ELEMENTS = 500_000
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
@@ -27,8 +27,8 @@ _KEYS, _VALUES = ("key", "name"), ("value",)
 WRAPS = "x-wraps"
 """The key in the ``xml`` of a body's schema that says that a list is wrapped unless its own ``xml`` says no."""
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
-_NAME = re.compile(r"[^\W\d][\w.-]*")
-_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_NAME = regex(r"[^\W\d][\w.-]*")
+_UNWRITABLE = regex(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def is_xml(media: str) -> bool:

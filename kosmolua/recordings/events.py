@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from kosmolua import errors
 from kosmolua.errors import CallError, ConfigError, KosmoError
+from kosmolua.lazy import regex
 from kosmolua.limits import NAMES, Limits
 
 Shape: TypeAlias = Callable[[Any], str]
 MAX_WHOLE = 2**53
-PLAN_ID = re.compile(r"p-[0-9a-f]{8}")
+PLAN_ID = regex(r"p-[0-9a-f]{8}")
 
 
 def fault_of(event: Mapping[str, Any]) -> str:

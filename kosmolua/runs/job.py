@@ -26,7 +26,7 @@ from kosmolua.errors import (
     ScriptError,
     WorkerLost,
 )
-from kosmolua.lazy import pattern
+from kosmolua.lazy import regex
 from kosmolua.limits import REPORTED, Limits
 from kosmolua.processes.launch import SIGKILL
 from kosmolua.protocol import JsonObject
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 _LARGEST_NUMBER = 2**53
-_FENCED = pattern(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
+_FENCED = regex(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
 MAX_EXIT = 63
 MAX_LOSSES = 20
-_WORD = pattern(r"[^\s\x00-\x1f\x7f]{1,100}")
+_WORD = regex(r"[^\s\x00-\x1f\x7f]{1,100}")
 MAX_TEXT = 16 * 1024
 """The length to which a message or a traceback from a sandbox process is cut, in characters."""
 OUT_OF_MEMORY = "the system may be out of memory: run the script again, or run fewer scripts at once"

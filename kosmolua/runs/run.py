@@ -28,7 +28,7 @@ from kosmolua.errors import (
     Unavailable,
     WorkerLost,
 )
-from kosmolua.lazy import pattern
+from kosmolua.lazy import regex
 from kosmolua.limits import ADJUSTABLE, Limits, spell_size
 from kosmolua.protocol import NotJson
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
@@ -53,10 +53,10 @@ if TYPE_CHECKING:
     from kosmolua.runs.spans import RunSpan
 
 _T = TypeVar("_T")
-_RETURN = pattern(rb"\breturn\b")
+_RETURN = regex(rb"\breturn\b")
 
 
-_PATH = pattern(rb"[\w./\\:~ -]+\.lua")
+_PATH = regex(rb"[\w./\\:~ -]+\.lua")
 """Matches a script that is probably the path of a file."""
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, get_origin, overload
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, g
 from kosmolua.errors import PluginError
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
+from kosmolua.lazy import dataclass, regex
 from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
@@ -431,7 +431,7 @@ def _read_field(field: dataclasses.Field[Any], annotation: object, owner: str, o
         raise PluginError(f"account field {field.name} of {owner}: {error}", origin=origin, hint=error.hint) from None
 
 
-_ADDRESS = re.compile(r"(url|(^|_)uri|endpoint)$", re.IGNORECASE)
+_ADDRESS = regex(r"(url|(^|_)uri|endpoint)$", re.IGNORECASE)
 
 
 def made_up(owner: str, field: AccountField) -> object:

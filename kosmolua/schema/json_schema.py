@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import unquote
 
+from kosmolua.lazy import regex
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound, Length, Pattern, Range
 from kosmolua.schema.merging import INFERRED, SHAPES, Schema, normal
@@ -30,10 +31,10 @@ _STEP, _SPREAD = "", "+"
 NOTHING = Choice(())
 """The type that allows no value."""
 
-_CREDENTIAL_KEY = re.compile("(?:access|refresh|id)_?token|api_?key|secret|password", re.IGNORECASE)
-_NESTED = re.compile(r"([*+?]|,\d*\}).*\)[*+{]")
+_CREDENTIAL_KEY = regex("(?:access|refresh|id)_?token|api_?key|secret|password", re.IGNORECASE)
+_NESTED = regex(r"([*+?]|,\d*\}).*\)[*+{]")
 """Matches a repetition inside a repeated group, for which Python's ``re`` can take exponential time."""
-_UNCLEAR = re.compile(r"\[\[|--|&&|~~|\|\||\\[1-9]")
+_UNCLEAR = regex(r"\[\[|--|&&|~~|\|\||\\[1-9]")
 """Matches syntax that Python's ``re`` warns about, and references to groups."""
 
 

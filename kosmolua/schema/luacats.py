@@ -6,11 +6,11 @@ The annotations are described at https://luals.github.io/wiki/annotations/.
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
+from kosmolua.lazy import regex
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import FULL, Function
@@ -18,9 +18,9 @@ from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.sessions import SessionFunction
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union, types_inside, types_of_keys
 
-_BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
-_NAME = re.compile(rf"(?!(?:{'|'.join(KEYWORDS)})\Z)[A-Za-z_][A-Za-z0-9_]*")
-_CODE = re.compile(r"(?<!\\)((?:\\\\)*\\u)([0-9a-f]{4})")
+_BETWEEN_VALUES = regex(r"\.\.|[\s']")
+_NAME = regex(rf"(?!(?:{'|'.join(KEYWORDS)})\Z)[A-Za-z_][A-Za-z0-9_]*")
+_CODE = regex(r"(?<!\\)((?:\\\\)*\\u)([0-9a-f]{4})")
 """Matches how JSON writes a control character, which Lua writes in braces."""
 _EXTRA = "table<string, any>"
 

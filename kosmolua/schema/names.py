@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
+
+from kosmolua.lazy import regex
 
 APP, ROOT = "app", "integrations"
 """The first two names in the path of an installed integration, ``app.integrations.NAME``.
@@ -76,8 +77,8 @@ and break do else elseif end false for function goto if in local nil not or repe
 KEYWORDS = frozenset(_RESERVED.split())
 """The reserved words of Lua."""
 
-_INTEGRATION = re.compile(r"[a-z][a-z0-9_]*")
-_FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_INTEGRATION = regex(r"[a-z][a-z0-9_]*")
+_FUNCTION = regex(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def objection_to_integration(name: str, root: str = ROOT) -> str:

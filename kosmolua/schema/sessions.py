@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from kosmolua.errors import BadArguments
+from kosmolua.lazy import dataclass, regex
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
@@ -18,7 +17,7 @@ from kosmolua.secret import Secret, SecretText
 BEGIN = "session"
 """The function that begins a session."""
 _USERS = ("username", "user_name", "user", "login", "email", "name")
-_NEVER_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+_NEVER_IN_A_NAME = regex(r"[^A-Za-z0-9_-]+")
 MAX_NAME = 40
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from kosmolua.errors import ConfigError
 from kosmolua.folders import objection_to_writers
+from kosmolua.lazy import regex
 from kosmolua.limits import COUNT, LIMITS, Unit
 from kosmolua.schema.labels import objection_to_origin
 from kosmolua.schema.mismatch import Mismatch, must_be, quoted
@@ -19,7 +20,7 @@ from kosmolua.suggestions import key_hint
 Table: TypeAlias = dict[str, Any]
 Check: TypeAlias = Callable[[Any], Any]
 """Takes the value of a key, and returns it as the settings have it; raises a Mismatch if it is not valid."""
-_IGNORED = re.compile(r"[\s\"']")
+_IGNORED = regex(r"[\s\"']")
 
 
 class SettingsFile:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import NamedTuple
 
+from kosmolua.lazy import regex
 from kosmolua.protocol import Json
 from kosmolua.schema.types import ANY, BOOLEAN, INTEGER, NUMBER, STRING, Choice, List, Map, Record, Type, Union
 
@@ -20,7 +21,7 @@ _NAMES: dict[str, Type] = {
     "string": STRING,
     "table": TABLE,
 }
-_TOKEN = re.compile(
+_TOKEN = regex(
     r"""\s*(?:(?P<name>[A-Za-z_][\w.]*)|(?P<text>"(?:[^"\\]|\\.)*"|'[^'\\]*')|(?P<number>-?\d+(?:\.\d+)?)|(?P<sign>\[\]|[|?(){}<>\[\],:]))"""
 )
 _LITERALS: dict[str, Json] = {"true": True, "false": False}

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
+from kosmolua.lazy import dataclass, regex
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound
 from kosmolua.schema.mismatch import MAX_QUOTED, Mismatch, must_be
@@ -31,7 +31,7 @@ from kosmolua.suggestions import did_you_mean, listed
 
 Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean", "secret"]
 
-_WIDE = re.compile(r"-?[1-9][0-9]{18,99}")
+_WIDE = regex(r"-?[1-9][0-9]{18,99}")
 """Matches the digits of an integer of more than 64 bits. Scripts hold such integers as strings."""
 _found: ContextVar[dict[tuple[int, int], object] | None] = ContextVar("found", default=None)
 """The results of checking tables against unions, by the ids of union and table: a converted value or a mismatch.

@@ -15,17 +15,17 @@ from __future__ import annotations
 
 import glob
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 from unicodedata import normalize
 
 from kosmolua.errors import ConfigError, Paused
+from kosmolua.lazy import dataclass, regex
 from kosmolua.recordings.recording import Event, Recording, revived
 from kosmolua.recordings.sheets import Place
 from kosmolua.schema.effects import changes
@@ -42,9 +42,9 @@ MAX_WORDS = 20_000
 """How many characters of a script a search looks through."""
 LOOK_PAUSE, LOOK_SHARE = 5.0, 0.01
 """Seconds between two looks at how many bytes the recordings of a store use, and the part of the time for looks."""
-RUN_ID = re.compile(r"[0-9a-f]{12}")
-MARK = re.compile(r"[A-Za-z0-9_-]{1,63}")
-TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+RUN_ID = regex(r"[0-9a-f]{12}")
+MARK = regex(r"[A-Za-z0-9_-]{1,63}")
+TENANT = regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 class FleetName(NamedTuple):

@@ -18,6 +18,7 @@ from kosmolua.broker.backends import Canned
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response, Send
+from kosmolua.lazy import regex
 from kosmolua.protocol import Json
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
@@ -39,7 +40,7 @@ function that gets the request and returns any of these."""
 Account: TypeAlias = Mapping[str, Any]
 """The settings of an account, as in a section of accounts.toml."""
 
-_SLOT = re.compile(r"\{\w+\}")
+_SLOT = regex(r"\{\w+\}")
 
 
 class Playground:

@@ -18,7 +18,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from threading import Lock
 from typing import Any, TypeVar
@@ -26,13 +25,14 @@ from urllib.parse import unquote
 
 from kosmolua.clock import SIMULATION_START
 from kosmolua.http.messages import Request, Response
+from kosmolua.lazy import dataclass, regex
 
 T = TypeVar("T")
 _Operation = TypeVar("_Operation", bound=Callable[..., Any])
 
 BEGINNING = datetime.fromtimestamp(SIMULATION_START, timezone.utc)
 """The time at which every simulation starts."""
-_SLOT = re.compile(r"\\{(\\\*)?(\w+)\\}")
+_SLOT = regex(r"\\{(\\\*)?(\w+)\\}")
 
 
 @dataclass(frozen=True)
