@@ -128,9 +128,7 @@ def test_a_forged_session_is_none(pages: Pages, person: Person) -> None:
         assert "/login" in answer.url
 
 
-@pytest.mark.parametrize(
-    "path", ["/approvals", "/runs/{run}/resume", "/runs/{run}/replay", "/playground", "/accounts/revoke"]
-)
+@pytest.mark.parametrize("path", ["/approvals", "/runs/{run}/resume", "/playground", "/accounts/revoke"])
 def test_a_form_of_another_site_is_refused(pages: Pages, person: Person, paused: str, path: str) -> None:
     """A form without the session's mark, with another session's, or that another site sent, does nothing."""
     address = pages.url + path.format(run=paused)
@@ -172,7 +170,6 @@ def test_every_answer_forbids_what_it_does_not_need(pages: Pages, person: Person
         "/runs/{run}",
         "/runs/{run}/output",
         "/playground?run={run}",
-        "POST /runs/{run}/replay",
         "POST /runs/{run}/resume",
         "POST /approvals",
     ],
@@ -1024,7 +1021,7 @@ def test_a_damaged_recording_is_shown_as_such(pages: Pages, person: Person) -> N
 
     assert run[:8] in person.open("/runs?status=damaged").text
     assert 'aria-label="Error"' in person.open(f"/runs/{run}").text
-    assert person.send(f"/runs/{run}/replay").status_code == 404
+    assert person.open(f"/runs/{run}/output").status_code == 404
     for section in SECTIONS:
         assert person.open(f"/{section}").status_code == 200
 

@@ -74,7 +74,7 @@ def decide_one(request: PageRequest, call: WaitingCall, person: str, voter: Vote
 
 
 def _said(request: PageRequest, title: str, message: str, *, status: int) -> Response:
-    return request.page("said.html", title=title, message=message, status=status, tenant="", waiting_count=0)
+    return request.error(title, message, status=status, back="", tenant="", waiting_count=0)
 
 
 def decide(request: PageRequest) -> Response:

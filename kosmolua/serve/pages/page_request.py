@@ -129,19 +129,21 @@ class PageRequest:
         hint: str = "",
         back: str = "/approvals",
         links: tuple[str, ...] = (),
+        **shown: Any,
     ) -> Response:
         """Return a page that says what happened, and what the person can do.
 
-        The button "Back" leads to the path ``back``. ``links`` are pages of the documentation that may have been meant.
+        The button "Back" leads to the path ``back``, if there is one. ``links`` are pages of the documentation that may
+        have been meant.
         """
         told: dict[str, Any] = {
             "title": title,
             "message": message,
             "hint": hint,
-            "back": self.root + back,
+            "back": back and self.root + back,
             "links": links,
         }
-        return self.page("error.html", status=status, **told)
+        return self.page("error.html", status=status, **told, **shown)
 
     def failure(self, error: KosmoError) -> Response:
         """Return a page about an error that ended the request."""

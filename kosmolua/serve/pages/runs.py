@@ -192,15 +192,10 @@ def _file(name: str, text: str) -> Response:
 
 
 def output(request: PageRequest) -> Response:
-    """Replay a run to get its output and result. Return them as HTML, which the page of the run loads."""
-    run = _run(request, is_whole=True)
-    return request.page("outcome.html", parts=("outcome",), run=run, outcome=request.own.replay(run), hides_error=True)
-
-
-def replayed(request: PageRequest) -> Response:
-    """Replay a run, and return a page with the output and the result of the replay."""
-    run = _run(request, is_whole=True)
-    return request.page("replay.html", "runs", run=run, outcome=request.own.replay(run))
+    """Replay a run, and return a page with its output and its result, a part of which the page of the run loads."""
+    run, is_part = _run(request, is_whole=True), request.part is not None
+    outcome = request.own.replay(run)
+    return request.page("replay.html", "runs", parts=("outcome",), run=run, outcome=outcome, is_part=is_part)
 
 
 def resumed(request: PageRequest) -> Response:

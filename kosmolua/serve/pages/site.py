@@ -60,7 +60,6 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/runs/{run}/calls/{number:int}", runs.call),
     ("GET", "/runs/{run}/calls/{number:int}/answer.json", runs.answer),
     ("POST", "/runs/{run}/stop", runs.stopped),
-    ("POST", "/runs/{run}/replay", runs.replayed),
     ("POST", "/runs/{run}/resume", runs.resumed),
     ("GET", "/fleets", fleets.listed),
     ("GET", "/fleets/{fleet}", fleets.shown),
