@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from threading import Condition
 from typing import Any, NamedTuple
 
@@ -93,29 +93,14 @@ class Approvals:
             self._changed.notify_all()
             return bool(runs)
 
-    def ask(
-        self,
-        run: str,
-        script: str,
-        approvals: Sequence[Approval],
-        seconds: float,
-        client: Approve | None,
-        *,
-        is_resumed: bool = False,
-        asked: Callable[[Sequence[WaitingCall]], None] = lambda questions: None,
-        person: str = "",
-    ) -> list[PersonAnswer]:
-        """Ask people about the calls of a run, wait at most ``seconds``, and return the answer for each call.
-
-        ``asked`` is told of the questions. ``client`` asks the person at the MCP client too, whose token names
-        ``person``; the first answer counts. If ``is_resumed``, people may have answered already, before the process
-        died in which the run executed.
-        """
-        store, now = self._store(), time.time()
-        if is_resumed and (earlier := _decided_earlier(store, run, approvals)):
+    def ask(self, by: WebApprover, approvals: Sequence[Approval]) -> list[PersonAnswer]:
+        """Ask people about calls of a run, wait as long as ``by`` says, and return the answer for each call."""
+        store, now, run = self._store(), time.time(), by.run
+        if by.is_resumed and (earlier := _decided_earlier(store, run, approvals)):
             return earlier
+        ends = now + by.seconds()
         questions = [
-            WaitingCall(secrets.token_urlsafe(12), run, script, asdict(each), now, now + seconds) for each in approvals
+            WaitingCall(secrets.token_urlsafe(12), run, by.script, asdict(each), now, ends) for each in approvals
         ]
         ids = [each.id for each in questions]
         with self._changed:
@@ -124,13 +109,13 @@ class Approvals:
             for each in questions:
                 with suppress(ConfigError):  # the store cannot be reached, but the client may answer
                     store.ask(each)
-            asked(questions)
-            if client:
-                self._ask_client(client, questions, approvals, person)
-            return self._wait(store, run, ids, now + seconds)
+            by.asked(questions)
+            if by.client:
+                self._ask_client(by.client, questions, approvals, by.person)
+            return self._wait(store, run, ids, ends)
         finally:
             self._close(store, ids)
-            if withdraw := getattr(client, "withdraw", None):
+            if withdraw := getattr(by.client, "withdraw", None):
                 withdraw()
 
     def _wait(self, store: Store, run: str, ids: Sequence[str], ends: float) -> list[PersonAnswer]:
@@ -207,31 +192,33 @@ def _is_same(question: WaitingCall, approval: Approval) -> bool:
     return all(question.call[name] == asked[name] for name in ("path", "account", "effect", "arguments"))
 
 
+@dataclass
 class WebApprover:
     """The option ``approve`` of one run: asks people on the website and, with ``client``, at the MCP client.
 
-    ``seconds`` returns how long a call waits at most. The rest is that of :meth:`Approvals.ask`.
+    The first answer counts.
+
+    Args:
+        approvals: Those of the tenant.
+        run: The id of the run.
+        script: The name of its script.
+        seconds: Returns how long a call waits at most.
+        client: Asks the person at the MCP client, whose token names ``person``.
+        is_resumed: Whether people may have answered already, before the process died in which the run executed.
+        asked: Is told of the questions.
+        person: The name of the person at the MCP client.
     """
 
-    def __init__(
-        self,
-        approvals: Approvals,
-        run: str,
-        script: str,
-        seconds: Callable[[], float],
-        client: Approve | None = None,
-        *,
-        is_resumed: bool = False,
-        asked: Callable[[Sequence[WaitingCall]], None] = lambda questions: None,
-        person: str = "",
-    ) -> None:
-        self._more: dict[str, Any] = {"is_resumed": is_resumed, "asked": asked, "person": person}
-        self.name, self.counts_people = SOMEBODY, True
-        self._approvals = approvals
-        self._run = run
-        self._script = script
-        self._seconds = seconds
-        self._client = client
+    approvals: Approvals
+    run: str
+    script: str
+    seconds: Callable[[], float]
+    client: Approve | None = None
+    is_resumed: bool = False
+    asked: Callable[[Sequence[WaitingCall]], None] = lambda questions: None
+    person: str = ""
+    name = SOMEBODY
+    counts_people = True
 
     def __call__(self, approval: Approval) -> Reply:
         """Ask whether a call is approved, wait for a person's reply, and return it: True, False or ``UNANSWERED``."""
@@ -239,7 +226,6 @@ class WebApprover:
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
         """Ask about calls that wait at the same time. Return a list with the reply for each of ``approvals``."""
-        seconds, client = self._seconds(), self._client
-        answers = self._approvals.ask(self._run, self._script, approvals, seconds, client, **self._more)
+        answers = self.approvals.ask(self, approvals)
         self.name = next((answer.by for answer in answers if answer.reply is True), SOMEBODY)
         return [answer.reply for answer in answers]

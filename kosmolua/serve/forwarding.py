@@ -32,21 +32,23 @@ def batches(waiting: Queue[bytes | None], most: int, pause: float = 0.0) -> Iter
 class Forwarder:
     """Delivers messages in a thread, so that a slow network delays nobody.
 
-    ``receiver`` is who gets them, for warnings. ``deliver`` gets at most ``most`` messages, and raises OSError if it
-    cannot deliver them; it is called a second time then.
+    A class for a ``receiver``, who is named so in warnings, extends this one: its ``deliver`` gets at most ``most``
+    messages, and raises OSError if it cannot deliver them; it is called a second time then.
     """
 
-    def __init__(
-        self, receiver: str, deliver: Callable[[Sequence[bytes]], None], most: int, warn: Callable[[str], None]
-    ) -> None:
-        self._receiver = receiver
-        self._deliver = deliver
-        self._most = most
+    receiver: str
+    most = 1
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
         self._is_lost = False
         self._pending: Queue[bytes | None] = Queue(MAX_PENDING)
         self._thread = Thread(target=self._deliver_all, name="kosmolua-audit", daemon=True)
         self._thread.start()
+
+    def deliver(self, messages: Sequence[bytes]) -> None:
+        """Send messages over the network."""
+        raise NotImplementedError
 
     def send(self, message: bytes) -> None:
         """Deliver a message soon. If too many wait, drop it, and warn."""
@@ -65,24 +67,24 @@ class Forwarder:
                 self._pending.get_nowait()
 
     def _deliver_all(self) -> None:
-        for messages in filter(None, batches(self._pending, self._most)):
+        for messages in filter(None, batches(self._pending, self.most)):
             self._try_twice(messages)
 
     def _try_twice(self, messages: Sequence[bytes]) -> None:
         """Deliver messages; the second time over a connection that is opened anew."""
         for is_last in (False, True):
             try:
-                self._deliver(messages)
+                self.deliver(messages)
             except OSError as error:
                 if is_last:
                     self._lose(error.strerror or str(error))
                 continue
             if self._is_lost:
                 self._is_lost = False
-                self._warn(f"the audit reaches the {self._receiver} again")
+                self._warn(f"the audit reaches the {self.receiver} again")
             return
 
     def _lose(self, why: str) -> None:
         if not self._is_lost:
             self._is_lost = True
-            self._warn(f"the audit does not reach the {self._receiver}: {why}; the file has all lines")
+            self._warn(f"the audit does not reach the {self.receiver}: {why}; the file has all lines")

@@ -43,12 +43,14 @@ def logs_endpoint(environ: Mapping[str, str]) -> str | None:
     return f"{base.rstrip('/')}/v1/logs" if base else None
 
 
-class Collector:
+class Collector(Forwarder):
     """A collector, to which a thread sends records; ``warn`` is told when it cannot be reached, and when it can again.
 
     Raises:
         ConfigError: The URL is not one of HTTP, or a header from the environment cannot be sent.
     """
+
+    receiver, most = "collector of OpenTelemetry", MAX_RECORDS
 
     def __init__(self, url: str, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
         if not _is_of_http(url):
@@ -61,7 +63,7 @@ class Collector:
             raise ConfigError(f"The header {wrong[0]!r} for the collector of OpenTelemetry must be one line of ASCII")
         self._url = url
         self._resource = {"attributes": _attributes({"service.name": environ.get("OTEL_SERVICE_NAME") or SERVICE})}
-        self._forwarder = Forwarder("collector of OpenTelemetry", self._deliver, MAX_RECORDS, warn)
+        super().__init__(warn)
 
     def send(self, line: bytes) -> None:
         """Send a line of the audit log soon. Its fields are the attributes of a record."""
@@ -74,13 +76,9 @@ class Collector:
             "body": {"stringValue": text},
             "attributes": _attributes(json.loads(text)),
         }
-        self._forwarder.send(json.dumps(record).encode())
+        super().send(json.dumps(record).encode())
 
-    def close(self) -> None:
-        """Send the records that still wait."""
-        self._forwarder.close()
-
-    def _deliver(self, records: Sequence[bytes]) -> None:
+    def deliver(self, records: Sequence[bytes]) -> None:
         scope = {"scope": {"name": "kosmolua.audit", "version": __version__}, "logRecords": [*map(json.loads, records)]}
         body = {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}
         headers = {**self._headers, "Content-Type": "application/json"}

@@ -26,6 +26,7 @@ from kosmolua.memory import bound_arenas, keep_what_is_there
 from kosmolua.serve import settings as files
 from kosmolua.serve.app import ServerState, application
 from kosmolua.serve.audit import open_audit
+from kosmolua.serve.forwarding import Forwarder
 from kosmolua.serve.links import QuestionLink, QuestionLinks
 from kosmolua.serve.log import Log, RunLog
 from kosmolua.serve.metrics import Metrics
@@ -130,8 +131,8 @@ async def _serve(
     if url:
         plan.announce(_announcement(tenants, plan, url))
     await HttpServer(state, plan, audit, siblings).serve(listeners)
-    for each in (notices, *receivers):
-        await asyncio.to_thread(each.close)
+    for close in (notices.close, *(each.close for each in receivers)):
+        await asyncio.to_thread(close)
     audit.close()
     log.close()
 
@@ -153,9 +154,9 @@ def _notices(tenants: Tenants, common: Common, log: Log, metrics: Metrics) -> No
     return Notices(outbox, tenants.stores.due_tenants, link, log.note, metrics.noticed)
 
 
-def _receivers(settings: Settings, common: Common) -> list[Syslog | Collector]:
+def _receivers(settings: Settings, common: Common) -> list[Forwarder]:
     """Return who gets the lines of the audit log besides its file."""
-    receivers: list[Syslog | Collector] = []
+    receivers: list[Forwarder] = []
     if settings.syslog:
         receivers.append(Syslog(settings.syslog, common.warn))
     if url := logs_endpoint(common.environ):

@@ -17,12 +17,14 @@ PORTS = {"udp": 514, "tcp": 601}
 HINT = 'write it as in "udp://logs.example:514", "tcp://logs.example:601" or "unix:///dev/log"'
 
 
-class Syslog:
+class Syslog(Forwarder):
     """A syslog server at ``udp://HOST:PORT``, ``tcp://HOST:PORT`` or ``unix://PATH``, to which a thread sends messages.
 
     Raises:
         ConfigError: The address is not valid.
     """
+
+    receiver = "syslog server"
 
     def __init__(self, address: str, warn: Callable[[str], None]) -> None:
         url = urlsplit(address)
@@ -39,18 +41,18 @@ class Syslog:
         self._kind = url.scheme
         self._socket: socket.socket | None = None
         self._head = f"{socket.gethostname() or '-'} kosmolua {os.getpid()} audit -"
-        self._forwarder = Forwarder("syslog server", self._deliver, 1, warn)
+        super().__init__(warn)
 
     def send(self, line: bytes) -> None:
         """Send a line of the audit log soon."""
-        self._forwarder.send(f"<{PRIORITY}>1 {moment()} {self._head} ".encode() + line.rstrip(b"\n"))
+        super().send(f"<{PRIORITY}>1 {moment()} {self._head} ".encode() + line.rstrip(b"\n"))
 
     def close(self) -> None:
         """Send the lines that still wait, and close the connection."""
-        self._forwarder.close()
+        super().close()
         self._disconnect()
 
-    def _deliver(self, messages: Sequence[bytes]) -> None:
+    def deliver(self, messages: Sequence[bytes]) -> None:
         try:
             self._socket = self._socket or self._connected()
             for message in messages:
