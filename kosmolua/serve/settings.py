@@ -48,7 +48,8 @@ MAX_TOKENS = 2
 """How many tokens of a tenant can be valid at the same time. Two allow a change from an old token to a new one."""
 DEFAULT_WORKERS = 32
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+MAX_NAME = 63
 STANZA = """\
 [tenants.NAME]
 token = { env = "NAME_TOKEN" }               # or { file = "..." }, { command = [...] }, { keyring = "..." }
@@ -69,10 +70,10 @@ class Issuer:
         claims: Further claims that a token must have, each with its value.
     """
 
-    issuer: str
-    audience: str
-    jwks: str
-    claims: Mapping[str, object] = field(default_factory=dict)
+    issuer: Annotated[str, text]
+    audience: Annotated[str, text]
+    jwks: Annotated[str, text]
+    claims: Annotated[Mapping[str, object], table_of('a table, such as { org = "acme" }')] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,10 @@ class OidcProvider:
         scopes: The scopes that the server requests.
     """
 
-    issuer: str
-    client_id: str
-    client_secret: Given | None = None
-    scopes: tuple[str, ...] = ("openid",)
+    issuer: Annotated[str, text]
+    client_id: Annotated[str, text]
+    client_secret: Annotated[Given | None, check_secret] = None
+    scopes: Annotated[tuple[str, ...], texts] = ("openid",)
 
 
 # Each of these functions takes the value of a key and returns it converted for the settings, or raises Mismatch.
@@ -136,33 +137,25 @@ def _permissions(value: object) -> dict[str, GivenPermission]:
 
 
 def _issuer(value: object) -> Issuer:
-    return Issuer(**_ISSUER(value))
+    required = ("issuer", "audience", "jwks")
+    return Issuer(**table_of("a table with issuer, audience and jwks", checks_of(Issuer), required)(value))
 
 
 def _provider(value: object) -> OidcProvider:
-    given = _PROVIDER(value)
+    required = ("issuer", "client_id")
+    given = table_of("a table with issuer and client_id", checks_of(OidcProvider), required)(value)
     url = urlsplit(given["issuer"])
     if url.scheme != "https" and not (url.scheme == "http" and is_loopback_name(url.netloc)):
         raise Mismatch("must be a URL with https", ".issuer")
     return OidcProvider(**given)
 
 
-_ISSUER = table_of(
-    "a table with issuer, audience and jwks",
-    {"issuer": text, "audience": text, "jwks": text, "claims": table_of('a table, such as { org = "acme" }')},
-    ("issuer", "audience", "jwks"),
-)
-_PROVIDER = table_of(
-    "a table with issuer and client_id",
-    {"issuer": text, "client_id": text, "client_secret": check_secret, "scopes": texts},
-    ("issuer", "client_id"),
-)
 _LIMITS = table_of('a table, such as { timeout = "60s" }', LIMIT_CHECKS)
 _SECONDS = measure(DURATION, 'a duration such as 30 or "30s"')
 _BYTES = measure(SIZE, 'a size such as "4MiB"')
 
 
-def _checks(settings: type[Settings] | type[TenantSettings]) -> dict[str, Check]:
+def checks_of(settings: type[object]) -> dict[str, Check]:
     """Return the checks of the keys that the accounts file can set, which are the annotations of the fields."""
     hints = get_type_hints(settings, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
@@ -273,13 +266,27 @@ def read(path: str | None) -> Settings:
     file = SettingsFile(path)
     tables = parse(path)
     refuse_unknown(file, tables, lambda: Plugins().names())
-    own = file.read(tables.get(SERVE, {}), _checks(Settings), SERVE)
-    tenants = tables.get(TENANTS, {})
-    if not isinstance(tenants, dict) or not all(isinstance(table, dict) for table in tenants.values()):
-        raise file.wrong("each tenant must be a table, such as [tenants.acme]", TENANTS)
+    own = file.read(tables.get(SERVE, {}), checks_of(Settings), SERVE)
+    tenants = named_tables(file, tables, TENANTS, MAX_NAME)
     read = {name: _tenant(file, name, {**flow_of(tables), **table}) for name, table in tenants.items()}
     _refuse_same_issuers(file, read)
     return Settings(file.path, read, **own)
+
+
+def named_tables(file: SettingsFile, tables: Table, kind: str, most: int) -> Table:
+    """Return the tables of a kind, such as tenants, by their names, which have ``most`` characters at most.
+
+    Raises:
+        ConfigError: One of them is no table, or its name is not valid.
+    """
+    found = tables.get(kind, {})
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        raise file.wrong(f"each of the {kind} must be a table, such as [{kind}.NAME]", kind)
+    for name in found:
+        if not _NAME.fullmatch(name) or len(name) > most:
+            hint = f"a-z, 0-9, _ and -, a letter or digit first, at most {most} in all"
+            raise file.wrong(f"{name[:80]!r} cannot be the name of one of the {kind}", kind, name, hint=hint)
+    return found
 
 
 def flow_of(tables: Table) -> Table:
@@ -306,10 +313,7 @@ def refuse_unknown(file: SettingsFile, sections: Iterable[str], integrations: Ca
 
 
 def _tenant(file: SettingsFile, name: str, table: Table) -> TenantSettings:
-    if not _NAME.fullmatch(name):
-        hint = "a-z, 0-9, _ and -, a letter or digit first"
-        raise file.wrong(f"{name[:80]!r} is not a valid name for a tenant", TENANTS, name, hint=hint)
-    checked = file.read(table, _checks(TenantSettings), TENANTS, name)
+    checked = file.read(table, checks_of(TenantSettings), TENANTS, name)
     if "token" not in checked and "jwt" not in checked:
         raise file.wrong(f"[tenants.{name}] has neither token nor jwt", TENANTS, name, hint=STANZA)
     for key in ("accounts", "scripts"):

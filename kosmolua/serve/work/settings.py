@@ -12,7 +12,7 @@ from math import floor
 from pathlib import Path
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim
@@ -28,8 +28,9 @@ from kosmolua.lua.header import read_header
 from kosmolua.protocol import NotJson
 from kosmolua.schema.formats import Schedule
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.settings import Check, SettingsFile, Table, choice, measure, table_of, text
+from kosmolua.schema.settings import SettingsFile, Table, choice, measure, table_of, text
 from kosmolua.secret import Secret
+from kosmolua.serve.settings import checks_of, named_tables
 from kosmolua.serve.work.signatures import KINDS
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ SKIP, WAIT, ONCE = "skip", "wait", "once"
 FRESH = 10.0
 """Seconds after which the secret of a hook is read from its source again."""
 MAX_RETRIES = 20
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+MAX_NAME = 40
 _FIXED = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -68,14 +69,14 @@ class ScheduleSettings:
     """
 
     name: str
-    script: str
-    cron: str = ""
-    every: float = 0.0
-    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
-    params: Mapping[str, Any] = field(default_factory=dict)
-    overlap: str = SKIP
-    missed: str = SKIP
-    retries: int = 0
+    script: Annotated[str, text]
+    cron: Annotated[str, _cron] = ""
+    every: Annotated[float, _every] = 0.0
+    timezone: Annotated[ZoneInfo, _zone] = field(default_factory=lambda: ZoneInfo("UTC"))
+    params: Annotated[Mapping[str, Any], _params] = field(default_factory=dict)
+    overlap: Annotated[str, choice((SKIP, WAIT))] = SKIP
+    missed: Annotated[str, choice((SKIP, ONCE))] = SKIP
+    retries: Annotated[int, _retries] = 0
 
     def next_after(self, moment: float) -> float:
         """Return the first tick after a moment; both are in seconds since 1970.
@@ -108,10 +109,10 @@ class HookSettings:
     """
 
     name: str
-    script: str
-    signature: str
-    secret: Any
-    retries: int = 0
+    script: Annotated[str, text]
+    signature: Annotated[str, choice(KINDS)]
+    secret: Annotated[Any, check_secret]
+    retries: Annotated[int, _retries] = 0
 
 
 class HookSecret:
@@ -202,8 +203,10 @@ def read_work(file: SettingsFile, tables: Table, read_secret: Callable[[str, Any
     Raises:
         ConfigError: A name, a key or a value is not valid, or a secret is missing at its source.
     """
-    schedules = {name: _schedule(file, name, table) for name, table in _named(file, tables, SCHEDULES)}
-    hooks = {name: _hook(file, name, table) for name, table in _named(file, tables, HOOKS)}
+    schedules = {
+        name: _schedule(file, name, table) for name, table in named_tables(file, tables, SCHEDULES, MAX_NAME).items()
+    }
+    hooks = {name: _hook(file, name, table) for name, table in named_tables(file, tables, HOOKS, MAX_NAME).items()}
     secrets = {
         name: HookSecret(partial(read_secret, f"{HOOKS}.{name}.secret", each.secret)) for name, each in hooks.items()
     }
@@ -218,19 +221,8 @@ def personal_accounts(runtime: Runtime, source: str | bytes) -> list[str]:
     return sorted(f"{integration}.{account}" for integration, account in used & acting)
 
 
-def _named(file: SettingsFile, tables: Table, kind: str) -> list[tuple[str, Any]]:
-    found = tables.get(kind, {})
-    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
-        raise file.wrong(f"each of the {kind} must be a table, such as [{kind}.nightly]", kind)
-    for name in found:
-        if not NAME.fullmatch(name):
-            hint = "a-z, 0-9, _ and -, a letter or digit first, at most 40 in all"
-            raise file.wrong(f"{name[:80]!r} cannot be the name of one of the {kind}", kind, name, hint=hint)
-    return list(found.items())
-
-
 def _schedule(file: SettingsFile, name: str, table: Table) -> ScheduleSettings:
-    given = file.read(table, _SCHEDULE, SCHEDULES, name)
+    given = file.read(table, checks_of(ScheduleSettings), SCHEDULES, name)
     where, keys = f"[{SCHEDULES}.{name}]", (SCHEDULES, name)
     if "script" not in given:
         raise file.wrong(
@@ -245,7 +237,7 @@ def _schedule(file: SettingsFile, name: str, table: Table) -> ScheduleSettings:
 
 
 def _hook(file: SettingsFile, name: str, table: Table) -> HookSettings:
-    given = file.read(table, _HOOK, HOOKS, name)
+    given = file.read(table, checks_of(HookSettings), HOOKS, name)
     for key in ("script", "signature", "secret"):
         if key not in given:
             hint = f"add {key} = {_EXAMPLES[key]}"
@@ -298,21 +290,3 @@ def _retries(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRIES:
         raise Mismatch(f"must be a whole number from 0 to {MAX_RETRIES}")
     return value
-
-
-_SCHEDULE: dict[str, Check] = {
-    "script": text,
-    "cron": _cron,
-    "every": _every,
-    "timezone": _zone,
-    "params": _params,
-    "overlap": choice((SKIP, WAIT)),
-    "missed": choice((SKIP, ONCE)),
-    "retries": _retries,
-}
-_HOOK: dict[str, Check] = {
-    "script": text,
-    "signature": choice(KINDS),
-    "secret": check_secret,
-    "retries": _retries,
-}
