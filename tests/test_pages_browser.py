@@ -506,7 +506,7 @@ def test_a_page_works_without_scripts(browser: Browser, pages: Pages, monkeypatc
     window.open("/playground").get_by_role("textbox", name="Lua script").fill('print("typed")')
     page.get_by_role("button", name="Run").click()
     assert eventually(lambda: has_status("done"))
-    page.get_by_role("button", name="Replay").click()
+    page.get_by_role("link", name="Replay").click()
     expect(page.locator(".output")).to_contain_text("typed")
     window.context.close()
 

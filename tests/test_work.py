@@ -22,6 +22,7 @@ from kosmolua.calls.records import CallRecord
 from kosmolua.errors import Unavailable
 from kosmolua.secret import Secret
 from kosmolua.serve import settings
+from kosmolua.serve.notices import MAX_AGE
 from kosmolua.serve.runs import Running
 from kosmolua.serve.tenant import Tenant
 from kosmolua.serve.tenant_runtime import Common
@@ -31,7 +32,7 @@ from kosmolua.serve.work.settings import ScheduleSettings
 from kosmolua.serve.work.worker import Errand, TaskWorker, begin_by_hand
 from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.store import Summary
-from kosmolua.stores.tasks import HOOK, QUEUED, RUNNING, SCHEDULE, SLEEP, ServerTask
+from kosmolua.stores.tasks import HOOK, NOTICE, QUEUED, RUNNING, SCHEDULE, SLEEP, ServerTask
 
 pytestmark = pytest.mark.slow
 
@@ -162,6 +163,22 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 EVERY_MINUTE = '[schedules.nightly]\nscript = "report"\nevery = "1m"\n'
+
+
+def test_old_notices_of_a_tenant_that_is_gone_are_dropped(site: Site) -> None:
+    """After an hour, since another server with the store may have the tenant; a run of it that sleeps stays."""
+    first = site.open("")
+    tasks = site.tenants.stores.of("gone").tasks
+    now = tasks.now()
+    for source in (NOTICE, SLEEP):
+        tasks.add(ServerTask(f"{source}/ops", source, "ops", "0123456789ab", now, now, QUEUED))
+    site.look(first)
+    assert [each.id for each in tasks.open(NOTICE)] == ["notice/ops"]
+    site.pass_by(MAX_AGE + 60)
+    site.look(site.open(""))
+    assert tasks.open(NOTICE) == []
+    assert tasks.of(NOTICE, "ops", 1)[0].note == "there is no such tenant any more"
+    assert [each.id for each in tasks.open(SLEEP)] == ["sleep/ops"]
 
 
 def test_each_tick_runs_once(site: Site) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Parked, RateLimited, Unavailable
 from kosmolua.protocol import decode
 from kosmolua.runs import Outcome, RunOptions
+from kosmolua.serve.notices import MAX_AGE
 from kosmolua.serve.tenant import Tenant
 from kosmolua.serve.tenants import Tenants
 from kosmolua.serve.work.settings import ONCE, WAIT, HookSettings, ScheduleSettings
@@ -128,7 +129,7 @@ class TaskWorker:
             is_planned = [await _is_done(asyncio.to_thread(plan_all, tenant)) for tenant in self._tenants]
             if all(is_planned):
                 self._planned, self._settings = now, dict(settings)
-        if now - self._tidied > TIDY_EVERY:
+        if tidies := now - self._tidied > TIDY_EVERY:
             self._tidied = now
             for tenant in self._tenants:
                 await _is_done(asyncio.to_thread(_tidy, tenant))
@@ -138,6 +139,8 @@ class TaskWorker:
         self._is_slow = monotonic() - began > SLOW
         for name in due:
             found = self._tenants.get(name)
+            if found is None and tidies:
+                await _is_done(asyncio.to_thread(_forget_notices, self._tenants.stores.of(name).tasks))
             if found and not found.is_draining and not await asyncio.to_thread(found.reads_drained):
                 await _is_done(self._take(found))
 
@@ -453,6 +456,13 @@ def _tidy(tenant: Tenant) -> None:
     ):
         for name in names:
             tasks.trim(source, name, count)
+
+
+def _forget_notices(tasks: TaskQueue) -> None:
+    """End the old notices of a tenant that this server does not have; another server with the store may have it."""
+    old = [each for each in tasks.open(NOTICE) if tasks.now() - each.since > MAX_AGE]
+    tasks.put(*(_over(each, "lost", "there is no such tenant any more") for each in old))
+    tasks.prune(KEEP)
 
 
 async def _is_done(work: Awaitable[object]) -> bool:
