@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -28,6 +28,17 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
         if not isinstance(value, str) or not NUMBERS.fullmatch(value):
             self.fail(f"{value!r} is not the number of a call, such as 7, or a list of them, such as 7,9.", param, ctx)
         return [int(each) for each in value.split(",")]
+
+
+def numbers_in(_: click.Context, __: click.Parameter, given: Iterable[Any]) -> list[int] | bool:
+    """Return the numbers of calls in all occurrences of an option, or True if one occurrence means all calls."""
+    occurrences = list(given)
+    return True if True in occurrences else [number for each in occurrences for number in each]
+
+
+def numbers_option(*names: str, **given: Any) -> Callable[[Any], Any]:
+    """Return a decorator for an option that names calls by their numbers: a list of them, or True for all calls."""
+    return click.option(*names, multiple=True, type=Numbers(), callback=numbers_in, **given)
 
 
 class Done(click.ParamType):  # type: ignore[type-arg]
@@ -61,19 +72,12 @@ def accepted(option: bool, question: str = "Go on with the accounts as they are 
 
 
 done_option = click.option(
-    "--done", multiple=True, type=Done(), help="Count a write without an answer as done, with JSON as its result."
+    "--done",
+    multiple=True,
+    type=Done(),
+    callback=lambda context, parameter, given: {number: value for each in given for number, value in each.items()},
+    help="Count a write without an answer as done, with JSON as its result.",
 )
 accounts_option = click.option(
     "--accept-accounts", is_flag=True, help="Go on although an account that the run used has changed."
 )
-
-
-def numbers_in(given: Iterable[Any]) -> list[int] | bool:
-    """Return the numbers of calls in all occurrences of an option, or True if one occurrence means all calls."""
-    occurrences = list(given)
-    return True if True in occurrences else [number for each in occurrences for number in each]
-
-
-def values_in(given: Iterable[Mapping[int, Any]]) -> dict[int, Any]:
-    """Return the results of calls in all occurrences of ``--done``, by the numbers of the calls."""
-    return {number: value for each in given for number, value in each.items()}

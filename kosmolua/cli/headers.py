@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from kosmolua.cli.completion import offered_values
 from kosmolua.cli.defaults import user_defaults
@@ -20,7 +19,6 @@ from kosmolua.limits import Limits
 from kosmolua.lua.header import NONE, Header, read_header
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
-from kosmolua.schema.types import Type
 
 TITLE = "Parameters of the script"
 PREFIX = "--param-"
@@ -139,18 +137,9 @@ def _option_of(parameter: Parameter, taken: set[str]) -> click.Option:
     given: dict[str, Any] = {"section": TITLE, "help": about, "default": None}
     if kind == "boolean":
         return Sectioned([_attribute(parameter), f"{name}/--no-{name[2:]}"], **given)
-    given |= {"multiple": True, "type": _Value(parameter.type), "metavar": kind.upper().replace(" OR ", "|")}
+
+    def complete(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
+        return [value for value in offered_values(parameter.type) if value.startswith(typed)]
+
+    given |= {"multiple": True, "shell_complete": complete, "metavar": kind.upper().replace(" OR ", "|")}
     return Sectioned([_attribute(parameter), name], **given)
-
-
-class _Value(click.ParamType):  # type: ignore[type-arg]
-    """The click type of an option that stands for a script's parameter, whose text :func:`params_of` converts."""
-
-    name = "value"
-
-    def __init__(self, kind: Type) -> None:
-        self._kind = kind
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the allowed values that begin with the typed text; none if the type has no list of values."""
-        return [CompletionItem(value) for value in offered_values(self._kind) if value.startswith(incomplete)]

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kosmolua.cli import console, plans
-from kosmolua.cli.decisions import NUMBERS, Numbers, accepted, accounts_option, done_option, numbers_in, values_in
+from kosmolua.cli.decisions import NUMBERS, accepted, accounts_option, done_option, numbers_option
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, applying_options, examples
 from kosmolua.cli.recordings import agree, options_again
@@ -40,12 +40,10 @@ def _with_whole(words: Sequence[str]) -> Iterator[str]:
     ),
 )
 @click.argument("file", metavar="PLAN", type=click.Path())
-@click.option(
-    "--again", multiple=True, type=Numbers(), help="Send these writes without an answer again; alone: the whole plan."
-)
+@numbers_option("--again", help="Send these writes without an answer again; alone: the whole plan.")
 @click.option("--again-whole", is_flag=True, hidden=True)
 @done_option
-@click.option("--without", multiple=True, type=Numbers(), help="Leave these writes out, and those that need them.")
+@numbers_option("--without", help="Leave these writes out, and those that need them.")
 @click.option(
     "--accept-changes",
     is_flag=True,
@@ -56,10 +54,10 @@ def _with_whole(words: Sequence[str]) -> Iterator[str]:
 @applying_options
 def command(
     file: str,
-    again: tuple[Any, ...],
+    again: list[int] | bool,
     again_whole: bool,
-    done: tuple[dict[int, Any], ...],
-    without: tuple[Any, ...],
+    done: dict[int, Any],
+    without: list[int] | bool,
     accept_changes: bool,
     accept_accounts: bool,
     accept_plan: bool,
@@ -90,10 +88,9 @@ def command(
         if record := options.record_file or options.record:
             given["record"] = record
         with open_runtime(options) as runtime:
-            decided: dict[str, Any] = {"again": again_whole or numbers_in(again), "done": values_in(done)}
-            decided |= {"accept_accounts": accepted(accept_accounts), "accept_changes": accept_changes}
-            left_out = numbers_in(without)
-            decided["without"] = [call.number for call in loaded.writes] if left_out is True else left_out
+            decided: dict[str, Any] = {"again": again_whole or again, "done": done, "accept_changes": accept_changes}
+            decided["accept_accounts"] = accepted(accept_accounts)
+            decided["without"] = [call.number for call in loaded.writes] if without is True else without
             return runtime.apply(loaded, **decided, **given)
 
     def where(outcome: Outcome) -> str | None:

@@ -10,7 +10,7 @@ import click
 from kosmolua.calls.approvals import Approve
 from kosmolua.cli import recordings
 from kosmolua.cli.approval import TerminalApprover
-from kosmolua.cli.decisions import ALL, NUMBERS, Numbers, accepted, accounts_option, done_option, numbers_in, values_in
+from kosmolua.cli.decisions import ALL, NUMBERS, accepted, accounts_option, done_option, numbers_option
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
@@ -62,10 +62,10 @@ def _with_numbers(words: Sequence[str]) -> Iterator[str]:
 )
 @click.argument("file", type=click.Path())
 @recordings.script_option
-@click.option("--approve", multiple=True, type=Numbers(), help="Allow these calls of a paused run, or all that wait.")
-@click.option("--deny-calls", multiple=True, type=Numbers(), hidden=True)
+@numbers_option("--approve", help="Allow these calls of a paused run, or all that wait.")
+@numbers_option("--deny-calls", hidden=True)
 @done_option
-@click.option("--again", multiple=True, type=Numbers(), help="Send a write without an answer again.")
+@numbers_option("--again", help="Send a write without an answer again.")
 @accounts_option
 @click.option("--until-damage", is_flag=True, help="Cut a damaged recording at its damage, and go on from there.")
 @tenant_options
@@ -73,10 +73,10 @@ def _with_numbers(words: Sequence[str]) -> Iterator[str]:
 def command(
     file: str,
     script: str | None,
-    approve: tuple[Any, ...],
-    deny_calls: tuple[Any, ...],
-    done: tuple[dict[int, Any], ...],
-    again: tuple[Any, ...],
+    approve: list[int] | bool,
+    deny_calls: list[int] | bool,
+    done: dict[int, Any],
+    again: list[int] | bool,
     accept_accounts: bool,
     until_damage: bool,
     kept: Kept,
@@ -93,8 +93,8 @@ def command(
     calls. Limits are the recorded ones, unless options raise them. A tenant's run has the accounts and permissions that
     the accounts file gives to the tenant.
     """
-    decided: dict[str, Any] = {"approve": numbers_in(approve), "deny": numbers_in(deny_calls)}
-    decided |= {"again": numbers_in(again), "done": values_in(done), "accept_accounts": accepted(accept_accounts)}
+    decided: dict[str, Any] = {"approve": approve, "deny": deny_calls, "again": again, "done": done}
+    decided["accept_accounts"] = accepted(accept_accounts)
     with kept.opened(options.accounts) as store:
         return _resume(recordings.find(file, store, until_damage=until_damage), kept, store, script, options, decided)
 

@@ -118,13 +118,9 @@ def _opened(kept: Kept, options: Options) -> Iterator[tuple[str, WorkSettings, S
         yield one.tenant or "", one.work(options.accounts), store
 
 
-def _row(each: Entry) -> list[str]:
+def _row(each: Entry) -> list[str | None]:
     known = each.to_json()
     last = known["last"] or {}
-    following = "paused" if each.is_paused else _moment(known["next"])
-    told = [_moment(last.get("time")), last.get("status", ""), last.get("run") or ""]
+    following = "paused" if each.is_paused else terminal.moment(known["next"])
+    told = [terminal.moment(last.get("time")), last.get("status"), last.get("run")]
     return [each.name, each.rule, each.script, following, *told]
-
-
-def _moment(time: str | None) -> str:
-    return terminal.moment(time) if time else ""

@@ -26,7 +26,7 @@ from kosmolua.stores.opening import default_store
     epilog=examples("kosmolua undo 3f2a", "kosmolua undo 3f2a 7 9", "kosmolua undo run.jsonl --json"),
 )
 @click.argument("file", metavar="RUN", type=click.Path())
-@click.argument("calls", metavar="[N]...", nargs=-1, type=Numbers())
+@click.argument("calls", metavar="[N]...", nargs=-1, type=Numbers(), callback=numbers_in)
 @click.option(
     "--accept-changes",
     is_flag=True,
@@ -34,7 +34,7 @@ from kosmolua.stores.opening import default_store
 )
 @accounts_option
 @applying_options
-def command(file: str, calls: tuple[Any, ...], accept_changes: bool, accept_accounts: bool, options: Options) -> int:
+def command(file: str, calls: list[int] | bool, accept_changes: bool, accept_accounts: bool, options: Options) -> int:
     """Undo what a recorded run wrote: all of it, or the calls with these numbers, the newest first.
 
     RUN is a recording, or the beginning of the id of a recorded run; kosmolua runs show has the numbers. The calls that
@@ -47,12 +47,11 @@ def command(file: str, calls: tuple[Any, ...], accept_changes: bool, accept_acco
     recording = recordings.find(file, store)
     is_own = was_made_here(recording, Signer(store))
     options = recordings.options_again(options, recording.header["host"], f"The recording {file}", is_own=is_own)
-    numbers = numbers_in(calls) or ()
 
     def run(**callbacks: Any) -> Outcome:
         given = {**options.limits, **callbacks}
         with open_runtime(options) as runtime:
-            chosen = () if numbers is True else numbers
+            chosen = [] if isinstance(calls, bool) else calls
             agreed: dict[str, Any] = {
                 "accept_accounts": accepted(accept_accounts),
                 "accept_changes": accepted(accept_changes, "Undo it all the same?"),
