@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, wraps
 from hashlib import sha256
 from threading import Event as ThreadEvent
 from typing import TYPE_CHECKING, Any
@@ -169,17 +169,14 @@ def audit_key(accounts: str | None) -> bytes:
 def tenant_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a command: it gets the options ``--tenant`` and ``--store``, as its argument ``kept``."""
 
+    @wraps(command)
     def gather(*args: Any, tenant: str | None, store: str | None, **given: Any) -> Any:
         typed = click.get_current_context().get_parameter_source("store") is ParameterSource.COMMANDLINE
         if typed and tenant is None:
             raise UsageError("--store applies only to the recordings of a tenant", hint="name the tenant with --tenant")
         return command(*args, kept=Kept(tenant or None, store or None), **given)
 
-    gather.__name__, gather.__doc__ = command.__name__, command.__doc__
-    gather.__dict__.update(command.__dict__)
-    for option in (_STORE, _TENANT):
-        gather = option(gather)
-    return gather
+    return _TENANT(_STORE(gather))
 
 
 _TENANT = click.option(
