@@ -320,6 +320,16 @@ def test_a_script_is_added_shown_and_removed(kosmolua: Program, write: Write, ho
     assert "app.scripts has no 'greet_all'" in kosmolua("scripts", "show", "greet_all", *words).stderr
 
 
+def test_a_script_from_standard_input_needs_a_name(kosmolua: Program, home: Path) -> None:
+    """It would be saved under a name that nobody chose."""
+    words = ("--scripts", str(home / "saved"))
+    refused = kosmolua("scripts", "add", "-", *words, input="print(1)")
+    assert "A script from standard input has no name (give it one with --name)" in refused.stderr
+    assert refused.returncode == 2
+    assert kosmolua("scripts", "add", "-", "--name", "one", *words, input="print(1)").returncode == 0
+    assert [file.name for file in (home / "saved").iterdir()] == ["one.lua"]
+
+
 def test_a_folder_of_scripts_that_is_missing_is_told(kosmolua: Program) -> None:
     """With a warning, since the script may need no other."""
     ran = kosmolua("run", "-e", "print(1)", "--scripts", "nowhere")

@@ -12,7 +12,7 @@ from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, ListGroup, examples, listing_options
 from kosmolua.cli.scripts import name_of, open_to_list, read_file
-from kosmolua.cli.streams import standard
+from kosmolua.cli.streams import names_standard_input, standard
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.lua.header import read_header
 from kosmolua.schema.names import objection_to_function
@@ -118,6 +118,8 @@ def add(file: str, *, name: str | None, yes: bool, options: Options) -> None:
     Before another script of this name is replaced, you see the difference and are asked. Where nobody can be asked, it
     is replaced only with --yes.
     """
+    if name is None and names_standard_input(file):
+        raise UsageError("A script from standard input has no name", hint="give it one with --name")
     key = _key_of(name or Path(file).stem)
     if objection := objection_to_function(key):
         raise UsageError(f"{key!r} cannot be the name of a script: {objection}", hint="choose one with --name")
