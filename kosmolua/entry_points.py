@@ -9,11 +9,11 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 from kosmolua.errors import KosmoError, PluginError, log_traceback
-from kosmolua.lazy import dataclass
 
 INTEGRATIONS = "kosmolua.integrations"
 COMMANDS = "kosmolua.commands"

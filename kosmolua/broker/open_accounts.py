@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,7 +23,6 @@ from kosmolua.errors import (
     SessionExpired,
     log_traceback,
 )
-from kosmolua.lazy import dataclass
 from kosmolua.schema.effects import changes
 from kosmolua.schema.names import holder_of
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 from inspect import iscoroutinefunction
 from typing import Any, Final, TypeAlias
 
 from kosmolua.calls.inverses import changes_nothing
-from kosmolua.lazy import dataclass
 from kosmolua.schema.effects import is_final
 
 

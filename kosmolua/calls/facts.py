@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
-
-from kosmolua.lazy import dataclass
 
 if TYPE_CHECKING:
     from kosmolua.calls.records import Returned

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from time import monotonic
@@ -17,7 +17,6 @@ from kosmolua.calls.credentials import masked
 from kosmolua.calls.titles import title_of
 from kosmolua.errors import CallError, CallTimeout, Denied, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
-from kosmolua.lazy import dataclass
 from kosmolua.protocol import JsonObject, Truncated
 from kosmolua.schema.function import OF_PARTS
 from kosmolua.secret import Redactor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -15,7 +15,6 @@ from kosmolua.accounts.permissions import Rule, strictest
 from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.errors import CallError, ConfigError, NotConfigured, PluginError, UnknownPath
-from kosmolua.lazy import dataclass
 from kosmolua.protocol import Json
 from kosmolua.schema.effects import EFFECTS, gravest
 from kosmolua.schema.function import Function

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec, source_hash
@@ -22,7 +22,6 @@ from kosmolua.concurrency import lazy
 from kosmolua.entry_points import INTEGRATIONS, PROVIDERS, EntryPoint, ask, installed
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
 from kosmolua.folders import config_folder, expanded, objection_to_writers
-from kosmolua.lazy import dataclass
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import ROOT, lua_path
 from kosmolua.suggestions import did_you_mean, list_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,7 +14,6 @@ from kosmolua.check.checker import Checker
 from kosmolua.concurrency import lazy
 from kosmolua.errors import CallError, ConfigError, KosmoError, PluginError, UnknownPath
 from kosmolua.folders import replace_file
-from kosmolua.lazy import dataclass
 from kosmolua.limits import LIMITS, spell_size
 from kosmolua.lua.header import Header, read_header
 from kosmolua.schema.effects import EFFECTS, Effect

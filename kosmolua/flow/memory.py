@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from math import inf
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -50,7 +50,7 @@ from kosmolua.flow.texts import (
     squeezed,
     whole,
 )
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.limits import MIB
 
 if TYPE_CHECKING:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import urljoin
 
 from kosmolua.http.headers import merged, plain
 from kosmolua.http.messages import Request
-from kosmolua.lazy import dataclass
 from kosmolua.secret import Secret
 
 

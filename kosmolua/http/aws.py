@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from kosmolua.errors import NotConfigured
 from kosmolua.http.headers import merged, plain
 from kosmolua.http.messages import Request
-from kosmolua.lazy import dataclass
 from kosmolua.secret import Secret
 
 SIGNED = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException, IncompleteRead
 
@@ -23,7 +24,6 @@ from kosmolua.errors import NetworkError
 from kosmolua.http.connections import AnswerTooLong, NotPublic, Unconnected
 from kosmolua.http.errors import LOOK_FIRST
 from kosmolua.http.messages import Request
-from kosmolua.lazy import dataclass
 
 
 @dataclass(frozen=True)

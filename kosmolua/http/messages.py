@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TypeAlias
 from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from kosmolua.http.multipart import Multipart
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.protocol import Json, decode
 from kosmolua.secret import Secret
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
-from kosmolua.lazy import dataclass
 from kosmolua.secret import Secret
 
 OCTETS = "application/octet-stream"

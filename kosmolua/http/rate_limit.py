@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Condition
 
 from kosmolua.clock import Until
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response, origin
 from kosmolua.http.shared_limit import SharedLimit
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 
 MIN_EPOCH = 1e9
 """A ``Ratelimit-Reset`` above this is a point in time, as GitHub sends it. A smaller value is the number

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import count
 from typing import Any
@@ -29,7 +29,7 @@ from kosmolua.http.faults import NOT_PUBLIC, OUT_OF_TIME, Fault, fault_of
 from kosmolua.http.headers import fault_in, merged, taken_along
 from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, can_redirect, location, origin
 from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.limits import MIB
 from kosmolua.memory import SMALL, Reservation
 

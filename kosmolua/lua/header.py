@@ -14,11 +14,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from kosmolua.errors import BadArguments, ScriptError
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.spelling import NoType, read_type

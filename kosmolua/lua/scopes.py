@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from kosmolua.lazy import dataclass
 from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import (
     BRANCHES,

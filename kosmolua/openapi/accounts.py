@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from urllib.parse import urljoin
@@ -14,7 +15,7 @@ from kosmolua.http.aws import AwsSignature
 from kosmolua.http.client import Api
 from kosmolua.http.errors import body_of, message_of
 from kosmolua.http.messages import Request, Response, Send
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.openapi.paging import at
 from kosmolua.openapi.security import Access, Credential
 from kosmolua.protocol import Json

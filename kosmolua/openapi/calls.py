@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from dataclasses import field as made_by
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -12,7 +13,7 @@ from kosmolua.http.binary import media_type
 from kosmolua.http.client import Api, Quoted, decode
 from kosmolua.http.headers import merged, plain
 from kosmolua.http.messages import Response
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.openapi.aws_query import AwsQuery
 from kosmolua.openapi.bodies import (
     NOTHING,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kosmolua.http.headers import CREDENTIALS, OF_A_READ, is_of_a_read, objection, plain, twice
-from kosmolua.lazy import dataclass
 from kosmolua.openapi.bodies import OVERRIDE, is_override
 from kosmolua.openapi.operations import Field
 from kosmolua.schema.mismatch import Mismatch

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import lazy
 from kosmolua.errors import BadArguments
 from kosmolua.http.headers import IDEMPOTENCY, plain
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.openapi.aws_query import STYLES, AwsQuery
 from kosmolua.openapi.calls import MAX_ITEMS, OperationCall
 from kosmolua.openapi.effects import READS

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from kosmolua.lazy import dataclass
 from kosmolua.openapi.calls import OperationCall
 from kosmolua.schema.function import Step
 

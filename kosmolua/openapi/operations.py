@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.openapi.xml_values import WRAPS, is_xml
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import rows, table, text

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.http.messages import Response
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.openapi.operations import Field, Operation
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from dataclasses import field as made_by
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -12,7 +13,7 @@ from kosmolua.http.aws import SIGNED
 from kosmolua.http.headers import CREDENTIALS as CREDENTIAL_HEADERS
 from kosmolua.http.headers import objection, plain
 from kosmolua.http.messages import is_link_local, is_protected, origin
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.openapi.bodies import is_override
 from kosmolua.openapi.naming import snake, usable
 from kosmolua.openapi.operations import Field, Operation

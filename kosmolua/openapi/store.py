@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +18,6 @@ from kosmolua import __version__
 from kosmolua.concurrency import lazy
 from kosmolua.errors import ConfigError
 from kosmolua.folders import cache_folder
-from kosmolua.lazy import dataclass
 from kosmolua.openapi.naming import read_lock
 from kosmolua.protocol import Json
 

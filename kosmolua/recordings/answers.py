@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kosmolua import protocol
 from kosmolua.calls.records import CallRecord
 from kosmolua.errors import ApiError, KosmoError
-from kosmolua.lazy import dataclass
 from kosmolua.recordings.recording import Event, Recording, events_of, question
 from kosmolua.schema.effects import changes
 

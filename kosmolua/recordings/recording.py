@@ -41,13 +41,12 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, cast
 
 from kosmolua import __version__, errors
 from kosmolua.errors import CallError, ConfigError, KosmoError, Paused
-from kosmolua.lazy import dataclass
 from kosmolua.limits import MIB
 from kosmolua.recordings.events import ERROR_FIELDS, fault_of
 from kosmolua.recordings.sheets import File, Place

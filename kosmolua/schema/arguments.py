@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from kosmolua.errors import BadArguments
-from kosmolua.lazy import dataclass
 from kosmolua.protocol import Json
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.types import List, Type

@@ -6,10 +6,9 @@ Plugins write bounds inside ``Annotated``. In a JSON Schema, bounds are keywords
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
-
-from kosmolua.lazy import dataclass
 
 MAX_MATCHED = 256
 """Longer strings are not matched against a document's pattern, since matching could take too long."""

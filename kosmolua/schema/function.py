@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple, TypeAlias, get_args, get_origin
 
 from kosmolua.errors import PluginError
-from kosmolua.lazy import dataclass
 from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, optional, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter

@@ -18,11 +18,11 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound
 from kosmolua.schema.mismatch import MAX_QUOTED, Mismatch, must_be

@@ -18,14 +18,14 @@ import json
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 from unicodedata import normalize
 
 from kosmolua.errors import ConfigError, Paused
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 from kosmolua.recordings.recording import Event, Recording, revived
 from kosmolua.recordings.sheets import Place
 from kosmolua.schema.effects import changes

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
-
-from kosmolua.lazy import dataclass
 
 SCHEDULE, HOOK, SLEEP, NOTICE = "schedule", "hook", "sleep", "notice"
 """Where tasks come from."""

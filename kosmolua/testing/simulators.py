@@ -18,6 +18,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from threading import Lock
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ from urllib.parse import unquote
 
 from kosmolua.clock import SIMULATION_START
 from kosmolua.http.messages import Request, Response
-from kosmolua.lazy import dataclass, regex
+from kosmolua.lazy import regex
 
 T = TypeVar("T")
 _Operation = TypeVar("_Operation", bound=Callable[..., Any])
