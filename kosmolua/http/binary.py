@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from binascii import Error as NotBase64
 from typing import Annotated, TypedDict
 
 from kosmolua.errors import BadArguments
@@ -78,7 +77,12 @@ def binary(response: Response) -> Binary:
 
 def bytes_of(file: Binary) -> bytes:
     """Return the bytes of a file that a script passed; raise BadArguments if the base64 is not valid."""
+    return decoded(file["base64"], "the bytes are not valid base64")
+
+
+def decoded(text: object, problem: str, param: str | None = None) -> bytes:
+    """Return the bytes of a text in base64, with spaces or not; raise BadArguments with the problem if it is none."""
     try:
-        return b64decode("".join(file["base64"].split()), validate=True)
-    except (NotBase64, ValueError):
-        raise BadArguments("the bytes are not valid base64") from None
+        return b64decode("".join(str(text).split()), validate=True)
+    except ValueError:
+        raise BadArguments(problem, param=param) from None

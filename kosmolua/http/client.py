@@ -448,18 +448,16 @@ def decode(response: Response) -> Json:
         NetworkError: The response is not JSON, or its values would take too much memory.
     """
     if len(response.body) * MAX_MEMORY_PER_BYTE > MAX_DECODED and memory_of(response.body) > MAX_DECODED:
-        asked = response.request.line if response.request else "A request"
         raise NetworkError(
-            f"{asked} was answered with more values than the host has memory for",
+            f"{response.asked} was answered with more values than the host has memory for",
             retryable=False,
             hint="request less at a time",
         )
     with suppress(ValueError, RecursionError):
         return response.json()
     request = response.request
-    asked = request.line if request else "A request"
     raise NetworkError(
-        f"{asked} was answered {response.status} with something that is not JSON: "
+        f"{response.asked} was answered {response.status} with something that is not JSON: "
         f"{message_of(response)}{id_suffix(response)}",
         retryable=False,
         hint=None if request is None or request.safe else LOOK_FIRST,

@@ -64,7 +64,7 @@ def message_of(response: Response) -> str:
     with its field; in XML, from code and message. In HTML, it is the title, else the text. Secrets of the request are
     masked before a long message is cut, so that not even the beginning of one is shown.
     """
-    redactor = _redactor_of(response)
+    redactor = response.request.redactor if response.request else Redactor()
     try:
         said = _words(response.json(), _MAX_DEPTH)
     except (ValueError, RecursionError):
@@ -77,7 +77,7 @@ def body_of(response: Response) -> Json:
 
     Text is cut after :data:`MAX_BODY` bytes. JSON that is larger or deeply nested is returned as text.
     """
-    redactor = _redactor_of(response)
+    redactor = response.request.redactor if response.request else Redactor()
     if len(response.body) <= MAX_BODY:
         try:
             value = response.json()
@@ -127,13 +127,6 @@ def _hint(request: Request, response: Response, wait: float | None) -> str | Non
     if response.status >= 500 and not request.safe:
         return LOOK_FIRST
     return None
-
-
-def _redactor_of(response: Response) -> Redactor:
-    redactor = Redactor()
-    for secret in response.request.secrets if response.request else ():
-        redactor.learn(secret)
-    return redactor
 
 
 def _is_shallow(value: Json) -> bool:

@@ -113,7 +113,7 @@ def data_of(response: Response) -> dict[str, Json]:
     if errors:
         limited = isinstance(errors, list) and any(_is_throttled(each) for each in errors)
         raise ApiError(
-            f"{_asked(response)} was answered with errors: {message_of(response)}{_where(errors)}{id_suffix(response)}",
+            f"{response.asked} was answered with errors: {message_of(response)}{_where(errors)}{id_suffix(response)}",
             status=response.status,
             limited=limited,
             retryable=limited,
@@ -123,7 +123,7 @@ def data_of(response: Response) -> dict[str, Json]:
         )
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, dict):
-        raise NetworkError(f"{_asked(response)} was answered without data or errors", retryable=False)
+        raise NetworkError(f"{response.asked} was answered without data or errors", retryable=False)
     return data
 
 
@@ -143,10 +143,6 @@ def _is_throttled(error: Json) -> bool:
     extensions = error.get("extensions")
     code = extensions.get("code") if isinstance(extensions, dict) else None
     return error.get("type") in _THROTTLED or code in _THROTTLED
-
-
-def _asked(response: Response) -> str:
-    return response.request.line if response.request else "A request"
 
 
 def _page_of(data: Json, at: str) -> tuple[list[Json], str | None]:

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 from kosmolua.http.multipart import Multipart
 from kosmolua.lazy import regex
 from kosmolua.protocol import Json, decode
-from kosmolua.secret import Secret
+from kosmolua.secret import Redactor, Secret
 
 SAFE_METHODS = ("GET", "HEAD")
 """Methods that change nothing, so that their requests can safely be sent twice (RFC 9110, 9.2.1)."""
@@ -107,6 +107,14 @@ class Request:
         return chain((value for _, value in pairs if isinstance(value, Secret)), held)
 
     @property
+    def redactor(self) -> Redactor:
+        """What masks its secrets in a text."""
+        redactor = Redactor()
+        for secret in self.secrets:
+            redactor.learn(secret)
+        return redactor
+
+    @property
     def safe(self) -> bool:
         """Whether it changes nothing."""
         return self.declared_safe or self.method in SAFE_METHODS
@@ -133,6 +141,11 @@ class Response:
     def is_success(self) -> bool:
         """Whether the status is from 200 to 299."""
         return 200 <= self.status < 300
+
+    @property
+    def asked(self) -> str:
+        """What was asked, for the beginning of a message: method and URL, if they are known."""
+        return self.request.line if self.request else "A request"
 
     def header(self, name: str) -> str | None:
         """Return a header, whatever its case, or None."""
@@ -257,13 +270,8 @@ def can_redirect(request: Request, target: str) -> bool:
     A target that contains a credential of the request, or a user name, is none. Where the connection ends has to be
     checked as well.
     """
-    from kosmolua.secret import Redactor
-
-    redactor = Redactor()
-    for secret in request.secrets:
-        redactor.learn(secret)
     is_here = LOOPBACK.match(request.url) and LOOPBACK.match(target)
-    tells = redactor.text(unquote(target)) != unquote(target)
+    tells = request.redactor.text(unquote(target)) != unquote(target)
     return bool(is_here or target.startswith("https://")) and not tells and "@" not in urlsplit(target).netloc
 
 

@@ -160,10 +160,14 @@ def _vouched(service: Service) -> str:
         "audience": service.issuer,
         **_resource(service),
     }
-    given = post(provider["token_endpoint"], asked)
+    return str(_with_token(provider["token_endpoint"], post(provider["token_endpoint"], asked))["access_token"])
+
+
+def _with_token(url: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an answer of a service for tokens; raise an OAuthError if it has none."""
     if not isinstance(given.get("access_token"), str):
-        raise OAuthError(origin_of(provider["token_endpoint"]), "invalid_response", "its answer has no access_token")
-    return str(given["access_token"])
+        raise OAuthError(origin_of(url), "invalid_response", "its answer has no access_token")
+    return given
 
 
 def exchanged(settings: Mapping[str, Any], subject: str) -> tuple[str, float]:
@@ -184,10 +188,7 @@ def exchanged(settings: Mapping[str, Any], subject: str) -> tuple[str, float]:
     }
     if settings.get("scopes"):
         asked["scope"] = " ".join(settings["scopes"])
-    url = settings["token_url"]
-    given = post(url, asked)
-    if not isinstance(given.get("access_token"), str):
-        raise OAuthError(origin_of(url), "invalid_response", "its answer has no access_token")
+    given = _with_token(settings["token_url"], post(settings["token_url"], asked))
     seconds = given.get("expires_in")
     return given["access_token"], max(float(seconds) - LAST, 0) if isinstance(seconds, (int, float)) else UNSAID
 
@@ -245,9 +246,7 @@ def _tokens(service: Service, client: Any, *, key: str = "", **parameters: Any) 
         if refusal.code != "use_dpop_nonce" or not nonces[-1:]:
             raise
         given = _answer_to(service, client, key, nonces[-1], parameters)
-    if not isinstance(given.get("access_token"), str):
-        raise OAuthError(origin_of(service.login.token), "invalid_response", "the service's answer has no access_token")
-    expires = given.get("expires_in")
+    expires = _with_token(service.login.token, given).get("expires_in")
     return Tokens(
         given["access_token"],
         str(given.get("refresh_token") or ""),

@@ -180,9 +180,8 @@ class DocumentClient:
         if not isinstance(body, dict) or at(body, self._refusal.place) != self._refusal.value:
             return response
         said = at(body, self._refusal.message) if self._refusal.message else None
-        asked = response.request.line if response.request else "A request"
         words = said if isinstance(said, str) else message_of(response)
-        raise ApiError(f"{asked} was refused: {words}", status=response.status, body=body_of(response))
+        raise ApiError(f"{response.asked} was refused: {words}", status=response.status, body=body_of(response))
 
     def _auth_of(self, credential: Credential, tokens: ClientTokens) -> Auth:
         """Return what adds a credential to each request."""
@@ -191,11 +190,21 @@ class DocumentClient:
             key_id, secret = (settings[name] for name in credential.fields)
             region = settings.get("region") or _region(self._access)
             return AwsSignature(credential.name, region, key_id, secret, settings.get("session_token"))
-        if credential.kind != "client" or settings.get("token"):
-            return _auth(credential, settings)
-        url = urljoin(self._access.address(settings), credential.login["token"])
-        scope = " ".join(settings.get("scopes") or ())
-        return _ClientAuth(tokens.of(url, settings["client_id"], settings["client_secret"], scope), self._send)
+        values = [settings[name] for name in credential.fields]
+        if credential.kind == "client" and settings.get("token"):
+            return Bearer(settings["token"])
+        if credential.kind == "client":
+            url = urljoin(self._access.address(settings), credential.login["token"])
+            scope = " ".join(settings.get("scopes") or ())
+            return _ClientAuth(tokens.of(url, values[0], values[1], scope), self._send)
+        if credential.kind == "bearer":
+            return Bearer(values[-1], credential.prefix or "Bearer")
+        if credential.kind == "basic":
+            return Basic(*values) if len(values) > 1 else HeaderKey("Authorization", _as_user(values[0]))
+        if credential.kind == "header":
+            key = values[0].prefixed(credential.prefix) if credential.prefix else values[0]
+            return HeaderKey(credential.name, key)
+        return (CookieKey if credential.kind == "cookie" else QueryKey)(credential.name, values[0])
 
     def _headers(self) -> Iterator[tuple[str, str | Secret]]:
         for each in self._access.settings:
@@ -215,19 +224,6 @@ def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
     missing = [name for each in nearest for name in each.fields if not settings.get(name)]
     hint = f"add {', '.join(missing)} to the accounts file"
     raise NotConfigured(f"the account has no {' and no '.join(missing)}", hint=hint)
-
-
-def _auth(credential: Credential, settings: Mapping[str, Any]) -> Auth:
-    """Return what adds a credential to each request."""
-    values = [settings[name] for name in credential.fields]
-    secret = settings["token"] if credential.kind == "client" else values[-1] if values else Secret("")
-    if credential.kind in ("bearer", "client"):
-        return Bearer(secret, credential.prefix or "Bearer")
-    if credential.kind == "basic":
-        return Basic(*values) if len(values) > 1 else HeaderKey("Authorization", _as_user(secret))
-    if credential.kind == "header":
-        return HeaderKey(credential.name, secret.prefixed(credential.prefix) if credential.prefix else secret)
-    return (CookieKey if credential.kind == "cookie" else QueryKey)(credential.name, secret)
 
 
 def _as_user(key: Secret) -> Secret:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote
 
 from kosmolua.errors import BadArguments
+from kosmolua.http.binary import decoded
 from kosmolua.http.client import NEVER_IN_A_SEGMENT
 from kosmolua.http.multipart import OCTETS, Multipart, Part
 from kosmolua.http.nesting import nested_pairs
@@ -210,10 +209,7 @@ def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
     """
     if not isinstance(value, Mapping) or "base64" not in value:
         return (value if isinstance(value, str) else word_of(value)).encode(), "", ""
-    try:
-        content = b64decode("".join(str(value["base64"]).split()), validate=True)
-    except (NotBase64, ValueError):
-        raise BadArguments(f"{name}.base64 is not valid base64", param=name) from None
+    content = decoded(value["base64"], f"{name}.base64 is not valid base64", name)
     kind = str(value.get("content_type") or "")
     if not kind.isprintable():
         raise BadArguments(f"{name}.content_type is not a media type such as image/png", param=name)

@@ -124,8 +124,8 @@ def _by_schema(xml: XmlReader, response: Response) -> Json:
     try:
         return xml.read(response, _text(response))
     except ValueError as error:
-        asked = response.request.line if response.request else "A request"
-        raise NetworkError(f"{asked} was answered with XML that cannot be read: {error}", retryable=False) from None
+        what = f"{response.asked} was answered with XML that cannot be read: {error}"
+        raise NetworkError(what, retryable=False) from None
 
 
 def _unnamed(response: Response) -> Json:
