@@ -125,8 +125,8 @@ def test_what_is_not_sent_costs_nothing(make: Make, options: dict[str, Any]) -> 
     [
         ({"writes": 10}, 'writes must be a table, such as { max = 10, per = "day" }, not 10'),
         ({"writes": {"max": 10}}, "writes must have the key per"),
-        ({"writes": {"max": 0, "per": "day"}}, "writes.max must be a whole number above 0, not 0"),
-        ({"writes": {"max": 1, "per": "week"}}, "writes.per must be one of hour, day"),
+        ({"writes": {"max": 0, "per": "day"}}, "writes.max must be an integer of at least 1, not 0"),
+        ({"writes": {"max": 1, "per": "week"}}, "writes.per must be one of 'hour', 'day'"),
         ({"write": per_day(1)}, "unknown key 'write' in [kosmolua.budgets] (did you mean 'writes'?)"),
         ({"yard.*": {"wrties": per_day(1)}}, "has the unknown key 'wrties' (did you mean 'writes'?)"),
     ],

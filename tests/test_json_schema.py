@@ -287,7 +287,7 @@ def test_alternatives_do_not_multiply_without_end() -> None:
     started = time.process_time()
     for name in ("L0", "D0", "It"):
         kind = SchemaReader(document).read({"$ref": f"#/$defs/{name}"})
-        luacats.records_in([kind])
+        list(luacats.records_by_depth([kind]))
     assert time.process_time() - started < 5
 
 
@@ -386,7 +386,7 @@ def test_what_cannot_be_read_is_wide_and_noted(schema: Any, note: str) -> None:
 def test_keywords_of_a_wrong_type_harm_nobody(schema: Any) -> None:
     """None of them raises, and the type can be used."""
     kind = SchemaReader().read(schema)
-    luacats.records_in([kind])
+    list(luacats.records_by_depth([kind]))
     assert kind.accept({}) in ({}, [])
 
 
@@ -412,7 +412,7 @@ SLOPPY = hypothesis.strategies.recursive(
 def test_no_schema_breaks_the_reader(schema: Any, value: Any) -> None:
     """Whatever stands in a document, it becomes a type that can be used and spelled, and refuses in its own words."""
     kind = SchemaReader(schema).read(schema)
-    luacats.records_in([kind])
+    list(luacats.records_by_depth([kind]))
     assert isinstance(kind.lua + kind.words + luacats.label(kind) + repr(luacats.bounds_in(kind)), str)
     assert kind == kind
     assert hash(kind) == hash(kind)
@@ -478,7 +478,8 @@ def test_records_have_names() -> None:
     reader = SchemaReader({"$defs": {"a-pet": PET, "a.pet": PET | {"required": []}}})
     user = {"type": "object", "properties": {"plan": {"title": "Plan", "properties": {"x": {}}}, "it": PET}}
     kinds = [reader.read({"$ref": f"#/$defs/{name}"}) for name in ("a-pet", "a.pet")] + [reader.read(user, "User")]
-    assert [record.name for record in luacats.records_in(kinds)] == ["a_pet", "a_pet_2", "User", "Plan", "User.it"]
+    records = [record.name for record in luacats.records_by_depth(kinds)]
+    assert records == ["a_pet", "a_pet_2", "User", "Plan", "User.it"]
 
 
 def test_docs_of_keys_are_kept() -> None:
@@ -604,7 +605,7 @@ def test_all_schemas_of_a_document_are_read(name: str) -> None:
     started = time.process_time()
     reader = SchemaReader(document)
     kinds = [reader.read(schema, name) for name, schema in schemas_in(document)]
-    records = luacats.records_in(kinds)
+    records = list(luacats.records_by_depth(kinds))
     assert time.process_time() - started < SOON
     assert len(kinds) > 40
     assert len(reader.notes) < 25

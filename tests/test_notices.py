@@ -264,8 +264,8 @@ def test_apprise_sends_to_what_it_knows(service: Loopback, tell: Tell) -> None:
     [
         ({"kind": "webhook", "url": "https://x.example"}, "[notify.ops] must have the key secret"),
         ({"events": ["failed"]}, "[notify.ops] must have the key url"),
-        ({"url": "slack://a", "events": ["fail"]}, "events must be one of approval, failed, paused"),
-        ({"url": "slack://a", "kind": "sms"}, "kind must be one of apprise, webhook"),
+        ({"url": "slack://a", "events": ["fail"]}, "events must be one of 'approval', 'failed', 'paused'"),
+        ({"url": "slack://a", "kind": "sms"}, "kind must be one of 'apprise', 'webhook'"),
         ({"url": "slack://a", "evnts": []}, "unknown key 'evnts' in [notify.ops] (did you mean 'events'?)"),
     ],
     ids=str,

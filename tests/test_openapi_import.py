@@ -718,10 +718,10 @@ def test_nobody_agrees_to_reads_in_silence(kosmolua: Program, tmp_path: Path, ef
     [
         ("[effects]\nreads = []", "did you mean 'read'"),
         ("functoins = 1", "did you mean 'functions'"),
-        ("[functions.getPet]\neffect = 'reads'", r"toml:2: functions\.getPet\.effect must be one of read, write"),
+        ("[functions.getPet]\neffect = 'reads'", r"toml:2: functions\.getPet\.effect must be one of 'read', 'write'"),
         ("[functions.getPet]\nname = 'end'", r"toml:2: functions\.getPet\.name: 'end' cannot be"),
         ("[functions.getPet]\nname = 'list_pets'", "two functions are called list_pets"),
-        ("[paging.default]\nkind = 'cursor'", "kind must be one of token"),
+        ("[paging.default]\nkind = 'cursor'", "kind must be one of 'token'"),
         ("[paging.default]\nkind = 'token'", "needs the key parameter"),
         ("[functions.getPet.arguments.idd]\nname = 'x'", "has no argument 'idd'"),
     ],

@@ -711,7 +711,7 @@ def test_the_clock_of_the_store_counts(site: Site, monkeypatch: pytest.MonkeyPat
         ('script = "report"\ncron = "0 0 31 2 *"', "[schedules.x] cron must be a cron expression whose time comes"),
         ('script = "report"\ncron = "@daily"\ntimezone = "Mars"', "timezone must be a time zone such as"),
         ('script = "report"\nevery = "1m"\nevry = 1', "unknown key 'evry' in [schedules.x] (did you mean 'every'?)"),
-        ('script = "report"\nevery = "1m"\noverlap = "no"', "[schedules.x] overlap must be one of skip, wait"),
+        ('script = "report"\nevery = "1m"\noverlap = "no"', "[schedules.x] overlap must be one of 'skip', 'wait'"),
         ('script = "report"\nevery = "1m"\nretries = -1', "retries must be a whole number from 0 to 20"),
         ('script = "raport"\nevery = "1m"', "app.scripts has no 'raport' (did you mean 'report'?)"),
         ('script = "no.lua"\nevery = "1m"', "no.lua cannot be read: No such file"),

@@ -79,7 +79,7 @@ def integration_stub(integration: Integration, accounts: Sequence[str]) -> str:
     functions = [each for each in integration.functions.values() if _is_name(each.name) and each.name not in _USED]
     kinds = [each.type for function in functions for each in function.parameters]
     kinds += [function.returns for function in functions if function.returns]
-    records = [_record(record) for record in luacats.records_in(kinds) if record.fields]
+    records = [_record(record) for record in luacats.records_by_depth(kinds) if record.fields]
     members = [line for function in functions for line in _method(function)] or ["    ..."]
     named = [account for account in dict.fromkeys(["default", *accounts]) if _is_name(account)]
     account = "\n".join(["class Account:", *members])

@@ -219,11 +219,12 @@ class Plugins:
     def _load_from_options(self) -> dict[str, list[Plugin | PluginError]]:
         with self._lock:
             if self._from_options is None:
-                self._from_options = {}
+                found: dict[str, list[Plugin | PluginError]] = {}
                 named = [(plugin.integration.name, plugin) for plugin in self._given]
                 documents = map(_load_document, self._documents)
                 for name, loaded in [*named, *documents, *map(self._load_from_option, self._specs)]:
-                    self._from_options.setdefault(name, []).append(loaded)
+                    found.setdefault(name, []).append(loaded)
+                self._from_options = found  # not before: a thread can be stopped while it loads
             return self._from_options
 
     def _load_from_option(self, spec: ModuleSpec) -> tuple[str, Plugin | PluginError]:

@@ -90,7 +90,7 @@ class IntegrationPage(Page):
     def condensed(self) -> str:
         """Return the author's introduction, the signatures, and the types in them."""
         results = [function.returns for function in self._functions if function.returns]
-        records = luacats.records_in(field for kind in results for field in _spelled_in_signature(kind))
+        records = luacats.records_by_depth(field for kind in results for field in _spelled_in_signature(kind))
         types = "\n\n".join(luacats.record_class(record, self.integration.name) for record in records)
         return _joined(
             self._head(),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from kosmolua.folders import cache_folder
+from kosmolua.folders import cache_folder, replace_file
 
 VERSION = 1
 Card: TypeAlias = "dict[str, Any]"
@@ -42,10 +41,7 @@ class Cards:
         file = self._file(name, identity)
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, fresh = tempfile.mkstemp(prefix=".", dir=file.parent)
-            with open(descriptor, "w", encoding="utf-8") as stream:
-                json.dump({"version": VERSION, **card}, stream, ensure_ascii=False)
-            os.replace(fresh, file)
+            replace_file(file, json.dumps({"version": VERSION, **card}, ensure_ascii=False).encode())
 
     def remove(self, name: str, identity: object) -> None:
         with suppress(OSError):

@@ -160,7 +160,7 @@ def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]
     for function in functions:
         kinds += [parameter.type for parameter in function.parameters]
         kinds += [function.returns] if function.returns else []
-    return (record_class(record, namespace) for record in records_in(kinds))
+    return (record_class(record, namespace) for record in records_by_depth(kinds))
 
 
 def record_class(record: Record, namespace: str) -> str:
@@ -209,23 +209,10 @@ def field(name: str, kind: str, about: str = "", *, may_be_absent: bool = False)
     return f"---@field {key}{'?' if may_be_absent else ''} {kind} {about}".rstrip()
 
 
-def records_in(kinds: Iterable[Type]) -> list[Record]:
-    """Return all records in some types and in each other, each once."""
-    found: dict[str, Record] = {}
-    left = [*kinds][::-1]
-    while left:
-        kind = left.pop()
-        inside = types_inside(kind)
-        if isinstance(kind, Record) and kind.name not in found:
-            found[kind.name] = kind
-            inside = types_of_keys(kind)
-        left.extend(reversed(inside))
-    return list(found.values())
-
-
 def records_by_depth(kinds: Iterable[Type]) -> Iterator[Record]:
-    """Yield all records in some types, each once, the outer ones first, reading the fields of each when the next is
-    needed.
+    """Yield all records in some types and in each other, each once, the outer ones first.
+
+    The fields of each are read when the next is needed.
     """
     seen: set[str] = set()
     left = deque(kinds)

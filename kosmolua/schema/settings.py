@@ -12,8 +12,10 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import objection_to_writers
 from kosmolua.lazy import regex
 from kosmolua.limits import COUNT, LIMITS, Unit
+from kosmolua.schema.bounds import Range
 from kosmolua.schema.labels import objection_to_origin
 from kosmolua.schema.mismatch import Mismatch, must_be, quoted
+from kosmolua.schema.types import Choice, Scalar
 from kosmolua.secret import looks_like_key
 from kosmolua.suggestions import key_hint
 
@@ -115,29 +117,15 @@ def flag(value: object) -> bool:
     return value
 
 
-def count(value: object) -> int:
-    """Check for an integer above 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise must_be("a whole number above 0", value)
-    return value
-
-
-def above_zero(value: object) -> float:
-    """Check for a number above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise must_be("a number above 0", value)
-    return value
+count: Check = Scalar("integer", (Range(1),)).accept
+"""Checks for an integer above 0."""
+above_zero: Check = Scalar("number", (Range(0, exclusive_minimum=True),)).accept
+"""Checks for a number above 0."""
 
 
 def choice(choices: Collection[str]) -> Check:
     """Return a check for one of these strings."""
-
-    def check(value: object) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise Mismatch(f"must be one of {', '.join(choices)}")
-        return value
-
-    return check
+    return Choice(tuple(choices)).accept
 
 
 def origin_of_values(value: object) -> object:
