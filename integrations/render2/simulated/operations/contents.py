@@ -62,7 +62,7 @@ def list_env_vars(world: World, call: Call) -> Reply:
 def replace_all_env_vars(world: World, call: Call) -> Reply:
     """Replace all variables; a body of null means none."""
     service = service_of(world, call)
-    wanted = demanded(record({"envVars": VARIABLES}), {"envVars": [] if call.body is None else call.body})["envVars"]
+    wanted = demanded(VARIABLES, [] if call.body is None else call.body)
     world.variables_of(service).clear()
     world.set_variables(service, wanted)
     return VARIABLE.all(world.variables_of(service))
@@ -93,7 +93,7 @@ def list_secret_files(world: World, call: Call) -> Reply:
 @routes.on("PUT", "/services/{service_id}/secret-files")
 def replace_all_secret_files(world: World, call: Call) -> Reply:
     files = world.files_of(service_of(world, call))
-    wanted = demanded(record({"secretFiles": FILES}), {"secretFiles": call.body})["secretFiles"]
+    wanted = demanded(FILES, call.body)
     files.clear()
     files.update({each["name"]: each["content"] for each in wanted})
     return FILE.all(files)

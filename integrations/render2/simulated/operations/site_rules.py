@@ -8,10 +8,8 @@ from ..call import Call, Refusal, Reply, among, demanded, paged, routes, service
 from ..demands import TEXT, a, listing, record
 from ..world import World
 
-_HEADERS = record({"rules": listing(HEADER)})
-_ROUTES = record(
-    {"rules": listing(record({"type": a(str, "redirect", "rewrite"), "source": TEXT, "destination": TEXT}))}
-)
+_HEADERS = listing(HEADER)
+_ROUTES = listing(record({"type": a(str, "redirect", "rewrite"), "source": TEXT, "destination": TEXT}))
 
 
 @routes.on("GET", "/services/{service_id}/headers")
@@ -29,7 +27,7 @@ def add_header(world: World, call: Call) -> Reply:
 
 @routes.on("PUT", "/services/{service_id}/headers")
 def replace_all_headers(world: World, call: Call) -> Reply:
-    rules, wanted = _rules(world, call, "headers"), demanded(_HEADERS, {"rules": call.body})["rules"]
+    rules, wanted = _rules(world, call, "headers"), demanded(_HEADERS, call.body)
     rules[:] = [{"id": world.new_id("hdr", place)} | each for place, each in enumerate(wanted)]
     return Reply(200, rules)
 
@@ -57,7 +55,7 @@ def add_route(world: World, call: Call) -> Reply:
 
 @routes.on("PUT", "/services/{service_id}/routes")
 def replace_all_routes(world: World, call: Call) -> Reply:
-    rules, wanted = _rules(world, call, "routes"), demanded(_ROUTES, {"rules": call.body})["rules"]
+    rules, wanted = _rules(world, call, "routes"), demanded(_ROUTES, call.body)
     rules[:] = [{"id": world.new_id("rdr", place)} | each for place, each in enumerate(wanted)]
     return Reply(200, _numbered(rules))
 

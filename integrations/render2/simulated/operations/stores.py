@@ -7,6 +7,7 @@ from ..bodies import RANGES, REGION
 from ..call import Call, Refusal, Reply, among, demanded, paged, refuse_other_owner, routes
 from ..demands import AT_LEAST_ONE, FLAG, TEXT, Demand, a, listing, mapping, record
 from ..seeds.accounts import identifier
+from ..seeds.stores import replica_of
 from ..world import World
 
 _OVERRIDES = mapping(TEXT)
@@ -246,16 +247,7 @@ def _set_replicas(world: World, database: Thing, wanted: list[Thing]) -> None:
         overrides = each.get("parameterOverrides") or {}
         database["readReplicas"].append({"id": key, "name": each["name"], "parameterOverrides": overrides})
         if key not in world.databases:
-            world.databases[key] = database | {
-                "id": key,
-                "name": each["name"],
-                "role": "replica",
-                "primaryPostgresID": database["id"],
-                "highAvailabilityEnabled": False,
-                "readReplicas": [],
-                "dashboardUrl": f"https://dashboard.render.com/d/{key}",
-                "createdAt": world.now,
-            }
+            world.databases[key] = replica_of(database, key, each["name"]) | {"createdAt": world.now}
             world.set_status(world.databases[key], "creating", then="available")
 
 

@@ -12,16 +12,22 @@ _REGIONS = ("oregon", "oregon", "frankfurt")
 def databases(profile: Profile) -> list[Thing]:
     """Return the Postgres databases of an account. The first one has a replica, and the third one is suspended."""
     first, *others = [_database(profile, number) for number in range(3)]
-    replica = first | {
-        "id": identifier("dpg", profile.account, "replica"),
-        "name": f"main-db-replica{profile.suffix}",
-        "role": "replica",
-        "primaryPostgresID": first["id"],
-        "highAvailabilityEnabled": False,
-    }
-    replica["dashboardUrl"] = f"https://dashboard.render.com/d/{replica['id']}"
+    replica = replica_of(first, identifier("dpg", profile.account, "replica"), f"main-db-replica{profile.suffix}")
     first["readReplicas"] = [{"id": replica["id"], "name": replica["name"], "parameterOverrides": {}}]
     return [first, *others, replica]
+
+
+def replica_of(database: Thing, key: str, name: str) -> Thing:
+    """Return a read replica of a database."""
+    return database | {
+        "id": key,
+        "name": name,
+        "role": "replica",
+        "primaryPostgresID": database["id"],
+        "highAvailabilityEnabled": False,
+        "readReplicas": [],
+        "dashboardUrl": f"https://dashboard.render.com/d/{key}",
+    }
 
 
 def _database(profile: Profile, number: int) -> Thing:
