@@ -143,33 +143,27 @@ def new(
     its function's name, its operationId or 'GET /path'. All other operations come from the document.
     """
     check_name(name, open_to_list(options).catalog.names())
+    usual = "header" if header else "query" if parameter else "none"
+    plan = Draft(name, EXAMPLE_URL, auth or usual, header or Draft.header, parameter or Draft.parameter)
     if source:
-        plan, start = _from_document(name, source, functions, base_url, auth, header, parameter)
+        plan, start = _from_document(plan, source, functions, base_url)
         _say_what_was_written(plan, write(plan, parent, start), start.functions[0].example(name), options)
         return
     if functions:
         problem = "--functions names operations of an OpenAPI document, so it needs --from"
         raise UsageError(problem, hint="name the document: --from FILE")
-    base_url = _ask("Base URL of the service", base_url, EXAMPLE_URL, check_url)
-    auth = auth or ("header" if header else "query" if parameter else None)
-    auth = _ask(f"How requests carry a credential ({', '.join(AUTH)})", auth, "none", check_auth)
-    if auth == "header":
-        header = _ask("Name of the header", header, Draft.header, check_token)
-    if auth == "query":
-        parameter = _ask("Name of the parameter", parameter, Draft.parameter, check_token)
-    plan = Draft(name, base_url, auth, header or Draft.header, parameter or Draft.parameter)
+    plan = replace(plan, base_url=_ask("Base URL of the service", base_url, EXAMPLE_URL, check_url))
+    if not (auth or header or parameter):
+        auth = _ask(f"How requests carry a credential ({', '.join(AUTH)})", None, "none", check_auth)
+        plan = replace(plan, auth=auth)
+    if plan.auth == "header":
+        plan = replace(plan, header=_ask("Name of the header", header, Draft.header, check_token))
+    if plan.auth == "query":
+        plan = replace(plan, parameter=_ask("Name of the parameter", parameter, Draft.parameter, check_token))
     _say_what_was_written(plan, write(plan, parent), f"print({lua_path(name)}.list_items())", options)
 
 
-def _from_document(
-    name: str,
-    source: str,
-    functions: Sequence[str],
-    base_url: str | None,
-    auth: str | None,
-    header: str | None,
-    parameter: str | None,
-) -> tuple[Draft, Start]:
+def _from_document(plan: Draft, source: str, functions: Sequence[str], base_url: str | None) -> tuple[Draft, Start]:
     """Return the plan of a plugin that extends an OpenAPI document, and what it starts with."""
     from kosmolua.authoring.curated import curate
     from kosmolua.openapi import importing
@@ -179,11 +173,9 @@ def _from_document(
         hint = "list the operations that you want from the document, as in --functions a,b,c"
         raise UsageError("--from requires --functions", hint=hint)
     fetched = importing.fetch(source, documents.standard_document)
-    ready = importing.prepare(fetched, importing.Wishes(onto=name, base_url=base_url or ""))
-    auth = auth or ("header" if header else "query" if parameter else "none")
+    ready = importing.prepare(fetched, importing.Wishes(onto=plan.name, base_url=base_url or ""))
     base_url = base_url or importing.relative_server(fetched, ready.root) or EXAMPLE_URL
-    plan = Draft(name, check_url(base_url), auth, header or Draft.header, parameter or Draft.parameter)
-    return with_access(plan, ready.result.access), curate(ready, wanted)
+    return with_access(replace(plan, base_url=check_url(base_url)), ready.result.access), curate(ready, wanted)
 
 
 def _say_what_was_written(plan: Draft, files: Sequence[Path], script: str, options: Options) -> None:
