@@ -135,8 +135,8 @@ class Fields:
             if value.name in self._scopes.escaping:
                 return UNKNOWN
             there = f"it has {listed(sorted(LIBRARIES[value.name]), MAX_KEYS)}"
-            of_tables = idioms.OF_TABLES.get(key) if value.name == "table" else None
-            hint = of_tables or idioms.FIELDS.get(key) or did_you_mean(key, LIBRARIES[value.name]) or there
+            foreign = idioms.OF_LIBRARIES.get(f"{value.name}.{key}") or idioms.FIELDS.get(key)
+            hint = foreign or did_you_mean(key, LIBRARIES[value.name]) or there
             return Missing(f"'{value.name}.{key}'", hint)
         elif isinstance(value, Result):
             return self._under_result(node, value, key)

@@ -3,109 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from pkgutil import get_data
 
-_JSON = "JSON is read with json.decode and written with json.encode"
-_NIL = "Lua's word is nil"
-_WAIT = "a call waits for its result: leave the word out; parallel.all runs several at once"
-_LOOP = "go through a list with for _, item in ipairs(list) do"
-_LENGTH = "the length of a list is #list"
-_APPEND = "write list[#list + 1] = item, or table.insert(list, item)"
-_SORT = "table.sort(list, function(a, b) return a.name < b.name end) sorts in place"
-_STRINGS = "compare text:sub(1, #start) with the start"
-_FIND = "text:find(part, 1, true) finds a part"
-_MODULES = "there are no modules to load; json, regex and parallel are already available"
-_FILES = "there are no files; print and write make output, and arg has the arguments"
-_TIMES = "time.now() is now, and time.parse and time.format read and write times"
+NAMES = "sandbox/lua/idioms.lua"
+"""The file of foreign names, which the sandbox reads too."""
 
-GLOBALS = {
-    **dict.fromkeys(("None", "null", "undefined", "NULL", "Nil", "NaN"), _NIL),
-    "True": "Lua writes true",
-    "False": "Lua writes false",
-    **dict.fromkeys(("await", "async", "Promise"), _WAIT),
-    **dict.fromkeys(("this", "self"), "a function without a colon has no self: name the value"),
-    **dict.fromkeys(("JSON", "cjson", "dkjson"), _JSON),
-    **dict.fromkeys(("console", "printf", "echo", "puts", "log"), "print writes output"),
-    **dict.fromkeys(("require", "package", "import"), _MODULES),
-    **dict.fromkeys(("io", "dofile", "loadfile", "open"), _FILES),
-    **dict.fromkeys(("http", "fetch", "requests", "axios", "socket"), "services are reached through app.integrations"),
-    **dict.fromkeys(("Date", "datetime", "moment"), _TIMES),
-    **dict.fromkeys(("try", "catch", "throw", "raise"), "Lua has pcall: local ok, err = pcall(f), and error(text)"),
-    **dict.fromkeys(("switch", "match", "case"), "Lua has no switch: write if, elseif, else"),
-    **dict.fromkeys(("asyncio", "gather"), _WAIT),
-    **dict.fromkeys(("wait", "delay", "setTimeout", "setInterval", "task"), "sleep(seconds) waits"),
-    **dict.fromkeys(("enumerate", "map", "filter", "foreach", "each", "zip", "sum"), _LOOP),
-    **dict.fromkeys(("sorted", "sort"), _SORT),
-    **dict.fromkeys(("typeof", "isinstance"), "type(value) returns the type"),
-    **dict.fromkeys(("parseInt", "parseFloat", "Number", "float"), "tonumber(text) converts text to a number"),
-    **dict.fromkeys(("String", "repr"), "tostring(value) converts a value to text"),
-    **dict.fromkeys(("logger", "logging", "pprint"), "print writes output"),
-    **dict.fromkeys(("quit", "die"), "exit(status) ends a script"),
-    **dict.fromkeys(("bit", "bit32"), "Lua writes &, |, ~, << and >> between integers"),
-    **dict.fromkeys(("Counter", "defaultdict"), "count in a table: n[key] = (n[key] or 0) + 1"),
-    **dict.fromkeys(("call_tool", "callTool", "call_function"), "a call is app.integrations.NAME.FUNCTION({ ... })"),
-    **dict.fromkeys(("sprintf", "format"), "string.format formats text"),
-    "re": "regex has match, match_all, gsub and split, each with the text first",
-    "new": "there is no new: call a function that makes the table",
-    "__name__": "a script runs from its first line",
-    "unpack": "lists are unpacked with table.unpack",
-    "loadstring": "text is compiled with load",
-    "len": _LENGTH,
-    "range": "count with for i = 1, n do",
-    "str": "tostring(value) converts a value to text",
-    "int": "math.tointeger(value) or tonumber(text)",
-    "f": "join text with .., or use string.format",
-    "not_": "Lua writes not",
-    "integrations": "integrations are under app.integrations",
-    "process": "there are no processes and no environment",
-    "Math": "Lua writes math",
-    "Object": _LOOP,
-    "Array": _LENGTH,
-}
+
+def _read() -> dict[str, dict[str, str]]:
+    """Return the hints of each section of the file, by name."""
+    text = get_data("kosmolua", NAMES)
+    assert text is not None, f"{NAMES} is not in the package"
+    found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    section = ""
+    for line in text.decode().partition("[==[\n")[2].splitlines():
+        names, colon, hint = line.partition(": ")
+        section = section if colon else line
+        found[section].update(dict.fromkeys(names.split(), hint) if colon else {})
+    return found
+
+
+_HINTS = _read()
+GLOBALS = _HINTS["globals"]
 """Global names of other languages, each with a hint."""
-
-FIELDS = {
-    **dict.fromkeys(("length", "len", "size", "count", "getn"), _LENGTH),
-    **dict.fromkeys(("push", "append", "add", "insert"), _APPEND),
-    **dict.fromkeys(("map", "filter", "forEach", "reduce", "each", "find", "some", "every"), _LOOP),
-    **dict.fromkeys(("sort", "sorted"), _SORT),
-    **dict.fromkeys(("join", "concat"), 'table.concat(list, ", ") joins texts'),
-    **dict.fromkeys(("includes", "contains", "indexOf"), _FIND),
-    **dict.fromkeys(("startswith", "startsWith", "starts_with", "endswith", "endsWith", "ends_with"), _STRINGS),
-    **dict.fromkeys(("split", "splitlines"), "regex.split(text, pattern) splits a text"),
-    **dict.fromkeys(("trim", "strip"), 'text:match("^%s*(.-)%s*$") removes the space around a text'),
-    **dict.fromkeys(("parse", "loads", "load"), "JSON is read with json.decode"),
-    **dict.fromkeys(("stringify", "dumps", "dump"), "JSON is written with json.encode"),
-    **dict.fromkeys(("slice", "substring", "substr"), "text:sub(first, last) cuts a text; table.move copies a part"),
-    **dict.fromkeys(("toUpperCase", "toLowerCase"), "text:upper() and text:lower()"),
-    **dict.fromkeys(("getenv", "execute"), "there are no processes and no environment"),
-    **dict.fromkeys(("remove", "rename", "tmpname"), _FILES),
-    "replace": "text:gsub(pattern, replacement) replaces text",
-    "format": 'time.format(seconds) writes a time, and ("%.1f"):format(number) a number',
-    "pow": "Lua writes x ^ y",
-    "round": "math.floor(x + 0.5) rounds",
-    "gfind": "string.gmatch goes through matches",
-    "exit": "exit(status) ends a script",
-    "sleep": "sleep(seconds) waits",
-    "then": _WAIT,
-    "keys": "for key in pairs(map) do goes through keys",
-    "values": "for _, value in pairs(map) do goes through values",
-    "items": "for key, value in pairs(map) do goes through a map",
-}
+FIELDS = {name.partition(".")[2]: hint for name, hint in _HINTS["fields"].items()}
 """Fields and methods of other languages, each with a hint."""
-
-OF_LISTS = {
-    **dict.fromkeys(("items", "values"), "it is the list itself: for _, item in ipairs(list) do goes through it"),
-    "keys": "for i in ipairs(list) do goes through the positions of a list",
-    **dict.fromkeys(("remove", "pop", "shift"), "table.remove(list, index) removes an item"),
-    "unpack": "table.unpack(list) gives the items",
-}
+OF_LIBRARIES = _HINTS["only"]
+"""Functions that one library lacks, such as ``table.contains``, each with a hint that holds only there."""
+OF_LISTS = _HINTS["lists"]
 """Methods of lists in other languages, each with a hint. In Lua, the same names can also mean something else."""
-OF_TABLES = {
-    **dict.fromkeys(("contains", "includes", "find", "indexOf", "has"), "keep a set, and test set[value]"),
-    **dict.fromkeys(("copy", "clone", "slice"), "table.move(list, 1, #list, 1, {}) copies a list"),
-    "isempty": "next(t) == nil is true if a table is empty",
-}
-"""Functions of other languages that the library ``table`` lacks. Their hints differ from those for texts."""
+_WAIT, _MODULES, _LOOP = GLOBALS["await"], GLOBALS["require"], FIELDS["map"]
 
 _SYNTAX = [
     (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Verbs: TypeAlias = dict[bytes, Callable[..., bytes | None]]
 
 MODULES = (
-    *("clocks", "codecs", "contents", "csv", "decode", "encode", "env", "errors", "hints", "inspect", "json"),
+    *("clocks", "codecs", "contents", "csv", "decode", "encode", "env", "errors", "hints", "idioms", "inspect", "json"),
     *("memory", "parallel", "placeholders", "readonly", "recorded", "regex", "registry", "requests", "scripts"),
     *("secrets", "session", "shapes", "strings", "time", "traceback", "tree"),
 )

@@ -10,7 +10,7 @@ print(require, io, package, dofile, loadfile, os.getenv, os.execute, os.exit, os
 say(function() require("json") end)
 --> call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are already available
 say(function() io.write("x") end)
---> index a nil value (global 'io'): there are no files; print and write make output, arg has the arguments, and load takes text
+--> index a nil value (global 'io'): there are no files; print and write make output, and arg has the arguments
 say(function() os.sleep(1) end)
 --> call a nil value (field 'sleep'): if os.sleep was meant, sleep(seconds) waits
 say(function() os.getenv("HOME") end)
@@ -22,7 +22,7 @@ say(function() json.parse("1") end)
 say(function() json.stringify({}) end)
 --> call a nil value (field 'stringify'): if json.stringify was meant, JSON is written with json.encode
 say(function() return ("a,b"):split(",") .. "" end)
---> call a nil value (method 'split'): texts are split with regex.split
+--> call a nil value (method 'split'): regex.split(text, pattern) splits a text
 say(function() library.list_books() end)
 --> index a nil value (global 'library'): if an integration was meant, it is under app.integrations
 
@@ -53,13 +53,13 @@ say(function() console.log("x") end)
 say(function() printf("%d", 1) end)
 --> call a nil value (global 'printf'): print(string.format(...)) writes
 say(function() await(1) end)
---> call a nil value (global 'await'): a call waits for its result; parallel.all runs several at once
+--> call a nil value (global 'await'): a call waits for its result: leave the word out; parallel.all runs several at once
 say(function() string.startswith("ab", "a") end)
 --> call a nil value (field 'startswith'): if string.startswith was meant, compare text:sub(1, #start) with the start
 say(function() return (" a "):trim() .. "" end)
---> call a nil value (method 'trim'): the space around a text is left out with text:match("^%s*(.-)%s*$")
+--> call a nil value (method 'trim'): text:match("^%s*(.-)%s*$") removes the space around a text
 say(function() table.map({}, print) end)
---> call a nil value (field 'map'): if table.map was meant, go through the list with for _, item in ipairs(list) do
+--> call a nil value (field 'map'): if table.map was meant, go through a list with for _, item in ipairs(list) do
 say(function() return table.length({}) + 1 end)
 --> call a nil value (field 'length'): if table.length was meant, the length of a list is #list
 say(function() math.round(1) end)
@@ -80,7 +80,7 @@ say(function() table.sort(result.data) end)
 say(function() for i = 1, result.length do end end)
 --> absent.lua:80: bad 'for' limit (number expected, got nil): the length of a list is #list
 say(function() for found in regex.match_all("a", "a") do end end)
---> call a table value (for iterator 'for iterator'): go through the list with for _, item in ipairs(list) do
+--> call a table value (for iterator 'for iterator'): go through a list with for _, item in ipairs(list) do
 say(function() parallel({}) end)
 --> call a table value (global 'parallel'): parallel has all and map
 print(pcall({}))

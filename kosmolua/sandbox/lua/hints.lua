@@ -1,82 +1,32 @@
 -- Hints that are added to Lua's own errors: names that the sandbox lacks, and habits of other languages.
 
-local ipairs, next, type = ipairs, next, type
-local find, match = string.find, string.match
+local host = ...
 
-local MODULES = "there are no modules to load; json, regex, csv, base64, hash, url and time are already available"
-local FILES = "there are no files; print and write make output, arg has the arguments, and load takes text"
-local PROCESSES = "there are no processes and no environment; os has time, date, clock and difftime"
-local WAITING = "sleep(seconds) waits"
-local AWAITING = "a call waits for its result; parallel.all runs several at once"
-local TIMES = "time.now() is now, and time.parse and time.format read and write times"
-local SELF = "a function without a colon has no self: name the value"
-local TRYING = "Lua has pcall: local ok, err = pcall(f), and error(text)"
-local TEXT = "join text with .., or use string.format"
-local SERVICES = "services are reached through app.integrations only"
-local WRITING = "print writes output"
-local JSON = "JSON is read with json.decode and written with json.encode"
-local DECODE, ENCODE = "JSON is read with json.decode", "JSON is written with json.encode"
-local SPLIT = "texts are split with regex.split"
-local TRIM = 'the space around a text is left out with text:match("^%s*(.-)%s*$")'
-local STARTS, ENDS = "compare text:sub(1, #start) with the start", "compare text:sub(-#ending) with the ending"
-local CONTAINS = "text:find(part, 1, true) finds a part"
+local ipairs, next, type = ipairs, next, type
+local find, gmatch, match = string.find, string.gmatch, string.match
+
 local LENGTH = "the length of a list is #list"
-local APPEND = "write list[#list + 1] = item, or table.insert(list, item)"
-local SORT = "table.sort(list, function(a, b) return a.name < b.name end) sorts in place"
-local LOOP = "go through the list with for _, item in ipairs(list) do"
-local REGEX = "regex has match, match_all, gsub and split"
-local PARALLEL = "parallel has all and map"
+local LOOP = "go through a list with for _, item in ipairs(list) do"
 local LIST = "a result's list has a name, such as result.services"
 local MAKE_LIST = "json.decode, csv.parse and regex.split make a list from a text"
-
-local globals = {
-  require = MODULES, package = MODULES,
-  io = FILES, dofile = FILES, loadfile = FILES,
-  await = AWAITING, asyncio = AWAITING,
-  input = "input is nil, since the run was given none", enumerate = LOOP, puts = WRITING,
-  wait = WAITING, setTimeout = WAITING, re = REGEX,
-  http = SERVICES, fetch = SERVICES, integrations = "integrations are under app.integrations",
-  async = AWAITING, Promise = AWAITING,
-  Date = TIMES, datetime = TIMES, moment = TIMES,
-  None = "Lua's word is nil", null = "Lua's word is nil", undefined = "Lua's word is nil",
-  True = "Lua writes true", False = "Lua writes false",
-  this = SELF, self = SELF,
-  try = TRYING, catch = TRYING, throw = TRYING, raise = TRYING,
-  switch = "Lua writes if, elseif and else for a switch", Math = "Lua writes math",
-  len = LENGTH, range = "count with for i = 1, n do", str = "tostring(value) makes text", f = TEXT,
-  int = "math.tointeger(value) or tonumber(text)", requests = SERVICES, axios = SERVICES,
-  process = PROCESSES, Object = LOOP, Array = LOOP, echo = WRITING,
-  console = WRITING, log = WRITING, printf = "print(string.format(...)) writes",
-  cjson = JSON, JSON = JSON,
-  loadstring = "text is compiled with load", unpack = "lists are unpacked with table.unpack",
-}
-
----Functions that the libraries lack. Each name is listed once, since Lua's error has the name of the field only.
 local TO_NUMBER = "tonumber(text) makes a number of a text, and time.parse(text) one of a time"
-local fields = {
-  os = {
-    getenv = PROCESSES, execute = PROCESSES,
-    remove = FILES, rename = FILES, tmpname = FILES,
-    exit = "exit(status) ends a script",
-    sleep = WAITING,
-  },
-  json = { parse = DECODE, loads = DECODE, stringify = ENCODE, dumps = ENCODE },
-  string = {
-    split = SPLIT, trim = TRIM, contains = CONTAINS,
-    startswith = STARTS, startsWith = STARTS, starts_with = STARTS,
-    endswith = ENDS, endsWith = ENDS, ends_with = ENDS,
-    includes = CONTAINS, indexOf = CONTAINS, gfind = "string.gmatch goes through matches",
-    replace = "text:gsub(pattern, replacement) replaces text",
-  },
-  table = {
-    length = LENGTH, getn = LENGTH, map = LOOP, filter = LOOP, forEach = LOOP,
-    push = APPEND, append = APPEND, add = APPEND,
-  },
-  math = { round = "math.floor(x + 0.5) rounds", pow = "Lua writes x ^ y" },
-  regex = { test = REGEX, find = REGEX, gmatch = REGEX },
-  parallel = { each = PARALLEL },
-  debug = { getinfo = "debug has only traceback" },
-}
+
+---The hints for globals by name, and for fields, since Lua's error has the name of the field only, with a library that could
+---have it.
+local globals, fields = {}, {}
+local section
+for line in gmatch(host.idioms, "[^\n]+") do
+  local names, hint = match(line, "^(.-): (.*)$")
+  section = names and section or line
+  for name in gmatch(names or "", "%S+") do
+    local library, field = match(name, "^(%l+)%.(.+)$")
+    if section == "globals" then
+      globals[name] = hint
+    elseif library then
+      fields[field] = fields[field] or { library = library, hint = hint }
+    end
+  end
+end
 
 ---Hints for Lua's other messages. The key is a text that the message contains; then the first pattern that matches counts.
 ---Patterns that begin with ^ are for errors that a C function raised, whose message does not begin with a script's line.
@@ -85,7 +35,7 @@ local misuses = {
     { "^attempt to index a nil value$", "ipairs got nil, not a list; " .. LIST },
     { "attempt to get length of a nil value", LIST },
     { "value %(for iterator 'for iterator'%)$", LOOP },
-    { "call a table value %(global 'parallel'%)$", PARALLEL },
+    { "call a table value %(global 'parallel'%)$", "parallel has all and map" },
     { "attempt to add a 'string' with", "texts are joined with .." },
     { "attempt to concatenate a table value", "print shows tables" },
     { "%(field '%?'%)$", "a list begins at 1, and ends at #list; write (map[key] or 0) for a key that a map lacks" },
@@ -111,24 +61,14 @@ local misuses = {
   },
 }
 
----Methods that lists and strings have in other languages, under any variable name.
-local members = { sort = SORT, push = APPEND, append = APPEND, length = LENGTH, map = LOOP, filter = LOOP, forEach = LOOP }
-
-local function of_field(name)
-  for library, hints in next, fields do
-    if hints[name] then
-      return "if " .. library .. "." .. name .. " was meant, " .. hints[name]
-    end
-  end
-end
-
 ---Returns what to do about a nil that has a name, or nil if there is no hint.
 ---@param kind? string what Lua's message calls it: global, field or method
 local function of_nil(verb, kind, name)
-  if kind == "field" then
-    return of_field(name)
+  local known = fields[name]
+  if kind == "field" and verb == "call" then
+    return known and "if " .. known.library .. "." .. name .. " was meant, " .. known.hint
   elseif kind == "method" then
-    return fields.string[name] or members[name]
+    return known and (known.library == "string" or known.library == "table") and known.hint
   elseif kind == "global" then
     return globals[name] or verb == "index" and "if an integration was meant, it is under app.integrations" or nil
   end
