@@ -152,7 +152,7 @@ max_waiting = 1
 @pytest.fixture
 def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Runtime]]:
     """Return a function that makes a tenant's runtime whose recordings can use so many bytes."""
-    monkeypatch.setattr("kosmolua.stores.folder_store.pause_after", lambda seconds: 0.0)
+    monkeypatch.setattr("kosmolua.stores.store.pause_after", lambda seconds: 0.0)
     monkeypatch.setattr("kosmolua.recordings.recording.ROOM_STEP", 5_000)
     with ExitStack() as stack:
 

@@ -38,7 +38,7 @@ from kosmolua.stores import database, tables
 from kosmolua.stores.folder_store import Folder
 from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.opening import open_stores
-from kosmolua.stores.store import Decision, Grant, RunFilter, Store, Stores, Vote, WaitingCall
+from kosmolua.stores.store import Decision, Grant, Looks, RunFilter, Store, Stores, Vote, WaitingCall
 from kosmolua.stores.tables import Step
 from kosmolua.stores.tasks import ALIAS, HOOK, NOTICE, PLANNED, RUNNING, SCHEDULE, ServerTask, new_run
 
@@ -1082,8 +1082,7 @@ def test_recordings_do_not_use_more_than_they_may(
     open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest that are over are removed, never one that waits; if that is not enough, the run is refused."""
-    monkeypatch.setattr("kosmolua.stores.folder_store.pause_after", lambda seconds: 0.0)
-    monkeypatch.setattr("kosmolua.stores.database_store.pause_after", lambda seconds: 0.0)
+    monkeypatch.setattr("kosmolua.stores.store.pause_after", lambda seconds: 0.0)
     store = open_some().of(tenant)
     runtime = replica(store)
     asking = 'return app.integrations.library.lend({ book = "b-1" })'
@@ -1099,9 +1098,31 @@ def test_recordings_do_not_use_more_than_they_may(
     assert [run.status for run in store.runs()] == ["paused"]
 
 
+def test_one_run_at_a_time_looks_for_room() -> None:
+    """Others begin meanwhile, since there was room; but if there was none, each looks again."""
+    looks, is_looking, goes_on = Looks(), threading.Event(), threading.Event()
+
+    def look_for_long() -> bool:
+        is_looking.set()
+        goes_on.wait()
+        return False
+
+    found: list[bool] = []
+    other = threading.Thread(target=lambda: found.append(looks.find_room(look_for_long)))
+    other.start()
+    is_looking.wait()
+    assert looks.find_room(lambda: False)
+    goes_on.set()
+    other.join()
+    assert found == [False]
+    assert not looks.find_room(lambda: False)
+    assert looks.find_room(lambda: True)
+    assert looks.find_room(lambda: False)  # not asked again so soon
+
+
 def test_a_run_without_room_for_its_recording_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With limit_exceeded, and the key that raises the limit; a recording in a file of one's own is not counted."""
-    monkeypatch.setattr("kosmolua.stores.folder_store.pause_after", lambda seconds: 0.0)
+    monkeypatch.setattr("kosmolua.stores.store.pause_after", lambda seconds: 0.0)
     with Runtime({"kosmolua": {"recordings": {"max_size": "10"}}}, simulate=True, store=Folder(tmp_path)) as runtime:
         asking = 'app.integrations.render2.restart_service({ service_id = "srv-cabc12345678" })'
         assert runtime.run(asking, record=True).status == "paused"

@@ -35,6 +35,7 @@ from kosmolua.stores.store import (
     FleetName,
     FleetSummary,
     Grant,
+    Looks,
     RunFilter,
     Store,
     Stores,
@@ -44,7 +45,6 @@ from kosmolua.stores.store import (
     checked_tenant,
     fleets_of,
     missing,
-    pause_after,
     paused_calls,
     waiting_in,
     waits,
@@ -132,7 +132,7 @@ class DatabaseStore(Store):
         self._key = {"tenant": tenant}
         self.tasks = DatabaseTasks(database, tenant)
         self._tidied: float | None = None
-        self._looks_at = 0.0
+        self._looks = Looks()
 
     def place(self, run: str) -> Row:
         if not RUN_ID.fullmatch(run):
@@ -188,8 +188,9 @@ class DatabaseStore(Store):
         return self._remove(RECORDINGS.c.written < Now() - keep)
 
     def make_room(self, most: int) -> bool:
-        if (began := time.monotonic()) < self._looks_at:
-            return True
+        return self._looks.find_room(lambda: self._has_room(most))
+
+    def _has_room(self, most: int) -> bool:
         of = LINES.c
         size = sql.func.sum(sql.func.length(of.line))
         query = sql.select(of.run, size, RECORDINGS.c.written).where(of.tenant == self._tenant)
@@ -202,8 +203,6 @@ class DatabaseStore(Store):
                 break
             if self._remove(RECORDINGS.c.run == run):
                 used -= int(size_of_run)
-        if used < most:
-            self._looks_at = time.monotonic() + pause_after(time.monotonic() - began)
         return used < most
 
     def _remove(self, chosen: sql.ColumnElement[bool]) -> int:

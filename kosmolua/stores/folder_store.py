@@ -42,6 +42,7 @@ from kosmolua.stores.store import (
     Decision,
     FleetSummary,
     Grant,
+    Looks,
     RunFilter,
     Store,
     Stores,
@@ -52,7 +53,6 @@ from kosmolua.stores.store import (
     fleets_of,
     missing,
     output_in,
-    pause_after,
     paused_calls,
     told_by,
     waiting_in,
@@ -159,7 +159,7 @@ class Folder(Store):
         self._index = FolderIndex(self.path)
         self._changes = os.path.join(self.path, CHANGES)
         self._known: Stamp | None = None
-        self._looks_at = 0.0
+        self._looks = Looks()
 
     def place(self, run: str) -> File:
         """Return the file of a run's recording, which need not exist. Create the store's folder if it is missing."""
@@ -205,8 +205,9 @@ class Folder(Store):
         return removed
 
     def make_room(self, most: int) -> bool:
-        if (began := time.monotonic()) < self._looks_at:
-            return True
+        return self._looks.find_room(lambda: self._has_room(most))
+
+    def _has_room(self, most: int) -> bool:
         found: list[tuple[float, int, str]] = []
         for run in self._names():
             with suppress(OSError):
@@ -218,8 +219,6 @@ class Folder(Store):
                 break
             if not self._is_needed(run) and self._file(run).remove():
                 used -= size
-        if used < most:
-            self._looks_at = time.monotonic() + pause_after(time.monotonic() - began)
         return used < most
 
     def tidy(self, keep: float) -> None:

@@ -17,10 +17,11 @@ import glob
 import json
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 from unicodedata import normalize
 
@@ -184,6 +185,31 @@ class RunFilter:
 def pause_after(seconds: float) -> float:
     """Return the seconds until the next look at the bytes that recordings use, after one that took so long."""
     return max(LOOK_PAUSE, seconds / LOOK_SHARE)
+
+
+class Looks:
+    """Looks whether recordings leave room for more: one at a time, with pauses. Any number of threads may use it."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._was_full = False
+        self._looking = Lock()
+
+    def find_room(self, look: Callable[[], bool]) -> bool:
+        """Return what a look finds. Without one, return True: after it found room, for a while, and during the next.
+
+        While there is no room, each caller looks, since it may begin nothing.
+        """
+        if time.monotonic() < self._next or not self._looking.acquire(blocking=self._was_full):
+            return True
+        try:
+            began = time.monotonic()
+            self._was_full = not look()
+            if not self._was_full:
+                self._next = time.monotonic() + pause_after(time.monotonic() - began)
+            return not self._was_full
+        finally:
+            self._looking.release()
 
 
 def writes_in(made: Sequence[Sequence[Any]] | None) -> int:
