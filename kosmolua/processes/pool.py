@@ -234,13 +234,20 @@ class Turn:
     def come(self, *, holds: bool) -> None:
         """Wake the thread in :meth:`wait`, with a place or cancelled."""
         self.holds = holds
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake that thread, which finds out whether the run holds a place."""
         self._over.set()
         if self._on_come:
             self._on_come()
 
 
 class Places:
-    """Gives places to runs, so that clients take turns: ``_queues`` has the client that is next first."""
+    """Gives places to runs, so that clients take turns: ``_queues`` has the client that is next first.
+
+    A run that gets a place is woken when the lock is free again, as the system works for that.
+    """
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -268,9 +275,10 @@ class Places:
             if turn.client is not None:
                 self._refuse_if_full(turn.client)
             self._queues.setdefault(turn.client, deque()).append(turn)
-            self._give()
+            come = self._give()
             if self._enter_queue and turn.client is not None and self._is_waiting(turn):
                 self._put_on_desk(partial(self._admit, turn, self._enter_queue))
+        _wake(come)
 
     @property
     def load(self) -> Load:
@@ -286,7 +294,8 @@ class Places:
                 return False
             self._paused.add(turn)
             slot = self._take_back(turn)
-            self._give()
+            come = self._give()
+        _wake(come)
         if slot:
             slot.release()
         return True
@@ -299,18 +308,21 @@ class Places:
                 turn.come(holds=False)
                 return
             self._queues.setdefault(turn.client, deque()).appendleft(turn)
-            self._give()
+            come = self._give()
+        _wake(come)
 
     def cancel(self, turn: Turn) -> None:
+        come: list[Turn] = []
         with self._lock:
             if self._remove(turn):
                 turn.come(holds=False)
             elif turn in self._in_line:
                 self._take_back(turn)
-                self._give()
+                come = self._give()
                 turn.come(holds=False)
             elif turn in self._paused:
                 self._cancelled.add(turn)
+        _wake(come)
 
     def end(self, turn: Turn) -> None:
         with self._lock:
@@ -321,7 +333,8 @@ class Places:
                 slot = self._take_back(turn)
             else:
                 self._remove(turn)
-            self._give()
+            come = self._give()
+        _wake(come)
         if slot:
             slot.release(again=True)
 
@@ -329,9 +342,12 @@ class Places:
         """Give all runs, now and later, a place."""
         with self._lock:
             self._free = inf
-            self._give()
+            come = self._give()
+        _wake(come)
 
-    def _give(self) -> None:
+    def _give(self) -> list[Turn]:
+        """Give the free places to runs, and return those to wake."""
+        come = []
         while turn := self._next():
             if turn.place_in_queue:
                 self._leave_queue(turn)
@@ -341,7 +357,9 @@ class Places:
                 self._in_line.add(turn)
                 self._opened_line(self._enter).put(turn)
             else:
-                turn.come(holds=True)
+                turn.holds = True
+                come.append(turn)
+        return come
 
     def _is_waiting(self, turn: Turn) -> bool:
         return turn in self._queues.get(turn.client, ())
@@ -465,6 +483,11 @@ class Places:
                 f"The server is busy: {own:,} scripts of this client and {everybody - own:,} of others are waiting",
                 hint="nothing was run; try again when some of them have ended",
             )
+
+
+def _wake(turns: list[Turn]) -> None:
+    for turn in turns:
+        turn.wake()
 
 
 def _do_all(desk: SimpleQueue[Callable[[], None]]) -> None:

@@ -26,12 +26,12 @@ IDLE_TIMEOUT = 5.0
 
 
 class Spares:
-    """Keeps spares, and hands them out. Thread-safe."""
+    """Keeps spares, and hands them out. Thread-safe; its lock is not held while the system works for a thread."""
 
     def __init__(self) -> None:
         self._zygote: ZygoteProcess | None = None
         self._ready: list[ForkedChild] = []
-        self._active = self._peak = self._earlier_peak = self._takes = self._idle_looks = 0
+        self._active = self._peak = self._earlier_peak = self._takes = self._idle_looks = self._forking = 0
         self._is_closed = False
         self._watcher: Event | None = None
         self._lock = RLock()
@@ -47,11 +47,12 @@ class Spares:
         with self._lock:
             if self._is_closed:
                 raise Interrupted("The runtime was closed before the script began")
-            child = self._ready_one(terms) or self._fork(terms)
+        child = self._ready_one(terms) or self._fork(terms)
+        with self._lock:
             self._active += 1
             self._takes += 1
             self._peak = max(self._peak, self._active)
-            return child
+        return child
 
     def warm(self) -> None:
         """Start the zygote, if none runs."""
@@ -63,12 +64,13 @@ class Spares:
         """Keep a worker as a spare if it can run another script, else end it; fork more if demand requires it."""
         with self._lock:
             self._active -= 1
-            if child.reuse() and self._ensure_watched():
+            is_kept = child.reuse() and self._ensure_watched()
+            if is_kept:
                 self._ready.append(child)
-                self._refill(child.terms)
-                return
-            self._refill(child.terms, child)
-        child.close()
+            missing = self._missing(child.terms)
+        self._add(missing, child.terms, None if is_kept else child)
+        if not is_kept:
+            child.close()
 
     def close(self) -> None:
         """End all spares and the zygote, for good."""
@@ -86,7 +88,7 @@ class Spares:
         for child in self._ready:
             child.leave()
         self._zygote, self._watcher, self._ready = None, None, []
-        self._active = self._takes = 0
+        self._active = self._takes = self._forking = 0
 
     def look(self) -> bool:
         """End the spares that recent demand does not require; return False if none is left to watch."""
@@ -107,35 +109,59 @@ class Spares:
 
     def _ready_one(self, terms: Terms) -> ForkedChild | None:
         """Take the oldest running spare with these terms, or None."""
-        for child in [each for each in self._ready if each.terms == terms]:
-            self._ready.remove(child)
+        while True:
+            with self._lock:
+                child = next((each for each in self._ready if each.terms == terms), None)
+                if child is None:
+                    return None
+                self._ready.remove(child)
             if child.is_there:
                 return child
             child.close()
-        return None
 
     def _fork(self, terms: Terms) -> ForkedChild:
-        if self._zygote:
+        former = self._zygote
+        if former:
             with suppress(WorkerLost):  # if the zygote has died, a new one replaces it
-                return self._zygote.fork(terms)
-            self._zygote.close()
-        self._zygote = zygote = ZygoteProcess()
-        if self._is_closed:  # a signal handler has closed it meanwhile
-            zygote.close()
-            raise Interrupted("The runtime was closed before the script began")
+                return former.fork(terms)
+            former.close()
+        with self._lock:
+            if self._is_closed:
+                raise Interrupted("The runtime was closed before the script began")
+            if self._zygote is None or self._zygote is former:
+                self._zygote = ZygoteProcess()
+            zygote = self._zygote
+            if self._is_closed:  # a signal handler has closed it meanwhile
+                zygote.close()
+                raise Interrupted("The runtime was closed before the script began")
         return zygote.fork(terms)
 
-    def _refill(self, terms: Terms, spent: ForkedChild | None = None) -> None:
-        """Fork one or two spares if demand requires it; those with other terms are ended to make room."""
-        matching = sum(each.terms == terms for each in self._ready)
-        with suppress(OSError, WorkerLost):  # the next script finds no spare; if starting fails again, it reports why
-            if matching >= self._wanted or not self._zygote or not self._ensure_watched():
-                return
-            while len(self._ready) >= self._wanted:
-                self._end(next(each for each in self._ready if each.terms != terms))
-            self._ready.append(self._zygote.fork(terms, instead_of=spent))
-            if len(self._ready) < self._wanted:
-                self._ready.append(self._zygote.fork(terms))
+    def _missing(self, terms: Terms) -> int:
+        """Return how many spares to fork now, at most two; those with other terms are ended to make room. Locked."""
+        matching = self._forking + sum(each.terms == terms for each in self._ready)
+        if matching >= self._wanted or not self._zygote or not self._ensure_watched():
+            return 0
+        others = [each for each in self._ready if each.terms != terms]
+        while others and self._forking + len(self._ready) >= self._wanted:
+            self._end(others.pop(0))
+        missing = min(self._wanted - self._forking - len(self._ready), 2)
+        self._forking += missing
+        return missing
+
+    def _add(self, count: int, terms: Terms, spent: ForkedChild | None) -> None:
+        """Fork spares, the first of them instead of a worker that is done."""
+        for _ in range(count):
+            fresh = None
+            with suppress(OSError, WorkerLost):  # the next script finds no spare; if that goes on, it reports why
+                if zygote := self._zygote:
+                    fresh, spent = zygote.fork(terms, instead_of=spent), None
+            with self._lock:
+                self._forking -= 1
+                if fresh and not self._is_closed:
+                    self._ready.append(fresh)
+                    continue
+            if fresh:
+                fresh.close()
 
     def _ensure_watched(self) -> bool:
         """Let the thread run that ends spares; False if closed, or if it cannot be started."""
