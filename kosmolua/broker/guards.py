@@ -13,7 +13,7 @@ from kosmolua.schema.function import OF_PARTS
 if TYPE_CHECKING:
     from kosmolua.calls.facts import Facts
     from kosmolua.calls.records import Call, Returned
-    from kosmolua.lua.sites import Key, Site
+    from kosmolua.lua.site import Key, Site
 
 
 _Where = tuple[str, int, str]

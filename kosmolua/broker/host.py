@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from kosmolua.broker.secrets import NamedSecrets
     from kosmolua.calls.records import Mode
     from kosmolua.catalog.catalog import Catalog, Provider
+    from kosmolua.catalog.kept import KeptReports
     from kosmolua.catalog.plugins import Plugins
     from kosmolua.catalog.scripts import Scripts
-    from kosmolua.check.checker import Checker, Report
+    from kosmolua.check.checker import Checker
+    from kosmolua.check.report import Report
     from kosmolua.docs import Library
     from kosmolua.flow.labels import LabelRules
     from kosmolua.mcp_client.servers import Servers
@@ -234,20 +236,34 @@ class Host:
         """Check a script that is about to run, unless it was checked lately.
 
         A script that may use servers or other scripts, whose functions can change, is checked each time, and so is one
-        for which something has to be set up.
+        for which something has to be set up. Of a report that an earlier process kept, there is what a run needs.
         """
         from kosmolua.schema.names import ROOT
 
         key = source, account, tuple(secrets)
         report = self._reports.get(key)
         if report is None:
-            report = self.checker(account, secrets).check(source)
             changing = (root.encode() for root in self.catalog.roots() if root != ROOT)
-            if not report.unconfigured and not any(root in source for root in changing):
+            can_keep = not any(root in source for root in changing)
+            kept = self._kept_reports(account, secrets) if can_keep else None
+            report = kept.find(source) if kept else None
+            if report is None:
+                report = self.checker(account, secrets).check(source)
+                if kept:
+                    kept.keep(source, report)
+            if not report.unconfigured and can_keep:
                 for oldest in [*self._reports][: len(self._reports) - MAX_REPORTS + 1]:
                     self._reports.pop(oldest, None)
                 self._reports[key] = report
         return report
+
+    def _kept_reports(self, account: str | None, secrets: Sequence[str]) -> KeptReports | None:
+        if not self.command_line or self._apart or self._options.toolkit:
+            return None
+        from kosmolua.catalog.kept import KeptReports
+
+        key = account, tuple(secrets), self._simulate, self.accounts.digest
+        return KeptReports(self.catalog.preferring(account), self.plugins.files, key)
 
     @lazy
     def scripts(self) -> Scripts:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kosmolua.clock import Clock
     from kosmolua.flow.memory import SessionMemory
     from kosmolua.limits import Limits
-    from kosmolua.lua.sites import Site
+    from kosmolua.lua.site import Site
     from kosmolua.secret import Secret
     from kosmolua.stores.store import Store
 else:

@@ -10,7 +10,6 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kosmolua.catalog.plugins import Plugin
-from kosmolua.check.checker import Checker
 from kosmolua.concurrency import lazy
 from kosmolua.errors import CallError, ConfigError, KosmoError, PluginError, UnknownPath
 from kosmolua.folders import replace_file
@@ -24,7 +23,8 @@ from kosmolua.suggestions import did_you_mean, list_of
 
 if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog
-    from kosmolua.lua.sites import Site
+    from kosmolua.check.checker import Checker
+    from kosmolua.lua.site import Site
 
 SUFFIX = ".lua"
 _MARK = b"\xef\xbb\xbf"
@@ -111,6 +111,8 @@ class Scripts:
         """Return the places where a script calls functions of integrations, for the guards of a run."""
         source, sites = self._sites.get(script.name, (b"", ()))
         if source != script.source:
+            from kosmolua.check.checker import Checker
+
             sites = Checker(self._catalog()).check(script.chunk).sites
             self._sites[script.name] = script.source, sites
         return sites
@@ -195,6 +197,8 @@ class Scripts:
             except CallError as error:
                 integration.broken[name] = PluginError(error.what, origin=self._files[name][0], hint=error.hint)
         integration.functions.own.update({name: _function(script, "write") for name, script in scripts.items()})
+        from kosmolua.check.checker import Checker
+
         checker, left = Checker(self._catalog()), dict(scripts)
         while left:
             effects = {name: _effect(checker, script) for name, script in left.items()}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from kosmolua.check.builtins import CALLS, check_string
 from kosmolua.check.calls import check_call
 from kosmolua.check.conditions import check_binary, check_branches, check_choice, check_end, check_length
 from kosmolua.check.evaluator import CheckRules
-from kosmolua.check.fields import CatalogView, Charge
+from kosmolua.check.fields import CatalogView
 from kosmolua.check.findings import Finding
 from kosmolua.check.input import CheckInput
+from kosmolua.check.report import Report as Report
 from kosmolua.check.settled import Settled
 from kosmolua.check.tables import (
     check_changes,
@@ -24,12 +23,10 @@ from kosmolua.check.tables import (
     check_pages,
     check_use,
 )
-from kosmolua.errors import CheckFailed, ConfigError, NotConfigured, PluginFault, ScriptError
+from kosmolua.errors import ScriptError
 from kosmolua.lazy import regex
 from kosmolua.lua import idioms
-from kosmolua.lua.flows import ArgumentFlow
 from kosmolua.lua.header import read_header
-from kosmolua.lua.sites import Site
 from kosmolua.lua.syntax import SyntaxProblem, parse
 from kosmolua.lua.values import Secrets, Value
 
@@ -57,76 +54,6 @@ _RULES = CheckRules(
 _COMMENT = regex(r"--(?!\s*$).*")
 """Matches a comment, except ``n--`` at the end of a line, which is a decrement in other languages."""
 _BLOCK = regex(r"(?:if|for|while|repeat|do|(?:local\s+)?function)\b")
-
-
-class Report(NamedTuple):
-    """The result of a check.
-
-    Args:
-        findings: The problems of the script, in the order of the source.
-        bill: The effects that the script can have on services, each once, in the order of the source.
-        is_lua: True if the script could be parsed. If it could not, Lua itself reports the error when the script runs.
-        is_read: False if the script is too long or too deeply nested to be checked.
-        unconfigured: The errors of calls that use an account that is not configured or has invalid settings, or an
-            integration that cannot be loaded, by line and column.
-        dropped: The functions whose results the script never uses, such as ``render2.list_services``.
-        session: What is known about the values of globals after this chunk of a session, for the next chunk.
-        is_read_only: True if the script certainly changes nothing.
-        sites: The places where the script calls functions of integrations, for what only the run can check.
-        flows: What the arguments of its writes are made from.
-    """
-
-    findings: list[Finding]
-    bill: list[Charge]
-    is_lua: bool = True
-    is_read: bool = True
-    unconfigured: Mapping[str, ConfigError | NotConfigured | PluginFault] = MappingProxyType({})
-    dropped: frozenset[str] = frozenset()
-    session: Mapping[str, Value] = MappingProxyType({})
-    is_read_only: bool = False
-    sites: Sequence[Site] = ()
-    flows: Sequence[ArgumentFlow] = ()
-
-    @property
-    def errors(self) -> list[Finding]:
-        """The findings that are certain to make the script fail."""
-        return [finding for finding in self.findings if finding.severity == "error"]
-
-    def refusal(self) -> CheckFailed | ConfigError | NotConfigured | PluginFault | None:
-        """Return the error with which to refuse the script, or None if the script is not certain to fail.
-
-        If a file has invalid settings, return the error about them, which no change of the script would mend. If the
-        only problem is an account or a plugin that the user has to set up, return the error that the script's call
-        would raise. That error says what to do.
-        """
-        if not self.errors:
-            return None
-        causes = [self.unconfigured.get(error.place) for error in self.errors]
-        if invalid := next((cause for cause in causes if isinstance(cause, ConfigError)), None):
-            return invalid
-        if all(error.place in self.unconfigured for error in self.errors):
-            error = self.unconfigured[self.errors[0].place]
-            error.line = self.errors[0].line
-            return error
-        return CheckFailed(
-            "; ".join(f"{error.place}: {error.advice}" for error in self.errors),
-            findings=[finding.to_json() for finding in self.findings],
-            line=self.errors[0].line,
-        )
-
-    def summary(self) -> str:
-        """Return the effects of the script on one line, such as ``reads render2.list_services (production)``.
-
-        The line is empty if the script has no effects.
-        """
-        return "; ".join(f"{effect}s {', '.join(calls)}" for effect, calls in self.effects().items())
-
-    def effects(self) -> dict[str, list[str]]:
-        """Return the calls of the script by effect, each as ``render2.list_services (production)``."""
-        found: dict[str, list[str]] = {}
-        for charge in self.bill:
-            found.setdefault(charge.effect, []).append(f"{charge.path} ({charge.account})")
-        return found
 
 
 def syntax_hint(source: bytes, message: str) -> str:

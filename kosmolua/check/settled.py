@@ -10,7 +10,8 @@ from kosmolua.check.variables import NOTHING_HELD
 from kosmolua.lua.dependence import Dependence, leads_to_known_functions
 from kosmolua.lua.flows import ArgumentFlow, flows_of
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.sites import Site, sites_of
+from kosmolua.lua.site import Site
+from kosmolua.lua.sites import sites_of
 from kosmolua.lua.syntax import Node, assigned, called_in
 from kosmolua.lua.values import UNKNOWN, Branch, Callee, Value
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from kosmolua.lua.dependence import Dependence
 from kosmolua.lua.scopes import Scopes
+from kosmolua.lua.site import Key, Site
 from kosmolua.lua.syntax import (
     FUNCTIONS,
     LEAVING,
@@ -26,9 +27,6 @@ from kosmolua.lua.syntax import (
 from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Known, Result, Unknown, Value, is_builtin, is_optional
 from kosmolua.lua.written import CALLERS, Written
 
-Key = tuple["str | int", ...]
-"""The place of a value inside a table, such as ``("env_vars", 1, "value")``."""
-
 _PATHS = frozenset({"dot_index_expression", "bracket_index_expression"})
 _FOLLOWED = {"pcall": 0, "xpcall": 0, "parallel.map": 1, "wait_until": 0, "type": 0, "tostring": 0}
 """The functions that do nothing with another function but to call it, each with the place of that argument."""
@@ -40,28 +38,6 @@ _OUTSIDE = frozenset({"arg", "input", "params"})
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "function_definition", "table_constructor"})
 _MAX_STEPS = 5
 """How many variables are followed to the call that their value comes from."""
-
-
-class Site(NamedTuple):
-    """A place where a script calls a function of an integration.
-
-    Args:
-        line: The line of the call.
-        path: The path of the function; empty if the check does not know it.
-        is_tail: Whether it is a tail call, ``return f(...)``, for which Lua keeps no line.
-        keys: The places in the table of arguments that the script gives a value, which can be nil.
-        decides: Whether a call that changes something depends on the result.
-        walked: The loops that go through the whole list in the result and change something, by their offsets.
-        within: The loops of this kind in which the call can be made.
-    """
-
-    line: int
-    path: str
-    is_tail: bool
-    keys: tuple[Key, ...] = ()
-    decides: bool = False
-    walked: frozenset[int] = frozenset()
-    within: frozenset[int] = frozenset()
 
 
 class _Call(NamedTuple):

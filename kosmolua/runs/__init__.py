@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kosmolua.calls.records import Watch
     from kosmolua.clock import Clock
     from kosmolua.flow.memory import SessionMemory
-    from kosmolua.lua.sites import Site
+    from kosmolua.lua.site import Site
     from kosmolua.memory import Passage
     from kosmolua.processes.child import Child
     from kosmolua.recordings.planned import Application, Planner

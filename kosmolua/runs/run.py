@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
     from kosmolua.calls.records import Event
-    from kosmolua.lua.sites import Site
+    from kosmolua.lua.site import Site
     from kosmolua.memory import Memory
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
