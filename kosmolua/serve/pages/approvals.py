@@ -55,22 +55,9 @@ def linked(request: PageRequest, link: QuestionLink, person: str) -> Response:
     if request.request.method == "GET" or answer is None:
         return request.page("link.html", call=call, person=link.person, tenant="", waiting_count=0)
     voter = (link.person, "") if link.person else request.voter
-    if not decide_one(request, call, person, voter, is_approved=answer):
+    if not _record(request, [call], person, voter, is_approved=answer):
         return _said(request, "Nothing was decided", "Somebody else has answered before.", status=409)
     return _said(request, "Approved" if answer else "Denied", "You can close this page.", status=200)
-
-
-def decide_one(request: PageRequest, call: WaitingCall, person: str, voter: Voter, *, is_approved: bool) -> bool:
-    """Record a person's decision about a call, with which its run goes on; return False if it was decided before."""
-    if not call.is_live:
-        assert call.run, "a run that is paused is recorded"
-        name = "approve" if is_approved else "deny"
-        request.own.resume(call.run, person, voter, **{name: [call.call["number"]]})
-        return True
-    is_first = request.own.tenant.approvals.answer(call, Decision(is_approved, person), *voter)
-    if is_first and call.run:
-        request.own.follow(call.run)
-    return is_first
 
 
 def _said(request: PageRequest, title: str, message: str, *, status: int) -> Response:
@@ -96,12 +83,7 @@ def decide(request: PageRequest) -> Response:
     several = any(request.own.tenant.people_for(call.call["effect"]) > 1 for call in calls)
     if answer and not destroys and not several and request.form.get("always"):
         calls += _always(request, calls, waiting)
-    live = [call for call in calls if call.is_live]
-    for call in live:
-        request.own.tenant.approvals.answer(call, Decision(answer, request.person), *request.voter)
-    for run in {call.run for call in live if call.run}:
-        request.own.follow(run)
-    _resume(request, [call for call in calls if not call.is_live], is_approved=answer)
+    _record(request, calls, request.person, request.voter, is_approved=answer)
     runs = {call.run for call in calls}
     only = next(iter(runs)) if len(runs) == 1 else None
     if only and request.form.get("back") == "run":
@@ -126,13 +108,22 @@ def _always(request: PageRequest, calls: Sequence[WaitingCall], waiting: Sequenc
     return [call for call in same if call not in calls and not call.call.get("flows")]
 
 
-def _resume(request: PageRequest, calls: Sequence[WaitingCall], *, is_approved: bool) -> None:
-    """Resume the paused runs of calls about which a person has decided."""
-    runs: dict[str, list[int]] = {}
+def _record(
+    request: PageRequest, calls: Sequence[WaitingCall], person: str, voter: Voter, *, is_approved: bool
+) -> bool:
+    """Record a person's decision about calls, with which their runs go on; return False if one was decided before."""
+    own, paused = request.own, dict[str, list[int]]()
+    in_time: list[bool] = []
     for call in calls:
-        assert call.run, "a run that is paused is recorded"
-        runs.setdefault(call.run, []).append(call.call["number"])
-    request.own.resume_all(runs, request.person, request.voter, is_approved=is_approved)
+        if call.is_live:
+            in_time.append(own.tenant.approvals.answer(call, Decision(is_approved, person), *voter))
+        else:
+            assert call.run, "a run that is paused is recorded"
+            paused.setdefault(call.run, []).append(call.call["number"])
+    for run in {call.run for call in calls if call.is_live and call.run}:
+        own.follow(run)
+    own.resume_all(paused, person, voter, is_approved=is_approved)
+    return all(in_time)
 
 
 def _told(request: PageRequest) -> dict[str, str] | None:

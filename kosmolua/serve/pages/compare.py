@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
@@ -45,33 +45,32 @@ def shown(request: PageRequest) -> Response:
         "compare.html",
         "runs",
         runs=runs,
-        script=differences(*scripts) if scripts[0] != scripts[1] else [],
+        script=differences(*scripts),
         calls=differences(compared(first), compared(second)),
     )
 
 
 def differences(before: Sequence[str], after: Sequence[str]) -> list[ComparedLine]:
-    """Return the lines of two texts with signs; long stretches of equal lines are left out."""
-    return list(_differences(before, after))
+    """Return the lines of two texts with signs, without long stretches of equal lines; none if the texts are equal."""
+    found: list[ComparedLine] = []
+    shown = 0
 
+    def leave_out(until: int) -> None:
+        if until > shown:
+            found.append(ComparedLine("", f"{until - shown:,} equal {'lines' if until - shown > 1 else 'line'}"))
 
-def _differences(before: Sequence[str], after: Sequence[str]) -> Iterator[ComparedLine]:
-    for kind, begins, ends, begins_after, ends_after in SequenceMatcher(
-        None, before, after, autojunk=False
-    ).get_opcodes():
-        if kind != "equal":
-            yield from (ComparedLine("-", line) for line in before[begins:ends])
-            yield from (ComparedLine("+", line) for line in after[begins_after:ends_after])
-            continue
-        head = 0 if begins == 0 else AROUND
-        tail = 0 if ends == len(before) and ends_after == len(after) else AROUND
-        lines = before[begins:ends]
-        if len(lines) <= head + tail + 1:
-            yield from (ComparedLine(" ", line) for line in lines)
-            continue
-        yield from (ComparedLine(" ", line) for line in lines[:head])
-        yield ComparedLine("", f"{len(lines) - head - tail:,} equal lines")
-        yield from (ComparedLine(" ", line) for line in lines[len(lines) - tail :])
+    for group in SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(AROUND):
+        leave_out(group[0][1])
+        for kind, begins, ends, begins_after, ends_after in group:
+            if kind == "equal":
+                found += (ComparedLine(" ", line) for line in before[begins:ends])
+            else:
+                found += (ComparedLine("-", line) for line in before[begins:ends])
+                found += (ComparedLine("+", line) for line in after[begins_after:ends_after])
+            shown = ends
+    if found:
+        leave_out(len(before))
+    return found
 
 
 def groups_of(runs: Sequence[RunEntry]) -> list[list[RunEntry]]:
