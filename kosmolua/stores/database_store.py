@@ -113,7 +113,6 @@ class DatabaseStores(Stores):
         self._database.probe()
 
     def drop(self) -> None:
-        """Let whatever waits for the database fail at once."""
         self._database.drop()
 
     def close(self) -> None:
@@ -229,7 +228,6 @@ class DatabaseStore(Store):
                 self._database.change(sql.delete(QUESTIONS).where(self._of(QUESTIONS), QUESTIONS.c.until < Now() - DAY))
 
     def waiting(self) -> list[WaitingCall]:
-        """Return the calls that wait for a person."""
         of = RECORDINGS.c
         ended = sql.select(of.run, of.script, of.pause)
         ended = ended.where(of.tenant == self._tenant, of.pause.is_not(None), ~is_held())
@@ -287,7 +285,6 @@ class DatabaseStore(Store):
         self._database.change(sql.delete(GRANTS).where(self._of(GRANTS, path=path, account=account)))
 
     def key(self, *, create: bool) -> bytes | None:
-        """Return the key that signs this tenant's recordings, or None. See :meth:`Store.key`."""
         if create:
             _create_key(self._database, RECORDINGS_KEY)
         key = _key_in(self._database, RECORDINGS_KEY)

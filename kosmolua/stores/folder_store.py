@@ -190,13 +190,8 @@ class Folder(Store):
         return fleets_of((run.fleet, run.status, 1, run.time) for run, _ in self._listed() if run.fleet)
 
     def prune(self, keep: float) -> int:
-        removed = 0
-        for run in self._names():
-            path = self._file(run).name
-            with suppress(OSError):
-                if time.time() - os.stat(path).st_mtime > keep and not self._is_needed(run):
-                    removed += self._file(run).remove()
-        if removed:
+        old = [run for written, _, run in self._by_age() if time.time() - written / 1e9 > keep]
+        if removed := sum(map(self._remove, old)):
             self._index.remove()
         for file in self._plan_files():
             with suppress(OSError):
@@ -208,17 +203,12 @@ class Folder(Store):
         return self._looks.find_room(lambda: self._has_room(most))
 
     def _has_room(self, most: int) -> bool:
-        found: list[tuple[float, int, str]] = []
-        for run in self._names():
-            with suppress(OSError):
-                status = os.stat(self._file(run).name)
-                found.append((status.st_mtime, status.st_size, run))
+        found = self._by_age()
         used = sum(size for _, size, _ in found)
-        for _, size, run in sorted(found):
+        for _, size, run in found:
             if used < most:
                 break
-            if not self._is_needed(run) and self._file(run).remove():
-                used -= size
+            used -= size * self._remove(run)
         return used < most
 
     def tidy(self, keep: float) -> None:
@@ -236,7 +226,6 @@ class Folder(Store):
                     os.remove(file)
 
     def waiting(self) -> list[WaitingCall]:
-        """Return the calls that wait for a person."""
         paused: list[WaitingCall] = []
         for run, stamp in self._stamps().items():
             known = self._index.get(run)
@@ -326,7 +315,6 @@ class Folder(Store):
             os.remove(self._grant(path, account))
 
     def key(self, *, create: bool) -> bytes | None:
-        """Return the key that signs this store's recordings, or None. See :meth:`Store.key`."""
         path = os.path.join(self.path, KEY)
         if create:
             try:
@@ -484,10 +472,15 @@ class Folder(Store):
             told["status"] = "running" if self._file(run).is_in_use() else "interrupted"
         return Summary(run, **told, waiting=waiting_in(end), written=stamp[0] / 1e9)
 
-    def _is_needed(self, run: str) -> bool:
-        """Return True for a run that waits for a person or for its time."""
+    def _by_age(self) -> list[tuple[int, int, str]]:
+        """Return when each recording was last written, its size, and the id of its run, the oldest first."""
+        stamps = ((_stamp_of(self._file(run).name), run) for run in self._names())
+        return sorted((*stamp, run) for stamp, run in stamps if stamp)
+
+    def _remove(self, run: str) -> bool:
+        """Remove a recording, and return True; False if it is being written, or waits for a person or its time."""
         end = self._ends(run)[-1]
-        return waits(end) or end.get("status") == "waiting"
+        return not waits(end) and end.get("status") != "waiting" and self._file(run).remove()
 
     def _stamps(self) -> dict[str, Stamp]:
         """Return the time and the size of each recording, by the id of its run.
