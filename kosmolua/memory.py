@@ -16,7 +16,7 @@ from functools import cache
 from math import inf
 from threading import Event, Lock
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from kosmolua import container
 from kosmolua.clock import Clock
@@ -236,11 +236,10 @@ class Memory:
         return not is_eldest, passage not in self._holders, *used
 
 
-class _Wait:
-    def __init__(self, passage: Passage, size: int, admit: Callable[[], object]) -> None:
-        self.passage = passage
-        self.size = size
-        self.admit = admit
+class _Wait(NamedTuple):
+    passage: Passage
+    size: int
+    admit: Callable[[], object]
 
 
 class Endless:

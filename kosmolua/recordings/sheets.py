@@ -95,7 +95,6 @@ class File:
         self.name = os.fspath(path)
 
     def read(self) -> bytes:
-        """Return the content of the file."""
         try:
             with open(self.name, "rb") as file:
                 return file.read()
@@ -108,7 +107,6 @@ class File:
         return FileSheet(self.name, file, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> FileSheet:
-        """Open the existing file to append lines to it. Remove an incomplete line at its end."""
         file = self._open(os.O_RDWR | os.O_APPEND)
         try:
             found = os.fstat(file.fileno()).st_size
@@ -170,7 +168,6 @@ class FileSheet:
         self._is_synced = False
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line to the file. If that fails, leave the file as it was, and raise a KosmoError."""
         try:
             rest = line
             while rest:
@@ -184,7 +181,6 @@ class FileSheet:
             self._tell()
 
     def sync(self) -> None:
-        """Make the appended lines reach the disk."""
         self._is_synced = True
         try:
             os.fsync(self._file.fileno())
@@ -192,12 +188,10 @@ class FileSheet:
             raise self._unwritable(error) from None
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines of the file."""
         with open(self._path, "rb") as file:
             yield from file
 
     def replace(self, lines: Sequence[bytes]) -> None:
-        """Replace all lines of the file in one step."""
         replace_file(self._path, b"".join(lines))
 
     def close(self) -> None:

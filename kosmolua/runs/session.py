@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, RLock, Timer
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from kosmolua import protocol
 from kosmolua.errors import Interrupted
@@ -138,15 +138,14 @@ class ChunkResult:
         self.is_page = shown.get("page") is True
 
 
-class Names:
+class Names(NamedTuple):
     """The names in a Lua table of a session, which a prompt can offer for completion, with the Lua types of the values.
 
     A table inside ``app`` has only a ``path``: its names are those in the catalog.
     """
 
-    def __init__(self, types: dict[str, str], path: str | None) -> None:
-        self.types = types
-        self.path = path
+    types: dict[str, str]
+    path: str | None
 
 
 def _text_of(shown: dict[str, Any]) -> str | None:
