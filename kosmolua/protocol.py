@@ -470,7 +470,7 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
     if kind != "end" and line.startswith(END):
         raise BadFrame("a frame has two kinds")
     if kind != "print":  # which has a text only
-        if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(frame, MAX_DEPTH):
+        if line.count(b"[") + line.count(b"{") > MAX_DEPTH and is_deeper(frame, MAX_DEPTH):
             raise BadFrame(f"a frame is nested more than {MAX_DEPTH} levels deep")
         if (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
             raise BadFrame("a string in a frame has a lone surrogate")
@@ -498,13 +498,14 @@ def memory_of(line: bytes | bytearray) -> int:
 _MAY_HAVE_EMOJI = regex(rb"[\xF0-\xFF]|\\u[dD][89abAB]")
 
 
-def _is_deeper(value: object, levels: int) -> bool:
+def is_deeper(value: object, levels: int) -> bool:
+    """Return True if tables and lists are nested in more levels than these."""
     level: list[Any] = [value]
-    for _ in range(levels):
-        inner = (container.values() if isinstance(container, dict) else container for container in level)
-        level = [item for items in inner for item in items if isinstance(item, (dict, list))]
+    for _ in range(levels + 1):
+        level = [each for each in level if isinstance(each, (dict, list))]
         if not level:
             return False
+        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
     return True
 
 

@@ -9,7 +9,7 @@ from kosmolua.errors import ApiError
 from kosmolua.http.messages import Request, Response, location, origin
 from kosmolua.http.rate_limit import is_throttled, retry_after
 from kosmolua.lazy import regex
-from kosmolua.protocol import Json
+from kosmolua.protocol import Json, is_deeper
 from kosmolua.secret import Redactor
 
 MAX_QUOTED = 300
@@ -84,7 +84,7 @@ def body_of(response: Response) -> Json:
         except (ValueError, RecursionError):
             pass
         else:
-            if _is_shallow(value):
+            if not is_deeper(value, _MAX_BODY_DEPTH):
                 redacted: Json = redactor.value(value)  # type: ignore[assignment]
                 return redacted
     text = redactor.text(response.text()).encode("utf-8", "replace")
@@ -127,14 +127,6 @@ def _hint(request: Request, response: Response, wait: float | None) -> str | Non
     if response.status >= 500 and not request.safe:
         return LOOK_FIRST
     return None
-
-
-def _is_shallow(value: Json) -> bool:
-    level = [value]
-    for _ in range(_MAX_BODY_DEPTH):
-        parts = [part for part in level if isinstance(part, (dict, list))]
-        level = [each for part in parts for each in (part.values() if isinstance(part, dict) else part)]
-    return not level
 
 
 def _words(body: Json, depth: int) -> str:

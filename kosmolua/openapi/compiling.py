@@ -228,7 +228,7 @@ def _section(operation: Operation, *, by_path: bool) -> str:
 
 
 def _access(document: Document, overlay: Overlay, operations: Sequence[Operation]) -> Access:
-    account = overlay.account
+    account = overlay.table("account")
     alternatives = alternatives_of(document, str(account.get("auth", "")), account.get("prefix"))
     alternatives = joined(alternatives, operations)
     if account.get("revoke"):
@@ -241,7 +241,7 @@ def _access(document: Document, overlay: Overlay, operations: Sequence[Operation
     variables, base_url = _settled(variables, base_url)
     settings = settings_of(operations, alternatives, has_credential=has_credential)
     _rename(settings, variables, alternatives)
-    named = map(str, rows(overlay.document.get("origins")))
+    named = map(str, rows(overlay.table("document").get("origins")))
     origins = [each for each in dict.fromkeys([_origin(base_url), *map(origin, named)]) if each]
     return Access(base_url.rstrip("/"), variables, alternatives, settings, origins)
 
@@ -295,7 +295,7 @@ def _built(
     document: Document, operation: Operation, name: str, section: str, overlay: Overlay, usual: Mapping[str, Any]
 ) -> Built:
     told = overlay.entry(operation, name)
-    recipe = recipe_of(document, operation, told.get("paging", overlay.default_paging), usual)
+    recipe = recipe_of(document, operation, told.get("paging", overlay.table("paging").get("default", {})), usual)
     if recipe is None and "paging" not in told:
         recipe = recipe_of(document, operation, {}, usual)
     if operation.graphql:

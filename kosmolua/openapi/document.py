@@ -12,7 +12,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.limits import MIB
 from kosmolua.openapi.bundling import REFERS_ELSEWHERE, Neighbours, bundled, references_in
 from kosmolua.openapi.swagger import rewritten
-from kosmolua.protocol import Json
+from kosmolua.protocol import Json, is_deeper
 from kosmolua.schema.tree import SchemaTree, target
 
 MAX_BYTES = 64 * MIB
@@ -74,23 +74,13 @@ def _json(text: str, name: str) -> Json:
         if text.lstrip()[:2] in ('{"', "[{"):
             _refuse(name, f"it is not JSON: {error}")
         return None
-    if _is_deeper(value, MAX_DEPTH):
+    if is_deeper(value, MAX_DEPTH):
         _refuse(name, "it is nested too deeply")
     return value
 
 
 def _refuse(name: str, why: str) -> NoReturn:
     raise ConfigError(f"{name} cannot be read: {why}")
-
-
-def _is_deeper(value: Json, levels: int) -> bool:
-    level = [value]
-    for _ in range(levels):
-        parts = [part for part in level if isinstance(part, (dict, list))]
-        if not parts:
-            return False
-        level = [each for part in parts for each in (part.values() if isinstance(part, dict) else part)]
-    return True
 
 
 def parsed_yaml(text: str, name: str) -> Json:

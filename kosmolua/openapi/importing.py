@@ -511,7 +511,7 @@ def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> C
             and ``source`` is empty.
     """
     overlay = read_overlay(str(folder / OVERLAY))
-    came = str(overlay.document.get("url", overlay.document.get("file", "")))
+    came = str(overlay.table("document").get("url", overlay.table("document").get("file", "")))
     if not (source or came):
         what = f"The document of {folder.name} came from standard input, so it cannot be fetched again"
         raise ConfigError(what, hint="add the file or address of the new version to the command")
@@ -521,8 +521,8 @@ def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> C
     started = time.process_time()
     graphql = "graphql" in overlay.tables
     fetched = fetch(source or came, read_stdin, graphql=graphql)
-    root = document_in(fetched, graphql=graphql, endpoint=str(overlay.account.get("base_url", "")))
-    further = [each for each in overlay.document.get("origins", ()) if each not in old.access.origins[:1]]
+    root = document_in(fetched, graphql=graphql, endpoint=str(overlay.table("account").get("base_url", "")))
+    further = [each for each in overlay.table("document").get("origins", ()) if each not in old.access.origins[:1]]
     new = compiled(root, Overlay(overlay.file, {**overlay.tables, "document": {"origins": further}}), kept)
     text = _redated((folder / OVERLAY).read_text(encoding="utf-8"), fetched, new)
     name = folder.name.removesuffix(".onto")
@@ -535,8 +535,8 @@ def _changes(old: Compiled, new: Compiled, ready: Import, overlay: Overlay) -> C
     before = {each.name: each for each in old.functions}
     after = {each.name: each for each in new.functions}
     changed = {name: _difference(before[name], after[name]) for name in after if name in before}
-    known = overlay.document.get("origins", old.access.origins)
-    own = [] if overlay.account.get("base_url") else [each for each in new.access.origins if each not in known]
+    known = overlay.table("document").get("origins", old.access.origins)
+    own = [] if overlay.table("account").get("base_url") else [each for each in new.access.origins if each not in known]
     return Changes(
         [name for name in after if name not in before],
         [name for name in before if name not in after],

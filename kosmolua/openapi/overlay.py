@@ -58,27 +58,6 @@ class Overlay:
     def __post_init__(self) -> None:
         SettingsFile(self.file).read(self.tables, _OVERLAY)
 
-    @property
-    def document(self) -> Mapping[str, Any]:
-        """Where the document came from, and the origins that credentials may be sent to."""
-        return self.table("document")
-
-    @property
-    def account(self) -> Mapping[str, Any]:
-        """The base URL, and how requests authenticate."""
-        return self.table("account")
-
-    @property
-    def functions(self) -> Mapping[str, Mapping[str, Any]]:
-        """Entries for operations, by id, key or function name."""
-        return self.table("functions")
-
-    @property
-    def default_paging(self) -> Mapping[str, Any]:
-        """The paging of operations without their own."""
-        found: Mapping[str, Any] = self.table("paging").get("default", {})
-        return found
-
     def table(self, key: str) -> Mapping[str, Any]:
         """Return a table at the top level, empty if absent."""
         found: Mapping[str, Any] = self.tables.get(key, {})
@@ -86,7 +65,8 @@ class Overlay:
 
     def entry(self, operation: Operation, name: str = "") -> Mapping[str, Any]:
         """Return the entry for an operation, whose function may have a name; empty if absent."""
-        entries = [self.functions[key] for key in (name, operation.key, operation.id) if key and key in self.functions]
+        told = self.table("functions")
+        entries = [told[key] for key in (name, operation.key, operation.id) if key and key in told]
         return {key: value for entry in entries for key, value in entry.items()}
 
     def effect(self, operation: Operation, name: str) -> Effect | None:
@@ -98,7 +78,7 @@ class Overlay:
 
     def takes(self, operation: Operation) -> bool:
         """Return True if ``only`` and ``skip`` let an operation become a function."""
-        only, skip = self._patterns("only"), self._patterns("skip")
+        only, skip = self.tables.get("only", []), self.tables.get("skip", [])
         return (not only or any(_fits(each, operation) for each in only)) and not any(
             _fits(each, operation) for each in skip
         )
@@ -107,19 +87,15 @@ class Overlay:
         """Return a sentence for each entry and pattern that matches no operation and no name of its function."""
         known = [(operation, name) for operation, name in operations]
         keys = {key for operation, name in known for key in (operation.key, operation.id, name) if key}
-        named = [(f"[functions.{key!r}]", key) for key in self.functions]
+        named = [(f"[functions.{key!r}]", key) for key in self.table("functions")]
         named += [(f"{key!r} in [effects]", key) for some in self.table("effects").values() for key in some]
         sentences = [_unmatched(f"{what} matches no operation", key, keys) for what, key in named if key not in keys]
         for word in ("only", "skip"):
-            for pattern in self._patterns(word):
+            for pattern in self.tables.get(word, []):
                 if not any(_fits(pattern, operation) for operation, _ in known):
                     tags = {f"tag:{operation.tag}" for operation, _ in known if operation.tag}
                     sentences.append(_unmatched(f"{word}: {pattern!r} matches no operation", pattern, {*tags, *keys}))
         return sentences
-
-    def _patterns(self, key: str) -> list[str]:
-        found: list[str] = self.tables.get(key, [])
-        return found
 
 
 def _fits(pattern: str, operation: Operation) -> bool:

@@ -120,7 +120,7 @@ class Samples(SchemaReader):
         if kind == "array" or (kind is None and "items" in schema):
             return _list(schema)
         if kind in ("integer", "number"):
-            return _number(schema, kind)
+            return self._number(schema, kind)
         if kind == "boolean":
             return lambda making, depth: making.next() % 2 == 0
         return _string(schema) if kind in ("string", None) else lambda making, depth: "sample"
@@ -144,6 +144,24 @@ class Samples(SchemaReader):
             if not made and others and not making.is_deep(depth):
                 made["sample"] = making.value(others, depth + 1)
             return made
+
+        return make
+
+    def _number(self, schema: dict[str, Any], kind: str) -> Maker:
+        low, is_above = self._end(schema, "minimum", "exclusiveMinimum", "sample")
+        high, is_below = self._end(schema, "maximum", "exclusiveMaximum", "sample")
+        most = None if high is None else high - is_below
+        least = 1 if most is None or most >= 1 else most
+        least = least if low is None else low + is_above
+        count = 900 if most is None else min(max(int(most - least), 0) + 1, 900)
+        step = schema.get("multipleOf")
+
+        def make(making: _Making, depth: int) -> Json:
+            value = least + making.next() % count
+            if isinstance(step, (int, float)) and step >= 1:
+                value = value - value % step
+                value = value if value >= least else value + step
+            return int(value) if kind == "integer" else value
 
         return make
 
@@ -231,21 +249,6 @@ def _list(schema: dict[str, Any]) -> Maker:
     return make
 
 
-def _number(schema: Mapping[str, Any], kind: str) -> Maker:
-    least, most = _ends(schema)
-    count = min(max(int(most - least), 0) + 1, 900)
-    step = schema.get("multipleOf")
-
-    def make(making: _Making, depth: int) -> Json:
-        value = least + making.next() % count
-        if isinstance(step, (int, float)) and step >= 1:
-            value = value - value % step
-            value = value if value >= least else value + step
-        return int(value) if kind == "integer" else value
-
-    return make
-
-
 def _string(schema: Mapping[str, Any]) -> Maker:
     form = _FORMATS.get(str(schema.get("format")), _usual)
     pattern, least, most = schema.get("pattern"), schema.get("minLength"), schema.get("maxLength")
@@ -274,19 +277,6 @@ def _drops_equal_items(schema: Mapping[str, Any]) -> bool:
     """Return True if a list must lose equal items. With ``minItems`` above 1 they stay, else it could be too short."""
     least = schema.get("minItems")
     return schema.get("uniqueItems") is True and not (isinstance(least, int) and least > 1)
-
-
-def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the smallest and largest allowed number, with defaults."""
-    low, high = (end if isinstance(end := schema.get(word), (int, float)) else None for word in ("minimum", "maximum"))
-    for word, step in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
-        end = schema.get(word)
-        if end is True:
-            low, high = (low + 1 if low is not None else low, high) if step > 0 else (low, high and high - 1)
-        elif isinstance(end, (int, float)) and not isinstance(end, bool):
-            low, high = (end + 1, high) if step > 0 else (low, end - 1)
-    least = low if low is not None else 1 if high is None or high >= 1 else high
-    return least, high if high is not None else least + 900
 
 
 def _numbers(seed: str) -> Iterator[int]:
