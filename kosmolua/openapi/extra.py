@@ -54,32 +54,23 @@ class Headers(Map):
 
 
 @dataclass(frozen=True)
-class Query(Map):
-    """The type of ``extra.query``, in which no name overrides the HTTP method, nor is among ``chosen``."""
-
-    chosen: frozenset[str] = frozenset()
-
-    def _fit(self, value: Any) -> object:
-        return _fitting(super()._fit(value), self.chosen)
-
-
-@dataclass(frozen=True)
 class Added(Scalar):
-    """The type of ``extra.body``, in which no key overrides the HTTP method, nor is among ``chosen``."""
+    """The type of ``extra.query`` and ``extra.body``.
 
+    No name overrides the HTTP method, nor is among ``chosen``. A body can also be no table, if none is chosen.
+    """
+
+    is_table: bool = False
     chosen: frozenset[str] = frozenset()
 
     def _fit(self, value: Any) -> object:
-        return _fitting(super()._fit(value), self.chosen)
-
-
-def _fitting(given: object, chosen: frozenset[str]) -> object:
-    if chosen and not isinstance(given, Mapping):
-        raise Mismatch("must be a table, since the function only reads")
-    for name in map(str, given if isinstance(given, Mapping) else ()):
-        if is_override(name) or name in chosen:
-            raise Mismatch(OVERRIDE if is_override(name) else _CHOSEN, f"[{name[:80]!r}]")
-    return given
+        given = Map(ANY).accept(value) if self.is_table else value
+        if self.chosen and not isinstance(given, Mapping):
+            raise Mismatch("must be a table, since the function only reads")
+        for name in map(str, given if isinstance(given, Mapping) else ()):
+            if is_override(name) or name in self.chosen:
+                raise Mismatch(OVERRIDE if is_override(name) else _CHOSEN, f"[{name[:80]!r}]")
+        return given
 
 
 def checked_extra(
@@ -91,5 +82,5 @@ def checked_extra(
     """
     headers = Headers(STRING, (), CREDENTIALS | set(map(plain, keys)), frozenset(map(plain, named)), reads)
     query, body = (frozenset(each.wire for each in chosen if each.place == place) for place in ("query", "body"))
-    fields = {"query": Query(ANY, chosen=query), "headers": headers, "body": Added("any", chosen=body)}
+    fields = {"query": Added("any", is_table=True, chosen=query), "headers": headers, "body": Added("any", chosen=body)}
     return replace(EXTRA, fields=fields)

@@ -24,11 +24,13 @@ from kosmolua.errors import ConfigError, NetworkError, UsageError
 from kosmolua.http.messages import LOOPBACK, Request, Response, is_protected, location, origin
 from kosmolua.limits import MIB
 from kosmolua.openapi.bundling import FILES, FilesBelow, FilesOfHost, Neighbours
-from kosmolua.openapi.compiling import Built, Compiled, Covered, compiled, elsewhere, proposed, raised, write
-from kosmolua.openapi.document import MAX_BYTES, read
+from kosmolua.openapi.compiling import Built, Compiled, compiled, elsewhere, proposed, raised, write
+from kosmolua.openapi.document import MAX_BYTES, Document, read
 from kosmolua.openapi.graphql import document_of, introspection
 from kosmolua.openapi.naming import read_lock, snake, write_lock
+from kosmolua.openapi.operations import read_operations
 from kosmolua.openapi.overlay import Overlay, read_overlay
+from kosmolua.openapi.paging import KINDS
 from kosmolua.openapi.security import AUTH
 from kosmolua.openapi.store import DOCUMENT, LOCK, OVERLAY, Home
 from kosmolua.schema.effects import EFFECTS
@@ -335,16 +337,7 @@ def _paging(functions: Sequence[Built]) -> str:
     kinds = Counter(each.recipe.kind for each in functions if each.recipe)
     if not kinds:
         return "no list is paged according to the document"
-    ways = {
-        "link": "Link header",
-        "url": "address of the next page",
-        "page": "page number",
-        "offset": "offset",
-        "token": "token",
-        "last_id": "last id",
-        "item_cursor": "cursor of the last item",
-    }
-    said = ", ".join(f"{count:,} by {ways[kind]}" for kind, count in kinds.most_common())
+    said = ", ".join(f"{count:,} by {KINDS[kind].way}" for kind, count in kinds.most_common())
     count = sum(kinds.values())
     return f"{count:,} {'list has' if count == 1 else 'lists have'} all = true: {said}"
 
@@ -392,7 +385,7 @@ def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Impo
             hint = "name an https address, or one on this machine, such as --origin https://files.example.com"
             raise UsageError(f"{url} cannot get a credential", hint=hint)
     text = _overlay_text(fetched, wishes, root, wishes.origins)
-    result = compiled(root, _overlay_of(text))
+    result = compiled(root, Overlay(OVERLAY, parsed(text, OVERLAY)))
     if not wishes.onto:
         _check_access(result, wishes, name)
     text = _overlay_text(fetched, wishes, root, result.access.origins)
@@ -453,10 +446,6 @@ def relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
     url = text(next(map(table, rows(root.get("servers"))), {}).get("url"))
     is_relative = url.startswith("/") and "{" not in url
     return urljoin(fetched.url, url).rstrip("/") if fetched.url and is_relative else ""
-
-
-def _overlay_of(text: str) -> Overlay:
-    return Overlay(OVERLAY, parsed(text, OVERLAY))
 
 
 @dataclass(frozen=True)
@@ -576,24 +565,17 @@ def findings(
     Raises:
         ConfigError: The overlay gives two functions the same name, or names an argument that does not exist.
     """
-    from kosmolua.openapi.document import Document
-    from kosmolua.openapi.operations import read_operations
-
     result = compiled(root, overlay, kept)
     every = list(read_operations(Document(root)))
     names = result.names
     wrong = overlay.unmatched((each, names.get(each.key, "")) for each in every)
-    wrong += [_not_registered(each, registered) for each in result.covered if each.by not in registered]
-    notes = [*result.notes]
-    notes += [
+    for each in result.covered:
+        if each.by not in registered:
+            hint = did_you_mean(each.by, registered)
+            sentence = f"{each.key}: covered_by = {each.by!r} names no registered function"
+            wrong.append(f"{sentence} ({hint})" if hint else sentence)
+    return wrong, result.notes + [
         f"{name} writes according to its HTTP method, but its name suggests that it only reads: if so, set "
         "its effect in openapi.toml"
         for name in proposed(result)
     ]
-    return wrong, notes
-
-
-def _not_registered(covered: Covered, registered: Collection[str]) -> str:
-    sentence = f"{covered.key}: covered_by = {covered.by!r} names no registered function"
-    hint = did_you_mean(covered.by, registered)
-    return f"{sentence} ({hint})" if hint else sentence

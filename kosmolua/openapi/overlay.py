@@ -11,6 +11,7 @@ from typing import Any
 from kosmolua.http.headers import CREDENTIALS, objection
 from kosmolua.http.messages import origin
 from kosmolua.openapi.operations import Operation
+from kosmolua.openapi.paging import KINDS
 from kosmolua.schema.effects import EFFECTS, Effect
 from kosmolua.schema.labels import AUDIENCES
 from kosmolua.schema.mismatch import Mismatch
@@ -30,17 +31,6 @@ from kosmolua.schema.settings import (
 )
 from kosmolua.suggestions import did_you_mean
 
-PAGING_KINDS = {
-    "token": ("parameter", "field"),
-    "link": (),
-    "url": ("field",),
-    "page": ("parameter",),
-    "offset": ("parameter",),
-    "last_id": ("parameter", "field"),
-    "item_cursor": ("parameter", "field"),
-    "none": (),
-}
-"""The kinds of paging, each with the keys that it requires."""
 ENCODINGS = ("json", "form", "multipart", "ndjson", "text")
 
 
@@ -124,13 +114,14 @@ def _objection_to_name(name: str) -> str | None:
 
 def _paging(value: object) -> Table:
     recipe: Table = _PAGING(value)
-    if missing := [key for key in PAGING_KINDS[recipe["kind"]] if key not in recipe]:
+    kind = KINDS.get(recipe["kind"])
+    if missing := [key for key in kind.needs if key not in recipe] if kind else []:
         raise Mismatch(f"of the kind {recipe['kind']} needs the key {missing[0]}")
     return recipe
 
 
 _PAGING = table_of(
-    "a table", {"kind": choice(PAGING_KINDS), **_any("parameter field items size more first")}, needs=["kind"]
+    "a table", {"kind": choice([*KINDS, "none"]), **_any("parameter field items size more first")}, needs=["kind"]
 )
 _HEADER = fitting(partial(objection, keys=CREDENTIALS))
 _ORIGIN = fitting(lambda url: None if origin(url) else "is no address")

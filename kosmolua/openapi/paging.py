@@ -73,6 +73,27 @@ UNSAID = -1
 _LINK = regex(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
 
 
+class PagingKind(NamedTuple):
+    """A kind of paging: the keys that a recipe of it needs, what leads to a page, and a phrase about it."""
+
+    needs: tuple[str, ...]
+    way: str
+    words: str
+
+
+KINDS = {
+    "token": PagingKind(("parameter", "field"), "token", "`{parameter}` takes {token} of the previous page"),
+    "link": PagingKind((), "Link header", "the `Link` header leads to the next one"),
+    "url": PagingKind(("field",), "address of the next page", "`{field}` is the address of the next one"),
+    "page": PagingKind(("parameter",), "page number", "`{parameter}` is the page number"),
+    "offset": PagingKind(("parameter",), "offset", "`{parameter}` is the number of items to skip"),
+    "last_id": PagingKind(("parameter", "field"), "last id", "`{parameter}` takes the last item's `{field}`"),
+    "item_cursor": PagingKind(
+        ("parameter", "field"), "cursor of the last item", "`{parameter}` takes the last item's `{field}`"
+    ),
+}
+
+
 class ResultPage(NamedTuple):
     """One page: the decoded body, and the response, whose headers may lead to the next."""
 
@@ -112,16 +133,8 @@ class Recipe:
     @property
     def words(self) -> str:
         """A phrase for the documentation of a function."""
-        ways = {
-            "token": f"`{self.parameter}` takes {f'`{self.field}`' if self.field else 'a token'} of the previous page",
-            "link": "the `Link` header leads to the next one",
-            "url": f"`{self.field}` is the address of the next one",
-            "page": f"`{self.parameter}` is the page number",
-            "offset": f"`{self.parameter}` is the number of items to skip",
-            "last_id": f"`{self.parameter}` takes the last item's `{self.field}`",
-            "item_cursor": f"`{self.parameter}` takes the last item's `{self.field}`",
-        }
-        return ways[self.kind]
+        token = f"`{self.field}`" if self.field else "a token"
+        return KINDS[self.kind].words.format(parameter=self.parameter, field=self.field, token=token)
 
 
 def recipe_of(

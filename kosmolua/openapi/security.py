@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as made_by
@@ -339,20 +340,12 @@ def settings_of(
     They are removed from all operations' arguments; so are those in :data:`DROPPED`, what no caller can set, parameters
     that override the HTTP method, and, if ``has_credential``, parameters for credentials.
     """
-    counts: dict[tuple[str, str], int] = {}
-    for each in operations:
-        for each_field in each.fields:
-            if each_field.place in ("header", "query"):
-                key = each_field.place, each_field.wire
-                counts[key] = counts.get(key, 0) + 1
-    values: dict[str, set[str]] = {}
-    for each in operations:
-        for each_field in each.fields:
-            values.setdefault(each_field.wire, set()).add(each_field.constant)
+    every = [each for operation in operations for each in operation.fields if each.place in ("header", "query")]
+    counts = Counter((each.place, each.wire) for each in every)
+    values = {(each.wire, each.constant) for each in every if each.constant}
+    several = {wire for wire, count in Counter(wire for wire, _ in values).items() if count > 1}
     most = {key for key, count in counts.items() if count >= max(MOST_COMMON * len(operations), MIN_OPERATIONS)}
-    credentials = {
-        wire for _, wire in counts if has_credential and CREDENTIALS.fullmatch(wire) and _is_common(wire, most)
-    }
+    credentials = {wire for _, wire in most if has_credential and CREDENTIALS.fullmatch(wire)}
     carried = {
         (each.kind, plain(each.name) if each.kind == "header" else each.name) for some in alternatives for each in some
     }
@@ -361,8 +354,8 @@ def settings_of(
         each.fields = [each_field for each_field in each.fields if not _is_never_an_argument(each_field, carried)]
         for each_field in each.fields:
             is_common = each_field.place == "header" and ("header", each_field.wire) in most
-            is_common = is_common and len(values[each_field.wire] - {""}) < 2  # else it tells operations apart
-            if is_common and each_field.wire not in {*credentials, *found}:
+            tells_apart = each_field.wire in several  # its values tell operations apart
+            if is_common and not tells_apart and each_field.wire not in {*credentials, *found}:
                 found[each_field.wire] = _setting(each_field, has_credential=has_credential)
         each.fields = [
             each_field
@@ -383,10 +376,6 @@ def _is_never_an_argument(given: Field, carried: Collection[tuple[str, str]]) ->
     if given.place in ("query", "body") and is_override(given.wire):
         return True
     return (given.place, given.wire) in carried
-
-
-def _is_common(wire: str, most: set[tuple[str, str]]) -> bool:
-    return ("header", wire) in most or ("query", wire) in most
 
 
 def _setting(given: Field, *, has_credential: bool) -> Setting:
