@@ -72,7 +72,9 @@ def _found(plugin: Plugin) -> Iterator[Defect]:
     examples = [*examples_in(prose or "", page), *_in_docstrings(integration)]
     for example in examples:
         yield from check_calls(example, integration)
-    yield from _not_lua(examples)
+    if examples:
+        with Runtime({}, plugins=Plugins(places=(), entry_points=dict), workers=1, environ={}) as runtime:
+            yield from check_syntax(examples, runtime)
     yield from _notes(integration)
 
 
@@ -82,12 +84,6 @@ def _in_docstrings(integration: Integration) -> Iterator[Example]:
         if source:
             file, _, line = source.docstring_place.rpartition(":")
             yield from examples_in(function.doc, file, int(line))
-
-
-def _not_lua(examples: list[Example]) -> Iterator[Defect]:
-    if examples:
-        with Runtime({}, plugins=Plugins(places=(), entry_points=dict), workers=1, environ={}) as runtime:
-            yield from check_syntax(examples, runtime)
 
 
 def _notes(integration: Integration) -> Iterator[Defect]:

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from types import FunctionType
-from typing import Any, TypeGuard
+from typing import Any
 
 from kosmolua.authoring.findings import Defect, source_of
 from kosmolua.http.messages import SAFE_METHODS
@@ -137,17 +137,13 @@ def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iter
     known = getattr(function, "__globals__", {})
     if source is None:
         return
-    for call in filter(_is_call, ast.walk(source.node)):
+    for call in (node for node in ast.walk(source.node) if isinstance(node, ast.Call)):
         method = _method_of(call, known)
         if method and method not in SAFE_METHODS and not _is_declared_safe(call):
             yield method, source.place_of(call)
         called = known.get(call.func.id) if isinstance(call.func, ast.Name) else None
         if isinstance(called, FunctionType) and called not in seen and _package_of(called) == _package_of(function):
             yield from _writes(called, seen)
-
-
-def _is_call(node: ast.AST) -> TypeGuard[ast.Call]:
-    return isinstance(node, ast.Call)
 
 
 def _method_of(call: ast.Call, known: dict[str, Any]) -> str | None:

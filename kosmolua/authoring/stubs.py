@@ -133,7 +133,9 @@ def _members(integration: Integration, functions: Sequence[Function], about: str
     yield luacats.class_of(f"{namespace}.account", about, []) + "\nlocal account = {}"
     names = {function.name for function in functions}
     yield from (luacats.function_stub(function, namespace, "account") for function in functions)
-    yield from (_alias(full_name, name) for full_name, name in integration.aliases.items() if name in names)
+    for full_name, name in integration.aliases.items():
+        if name in names:
+            yield f"---The full name of `{name}`.\naccount.{full_name} = account.{name}"
 
 
 def _definition(catalog: Integrations, name: str) -> str:
@@ -171,7 +173,3 @@ def definition(integration: Integration, accounts: Sequence[str]) -> str:
         luacats.class_of(f"{namespace}: {holder}", " ".join(integration.about.split()), fields),
     ]
     return "\n\n".join(parts)
-
-
-def _alias(full_name: str, name: str) -> str:
-    return f"---The full name of `{name}`.\naccount.{full_name} = account.{name}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from kosmolua.cli import console
@@ -31,16 +30,12 @@ def write(value: Any, form: str) -> None:
     columns.sort(key=lambda name: (name in nested, FIRST.index(name) if name in FIRST else len(FIRST)))
     rows = [[_cell(item.get(name)) for name in columns] for item in items]
     if form == "csv":
-        console.line(_csv([columns, *rows]).rstrip("\n"))
+        written = io.StringIO()
+        csv.writer(written, lineterminator="\n").writerows([columns, *rows])
+        console.line(written.getvalue().rstrip("\n"))
     elif columns:
         console.table(f"{len(rows):,} rows", columns, rows, has_header=True, spare=columns[:0:-1])
 
 
 def _cell(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _csv(rows: Sequence[Sequence[str | None]]) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows(rows)
-    return written.getvalue()

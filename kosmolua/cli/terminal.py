@@ -221,14 +221,9 @@ def tabulated(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]],
         cells = [[row[place] for place in places] for row in rows]
         least = [max(map(_longest, column)) for column in zip(kept, *cells, strict=True)]
         if sum(least) + len(GAP) * (len(least) - 1) <= room:
-            return [title_of(title), *_beside(kept, cells, least, room)]
+            return [styled(title, "bold"), *_beside(kept, cells, least, room)]
         kept = [each for each in kept if each != name]
-    return [title_of(title), *_below(columns, rows, room)]
-
-
-def title_of(text: str) -> str:
-    """Return a title as it stands above what it names."""
-    return styled(text, "bold")
+    return [styled(title, "bold"), *_below(columns, rows, room)]
 
 
 def _longest(cell: str) -> int:

@@ -220,6 +220,8 @@ def _run(runtime: ScriptRunner, script: FleetScript, task: Task) -> Outcome:
 def _resume(
     runtime: ScriptRunner, script: FleetScript, task: Task, earlier: Recording, options: Mapping[str, Any]
 ) -> Outcome:
+    from kosmolua.runs.recorded import source_of
+
     decided: dict[str, Any] = {}
     if task.settle == "done":
         decided["done"] = dict.fromkeys(_under_way(earlier), task.result)
@@ -227,7 +229,7 @@ def _resume(
         decided["again"] = _under_way(earlier)
     if task.approve and earlier.status == "paused":
         decided["approve"] = True
-    changed = None if as_bytes(script.source) == _source(earlier) else script.source
+    changed = None if as_bytes(script.source) == source_of(earlier.script) else script.source
     own = {name: value for name, value in options.items() if name not in ("input", "params")}
     return runtime.resume(earlier.path, script=changed, **decided, **own)
 
@@ -248,9 +250,3 @@ def _recording(path: str) -> Recording | None:
 def _under_way(recording: Recording) -> list[int]:
     """Return the numbers of those calls in a recording that are writes without a known result."""
     return [number for number, call in calls_of(recording).items() if call.get("status") == "unknown"]
-
-
-def _source(recording: Recording) -> bytes:
-    from kosmolua.runs.recorded import source_of
-
-    return source_of(recording.script)
