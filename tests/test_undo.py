@@ -21,6 +21,7 @@ from kosmolua.calls.inverses import inverse_of
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import ConfigError, Stale
 from kosmolua.plugin import ApiError, Integration, Secret
+from kosmolua.recordings.outlines import kind_of
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.sealing import Sealer
 from kosmolua.stores.folder_store import Folder
@@ -517,6 +518,16 @@ def test_a_plan_is_stale_once_another_has_done_its_work(runtime: Runtime) -> Non
     stale = runtime.apply(plan).error
     assert isinstance(stale, Stale)
     assert stale.differences == ["call 1, render2.suspend_service with default, would change nothing"]
+
+
+def test_a_write_that_an_earlier_one_makes_necessary_is_a_change(runtime: Runtime) -> None:
+    """In a plan, a resumption after a suspension is one, although the service is not suspended now."""
+    both = f"""
+    app.integrations.render2.suspend_service({{ service_id = "{API}" }})
+    app.integrations.render2.resume_service({{ service_id = "{API}" }})
+    app.integrations.render2.resume_service({{ service_id = "{WORKER}" }})
+    """
+    assert [kind_of(call) for call in runtime.plan(both).calls] == ["change", "change", "same"]
 
 
 def test_a_denied_read_is_not_made(tmp_path: Path) -> None:
