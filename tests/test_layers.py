@@ -79,7 +79,7 @@ HOMES = {
     "jinja2": ["serve.pages"],
     "markupsafe": ["serve.pages"],
     "markdown_it": ["serve.pages"],
-    "itsdangerous": ["serve.pages", "serve.links"],
+    "itsdangerous": ["serve.signed_texts"],
     "jwt": ["serve", "http.proofs"],
     "cryptography": ["recordings.sealing", "http.proofs"],
     "typing_extensions": ["broker.options", "runtime", "runs", "schema.integration", "testing"],

@@ -22,7 +22,7 @@ from kosmolua.errors import Denied, Paused, Unavailable
 from kosmolua.plugin import Request, Response
 from kosmolua.secret import Redactor
 from kosmolua.serve import notices
-from kosmolua.serve.links import QuestionLink, QuestionLinks
+from kosmolua.serve.links import QuestionLink, question_links
 from kosmolua.serve.log import request_fields
 from kosmolua.serve.notices import Notices, Outbox, signature
 from kosmolua.serve.runs import Running
@@ -284,7 +284,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 
 
 def link_to(pages: Pages, run: str, person: str = "", tenant: str = "acme") -> str:
-    return f"/a/{QuestionLinks(pages.tenants.key).sign(QuestionLink(tenant, f'{run}-2', person))}"
+    return f"/a/{question_links(pages.tenants.key).sign(QuestionLink(tenant, f'{run}-2', person))}"
 
 
 def status_of(pages: Pages, run: str) -> str:
@@ -315,7 +315,7 @@ def test_a_link_for_one_person_is_the_proof(pages: Pages, decision: str, status:
 @pytest.mark.parametrize("root", ["", "/kosmolua"])
 def test_the_log_of_requests_has_no_link(root: str) -> None:
     """As whoever reads it could answer in place of the person to whom the link was sent."""
-    link = QuestionLinks(b"a key").sign(QuestionLink("acme", "0123456789ab-2", "ann@corp.example"))
+    link = question_links(b"a key").sign(QuestionLink("acme", "0123456789ab-2", "ann@corp.example"))
     scope = {"type": "http", "method": "GET", "path": f"{root}/a/{link}", "headers": []}
     assert request_fields(scope, 200, 1, 0.1)["path"] == f"{root}/a/..."
 
@@ -346,7 +346,7 @@ def test_a_form_of_another_site_does_not_decide(pages: Pages, headers: dict[str,
     link = link_to(pages, run, "ann@corp.example")
     sent = stranger.browser.post(pages.url + link, data={"decision": "approve"}, headers=headers, timeout=20)
     assert sent.status_code == 403
-    forged = QuestionLinks(b"another key").sign(QuestionLink("acme", f"{run}-2", "ann@corp.example"))
+    forged = question_links(b"another key").sign(QuestionLink("acme", f"{run}-2", "ann@corp.example"))
     assert "/login" in stranger.open(f"/a/{forged}").url
     assert stranger.browser.post(f"{pages.url}/a/{forged}", data={"decision": "approve"}, timeout=20).status_code == 401
     assert status_of(pages, run) == "paused"

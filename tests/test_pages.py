@@ -300,7 +300,7 @@ def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:
     assert tenant
     found = History(lambda: tenant.runtime.store).run(run)
     assert found
-    [(answered, waited)] = found.answers
+    [(answered, waited)] = found.read().answers
     assert began < answered
     assert waited > 0
     assert insights_of([found], answered, 1).waits == [waited]

@@ -27,7 +27,7 @@ from kosmolua.errors import Paused
 from kosmolua.limits import Limits
 from kosmolua.recordings.answers import calls_of
 from kosmolua.serve.approvals import Approvals
-from kosmolua.serve.links import QuestionLink, QuestionLinks
+from kosmolua.serve.links import QuestionLink, question_links
 from kosmolua.stores.folder_store import Folder
 from kosmolua.stores.store import Decision, Vote, WaitingCall, ballot, people_in
 
@@ -242,7 +242,7 @@ def test_two_people_approve_on_the_website(tmp_path: Path) -> None:
         api = requests.post(address, json=decided, headers=headers, timeout=20)
         assert api.status_code == 409
         assert "Several people" in api.text
-        signed = QuestionLinks(pages.tenants.key).sign(QuestionLink("acme", f"{run}-{number}", "ann@corp.example"))
+        signed = question_links(pages.tenants.key).sign(QuestionLink("acme", f"{run}-{number}", "ann@corp.example"))
         link = f"/a/{signed}"
         stranger = Person(pages.url)
         stranger.send(link, on=link, decision="approve")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import NamedTuple
 
-from itsdangerous import BadData, URLSafeTimedSerializer
-
+from kosmolua.serve.signed_texts import SignedTexts
 from kosmolua.stores.store import APPROVAL_DAYS, DAY, WaitingCall
 
 
@@ -27,20 +25,6 @@ class QuestionLink(NamedTuple):
         return call.name == self.question
 
 
-class QuestionLinks:
-    """Makes and reads the part of a link that is signed; ``key`` is that of the stores."""
-
-    def __init__(self, key: bytes) -> None:
-        self._signer = URLSafeTimedSerializer(
-            key, salt="kosmolua question", signer_kwargs={"key_derivation": "hmac", "digest_method": sha256}
-        )
-
-    def sign(self, link: QuestionLink) -> str:
-        return str(self._signer.dumps(link))
-
-    def read(self, text: str) -> QuestionLink | None:
-        """Return what a link is for; None if it is forged or too old."""
-        try:
-            return QuestionLink(*self._signer.loads(text, max_age=int((APPROVAL_DAYS + 1) * DAY)))
-        except (BadData, TypeError):
-            return None
+def question_links(key: bytes) -> SignedTexts[QuestionLink]:
+    """Return what makes and reads the signed part of links; ``key`` is that of the stores."""
+    return SignedTexts(key, "question", QuestionLink, (APPROVAL_DAYS + 1) * DAY)

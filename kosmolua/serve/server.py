@@ -27,7 +27,7 @@ from kosmolua.serve import settings as files
 from kosmolua.serve.app import ServerState, application
 from kosmolua.serve.audit import open_audit
 from kosmolua.serve.forwarding import Forwarder
-from kosmolua.serve.links import QuestionLink, QuestionLinks
+from kosmolua.serve.links import QuestionLink, question_links
 from kosmolua.serve.log import Log, RunLog
 from kosmolua.serve.metrics import Metrics
 from kosmolua.serve.notices import Notices, Outbox
@@ -139,7 +139,7 @@ async def _serve(
 
 def _notices(tenants: Tenants, common: Common, log: Log, metrics: Metrics) -> Notices:
     """Return what sends notices with links to this server; a server that simulates sends none."""
-    links = QuestionLinks(tenants.key)
+    links = question_links(tenants.key)
 
     def outbox(name: str) -> Outbox | None:
         tenant = None if common.simulate else tenants.get(name)

@@ -56,9 +56,9 @@ class RunEntry:
         self.summary = summary
         self._look = look
 
-    def read(self) -> None:
-        """Read the details now, unless they are cached."""
-        self._look(self.summary)
+    def read(self) -> Details:
+        """Read the details now, unless they are cached, and return them."""
+        return self._look(self.summary)
 
     @property
     def title(self) -> str:
@@ -71,17 +71,12 @@ class RunEntry:
     @property
     def seconds(self) -> float:
         """How many seconds the run worked, not counting waits for people."""
-        return self.summary.worked or self._look(self.summary).seconds
+        return self.summary.worked or self.read().seconds
 
     @property
     def calls(self) -> tuple[CallSummary, ...]:
         """The calls of the run."""
-        return self._look(self.summary).calls
-
-    @property
-    def answers(self) -> tuple[tuple[datetime, float], ...]:
-        """When people answered after the run had paused, and how many seconds after they had been asked."""
-        return self._look(self.summary).answers
+        return self.read().calls
 
     @property
     def count(self) -> int:
@@ -92,7 +87,7 @@ class RunEntry:
     @property
     def error(self) -> KosmoError | None:
         """The error that ended the run, or None. If the recording cannot be read, the error that says why."""
-        return self._look(self.summary).error
+        return self.read().error
 
     @property
     def why(self) -> str:

@@ -119,7 +119,7 @@ def insights_of(runs: Iterable[RunEntry], now: datetime, days: int) -> Insights:
         sent = (call for call in run.calls if call.error != Paused.code)  # another one waits, and was not made
         calls = [call for call in sent if call.started and call.started >= begins]
         found.runs += bool(calls) or (run.started is not None and run.started >= begins)
-        for answered, waited in run.answers:
+        for answered, waited in run.read().answers:
             if answered >= begins:
                 insort(found.waits, waited)
         for call in calls:

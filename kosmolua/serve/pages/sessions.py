@@ -10,9 +10,8 @@ from threading import Lock
 from time import monotonic, time
 from typing import NamedTuple
 
-from itsdangerous import BadData, URLSafeTimedSerializer
-
 from kosmolua.serve.grants import FRESHNESS
+from kosmolua.serve.signed_texts import SignedTexts
 from kosmolua.stores.store import Stores
 
 NONCE = 16
@@ -52,9 +51,7 @@ class Sessions:
     def __init__(self, key: bytes, stores: Stores) -> None:
         self._key = key
         self._stores = stores
-        self._signer = URLSafeTimedSerializer(
-            key, salt="kosmolua session", signer_kwargs={"key_derivation": "hmac", "digest_method": sha256}
-        )
+        self._cookies = SignedTexts(key, "session", WebSession, MAX_AGE)
         self._ended: frozenset[str] = frozenset()
         self._ended_until = 0.0
         self._lock = Lock()
@@ -64,7 +61,7 @@ class Sessions:
     ) -> tuple[WebSession, str]:
         """Return a new session and its cookie."""
         session = WebSession(secrets.token_urlsafe(16), tenant, mark, until, person, sub)
-        return session, str(self._signer.dumps(session))
+        return session, self._cookies.sign(session)
 
     def read(self, cookie: str) -> WebSession | None:
         """Return the session in a cookie, or None if the cookie is forged or the session has ended or is too old.
@@ -72,11 +69,8 @@ class Sessions:
         Raises:
             ConfigError: The stores cannot be reached, so it is not known whether the session has ended.
         """
-        try:
-            session = WebSession(*self._signer.loads(cookie, max_age=MAX_AGE))
-        except (BadData, TypeError):
-            return None
-        if 0 < session.until < time() or (session.tenant and session.id in self._recently_ended()):
+        session = self._cookies.read(cookie)
+        if session is None or 0 < session.until < time() or (session.tenant and session.id in self._recently_ended()):
             return None
         return session
 

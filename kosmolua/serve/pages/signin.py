@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from hashlib import sha256
 from ipaddress import ip_address
 from time import time
 from typing import Literal
 from urllib.parse import urlsplit
 
-from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +18,7 @@ from kosmolua.secret import Secret
 from kosmolua.serve.pages.oidc import Begun, OidcLogin
 from kosmolua.serve.pages.page_request import PageRequest, form_of, is_local, is_own, telling
 from kosmolua.serve.pages.sessions import MAX_AGE, Sessions, WebSession
+from kosmolua.serve.signed_texts import SignedTexts
 from kosmolua.serve.tenant import Tenant
 from kosmolua.serve.tenants import Tenants
 from kosmolua.serve.tokens import TenantTokens, claims_of, may_be_signed
@@ -40,9 +39,7 @@ class SignIn:
     def __init__(self, tenants: Tenants, sessions: Sessions) -> None:
         self._tenants = tenants
         self._sessions = sessions
-        self._begun = URLSafeTimedSerializer(
-            tenants.key, salt="kosmolua login", signer_kwargs={"key_derivation": "hmac", "digest_method": sha256}
-        )
+        self._begun = SignedTexts(tenants.key, "login", Begun, MAX_LOGIN_AGE)
         self._login: OidcLogin | None = None
 
     def routes(self) -> list[BaseRoute]:
@@ -132,12 +129,12 @@ class SignIn:
         except KosmoError as error:
             return self._page(request, error.what, status=502)
         answer = Response(status_code=303, headers={"Location": address, "Cache-Control": "no-store"})
-        _set_cookie(request, answer, LOGIN_COOKIE, str(self._begun.dumps(begun)), MAX_LOGIN_AGE, site="lax")
+        _set_cookie(request, answer, LOGIN_COOKIE, self._begun.sign(begun), MAX_LOGIN_AGE, site="lax")
         return answer
 
     async def _return(self, request: Request) -> Response:
         """Complete a sign-in that the provider sends back, once, and only in the browser in which it began."""
-        login, begun = self._provider(), self._begun_in(request)
+        login, begun = self._provider(), self._begun.read(request.cookies.get(_name(request, LOGIN_COOKIE), ""))
         if login is None or begun is None:
             return self._page(
                 request, "The sign-in took too long, or began in a different browser. Sign in again.", status=400
@@ -191,13 +188,6 @@ class SignIn:
         if self._login is None or self._login.provider != provider:
             self._login = OidcLogin(provider, self._tenants.credentials.client_secret)
         return self._login
-
-    def _begun_in(self, request: Request) -> Begun | None:
-        try:
-            kept = self._begun.loads(request.cookies.get(_name(request, LOGIN_COOKIE), ""), max_age=MAX_LOGIN_AGE)
-            return Begun(*kept)
-        except (BadData, TypeError):
-            return None
 
 
 def _back(request: Request) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
-from kosmolua.serve.links import QuestionLinks
+from kosmolua.serve.links import question_links
 from kosmolua.serve.pages import (
     accounts,
     approvals,
@@ -92,7 +92,7 @@ class Website:
         self._sessions = Sessions(tenants.key, tenants.stores)
         self._sign_in = SignIn(tenants, self._sessions)
         self._tenants = tenants
-        self._links = QuestionLinks(tenants.key)
+        self._links = question_links(tenants.key)
         self._workspaces: dict[str, Workspace] = {}
 
     def routes(self) -> list[BaseRoute]:
@@ -113,9 +113,8 @@ class Website:
 
     def _endpoint(self, view: View) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            session = await self._sign_in.session(request)
-            workspace = self._workspace(session) if session else None
-            if session is None or workspace is None:
+            session, workspace = await self._signed_in(request)
+            if workspace is None:
                 return self._to_login(request)
             await workspace.tenant.share.begin()
             form, lists = await form_of(request)
@@ -135,15 +134,12 @@ class Website:
         link = self._links.read(request.path_params["call"])
         if link is None:
             return await self._endpoint(approvals.shown)(request)
-        session = await self._sign_in.session(request)
-        workspace = self._workspace(session) if session else None
-        if session is None or workspace is None:
+        session, workspace = await self._signed_in(request)
+        if is_proof := workspace is None:
             tenant = self._tenants.get(link.tenant)
             if not link.person or tenant is None:
                 return self._to_login(request)
-            session, is_proof, workspace = WebSession("", link.tenant), True, self._workspace_of(tenant)
-        else:
-            is_proof = False
+            session, workspace = WebSession("", link.tenant), self._workspace_of(tenant)
         await workspace.tenant.share.begin()
         form, lists = await form_of(request)
         asked = PageRequest(request, self._sessions, session, form, lists, workspace)
@@ -158,8 +154,7 @@ class Website:
         return await run_in_threadpool(_answer, lambda each: approvals.linked(each, link, person), asked)
 
     async def _events(self, request: Request) -> Response:
-        session = await self._sign_in.session(request)
-        workspace = self._workspace(session) if session else None
+        _, workspace = await self._signed_in(request)
         if workspace is None:
             return self._to_login(request)
         run, fleet = (request.query_params.get(name, "") for name in ("run", "fleet"))
@@ -170,10 +165,11 @@ class Website:
 
         return news.stream(workspace, about, is_over)
 
-    def _workspace(self, session: WebSession) -> Workspace | None:
-        """Return the workspace of a session's tenant; None if the token that began it is no longer accepted."""
-        tenant = self._sign_in.tenant_of(session)
-        return self._workspace_of(tenant) if tenant else None
+    async def _signed_in(self, request: Request) -> tuple[WebSession, Workspace | None]:
+        """Return the session, and the workspace of its tenant; None if nobody is signed in, or not any more."""
+        session = await self._sign_in.session(request)
+        tenant = self._sign_in.tenant_of(session) if session else None
+        return session or WebSession(""), self._workspace_of(tenant) if tenant else None
 
     def _workspace_of(self, tenant: Tenant) -> Workspace:
         known = self._workspaces.get(tenant.name)
