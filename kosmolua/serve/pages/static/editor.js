@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { part, settled, show, follow } = globalThis.kosmolua;
+  const { part, settled, show, follow, say, copy } = globalThis.kosmolua;
   const C = globalThis.CodeMirror;
   const form = document.querySelector("[data-playground]");
   const frame = form.querySelector("[data-editor]");
@@ -70,13 +70,15 @@
   }
   const checkSoon = settled(check, CHECK);
 
+  /** Returns where a line and a column are in the script. */
+  function place(line, column) {
+    const { doc } = view.state;
+    const found = doc.line(Math.max(1, Math.min(line, doc.lines)));
+    return found.from + [...found.text].slice(0, column - 1).join("").length;
+  }
+
   /** Underlines what the findings are about. */
   function mark() {
-    const document = view.state.doc;
-    const place = (line, column) => {
-      const found = document.line(Math.max(1, Math.min(line, document.lines)));
-      return found.from + [...found.text].slice(0, column - 1).join("").length;
-    };
     const found = [...findings.querySelectorAll("[data-region]")].map((each) => {
       const [line, column, last, behind] = each.dataset.region.split(" ").map(Number);
       const advice = each.querySelector(".advice")?.textContent;
@@ -181,6 +183,12 @@
 
   const buttons = [...form.querySelectorAll('[value="run"], [value="plan"]')];
   let stop = () => {};
+  /** Shows what the result is now, and then each change, until there is none to come. */
+  async function watch() {
+    stop();
+    if (!(await refresh())) stop = follow(`events?run=${shown.split("/").pop()}`, refresh);
+  }
+
   async function start(deed) {
     if (buttons[0].disabled) return;
     for (const each of buttons) each.disabled = true;
@@ -194,7 +202,7 @@
         result.removeAttribute("aria-busy");
         return;
       }
-      if (!(await refresh())) stop = follow(`events?run=${shown.split("/").pop()}`, refresh);
+      await watch();
     } catch {
       result.textContent = "The server could not be reached.";
     } finally {
@@ -219,33 +227,23 @@
     if (!answer.ok) {
       const main = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
       show(result, main?.innerHTML ?? "<p>That did not work.</p>");
-    } else if (!(await refresh())) {
-      stop();
-      stop = follow(`events?run=${shown.split("/").pop()}`, refresh);
-    }
+    } else await watch();
   });
 
   findings.addEventListener("click", (event) => {
     const region = event.target.closest("[data-goto]")?.closest("[data-region]").dataset.region.split(" ").map(Number);
     if (!region) return;
-    const line = view.state.doc.line(Math.min(region[0], view.state.doc.lines));
-    const anchor = Math.min(line.to, line.from + region[1] - 1);
-    view.dispatch({ selection: { anchor }, scrollIntoView: true });
+    view.dispatch({ selection: { anchor: place(region[0], region[1]) }, scrollIntoView: true });
     view.focus();
   });
 
   const link = form.querySelector("[data-link]");
-  link.addEventListener("click", async () => {
+  link.addEventListener("click", () => {
     const address = new URL(form.action);
     address.searchParams.set("source", source());
-    const said = link.textContent;
-    if (address.href.length > MAX_LINK) link.textContent = "Too long for a link";
-    else {
-      history.replaceState(null, "", address);
-      await navigator.clipboard?.writeText(address.href).catch(() => {});
-      link.textContent = "Copied";
-    }
-    setTimeout(() => (link.textContent = said), 2000);
+    if (address.href.length > MAX_LINK) return say(link, "Too long for a link");
+    history.replaceState(null, "", address);
+    copy(address.href, link);
   });
 
   check();

@@ -56,11 +56,7 @@
         each.id
           ? each !== stays && !wanted.querySelector(`#${CSS.escape(each.id)}`)
           : stays || (want.nodeType === Node.ELEMENT_NODE && each.nodeType !== Node.ELEMENT_NODE);
-      while (here && isInTheWay(here)) {
-        const next = here.nextSibling;
-        here.remove();
-        here = next;
-      }
+      while (here && isInTheWay(here)) here = removed(here);
       const same = stays || (here && !here.id && !want.id && here.nodeName === want.nodeName && here);
       if (!same) {
         node.insertBefore(want, here);
@@ -70,11 +66,14 @@
       else node.insertBefore(same, here);
       morph(same, want);
     }
-    while (here) {
-      const next = here.nextSibling;
-      here.remove();
-      here = next;
-    }
+    while (here) here = removed(here);
+  }
+
+  /** Removes a node, and returns the one after it. */
+  function removed(node) {
+    const next = node.nextSibling;
+    node.remove();
+    return next;
   }
 
   /** Shows HTML of the server in an element. What stays the same is not replaced. */
@@ -183,21 +182,21 @@
   const unfold = (details) => details.querySelectorAll(":scope > [data-inside]").forEach(fill);
   document.addEventListener("toggle", (event) => event.target.open && unfold(event.target), true);
 
-  // Copies a text of the page, and says so on the button for a moment.
-  async function copy(button) {
-    const text = document.getElementById(button.dataset.copy).textContent;
+  /** Says something on a button for a moment. */
+  function say(button, words) {
     const said = button.textContent;
-    try {
-      await navigator.clipboard.writeText(text);
-      button.textContent = "Copied";
-    } catch {
-      button.textContent = "Copying is not allowed"; // the text is on the page, too
-    }
+    button.textContent = words;
     setTimeout(() => (button.textContent = said), 2000);
+  }
+
+  /** Copies a text, and says so on a button. */
+  async function copy(text, button) {
+    const isCopied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+    say(button, isCopied ? "Copied" : "Copying is not allowed"); // the text is on the page, too
   }
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
-    if (button) copy(button);
+    if (button) copy(document.getElementById(button.dataset.copy).textContent, button);
   });
 
   document.documentElement.classList.add("scripts");
@@ -263,5 +262,5 @@
     for (const each of document.querySelectorAll("[data-sent]")) delete each.dataset.sent;
   });
 
-  globalThis.kosmolua = { part, settled, show, follow };
+  globalThis.kosmolua = { part, settled, show, follow, say, copy };
 })();
