@@ -697,3 +697,15 @@ def test_two_unions_of_one_schema_both_hold() -> None:
     assert isinstance(kind, Union)
     assert [sorted(each.fields) for each in kind.members if isinstance(each, Record)] == [["a", "c"], ["b", "c"]]
     assert list(read(whole | {"allOf": [{"oneOf": [{"required": ["c"]}]}, one]}).json_schema()) == ["anyOf", "$defs"]
+
+
+def test_a_union_inside_of_its_member_is_whole() -> None:
+    """A type does not depend on which was read first, or compared with which."""
+    alternatives = {"anyOf": [{"$ref": "#/$defs/Card"}, {"$ref": "#/$defs/Bank"}]}
+    document = {"$defs": {"Card": {"properties": {"next": alternatives}}, "Bank": {"properties": {"id": {}}}}}
+    kind = SchemaReader(document).read(alternatives, "source")
+
+    assert isinstance(kind, Union)
+    card = kind.members[0]
+    assert isinstance(card, Record)
+    assert card.fields["next"].lua == "Card|Bank"

@@ -427,6 +427,8 @@ class Record(Type):
     def __eq__(self, other: object) -> bool:
         if self is other or not isinstance(other, Record):
             return self is other
+        if self.name != other.name or tuple(self.fields) != tuple(other.fields):
+            return False  # without reading types, as these may be of the two that are being compared
         pair, compared = (id(self), id(other)), _compared.get()
         if pair in compared:
             return True
@@ -444,7 +446,7 @@ class Record(Type):
 
     def _parts(self) -> tuple[object, ...]:
         keys = [self.nullable, self.required, self.filled, *map(dict, (self.about, self.defaults))]
-        return self.name, tuple(self.fields), *keys, self.extra, tuple(self.fields.values())
+        return *keys, self.extra, tuple(self.fields.values())
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
         return f"{namespace}.{self.name}" if namespace else self.name
