@@ -395,6 +395,48 @@ def test_output_that_is_cut_off(environment: dict[str, str], rest: str) -> None:
     assert done.stderr == ""
 
 
+SLOW = """
+import threading
+import time
+from dataclasses import dataclass
+from kosmolua.plugin import Integration, Send
+
+begun = threading.Event()
+
+@dataclass(frozen=True)
+class Account:
+    def open(self, send: Send) -> None:
+        return None
+
+integration = Integration("slow", Account, about="Slow.")
+
+@integration.writes
+def put(api: None, /) -> None:
+    "Put."
+    begun.set()
+    time.sleep(2)
+
+@integration.reads
+def wait(api: None, /) -> None:
+    "Wait until something is put."
+    begun.wait()
+"""
+
+
+@posix_only
+def test_a_write_under_way_is_named_when_the_output_is_cut_off(environment: dict[str, str], write: Write) -> None:
+    """Nobody knows whether it was done, so `| head -1` is not quiet then."""
+    plugin = write("slow.py", SLOW)
+    script = "app.integrations.slow.put() end, function() app.integrations.slow.wait() for i = 1, 1e5 do print(i) end"
+    done = shell(
+        environment,
+        f"kosmolua run --plugin {plugin} --yes -e 'parallel.all({{ function() {script} end }})' | head -1; "
+        "echo ${PIPESTATUS[0]}",
+    )
+    assert done.stdout.splitlines() == ["1", "1"]
+    assert "slow.put with default was under way and may have been done: check before you retry" in done.stderr
+
+
 @pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("command", ["run -e 'print(1)'", "docs", "call render2.list_owners --simulate", "--help"])

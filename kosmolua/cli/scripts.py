@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from kosmolua.cli import console
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options, ScriptArgument
-from kosmolua.cli.streams import names_standard_input, standard
+from kosmolua.cli.streams import OutputLost, names_standard_input, standard
 from kosmolua.errors import ConfigError, KosmoError, Paused, Stale, UnderWay, UsageError
 from kosmolua.folders import recordings_folder, scripts_folder
 from kosmolua.lazy import regex
@@ -281,14 +281,30 @@ def _list_calls(error: KosmoError, *, in_full: bool) -> None:
 
 def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
     """Run a script with callbacks that show its output and calls and ask for approvals, and return its outcome."""
-    write = {} if options.json else {"on_output": standard.write}
-    if not (options.trace or standard.is_shown or sys.stderr.isatty()):
-        return run(**write)
-    from kosmolua.cli.progress import watching
+    lost: list[OutputLost] = []
 
-    with watching(trace=options.trace) as each:
-        shown = {} if options.json else {"on_output": each.write}
-        return each.end(run(**shown, watch=each.watch, approve=each.approve))
+    def shown(write: Callable[[bytes], None]) -> dict[str, Callable[[bytes], None]]:
+        def on_output(piece: bytes) -> None:
+            try:
+                write(piece)
+            except OutputLost as error:
+                lost.append(error)
+                raise KeyboardInterrupt from None  # so that the outcome names the writes that were under way
+
+        return {} if options.json else {"on_output": on_output}
+
+    if not (options.trace or standard.is_shown or sys.stderr.isatty()):
+        outcome = run(**shown(standard.write))
+    else:
+        from kosmolua.cli.progress import watching
+
+        with watching(trace=options.trace) as each:
+            outcome = each.end(run(**shown(each.write), watch=each.watch, approve=each.approve))
+    if lost:
+        if outcome.error and any(call.status == "unknown" and call.effect != "read" for call in outcome.calls):
+            console.complain_of(outcome.error)
+        raise lost[0]
+    return outcome
 
 
 def _run(script: ScriptArgument, options: Options, worker: WorkerProcess | None) -> Outcome:

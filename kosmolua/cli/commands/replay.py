@@ -87,7 +87,7 @@ def command(file: str | None, script: str | None, is_all: bool, kept: Kept, opti
 
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, Callable[[], Recording]]]:
-    files = sorted(folder.glob("*.jsonl"))
+    files = sorted(file for file in folder.glob("*.jsonl") if file.is_file())  # a pipe would wait for its writer
     if not files:
         what = "has no recording" if folder.is_dir() else "is no folder"
         raise UsageError(f"{folder} {what}", hint="--all takes a folder with files that end in .jsonl")
