@@ -301,7 +301,9 @@ def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
         with watching(trace=options.trace) as each:
             outcome = each.end(run(**shown(each.write), watch=each.watch, approve=each.approve))
     if lost:
-        if outcome.error and any(call.status == "unknown" and call.effect != "read" for call in outcome.calls):
+        from kosmolua.schema.effects import changes
+
+        if outcome.error and any(call.status == "unknown" and changes(call.effect) for call in outcome.calls):
             console.complain_of(outcome.error)
         raise lost[0]
     return outcome
