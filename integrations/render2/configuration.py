@@ -204,7 +204,7 @@ def _created(render: Render, settings: Thing, kind: str, owner_id: str) -> Creat
     reply = thing_of(render.api.post("/services", json={"type": kind, "ownerId": owner_id} | body))
     service = shaped(thing_of(reply.get("service")))
     deploy_id = reply.get("deployId") or ""
-    render.remember(deploy_id, service["id"])
+    render.services[deploy_id] = service["id"]
     return {"service": service, "deploy_id": deploy_id, "runtime": settings["runtime"] or "static"}
 
 

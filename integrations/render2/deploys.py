@@ -116,7 +116,7 @@ def get_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalSe
     this run returned the deploy. Otherwise the services are searched with one request each, starting with the service
     that changed last.
     """
-    service = service_id or render.service_of(deploy_id)
+    service = service_id or render.services.get(deploy_id)
     if service is None:
         return {"deploy": _found(render, deploy_id)}
     deploy = thing_of(render.api.get(_DEPLOY, service_id=service, deploy_id=deploy_id))
@@ -188,7 +188,7 @@ def _shaped(render: Render, deploy: Thing, service_id: str) -> Deploy:
         "commit": filled(inner(deploy, "commit"), id="", message=""),
     }
     if shaped["id"]:
-        render.remember(shaped["id"], service_id)
+        render.services[shaped["id"]] = service_id
     return cast(Deploy, shaped)
 
 
@@ -206,7 +206,7 @@ def _refuse_misfit(body: dict[str, str], *, deploy_only: bool) -> None:
 
 
 def _service_of(render: Render, deploy_id: str, service_id: str | None) -> str:
-    return service_id or render.service_of(deploy_id) or _found(render, deploy_id)["service_id"]
+    return service_id or render.services.get(deploy_id) or _found(render, deploy_id)["service_id"]
 
 
 def _found(render: Render, deploy_id: str) -> Deploy:

@@ -23,16 +23,9 @@ class Render:
         self.api = api
         self.repeating = repeating
         self._owner_id = owner_id
-        self._services: dict[str, str] = {}
+        self.services: dict[str, str] = {}
+        """The service of each deploy that a call of this run returned: Render cannot find a deploy by its id alone."""
         self._workspaces: dict[str, str] = {}
-
-    def remember(self, deploy_id: str, service_id: str) -> None:
-        """Remember the service of a deploy, since Render cannot find a deploy by its id alone."""
-        self._services[deploy_id] = service_id
-
-    def service_of(self, deploy_id: str) -> str | None:
-        """Return the id of a deploy's service, or None if no earlier call of this run has returned the deploy."""
-        return self._services.get(deploy_id)
 
     def owners(self) -> list[Thing]:
         """Return the first hundred workspaces that the API key can access."""
