@@ -65,10 +65,9 @@ class Simulator(SimulatedService):
     def _answer(self, request: Request, route: RouteMatch) -> Reply:
         try:
             operation = _operation(request, route)
-            status = self._failures.status(operation.__name__)
+            status, ending = self._failures.of(operation.__name__)
             if status:
                 raise Refusal(status, "simulated failure")
-            ending = self._failures.ending(operation.__name__)
             return operation(self._world, Call(route.segments, _query(request, route.path), _body(request), ending))
         except Refusal as refusal:
             return Reply(refusal.status, {"message": refusal.message})

@@ -34,15 +34,10 @@ class Failures:
                 raise ValueError(f"{operation} cannot end as {outcome}: give {possible}")
         self._outcomes = dict(outcomes)
 
-    def status(self, operation: str) -> int | None:
-        """Return the HTTP status with which an operation must fail, or None if it must not fail."""
+    def of(self, operation: str) -> tuple[int | None, str | None]:
+        """Return the HTTP status with which an operation must fail, or the final status of what it starts, if any."""
         outcome = self._outcomes.get(operation, "")
-        return int(outcome) if _is_error(outcome) else None
-
-    def ending(self, operation: str) -> str | None:
-        """Return the final status for the deploy or job that an operation starts, or None if none was chosen."""
-        outcome = self._outcomes.get(operation, "")
-        return outcome if outcome in ENDINGS.get(operation, ()) else None
+        return (int(outcome), None) if outcome.isdecimal() else (None, outcome or None)
 
 
 def _is_error(outcome: str) -> bool:
