@@ -1,11 +1,28 @@
-"""Converts arguments on the command line to the types that a function or a script declares."""
+"""Values on the command line: durations, and arguments of the types that a function or a script declares."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import click
+
 from kosmolua.errors import UsageError
+from kosmolua.limits import parse_duration
 from kosmolua.schema.types import List, Type, Union
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """The click type of an option whose value is a duration, such as ``30s``. The value can be 0."""
+
+    name = "S"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number of seconds, or end the command with a message that says why the value is wrong."""
+        try:
+            seconds = parse_duration(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        return max(seconds, 0.0)
 
 
 def value_of(name: str, kind: Type, texts: Sequence[str]) -> object:

@@ -18,9 +18,9 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, ListGroup, examples, listing_options, reading_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.tenants import Kept, tenant_options
+from kosmolua.cli.values import Duration
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import journal_file
-from kosmolua.limits import parse_duration
 from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.timeline import compared
@@ -206,25 +206,21 @@ def stop(run: str, kept: Kept, options: Options) -> None:
 
 
 @command.command("prune", cls=Command)
-@click.option("--keep", metavar="AGE", help="Keep recordings younger than this, such as 7d [30d].")
+@click.option("--keep", type=Duration(), metavar="AGE", help="Keep recordings younger than this, such as 7d [30d].")
 @tenant_options
 @listing_options
-def prune(keep: str | None, kept: Kept, options: Options) -> None:
+def prune(keep: float | None, kept: Kept, options: Options) -> None:
     """Remove old recordings: your own in your state folder, or those of a tenant.
 
     --keep says when a recording is old; otherwise, the setting keep in [kosmolua.recordings] of the accounts file does.
     Old recordings are also removed once a day, after a recorded run. Recordings that are being written, or that wait
     for an approval, are kept.
     """
-    try:
-        seconds = parse_duration(keep) if keep else None
-    except ValueError as error:
-        raise UsageError(f"The value of --keep is wrong: {error}") from None
     with kept.opened(options.accounts) as store:
-        if seconds is None:
+        if keep is None:
             with kept.runtime(options, store) if kept.tenant else open_to_list(options) as runtime:
-                seconds = runtime.recordings.keep
-        removed = store.prune(seconds)
+                keep = runtime.recordings.keep
+        removed = store.prune(keep)
     said = f"removed {removed} {'recording' if removed == 1 else 'recordings'}"
     console.answer({"removed": removed}, lambda: console.say(said), in_json=options.json)
 

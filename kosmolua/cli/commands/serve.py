@@ -15,9 +15,9 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, hosting_options
 from kosmolua.cli.streams import standard
 from kosmolua.cli.tenants import common_options
+from kosmolua.cli.values import Duration
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import ACCOUNTS_VARIABLE, accounts_file
-from kosmolua.limits import parse_duration
 from kosmolua.locks import temporary_folder
 
 if TYPE_CHECKING:
@@ -26,20 +26,6 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 DEFAULT_DRAIN = "30s"
 COUNTS = "PROMETHEUS_MULTIPROC_DIR"
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg]
-    """The click type of an option whose value is a duration, such as ``30s``. The value can be 0."""
-
-    name = "S"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number of seconds, or end the command with a message that says why the value is wrong."""
-        try:
-            seconds = parse_duration(str(value))
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
-        return max(seconds, 0.0)
 
 
 @click.command(
