@@ -494,6 +494,13 @@ def test_two_processes_cannot_apply_a_plan_at_once(
             assert shelf.lent.total() == 20
 
 
+def test_a_plan_that_is_neither_a_file_nor_an_id_is_said_to_be_missing(kosmolua: Program) -> None:
+    """With the command that lists the plans there are."""
+    for name in ("p-0", "nowhere.json"):
+        said = f"kosmolua: There is no plan '{name}' (kosmolua run --plan makes one, and kosmolua plans lists them)\n"
+        assert kosmolua("apply", name).stderr == said
+
+
 @pytest.mark.skipif(not can_become_nobody(), reason="needs root, and a folder that another user cannot write")
 def test_a_plan_in_a_folder_that_cannot_be_written(
     kosmolua: Program, environment: dict[str, str], home: Path, config: Path, write: Write, tmp_path: Path

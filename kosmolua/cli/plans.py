@@ -7,7 +7,6 @@ from typing import TextIO
 
 from kosmolua.cli import terminal
 from kosmolua.cli.terminal import JOINT
-from kosmolua.recordings.events import PLAN_ID
 from kosmolua.recordings.kept_plans import KeptPlans
 from kosmolua.recordings.outlines import MARKS
 from kosmolua.recordings.plans import Plan
@@ -23,8 +22,7 @@ def find(named: str) -> Plan:
     Raises:
         ConfigError: There is no such plan, or it cannot be read.
     """
-    is_id = PLAN_ID.fullmatch(named) and not os.path.exists(named)
-    return KeptPlans(default_store()).load(named) if is_id else Plan.load(named)
+    return Plan.load(named) if os.path.exists(named) else KeptPlans(default_store()).load(named)
 
 
 def show(plan: Plan, stream: TextIO) -> None:
