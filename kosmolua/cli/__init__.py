@@ -57,7 +57,7 @@ def _launch() -> launch.WorkerProcess | None:
 
 def _prepare_process() -> None:
     """Guard the standard streams, and reset SIGCHLD: ignored, it would lose the exit statuses of child processes."""
-    import signal
+    import _signal as signal  # type: ignore[import-not-found]  # the module signal makes enums, which takes longer
 
     from kosmolua.cli.streams import guard_output, replace_closed_streams
 

@@ -6,8 +6,8 @@ does.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the module signal makes enums, which takes longer
 import re
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kosmolua.calls.records import CallRecord
     from kosmolua.protocol import Json
 
-_CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
+_CPU_SIGNALS = {getattr(_signal, name) for name in ("SIGPROF", "SIGXCPU") if hasattr(_signal, name)}
 _LARGEST_NUMBER = 2**53
 _FENCED = regex(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
 MAX_EXIT = 63
@@ -364,7 +364,9 @@ def _is_count(value: object) -> TypeGuard[int]:
 def _describe(status: int) -> str:
     if status >= 0:
         return f"its process ended with status {status}"
+    from signal import Signals
+
     try:
-        return f"its process was ended by {signal.Signals(-status).name}"
+        return f"its process was ended by {Signals(-status).name}"
     except ValueError:
         return f"its process was ended by signal {-status}"
