@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
 from time import monotonic
@@ -23,6 +23,7 @@ from kosmolua.mcp_client.link import CLOSE_TIMEOUT, Link, Surroundings
 from kosmolua.mcp_client.pending import InLoop
 from kosmolua.mcp_client.questions import Confirm
 from kosmolua.mcp_client.settings import Server
+from kosmolua.mcp_client.tools import CALL, ToolRequest
 from kosmolua.protocol import Json
 
 T = TypeVar("T")
@@ -74,20 +75,17 @@ class Connections:
         self,
         name: str,
         server: Server,
-        method: str,
-        params: Mapping[str, Any],
+        request: ToolRequest,
         *,
         until: Until,
-        safe: bool,
-        tag: str = "",
-        confirm: Confirm | None = None,
-        sent: Callable[[], None] = lambda: None,
-        progressed: Callable[[], None] = lambda: None,
+        confirm: Confirm | None,
+        sent: Callable[[], None],
+        progressed: Callable[[], None],
     ) -> dict[str, Json]:
         """Send a request to a server, and return the result.
 
-        ``safe`` says that it can be sent again after the connection was lost. ``sent`` is called each time that it is
-        sent, ``progressed`` when the server says how far it is, which may move the deadline.
+        A safe one can be sent again after the connection was lost. ``sent`` is called each time that it is sent,
+        ``progressed`` when the server says how far it is, which may move the deadline.
 
         Raises:
             ApiError: The server's response is an error.
@@ -99,26 +97,26 @@ class Connections:
         async def send() -> dict[str, Json]:
             while True:
                 link = await self._connected(name, server)
-                if tag and method == "tools/call" and link.tags.get(params["name"]) != tag:
+                if request.tag and link.tags.get(request.params["name"]) != request.tag:
                     hint = "read the tool's documentation again: its arguments or its effect may differ now"
-                    raise NetworkError(f"The server {name} has changed its tool {params['name']}", hint=hint)
+                    raise NetworkError(f"The server {name} has changed its tool {request.params['name']}", hint=hint)
                 sent()
                 try:
-                    return await link.ask(method, params, confirm, progressed)
+                    return await link.ask(request, confirm, progressed)
                 except Gone as error:
                     refuse_if_final(link, error)
 
         def refuse_if_final(link: Link, error: Gone) -> None:
-            if not safe or link.is_restart:
-                lost = NetworkError(f"The connection to {name} was lost: {error}", retryable=safe)
+            if not request.safe or link.is_restart:
+                lost = NetworkError(f"The connection to {name} was lost: {error}", retryable=request.safe)
                 lost.detail = link.log.last
                 raise lost from None
 
-        link = self._links.get(name) if method == "tools/call" else None
+        link = self._links.get(name) if request.asks == CALL else None
         if link:
             try:
                 with _reported(name):
-                    result = link.call(params, tag, confirm=confirm, until=until, sent=sent, progressed=progressed)
+                    result = link.call(request, confirm=confirm, until=until, sent=sent, progressed=progressed)
             except Gone as error:
                 refuse_if_final(link, error)
             else:

@@ -19,8 +19,8 @@ from mcp.shared.exceptions import MCPError
 from opentelemetry.trace import get_current_span
 
 from kosmolua.mcp_client.pending import Pending
+from kosmolua.mcp_client.tools import CALL
 
-METHOD = "tools/call"
 PROGRESS = "notifications/progress"
 FIRST_NUMBER = 1 << 40
 """The id of the first direct call. The session numbers its requests from 0 and never gets that far."""
@@ -64,7 +64,7 @@ class DirectCalls:
             return None
         number = next(self._numbers)
         meta = {**self._meta, "progressToken": number}
-        line = _line({"id": number, "method": METHOD, "params": {**params, "_meta": meta}})
+        line = _line({"id": number, "method": CALL, "params": {**params, "_meta": meta}})
         call = self._waiting[number] = DirectCall(self, number, progressed)
         try:
             is_sent = writer.write_at_once(line)

@@ -39,7 +39,7 @@ from kosmolua.mcp_client.pending import InLoop
 from kosmolua.mcp_client.questions import Confirm, Questions
 from kosmolua.mcp_client.settings import Server
 from kosmolua.mcp_client.tasks import CreatedTask, TaskExtension, call_as_task, progress
-from kosmolua.mcp_client.tools import digest, is_task
+from kosmolua.mcp_client.tools import CALL, ToolRequest, digest, is_task
 from kosmolua.protocol import Json, NotJson, encode
 
 START_TIMEOUT = 60.0
@@ -149,7 +149,7 @@ class Link:
             self.task.cancel()
 
     async def ask(
-        self, method: str, params: Mapping[str, Any], confirm: Confirm | None, progressed: Callable[[], None]
+        self, request: ToolRequest, confirm: Confirm | None, progressed: Callable[[], None]
     ) -> dict[str, Json]:
         """Send a request, and return the result; ``progressed`` is called when the server says how far it is.
 
@@ -163,7 +163,7 @@ class Link:
         try:
             with self._reported(), self._questions.put_to(confirm), self.log.taking_warnings():
                 try:
-                    return _plain(await self._send(method, params, progressed))
+                    return _plain(await self._send(request, progressed))
                 except MCPError:
                     await self._settle()
                     if self.is_over:
@@ -180,36 +180,35 @@ class Link:
                 return
             await asyncio.sleep(0)
 
-    async def _send(self, method: str, params: Mapping[str, Any], progressed: Callable[[], None]) -> Any:
-        client = self._client
+    async def _send(self, request: ToolRequest, progressed: Callable[[], None]) -> Any:
+        client, params = self._client, request.params
 
         async def note(progress: float, total: float | None, message: str | None) -> None:
             progressed()
             if self.log.is_shown:
                 await self.log.write_progress(progress, total, message)
 
-        if method == "tools/call" and params["name"] in self._tasks:
+        if request.asks == CALL and params["name"] in self._tasks:
             return await call_as_task(client.session, params, progressed)
-        if method == "tools/call":
+        if request.asks == CALL:
             progress.set(progressed)
             return await client.call_tool(params["name"], params["arguments"], progress_callback=note)
-        if method == "resources/read":
+        if request.asks == "resources/read":
             return await client.read_resource(params["uri"])
-        if method == "prompts/get":
+        if request.asks == "prompts/get":
             return await client.get_prompt(params["name"], params["arguments"])
         lists = {
             "resources/list": client.list_resources,
             "resources/templates/list": client.list_resource_templates,
             "prompts/list": client.list_prompts,
         }
-        return await lists[method]()
+        return await lists[request.asks]()
 
     # In the thread of a call
 
     def call(
         self,
-        params: Mapping[str, Any],
-        tag: str,
+        request: ToolRequest,
         *,
         confirm: Confirm | None,
         until: Until,
@@ -222,7 +221,8 @@ class Link:
         Raises:
             TimeoutError: The result did not come before the deadline.
         """
-        is_known = self.tags.get(params["name"]) == tag and params["name"] not in self._tasks
+        params = request.params
+        is_known = self.tags.get(params["name"]) == request.tag and params["name"] not in self._tasks
         if self.is_over or self.log.is_shown or not is_known or until() <= monotonic():
             return None
         with self._reported(), self._questions.put_to(confirm):

@@ -316,11 +316,8 @@ class Servers:
                 answer = self._connections.request(
                     full_name,
                     server,
-                    request.asks,
-                    request.params,
+                    request,
                     until=deadline,
-                    safe=request.safe,
-                    tag=request.tag,
                     confirm=self._confirm(),
                     sent=sent,
                     progressed=progressed,

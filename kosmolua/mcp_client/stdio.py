@@ -268,7 +268,8 @@ async def _skip(stream: asyncio.StreamReader) -> None:
 
 
 async def _end(process: Process) -> None:
-    for seconds, number in ((GRACE, signal.SIGTERM), (KILL_TIMEOUT, _kill_signal())):
+    kill = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
+    for seconds, number in ((GRACE, signal.SIGTERM), (KILL_TIMEOUT, kill)):
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(process.wait(), seconds)
             return
@@ -276,7 +277,3 @@ async def _end(process: Process) -> None:
             process.send_signal(number)
     with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(process.wait(), GRACE)
-
-
-def _kill_signal() -> int:
-    return signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL

@@ -22,6 +22,8 @@ from kosmolua.schema.types import ANY, STRING, List, Map, Record, Type, Union
 
 MAX_TEXT = 64 * 1024
 """The maximum length of a description, in characters."""
+CALL = "tools/call"
+"""The method that calls a tool. Its requests alone have a tag."""
 EXTRA = "extra"
 """The name of the parameter for further arguments. A tool gets it if its schema allows undeclared arguments."""
 _DESTROYING = {"delete", "remove", "drop", "run", "destroy", "erase", "purge", "truncate", "execute"}
@@ -183,7 +185,7 @@ class _Tool:
             extra = (arguments.pop(EXTRA, None) or {}) if self._takes_extra else {}
             named = {self._wire[name]: value for name, value in arguments.items()}
             params = {"name": self._tool["name"], "arguments": dict.fromkeys(self._filled) | named | extra}
-            answer = ask(send, self._server, "tools/call", params, safe=effect == "read", tag=self._digest)
+            answer = ask(send, self._server, CALL, params, safe=effect == "read", tag=self._digest)
             return results.of_tool(path, answer, wrapped=wrapped)
 
         return call
