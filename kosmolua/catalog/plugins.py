@@ -50,6 +50,10 @@ class Plugin:
     prose: Callable[[], str | None]
 
 
+Found: TypeAlias = "Plugin | PluginError | Callable[[], Plugin]"
+"""A plugin, why it cannot be loaded, or what loads it."""
+
+
 @dataclass(frozen=True)
 class PluginFolder:
     """A folder of plugins, each a module or package named like its integration; users know it by ``label``."""
@@ -192,13 +196,13 @@ class Plugins:
         hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
         raise UnknownPath(f"{lua_path()} has no '{name[:80]}'", hint=hint)
 
-    def _candidates(self, name: str) -> dict[str, Plugin | PluginError | Callable[[], Plugin]]:
+    def _candidates(self, name: str) -> dict[str, Found]:
         """Return all plugins of this name, by origin: loaded, the error of loading, or what loads it."""
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
         named = {each.origin: each for each in self._load_from_options().get(name, ())}
         installed = {
-            point.value: partial(self._load_entry_point, point, name)
+            point.value: partial(self._load_point, point, point.load, "entry point", name)
             for point in self._installed(name)
             if not any(_holds(point, origin) for origin in (*named, *found))
         }
@@ -212,9 +216,9 @@ class Plugins:
         return [point for point in self._entry_points.get(name, ()) if point.group == INTEGRATIONS]
 
     @lazy
-    def _provided(self) -> dict[str, dict[str, Plugin | PluginError | Callable[[], Plugin]]]:
+    def _provided(self) -> dict[str, dict[str, Found]]:
         """What providers have, by name and origin; the error of one that fails stands under its own name."""
-        found: dict[str, dict[str, Plugin | PluginError | Callable[[], Plugin]]] = {}
+        found: dict[str, dict[str, Found]] = {}
         for point in (each for points in self._entry_points.values() for each in points if each.group == PROVIDERS):
             try:
                 integrations = guarded(partial(_ask_provider, point), point.value, self._load_timeout)
@@ -222,12 +226,9 @@ class Plugins:
                 found.setdefault(point.name, {})[point.value] = error
                 continue
             for name in integrations:
-                found.setdefault(name, {})[point.value] = partial(self._load_provided, point, integrations, name)
+                load = partial(integrations.__getitem__, name)
+                found.setdefault(name, {})[point.value] = partial(self._load_point, point, load, "provider", name)
         return found
-
-    def _load_provided(self, point: EntryPoint, integrations: Mapping[str, Integration], name: str) -> Plugin:
-        loaded = guarded(partial(integrations.__getitem__, name), _file_of(point), self._load_timeout)
-        return _plugin_of(loaded, sys.modules[point.module], point.value, "provider", name)
 
     def _load_from_options(self) -> dict[str, list[Plugin | PluginError]]:
         with self._lock:
@@ -255,10 +256,9 @@ class Plugins:
         module = guarded(partial(importlib.import_module, spec.name), origin, self._load_timeout)
         return _plugin_of(module, module, origin, label, name)
 
-    def _load_entry_point(self, point: EntryPoint, name: str) -> Plugin:
-        loaded = guarded(point.load, _file_of(point), self._load_timeout)
-        module = sys.modules[point.module]
-        return _plugin_of(loaded, module, point.value, "entry point", name)
+    def _load_point(self, point: EntryPoint, load: Callable[[], object], label: str, name: str) -> Plugin:
+        loaded = guarded(load, _file_of(point), self._load_timeout)
+        return _plugin_of(loaded, sys.modules[point.module], point.value, label, name)
 
 
 def _ask_provider(point: EntryPoint) -> Mapping[str, Integration]:

@@ -67,23 +67,21 @@ BINARY = Record(
 
 
 @dataclass(frozen=True)
-class LooseMap(Map):
-    """A table of which only the places of empty lists are known, as ``within`` says."""
+class _Loose(Type):
+    """A type of tables or lists of which only the places of empty lists are known, as ``within`` says."""
 
-    within: Type = field(default=ANY, compare=False)
+    within: Type = field(default=ANY, compare=False, kw_only=True)
 
     def _fit(self, value: Any) -> object:
         return with_lists(super()._fit(value), self.within)
 
 
 @dataclass(frozen=True)
-class LooseList(List):
-    """A list of which only the places of empty lists are known, as ``within`` says."""
+class LooseMap(_Loose, Map): ...
 
-    within: Type = field(default=ANY, compare=False)
 
-    def _fit(self, value: Any) -> object:
-        return with_lists(super()._fit(value), self.within)
+@dataclass(frozen=True)
+class LooseList(_Loose, List): ...
 
 
 def with_lists(value: object, kind: Type) -> object:

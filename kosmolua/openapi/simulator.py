@@ -19,7 +19,7 @@ from kosmolua.lazy import regex
 from kosmolua.openapi.functions import DocumentFunctions
 from kosmolua.openapi.naming import snake
 from kosmolua.openapi.operations import is_json
-from kosmolua.openapi.paging import UNSAID, Recipe, put
+from kosmolua.openapi.paging import UNSAID, Recipe, at, put
 from kosmolua.openapi.samples import Samples
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import table
@@ -68,7 +68,7 @@ class Simulator:
         if request.method == "HEAD":
             return Response(200)
         if detail["result"].get("schema") is None:
-            return self._without_schema(request, detail, body)
+            return self._without_schema(request, detail)
         if detail["paging"] and request.method == "GET":
             return self._page(request, detail)
         return self._answer(request, detail, slots, body)
@@ -76,8 +76,8 @@ class Simulator:
     def _key(self, request: Request) -> str:
         return f"{request.method} {getattr(request.route, 'path', request.route)}"
 
-    def _without_schema(self, request: Request, detail: Mapping[str, Any], body: Json) -> Response:
-        self._store(request, detail, body, {})
+    def _without_schema(self, request: Request, detail: Mapping[str, Any]) -> Response:
+        self._store(request, detail, {})
         media = detail["result"].get("media", [])
         if not media:
             return Response(204)
@@ -97,18 +97,18 @@ class Simulator:
         if request.method == "GET":
             return _answer(200, reply if is_item else self._listed(path, reply, _query(request)))
         reply = _echoed(reply, body, self._samples.fits, detail["result"]["schema"])
-        reply = self._store(request, detail, body, reply)
-        return _answer(200, reply)
+        return _answer(200, self._store(request, detail, reply))
 
-    def _store(self, request: Request, detail: Mapping[str, Any], body: Json, reply: Json) -> Json:
+    def _store(self, request: Request, detail: Mapping[str, Any], reply: Json) -> Json:
         """Record that a request created, changed or deleted an item."""
         path = _path_of(request, detail)
+        collection, _, key = path.rpartition("/")
         is_item = _item_slot(detail) is not None
         if request.method == "DELETE" and is_item:
             self._deleted.add(path)
-            self._collections.get(path.rpartition("/")[0], {}).pop(path.rpartition("/")[2], None)
+            self._collections.get(collection, {}).pop(key, None)
         elif request.method in ("PUT", "PATCH", "POST") and is_item:
-            self._collections.setdefault(path.rpartition("/")[0], {})[path.rpartition("/")[2]] = reply
+            self._collections.setdefault(collection, {})[key] = reply
             self._deleted.discard(path)
         elif request.method == "POST" and isinstance(reply, dict) and (item := self._item_below(detail)):
             return self._create(path, item, reply)
@@ -123,8 +123,7 @@ class Simulator:
         if key in ("id", "uuid", "sid", "gid", "number") or reply[key] in (None, ""):
             given = reply[key]
             fresh: Json = 1000 + self._made if isinstance(given, int) else _counted_on(str(given), self._made)
-            changed = {**reply, key: fresh}
-            reply = changed
+            reply = {**reply, key: fresh}
         self._collections.setdefault(path, {})[str(reply[key])] = reply
         self._deleted.discard(f"{path}/{reply[key]}")
         return reply
@@ -140,17 +139,17 @@ class Simulator:
         return self._collections.get(path.rpartition("/")[0], {}).get(unquote(path.rpartition("/")[2]))
 
     def _listed(self, path: str, reply: Json, asked: Mapping[str, str]) -> Json:
-        """Return the reply with created items in front, and without deleted ones and those that a query leaves out."""
-        made = [*self._collections.get(path, {}).values()]
+        """Return the reply with the items that its list has now."""
         place = _place_of_list(reply)
-        if place is None:
-            return reply
-        items: Any = reply if place == "" else reply[place]  # type: ignore[index,call-overload]
-        whole = _within([*self._own_items(made, items), *self._left(path, items)], asked)
-        return whole if place == "" else {**reply, place: whole}  # type: ignore[dict-item]
+        return reply if place is None else put(reply, place, self._items(path, at(reply, place), asked))
 
-    def _own_items(self, made: list[Json], items: list[Json]) -> list[Json]:
+    def _items(self, path: str, items: list[Json], asked: Mapping[str, str]) -> list[Json]:
+        """Return created items in front of a list's own, without deleted ones and those that a query leaves out."""
+        return _within([*self._own_items(path, items), *self._left(path, items)], asked)
+
+    def _own_items(self, path: str, items: list[Json]) -> list[Json]:
         """Return created items as the list has its items, which can be wrapped."""
+        made = [*self._collections.get(path, {}).values()]
         like = items[0] if items else None
         if isinstance(like, dict):
             wrapper = next((key for key, value in like.items() if isinstance(value, dict) and len(like) <= 2), None)
@@ -170,11 +169,9 @@ class Simulator:
         path = _path_of(request, detail)
         schema = detail["result"]["schema"]
         first = _with_known(self._samples.of(schema, path), _slots(request, detail["path"]))
-        items = self._samples.items(schema, recipe.items, path, ITEMS)
-        made = [*self._collections.get(path, {}).values()]
         asked = _query(request)
         sought = {name: value for name, value in asked.items() if name not in (recipe.parameter, recipe.size)}
-        items = _within([*self._own_items(made, items), *self._left(path, items)], sought)
+        items = self._items(path, self._samples.items(schema, recipe.items, path, ITEMS), sought)
         size = _number(asked.get(recipe.size, ""), recipe.usual or PAGE)
         start = self._start(recipe, asked, items, size)
         shown, rest = items[start : start + size], items[start + size :]
