@@ -81,10 +81,10 @@ class Database:
             if url.drivername in ("postgresql", "postgres"):
                 url = url.set(drivername="postgresql+psycopg")
             dialect = url.get_backend_name()
-            if dialect not in _SETTINGS:
+            if dialect not in _ENGINES:
                 hint = "use PostgreSQL or SQLite"
                 raise ConfigError(f"Recordings cannot be kept in a database of the kind {dialect}", hint=hint)
-            self._engine = sql.create_engine(url, connect_args=_SETTINGS[dialect], **_POOLS[dialect])
+            self._engine = sql.create_engine(url, **_ENGINES[dialect])
         except ImportError as error:
             hint = "pip install 'kosmolua[postgres]'"
             raise ConfigError(f"Recordings in a database need the package {error.name}", hint=hint) from None
@@ -262,20 +262,21 @@ def _try_together(
         each.results = [result] if results else []
 
 
-_SETTINGS: dict[str, dict[str, Any]] = {
+_ENGINES: dict[str, dict[str, Any]] = {
     "postgresql": {
-        "connect_timeout": CONNECT_TIMEOUT,
-        "tcp_user_timeout": 10_000,
-        "options": "-c statement_timeout=10000 -c lock_timeout=10000",
+        "connect_args": {
+            "connect_timeout": CONNECT_TIMEOUT,
+            "tcp_user_timeout": 10_000,
+            "options": "-c statement_timeout=10000 -c lock_timeout=10000",
+        },
+        "pool_size": 15,
+        "max_overflow": 0,
+        "pool_use_lifo": True,
     },
-    "sqlite": {"timeout": SQLITE_PATIENCE},
+    "sqlite": {"connect_args": {"timeout": SQLITE_PATIENCE}},
 }
-"""The connection arguments for each kind of database. They set timeouts, so that no wait is endless."""
-_POOLS: dict[str, dict[str, Any]] = {
-    "postgresql": {"pool_size": 15, "max_overflow": 0, "pool_use_lifo": True},
-    "sqlite": {},
-}
-"""How many connections there are at most, which stay open, and the last used one first: to connect costs a process."""
+"""How to connect to each kind of database: with timeouts, so that no wait is endless, and with so many connections at
+most, which stay open, and the last used one first: to connect costs a process."""
 
 
 def _note_use(_: object, record: Any) -> None:

@@ -1,6 +1,5 @@
 """Stores in a database: recordings, questions and grants of many tenants, for any number of processes and hosts.
 
-A question is a call that waits for a person's approval; a grant approves all later calls of a function with an account.
 Every SQL statement is limited to one tenant, except those for the key that all servers with this database share.
 """
 

@@ -1,7 +1,4 @@
-"""Stores of recordings, questions and grants in a folder, which several processes and hosts can share.
-
-A question is a call that waits for a person's approval; a grant approves all later calls of a function with an account.
-"""
+"""Stores of recordings, questions and grants in a folder, which several processes and hosts can share."""
 
 from __future__ import annotations
 

@@ -361,8 +361,7 @@ class Grant:
 class Store(Protocol):
     """The recordings, plans, questions and grants of one tenant. Any thread may use it.
 
-    A question is a call that waits for a person's approval; a grant approves all later calls of a function with an
-    account. Every method raises a ConfigError if the store cannot be reached.
+    Every method raises a ConfigError if the store cannot be reached.
     """
 
     tasks: TaskQueue
@@ -423,13 +422,10 @@ class Store(Protocol):
         """Store the question whether a person approves a call. The run that makes the call is still running."""
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer the question with the id ``question``, and return True.
-
-        Return False if the question has been answered already, has expired, or does not exist.
-        """
+        """Answer a question, and return True; False if it was answered already, has expired, or does not exist."""
 
     def decision(self, question: str) -> Decision | None:
-        """Return the answer to the question with the id ``question``, or None if there is none yet."""
+        """Return the answer to a question, or None if there is none yet."""
 
     def answered(self, run: str) -> list[tuple[WaitingCall, Decision]]:
         """Return the questions of a run that were answered and not withdrawn, each with its answer.
@@ -438,10 +434,7 @@ class Store(Protocol):
         """
 
     def withdraw(self, question: str) -> None:
-        """Remove the question with the id ``question``, and its answer if it was answered.
-
-        The question is whether a person approves a call. It is removed when its run has the answer or no longer waits.
-        """
+        """Remove a question, and its answer, when its run has the answer or no longer waits."""
 
     def vote(self, ballot: str, vote: Vote) -> bool:
         """Keep a person's yes for :data:`APPROVAL_DAYS`, and return True; False if it was kept before."""
@@ -453,7 +446,7 @@ class Store(Protocol):
         """Return what people voted about a call."""
 
     def grants(self) -> list[Grant]:
-        """Return all grants, the oldest first. A grant approves all later calls of a function with an account."""
+        """Return all grants, the oldest first."""
 
     def grant(self, given: Grant) -> None:
         """Store a grant. It replaces an earlier grant for the same function and account."""
@@ -528,38 +521,25 @@ class Slot(Protocol):
 
 
 class Stores(Protocol):
-    """The stores of all tenants of a server."""
+    """The stores of all tenants of a server. Every method raises a ConfigError if they cannot be reached."""
 
     def of(self, tenant: str) -> Store:
         """Return the store of a tenant; raise ConfigError if ``tenant`` is not a valid name of a tenant."""
 
     def due_tenants(self) -> Collection[str]:
-        """Return the tenants that have tasks that are due; raise ConfigError if the stores cannot be reached."""
+        """Return the tenants that have tasks that are due."""
 
     def key(self) -> bytes:
-        """Return the key that signs the website's cookies. All servers with these stores share it.
-
-        It is created on first use.
-
-        Raises:
-            ConfigError: The stores cannot be reached.
-        """
+        """Return the key that signs the website's cookies, which is created on first use."""
 
     def end_session(self, session: str) -> None:
         """Record that a session of the website has ended: every server with these stores refuses it from now on.
 
         Its id is kept for :data:`ENDED_DAYS`, after which its cookie is too old anyway.
-
-        Raises:
-            ConfigError: The stores cannot be reached.
         """
 
     def ended_sessions(self) -> frozenset[str]:
-        """Return the ids of the website's sessions that have ended, and perhaps some that are too old anyway.
-
-        Raises:
-            ConfigError: The stores cannot be reached.
-        """
+        """Return the ids of the website's sessions that have ended, and perhaps some that are too old anyway."""
 
     def probe(self) -> None:
         """Try a write; raise ConfigError if it failed."""
