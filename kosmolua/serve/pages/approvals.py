@@ -20,21 +20,19 @@ ANSWERS = {"approve": True, "deny": False}
 def waiting(request: PageRequest) -> Response:
     """Return a page of the calls that wait, by function and account; the group that waits longest comes first."""
     calls = request.own.waiting()
-    asked = request.asked("page")
-    pages = max(1, -(-len(calls) // PAGE))
-    page = min(int(asked), pages) if asked.isdecimal() and int(asked) else 1
-    shown = calls[(page - 1) * PAGE : page * PAGE]
+    start = min(request.start, max(0, len(calls) - 1) // PAGE * PAGE)
+    shown = calls[start : start + PAGE]
     return request.page(
         "approvals.html",
         "approvals",
         parts=("live",),
         groups=request.own.grouped(shown),
         told=_told(request),
-        first=(page - 1) * PAGE + 1,
-        last=(page - 1) * PAGE + len(shown),
+        first=start + 1,
+        shown=len(shown),
         total=len(calls),
-        older=f"?page={page - 1}" if page > 1 else "",
-        newer=f"?page={page + 1}" if page < pages else "",
+        newer=request.page_from(start - PAGE) if start else None,
+        older=request.page_from(start + PAGE) if start + PAGE < len(calls) else None,
     )
 
 

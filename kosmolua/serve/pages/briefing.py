@@ -43,13 +43,11 @@ class Failure:
         """Return how a run with these calls failed."""
         error = run.error
         line = (error.line if error else 0) or 0
-        raised = [
-            place for place, bar in enumerate(bars) if error and line and not bar.is_ok and bar.error == error.code
-        ]
-        last = raised[-1] if raised else None
-        call = None if last is None else bars[last]
+        failed = ((place, bar) for place, bar in enumerate(bars, start=1) if error and line and not bar.is_ok)
+        raised = [(place, bar) for place, bar in failed if error and bar.error == error.code]
+        place, call = raised[-1] if raised else (0, None)
         doubtful = tuple(bar.number for bar in bars if changes(bar.effect) and bar.status == "unknown")
-        return cls(error, line, call, 0 if last is None else last + 1, fates_of(bars), doubtful)
+        return cls(error, line, call, place, fates_of(bars), doubtful)
 
 
 def fates_of(bars: Sequence[Bar]) -> dict[str, Counter[str]]:

@@ -49,10 +49,11 @@ def page(request: PageRequest) -> Response:
 
 
 def _shown(request: PageRequest, name: str, text: str) -> Response:
-    integrations = frozenset(page_of(each) for each in request.own.runtime.catalog.names())
-    around = next((each for each in integrations if name == each or name.startswith(f"{each}.")), None)
-    functions = _functions_of(request, around)
-    prose = _rendered(name, _beginning(text), request.root, integrations, around, functions)
+    catalog = request.own.runtime.catalog
+    pages = {page_of(each): each for each in catalog.names()}
+    around = next((each for each in pages if name == each or name.startswith(f"{each}.")), None)
+    functions = frozenset(catalog.integration(pages[around]).functions) if around else frozenset[str]()
+    prose = _rendered(name, _beginning(text), request.root, frozenset(pages), around, functions)
     return _page(request, name, is_kept=True, body=prose.html, headings=prose.headings)
 
 
@@ -100,11 +101,3 @@ def _resolver(
         return f"{root}/docs/{around}.{word}" if around and word in functions else None
 
     return resolve
-
-
-def _functions_of(request: PageRequest, page: str | None) -> frozenset[str]:
-    if page is None:
-        return frozenset()
-    catalog = request.own.runtime.catalog
-    name = next(each for each in catalog.names() if page_of(each) == page)
-    return frozenset(catalog.integration(name).functions)

@@ -89,6 +89,18 @@ class PageRequest:
         """
         return self.request.headers.get(PART_HEADER)
 
+    @property
+    def start(self) -> int:
+        """From which entry on a list is shown, by the parameter ``from`` of the URL's query."""
+        given = self.asked("from")
+        return int(given) if given.isascii() and given.isdecimal() and len(given) < 9 else 0
+
+    def page_from(self, first: int) -> str:
+        """Return the URL of the same list from another entry on, relative to this one."""
+        kept = {name: value for name, value in self.request.query_params.items() if value and name != "from"}
+        kept |= {"from": str(first)} if first > 0 else {}
+        return f"?{urlencode(kept)}"
+
     def asked(self, name: str) -> str:
         """Return a parameter of the URL's query, or an empty string if the query has no such parameter."""
         return str(self.request.query_params.get(name, ""))[:1000]

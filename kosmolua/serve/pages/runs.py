@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
-from urllib.parse import urlencode
 
 from starlette.responses import PlainTextResponse, Response
 
@@ -65,18 +64,12 @@ def listed(request: PageRequest) -> Response:
         fleet=asked["fleet"],
         order=asked["order"] if asked["order"] in ORDERS else "time",
     )
-    given = request.asked("from")
-    start = int(given) if given.isascii() and given.isdecimal() and len(given) < 9 else 0
+    start = request.start
     is_grouped = asked["group"] == "script"
     shown, total = request.own.history.find(fitting, *((0, MAX_RUNS) if is_grouped else (start, PAGE)))
     groups = groups_of(shown) if is_grouped else []
     if is_grouped:
         total = len(groups)
-
-    def leads_to(first: int) -> str:
-        kept = {name: value for name, value in {**asked, "from": first or ""}.items() if value}
-        return f"{request.root}/runs{'?' if kept else ''}{urlencode(kept)}"
-
     return request.page(
         "runs.html",
         "runs",
@@ -94,8 +87,8 @@ def listed(request: PageRequest) -> Response:
         address=f"{request.own.tenant.url or str(request.request.base_url).rstrip('/')}{PATH}",
         first=start + 1,
         total=total,
-        newer=leads_to(max(0, start - PAGE)) if start else None,
-        older=leads_to(start + PAGE) if start + PAGE < total else None,
+        newer=request.page_from(start - PAGE) if start else None,
+        older=request.page_from(start + PAGE) if start + PAGE < total else None,
     )
 
 
