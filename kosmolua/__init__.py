@@ -6,6 +6,10 @@ must not import the modules of the host process.
 
 __version__ = "0.1.0"
 
+_ERRORS = (
+    "KosmoError ConfigError PluginError CallError UnknownPath BadArguments Denied NotConfigured ApiError NetworkError "
+    "CallTimeout ScriptError LimitExceeded Interrupted WorkerLost Diverged Parked Paused UnderWay"
+)
 _HOMES = {
     "Runtime": "runtime",
     "Outcome": "runs",
@@ -14,25 +18,7 @@ _HOMES = {
     "Fact": "calls.facts",
     "Json": "protocol",
     "Limits": "limits",
-    "KosmoError": "errors",
-    "ConfigError": "errors",
-    "PluginError": "errors",
-    "CallError": "errors",
-    "UnknownPath": "errors",
-    "BadArguments": "errors",
-    "Denied": "errors",
-    "NotConfigured": "errors",
-    "ApiError": "errors",
-    "NetworkError": "errors",
-    "CallTimeout": "errors",
-    "ScriptError": "errors",
-    "LimitExceeded": "errors",
-    "Interrupted": "errors",
-    "WorkerLost": "errors",
-    "Diverged": "errors",
-    "Parked": "errors",
-    "Paused": "errors",
-    "UnderWay": "errors",
+    **dict.fromkeys(_ERRORS.split(), "errors"),
 }
 __all__ = ["__version__", *_HOMES]
 

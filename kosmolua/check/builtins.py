@@ -107,7 +107,7 @@ def _takes_seconds(check: Evaluator, call: CallSite) -> None:
 
 def _has_percent(check: Evaluator, call: CallSite) -> None:
     place = 0 if call.name == "os.date" else 1
-    value = call.values[place] if len(call.values) > place else UNKNOWN
+    value = call.value_at(place)
     text = value.value if isinstance(value, Literal) else None
     if isinstance(text, str) and "%" not in text and _DATE_WITHOUT_PERCENT.search(text):
         check.findings.warn(call.given[place], f"{call.name} needs % before each letter", '"%Y-%m-%d %H:%M:%S"')
@@ -126,16 +126,22 @@ def _decodes(check: Evaluator, call: CallSite) -> None:
 
 
 def _encodes(check: Evaluator, call: CallSite) -> None:
-    value, options = call.given[0], call.given[1] if len(call.given) > 1 else None
+    value, options = call.given[0], call.node_at(1)
     fields = value.children if value.kind == "table_constructor" else []
     certain = {bool(field.get("name")) for field in fields if _kind_of(field) in _NEVER_NIL}
     if certain == {True, False} and all(key_of(field) is not None for field in fields if field.get("name")):
         check.findings.fail(value, "json.encode cannot mix a list with named keys", "put the list under a key")
     if options and options.kind in ("true", "false", "number"):
         check.findings.warn(options, "json.encode takes a table of options", "{ pretty = true }")
+    _has_options(check, call, ("pretty",), "{ pretty = true }")
+
+
+def _has_options(check: Evaluator, call: CallSite, names: Sequence[str], example: str) -> None:
+    """Look for options, in the table that is the second argument of a call, that the function does not have."""
+    options = call.node_at(1)
     for field in options.children if options and options.kind == "table_constructor" else ():
-        if key_of(field) not in (None, "pretty"):
-            check.findings.warn(field, f"json.encode has no option '{key_of(field)}'", "{ pretty = true }")
+        if (key := key_of(field)) is not None and key not in names:
+            check.findings.warn(field, f"{call.name} has no option '{key}'", example)
 
 
 def _runs_all(check: Evaluator, call: CallSite) -> None:
@@ -159,7 +165,7 @@ def _runs_all(check: Evaluator, call: CallSite) -> None:
 
 def _maps(check: Evaluator, call: CallSite) -> None:
     node, first = call.given[0], call.values[0]
-    item, second = item_in(first), call.values[1] if len(call.values) > 1 else UNKNOWN
+    item, second = item_in(first), call.value_at(1)
     if isinstance(first, Result) and record_keys(first.type) is not None:
         check.fields.is_no_list(node, first, "parallel.map", fails=True)
     elif isinstance(first, Closure):
@@ -214,7 +220,7 @@ def _inserts(check: Evaluator, call: CallSite) -> None:
 
 
 def _sorts(check: Evaluator, call: CallSite) -> None:
-    item, order = item_in(call.values[0]), call.values[1] if len(call.values) > 1 else UNKNOWN
+    item, order = item_in(call.values[0]), call.value_at(1)
     if len(call.values) == 1 and isinstance(item, Result) and is_table(item.type):
         hint = f"table.sort({call.given[0].text[:40]}, function(a, b) return a.NAME < b.NAME end)"
         check.findings.doubt(call.given[0], f"table.sort cannot compare tables such as {item.source}", hint)
@@ -304,27 +310,25 @@ def _sleeps(check: Evaluator, call: CallSite) -> None:
 
 
 def _waits(check: Evaluator, call: CallSite) -> None:
-    function, options = call.values[0], call.given[1] if len(call.given) > 1 else None
+    function = call.values[0]
     if isinstance(function, Closure):
         check.enter(function, [])
     elif call.given[0].kind == "function_call" and isinstance(function, (Result, Literal)):
         hint = f"wait_until(function() return {call.given[0].text[:60]} end)"
         check.findings.fail(call.given[0], "wait_until takes a function, but this calls the function first", hint)
-    for field in options.children if options and options.kind == "table_constructor" else ():
-        if key_of(field) not in (None, "every", "timeout"):
-            hint = '{ every = 10, timeout = "30m" }'
-            check.findings.warn(field, f"wait_until has no option '{key_of(field)}'", hint)
+    _has_options(check, call, ("every", "timeout"), '{ every = 10, timeout = "30m" }')
 
 
 def _reads_page(check: Evaluator, call: CallSite) -> None:
-    if len(call.given) > 1 and call.given[1].kind == "string":
+    details = call.node_at(1)
+    if details and details.kind == "string":
         hint = '{ detail = "signatures" }'
-        check.findings.fail(call.given[1], "lua_read_doc takes a page, then a table", hint)
+        check.findings.fail(details, "lua_read_doc takes a page, then a table", hint)
 
 
 def _matches(check: Evaluator, call: CallSite) -> None:
     """Look for a Lua pattern that does not mean what it says elsewhere, such as ``a|b``, or ``-`` in a name."""
-    node = call.given[1] if len(call.given) > 1 else None
+    node = call.node_at(1)
     if node is None or node.kind != "string":
         return
     if _FOREIGN_PATTERN.search(node.text):
@@ -344,7 +348,7 @@ def _matches(check: Evaluator, call: CallSite) -> None:
 
 def _finds_case(check: Evaluator, call: CallSite) -> None:
     """Look for capitals that are searched in the result of ``lower``, or small letters in that of ``upper``."""
-    node = call.given[1] if len(call.given) > 1 else None
+    node = call.node_at(1)
     name = called_in(check.scopes.origin(call.given[0]))
     word = key_of(name) if name and name.kind == "method_index_expression" else ""
     if node is None or node.kind != "string" or word not in ("lower", "upper") or _SPECIAL.search(node.text):

@@ -217,6 +217,13 @@ class Evaluator:
             hint = f"{node.text} ~= json.null is false for it"
             self.findings.warn(node, f"{value.source} may be json.null, which is true, unlike nil", hint)
 
+    def _used(self, node: Node | None) -> Value:
+        """Return what is known about a value that is kept or returned, and look for a name that nothing defines."""
+        value = self.value(node)
+        if node and isinstance(value, Undefined):
+            self.findings.undefined(node, value)
+        return value
+
     def _look_for_integration(self, node: Node | None, value: Value) -> None:
         """Look for the name of an integration that a script takes for a variable."""
         if node and isinstance(value, Undefined) and self.globals.is_integration(value.name):
@@ -240,9 +247,7 @@ class Evaluator:
         for field in node.children:
             name = field.get("name")
             self.value(name if name and name.kind != "identifier" else None)
-            item = field.get("value")
-            if item and isinstance(value := self.value(item), Undefined):
-                self.findings.undefined(item, value)
+            self._used(field.get("value"))
         return Literal("table", None, node)
 
     def _function(self, node: Node) -> Value:
@@ -462,9 +467,7 @@ class Evaluator:
 
     def _return(self, node: Node) -> None:
         for index, each in enumerate(values_of(node)):
-            value = self.value(each)
-            if isinstance(value, Undefined):
-                self.findings.undefined(each, value)
+            value = self._used(each)
             if index == 0:
                 self._flow.give(value if self._comes_from_call(each) else UNKNOWN)
 

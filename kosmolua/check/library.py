@@ -36,6 +36,14 @@ class CallSite(NamedTuple):
     given: Sequence[Node]
     values: Sequence[Value]
 
+    def node_at(self, place: int) -> Node | None:
+        """Return the expression of an argument, of which the first is at 0; None if the call has fewer."""
+        return self.given[place] if place < len(self.given) else None
+
+    def value_at(self, place: int) -> Value:
+        """Return what is known about the value of an argument; nothing if the call has fewer."""
+        return self.values[place] if place < len(self.values) else UNKNOWN
+
 
 def result_of(call: CallSite, returned: Callable[[Value], Value]) -> Value:
     """Return what is known about the result of a call of a built-in function.
