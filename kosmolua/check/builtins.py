@@ -41,13 +41,15 @@ _PLACEHOLDER = regex(r"[$#]\{(\w+)")
 MILLISECONDS = 1000
 """If ``sleep``, which takes seconds, gets a round number of at least this size, milliseconds are probably meant."""
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
+_BY_NAME = "function(a, b) return a.NAME < b.NAME end"
+_JOINED = 'join it with .., as in "name: " .. name'
 _DATE_WITHOUT_PERCENT = regex(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
 
 
 def check_string(check: Evaluator, node: Node) -> None:
     """Look for variables inside a text, which Lua does not replace."""
     if _INTERPOLATED.search(node.text):
-        check.findings.warn(node, "a text cannot contain variables", 'join it with .., as in "name: " .. name')
+        check.findings.warn(node, "a text cannot contain variables", _JOINED)
 
 
 def _goes_through(check: Evaluator, call: CallSite) -> None:
@@ -90,8 +92,7 @@ def _interpolates(check: Evaluator, call: CallSite) -> None:
     for node in call.given:
         names = _PLACEHOLDER.findall(node.text) if node.kind == "string" else []
         if any(name in check.scopes.locals for name in names):
-            hint = 'join it with .., as in "name: " .. name'
-            check.findings.warn(node, "Lua does not insert values into a text", hint)
+            check.findings.warn(node, "Lua does not insert values into a text", _JOINED)
 
 
 def _takes_seconds(check: Evaluator, call: CallSite) -> None:
@@ -222,18 +223,15 @@ def _inserts(check: Evaluator, call: CallSite) -> None:
 def _sorts(check: Evaluator, call: CallSite) -> None:
     item, order = item_in(call.values[0]), call.value_at(1)
     if len(call.values) == 1 and isinstance(item, Result) and is_table(item.type):
-        hint = f"table.sort({call.given[0].text[:40]}, function(a, b) return a.NAME < b.NAME end)"
+        hint = f"table.sort({call.given[0].text[:40]}, {_BY_NAME})"
         check.findings.doubt(call.given[0], f"table.sort cannot compare tables such as {item.source}", hint)
     if isinstance(order, (Literal, Result)):
-        hint = "function(a, b) return a.NAME < b.NAME end"
-        check.findings.fail(call.given[1], "table.sort takes a function that compares two items", hint)
+        check.findings.fail(call.given[1], "table.sort takes a function that compares two items", _BY_NAME)
     if not isinstance(order, Closure):
         return
     if len(parameters_of(order.node)) == 1:
-        hint = "function(a, b) return a.NAME < b.NAME end"
-        check.findings.mistake(
-            call.given[1], "the function gets two items, and says whether the first comes first", hint
-        )
+        message = "the function gets two items, and says whether the first comes first"
+        check.findings.mistake(call.given[1], message, _BY_NAME)
     body = order.node.get("body")
     returned = body.children[-1] if body and len(body.children) == 1 else None
     operator = next((operator_of(each) for each in values_of(returned)), "")

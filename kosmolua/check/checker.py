@@ -16,7 +16,6 @@ from kosmolua.check.settled import Settled
 from kosmolua.check.tables import (
     check_changes,
     check_for,
-    check_gathered,
     check_last_page,
     check_lists,
     check_names,
@@ -48,7 +47,7 @@ _RULES = CheckRules(
         "while_statement": (check_branches, check_last_page, check_end, check_pages),
     },
     calls=CALLS,
-    whole=(check_use, check_lists, check_gathered, check_names),
+    whole=(check_use, check_lists, check_names),
 )
 """What is looked for at each kind of node, at calls of built-in functions, and at the end."""
 _COMMENT = regex(r"--(?!\s*$).*")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kosmolua.check.evaluator import ARITHMETIC, Evaluator
-from kosmolua.check.fields import CODE, letters_of
+from kosmolua.check.fields import CODE, NOUN, letters_of
 from kosmolua.check.library import in_case
 from kosmolua.check.tables import check_holes, check_window
 from kosmolua.check.times import check_units, is_time
@@ -40,7 +40,6 @@ from kosmolua.schema.types import ANY
 from kosmolua.suggestions import did_you_mean, listed
 
 _ORDER = frozenset({"<", ">", "<=", ">="})
-NOUN = {"string": "text", "number": "number", "boolean": "boolean", "table": "table", "function": "function"}
 _TYPES = ("nil", "number", "string", "boolean", "table", "function", "thread", "userdata")
 _OR_NIL = {"tonumber": "number", "find": "number", "match": "string"}
 """Functions that return a value of one type or nil."""
@@ -158,7 +157,10 @@ def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> No
             message = f"{side.text[:40]} is a function, so it never equals a {NOUN[other.kind]}"
             check.findings.mistake(node, message, f"call it: {side.text[:40]}(...)")
         if isinstance(value, Literal) and value.value is None and value.node is None and isinstance(other, Literal):
-            _check_kinds(check, node, side.text[:40], value.kind, other)
+            kinds, text = {value.kind, other.kind}, side.text[:40]
+            if kinds <= _PLAIN and len(kinds) > 1:
+                message = f"{text} is a {NOUN[value.kind]}, so it never equals a {NOUN[other.kind]}"
+                check.findings.mistake(node, message, _instead_of_kind(text, value.kind, other))
         if isinstance(value, Result):
             _check_value(check, node, side.text[:60], value, other)
 
@@ -197,13 +199,6 @@ def _check_called(check: Evaluator, node: Node, call: Node, other: Literal) -> N
         check.findings.mistake(
             node, message, f"compare it with {'nil' if other.kind == 'boolean' else f'a {NOUN[kind]}'}"
         )
-
-
-def _check_kinds(check: Evaluator, node: Node, text: str, kind: str, other: Literal) -> None:
-    """Look at a computed number or text that is compared with a literal."""
-    if {kind, other.kind} <= _PLAIN and kind != other.kind:
-        message = f"{text} is a {NOUN[kind]}, so it never equals a {NOUN[other.kind]}"
-        check.findings.mistake(node, message, _instead_of_kind(text, kind, other))
 
 
 def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: Value) -> None:

@@ -65,7 +65,7 @@ ERROR_FIELDS: dict[str, Type] = {
     **dict.fromkeys(("retryable", "body"), ANY),
 }
 """The fields of the error that a failed call raises, each with its type."""
-_NOUNS = {"string": "text", "number": "number", None: ""}
+NOUN = {"string": "text", "number": "number", "boolean": "boolean", "table": "table", "function": "function"}
 _NO_CHARACTERS = "a text cannot be indexed by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
 
@@ -209,13 +209,13 @@ class Fields:
         name = node.get("table")
         variable = self._scopes.variable(name) if name else None
         table = variable.table if variable and not (variable.fills or variable.changes) else None
-        other = {"string": "number", "number": "string"}.get(kind)
-        if not variable or not table or not isinstance(value, Literal) or table is not value.node:
+        other = {"string": "number", "number": "string"}.get(kind, "")
+        if not other or not variable or not table or not isinstance(value, Literal) or table is not value.node:
             return
         if {_kind_of_key(field) for field in table.children} == {other} and not self._scopes.may_extend(table):
             is_list = not any(field.get("name") for field in table.children)
             hint = 'a set has them as keys, as in { ["api"] = true }' if is_list else f"to{other}(...) converts a key"
-            what = "is a list, and texts are no keys of it" if is_list else f"has only {_NOUNS[other]}s as keys"
+            what = "is a list, and texts are no keys of it" if is_list else f"has only {NOUN[other]}s as keys"
             self._findings.mistake(node, f"{variable.name} {what}", hint)
 
     def has_only_names(self, table: Node) -> bool:

@@ -32,6 +32,7 @@ class Settled:
         self.evaluated = Evaluator(given, rules, scopes, held)
         for rule in rules.whole:
             rule(self.evaluated)
+        self.evaluated.gathered.settle()
         if scopes.may_share_globals:
             return
         if self._may_write:

@@ -185,11 +185,6 @@ def _check_name(check: Evaluator, target: Node, given: Node | None) -> None:
         check.findings.warn(target, message, f"did you mean '{near[0]}'?")
 
 
-def check_gathered(check: Evaluator) -> None:
-    """Look at what the script has filled, now that all of it is recorded."""
-    check.gathered.settle()
-
-
 def check_use(check: Evaluator) -> None:
     """Look for a script that only defines functions and calls none of them."""
     statements = [each for each in check.root.children if each.kind != "hash_bang_line"]
