@@ -281,7 +281,7 @@ def test_no_call_begins_after_the_end(limit: str, tmp_path: Path) -> None:
     assert in_time(some_waited, 0.3)
 
 
-@pytest.mark.parametrize("broken", ["on_output", "watch"])
+@pytest.mark.parametrize("broken", ["on_output", "watch", "observe"])
 def test_a_listener_that_fails_leaves_no_call_unwritten(broken: str, tmp_path: Path) -> None:
     """Its exception reaches the caller, and the journal has what was under way, once."""
     free, journal = tmp_path / "free", tmp_path / "journal"
@@ -354,6 +354,25 @@ def test_whoever_listens_is_called_in_one_thread() -> None:
     assert outcome.ok
     assert all(here)
     assert len(here) in (7, 8), "what is printed while the caller is busy comes as one piece"
+
+
+def test_an_observer_is_called_where_the_call_is_made() -> None:
+    """In the thread of each call, but never in two at once."""
+    threads: list[int] = []
+    inside = threading.Lock()
+
+    def observe(_: object) -> None:
+        assert inside.acquire(blocking=False)
+        threads.append(threading.get_ident())
+        time.sleep(0.01)
+        inside.release()
+
+    branch = "function() return app.integrations.slow.wait() end"
+    with Runtime({}, plugins=[SLOW], environ={}) as runtime:
+        outcome = runtime.run(f"parallel.all({{ {branch}, {branch} }})", observe=observe)
+    assert outcome.ok
+    assert len(threads) == 4
+    assert threading.get_ident() not in threads
 
 
 # Errors

@@ -53,7 +53,7 @@ class Execution(Approver):
         options["client"] = client
         options["seen"] = memory
         options["check"] = check
-        options["watch"] = self._note
+        options["observe"] = self._note
         options["approve"] = self if asks else None
         self._room = runner.room()
         if self._room:

@@ -78,6 +78,9 @@ class RunOptions(LimitOptions, total=False):
     watch: Watch | None
     """A function that is called with a :class:`kosmolua.calls.records.CallStarted` when a call starts, with a
     ``CallEnded`` when a call ends, and with a ``Waiting`` when the script waits."""
+    observe: Watch | None
+    """The same, but called in the thread of the call, in one at a time, so that no thread waits for another. A server
+    sets this option."""
     contents: Contents | None
     """The store of the binary data to which the chunks of a session have handles.
     :class:`kosmolua.runs.session.Session` sets this option."""

@@ -50,7 +50,7 @@ def applying(
     if applied_before(plan, runs.host, anew=anew) is None:
         planner = Planner(plan)
         application.rehearsed = planner.values
-        silent = {"on_output": None, "watch": None, "record": None, "run": None, "planning": planner}
+        silent = {"on_output": None, "watch": None, "observe": None, "record": None, "run": None, "planning": planner}
         given: Any = {**options_of(plan, options), **silent}
         run = runs.prepare(source_of(plan.script), given)
         outcome = yield run

@@ -111,7 +111,7 @@ class Run:
         self._dropped: frozenset[str] = frozenset()
         self._sites: Sequence[Site] = self._options["sites"]
         self._lock = RLock()
-        self._opening = RLock()
+        self._opening, self._observing = RLock(), RLock()
         self._span = self._prepared_span() if "opentelemetry.trace" in sys.modules else None
 
     @property
@@ -283,7 +283,8 @@ class Run:
                 self._broker.close(None)
             if self.recording:
                 self.recording.detach()
-            with self._lock, self._opening:  # these refer to this: only the garbage collector would free the run
+            # These refer to this: only the garbage collector would free the run.
+            with self._lock, self._opening, self._observing:
                 self._supervisor = self._broker = None
                 del self._context
 
@@ -311,7 +312,7 @@ class Run:
 
     def _made_context(self) -> RunContext:
         options, recording = self._options, self.recording
-        watch = self._tell_tape_first if recording else self._tell if options["watch"] else None
+        watch = self._tell_tape_first if recording else self._tell if options["watch"] or options["observe"] else None
         return RunContext(
             Clock(self._limits.timeout),
             self._limits,
@@ -396,6 +397,11 @@ class Run:
         return answer
 
     def _tell(self, event: Event) -> None:
+        if observe := self._options["observe"]:
+            with self._observing:
+                if self._supervisor is None:
+                    raise Interrupted("The run is over")
+                observe(event)
         if watch := self._options["watch"]:
             self._in_owner(lambda: watch(event))
 

@@ -367,7 +367,7 @@ class Tenant:
             person=running.person,
         )
         options["pace"] = self.share.pace
-        options["watch"] = self._watch(running, options.get("watch") or (lambda event: None))
+        options["observe"] = self._watch(running, options.get("observe") or (lambda event: None))
         running.interrupt = partial(runtime.interrupt, running.id)
         self._running[running.id] = running
         running.is_retried = running.id in self.retried
