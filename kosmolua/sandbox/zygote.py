@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
-import select
+import select  # noqa: F401 - for `Arrivals`: a confined process cannot import it
 import struct
 import sys
 import time
@@ -68,11 +68,12 @@ class Zygote:
     def serve(self) -> NoReturn:
         gc.freeze()
         while True:
-            pause = self._pause()
-            if pause is None or select.select([self._control], [], [], pause)[0]:
+            self._control.settimeout(self._pause())
+            try:
                 self._obey()
-            elif not self._dying and not self._is_rehearsed:
-                self._rehearse()
+            except TimeoutError:
+                if not self._dying and not self._is_rehearsed:
+                    self._rehearse()
             if self._dying:
                 self._reap()
             if self._patient and time.monotonic() - self._looked > LOOK_INTERVAL:
