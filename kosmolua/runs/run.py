@@ -157,12 +157,7 @@ class Run:
                 return self._refused(Outcome([], "", error, []))
             except (BadArguments, NotConfigured, PluginFault, ScriptError) as error:
                 return Outcome([], "", error, [])
-            except (
-                Busy,
-                Interrupted,
-                LimitExceeded,
-                WorkerLost,
-            ) as error:  # nothing to run it with
+            except (Busy, Interrupted, LimitExceeded, WorkerLost) as error:  # nothing to run it with
                 return Outcome([], "", error, [], warnings=self._warnings)
 
     def _refused(self, outcome: Outcome) -> Outcome:
