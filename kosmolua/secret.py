@@ -151,9 +151,10 @@ class SecretText(Unshown):
 class Redactor:
     """Masks known secrets in any text or JSON value. Many threads may share one.
 
-    A secret is found in each of its *spellings*: in upper and lower case, escaped for JSON, HTML, a URL or Python, in
-    hex, inside base64 and base32, and escaped or encoded twice. The time for a search grows with the length of the
-    text, and with the number of spellings only up to :data:`MAX_SEARCHED`: more are looked up in an index.
+    A secret is found in each of its *spellings*: in upper and lower case, escaped for JSON, HTML, a URL or Python, also
+    with each character escaped, in hex, inside base64 and base32, and escaped or encoded twice. The time for a search
+    grows with the length of the text, and with the number of spellings only up to :data:`MAX_SEARCHED`: more are looked
+    up in an index.
     """
 
     def __init__(self) -> None:
@@ -305,6 +306,9 @@ def _spellings_of(value: str) -> set[bytes]:
     raw = value.encode("utf-8", "surrogatepass")
     escaped = {value, value.lower(), value.upper(), repr(value)[1:-1]}
     escaped |= {value.translate(each) for each in (_HTML, _HTML_DECIMAL, _HTML_IN_TEXT)}
+    escaped |= {"".join(f"%{byte:02x}" for byte in raw), "".join(f"&#{ord(each)};" for each in value)}
+    units = value.encode("utf-16-be", "surrogatepass").hex()
+    escaped |= {"".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))}
     in_url = _quoted(value)
     escaped |= in_url | {twice for once in in_url for twice in _quoted(once)}
     escaped |= {dumps(text)[1:-1] for text in escaped} | {dumps(text, ensure_ascii=False)[1:-1] for text in escaped}

@@ -52,6 +52,10 @@ SPELLINGS = [
     quote(quote(KEY)),
     quote(quote(KEY, safe=""), safe=""),
     quote_plus(quote_plus(KEY)),
+    "".join(f"%{ord(each):02X}" for each in KEY),
+    "".join(f"&#{ord(each)};" for each in KEY),
+    "".join(f"\\u{ord(each):04x}" for each in KEY),
+    "".join(f"\\\\u{ord(each):04X}" for each in KEY),
 ]
 
 

@@ -56,3 +56,6 @@ try(url.query, "x=1")
 --> codecs.lua:20: url.query needs a table such as { limit = 5 }, not x=1
 try(url.query, { "x" })
 --> codecs.lua:20: url.query needs a table such as { limit = 5 }, not one with the key 1
+print(url.query({ large = 2 ^ 53, third = 1 / 3 }), csv.format({ { 2 ^ 53, 0.5, 1 / 0 } }))
+--> large=9007199254740992.0&third=0.3333333333333333	9007199254740992.0,0.5,inf
+--> 

@@ -3,8 +3,7 @@
 local host = ...
 
 local bridge, inspect = host.bridge, host.inspect
-local error, ipairs, next, rawget, tonumber, tostring, type =
-  error, ipairs, next, rawget, tonumber, tostring, type
+local error, ipairs, next, rawget, tonumber, type = error, ipairs, next, rawget, tonumber, type
 local byte, char, find, format, gsub = string.byte, string.char, string.find, string.format, string.gsub
 local concat, sort = table.concat, table.sort
 
@@ -77,7 +76,7 @@ local function add(pairs_of, name, value)
     local allowed = "a string, a number, a boolean or a list of them"
     error("url.query: " .. name .. " must be " .. allowed .. ", not " .. inspect.safely(value), 3)
   end
-  pairs_of[#pairs_of + 1] = escape(name) .. "=" .. escape(tostring(value))
+  pairs_of[#pairs_of + 1] = escape(name) .. "=" .. escape(host.encode.exact(value))
 end
 
 function url.query(parameters)

@@ -3,8 +3,7 @@
 local host = ...
 
 local inspect, null = host.inspect, host.registry.null
-local error, next, rawequal, rawget, rawlen, tostring, type =
-  error, next, rawequal, rawget, rawlen, tostring, type
+local error, next, rawequal, rawget, rawlen, type = error, next, rawequal, rawget, rawlen, type
 local byte, find, gsub, match, sub = string.byte, string.find, string.gsub, string.match, string.sub
 local concat, sort = table.concat, table.sort
 
@@ -123,7 +122,7 @@ local function write_cell(value, separator)
   elseif not PLAIN[type(value)] then
     error("csv.format: a cell must be a string, a number or a boolean, not " .. inspect.safely(value), 4)
   end
-  local cell = tostring(value)
+  local cell = host.encode.exact(value)
   if find(cell, '["\r\n]') or find(cell, separator, 1, true) then
     return '"' .. gsub(cell, '"', '""') .. '"'
   end

@@ -6,7 +6,8 @@ local arrays, contents, handles = host.registry.arrays, host.registry.contents, 
 local host_tables, null = host.registry.host_tables, host.registry.null
 local head, quote = host.strings.head, host.strings.quote
 local valid = host.strings.valid
-local error, next, rawequal, rawget, rawlen, tonumber, type = error, next, rawequal, rawget, rawlen, tonumber, type
+local error, next, rawequal, rawget, rawlen, tonumber, tostring, type =
+  error, next, rawequal, rawget, rawlen, tonumber, tostring, type
 local find, format, rep = string.find, string.format, string.rep
 local concat, sort = table.concat, table.sort
 local huge, integer_or_float, utf8_len = math.huge, math.type, utf8.len
@@ -24,6 +25,12 @@ local function encode_float(number)
       return find(text, "[%.e]") and text or text .. ".0"
     end
   end
+end
+
+---Returns a string, a number with all its digits, or a boolean as text.
+local function exact(value)
+  local is_finite = integer_or_float(value) == "float" and value - value == 0
+  return is_finite and encode_float(value) or tostring(value)
 end
 
 ---Returns the length of a list, or nil for a map. If JSON cannot represent the table, the second value says why.
@@ -309,4 +316,4 @@ local function encode_each(most, deepest, values, found, binaries, losses)
   return "[" .. concat(pieces, ",") .. "]"
 end
 
-return { encode = encode, encode_each = encode_each }
+return { encode = encode, encode_each = encode_each, exact = exact }
