@@ -25,23 +25,11 @@ CREATING = frozenset({"create", "add", "new", "insert", "register", "import", "u
 
 @dataclass
 class PlannedCall:
-    """A call in a plan.
+    """A call in a plan; :class:`kosmolua.calls.approvals.Approval` explains the fields that it has too.
 
-    Args:
-        number: The number of the call in the run.
-        line: The line of the script that makes the call; 0 if the line is not known.
-        path: The path of the function.
-        account: The name of the account.
-        effect: ``write`` or ``destroy``; ``read`` for a read that was not made because its arguments contain the
-            result of a planned call.
-        arguments: The arguments by name, with secrets redacted.
-        depends_on: The numbers of the planned calls whose results are in the arguments.
-        names: The names of the objects whose ids are in the arguments, by parameter.
-        before: The values that the call replaces, by parameter, as far as a read told them.
-        undoable: Whether the call can be undone.
-        lost: A sentence that says what cannot be brought back once the call was made; empty if nothing is known.
-        flows: A sentence for each argument that somebody else's text decided.
-        why: Why the condition of a permission does not allow the call; empty if there is none.
+    ``line`` is the line of the script that makes the call; 0 if it is not known. ``effect`` is ``read`` for a read that
+    was not made because its arguments contain the result of a planned call, and ``depends_on`` has the numbers of the
+    planned calls whose results are in the arguments.
     """
 
     number: int
