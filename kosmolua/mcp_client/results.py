@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kosmolua.errors import ApiError
 from kosmolua.http.binary import Content
+from kosmolua.http.multipart import OCTETS
 from kosmolua.protocol import Json, decode
 
 MAX_MESSAGE = 2_000
@@ -93,11 +93,8 @@ def _resource_content(content: Mapping[str, Any]) -> Json:
 
 def _blob(encoded: str, kind: str | None) -> Json:
     """Return binary content as ``content_type``, ``base64`` and ``bytes`` (the size)."""
-    try:
-        size = len(b64decode(encoded, validate=True))
-    except ValueError:
-        size = len(encoded) * 3 // 4
-    return {"content_type": kind or "application/octet-stream", "base64": Content(encoded), "bytes": size}
+    content = Content(encoded)
+    return {"content_type": kind or OCTETS, "base64": content, "bytes": content.size}
 
 
 def _decoded(text: str) -> Json:

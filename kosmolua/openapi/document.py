@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NoReturn
 
 from kosmolua.errors import ConfigError
@@ -195,9 +195,7 @@ class Document(SchemaTree):
     """A document whose references, except to other documents, can be resolved."""
 
     def __init__(self, root: dict[str, Any]) -> None:
-        self.look_up = lru_cache(None)(self._look_up)
-        """Returns what ``#/components/schemas/Pet`` leads to; an empty object, and a note, if not in this document."""
-        super().__init__(self.look_up)
+        super().__init__(lru_cache(None)(partial(target, root)))
         self.root = root
         self._notes: dict[str, None] = {}
 
@@ -208,12 +206,8 @@ class Document(SchemaTree):
     def note(self, sentence: str) -> None:
         self._notes[sentence[:300]] = None
 
-    def _look_up(self, pointer: str) -> Json:
-        try:
-            return target(self.root, pointer)
-        except LookupError as error:
-            self.note(f"the reference {pointer} {error}")
-            return {}
+    def miss(self, pointer: str, problem: str) -> None:
+        self.note(f"the reference {pointer} {problem}")
 
     def references(self, node: Json) -> Iterator[str]:
         """Yield each ``$ref`` in a schema, except in values such as examples and defaults."""

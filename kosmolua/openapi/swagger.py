@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from kosmolua.protocol import Json
@@ -34,7 +35,7 @@ class _Rewriting:
 
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
-        self._resolved = SchemaTree(self._look_up).resolve
+        self._resolved = SchemaTree(partial(target, root)).resolve
         self._moved: dict[str, str] = {}
         self._schemas: dict[str, Json] = {}
 
@@ -169,12 +170,6 @@ class _Rewriting:
             name = self._moved[pointer] = f"{pointer.rpartition('/')[2]}_{len(self._moved) + 1}"
             self._schemas[name] = self._schema(schema)
         return _SCHEMAS + self._moved[pointer]
-
-    def _look_up(self, pointer: str) -> Json:
-        try:
-            return target(self._root, pointer)
-        except LookupError:
-            return {}
 
 
 def _outside(parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from urllib.parse import unquote
 
 from kosmolua.lazy import regex
@@ -56,9 +57,8 @@ class SchemaReader(SchemaTree):
         look_up: Callable[[str], Json] | None = None,
         hides: bool = False,
     ) -> None:
-        super().__init__(look_up or self._found)
+        super().__init__(look_up or partial(target, document))
         self.hides = hides
-        self._document = document
         self._without = without
         self._types: dict[str, Type] = {}
         self._named: dict[str, Schema] = {}
@@ -80,12 +80,8 @@ class SchemaReader(SchemaTree):
             self.note(name, "nested too deeply")
             return ANY
 
-    def _found(self, pointer: str) -> Json:
-        try:
-            return target(self._document, pointer)
-        except LookupError as error:
-            self.note(pointer, f"the reference {error}")
-            return {}
+    def miss(self, pointer: str, problem: str) -> None:
+        self.note(pointer, f"the reference {problem}")
 
     def note(self, name: str, problem: str) -> None:
         """Note that the schema ``name`` is not supported or has a mistake."""
@@ -115,8 +111,8 @@ class SchemaReader(SchemaTree):
         if pointer in trail:
             return ANY  # a list, a map or a union that contains itself
         if pointer not in self._types:
-            target = self._look_up(pointer)
-            self._types[pointer] = self._read(target, _cleaned(unquote(pointer).rpartition("/")[2]), (*trail, pointer))
+            schema = self.look_up(pointer)
+            self._types[pointer] = self._read(schema, _cleaned(unquote(pointer).rpartition("/")[2]), (*trail, pointer))
         return self._types[pointer]
 
     def _read_merged(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:

@@ -57,10 +57,21 @@ def target(document: Json, pointer: str) -> Json:
 
 
 class SchemaTree:
-    """The schemas that a function finds by a reference such as ``#/components/schemas/Pet``."""
+    """Schemas that ``find`` returns for references such as ``#/components/schemas/Pet``, or raises LookupError."""
 
-    def __init__(self, look_up: Callable[[str], Json]) -> None:
-        self._look_up = look_up
+    def __init__(self, find: Callable[[str], Json]) -> None:
+        self._find = find
+
+    def look_up(self, pointer: str) -> Json:
+        """Return what a reference leads to; an empty object, of which :meth:`miss` is told, if it leads nowhere."""
+        try:
+            return self._find(pointer)
+        except LookupError as error:
+            self.miss(pointer, str(error))
+            return {}
+
+    def miss(self, pointer: str, problem: str) -> None:
+        """Do what is to be done about a reference that leads nowhere; by default, nothing."""
 
     def resolve(self, node: Json) -> dict[str, Any]:
         """Return ``node``, or the object that its ``$ref`` leads to; an empty one if that is no object."""
@@ -70,7 +81,7 @@ class SchemaTree:
             pointer = node.get("$ref")
             if not isinstance(pointer, str):
                 return node
-            node = self._look_up(pointer)
+            node = self.look_up(pointer)
         return {}
 
     def whole(self, schema: Json, followed: dict[str, None] | None = None) -> dict[str, Any]:
@@ -86,7 +97,7 @@ class SchemaTree:
         inner = [table(each) for each in schema.get("allOf", ())]
         if isinstance(pointer, str) and pointer not in followed and len(followed) < MAX_MERGED:
             followed[pointer] = None
-            inner.insert(0, _without_descendants(normal(table(self._look_up(pointer))), followed))
+            inner.insert(0, _without_descendants(normal(table(self.look_up(pointer))), followed))
         others = []
         for part in (self.whole(each, followed) for each in inner):
             xml, whole = part["xml"] | xml, merged(whole, part)
