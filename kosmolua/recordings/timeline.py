@@ -13,6 +13,7 @@ from kosmolua.limits import spell_size
 from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.outlines import literal
 from kosmolua.recordings.recording import Recording, events_of
+from kosmolua.schema.effects import changes
 
 MANY_REQUESTS = 429
 
@@ -42,6 +43,11 @@ class CallSummary:
     def is_ok(self) -> bool:
         """Whether the call succeeded."""
         return self.status == "ok"
+
+    @property
+    def is_write(self) -> bool:
+        """True if the call changed something, or may have."""
+        return changes(self.effect) and self.status != "refused"
 
     @property
     def is_failed(self) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import json
 import secrets
 import time
@@ -32,6 +31,7 @@ from kosmolua.http.redirects import NoRedirects
 from kosmolua.recordings.outlines import literal
 from kosmolua.runs import Outcome
 from kosmolua.serve.runs import Observer, Running
+from kosmolua.serve.work.signatures import standard_signature
 from kosmolua.stores.store import WaitingCall
 from kosmolua.stores.tasks import NOTICE, QUEUED, WAITING, ServerTask, TaskQueue
 
@@ -266,8 +266,7 @@ def signature(key: str, id: str, timestamp: int, body: bytes) -> str:
     if key.startswith(_PREFIX):
         with suppress(binascii.Error):
             secret = base64.b64decode(key.removeprefix(_PREFIX), validate=True)
-    digest = hmac.digest(secret, f"{id}.{timestamp}.".encode() + body, "sha256")
-    return f"v1,{base64.b64encode(digest).decode()}"
+    return f"v1,{standard_signature(secret, id, str(timestamp), body)}"
 
 
 def _post(url: str, key: str, notice: Notice, id: str, links: Sequence[str], page: str) -> None:

@@ -29,8 +29,6 @@ MAX_ROWS = 32
 MAX_PENDING, MAX_DELAY = 64, 0.5
 """Collected lines are written when there are ``MAX_PENDING`` of them, or when a line is appended more than
 ``MAX_DELAY`` seconds after the first of them."""
-TAKEN_OVER = "another run has taken it over", "wait until that run ends"
-"""For the message to a run that has lost its lease: what happened to its recording, and what to do."""
 
 
 _NEW_LINES = sql.insert(LINES)
@@ -177,7 +175,7 @@ class RowSheet:
         changes: dict[str, object] = {"holder": None if is_last else self._holder}
         for each in lines:
             changes |= _changes_of(each.event)
-        row = _ROWS[is_new, is_last]
+        row, lost = _ROWS[is_new, is_last], f"The recording {self._key['run']} can no longer be written"
         values = {"status": "running", **self._key, **changes} if is_new else {**self._mine, **changes}
 
         def append(at: sql.Connection) -> bool:
@@ -195,12 +193,14 @@ class RowSheet:
             if is_new:
                 error.is_unrecorded = True
                 raise
-            what = f"{error.what[:1].lower()}{error.what[1:]}"
-            raise self._unwritable(what, detail=error.detail, kind=Unavailable) from None
+            why = f"{lost}: {error.what[:1].lower()}{error.what[1:]}"
+            raise Unavailable(why, hint="resume the run once the database works again", detail=error.detail) from None
         if not is_done and lines and self._line(lines[-1].number) != lines[-1].line:  # else it was appended already
+            if not is_new:
+                raise KosmoError(f"{lost}: another run has taken it over", hint="wait until that run ends")
             exists = ConfigError(f"The recording {self._key['run']} already exists")
             exists.is_unrecorded = True
-            raise exists if is_new else self._unwritable(*TAKEN_OVER)
+            raise exists
 
     def lines(self) -> Iterator[bytes]:
         """Write the collected lines to the database, and yield all lines of the recording."""
@@ -248,16 +248,6 @@ class RowSheet:
     def _line(self, number: int) -> bytes | None:
         query = sql.select(LINES.c.line).where(rows_with(LINES, self._key), LINES.c.number == number)
         return next((line for (line,) in self._database.rows(query, PATIENCE)), None)
-
-    def _unwritable(
-        self,
-        why: str,
-        hint: str = "resume the run once the database works again",
-        *,
-        detail: str | None = None,
-        kind: type[KosmoError] = KosmoError,
-    ) -> KosmoError:
-        return kind(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint, detail=detail)
 
 
 def _is_urgent(event: Mapping[str, Any]) -> bool:

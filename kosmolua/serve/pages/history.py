@@ -14,7 +14,6 @@ from kosmolua.calls.titles import UNNAMED, deeds_of
 from kosmolua.errors import CheckFailed, ConfigError, KosmoError, Paused
 from kosmolua.recordings.recording import Recording, events_of, revived
 from kosmolua.recordings.timeline import CallSummary, last_calls
-from kosmolua.schema.effects import changes
 from kosmolua.stores.store import RunFilter, Store, Summary, writes_in
 
 RUNNING, PAUSED, DAMAGED = "running", "paused", "damaged"
@@ -101,7 +100,7 @@ class RunEntry:
         """The number of calls that wrote or destroyed something, including those whose result is unknown."""
         if self.summary.made is not None:
             return writes_in(self.summary.made)
-        return sum(changes(call.effect) and call.status != "refused" for call in self.calls)
+        return sum(call.is_write for call in self.calls)
 
     @property
     def made(self) -> Sequence[Sequence[Any]]:

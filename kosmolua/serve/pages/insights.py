@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from kosmolua.errors import Paused
 from kosmolua.recordings.timeline import CallSummary
-from kosmolua.schema.effects import changes
 from kosmolua.serve.pages.history import MAX_RUNS, RunEntry
 from kosmolua.serve.pages.page_request import PageRequest
 from kosmolua.stores.store import APPROVAL_DAYS, RunFilter
@@ -43,7 +42,7 @@ class Count:
         """Add a call to the counts of the group."""
         self.calls += 1
         self.errors += call.is_failed
-        self.writes += changes(call.effect) and call.status != "refused"
+        self.writes += call.is_write
 
 
 @dataclass
