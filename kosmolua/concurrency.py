@@ -114,19 +114,16 @@ class Countdown:
         self.expire: Callable[[], Exception] = TimeoutError
         """Records the end of the call that was given up, and returns its error."""
 
-    def limiting(self, until: Callable[[], float], expire: Callable[[], Exception]) -> Countdown:
-        """Limit the call in a block: ``until`` returns the deadline, ``expire`` becomes :attr:`expire`.
-
-        The end of the block raises:
-            LeftBehind: The call was given up before.
-        """
+    def begin(self, until: Callable[[], float], expire: Callable[[], Exception]) -> None:
+        """Limit the call from now on: ``until`` returns the deadline, ``expire`` becomes :attr:`expire`."""
         self._until, self.expire = until, expire
-        return self
 
-    def __enter__(self) -> None:
-        """Begin the block of :meth:`limiting`."""
+    def end(self) -> None:
+        """Note that the call has returned.
 
-    def __exit__(self, *_: object) -> None:
+        Raises:
+            LeftBehind: It was given up before.
+        """
         with self._lock:
             self._until = None
             if self._is_given_up:

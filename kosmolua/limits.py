@@ -299,16 +299,12 @@ class Limits:
         vars(self).update(values)
 
     def __repr__(self) -> str:
-        return f"Limits({', '.join(f'{name}={value}' for name, value in self.as_dict().items())})"
+        return f"Limits({', '.join(f'{name}={value}' for name, value in vars(self).items())})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Limits) and self.as_dict() == other.as_dict()
+        return isinstance(other, Limits) and vars(self) == vars(other)
 
     __hash__ = None  # type: ignore[assignment]
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the value of every limit, by the limit's name."""
-        return dict(vars(self))
 
     def spell(self, name: str) -> str:
         """Return the value of the limit with this name as people write it, such as ``96 MiB``."""
@@ -317,11 +313,11 @@ class Limits:
     def but(self, **changes: float | None) -> Limits:
         """Return a copy of these limits with the values in ``changes``. A value of None leaves its limit unchanged."""
         given = {name: value for name, value in changes.items() if value is not None}
-        return Limits(**{**self.as_dict(), **given}) if given else self
+        return Limits(**{**vars(self), **given}) if given else self
 
     def stricter(self, other: Limits) -> Limits:
         """Return limits of which each is the lower one of these limits and ``other``."""
-        return Limits(**{name: min(value, getattr(other, name)) for name, value in self.as_dict().items()})
+        return Limits(**{name: min(value, getattr(other, name)) for name, value in vars(self).items()})
 
     def exceeded(self, code: str, ended: str = "script") -> LimitExceeded:
         """Return the error for a limit, by its ``code`` such as ``wall``, that ended a ``script`` or ``call``."""

@@ -56,7 +56,7 @@ def measure(
     memory: int = Limits().memory,
 ) -> tuple[list[Any], int, int]:
     """Have a fresh child run a script, and return its frames, its exit status, and the peak of its memory in bytes."""
-    limits = Limits(memory=memory).as_dict()
+    limits = vars(Limits(memory=memory))
     job = protocol.frame("job", source=source, name="=job", args=[*arguments], limits=limits, isolated=isolated)
     code = f"{CHILD.format(paths=PATHS, setup=setup or 'pass')}\nworker.main()"
     command = [sys.executable, "-c", MEASURED, sys.executable, code]

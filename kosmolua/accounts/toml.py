@@ -46,7 +46,7 @@ def stanza(integration: Integration, account: str = "default") -> str:
 def example_file(integrations: Iterable[Integration]) -> str:
     """Return an example of accounts.toml: an account for each integration, and limits as comments."""
     accounts = (f"{_comment(integration.about)}\n{stanza(integration)}" for integration in integrations)
-    defaults = Limits().as_dict().items()
+    defaults = vars(Limits()).items()
     limits = (f"# {name} = {_toml(spell_size(int(value)) if name in BYTES else value)}" for name, value in defaults)
     return "\n\n".join([_HEAD, *accounts, "\n".join(["# [kosmolua.limits]", *limits])]) + "\n"
 

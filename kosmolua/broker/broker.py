@@ -593,8 +593,11 @@ class Broker:
         use = partial(self._accounts.use, integration, str(call.account), call, until, work)
         try:
             if limit:
-                with limit.limiting(until, partial(self._leave_behind, call)):
+                limit.begin(until, partial(self._leave_behind, call))
+                try:
                     return use()
+                finally:
+                    limit.end()
             if integration.root != ROOT:
                 return use()  # a server's answer is waited for only until the deadline
             return self._host.helpers.call(use, lambda: until() + GRACE)

@@ -86,7 +86,7 @@ class Job(NamedTuple):
             source=protocol.to_text(self.source),
             name=protocol.to_text(name),
             args=[protocol.to_text(argument) for argument in arguments],
-            limits=limits.as_dict(),
+            limits=vars(limits),
             isolated=isolated,
             asks_time=self.asks_time,
             input=self.input,

@@ -260,7 +260,7 @@ def begin(
         "input": job.input,
         "secrets": list(job.secrets),
         "params": dict(job.params),
-        "limits": limits.as_dict(),
+        "limits": vars(limits),
         "host": host.places(),
         "seed": os.urandom(16).hex(),
         "options": {"read_only": read_only or host.read_only, "deny": [*denied, *_list(deny)], "check": check},
