@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urljoin
@@ -13,7 +14,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.http.messages import origin
 from kosmolua.limits import MIB
 from kosmolua.protocol import Json
-from kosmolua.schema.tree import table, target
+from kosmolua.schema.tree import SchemaTree, table, target, text
 
 FILES = "x-files"
 """The key of the root with the other files."""
@@ -142,18 +143,7 @@ def _key(address: str, taken: dict[str, Json]) -> str:
 
 def _put_in_place(root: dict[str, Any]) -> None:
     """Replace references where an OpenAPI document has none, such as that of all ``paths``, by what they lead to."""
+    tree = SchemaTree(partial(target, root))
     for place in ("", "components", "paths"):
         holder = table(root.get(place)) if place else root
-        holder |= {key: _target(root, value) for key, value in holder.items()}
-
-
-def _target(root: dict[str, Any], value: Json) -> Json:
-    """Return what a reference leads to, through others; a value that is none, or leads nowhere, itself."""
-    for _ in range(10):
-        if not isinstance(value, dict) or not isinstance(pointer := value.get("$ref"), str):
-            return value
-        try:
-            value = target(root, pointer)
-        except LookupError:
-            return value
-    return value
+        holder |= {key: tree.resolve(each) for key, each in holder.items() if text(table(each).get("$ref"))}
