@@ -227,6 +227,19 @@ def test_the_program_installs_itself_and_shakes_hands(kosmolua: Program, home: P
     assert next(each for each in checks if each["subject"] == "client cursor")["state"] == "ok"
 
 
+@pytest.mark.slow
+def test_a_program_that_does_not_start_is_not_installed(kosmolua: Program, home: Path) -> None:
+    """An entry that works stays as it is."""
+    (home / ".cursor").mkdir()
+    file = home / ".cursor" / "mcp.json"
+    file.write_text('{"mcpServers": {"kosmolua": {"command": "kosmolua", "args": ["mcp"]}}}')
+    before = file.read_text()
+    done = kosmolua("install", "cursor", "--", "--no-such-option")
+    assert done.returncode != 0
+    assert "nothing was written" in done.stderr
+    assert file.read_text() == before
+
+
 def test_a_change_is_shown_without_what_stands_around(there: Installation) -> None:
     """A file on one line may have another server's secret on this line."""
     client = CLIENTS["cursor"]

@@ -59,10 +59,13 @@ def command(words: tuple[str, ...], url: str | None, only_shows: bool, yes: bool
     changes, errors = planned(clients, lambda client: installation.adding(client, _entry(client, program, url)))
     told = [*map(report, changes), *({"error": error.report()} for error in errors)]
     if changes and not only_shows:
+        objection = _objection(program, url)
+        if objection and not url:
+            objection.advise("nothing was written")
+            raise objection
         for change in changes:
             if change.after != change.before:
                 installation.apply(change)
-        objection = _objection(program, url)
         for each in told[: len(changes)]:
             each["handshake"] = objection.report() if objection else "ok"
         errors += [objection] if objection else []
