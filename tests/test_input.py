@@ -191,6 +191,7 @@ def test_a_script_is_read_from_dev_stdin(kosmolua: Program) -> None:
         ("a.csv", 'a\n"x\n', "cannot be read: line 2: "),
         ("a.csv", "a,a\n", "cannot be read: the first line gives two columns the same name"),
         ("a.toml", "=", "cannot be read: "),
+        ("a.json", '{"caf\udce9": 1', "cannot be read: it is not UTF-8 text"),
         ("missing.json", None, "cannot be read: No such file or directory"),
     ],
 )
@@ -199,7 +200,7 @@ def test_a_file_that_is_not_what_it_says_is_told(
 ) -> None:
     """The script is not run, and the program exits with the status of wrong usage."""
     if content is not None:
-        (tmp_path / name).write_text(content)
+        (tmp_path / name).write_text(content, errors="surrogateescape")
     done = kosmolua("run", "--input", tmp_path / name, "-e", "print('ran')")
     assert done.returncode == 2
     assert done.stdout == ""

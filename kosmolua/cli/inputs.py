@@ -41,7 +41,8 @@ def read_input(path: str, limit: int, format: str | None = None) -> object:
         return _READERS[format or _FORMAT_OF_ENDING.get(ending, TEXT)](text)
     except (ValueError, RecursionError) as error:
         problem = f"is not {format}" if format else "cannot be read"
-        raise UsageError(f"{subject} {problem}: {error}") from None
+        is_utf_8 = text == protocol.to_bytes(text).decode("utf-8", "replace")
+        raise UsageError(f"{subject} {problem}: {error if is_utf_8 else 'it is not UTF-8 text'}") from None
 
 
 def read_secrets(given: Sequence[str]) -> dict[str, Secret | str]:
