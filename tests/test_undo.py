@@ -661,3 +661,12 @@ def test_the_command_line_undoes_a_run(kosmolua: Program, write: Write, tmp_path
     assert kosmolua("undo", "r.jsonl", "2", "--yes").returncode == 0
     found = json.loads(kosmolua("call", "render2.get_service", f"service_id={API}", simulated).stdout)
     assert found["service"]["serviceDetails"]["numInstances"] == 1
+
+
+def test_a_yes_that_does_not_suffice_is_told(kosmolua: Program, write: Write) -> None:
+    """What was created is only deleted by a person's answer."""
+    script = write("create.lua", 'app.integrations.render2.create_env_group({ name = "fresh" })')
+    simulated = "--simulate=render.json"
+    assert kosmolua("run", script, simulated, "--yes", "--record=r.jsonl").returncode == 0
+    done = kosmolua("undo", "r.jsonl", "--yes")
+    assert "nothing was sent, since --yes allows no call that destroys; kosmolua apply p-" in done.stderr

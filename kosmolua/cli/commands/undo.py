@@ -68,12 +68,14 @@ def command(file: str, calls: list[int] | bool, accept_changes: bool, accept_acc
                 return outcome
             runtime.plans.keep(plan)
             given["record"] = options.record_file or True
-            is_allowed = is_own and options.yes and not any(is_final(call.effect) for call in plan.writes)
+            is_destroying = any(is_final(call.effect) for call in plan.writes)
+            is_allowed = is_own and options.yes and not is_destroying
             if is_allowed or (console.can_ask() and console.agrees(f"Make these {len(plan.writes)} calls?")):
                 applied = runtime.apply(plan, **given)
                 applied.plan = outcome.plan
                 return applied
-            console.complain(f"nothing was sent; kosmolua apply {plan.id} makes these calls")
+            why = ", since --yes allows no call that destroys" if options.yes and is_destroying else ""
+            console.complain(f"nothing was sent{why}; kosmolua apply {plan.id} makes these calls")
             return outcome
 
     def where(outcome: Outcome) -> str | None:
