@@ -75,7 +75,7 @@ from _json import (
 )
 from time import monotonic, sleep
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

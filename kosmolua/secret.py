@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 
 MASK = "***"
 _NAMED = f"{MASK} ("

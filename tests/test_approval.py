@@ -458,7 +458,7 @@ def test_a_secret_is_not_shown(ask: Open) -> None:
 def test_nothing_that_is_shown_moves_the_cursor_or_turns_the_text_around(ask: Open) -> None:
     """Control characters, and those that write from right to left, are shown by their codes."""
     with ask("{ text = 'a\\27[2Jb\\u{202e}c' }") as terminal:
-        assert '  text = "a\\u001b[2Jb\\u202ec"' in terminal.screen()
+        assert '  text = "a\\u{001b}[2Jb\\u202ec"' in terminal.screen()
 
 
 @pytest.mark.slow

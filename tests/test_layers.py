@@ -13,7 +13,7 @@ from support.sources import statements, tree_of
 
 PACKAGE = Path(__file__).parent.parent / "kosmolua"
 DOORS = [
-    *("lazy", "errors", "entry_points", "suggestions", "folders", "escaping", "truncation", "secret", "limits"),
+    *("expressions", "errors", "entry_points", "suggestions", "folders", "escaping", "truncation", "secret", "limits"),
     *("locks", "protocol", "concurrency", "clock", "container", "memory", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "check", "docs"),
     *("openapi", "catalog", "mcp_client", "flow", "calls", "recordings", "stores", "broker"),
@@ -34,7 +34,7 @@ DOORS = [
     ),
 ]
 """The packages and modules at the top, in order: each imports only itself and those left of it."""
-SANDBOX = {"errors", "lazy", "protocol", "sandbox"}
+SANDBOX = {"errors", "expressions", "protocol", "sandbox"}
 """What the child may import of the package; nothing of the host imports the sandbox."""
 HOMES = {
     "lupa": ["sandbox.vm"],

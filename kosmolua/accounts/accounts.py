@@ -20,7 +20,7 @@ from kosmolua.accounts.sections import Sections
 from kosmolua.accounts.sources import Sources
 from kosmolua.accounts.toml import stanza
 from kosmolua.errors import ConfigError, NotConfigured
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.schema.integration import made_up
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SERVERS, holder_of, section_of

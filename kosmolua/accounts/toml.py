@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.errors import ConfigError
+from kosmolua.expressions import regex
 from kosmolua.folders import replace_file
-from kosmolua.lazy import regex
 from kosmolua.limits import BYTES, Limits, spell_size
 from kosmolua.schema.integration import placeholder
 from kosmolua.schema.names import section_of

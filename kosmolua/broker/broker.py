@@ -95,7 +95,9 @@ class Broker:
         self._contents = context.contents
         self._accounts = OpenAccounts(host, lambda: clock.ends, context.subject)
         self._guards = Guards(context.sites, self.facts) if context.sites else None
-        self._judge = None if host.flow_mode == "off" else self._late_judge(host, context)
+        self._judge = None if host.flow_mode == "off" else LateJudge(partial(_judge_of, host, context))
+        if self._judge and context.seen:
+            self._judge.begin()  # in a session, the order in which its scripts begin counts
         self._spending = host.budgets.of_one_run(clock) if host.budgets else None
         self._is_changed = context.is_changed
         # Guarded by the lock.
@@ -107,16 +109,6 @@ class Broker:
         self._cut_off: list[FinishedCall] = []
         self._lookups = 0
         self._is_closed = False
-
-    def _late_judge(self, host: Host, context: RunContext) -> LateJudge | Judge:
-        """Return what judges the run's calls; in a session, the order in which its scripts begin counts."""
-
-        def make() -> Judge:
-            from kosmolua.flow.judge import Judge
-
-            return Judge(host.labels, host.accounts, context.seen, context.source, context.given, context.heard)
-
-        return make() if context.seen else LateJudge(make)
 
     def describe(self, path: str) -> str:
         """Return a description, as JSON, of what is at a path under ``app``, such as an integration or a function.
@@ -706,6 +698,12 @@ class Broker:
             if self._is_closed:
                 self._is_idle.notify_all()
         return record
+
+
+def _judge_of(host: Host, context: RunContext) -> Judge:
+    from kosmolua.flow.judge import Judge
+
+    return Judge(host.labels, host.accounts, context.seen, context.source, context.given, context.heard)
 
 
 def mask_in(error: KosmoError, redactor: Redactor) -> None:

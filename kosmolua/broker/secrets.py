@@ -21,7 +21,7 @@ from kosmolua.accounts.sources import Sources, check_secret, source_of
 from kosmolua.calls.credentials import is_credential
 from kosmolua.calls.places import MAX_PLACES, Place, handle_at, reach, spelled
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.protocol import Answer
 from kosmolua.schema.json_schema import is_credential_key
 from kosmolua.schema.mismatch import Mismatch

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.secret import MASK
 
 _CREDENTIAL = regex(

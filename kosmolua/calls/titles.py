@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 
 MAX_TITLE, MAX_DEEDS, MAX_FUNCTIONS = 120, 4, 200
 UNNAMED = frozenset({"script.lua", "(command line)", "stdin", "playground.lua", "api.lua"})

@@ -10,7 +10,7 @@ from kosmolua.check.findings import Mode
 from kosmolua.check.library import CallSite, in_case
 from kosmolua.check.tables import check_holes
 from kosmolua.check.times import is_time, unit_of
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.lua.syntax import Node, called_in, key_of, operator_of, parameters_of, targets_of, values_of
 from kosmolua.lua.values import (
     UNKNOWN,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.findings import Mode
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import Node, arguments_of, key_of, keys_of
 from kosmolua.lua.values import (

@@ -23,7 +23,7 @@ from kosmolua.check.tables import (
     check_use,
 )
 from kosmolua.errors import ScriptError
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.lua import idioms
 from kosmolua.lua.header import read_header
 from kosmolua.lua.syntax import SyntaxProblem, parse

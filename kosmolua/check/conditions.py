@@ -12,7 +12,7 @@ from kosmolua.check.library import in_case
 from kosmolua.check.tables import check_holes, check_window
 from kosmolua.check.times import check_units, is_time
 from kosmolua.check.variables import always_returns
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.lua.environment import ERROR_CODES
 from kosmolua.lua.syntax import LEAVING, Node, arguments_of, called_in, key_of, operator_of
 from kosmolua.lua.values import (

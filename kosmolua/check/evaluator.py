@@ -14,7 +14,7 @@ from kosmolua.check.library import CallSite, result_of, result_of_method
 from kosmolua.check.tested import Tested, has_word
 from kosmolua.check.uses import Uses
 from kosmolua.check.variables import NOTHING_HELD, Flow, Gathered, Held
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.lua import idioms
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import (

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.variables import always_returns
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.lua.syntax import (
     LEAVING,
     Node,

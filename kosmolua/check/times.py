@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kosmolua.check.evaluator import Evaluator
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.lua.syntax import Node, arguments_of, operator_of
 from kosmolua.lua.values import Literal, Result, Value, is_builtin, kind_of
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Generic, TypeVar, overload
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.limits import ADJUSTABLE, LIMITS
 
 TYPE_CHECKING = False

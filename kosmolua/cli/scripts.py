@@ -14,8 +14,8 @@ from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options, ScriptArgument
 from kosmolua.cli.streams import OutputLost, names_standard_input, standard
 from kosmolua.errors import ConfigError, KosmoError, Paused, Stale, UnderWay, UsageError
+from kosmolua.expressions import regex
 from kosmolua.folders import recordings_folder, scripts_folder
-from kosmolua.lazy import regex
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import WorkerProcess
 from kosmolua.runs import Outcome

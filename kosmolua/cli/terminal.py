@@ -7,7 +7,7 @@ import re
 import sys
 
 from kosmolua.cli.streams import standard
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

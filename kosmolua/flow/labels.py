@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from kosmolua.expressions import regex
 from kosmolua.flow.texts import MIN_NUMBER, MIN_TEXT, whole
-from kosmolua.lazy import regex
 from kosmolua.schema.labels import NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.types import List, Scalar, Type, Union

@@ -30,7 +30,7 @@ class LateJudge:
 
     def add(self, source: bytes) -> None:
         """See :meth:`kosmolua.flow.judge.Judge.add`."""
-        self._made().add(source)
+        self.begin().add(source)
 
     def note(
         self, number: int, target: Target, arguments: Mapping[str, object], answer: str, *, is_earlier: bool = False
@@ -41,7 +41,7 @@ class LateJudge:
             if not self._judge and len(self._waiting) < MAX_WAITING and self._size < MAX_SIZE:
                 self._waiting.append(((number, target, arguments, str(answer)), is_earlier))
                 return
-        self._made().note(number, target, arguments, answer, is_earlier=is_earlier)
+        self.begin().note(number, target, arguments, answer, is_earlier=is_earlier)
 
     def verdicts(self, target: Target, arguments: Mapping[str, object]) -> tuple[Verdict, ...]:
         """See :meth:`kosmolua.flow.judge.Judge.verdicts`."""
@@ -49,9 +49,10 @@ class LateJudge:
             shown = repr(arguments)
             if not any(mark in shown for mark in MAY_LEAVE):
                 return ()
-        return self._made().verdicts(target, arguments)
+        return self.begin().verdicts(target, arguments)
 
-    def _made(self) -> Judge:
+    def begin(self) -> Judge:
+        """Make the judge, unless it is there, and return it."""
         with self._lock:
             if self._judge is None:
                 self._judge = self._make()

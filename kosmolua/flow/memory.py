@@ -16,6 +16,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.concurrency import lazy
+from kosmolua.expressions import regex
 from kosmolua.flow.labels import (
     MADE_IDS,
     OWN,
@@ -50,7 +51,6 @@ from kosmolua.flow.texts import (
     squeezed,
     whole,
 )
-from kosmolua.lazy import regex
 from kosmolua.limits import MIB
 
 if TYPE_CHECKING:

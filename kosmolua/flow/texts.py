@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 
 MIN_TEXT = 4
 """Shorter texts are in nearly every answer, so that nothing follows from finding them there."""

@@ -15,13 +15,13 @@ from typing import Concatenate, Literal, ParamSpec, TypeAlias, cast
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from kosmolua.errors import BadArguments, CallError, NetworkError, NotConfigured
+from kosmolua.expressions import regex
 from kosmolua.http.auth import Auth, Bearer
 from kosmolua.http.binary import Binary, binary, bytes_of
 from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.headers import merged, objection, plain
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.http.multipart import Multipart, Part
-from kosmolua.lazy import regex
 from kosmolua.protocol import MAX_MEMORY_PER_BYTE, Json, memory_of
 from kosmolua.secret import Secret
 

@@ -6,9 +6,9 @@ import re
 from urllib.parse import urlsplit
 
 from kosmolua.errors import ApiError
+from kosmolua.expressions import regex
 from kosmolua.http.messages import Request, Response, location, origin
 from kosmolua.http.rate_limit import is_throttled, retry_after
-from kosmolua.lazy import regex
 from kosmolua.protocol import Json, is_deeper
 from kosmolua.secret import Redactor
 

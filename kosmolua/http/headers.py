@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 
 _T = TypeVar("_T")
 _TOKEN = regex(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

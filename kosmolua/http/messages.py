@@ -11,8 +11,8 @@ from itertools import chain
 from typing import TypeAlias
 from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
+from kosmolua.expressions import regex
 from kosmolua.http.multipart import Multipart
-from kosmolua.lazy import regex
 from kosmolua.protocol import Json, decode
 from kosmolua.secret import Redactor, Secret
 

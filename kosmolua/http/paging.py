@@ -11,9 +11,9 @@ from typing import TypeVar
 from urllib.parse import urljoin
 
 from kosmolua.errors import NetworkError
+from kosmolua.expressions import regex
 from kosmolua.http.client import Api, Query, decode
 from kosmolua.http.messages import Response
-from kosmolua.lazy import regex
 from kosmolua.protocol import Json
 
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from threading import Condition
 
 from kosmolua.clock import Until
 from kosmolua.errors import CallError
+from kosmolua.expressions import regex
 from kosmolua.http.messages import Request, Response, origin
 from kosmolua.http.shared_limit import SharedLimit
-from kosmolua.lazy import regex
 
 MIN_EPOCH = 1e9
 """A ``Ratelimit-Reset`` above this is a point in time, as GitHub sends it. A smaller value is the number
@@ -28,6 +28,7 @@ POLL_INTERVAL = 1.0
 """The most seconds to wait at a time, since the deadline of the call can change in the meantime."""
 MIN_PAUSE = 0.1
 """Seconds that other processes wait if a service refuses a request and does not say for how long."""
+_LIMIT, _REMAINING, _RESET = ((f"Ratelimit-{what}", f"X-Ratelimit-{what}") for what in ("Limit", "Remaining", "Reset"))
 MAX_KNOWN = 1000
 """If more buckets and routes than this are remembered, those that limit nothing are removed."""
 
@@ -40,7 +41,7 @@ def is_throttled(response: Response) -> bool:
     """
     if response.status != 403:
         return response.status == 429
-    used_up = _numeric(response, "Remaining") == 0 and b"rate limit" in response.body.lower()
+    used_up = _number(response, *_REMAINING) == 0 and b"rate limit" in response.body.lower()
     return used_up or response.header("Retry-After") is not None
 
 
@@ -53,7 +54,7 @@ def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -
     asked = response.header("Retry-After")
     if asked is None:
         return resets_in(response, clock=clock) if is_throttled(response) else None
-    seconds = _number(asked)
+    seconds = _number(response, "Retry-After")
     if seconds is None and (date := _date(asked)):
         seconds = date - _sent_at(response, clock)
     return None if seconds is None else max(seconds, 0.0)
@@ -61,18 +62,15 @@ def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -
 
 def resets_in(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
     """Return the seconds until the service resets its count (``Ratelimit-Reset``), or None; ``clock`` as above."""
-    reset = _numeric(response, "Reset")
+    reset = _number(response, *_RESET)
     if reset is not None and reset > MIN_EPOCH:
         reset -= _sent_at(response, clock)
     return None if reset is None else max(reset, 0.0)
 
 
-def _numeric(response: Response, what: str) -> float | None:
-    value = response.header(f"Ratelimit-{what}") or response.header(f"X-Ratelimit-{what}")
-    return _number(value or "")
-
-
-def _number(text: str) -> float | None:
+def _number(response: Response, *names: str) -> float | None:
+    """Return the number in the first of these headers that the response has, or None."""
+    text = next(filter(None, map(response.header, names)), "")
     found = _NUMBER.match(text)
     return float(found[1]) if found else None
 
@@ -105,7 +103,7 @@ class _Bucket:
     def learn(self, response: Response, route: Hashable, now: float) -> None:
         """Update from a response's headers, unless they are about an earlier window."""
         refused = is_throttled(response)
-        left = 0 if refused else _numeric(response, "Remaining")
+        left = 0 if refused else _number(response, *_REMAINING)
         seconds = None if left is None else retry_after(response) if refused else resets_in(response)
         if left is None or seconds is None:
             self.left = math.inf if now >= self.resets and not refused else self.left
@@ -188,7 +186,7 @@ class RateLimit:
 
     def _bucket_after(self, request: Request, route: Hashable, bucket: _Bucket, answer: Response) -> _Bucket:
         """Return the bucket that a response updates, to which its route now belongs."""
-        limit = _numeric(answer, "Limit")
+        limit = _number(answer, *_LIMIT)
         if not request.safe or limit is None:
             return bucket
         family = (origin(request.url), limit)

@@ -24,12 +24,12 @@ from urllib3.exceptions import HTTPError
 from kosmolua import __version__
 from kosmolua.clock import Until
 from kosmolua.errors import BadArguments
+from kosmolua.expressions import regex
 from kosmolua.http.connections import ACCEPTED, MAX_PIECE, Adapter
 from kosmolua.http.faults import NOT_PUBLIC, OUT_OF_TIME, Fault, fault_of
 from kosmolua.http.headers import fault_in, merged, taken_along
 from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, can_redirect, location, origin
 from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
-from kosmolua.lazy import regex
 from kosmolua.limits import MIB
 from kosmolua.memory import SMALL, Reservation
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pkgutil import get_data
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 
 _LUA = """
 _G _VERSION arg assert collectgarbage error getmetatable ipairs load next pairs pcall print rawequal rawget rawlen

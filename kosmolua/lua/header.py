@@ -19,7 +19,7 @@ from pathlib import PurePath
 from typing import Any
 
 from kosmolua.errors import BadArguments, ScriptError
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.spelling import NoType, read_type

@@ -9,7 +9,7 @@ from threading import local
 from time import thread_time
 from typing import TYPE_CHECKING, NamedTuple
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.schema.names import APP, ROOT
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import (
     FUNCTIONS,

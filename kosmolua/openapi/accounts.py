@@ -10,12 +10,12 @@ from typing import Any
 from urllib.parse import urljoin
 
 from kosmolua.errors import ApiError, NotConfigured
+from kosmolua.expressions import regex
 from kosmolua.http.auth import Auth, Basic, Bearer, CookieKey, HeaderKey, OAuth2, QueryKey, Several
 from kosmolua.http.aws import AwsSignature
 from kosmolua.http.client import Api
 from kosmolua.http.errors import body_of, message_of
 from kosmolua.http.messages import Request, Response, Send
-from kosmolua.lazy import regex
 from kosmolua.openapi.paging import at
 from kosmolua.openapi.security import Access, Credential
 from kosmolua.protocol import Json

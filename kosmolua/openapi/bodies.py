@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote
 
 from kosmolua.errors import BadArguments
+from kosmolua.expressions import regex
 from kosmolua.http.binary import decoded
 from kosmolua.http.client import NEVER_IN_A_SEGMENT
 from kosmolua.http.multipart import OCTETS, Multipart, Part
 from kosmolua.http.nesting import nested_pairs
-from kosmolua.lazy import regex
 from kosmolua.openapi.operations import is_json
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"

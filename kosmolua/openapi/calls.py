@@ -9,11 +9,11 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from kosmolua.errors import BadArguments
+from kosmolua.expressions import regex
 from kosmolua.http.binary import media_type
 from kosmolua.http.client import Api, Quoted, decode
 from kosmolua.http.headers import merged, plain
 from kosmolua.http.messages import Response
-from kosmolua.lazy import regex
 from kosmolua.openapi.aws_query import AwsQuery
 from kosmolua.openapi.bodies import (
     NOTHING,

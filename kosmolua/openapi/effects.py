@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.openapi.naming import fixed_segments, snake
 from kosmolua.openapi.operations import Operation
 from kosmolua.schema.effects import Effect

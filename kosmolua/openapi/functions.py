@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import lazy
 from kosmolua.errors import BadArguments
+from kosmolua.expressions import regex
 from kosmolua.http.headers import IDEMPOTENCY, plain
-from kosmolua.lazy import regex
 from kosmolua.openapi.aws_query import STYLES, AwsQuery
 from kosmolua.openapi.calls import MAX_ITEMS, OperationCall
 from kosmolua.openapi.effects import READS

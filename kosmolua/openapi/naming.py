@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.schema.names import KEYWORDS
 
 VERBS = {"get": "get", "head": "check", "put": "replace", "patch": "update", "delete": "delete", "post": "create"}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.openapi.xml_values import WRAPS, is_xml
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import rows, table, text

@@ -9,8 +9,8 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kosmolua.expressions import regex
 from kosmolua.http.messages import Response
-from kosmolua.lazy import regex
 from kosmolua.openapi.operations import Field, Operation
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import table

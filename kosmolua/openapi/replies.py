@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 from kosmolua.errors import ConfigError, NetworkError
+from kosmolua.expressions import regex
 from kosmolua.http.binary import binary, media_type
 from kosmolua.http.client import decode
 from kosmolua.http.messages import Response, location
-from kosmolua.lazy import regex
 from kosmolua.openapi.operations import is_json
 from kosmolua.openapi.xml_values import XmlReader, is_xml
 from kosmolua.protocol import Json

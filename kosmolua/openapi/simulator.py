@@ -14,8 +14,8 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from kosmolua.expressions import regex
 from kosmolua.http.messages import Request, Response, origin
-from kosmolua.lazy import regex
 from kosmolua.openapi.functions import DocumentFunctions
 from kosmolua.openapi.naming import snake
 from kosmolua.openapi.operations import is_json

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from kosmolua.errors import NetworkError
+from kosmolua.expressions import regex
 from kosmolua.http.messages import SAFE_METHODS, origin
 from kosmolua.http.paging import next_link
-from kosmolua.lazy import regex
 from kosmolua.openapi.paging import (
     AFTER,
     COUNTS,

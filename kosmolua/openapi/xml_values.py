@@ -11,8 +11,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.errors import BadArguments
+from kosmolua.expressions import regex
 from kosmolua.http.messages import Response
-from kosmolua.lazy import regex
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import SchemaTree, table, text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from math import inf
@@ -138,7 +138,7 @@ class WorkerPool:
                 else:
                     turn.child.close()
         finally:
-            turn.end()
+            self._places.end(turn)
 
     def warm(self) -> None:
         """Start the zygote before a run needs it, if the system can fork."""
@@ -200,12 +200,13 @@ class Turn:
         self.refusal: Busy | None = None
         """Why the turn was cancelled, if that queue was full."""
         self._places = places
-        self._on_come = on_come
-        self._over = Event()
+        self.on_come = on_come
+        self.over = Event()
+        """Set when the turn has come or was cancelled."""
 
     def wait(self) -> bool:
         """Wait for a place; return False if the turn was cancelled."""
-        self._over.wait()
+        self.over.wait()
         return self.holds
 
     @contextmanager
@@ -214,14 +215,14 @@ class Turn:
 
         The process keeps running. If too many runs are paused already, this one keeps its place.
         """
-        self._over.clear()
+        self.over.clear()
         is_paused = self._places.pause(self)
         try:
             yield
         finally:
             if is_paused:
                 self._places.resume(self)
-                self._over.wait()
+                self.over.wait()
 
     def cancel(self) -> None:
         """Leave the queue, so that :meth:`wait` returns False. A run that has a place keeps it."""
@@ -234,13 +235,7 @@ class Turn:
     def come(self, *, holds: bool) -> None:
         """Wake the thread in :meth:`wait`, with a place or cancelled."""
         self.holds = holds
-        self.wake()
-
-    def wake(self) -> None:
-        """Wake that thread, which finds out whether the run holds a place."""
-        self._over.set()
-        if self._on_come:
-            self._on_come()
+        _wake([self])
 
 
 class Places:
@@ -485,9 +480,12 @@ class Places:
             )
 
 
-def _wake(turns: list[Turn]) -> None:
+def _wake(turns: Iterable[Turn]) -> None:
+    """Wake the threads that wait for turns; each finds out whether its run holds a place."""
     for turn in turns:
-        turn.wake()
+        turn.over.set()
+        if turn.on_come:
+            turn.on_come()
 
 
 def _do_all(desk: SimpleQueue[Callable[[], None]]) -> None:

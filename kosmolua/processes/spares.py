@@ -67,8 +67,7 @@ class Spares:
             is_kept = child.reuse() and self._ensure_watched()
             if is_kept:
                 self._ready.append(child)
-            missing = self._missing(child.terms)
-        self._add(missing, child.terms, None if is_kept else child)
+        self._refill(child.terms, None if is_kept else child)
         if not is_kept:
             child.close()
 
@@ -136,21 +135,21 @@ class Spares:
                 raise Interrupted("The runtime was closed before the script began")
         return zygote.fork(terms)
 
-    def _missing(self, terms: Terms) -> int:
-        """Return how many spares to fork now, at most two; those with other terms are ended to make room. Locked."""
-        matching = self._forking + sum(each.terms == terms for each in self._ready)
-        if matching >= self._wanted or not self._zygote or not self._ensure_watched():
-            return 0
-        others = [each for each in self._ready if each.terms != terms]
-        while others and self._forking + len(self._ready) >= self._wanted:
-            self._end(others.pop(0))
-        missing = min(self._wanted - self._forking - len(self._ready), 2)
-        self._forking += missing
-        return missing
+    def _refill(self, terms: Terms, spent: ForkedChild | None) -> None:
+        """Fork the spares that demand requires, at most two, the first of them instead of a worker that is done.
 
-    def _add(self, count: int, terms: Terms, spent: ForkedChild | None) -> None:
-        """Fork spares, the first of them instead of a worker that is done."""
-        for _ in range(count):
+        Spares with other terms are ended to make room.
+        """
+        with self._lock:
+            wanted, matching = self._wanted, self._forking + sum(each.terms == terms for each in self._ready)
+            if matching >= wanted or not self._zygote or not self._ensure_watched():
+                return
+            others = [each for each in self._ready if each.terms != terms]
+            while others and self._forking + len(self._ready) >= wanted:
+                self._end(others.pop(0))
+            missing = min(wanted - self._forking - len(self._ready), 2)
+            self._forking += missing
+        for _ in range(missing):
             fresh = None
             with suppress(OSError, WorkerLost):  # the next script finds no spare; if that goes on, it reports why
                 if zygote := self._zygote:

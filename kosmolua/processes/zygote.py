@@ -166,6 +166,5 @@ class ForkedChild(PolledPipes):
         return self._zygote.status(self._number)
 
     def close(self) -> None:
-        if not self._is_killed:
-            self.kill()
+        self.kill()
         self.close_pipes()

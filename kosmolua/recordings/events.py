@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from kosmolua import errors
 from kosmolua.errors import CallError, ConfigError, KosmoError
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.limits import NAMES, Limits
 
 Shape: TypeAlias = Callable[[Any], str]

@@ -26,7 +26,7 @@ from kosmolua.errors import (
     ScriptError,
     WorkerLost,
 )
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.limits import REPORTED, Limits
 from kosmolua.processes.launch import SIGKILL
 from kosmolua.protocol import JsonObject

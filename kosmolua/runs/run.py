@@ -28,7 +28,7 @@ from kosmolua.errors import (
     Unavailable,
     WorkerLost,
 )
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.limits import ADJUSTABLE, Limits, spell_size
 from kosmolua.protocol import NotJson
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, get_origin, overload
 
 from kosmolua.errors import PluginError
+from kosmolua.expressions import regex
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
-from kosmolua.lazy import regex
 from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED

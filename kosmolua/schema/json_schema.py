@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import unquote
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound, Length, Pattern, Range
 from kosmolua.schema.merging import INFERRED, SHAPES, Schema, normal

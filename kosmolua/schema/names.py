@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 
 APP, ROOT = "app", "integrations"
 """The first two names in the path of an installed integration, ``app.integrations.NAME``.

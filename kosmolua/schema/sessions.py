@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from kosmolua.errors import BadArguments
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function

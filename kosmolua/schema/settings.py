@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from kosmolua.errors import ConfigError
+from kosmolua.expressions import regex
 from kosmolua.folders import objection_to_writers
-from kosmolua.lazy import regex
 from kosmolua.limits import COUNT, LIMITS, Unit
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.labels import objection_to_origin

@@ -6,7 +6,7 @@ import json
 import re
 from typing import NamedTuple
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.protocol import Json
 from kosmolua.schema.types import ANY, BOOLEAN, INTEGER, NUMBER, STRING, Choice, List, Map, Record, Type, Union
 

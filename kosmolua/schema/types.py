@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound
 from kosmolua.schema.mismatch import MAX_QUOTED, Mismatch, must_be

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, Protocol
 from unicodedata import normalize
 
 from kosmolua.errors import ConfigError, Paused
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 from kosmolua.recordings.recording import Event, Recording, revived
 from kosmolua.recordings.sheets import Place
 from kosmolua.schema.effects import changes

@@ -17,8 +17,8 @@ from urllib.parse import unquote, urlsplit
 from kosmolua.broker.backends import Canned
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import CallError
+from kosmolua.expressions import regex
 from kosmolua.http.messages import Request, Response, Send
-from kosmolua.lazy import regex
 from kosmolua.protocol import Json
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime

@@ -25,8 +25,8 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from kosmolua.clock import SIMULATION_START
+from kosmolua.expressions import regex
 from kosmolua.http.messages import Request, Response
-from kosmolua.lazy import regex
 
 T = TypeVar("T")
 _Operation = TypeVar("_Operation", bound=Callable[..., Any])

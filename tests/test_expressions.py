@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from kosmolua.lazy import regex
+from kosmolua.expressions import regex
 
 
 def test_an_expression_is_one_of_re() -> None:
