@@ -109,7 +109,7 @@ class Account:
     def open(self, send):
         return None
 
-integration = Integration("expressions", Account, about="Takes its time.")
+integration = Integration("lazy", Account, about="Takes its time.")
 AWAKE = threading.Event()
 
 @integration.reads
@@ -134,7 +134,7 @@ def wake(_, /) -> bool:
 @pytest.fixture
 def lazy(write: Write) -> Iterator[Runtime]:
     """A runtime with an integration whose Python code does not return, and looks at no limit."""
-    accounts = {"expressions": {"default": {}, "permissions": {"write": "allow"}}}
+    accounts = {"lazy": {"default": {}, "permissions": {"write": "allow"}}}
     with Runtime(accounts, plugins=[write("lazy.py", LAZY)], environ={}) as runtime:
         yield runtime
         runtime.call("lazy.wake")

@@ -64,10 +64,10 @@ def shop(environment: dict[str, str], write: Write, tmp_path: Path) -> Shop:
 
 def test_a_script_is_checked_again_if_its_integration_has_changed(shop: Shop) -> None:
     """A parameter that is gone is found, as nothing is known of the script any more."""
-    shop.plugin.write_text(PLUGIN.replace("kind: str", "sort: str").replace("[kind]", "[sort]"))
+    shop.plugin.write_text(PLUGIN.replace("kind: str", "order: str").replace("[kind]", "[order]"))
     said, is_checked = shop.run()
     assert is_checked
-    assert "shop.goods has no parameter 'kind' (its parameters are sort)" in said
+    assert "shop.goods has no parameter 'kind' (its parameters are order)" in said
 
 
 def test_a_script_is_checked_again_if_it_or_its_accounts_have_changed(shop: Shop) -> None:

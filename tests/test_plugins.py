@@ -564,12 +564,12 @@ def test_installed_packages_of_one_name_are_a_line_of_the_list(
 @pytest.mark.slow
 def test_threads_that_want_the_same_plugin_share_one(plugins: Plugins, write: Write) -> None:
     """Nobody sees a plugin that another thread has only half loaded."""
-    write("user/lazy.py", "import time\ntime.sleep(0.2)\n" + good("expressions"))
+    write("user/lazy.py", "import time\ntime.sleep(0.2)\n" + good("lazy"))
     barrier, found = Barrier(8), []
 
     def want() -> None:
         barrier.wait()
-        found.append(plugins.load("expressions").integration)
+        found.append(plugins.load("lazy").integration)
 
     threads = [Thread(target=want) for _ in range(8)]
     for thread in threads:

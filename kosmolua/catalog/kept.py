@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kosmolua import __version__
 from kosmolua.check.report import Report
 from kosmolua.errors import KosmoError
+from kosmolua.expressions import regex
 from kosmolua.folders import cache_folder
 from kosmolua.lua.site import Site
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_KEPT = 500
 """After how many reports the older half is deleted."""
+_NAME = regex(rb"\w+")
 _CODE = ("check", "lua", "schema", "openapi", "catalog", "accounts")
 """The packages that decide what a report says."""
 
@@ -53,7 +55,8 @@ class KeptReports:
         if report.findings or not report.is_lua or not report.is_read:
             return
         with suppress(OSError, KosmoError):
-            stamps = {name: self._stamp(name) for name in self._catalog.names() if name.encode() in source}
+            named = {*_NAME.findall(source)}
+            stamps = {name: self._stamp(name) for name in self._catalog.names() if name.encode() in named}
             if None in stamps.values():
                 return
             sites = [
