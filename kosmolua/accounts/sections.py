@@ -46,8 +46,8 @@ SCHEDULES, HOOKS = "schedules", "hooks"
 """The sections that ``kosmolua serve`` reads."""
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 TOOLKITS, NOTIFY = "toolkits", "notify"
-EVENTS = "approval", "failed", "paused"
-"""What a channel of :data:`NOTIFY` can be told of."""
+EVENTS = {"approval": "asks", "failed": "failed", "paused": "is paused"}
+"""What a channel of :data:`NOTIFY` can be told of a run, and the words for it."""
 _RESERVED = {_OWN, SERVE, TENANTS, TOOLKITS, NOTIFY, SCHEDULES, HOOKS}
 
 

@@ -74,8 +74,7 @@ class Notice:
     @property
     def subject(self) -> str:
         """The notice in one line."""
-        what = {"approval": "asks", "failed": "failed", "paused": "is paused"}[self.event]
-        return exposed(f"{self.title} {what}")
+        return exposed(f"{self.title} {EVENTS[self.event]}")
 
     def body(self, links: Sequence[str], page: str) -> str:
         """Return the notice as plain text, with the links to its questions, and that to the run."""
