@@ -99,6 +99,7 @@ def test_a_call_of_a_running_script_is_decided(tmp_path_factory: pytest.TempPath
         ("GET", "/runs?stat=x", None, 400),
         ("GET", "/runs?limit=0", None, 400),
         ("GET", f"/runs?limit={'1' * 5000}", None, 400),
+        ("GET", "/runs?status=typo", None, 400),
         ("GET", "/runs/0123456789ab", None, 404),
         ("POST", "/runs", {}, 400),
         ("POST", "/runs", {"source": 7}, 400),

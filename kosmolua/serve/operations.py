@@ -16,7 +16,7 @@ from kosmolua.runs import Outcome, RunOptions
 from kosmolua.serve.tenant import Tenant
 from kosmolua.serve.work import overview
 from kosmolua.serve.work.worker import begin_by_hand
-from kosmolua.stores.store import DEFAULT_RUNS, Decision, Summary
+from kosmolua.stores.store import DEFAULT_RUNS, STATUSES, Decision, Summary
 from kosmolua.stores.tasks import HOOK, SCHEDULE
 
 CLIENT = "the API"
@@ -114,7 +114,7 @@ async def get_status(tenant: Tenant, given: Json) -> object:
     "GET",
     "/runs",
     query={
-        "status": {**_TEXT, "description": "Only runs with this status."},
+        "status": {**_TEXT, "enum": [*STATUSES], "description": "Only runs with this status."},
         "before": {**_TEXT, "description": "Only runs that began before this time."},
         "limit": {"type": "integer", "description": f"The most runs to list [{DEFAULT_RUNS}]."},
     },
@@ -125,6 +125,8 @@ async def list_runs(tenant: Tenant, given: Json) -> object:
     if not re.fullmatch("[0-9]{1,4}", limit) or not 0 < int(limit) <= MAX_RUNS:
         raise RequestRefused(400, f"The parameter limit must be a number from 1 to {MAX_RUNS:,}")
     status, before = given.get("status", ""), given.get("before", "")
+    if status and status not in STATUSES:
+        raise RequestRefused(400, f"The parameter status must be one of {', '.join(STATUSES)}")
     store = tenant.runtime.store
     found = await asyncio.to_thread(lambda: store.runs(status=status, before=before, limit=int(limit)))
     return {"runs": [asdict(each) for each in found]}

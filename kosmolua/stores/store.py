@@ -39,6 +39,8 @@ ENDED_DAYS = 2
 APPROVAL_DAYS = 7
 """Days that a paused run waits for its approvals."""
 DEFAULT_RUNS = 100
+STATUSES = ("running", "waiting", "paused", "done", "failed", "limit", "interrupted", "damaged")
+"""The statuses that a run in a store can have."""
 MAX_WORDS = 20_000
 """How many characters of a script a search looks through."""
 LOOK_PAUSE, LOOK_SHARE = 5.0, 0.01

@@ -17,8 +17,6 @@ from kosmolua.recordings.timeline import CallSummary, last_calls
 from kosmolua.stores.store import RunFilter, Store, Summary, writes_in
 
 RUNNING, PAUSED, DAMAGED = "running", "paused", "damaged"
-STATUSES = (RUNNING, "waiting", PAUSED, "done", "failed", "limit", "interrupted", DAMAGED)
-"""The statuses by which a person can filter the list of runs."""
 MAX_RUNS = 2000
 """How many of the latest runs a page counts or draws."""
 BEGINNING = re.compile(r"[0-9a-f]{4,12}")

@@ -16,11 +16,11 @@ from kosmolua.recordings.timeline import bars_of
 from kosmolua.serve.pages.briefing import ENDED_EARLY, Failure, briefing, source_of
 from kosmolua.serve.pages.calls import Axis, reply_of, rows_of, without_waits
 from kosmolua.serve.pages.compare import groups_of
-from kosmolua.serve.pages.history import DAMAGED, MAX_RUNS, RUNNING, STATUSES, RunEntry
+from kosmolua.serve.pages.history import DAMAGED, MAX_RUNS, RUNNING, RunEntry
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.pages.rendering import HEADERS
-from kosmolua.stores.store import RunFilter
+from kosmolua.stores.store import STATUSES, RunFilter
 
 PAGE = 50
 """The number of runs on one page of the list."""
