@@ -100,7 +100,7 @@ class _Rules:
     """What ``make_scanner`` reads of a ``json.JSONDecoder``."""
 
     strict = True
-    object_hook = object_pairs_hook = None
+    object_hook = object_pairs_hook = array_hook = None  # the last since Python 3.15
     parse_int = int
 
     def __init__(self, parse_float: Callable[[str], float], parse_constant: Callable[[str], float]) -> None:
