@@ -81,6 +81,17 @@ def test_a_script_is_checked_again_if_it_or_its_accounts_have_changed(shop: Shop
     assert shop.run() == ("old\n", True)
 
 
+def test_the_name_of_an_integration_can_be_spelled_in_escapes(shop: Shop) -> None:
+    """What the check has understood counts, not only the words of the script."""
+    shop.script.write_text(r"print(app.integrations['sh\x6fp'].goods({ kind = 'new' })[1])")
+    assert shop.run() == ("new\n", True)
+    assert shop.run() == ("new\n", False)
+    shop.plugin.write_text(PLUGIN.replace("kind: str", "order: str").replace("[kind]", "[order]"))
+    said, is_checked = shop.run()
+    assert is_checked
+    assert "shop.goods has no parameter 'kind' (its parameters are order)" in said
+
+
 def test_a_warning_is_given_each_time(shop: Shop) -> None:
     """The report of a script in which something was found is not kept."""
     shop.script.write_text("local page = app.integrations.shop.goods() for i = 1, 2 do print(page[0]) end")
@@ -91,7 +102,8 @@ def test_a_warning_is_given_each_time(shop: Shop) -> None:
 
 def test_damaged_reports_are_made_again(shop: Shop) -> None:
     """So they are where the cache cannot be written: the script runs all the same."""
-    for damaged in ('{"integrations": {}, "dropped": [], "sites": [{"line": 1}]}', "[]", "{"):
+    without_fields = '{"integrations": {}, "dropped": [], "sites": [{"line": 1}]}'
+    for damaged in (without_fields, '{"integrations": []}', "[" * 200_000, "[]", "{"):
         for file in shop.kept.iterdir():
             file.write_text(damaged)
         assert shop.run() == ("new\n", True)

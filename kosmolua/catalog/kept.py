@@ -30,8 +30,9 @@ class KeptReports:
     """The reports of scripts in which nothing was found, for programs that run one script each.
 
     A report is used again if the script, this program's code and everything in ``key`` are the same, and the files and
-    the accounts of each integration that the script names. ``files`` returns the files of an integration, or None if
-    they are not known. What a run needs of a report is kept: its sites, and the results that the script never uses.
+    the accounts of each integration that the script names or calls. ``files`` returns the files of an integration, or
+    None if they are not known. What a run needs of a report is kept: its sites, and the results that the script never
+    uses.
     """
 
     def __init__(self, catalog: Catalog, files: Callable[[str], Iterable[str] | None], key: Sequence[object]) -> None:
@@ -47,7 +48,7 @@ class KeptReports:
             if any(self._stamp(name) != stamp for name, stamp in kept["integrations"].items()):
                 return None
             return Report([], [], dropped=frozenset(kept["dropped"]), sites=[*map(_site, kept["sites"])])
-        except (OSError, ValueError, TypeError, LookupError, KosmoError):
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, KosmoError):
             return None
 
     def keep(self, source: bytes, report: Report) -> None:
@@ -55,8 +56,9 @@ class KeptReports:
         if report.findings or not report.is_lua or not report.is_read:
             return
         with suppress(OSError, KosmoError):
-            named = {*_NAME.findall(source)}
-            stamps = {name: self._stamp(name) for name in self._catalog.names() if name.encode() in named}
+            named = {word.decode() for word in _NAME.findall(source)}.intersection(self._catalog.names())
+            called = {charge.path.rpartition(".")[0] for charge in report.bill}  # its name can have escapes
+            stamps = {name: self._stamp(name) for name in named | called}
             if None in stamps.values():
                 return
             sites = [
