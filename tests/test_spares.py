@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Program, Write
@@ -17,6 +19,7 @@ from support.processes import children, descendants, eventually, is_running, lin
 
 from kosmolua import ConfigError, LimitExceeded, Limits, Runtime
 from kosmolua.processes import spares
+from kosmolua.processes.zygote import Terms, ZygoteProcess
 
 pytestmark = [pytest.mark.slow, linux_only, pytest.mark.usefixtures("new_processes")]
 
@@ -129,6 +132,44 @@ def test_one_that_died_while_it_waited_is_not_used() -> None:
             os.kill(pid, signal.SIGKILL)
         assert eventually(lambda: not any(map(is_running, ready)))
         assert runtime.run("return 2").result == [2]
+
+
+def test_a_worker_of_a_zygote_that_is_gone_ends_no_other() -> None:
+    """Each zygote numbers its workers, so that one of another zygote has the same number."""
+    them, terms = spares.Spares(), Terms(cpu=5, memory=64 << 20)
+    try:
+        former = them.take(terms)
+        former.insist()
+        running = them.take(terms)
+        them.give_back(former)
+        time.sleep(0.3)  # what would end it has been carried out by then
+        assert running.is_there
+    finally:
+        them.close()
+
+
+def test_an_interrupt_while_one_is_forked_leaves_the_demand_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program can go on after it, and finds spares as before."""
+    with Runtime({}, environ={}) as runtime:
+        assert runtime.run("return 1").ok
+        with monkeypatch.context() as patch:
+            patch.setattr(ZygoteProcess, "fork", _interrupted(ZygoteProcess.fork))
+            with pytest.raises(KeyboardInterrupt):
+                runtime.run("return 1")
+        assert eventually(lambda: not workers())
+        assert runtime.run("return 1").ok
+        assert eventually(workers)
+
+
+def _interrupted(fork: Any) -> Any:
+    """Return a function that forks a worker for a script, but is interrupted as it forks a spare."""
+
+    def interrupted(zygote: ZygoteProcess, terms: Terms, instead_of: object = None) -> Any:
+        if instead_of:
+            raise KeyboardInterrupt
+        return fork(zygote, terms)
+
+    return interrupted
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=lambda it: it.name)

@@ -149,18 +149,23 @@ class Spares:
                 self._end(others.pop(0))
             missing = min(wanted - self._forking - len(self._ready), 2)
             self._forking += missing
-        for _ in range(missing):
-            fresh = None
-            with suppress(OSError, WorkerLost):  # the next script finds no spare; if that goes on, it reports why
-                if zygote := self._zygote:
-                    fresh, spent = zygote.fork(terms, instead_of=spent), None
+        try:
+            while missing:
+                fresh = None
+                with suppress(OSError, WorkerLost):  # the next script finds no spare; if that goes on, it reports why
+                    if zygote := self._zygote:
+                        fresh, spent = zygote.fork(terms, instead_of=spent), None
+                with self._lock:
+                    self._forking -= 1
+                    missing -= 1
+                    if fresh and self._ensure_watched():
+                        self._ready.append(fresh)
+                        continue
+                if fresh:
+                    fresh.close()
+        finally:
             with self._lock:
-                self._forking -= 1
-                if fresh and not self._is_closed:
-                    self._ready.append(fresh)
-                    continue
-            if fresh:
-                fresh.close()
+                self._forking -= missing  # after an interrupt
 
     def _ensure_watched(self) -> bool:
         """Let the thread run that ends spares; False if closed, or if it cannot be started."""

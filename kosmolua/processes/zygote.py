@@ -53,7 +53,7 @@ class ZygoteProcess:
         self._close = weakref.finalize(self, self._control.close)
 
     def fork(self, terms: Terms, instead_of: ForkedChild | None = None) -> ForkedChild:
-        """Order a worker, and return it even before its process exists; ``instead_of`` is then ended.
+        """Order a worker, and return it even before its process exists; ``instead_of`` is then ended, if it is its own.
 
         Raises:
             WorkerLost: The zygote has died.
@@ -62,7 +62,7 @@ class ZygoteProcess:
         with launch.PipePair() as pipes, self._ordering:
             self._next += 1
             order = WORKER_ORDER.pack(FORK, self._next, *terms)
-            if instead_of:
+            if instead_of and instead_of.zygote is self:  # the number of another's can be that of a running one here
                 order += instead_of.last_order()
             try:
                 socket.send_fds(self._control, [order], pipes.theirs)
@@ -127,7 +127,7 @@ class ForkedChild(PolledPipes):
     def __init__(self, zygote: ZygoteProcess, number: int, terms: Terms, pipes: launch.PipePair) -> None:
         super().__init__(pipes.incoming, pipes.outgoing)
         self.terms = terms
-        self._zygote = zygote
+        self.zygote = zygote
         self._number = number
         self._jobs = terms.jobs
         self._is_killed = False
@@ -155,15 +155,15 @@ class ForkedChild(PolledPipes):
 
     def kill(self) -> None:
         if order := self.last_order():
-            self._zygote.order(order)
+            self.zygote.order(order)
 
     def insist(self) -> None:
         """End the zygote and all its workers: it did not carry out :meth:`kill`."""
-        self._zygote.close()
+        self.zygote.close()
 
     def status(self) -> int:
         """Wait for the exit status; only once."""
-        return self._zygote.status(self._number)
+        return self.zygote.status(self._number)
 
     def close(self) -> None:
         self.kill()
