@@ -12,6 +12,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from support.records import status_of
 from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost, protocol
 from kosmolua.broker.backends import Canned
 from kosmolua.broker.options import RunContext
-from kosmolua.calls.records import CallStarted
+from kosmolua.calls.records import CallEnded, CallStarted
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget
@@ -373,6 +374,28 @@ def test_an_observer_is_called_where_the_call_is_made() -> None:
     assert outcome.ok
     assert len(threads) == 4
     assert threading.get_ident() not in threads
+
+
+def test_a_run_can_be_stopped_while_it_ends() -> None:
+    """The end waits for an observer, which can use a store, but a server's event loop that stops the run does not."""
+    begins, goes_on = threading.Event(), threading.Event()
+
+    def observe(event: object) -> None:
+        if isinstance(event, CallEnded):
+            begins.set()
+            goes_on.wait(10)
+
+    with Runtime({}, plugins=[SLOW], environ={}) as runtime, ThreadPoolExecutor() as threads:
+        try:
+            ended = threads.submit(runtime.run, "app.integrations.slow.wait()", observe=observe, run="r")
+            assert begins.wait(10)
+            threads.submit(runtime.interrupt, "r").result(10)
+            time.sleep(0.5)
+            assert not ended.done()
+            threads.submit(runtime.interrupt, "r").result(1)
+        finally:
+            goes_on.set()
+        ended.result(10)
 
 
 # Errors

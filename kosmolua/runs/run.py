@@ -279,8 +279,10 @@ class Run:
             if self.recording:
                 self.recording.detach()
             # These refer to this: only the garbage collector would free the run.
-            with self._lock, self._opening, self._observing:
-                self._supervisor = self._broker = None
+            with self._lock:
+                self._supervisor = None
+            with self._opening, self._observing:  # an observer can take long: who stops the run does not wait for it
+                self._broker = None
                 del self._context
 
     def _open_broker(self) -> Broker:
