@@ -306,7 +306,8 @@ def _spellings_of(value: str) -> set[bytes]:
     raw = value.encode("utf-8", "surrogatepass")
     escaped = {value, value.lower(), value.upper(), repr(value)[1:-1]}
     escaped |= {value.translate(each) for each in (_HTML, _HTML_DECIMAL, _HTML_IN_TEXT)}
-    escaped |= {"".join(f"%{byte:02x}" for byte in raw), "".join(f"&#{ord(each)};" for each in value)}
+    escaped |= {"".join(f"{before}{byte:02x}" for byte in raw) for before in ("%", "\\x")}
+    escaped |= {"".join(form.format(ord(each)) for each in value) for form in ("&#{};", "&#x{:x};")}
     units = value.encode("utf-16-be", "surrogatepass").hex()
     escaped |= {"".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))}
     in_url = _quoted(value)

@@ -54,6 +54,8 @@ SPELLINGS = [
     quote_plus(quote_plus(KEY)),
     "".join(f"%{ord(each):02X}" for each in KEY),
     "".join(f"&#{ord(each)};" for each in KEY),
+    "".join(f"&#x{ord(each):X};" for each in KEY),
+    "".join(f"\\x{ord(each):02x}" for each in KEY),
     "".join(f"\\u{ord(each):04x}" for each in KEY),
     "".join(f"\\\\u{ord(each):04X}" for each in KEY),
 ]
