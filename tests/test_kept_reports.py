@@ -92,6 +92,17 @@ def test_the_name_of_an_integration_can_be_spelled_in_escapes(shop: Shop) -> Non
     assert "shop.goods has no parameter 'kind' (its parameters are order)" in said
 
 
+def test_a_plugin_with_a_link_to_a_folder_is_checked_each_time(shop: Shop, tmp_path: Path) -> None:
+    """What is behind the link can change too."""
+    shop.plugin, behind = tmp_path / "linking" / "shop", tmp_path / "behind"
+    shop.plugin.mkdir(parents=True)
+    behind.mkdir()
+    (shop.plugin / "__init__.py").write_text("from .linked.goods import integration\n")
+    (shop.plugin / "linked").symlink_to(behind)
+    (behind / "goods.py").write_text(PLUGIN)
+    assert shop.run() == shop.run() == ("new\n", True)
+
+
 def test_a_warning_is_given_each_time(shop: Shop) -> None:
     """The report of a script in which something was found is not kept."""
     shop.script.write_text("local page = app.integrations.shop.goods() for i = 1, 2 do print(page[0]) end")

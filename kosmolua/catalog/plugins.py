@@ -154,14 +154,20 @@ class Plugins:
         return [text for spec in self._unloaded(name) for text in _sources_of(spec)]
 
     def files(self, name: str) -> list[str] | None:
-        """Return the files that an integration is made of; None if that is not known, as for one that is an object."""
+        """Return the files that an integration is made of; None if that is not known.
+
+        It is not for one that is an object, or that has a link to a folder, as links can lead in a circle.
+        """
         named = [str(path) for document, path in self._documents if document == name]
         modules = [str(spec.origin) for spec in self._unloaded(name)] or list(map(_file_of, self._installed(name)))
         if not (named or modules) or any(plugin.integration.name == name for plugin in self._given):
             return None
         folders = [onto_folder(place.folder, name) for place in self._places]
         folders += [Path(module).parent for module in modules if os.path.basename(module) == "__init__.py"]
-        inside = [os.path.join(top, file) for each in folders for top, _, files in os.walk(each) for file in files]
+        walked = [step for each in folders for step in os.walk(each)]
+        if any(os.path.islink(os.path.join(top, name)) for top, names, _ in walked for name in names):
+            return None
+        inside = [os.path.join(top, file) for top, _, files in walked for file in files]
         beside = [entry.path for module in modules for entry in os.scandir(os.path.dirname(module))]
         found = {*named, *inside, *(path for path in beside if path.endswith(".py"))}
         return sorted(path for path in found if not path.endswith(".pyc"))
