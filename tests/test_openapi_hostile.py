@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,24 @@ def test_references_in_a_circle_come_to_an_end(tmp_path: Path) -> None:
         for name in functions:
             assert len(runtime.docs.read(f"circle.{name}")) < 6000
         assert isinstance(runtime.call("circle.send_tree", {"next": {}}), dict)
+
+
+@pytest.mark.parametrize(
+    "nested", [lambda link: link, lambda link: {"allOf": [link, {}]}, lambda link: {"oneOf": [link]}]
+)
+def test_long_chains_of_references_are_cut(tmp_path: Path, nested: Callable[[Any], Any]) -> None:
+    """A document whose schemas lead to each other 900 times has its functions, and calls work."""
+    links = [{"$ref": f"#/components/schemas/S{number}"} for number in range(901)]
+    schemas = {f"S{number}": nested(links[number + 1]) for number in range(900)}
+    schemas["S900"] = {"type": "object", "properties": {"a": {"type": "string"}}}
+    content = {"application/json": {"schema": links[0]}}
+    given = [{"name": name, "in": "query", "schema": links[0]} for name in ("page", "kind")]
+    send = {"operationId": "send", "parameters": given, "requestBody": {"content": content}}
+    find = {"operationId": "find", "parameters": given, "responses": {"200": {"description": "", "content": content}}}
+    document = {"paths": {"/things": {"get": find, "post": send}}, "components": {"schemas": schemas}}
+    with Runtime(None, simulate=True, plugins=[small(tmp_path, document, "deep")], yes=True, environ={}) as runtime:
+        assert set(runtime.catalog.integration("deep").functions) == {"find", "send"}
+        assert runtime.call("deep.send", {"body": {"a": "x"}}) == {"status": 204}
 
 
 ORDERS = (

@@ -16,8 +16,8 @@ MAX_FOLLOWED = 50
 """The maximum length of a chain of references, each leading to the next."""
 MAX_MERGED = 1000
 """The largest number of references that are merged into one schema."""
-MAX_PARTS = 400
-"""The maximum depth of nested references that are followed while the keys of an object are collected."""
+MAX_NESTED = 100
+"""The maximum depth of references, of ``allOf`` and of unions in each other that are read as parts of one schema."""
 MAX_MEMBERS = 4000
 """The maximum number of schemas from which the keys of one object are collected."""
 Flat: TypeAlias = tuple[dict[str, Json], set[str], bool]
@@ -84,7 +84,7 @@ class SchemaTree:
             node = self.look_up(pointer)
         return {}
 
-    def whole(self, schema: Json, followed: dict[str, None] | None = None) -> dict[str, Any]:
+    def whole(self, schema: Json, followed: dict[str, None] | None = None, depth: int = 0) -> dict[str, Any]:
         """Return a schema, in normal form, merged with what its reference leads to and the members of its ``allOf``.
 
         Of ``xml``, the outer words win, and it is always there. ``followed`` gets the references on the way, of which
@@ -99,18 +99,19 @@ class SchemaTree:
             followed[pointer] = None
             inner.insert(0, _without_descendants(normal(table(self.look_up(pointer))), followed))
         others = []
-        for part in (self.whole(each, followed) for each in inner):
+        for part in (self.whole(each, followed, depth + 1) for each in inner if depth < MAX_NESTED):
             xml, whole = part["xml"] | xml, merged(whole, part)
             others += [part["nullable"]] if SHAPES & part.keys() else []
         return {**whole, "nullable": schema["nullable"] or (bool(others) and all(others)), "xml": xml}
 
-    def types(self, schema: Json, followed: dict[str, None] | None = None) -> set[str]:
+    def types(self, schema: Json, followed: dict[str, None] | None = None, depth: int = 0) -> set[str]:
         """Return the JSON types that a schema names, also in its unions, but null; none if it names none."""
         followed = {} if followed is None else followed
         whole = self.whole(schema, followed)
         named = whole.get("type")
         own = {text(each) for each in rows(named) or [named]} - {""}
-        return own.union(*(self.types(each, followed) for word in ("oneOf", "anyOf") for each in whole.get(word, ())))
+        members = [each for word in ("oneOf", "anyOf") for each in whole.get(word, ()) if depth < MAX_NESTED]
+        return own.union(*(self.types(each, followed, depth + 1) for each in members))
 
     def keys(self, schema: Json) -> dict[str, Json]:
         """Return the schemas of an object's properties, as :meth:`flat` collects them; none of any other schema."""
@@ -121,12 +122,12 @@ class SchemaTree:
         """Collect the properties of a schema for objects, including those behind references and in ``allOf``.
 
         Of a union, the result has the properties of all members; required is what all require. It is None if the schema
-        is not for objects, or consists of more than :data:`MAX_MEMBERS` schemas.
+        is not for objects, is nested too deeply, or consists of more than :data:`MAX_MEMBERS` schemas.
         """
-        return self._flattened(schema, (), iter(range(MAX_MEMBERS)))
+        return self._flattened(schema, (), iter(range(MAX_MEMBERS)), 0)
 
-    def _flattened(self, schema: Json, seen: tuple[str, ...], left: Iterator[int]) -> Flat | None:
-        if not isinstance(schema, dict) or len(seen) > MAX_PARTS or next(left, None) is None:
+    def _flattened(self, schema: Json, seen: tuple[str, ...], left: Iterator[int], depth: int) -> Flat | None:
+        if not isinstance(schema, dict) or depth > MAX_NESTED or next(left, None) is None:
             return None
         if schema.get("$ref") in seen:
             return {}, set(), True
@@ -139,7 +140,7 @@ class SchemaTree:
         is_open = bool(schema.get("additionalProperties", True)) or bool(schema.get("patternProperties"))
         is_object = bool(properties) or schema.get("type") == "object"
         for word in ("oneOf", "anyOf"):
-            parts = [self._flattened(each, tuple(followed), left) for each in schema.get(word, ())]
+            parts = [self._flattened(each, tuple(followed), left, depth + 1) for each in schema.get(word, ())]
             if any(part is None for part in parts):
                 return None
             if parts:
