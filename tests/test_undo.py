@@ -530,6 +530,14 @@ def test_a_write_that_an_earlier_one_makes_necessary_is_a_change(runtime: Runtim
     assert [kind_of(call) for call in runtime.plan(both).calls] == ["change", "change", "same"]
 
 
+def test_a_write_that_takes_back_an_earlier_one_is_a_change(shelf: Runtime) -> None:
+    """Both are about the same book, though not with the same title; one about another book changes nothing."""
+    Shelf.books |= {"a": "Emma", "b": "Persuasion"}
+    titles = ("a", "Sanditon"), ("a", "Emma"), ("b", "Persuasion")
+    calls = [f'app.integrations.shelf.put_book({{ name = "{name}", title = "{title}" }})' for name, title in titles]
+    assert [kind_of(call) for call in shelf.plan("\n".join(calls)).calls] == ["change", "change", "same"]
+
+
 def test_a_denied_read_is_not_made(tmp_path: Path) -> None:
     """Where reads are denied, the write is made, and nobody knows what it replaced."""
     accounts = {"shelf": {"default": {"permissions": {"read": "deny", "write": "allow"}}}}

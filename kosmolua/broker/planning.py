@@ -109,7 +109,9 @@ class _PlanningBroker(_OfPlan):
         details["why"] = target.rule.why
         details["flows"] = [self._host.redactor.text(flow.text) for flow in call.flows]
         about = call.number, call.line, target.path, target.account, function.effect, dict(call.redacted), depends_on
-        return self._planner.note(PlannedCall(*about, **details), function.returns, function.assume)
+        read = function.before(arguments) if function.before and details["before"] else None
+        names = read[1].keys() & call.redacted.keys() if read else ()
+        return self._planner.note(PlannedCall(*about, **details), function.returns, function.assume, names)
 
     def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
         return super()._names_behind(target, self._known(arguments))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -83,17 +83,25 @@ class Planner:
         self._repeats: Counter[str] = Counter()
         self._expected: list[tuple[PlannedCall, Mapping[str, object]]] = []
         self._written: dict[str, int] = {}
-        """The numbers of the latest writes by each text that they have as an argument, of an account."""
+        """The numbers of the latest writes by each text or number that they have as an argument, of an account."""
         self._lock = Lock()
 
-    def note(self, call: PlannedCall, returns: Type | None, expected: Mapping[str, object] | None = None) -> str:
+    def note(
+        self,
+        call: PlannedCall,
+        returns: Type | None,
+        expected: Mapping[str, object] | None = None,
+        names: Collection[str] = (),
+    ) -> str:
         """Note a call that is not made, and return the placeholder for its result as JSON.
 
-        ``expected`` is what is assumed of the outcome of the call, once it is made.
+        ``expected`` is what is assumed of the outcome of the call, once it is made. ``names`` are those of the
+        arguments by which what it replaces was read, if that was.
         """
         with self._lock:
-            subjects = _subjects(call.path, call.account, call.arguments)
-            if kind_of(call) == "same" and subjects and self._written.keys() >= {*subjects}:
+            subjects = _subjects(call.path, call.account, call.arguments, (str, int))
+            read = _subjects(call.path, call.account, {name: call.arguments[name] for name in names}, (str, int))
+            if kind_of(call) == "same" and subjects and self._written.keys() >= {*(read or subjects)}:
                 call.before = {}  # it would change nothing now, but a planned write may change that
             number = self._matched(call)
             self.calls.append(call)
@@ -319,10 +327,10 @@ def is_call_of(
     return is_of and is_same(filled(planned.arguments, results or {}), arguments)
 
 
-def _subjects(path: str, account: str, arguments: Mapping[str, object]) -> list[str]:
-    """Return what a call is about: each of its arguments that is a text, as a key."""
+def _subjects(path: str, account: str, arguments: Mapping[str, object], kinds: Any = str) -> list[str]:
+    """Return what a call is about: each of its arguments that is a text, or of other kinds, as a key."""
     about = path.rpartition(".")[0], account
-    return [question([*about, name, value]) for name, value in arguments.items() if isinstance(value, str)]
+    return [question([*about, name, value]) for name, value in arguments.items() if isinstance(value, kinds)]
 
 
 def read_key(path: str, account: str | None, arguments: Mapping[str, object]) -> str:
