@@ -17,6 +17,7 @@ from kosmolua import CallError, Runtime
 from kosmolua.broker.backends import Canned
 from kosmolua.calls.records import CallStarted
 from kosmolua.catalog.plugins import Plugins
+from kosmolua.http.binary import Content
 from kosmolua.plugin import Api, Binary, Integration, Request, Response, Secret, Send, bytes_of
 from kosmolua.runs.session import Session
 
@@ -276,3 +277,11 @@ def test_a_plan_says_how_many_bytes(runtime: Runtime, service: Service, write: W
     outcome = runtime.apply(plan)
     assert outcome.ok, outcome.error
     assert PICTURE in service.uploads[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("", 0), ("YQ==", 1), ("YWI=", 2), ("YWJj", 3), ("YQ", 1), ("YWI", 2), ("YWJjZA", 4)]
+)
+def test_the_size_of_content_needs_no_padding(text: str, size: int) -> None:
+    """A server of MCP may send base64 without the signs at its end."""
+    assert Content(text).size == size

@@ -26,7 +26,7 @@ class Content(Unshown):
     @property
     def size(self) -> int:
         """The number of bytes."""
-        return len(self) // 4 * 3 - self[-2:].count("=")
+        return (len(self) - self[-2:].count("=")) * 3 // 4
 
     @property
     def shown(self) -> str:
