@@ -286,6 +286,9 @@ def test_the_list_of_waiting_calls_has_pages(tmp_path: Path, monkeypatch: pytest
         assert [text.count('name="call"') for text in shown[:2]] == [50, 14]
         assert shown[1] == shown[2]
         assert "1 to 50 of 64 calls" in shown[0]
+        told = person.open("/approvals?decided=deny&count=1").text
+        assert "Denied 1 call." in told
+        assert 'href="?from=50" rel="next"' in told
 
 
 def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:

@@ -15,6 +15,8 @@ from kosmolua.stores.store import RUN_ID, Decision, WaitingCall
 PAGE = 200
 """How many calls a page of the list has."""
 ANSWERS = {"approve": True, "deny": False}
+TOLD = ("decided", "count", "run")
+"""The parameters of the URL that say what the person has just decided."""
 
 
 def waiting(request: PageRequest) -> Response:
@@ -31,8 +33,8 @@ def waiting(request: PageRequest) -> Response:
         first=start + 1,
         shown=len(shown),
         total=len(calls),
-        newer=request.page_from(start - PAGE) if start else None,
-        older=request.page_from(start + PAGE) if start + PAGE < len(calls) else None,
+        newer=request.page_from(start - PAGE, TOLD) if start else None,
+        older=request.page_from(start + PAGE, TOLD) if start + PAGE < len(calls) else None,
     )
 
 
@@ -126,7 +128,7 @@ def _record(
 
 def _told(request: PageRequest) -> dict[str, str] | None:
     """Return what the person has just decided, as the URL says, or None."""
-    decided, count, run = (request.asked(name) for name in ("decided", "count", "run"))
+    decided, count, run = (request.asked(name) for name in TOLD)
     if decided not in ANSWERS or not count.isdecimal():
         return None
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -95,9 +95,10 @@ class PageRequest:
         given = self.asked("from")
         return int(given) if given.isascii() and given.isdecimal() and len(given) < 9 else 0
 
-    def page_from(self, first: int) -> str:
-        """Return the URL of the same list from another entry on, relative to this one."""
-        kept = {name: value for name, value in self.request.query_params.items() if value and name != "from"}
+    def page_from(self, first: int, without: Collection[str] = ()) -> str:
+        """Return the URL of the same list from another entry on, relative to this one, without some parameters."""
+        given = self.request.query_params.items()
+        kept = {name: value for name, value in given if value and name not in ("from", *without)}
         kept |= {"from": str(first)} if first > 0 else {}
         return f"?{urlencode(kept)}"
 
