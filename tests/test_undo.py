@@ -375,6 +375,15 @@ def _shelf() -> Integration:
         shelf.made.append("put_book")
         shelf.books[name] = title
 
+    def is_burnt(shelf: Shelf, /, *, name: str) -> bool | None:
+        shelf.made.append("is_burnt")
+        return name not in shelf.books or None
+
+    @integration.destroys(was_done=is_burnt, undo="a burnt book is gone")
+    def burn(shelf: Shelf, /, *, name: str) -> None:
+        """Burn a book."""
+        del shelf.books[name]
+
     @integration.writes(before=lambda args: args["nothing"], undo=lambda args, before, _: args["nothing"])
     def turn(shelf: Shelf, /, *, name: str) -> None:
         """Turn a book."""
@@ -545,6 +554,16 @@ def test_a_denied_read_is_not_made(tmp_path: Path) -> None:
         plan = runtime.undo(_recorded(runtime, PUT))
     assert Shelf.made == ["put_book"]
     assert plan.lost == ["call 1, shelf.put_book with default, cannot be undone: what it replaced was not recorded"]
+
+
+@pytest.mark.parametrize(("reads", "kind", "made"), [("allow", "same", ["is_burnt"]), ("deny", "destroy", [])])
+def test_a_plan_asks_whether_a_write_was_done_where_reads_are_allowed(reads: str, kind: str, made: list[str]) -> None:
+    """That is a read too, though of no function that a script can call."""
+    accounts = {"shelf": {"default": {"permissions": {"read": reads, "destroy": "allow"}}}}
+    with Runtime(accounts, simulate=True, plugins=[_shelf()]) as runtime:
+        plan = runtime.plan('app.integrations.shelf.burn({ name = "a" })')
+    assert [kind_of(call) for call in plan.calls] == [kind]
+    assert Shelf.made == made
 
 
 def _garden() -> dict[str, Any]:

@@ -77,9 +77,14 @@ class Previews:
         )
 
     def is_done(self, target: Target, arguments: Mapping[str, Any]) -> bool:
-        """Return True if a write that nothing is read before was done already, as its integration can read."""
+        """Return True if a write that nothing is read before was done already, as its integration can read.
+
+        Like any read that no script asks for, this is made only where reads are allowed.
+        """
         function = target.function
         if function.before is not None or function.was_done is None:
+            return False
+        if self._host.accounts.permission(target.integration, target.holder, "read") != "allow":
             return False
         try:
             return self._use(target, f"{target.path}, if it was done", function.was_done, arguments) is not None
