@@ -125,6 +125,9 @@ def test_old_recordings_are_removed(kosmolua: Program, home: Path, write: Write)
     accounts = write("home/accounts.toml", '[kosmolua.recordings]\nkeep = "7d"\n')
     assert kosmolua("runs", "prune", "--accounts", accounts).stdout == "removed 1 recording\n"
     assert [*folder.glob("*.jsonl")] == [young]
+    refused = kosmolua("runs", "prune", "--keep=-7d")
+    assert refused.returncode == 2
+    assert "'-7d' is less than 0" in refused.stderr
     assert kosmolua("runs", "prune", "--keep", "0.001s", "--json").stdout.split() == ["{", '"removed":', "1", "}"]
     assert kosmolua("runs", "prune", "--keep", "soon").returncode == 2
 

@@ -22,7 +22,9 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
             seconds = parse_duration(str(value))
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
-        return max(seconds, 0.0)
+        if seconds < 0:
+            self.fail(f"{value!r} is less than 0.", param, ctx)
+        return seconds
 
 
 def value_of(name: str, kind: Type, texts: Sequence[str]) -> object:
