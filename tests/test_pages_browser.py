@@ -208,6 +208,20 @@ def test_one_question_fits_a_phone(browser: Browser, pages: Pages) -> None:
         expect(page.get_by_role("status")).to_contain_text("Approved 1 call.")
 
 
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_run_has_its_status_beside_its_title_on_a_phone(browser: Browser, pages: Pages, width: int) -> None:
+    """In the list of runs, also of one that failed, whose reason is no title."""
+    pages.record("acme", BROKEN, "broken.lua")
+    with opened(browser, pages, "acme", viewport={"width": width, "height": 844}) as window:
+        row = window.open("/runs?status=failed").locator("table.runs tbody tr").first
+        title, status = (row.locator(f"td >> nth={place}").bounding_box() for place in (1, 0))
+        assert title
+        assert status
+        assert abs(title["y"] - status["y"]) < 10
+        assert title["x"] + title["width"] <= status["x"]
+        expect(row.locator(".why")).to_have_css("font-weight", "400")
+
+
 def test_many_calls_of_few_functions_fit_one_screen(browser: Browser, pages: Pages) -> None:
     """34 runs with three functions need no scrolling on a laptop, and tabs say that they wait."""
     with opened(browser, pages, "many", viewport={"width": 1440, "height": 900}) as window:
