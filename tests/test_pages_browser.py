@@ -222,6 +222,17 @@ def test_a_run_has_its_status_beside_its_title_on_a_phone(browser: Browser, page
         expect(row.locator(".why")).to_have_css("font-weight", "400")
 
 
+def test_a_button_that_copies_keeps_its_name(window: Window) -> None:
+    """Two clicks soon after each other leave no word about the first on the button."""
+    window.page.clock.install()
+    link = window.open("/playground").locator("[data-link]")
+    link.click()
+    expect(link).not_to_have_text("Copy link")
+    link.click()
+    window.page.clock.run_for(3_000)
+    expect(link).to_have_text("Copy link")
+
+
 def test_many_calls_of_few_functions_fit_one_screen(browser: Browser, pages: Pages) -> None:
     """34 runs with three functions need no scrolling on a laptop, and tabs say that they wait."""
     with opened(browser, pages, "many", viewport={"width": 1440, "height": 900}) as window:

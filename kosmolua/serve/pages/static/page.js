@@ -184,9 +184,9 @@
 
   /** Says something on a button for a moment. */
   function say(button, words) {
-    const said = button.textContent;
+    const usual = (button.dataset.usual ??= button.textContent);
     button.textContent = words;
-    setTimeout(() => (button.textContent = said), 2000);
+    setTimeout(() => (button.textContent = usual), 2000);
   }
 
   /** Copies a text, and says so on a button. */
