@@ -123,3 +123,12 @@ def test_damaged_reports_are_made_again(shop: Shop) -> None:
     shop.kept.rmdir()
     shop.kept.write_text("no folder")
     assert shop.run() == shop.run() == ("new\n", True)
+
+
+def test_a_report_that_cannot_be_kept_leaves_nothing(shop: Shop) -> None:
+    """As on a full disk, where each run would leave the beginning of another file."""
+    (kept,) = shop.kept.iterdir()
+    kept.unlink()
+    (kept / "in the way").mkdir(parents=True)
+    assert shop.run() == ("new\n", True)
+    assert [*shop.kept.iterdir()] == [kept]

@@ -69,9 +69,13 @@ class KeptReports:
             path = self._path(source)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             fresh = f"{path}.{os.getpid()}"
-            with open(fresh, "w", encoding="utf-8") as file:
-                json.dump(kept, file)
-            os.replace(fresh, path)
+            try:
+                with open(fresh, "w", encoding="utf-8") as file:
+                    json.dump(kept, file)
+                os.replace(fresh, path)
+            except OSError:  # such as a full disk
+                os.remove(fresh)
+                raise
             _delete_older(os.path.dirname(path))
 
     def _path(self, source: bytes) -> str:
