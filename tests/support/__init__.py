@@ -9,6 +9,7 @@ Programs and processes:
     processes: the processes of this machine, and patience
     cgroups: a control group with a memory limit
     postgres: a PostgreSQL server
+    steps: how many functions a piece of work calls
     rounds: how often a test repeats what it tries
     sources: the program's own source, parsed once
 
