@@ -11,7 +11,7 @@ from kosmolua.check.library import CallSite, in_case
 from kosmolua.check.tables import check_holes
 from kosmolua.check.times import is_time, unit_of
 from kosmolua.expressions import regex
-from kosmolua.lua.syntax import Node, called_in, key_of, operator_of, parameters_of, targets_of, values_of
+from kosmolua.lua.syntax import Node, called_in, key_of, parameters_of, targets_of, values_of
 from kosmolua.lua.values import (
     UNKNOWN,
     Callee,
@@ -234,7 +234,7 @@ def _sorts(check: Evaluator, call: CallSite) -> None:
         check.findings.mistake(call.given[1], message, _BY_NAME)
     body = order.node.get("body")
     returned = body.children[-1] if body and len(body.children) == 1 else None
-    operator = next((operator_of(each) for each in values_of(returned)), "")
+    operator = next((each.operator for each in values_of(returned)), "")
     if operator in ("<=", ">="):
         hint = f"write {operator[0]}: the function must return false for equal items"
         check.findings.warn(call.given[1], f"a sort with {operator} is invalid", hint)

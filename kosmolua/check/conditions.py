@@ -14,7 +14,7 @@ from kosmolua.check.times import check_units, is_time
 from kosmolua.check.variables import always_returns
 from kosmolua.expressions import regex
 from kosmolua.lua.environment import ERROR_CODES
-from kosmolua.lua.syntax import LEAVING, Node, arguments_of, called_in, key_of, operator_of
+from kosmolua.lua.syntax import LEAVING, Node, arguments_of, called_in, key_of
 from kosmolua.lua.values import (
     ARGUMENT,
     Builtin,
@@ -59,7 +59,7 @@ _INSTEAD = {
 
 def check_binary(check: Evaluator, node: Node) -> None:
     """Look at an expression with two operands."""
-    operator, left, right = operator_of(node), node.get("left"), node.get("right")
+    operator, left, right = node.operator, node.get("left"), node.get("right")
     if left is None or right is None or operator in ("and", "or"):
         return
     first, second = check.value(left), check.value(right)
@@ -137,7 +137,7 @@ def _number_of(text: Node, value: Value) -> str:
 
 def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> None:
     """Look at ``==`` or ``~=``: values of other types are never equal, nor a text and one that it never has."""
-    if operator_of(left) == "not":
+    if left.operator == "not":
         if kind_of(check.value(right)) in ("string", "number"):
             hint = f"write {(left.get('operand') or left).text} ~= ..."
             message = "not is applied before ==, so this compares a boolean with something else"
@@ -206,7 +206,7 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
     findings = check.findings
     if is_builtin(other, "json.null") and value.part_of is not None and value.type is not ANY and not value.may_be_null:
         findings.mistake(
-            node, f"{value.source} is never json.null: a field that is null is nil", f"{text} {operator_of(node)} nil"
+            node, f"{value.source} is never json.null: a field that is null is nil", f"{text} {node.operator} nil"
         )
     if not isinstance(other, Literal):
         return
@@ -236,9 +236,9 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
         findings.mistake(
             node,
             f"{value.source} is nil where there is none, and never an empty text",
-            f"{text} {operator_of(node)} nil",
+            f"{text} {node.operator} nil",
         )
-    elif operator_of(node) == "~=" and other.value is False and kind == "boolean" and value.is_optional:
+    elif node.operator == "~=" and other.value is False and kind == "boolean" and value.is_optional:
         hint = f"{text} == true, or {text} ~= nil and {text}"
         findings.suspect(node, f"{value.source} may be nil, and nil ~= false is true", hint)
 
@@ -261,7 +261,7 @@ def _has_both_cases(node: Node, text: str) -> bool:
     """Return True if a comparison is beside one with the same text in another case: ``x == "OK" or x == "ok"``."""
     outer = node.around
     quoted = f'"{text}"'.casefold()
-    return outer is not None and operator_of(outer) == "or" and outer.text.casefold().count(quoted) > 1
+    return outer is not None and outer.operator == "or" and outer.text.casefold().count(quoted) > 1
 
 
 def _instead_of_kind(text: str, kind: str, other: Literal) -> str:
@@ -276,7 +276,7 @@ def _instead_of_kind(text: str, kind: str, other: Literal) -> str:
 def check_length(check: Evaluator, node: Node) -> None:
     """Look at the operand of ``#``: nil, a table without list items, or a list that has lost some."""
     operand = node.get("operand")
-    if operand is None or operator_of(node) != "#":
+    if operand is None or node.operator != "#":
         return
     value = check.value(operand)
     if isinstance(value, Nil):
@@ -359,11 +359,11 @@ def check_choice(check: Evaluator, node: Node) -> None:
 
     A text before ``or`` may be meant: ``s.url or "none"`` is only careful. ``list and #list or 0`` is for no list.
     """
-    operator, left, right = operator_of(node), node.get("left"), node.get("right")
+    operator, left, right = node.operator, node.get("left"), node.get("right")
     if operator == "or" and left and right and left.kind in ("string", "number", "table_constructor"):
         hint = "compare each: x == a or x == b"
         check.findings.mistake(right, f"{left.text[:40]} is always true, so this is never used", hint)
-    middle = left.get("right") if operator == "or" and left and operator_of(left) == "and" else None
+    middle = left.get("right") if operator == "or" and left and left.operator == "and" else None
     if middle and right and middle.kind in ("nil", "false") and right.kind not in ("nil", "false"):
         message = f"the value is always {right.text[:40]}, since {middle.text} before or is not true"
         check.findings.mistake(node, message, "write if ... then ... else ... end, or turn the condition round")
@@ -375,7 +375,7 @@ def check_choice(check: Evaluator, node: Node) -> None:
 def check_end(check: Evaluator, node: Node) -> None:
     """Look for a loop that never ends: the comparison in its condition always has the same result."""
     condition = node.get("condition")
-    if condition and operator_of(condition) == ("~=" if node.kind == "while_statement" else "=="):
+    if condition and condition.operator == ("~=" if node.kind == "while_statement" else "=="):
         check.findings.fails_if_reached(condition)
 
 
@@ -383,7 +383,7 @@ def _check_comparisons(check: Evaluator, node: Node | None) -> None:
     """Look for conditions such as ``x == "a" or "b"``, and ``x ~= "a" or x ~= "b"``."""
     if node is None or node.kind != "binary_expression":
         return
-    operator, left, right = operator_of(node), node.get("left"), node.get("right")
+    operator, left, right = node.operator, node.get("left"), node.get("right")
     if left is None or right is None:
         return
     if operator in _ALWAYS and _compares_again(left, right, _ALWAYS[operator][0]):
@@ -401,7 +401,7 @@ def _compares_again(left: Node, right: Node, comparison: str) -> bool:
     sides = []
     for each in (left, right):
         operand, other = each.get("left"), each.get("right")
-        if operator_of(each) != comparison or operand is None or other is None:
+        if each.operator != comparison or operand is None or other is None:
             return False
         if other.kind not in ("string", "number"):
             return False
@@ -413,7 +413,7 @@ def _check_alone(check: Evaluator, test: _Test, value: Value) -> bool:
     """Look at a part that is a mistake whatever it decides, and return whether it is."""
     text = test.tested.text
     if test.tested.kind == "unary_expression":
-        if operator_of(test.tested) == "#" and not test.is_nil_test:
+        if test.tested.operator == "#" and not test.is_nil_test:
             hint = f"{text} {'== 0' if test.otherwise else '> 0'}"
             check.findings.mistake(test.tested, f"{text} is a number, and 0 is true in Lua", hint)
     elif isinstance(value, Result) and _is_told_by_text(test.tested, value):
@@ -488,7 +488,7 @@ def _tests(node: Node | None, *, otherwise: bool, is_whole: bool) -> Iterator[_T
     """Yield the parts of a condition that ``and``, ``or`` and ``not`` combine."""
     if node is None:
         return
-    operator, left, right = operator_of(node), node.get("left"), node.get("right")
+    operator, left, right = node.operator, node.get("left"), node.get("right")
     if node.kind == "parenthesized_expression" and node.children:
         yield from _tests(node.children[0], otherwise=otherwise, is_whole=is_whole)
     elif operator == "not":

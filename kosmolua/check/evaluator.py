@@ -25,7 +25,6 @@ from kosmolua.lua.syntax import (
     called_in,
     first_argument,
     key_of,
-    operator_of,
     parameters_of,
     targets_of,
     values_of,
@@ -38,6 +37,7 @@ from kosmolua.lua.values import (
     Builtin,
     Callee,
     Closure,
+    Known,
     Literal,
     Missing,
     Nil,
@@ -76,6 +76,8 @@ _SKIPPED = frozenset({"assignment_statement", "do_statement", "function_call", "
 class Evaluator:
     """One evaluation of a script from top to bottom, done by the constructor. The results are in the attributes.
 
+    ``known`` returns what was found out about an expression, or None if the evaluation has not reached it.
+
     The body of a function is evaluated where the function is called, with what is known about the arguments. Functions
     without a known call are evaluated at the end.
     """
@@ -102,8 +104,9 @@ class Evaluator:
         self._places = places
         self._flow = Flow(scopes)
         self._variables: dict[Variable, Value] = {}
-        self._known: list[Value | None] = [None] * len(self.root.walk())
-        self._caught: dict[int, Value] = {}
+        self._known: dict[Node | None, Value] = {}
+        self.known: Known = self._known.get
+        self._caught: dict[Node, Value] = {}
         self._closures: dict[int, Closure] = {}
         self._entered: set[int] = set()
         self._ends: list[int] = []
@@ -128,13 +131,13 @@ class Evaluator:
         """Return what is known about the value of an expression. An expression is evaluated only the first time."""
         if node is None:
             return UNKNOWN
-        if (found := self._known[node.index]) is not None:
+        if (found := self._known.get(node)) is not None:
             return found
         read = _EXPRESSIONS.get(node.kind)
         value = read(self, node) if read else self._parts(node)
         if isinstance(value, Nil) and self._is_expected_nil(node):
             value = UNKNOWN
-        self._known[node.index] = value
+        self._known[node] = value
         for rule in self._rules.nodes.get(node.kind, ()):
             rule(self, node)
         return value
@@ -150,10 +153,6 @@ class Evaluator:
             return value
         variable = self.scopes.variable(node) if node else None
         return value if variable and variable.table is value.node and variable.is_as_written else UNKNOWN
-
-    def known(self, node: Node | None) -> Value | None:
-        """Return what was found out about an expression, or None if the evaluation has not reached it."""
-        return self._known[node.index] if node else None
 
     def called(self, call: Node | None) -> Value:
         """Return what is known about the function that a call calls; nothing for any other expression."""
@@ -292,7 +291,7 @@ class Evaluator:
         return self._field(node, key)
 
     def _binary(self, node: Node) -> Value:
-        operator, left, right = operator_of(node), node.get("left"), node.get("right")
+        operator, left, right = node.operator, node.get("left"), node.get("right")
         if operator in ("and", "or"):
             return self._choice(operator, left, right)
         self.value(left)
@@ -325,7 +324,7 @@ class Evaluator:
         return first if is_empty and isinstance(first, Result) and is_table(first.type) else UNKNOWN
 
     def _unary(self, node: Node) -> Value:
-        operand, operator = node.get("operand"), operator_of(node)
+        operand, operator = node.get("operand"), node.operator
         value = self.value(operand)
         if operator == "not":
             self._test(operand)
@@ -408,7 +407,7 @@ class Evaluator:
             caught = Result(ANY, "the error", may_be_absent=True)
         if isinstance(caught, Result) and name == "pcall":
             is_call = isinstance(passed, Callee)
-            self._caught[id(node)] = caught._replace(may_be_error=True, may_be_call_error=is_call)
+            self._caught[node] = caught._replace(may_be_error=True, may_be_call_error=is_call)
         return Literal("boolean")
 
     def _calls(self, function: Node) -> bool:
@@ -428,7 +427,7 @@ class Evaluator:
         written = {key: value for key in ("query", "operation") if (value := values.get(key))}
         document = {key: each.value for key, each in written.items() if isinstance(each, Literal) and each.value}
         if "query" in document and len(document) == len(written) and None not in values:
-            self._known[name.index] = self.fields.acting(name, called, document)
+            self._known[name] = self.fields.acting(name, called, document)
 
     # Statements
 
@@ -438,7 +437,7 @@ class Evaluator:
             self.uses.note_statement(statement)
             if self._places is None or self._is_of_use(statement, self._places):
                 self._statement(statement)
-            if self.findings.mode is Mode.CERTAIN and id(statement) in self.scopes.leaving:
+            if self.findings.mode is Mode.CERTAIN and statement in self.scopes.leaving:
                 self.findings.mode = Mode.POSSIBLE
         self._ends.pop()
 
@@ -510,7 +509,7 @@ class Evaluator:
             if isinstance(value, Nil):
                 self.findings.fail_on_nil(node, value, "count with")
         end, name = clause.get("end"), clause.get("name")
-        counted = end.get("operand") if end and operator_of(end) == "#" else None
+        counted = end.get("operand") if end and end.operator == "#" else None
         if name and counted and isinstance(item := item_in(self.value(counted)), Result):
             self._set(name, Literal("number", None, None, item.type))
 
@@ -607,7 +606,7 @@ class Evaluator:
     def _values(self, nodes: Sequence[Node]) -> list[Value]:
         """Return what is known about each value of a list of expressions. A ``pcall`` at the end yields two values."""
         values = [self.value(each) for each in nodes]
-        caught = self._caught.get(id(nodes[-1])) if nodes else None
+        caught = self._caught.get(nodes[-1]) if nodes else None
         return [*values, caught] if caught else values
 
     def _function_declaration(self, node: Node) -> None:

@@ -16,7 +16,7 @@ from kosmolua.errors import ConfigError, KosmoError, NotConfigured, PluginError,
 from kosmolua.lua import idioms
 from kosmolua.lua.environment import ERROR_CODES, ERROR_KEYS, LIBRARIES, STRING_METHODS
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import Node, keys_of, operator_of, string_of
+from kosmolua.lua.syntax import Node, keys_of, string_of
 from kosmolua.lua.values import (
     UNKNOWN,
     Absent,
@@ -277,9 +277,7 @@ class Fields:
     def may_raise(self, code: str) -> bool:
         """Return True if an error of a call can have a code: one of its own, of the script, or of an integration."""
         words = [each for each in self._scopes.of("string") if string_of(each) == code]
-        if code in ERROR_CODES or any(
-            not each.around or operator_of(each.around) not in ("==", "~=") for each in words
-        ):
+        if code in ERROR_CODES or any(not each.around or each.around.operator not in ("==", "~=") for each in words):
             return True
         return any(self._listed(each.path.rpartition(".")[0]).mentions(code) for each in self.bill)
 

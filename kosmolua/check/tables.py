@@ -18,7 +18,6 @@ from kosmolua.lua.syntax import (
     first_argument,
     key_of,
     keys_of,
-    operator_of,
     targets_of,
     values_of,
 )
@@ -81,7 +80,7 @@ def check_pages(check: Evaluator, node: Node) -> None:
 def check_last_page(check: Evaluator, node: Node) -> None:
     """Look for a loop that ends when a page has no cursor, before it uses the items of that last page."""
     condition, body = node.get("condition"), node.get("body")
-    if condition and operator_of(condition) == "~=" and (compared := condition.get("right")) and compared.kind == "nil":
+    if condition and condition.operator == "~=" and (compared := condition.get("right")) and compared.kind == "nil":
         condition = condition.get("left")
     table = condition.get("table") if condition and key_of(condition) in _NEXT else None
     last = body.children[-1] if body and body.children else None
@@ -171,10 +170,9 @@ def check_changes(check: Evaluator, node: Node) -> None:
 def check_names(check: Evaluator) -> None:
     """Look for globals that are assigned and never read, each beside a similar one that is only read."""
     unread, scopes = check.scopes.unread, check.scopes
-    for node in scopes.of("assignment_statement") if unread and not scopes.may_share_globals else ():
-        for target, given in assigned(node):
-            if target.kind == "identifier" and target.text in unread and scopes.variable(target) is None:
-                _check_name(check, target, given)
+    for target, given in scopes.assigned if unread and not scopes.may_share_globals else ():
+        if target.kind == "identifier" and target.text in unread and scopes.variable(target) is None:
+            _check_name(check, target, given)
 
 
 def _check_name(check: Evaluator, target: Node, given: Node | None) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import BRANCHES, Node, key_of, operator_of
+from kosmolua.lua.syntax import BRANCHES, Node, key_of
 
 _TESTING = frozenset({"and", "or", "==", "~="})
 
@@ -18,11 +18,11 @@ class Tested:
     def __init__(self, scopes: Scopes) -> None:
         self._scopes = scopes
         self._conditions: list[str] = []
-        self._nodes: set[int] = set()
+        self._nodes: set[Node | None] = set()
 
     def add(self, node: Node | None) -> None:
         """Record that a condition asks whether an expression is nil."""
-        self._nodes.add(id(node))
+        self._nodes.add(node)
 
     @contextmanager
     def under(self, condition: Node | None) -> Iterator[None]:
@@ -37,7 +37,7 @@ class Tested:
 
     def is_tested(self, node: Node) -> bool:
         """Return True if an expression is part of a condition that asks whether it is nil."""
-        return id(node) in self._nodes or self.is_guarded(node)
+        return node in self._nodes or self.is_guarded(node)
 
     def may_be_tested(self, node: Node) -> bool:
         """Return True if a condition anywhere in the script contains an expression, or the field that it looks up."""
@@ -46,7 +46,7 @@ class Tested:
 
     @cached_property
     def _everywhere(self) -> list[str]:
-        compared = (each.get("left") for each in self._scopes.of("binary_expression") if operator_of(each) in _TESTING)
+        compared = (each.get("left") for each in self._scopes.of("binary_expression") if each.operator in _TESTING)
         tests = [*compared, *(each.get("condition") for each in self._scopes.of(*BRANCHES, "repeat_statement"))]
         return [each.text for each in tests if each]
 

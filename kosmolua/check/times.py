@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.expressions import regex
-from kosmolua.lua.syntax import Node, arguments_of, operator_of
+from kosmolua.lua.syntax import Node, arguments_of
 from kosmolua.lua.values import Literal, Result, Value, is_builtin, kind_of
 
 _TIME = regex(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
@@ -24,7 +24,7 @@ def is_time(node: Node, value: Value) -> bool:
 
 def check_units(check: Evaluator, node: Node, left: Node, right: Node) -> None:
     """Look for seconds that are compared with milliseconds, or of which milliseconds are subtracted."""
-    operator = operator_of(node)
+    operator = node.operator
     if operator not in ("+", "-") and operator not in _COMPARING:
         return
     units = {unit_of(check, left), unit_of(check, right)}
@@ -53,7 +53,7 @@ def unit_of(check: Evaluator, node: Node | None, depth: int = 0) -> str:
         if is_builtin(called, "time.now", "time.parse", "os.time"):
             return "seconds"
         return unit_of(check, given[0], depth + 1) if given and is_builtin(called, *_ROUNDED) else ""
-    operator, left, right = operator_of(node), node.get("left"), node.get("right")
+    operator, left, right = node.operator, node.get("left"), node.get("right")
     units = (
         [unit_of(check, each, depth + 1) for each in (left, right)] if operator in ("+", "-", "*", "/", "//") else []
     )

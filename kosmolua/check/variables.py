@@ -192,10 +192,10 @@ class Gathered:
         variable = self._variable(target)
         if variable is None:
             return
-        left, operator = (given.get("left"), given.get("operator")) if given else (None, None)
-        grows = left is not None and operator is not None and operator.text in _GROWING and left.text == target.text
-        if grows and left:
-            start = "0" if operator and operator.text != ".." else '""'
+        left = given.get("left") if given and given.operator in _GROWING else None
+        grows = left is not None and left.text == target.text
+        if given and left and grows:
+            start = '""' if given.operator == ".." else "0"
             hint = f"({left.text} or {start})" if table else f"declare it with local {left.text} = {start}"
             self._note_nil(variable, left, "compute with", hint)
         self._inward[variable] += self._named_in(variable, target)

@@ -47,12 +47,12 @@ class Dependence:
     def __init__(self, scopes: Scopes, known: Known) -> None:
         self._scopes = scopes
         self._known = known
-        self._uses: defaultdict[Variable | str, list[Node]] = defaultdict(list)
+        self._uses: defaultdict[Variable | str, list[_Effect]] = defaultdict(list)
         self._calls = scopes.of("function_call")
         self._callers: defaultdict[int, list[Node]] = defaultdict(list)
         for node in scopes.of("identifier"):
             if node.field not in _NAMES_NOTHING:
-                self._uses[scopes.variable(node) or node.text].append(node)
+                self._uses[scopes.variable(node) or node.text].append(_Effect(node))
         for call in self._calls:
             for given in (called_in(call), *arguments_of(call)):
                 if isinstance(value := known(given), Closure):
@@ -104,20 +104,20 @@ class Dependence:
                 self._deciding.add(each)
                 waiting += self._causes[each]
 
-    def _writing_calls(self) -> list[Node]:
+    def _writing_calls(self) -> set[Node]:
         """Return the calls that can change something: of an integration's function, or of a function with such a call.
 
         A function that is passed to a call counts as called there.
         """
-        writing = {id(call): call for call in self._calls if self._changes(call)}
-        waiting = list(writing.values())
+        writing = {call for call in self._calls if self._changes(call)}
+        waiting = list(writing)
         while waiting:
             for function in waiting.pop().outer(FUNCTIONS):
                 for call in self._callers[function.start]:
-                    if id(call) not in writing:
-                        writing[id(call)] = call
+                    if call not in writing:
+                        writing.add(call)
                         waiting.append(call)
-        return list(writing.values())
+        return writing
 
     def _changes(self, call: Node) -> bool:
         values = map(self._known, (called_in(call), *arguments_of(call)))
@@ -206,7 +206,7 @@ class Dependence:
 
     def _to_uses(self, name: Node) -> Iterator[_Effect]:
         if name.kind == "identifier":
-            yield from map(_Effect, self._uses[self._scopes.variable(name) or name.text])
+            yield from self._uses[self._scopes.variable(name) or name.text]
 
 
 def leads_to_known_functions(scopes: Scopes, known: Known) -> bool:

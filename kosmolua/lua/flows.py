@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import Node, arguments_of, assigned, base_of, called_in, key_of
+from kosmolua.lua.syntax import Node, arguments_of, base_of, called_in, key_of
 from kosmolua.lua.values import Callee, Known
 
 _GIVEN = frozenset({"input", "params", "arg"})
@@ -67,9 +67,8 @@ class _Sources:
         self._scopes = scopes
         self._known = known
         self._given: dict[str | int, list[Node]] = defaultdict(list)
-        for node in scopes.of("assignment_statement"):
-            for target, value in assigned(node):
-                self._give(target, value)
+        for target, value in scopes.assigned:
+            self._give(target, value)
         for node in scopes.of("function_call"):
             name, given = called_in(node), arguments_of(node)
             if name and name.text == "table.insert" and len(given) > 1:

@@ -19,7 +19,6 @@ from kosmolua.lua.syntax import (
     called_in,
     first_argument,
     key_of,
-    operator_of,
     parameters_of,
     targets_of,
     values_of,
@@ -42,7 +41,7 @@ _SOURCES = frozenset(
 
 
 def _may_be_result(value: Node) -> bool:
-    return value.kind in _SOURCES or operator_of(value) in ("and", "or")
+    return value.kind in _SOURCES or value.operator in ("and", "or")
 
 
 def _leaves(node: Node) -> bool:
@@ -109,6 +108,8 @@ class Scopes:
     reads, and ``escaping`` the names of those that it uses for more than reading a field. ``fields`` contains the names
     of all fields that the script assigns, in any table. ``locals`` contains the first declaration of each local
     name. ``hidden`` contains pairs of local variables with the same name: the second one is hidden by the first.
+    ``assigned`` contains what the script gives values to, each with the expression or None, in the order of the source.
+    ``variable`` returns the local variable that an identifier refers to, or None for a global and any other node.
     """
 
     def __init__(self, root: Node, *, follows_others: bool = False) -> None:
@@ -122,7 +123,9 @@ class Scopes:
         self._reads: Counter[str] = Counter()
         self._read: set[str] = set()
         self._named: dict[int, Node] = {}
-        self._variables: dict[int, Variable] = {}
+        self.assigned: list[tuple[Node, Node | None]] = []
+        self._variables: dict[Node | None, Variable] = {}
+        self.variable = self._variables.get
         self._scopes: list[dict[str, Variable]] = []
         self._filled: list[Variable | None] = []
         self.root = root
@@ -171,13 +174,12 @@ class Scopes:
         """
         places: defaultdict[Variable | str, list[int]] = defaultdict(list)
         plain: set[Variable | str] = set()
-        for node in self.of("assignment_statement"):
-            for target, value in assigned(node):
-                key = (self.variable(target) or target.text) if target.kind == "identifier" else ""
-                if isinstance(key, str) or key.changes:
-                    places[key].append(target.start)
-                    if value is not None and not _may_be_result(value):
-                        plain.add(key)
+        for target, value in self.assigned:
+            key = (self.variable(target) or target.text) if target.kind == "identifier" else ""
+            if isinstance(key, str) or key.changes:
+                places[key].append(target.start)
+                if value is not None and not _may_be_result(value):
+                    plain.add(key)
         found = [start for key, starts in places.items() if key and key not in plain for start in starts]
         used = [each for each in self.of(*FUNCTIONS) if parameters_of(each) and self.uses_of(each) > 1]
         named = {self.variable(name) or name.text for each in used if (name := self._named.get(each.start))}
@@ -204,10 +206,6 @@ class Scopes:
         """True if nothing can end the script early, so that its statements certainly run in the order of the source."""
         return not (self._follows_others or self.is_dynamic or self.globals & _STOPPING)
 
-    def variable(self, name: Node) -> Variable | None:
-        """Return the local variable that an identifier refers to, or None for a global."""
-        return self._variables.get(id(name))
-
     def origin(self, node: Node) -> Node:
         """Return the expression that a name is declared with, if nothing is assigned to it later; else the node."""
         variable = self.variable(node)
@@ -223,13 +221,13 @@ class Scopes:
         return not is_field and (bool(self.globals & _CATCHING) or not self.uses_of(function))
 
     @cached_property
-    def leaving(self) -> set[int]:
-        """The ids of nodes that can leave their block or run for ever, so that the code after them might not run."""
-        found: set[int] = set()
+    def leaving(self) -> set[Node]:
+        """The nodes that can leave their block or run for ever, so that the code after them might not run."""
+        found: set[Node] = set()
         for node in filter(_leaves, self.of(*LEAVING, "while_statement", "function_call")):
             outer: Node | None = node
-            while outer and id(outer) not in found and outer.kind not in FUNCTIONS:
-                found.add(id(outer))
+            while outer and outer not in found and outer.kind not in FUNCTIONS:
+                found.add(outer)
                 outer = outer.around
         return found
 
@@ -274,7 +272,7 @@ class Scopes:
 
     def _declare(self, name: Node) -> Variable:
         self.locals.setdefault(name.text, name)
-        variable = self._scopes[-1][name.text] = self._variables[id(name)] = Variable(name.text, name)
+        variable = self._scopes[-1][name.text] = self._variables[name] = Variable(name.text, name)
         if name.text in DYNAMIC:
             self.defined[variable.name] += 1
         return variable
@@ -283,7 +281,7 @@ class Scopes:
         text = name.text
         for scope in reversed(self._scopes):
             if text in scope:
-                variable = self._variables[id(name)] = scope[text]
+                variable = self._variables[name] = scope[text]
                 variable.reads += 1
                 variable.last = max(variable.last, name.start)
                 return variable
@@ -310,9 +308,11 @@ class Scopes:
         self._block(node)
 
     def _visit_variable_declaration(self, node: Node) -> None:
-        for each in values_of(node):
+        values, pairs = values_of(node), [*assigned(node)]
+        self.assigned += pairs if values else ()
+        for each in values:
             self._visit(each)
-        for name, value in assigned(node):
+        for name, value in pairs:
             outer = next((scope[name.text] for scope in reversed(self._scopes) if name.text in scope), None)
             variable = self._declare(name)
             if outer and outer is not variable:
@@ -321,9 +321,11 @@ class Scopes:
             self._name(name, value)
 
     def _visit_assignment_statement(self, node: Node) -> None:
+        pairs = [*assigned(node)]
+        self.assigned += pairs
         for each in values_of(node):
             self._visit(each)
-        for target, value in assigned(node):
+        for target, value in pairs:
             self._assign(target)
             self._name(target, value)
 
@@ -356,8 +358,7 @@ class Scopes:
         if key is None or key.kind in ("number", "unary_expression"):
             return True
         if key.kind == "binary_expression":
-            operator = key.get("operator")
-            return operator is not None and operator.text in _ARITHMETIC
+            return key.operator in _ARITHMETIC
         variable = self.variable(key)
         return variable is not None and variable.is_counter and not variable.changes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,12 +16,10 @@ from kosmolua.lua.syntax import (
     NAMING,
     Node,
     arguments_of,
-    assigned,
     base_of,
     called_in,
     first_argument,
     key_of,
-    operator_of,
     values_of,
 )
 from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Known, Result, Unknown, Value, is_builtin, is_optional
@@ -43,7 +41,7 @@ _MAX_STEPS = 5
 class _Call(NamedTuple):
     node: Node
     function: Callee | None
-    arguments: list[Node]
+    arguments: Sequence[Node]
 
 
 class _Loop(NamedTuple):
@@ -179,7 +177,7 @@ class _Sites:
 
     def _may_be_nil(self, node: Node) -> bool:
         """Return False for a value that is never nil, and for one for which the script itself says ``nil``."""
-        operator = operator_of(node)
+        operator = node.operator
         if operator == "or" and (right := node.get("right")):
             return self._may_be_nil(right)
         if operator and operator != "and":
@@ -226,9 +224,9 @@ class _Sites:
             return first_argument(call) if is_builtin(self._known(called_in(call)), "ipairs", "pairs") else None
         bound = clause.get("end") if clause else None
         condition = loop.get("condition")
-        if condition and operator_of(condition) in ("<=", "<"):
+        if condition and condition.operator in ("<=", "<"):
             bound = condition.get("right")
-        return bound.get("operand") if bound and operator_of(bound) == "#" else None
+        return bound.get("operand") if bound and bound.operator == "#" else None
 
     def _changes(self, loop: _Loop, changes: Dependence) -> bool:
         if loop.function:
@@ -237,13 +235,13 @@ class _Sites:
 
     def _run_by(self, loop: _Loop) -> Iterator[Node]:
         """Yield the parts of the script that a loop runs: its body, and the functions that are called there."""
-        waiting, seen = [loop.body], {id(loop.body)}
+        waiting, seen = [loop.body], {loop.body}
         while waiting:
             part = waiting.pop()
             yield part
             for name, function in self._named:
-                if _contains(part, name) and id(function.node) not in seen:
-                    seen.add(id(function.node))
+                if _contains(part, name) and function.node not in seen:
+                    seen.add(function.node)
                     waiting.append(function.node)
 
     def _source(self, node: Node) -> Node | None:
@@ -267,10 +265,9 @@ class _Sites:
             path = inner
         key, variable = key_of(path), self._scopes.variable(base_of(path))
         given = [each.get("value") for each in table.children if key_of(each) == key]
-        for node in self._scopes.of("assignment_statement") if variable and variable.fills else ():
-            for target, value in assigned(node):
-                if self._scopes.variable(target.get("table") or target) is variable and key_of(target) == key:
-                    given.append(value)
+        for target, value in self._scopes.assigned if variable and variable.fills else ():
+            if self._scopes.variable(target.get("table") or target) is variable and key_of(target) == key:
+                given.append(value)
         return given[0] if key is not None and len(given) == 1 else None
 
     def _caught(self, name: Node) -> Node | None:

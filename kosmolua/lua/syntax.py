@@ -58,21 +58,23 @@ class Node:
 
     ``kind`` is its name in the grammar of tree-sitter-lua, such as ``function_call``, and ``field`` its role around it,
     such as ``arguments``. Offsets are in bytes. ``children`` contains the nodes inside this node, without brackets,
-    commas and keywords, and ``around`` is the node that contains it; it is None for the whole script. ``index`` counts
-    the nodes of the script from 0, in the order of the source.
+    commas and keywords, and ``around`` is the node that contains it; it is None for the whole script. A string has no
+    nodes inside. ``operator`` is that of an expression, such as ``==``, or an empty string. ``index`` counts the nodes
+    of the script from 0, in the order of the source, and ``after`` is the index behind the last node inside this one.
     """
 
     __slots__ = (
-        "_after",
         "_keys",
         "_nodes",
         "_text",
+        "after",
         "around",
         "children",
         "end",
         "field",
         "index",
         "kind",
+        "operator",
         "source",
         "start",
     )
@@ -86,12 +88,13 @@ class Node:
         self.end = end
         self.source = source
         self.around = around
+        self.operator = ""
         self.children: list[Node] = []
         self._text: str | None = None
         self._keys: Sequence[str] | None = None
         self._nodes = nodes
         self.index = len(nodes)
-        self._after = self.index + 1
+        self.after = self.index + 1
         nodes.append(self)
         if around is not None:
             around.children.append(self)
@@ -142,22 +145,17 @@ class Node:
                 return child
         return None
 
-    def close(self) -> Node | None:
-        """End the node, of which all nodes inside were made, and return the one around it."""
-        self._after = len(self._nodes)
-        return self.around
-
     def walk(self) -> Sequence[Node]:
         """Return the node and all nodes inside it, in the order of the source."""
-        return self._nodes[self.index : self._after]
+        return self._nodes[self.index : self.after]
 
     def walk_own(self) -> Iterator[Node]:
         """Yield the node and all nodes inside it, except those inside functions."""
         index = self.index
-        while index < self._after:
+        while index < self.after:
             node = self._nodes[index]
             yield node
-            index = node._after if node.kind in FUNCTIONS else index + 1
+            index = node.after if node.kind in FUNCTIONS else index + 1
 
     def outer(self, kinds: Container[str]) -> Iterator[Node]:
         """Yield the nodes of these kinds that contain the node, the innermost first."""
@@ -292,23 +290,25 @@ def _script(tree: Tree, text: bytes) -> Script:
     while True:
         found, field = cursor.node, fields[cursor.field_id or 0]
         assert found is not None
-        start, end = found.start_byte, found.end_byte
         kind, is_named = (found.type, found.is_named) if is_broken else kinds[found.kind_id]
-        if (
-            (is_broken and (found.is_error or found.is_missing))
-            or kind == "hash_bang_line"  # after empty lines; in the first line it is a comment by now
-            or (kind == "identifier" and not is_identifier(text, start, end))
-        ):
+        if is_broken and (found.is_error or found.is_missing):
             problems.append(_problem(found, text))
-        if (is_named or field or outer is None) and kind != "comment":
+        if is_named and kind != "comment":
+            start, end = found.start_byte, found.end_byte
+            # a line with #! after empty lines; in the first line it is a comment by now
+            if kind == "hash_bang_line" or (kind == "identifier" and not is_identifier(text, start, end)):
+                problems.append(_problem(found, text))
             node = Node(kind, field, start, end, text, nodes, outer)
-            if cursor.goto_first_child():
+            if (is_broken or kind != "string") and cursor.goto_first_child():
                 outer = node
                 continue
+        elif outer and field == "operator":
+            outer.operator = kind
         while not cursor.goto_next_sibling():
-            outer = outer and outer.close()
             if not cursor.goto_parent():
                 return Script(nodes[0], problems)
+            if outer:
+                outer.after, outer = len(nodes), outer.around
 
 
 @lru_cache(maxsize=1)
@@ -340,11 +340,12 @@ def string_of(node: Node | None) -> str | None:
     """Return the value of a string literal, or None for one that is not UTF-8, and for any other node."""
     if node is None or node.kind != "string":
         return None
-    content = node.get("content")
-    text = content.text if content else ""
-    if node.text.startswith(QUOTES):
-        return _unescaped(text) if "\\" in text else text
-    return text.replace("\r\n", "\n").removeprefix("\n")  # Lua drops a line break at the beginning of a long string
+    text = node.text
+    if text.startswith(QUOTES):
+        return _unescaped(text[1:-1]) if "\\" in text else text[1:-1]
+    bracket = text.index("[", 1) + 1
+    # Lua drops a line break at the beginning of a long string
+    return text[bracket:-bracket].replace("\r\n", "\n").removeprefix("\n")
 
 
 def _unescaped(text: str) -> str | None:
@@ -366,12 +367,6 @@ def _bytes_of(piece: re.Match[str]) -> bytes:
     return _ESCAPES.get(escaped, escaped).encode() if escaped else piece[0].encode()
 
 
-def operator_of(node: Node) -> str:
-    """Return the operator of an expression, such as ``==``, or an empty string if it has none."""
-    operator = node.get("operator") if node.kind in ("binary_expression", "unary_expression") else None
-    return operator.text if operator else ""
-
-
 def base_of(node: Node) -> Node:
     """Return the expression that a path begins with: ``a`` for ``a.b[1]``, and ``f()`` for ``f().b``."""
     while table := node.get("table"):
@@ -384,10 +379,10 @@ def called_in(call: Node | None) -> Node | None:
     return call.get("name") if call and call.kind == "function_call" else None
 
 
-def arguments_of(call: Node | None) -> list[Node]:
+def arguments_of(call: Node | None) -> Sequence[Node]:
     """Return the expressions of the arguments of a call, or an empty list for anything else."""
     arguments = call.get("arguments") if call and call.kind == "function_call" else None
-    return [each for each in arguments.children if each.field == ""] if arguments else []
+    return arguments.children if arguments else []
 
 
 def first_argument(call: Node | None) -> Node | None:

@@ -12,10 +12,8 @@ from kosmolua.lua.syntax import (
     FUNCTIONS,
     Node,
     arguments_of,
-    assigned,
     called_in,
     key_of,
-    operator_of,
     parameters_of,
     values_of,
 )
@@ -55,10 +53,9 @@ class Written:
         for node in scopes.of("function_call"):
             if name := called_in(node):
                 self._call(name, arguments_of(node), fields[name.kind, key_of(name)] if name.kind in _METHODS else [])
-        for node in scopes.of("assignment_statement"):
-            for target, value in assigned(node):
-                if variable := scopes.variable(target):
-                    self._assigned[variable.start].append(value)
+        for target, value in scopes.assigned:
+            if variable := scopes.variable(target):
+                self._assigned[variable.start].append(value)
 
     def is_left_out(self, node: Node) -> bool:
         """Return True if the script writes nil for a value, or writes it in one call or table and not in another.
@@ -102,21 +99,21 @@ class Written:
                 elif not is_open:
                     self._given[parameter.start].append(None)
 
-    def _values(self, node: Node | None, followed: set[int]) -> Iterator[Node | None]:
+    def _values(self, node: Node | None, followed: set[Node]) -> Iterator[Node | None]:
         """Yield the expressions that a value comes from, and None for each place that leaves it out.
 
         Nodes that were ``followed`` already are not followed again, so that the work is bounded.
         """
-        if node is None or id(node) in followed or len(followed) > _MAX_STEPS:
+        if node is None or node in followed or len(followed) > _MAX_STEPS:
             yield from () if node else (None,)
             return
-        followed.add(id(node))
+        followed.add(node)
         variable = self._scopes.variable(node) if node.kind == "identifier" else None
         items = variable and (variable.items or self._items.get(variable.start))
         called = self._known(called_in(node))
         if isinstance(called, Closure):
             sources = _returned(called.node) or [node]
-        elif operator_of(node) == "or":
+        elif node.operator == "or":
             sources = [node.get("left"), node.get("right")]
         elif node.get("table"):
             sources = [item for table in self._values(node.get("table"), followed) for item in _items(table, node)]
