@@ -9,9 +9,8 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from kosmolua.errors import KosmoError, PluginError, log_traceback
 
@@ -23,8 +22,7 @@ PROVIDERS = "kosmolua.providers"
 _METADATA = (".dist-info", ".egg-info")
 
 
-@dataclass(frozen=True)
-class EntryPoint:
+class EntryPoint(NamedTuple):
     """An entry point: the name, the ``MODULE:OBJECT`` that it stands for, its package and its group."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
@@ -31,8 +30,7 @@ class Found(NamedTuple):
     next_page: int | None = None
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """The part of a list to fetch: one page, or all pages.
 
     ``items`` is the key under which a page holds its items, or None if the page itself is the list.

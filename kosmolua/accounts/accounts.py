@@ -96,8 +96,6 @@ class Accounts:
     @property
     def digest(self) -> bytes:
         """A digest of the content, by which another process can tell that it has read the same."""
-        from hashlib import sha256
-
         return sha256(repr(self._tables).encode("utf-8", "surrogatepass")).digest()
 
     def names(self, integration: Integration) -> list[str]:

@@ -410,8 +410,7 @@ def current_confirm() -> Confirm | None:
     return found[0].confirm if found else None
 
 
-@dataclass(frozen=True)
-class CallStarted:
+class CallStarted(NamedTuple):
     """The event that reports that a call is about to be made. The call is allowed, and its arguments are valid.
 
     Args:
@@ -433,15 +432,13 @@ class CallStarted:
     before: str = ""
 
 
-@dataclass(frozen=True)
-class CallEnded:
+class CallEnded(NamedTuple):
     """The event that reports that a call has ended. If the call was not allowed, there was no :class:`CallStarted`."""
 
     record: FinishedCall
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(NamedTuple):
     """The event that reports that the script waits, as in ``sleep``. Other branches of ``parallel`` continue."""
 
     seconds: float

@@ -8,14 +8,13 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec, source_hash
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from kosmolua.catalog.loading import LOAD_TIMEOUT, guarded
 from kosmolua.concurrency import lazy
@@ -32,8 +31,7 @@ BUNDLED = "bundled"
 _RENAME = "rename it with a-z, 0-9 and _, a letter first"
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(NamedTuple):
     """A loaded integration.
 
     Args:
@@ -54,8 +52,7 @@ Found: TypeAlias = "Plugin | PluginError | Callable[[], Plugin]"
 """A plugin, why it cannot be loaded, or what loads it."""
 
 
-@dataclass(frozen=True)
-class PluginFolder:
+class PluginFolder(NamedTuple):
     """A folder of plugins, each a module or package named like its integration; users know it by ``label``."""
 
     label: str
@@ -340,7 +337,7 @@ def _extended(plugin: Plugin, places: Sequence[PluginFolder]) -> Plugin:
         return plugin
     from kosmolua.openapi.extension import extended
 
-    return replace(plugin, integration=extended(integration, onto[0] if onto else None))
+    return plugin._replace(integration=extended(integration, onto[0] if onto else None))
 
 
 def _wrapped(integration: Integration) -> Plugin:

@@ -7,14 +7,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import RLock
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.concurrency import lazy
 from kosmolua.errors import CallError, ConfigError, KosmoError, PluginError, UnknownPath
 from kosmolua.folders import replace_file
 from kosmolua.limits import LIMITS, spell_size
-from kosmolua.lua.header import Header, read_header
 from kosmolua.schema.effects import EFFECTS, Effect
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
@@ -24,6 +23,7 @@ from kosmolua.suggestions import did_you_mean, list_of
 if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.check.checker import Checker
+    from kosmolua.lua.header import Header
     from kosmolua.lua.site import Site
 
 SUFFIX = ".lua"
@@ -31,8 +31,7 @@ _MARK = b"\xef\xbb\xbf"
 """A byte order mark. It does not count as a part of the script."""
 
 
-@dataclass(frozen=True)
-class UserScript:
+class UserScript(NamedTuple):
     """A Lua script; ``name`` is that of its function, ``header`` what its first comment says."""
 
     name: str
@@ -93,6 +92,8 @@ class Scripts:
             CallError: Several files have this name, the file cannot be read or is too large, or the comment at its
                 beginning is invalid.
         """
+        from kosmolua.lua.header import read_header
+
         if name not in self._files:
             hint = did_you_mean(name, self._files) or list_of("there are", sorted(self._files))
             raise UnknownPath(f"app.scripts has no '{name[:80]}'", hint=hint)

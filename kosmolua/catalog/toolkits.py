@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from kosmolua.catalog.catalog import Provider
@@ -52,7 +51,7 @@ class ToolkitProvider:
         whole, narrowed = self._kept.get(name, (None, plugin))
         if whole is not plugin:
             integration = plugin.integration.narrowed(self._fits)
-            narrowed = replace(plugin, integration=integration, prose=lambda: None)
+            narrowed = plugin._replace(integration=integration, prose=lambda: None)
             self._kept[name] = plugin, narrowed
         return narrowed
 

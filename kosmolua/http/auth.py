@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urljoin
 
 from kosmolua.http.headers import merged, plain
@@ -22,8 +22,7 @@ class Auth(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Bearer:
+class Bearer(NamedTuple):
     """Sends a token as ``Authorization: Bearer ...`` (RFC 6750), or with a ``scheme`` other than ``Bearer``."""
 
     token: Secret
@@ -33,8 +32,7 @@ class Bearer:
         return with_header(request, "Authorization", self.token.prefixed(self.scheme))
 
 
-@dataclass(frozen=True)
-class Basic:
+class Basic(NamedTuple):
     """Sends a user name and a password as ``Authorization: Basic ...`` (RFC 7617)."""
 
     user: str
@@ -44,8 +42,7 @@ class Basic:
         return with_header(request, "Authorization", self.password.as_password_of(self.user))
 
 
-@dataclass(frozen=True)
-class HeaderKey:
+class HeaderKey(NamedTuple):
     """Sends a key in a header that the service defines, such as ``X-API-Key``."""
 
     name: str
@@ -55,8 +52,7 @@ class HeaderKey:
         return with_header(request, self.name, self.key)
 
 
-@dataclass(frozen=True)
-class CookieKey:
+class CookieKey(NamedTuple):
     """Sends a key in a cookie (RFC 6265)."""
 
     name: str
@@ -73,8 +69,7 @@ class CookieKey:
         return with_header(request, "Cookie", header)
 
 
-@dataclass(frozen=True)
-class QueryKey:
+class QueryKey(NamedTuple):
     """Sends a key in the query of the URL, such as ``?api_key=...``."""
 
     name: str
@@ -86,8 +81,7 @@ class QueryKey:
         return replace(request, query=((self.name, self.key), *others))
 
 
-@dataclass(frozen=True)
-class Several:
+class Several(NamedTuple):
     """Sends several credentials in each request."""
 
     auths: Sequence[Auth]

@@ -7,15 +7,10 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from kosmolua.errors import NotConfigured
-from kosmolua.http.headers import merged, plain
+from kosmolua.http.headers import SIGNED, merged, plain
 from kosmolua.http.messages import Request
 from kosmolua.secret import Secret
 
-SIGNED = frozenset(
-    f"x-amz-{name}"
-    for name in ("algorithm", "content-sha256", "credential", "date", "security-token", "signature", "signedheaders")
-)
-"""The headers, and parts of a query, with which a signature is sent, as :func:`plain` spells them."""
 _OF_S3 = ("s3", "s3-object-lambda", "s3-outposts")
 _FORM = "application/x-www-form-urlencoded"
 

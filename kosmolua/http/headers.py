@@ -17,6 +17,11 @@ _OF_A_PROXY = regex(r"forwarded|x-(forwarded|original|rewrite|http-method|http-h
 _OF_A_READ = regex(r"if-.*|accept(-.*)?|prefer|range")
 CREDENTIALS = frozenset({"authorization", "cookie"})
 """The headers that carry credentials at most services, as :func:`plain` spells them."""
+SIGNED = frozenset(
+    f"x-amz-{name}"
+    for name in ("algorithm", "content-sha256", "credential", "date", "security-token", "signature", "signedheaders")
+)
+"""The headers, and parts of a query, with which a signature of AWS is sent, as :func:`plain` spells them."""
 OF_A_READ = "If-*, Accept*, Prefer and Range"
 """The headers that a script can add to a request that only reads, in words."""
 

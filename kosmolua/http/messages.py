@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from kosmolua.expressions import regex
@@ -180,8 +180,7 @@ class Response:
         return decode(text) if text.strip() else None
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One attempt to send a request.
 
     Args:

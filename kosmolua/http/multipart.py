@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from typing import NamedTuple
 
 from kosmolua.secret import Secret
 
@@ -13,8 +14,7 @@ OCTETS = "application/octet-stream"
 """The media type for bytes whose type is not known."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One field or file of a form.
 
     Args:

@@ -14,9 +14,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from kosmolua.errors import BadArguments, ScriptError
 from kosmolua.expressions import regex
@@ -32,8 +31,7 @@ _PARAMETER = regex(r"([A-Za-z_]\w*)(\??)\s+(.*)")
 _DEFAULT = regex(r"\(default:\s*(\"[^\"]*\"|[^()]*)\)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The header of a script: its description, its parameters and the type of its result.
 
     Args:

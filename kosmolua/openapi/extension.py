@@ -22,7 +22,10 @@ from kosmolua.schema.mismatch import Mismatch
 
 if TYPE_CHECKING:
     from kosmolua.http.messages import Request, Response, Send
+    from kosmolua.openapi.calls import OperationCall
     from kosmolua.openapi.functions import DocumentFunctions
+    from kosmolua.openapi.security import Access
+    from kosmolua.openapi.store import DocumentStore
     from kosmolua.schema.function import Function
 
 
@@ -36,9 +39,18 @@ class ExtensionFunctions:
     @lazy
     def read(self) -> DocumentFunctions:
         """The functions of the compiled document, which the first use compiles."""
-        from kosmolua.openapi.integration import functions_of
+        from kosmolua.openapi.functions import DocumentFunctions
+        from kosmolua.openapi.store import DocumentStore, Home
 
-        return functions_of(self._extension, self._integration)
+        store = DocumentStore(Home.of_folder(Path(self._extension.file).parent))
+        return DocumentFunctions(
+            store,
+            self._integration.name,
+            self._integration.prefix,
+            partial(_handler, self._extension, store),
+            without=self._integration.functions.own,
+            supplied=self._extension.supplies,
+        )
 
     @lazy
     def _names(self) -> str:
@@ -87,6 +99,38 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
     whole.functions = Functions(own, cast(More, more))
     whole.simulate = _beside(integration.simulate, more)
     return whole
+
+
+def _handler(extension: Extension, store: DocumentStore, call: OperationCall) -> Callable[..., Any]:
+    from kosmolua.openapi.security import access_of
+
+    access = access_of(store.meta("access"))
+    lacking = [each.name for each in call.fields if each.required and each.name in extension.supplies]
+
+    def handle(opened: Any, /, **arguments: Any) -> Any:
+        known = {name: extension.supplies[name](opened) for name in lacking if name not in arguments}
+        return call.make(_PluginClient(extension.api(opened), access), {**known, **arguments})
+
+    return handle
+
+
+class _PluginClient:
+    """Sends a document's requests with the HTTP client of a plugin's account."""
+
+    def __init__(self, api: Api, access: Access) -> None:
+        self._api = api
+        self._access = access
+
+    def api(self, server: str, *, is_open: bool = False) -> Api:
+        """Return the account's client, or one for an operation's own base URL."""
+        if not server or self._api.base_url != self._access.base_url:
+            return self._api
+        self._access.check_origin(server)
+        return self._api.at(server)
+
+    def checked(self, response: Response) -> Response:
+        """Return the response: the plugin's client would have raised its error."""
+        return response
 
 
 def _extensible(function: Function) -> Function:

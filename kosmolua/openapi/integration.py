@@ -1,4 +1,4 @@
-"""Integrations from documents that were imported, passed with ``--plugin``, or belong to a plugin."""
+"""Integrations from documents that were imported, or passed with ``--plugin``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from kosmolua.errors import ConfigError, PluginError
-from kosmolua.http.client import Api
-from kosmolua.http.messages import Response, Send
+from kosmolua.http.messages import Send
 from kosmolua.openapi.accounts import ClientTokens, DocumentAccount, DocumentClient, fields_of, refusal_of
 from kosmolua.openapi.calls import OperationCall
 from kosmolua.openapi.functions import DocumentFunctions
-from kosmolua.openapi.security import Access, access_of
+from kosmolua.openapi.security import access_of
 from kosmolua.openapi.store import DocumentStore, Home
-from kosmolua.schema.integration import Extension, Integration
+from kosmolua.schema.integration import Integration
 from kosmolua.schema.sessions import BEGIN, SessionRule, session_function
 
 
@@ -69,53 +68,11 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
     return integration
 
 
-def functions_of(extension: Extension, integration: Integration) -> DocumentFunctions:
-    store = DocumentStore(Home.of_folder(Path(extension.file).parent))
-    return DocumentFunctions(
-        store,
-        integration.name,
-        integration.prefix,
-        partial(_extending, extension, store),
-        without=integration.functions.own,
-        supplied=extension.supplies,
-    )
-
-
 def _handler(call: OperationCall) -> Callable[..., Any]:
     def handle(client: DocumentClient, /, **arguments: Any) -> Any:
         return call.make(client, arguments)
 
     return handle
-
-
-def _extending(extension: Extension, store: DocumentStore, call: OperationCall) -> Callable[..., Any]:
-    access = access_of(store.meta("access"))
-    lacking = [each.name for each in call.fields if each.required and each.name in extension.supplies]
-
-    def handle(opened: Any, /, **arguments: Any) -> Any:
-        known = {name: extension.supplies[name](opened) for name in lacking if name not in arguments}
-        return call.make(_Extended(extension.api(opened), access), {**known, **arguments})
-
-    return handle
-
-
-class _Extended:
-    """Sends a document's requests with the HTTP client of a plugin's account."""
-
-    def __init__(self, api: Api, access: Access) -> None:
-        self._api = api
-        self._access = access
-
-    def api(self, server: str, *, is_open: bool = False) -> Api:
-        """Return the account's client, or one for an operation's own base URL."""
-        if not server or self._api.base_url != self._access.base_url:
-            return self._api
-        self._access.check_origin(server)
-        return self._api.at(server)
-
-    def checked(self, response: Response) -> Response:
-        """Return the response: the plugin's client would have raised its error."""
-        return response
 
 
 def _simulator(more: DocumentFunctions) -> Callable[..., Send]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kosmolua.openapi.calls import OperationCall
 from kosmolua.schema.function import Step
@@ -12,8 +11,7 @@ from kosmolua.schema.function import Step
 UPDATES = ("PUT", "PATCH")
 
 
-@dataclass(frozen=True)
-class Update:
+class Update(NamedTuple):
     """A PUT or PATCH of a path that has a GET too.
 
     Args:

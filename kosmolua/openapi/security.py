@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.expressions import regex
-from kosmolua.http.aws import SIGNED
 from kosmolua.http.headers import CREDENTIALS as CREDENTIAL_HEADERS
-from kosmolua.http.headers import objection, plain
+from kosmolua.http.headers import SIGNED, objection, plain
 from kosmolua.http.messages import is_link_local, is_protected, origin
 from kosmolua.openapi.bodies import is_override
 from kosmolua.openapi.naming import snake, usable

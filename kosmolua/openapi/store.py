@@ -7,7 +7,6 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -45,8 +44,7 @@ class FunctionRow(NamedTuple):
     parameters: str
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(NamedTuple):
     """The files of a document; overlay and lock can be None."""
 
     document: Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kosmolua.errors import BadArguments
 from kosmolua.protocol import Json
@@ -75,8 +76,7 @@ class Parameter:
         return bool(self.inside)
 
 
-@dataclass(frozen=True)
-class ArgumentFault:
+class ArgumentFault(NamedTuple):
     """One thing that is wrong with the arguments of a call.
 
     Args:

@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, get_origin, overload
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_origin, overload
 
 from kosmolua.errors import PluginError
 from kosmolua.expressions import regex
@@ -60,8 +60,7 @@ class Account(Protocol):
         """Return the opened account, the first argument of every function. It sends requests with ``send`` alone."""
 
 
-@dataclass(frozen=True)
-class AccountField:
+class AccountField(NamedTuple):
     """A key in an account's section of accounts.toml.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from kosmolua.errors import BadArguments
 from kosmolua.expressions import regex
@@ -64,8 +64,7 @@ class SessionRule:
         return {name: value for name, value in own.items() if name not in replaced} | dict(given)
 
 
-@dataclass(frozen=True)
-class NewSession:
+class NewSession(NamedTuple):
     """What :data:`BEGIN` returns: the credentials, by the account's fields."""
 
     credentials: Mapping[str, SecretText]

@@ -18,10 +18,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cache
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from kosmolua.clock import SIMULATION_START
@@ -36,8 +36,7 @@ BEGINNING = datetime.fromtimestamp(SIMULATION_START, timezone.utc)
 _SLOT = regex(r"\\{(\\\*)?(\w+)\\}")
 
 
-@dataclass(frozen=True)
-class RouteMatch:
+class RouteMatch(NamedTuple):
     """Where a path leads.
 
     Args:
@@ -56,7 +55,6 @@ class Routes:
 
     def __init__(self) -> None:
         self.operations: dict[str, dict[str, Callable[..., Any]]] = {}
-        self._patterns: dict[str, re.Pattern[str]] = {}
 
     def on(self, method: str, path: str) -> Callable[[_Operation], _Operation]:
         """Return a decorator that registers an operation.
@@ -67,8 +65,6 @@ class Routes:
         """
 
         def register(operation: _Operation) -> _Operation:
-            pattern = _SLOT.sub(lambda slot: f"(?P<{slot[2]}>{'.+' if slot[1] else '[^/]+'})", re.escape(path))
-            self._patterns[path] = re.compile(pattern)
             self.operations.setdefault(path, {})[method] = operation
             return operation
 
@@ -76,11 +72,17 @@ class Routes:
 
     def find(self, path: str) -> RouteMatch | None:
         """Return the first registered route that a path matches as a whole, or None."""
-        for template, pattern in self._patterns.items():
-            if found := pattern.fullmatch(path):
+        for template, operations in self.operations.items():
+            if found := _pattern(template).fullmatch(path):
                 segments = {name: unquote(value) for name, value in found.groupdict().items()}
-                return RouteMatch(template, self.operations[template], segments)
+                return RouteMatch(template, operations, segments)
         return None
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    """Return what matches the paths of a route, made at the first look, since most processes look for few."""
+    return re.compile(_SLOT.sub(lambda slot: f"(?P<{slot[2]}>{'.+' if slot[1] else '[^/]+'})", re.escape(template)))
 
 
 class SimulatedAccount:

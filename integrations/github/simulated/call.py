@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kosmolua.testing import Routes
 
@@ -20,8 +20,7 @@ class Refusal(Exception):
         self.body: Thing = {"message": message, "status": str(status)} | ({"errors": errors} if errors else {})
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """A request: its path below the base URL, the values of the names in it, and whether it has a token."""
 
     path: str
@@ -31,8 +30,7 @@ class Call:
     signed_in: bool
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """An answer that is a list, of which the response contains one page.
 
     A search returns at most so many items, and with a ``key`` a page is an object with the items and their number.
@@ -44,8 +42,7 @@ class Listed:
     key: str | None = None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer with a status other than 200."""
 
     status: int

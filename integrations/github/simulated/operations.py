@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..paging import MOST_FOUND
 from ..wire import Thing, inner
 from .call import Call, Listed, Refusal, body_of, demand_token, found, routes
@@ -30,7 +28,7 @@ def own_repos(world: World, call: Call) -> Listed:
 @routes.on("GET", "/users/{login}/repos")
 def repos_of_user(world: World, call: Call) -> Listed:
     """Answer with the public repositories of a user. The path also works for an organisation."""
-    return _repos(world, replace(call, signed_in=False), user(world, call)["login"])
+    return _repos(world, call._replace(signed_in=False), user(world, call)["login"])
 
 
 @routes.on("GET", "/orgs/{login}/repos")
@@ -118,7 +116,7 @@ def by_id(world: World, call: Call) -> Listed:
     answer = lists.get(call.segments["list"])
     if answer is None:
         raise Refusal(404, "Not Found")
-    return answer(world, replace(call, segments={"owner": owner, "repo": name}))
+    return answer(world, call._replace(segments={"owner": owner, "repo": name}))
 
 
 def _repos(world: World, call: Call, owner: str) -> Listed:
