@@ -777,6 +777,21 @@ def test_a_value_from_standard_input(kosmolua: Program, write: Write) -> None:
 
 
 @pytest.mark.slow
+@posix_only
+def test_a_value_without_end(kosmolua: Program, write: Write) -> None:
+    """No more is read than a call's arguments can have."""
+    words = ("call", "echo.echo", "--simulate", "--plugin", write("echo.py", ECHO))
+    for given in ("name=@/dev/zero", "--args=-"):
+        with open("/dev/zero", "rb") as zeros:
+            done = kosmolua(*words, given, stdin=zeros)
+        said(
+            done,
+            status=124,
+            error="The call was stopped: the arguments of one call are larger than 1 MiB (send less, or",
+        )
+
+
+@pytest.mark.slow
 def test_help_on_a_function(kosmolua: Program) -> None:
     """``call PATH --help`` shows the parameters, wherever the options stand, and needs no account."""
     for words in (("render2.list_services", "--help"), ("-h", "render2.production.list_services", "--simulate")):

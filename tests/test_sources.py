@@ -93,7 +93,9 @@ def test_a_file_that_others_can_read_is_a_warning(read: Read, tmp_path: Path, wa
 def test_a_file_that_cannot_be_read(read: Read, tmp_path: Path) -> None:
     """A missing file, a folder and bytes that are no text are each refused with the reason."""
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
-    for name, reason in (("missing", "No such file"), (".", "directory|denied"), ("bytes", "it is not UTF-8 text")):
+    (tmp_path / "long").write_bytes(b"y" * 70_000)
+    reasons = {"missing": "No such file", ".": "directory|denied", "bytes": "it is not UTF-8", "long": "it is longer"}
+    for name, reason in reasons.items():
         with pytest.raises(NotConfigured, match=f"{WHERE} cannot be read: .*({reason})"):
             read({"file": name})
     with pytest.raises(NotConfigured, match="cannot be read"):
@@ -117,9 +119,10 @@ def test_a_command(read: Read) -> None:
         (python("pass"), f"The secret {WHERE} is empty"),
         (python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "failed: its output is not UTF-8 text"),
         (python("import sys; sys.stderr.buffer.write(b'\\xff'); sys.exit(2)"), "failed: it ended with status 2"),
+        (python("while True: print('y' * 60)"), "failed: its output is longer than 64 KiB"),
         (["nul\0l"], "failed: embedded null byte"),
     ],
-    ids=["missing", "failed", "silent", "no text", "no text of its own", "no name"],
+    ids=["missing", "failed", "silent", "no text", "no text of its own", "endless", "no name"],
 )
 def test_a_command_that_fails(read: Read, command: list[str], reason: str) -> None:
     """A command that is not there, fails, or prints no text is named, and what it printed is not."""

@@ -18,11 +18,14 @@ from typing import Any, NamedTuple
 from kosmolua.entry_points import SECRETS, EntryPoint, ask, installed, the_one
 from kosmolua.errors import NotConfigured, PluginError
 from kosmolua.folders import expanded
+from kosmolua.limits import KIB, spell_size
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.secret import MIN_SECRET, Leased, Secret, looks_like_key
 
 COMMAND_TIMEOUT = 60.0
 """Seconds that a command may take to print a secret; it may have to wait for a person."""
+MAX_SECRET = 64 * KIB
+"""The most bytes of a secret from a file or a command."""
 PART_OF_LEASE = 2 / 3
 """After which part of its lease a secret is fetched again, so that a run that begins then has time."""
 _HIDDEN = "not shown, since it looks like a key itself"
@@ -82,9 +85,10 @@ def _from_env(sources: Sources, where: str, name: str, _: float) -> str:
 def _from_file(sources: Sources, where: str, name: str, _: float) -> str:
     path = sources.folder / expanded(name)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with open(path, "rb") as file:
+            text = _decoded(file.read(MAX_SECRET + 1))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise NotConfigured(
             f"The file with the secret {where} cannot be read: {reason}",
             detail=_HIDDEN if looks_like_key(name) else str(path),
@@ -98,20 +102,48 @@ def _from_command(sources: Sources, where: str, command: list[str], until: float
 
     seconds = min(COMMAND_TIMEOUT, max(until - monotonic(), 0))
     try:
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=seconds, check=True)
-        return done.stdout.decode("utf-8-sig")
+        return _decoded(_output(command, seconds), "its output")
     except subprocess.TimeoutExpired:
         reason = f"it did not end within {seconds:.2g} s"
     except subprocess.CalledProcessError as error:
         reason = f"it ended with status {error.returncode}"
-    except UnicodeDecodeError:
-        reason = "its output is not UTF-8 text"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
     raise NotConfigured(
         f"The command for the secret {where} failed: {reason}",
         detail=_HIDDEN if looks_like_key(command[0]) else command[0],
     )
+
+
+def _output(command: list[str], seconds: float) -> bytes:
+    """Return what a command prints; of more than a secret can have, the beginning."""
+    from selectors import EVENT_READ, DefaultSelector
+    from subprocess import DEVNULL, PIPE, CalledProcessError, Popen, TimeoutExpired
+
+    ends, printed, part = monotonic() + seconds, b"", b"-"
+    with Popen(command, bufsize=0, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL) as process, DefaultSelector() as ready:
+        try:
+            assert process.stdout
+            ready.register(process.stdout, EVENT_READ)
+            while part and len(printed) <= MAX_SECRET:
+                if not ready.select(max(ends - monotonic(), 0)):
+                    raise TimeoutExpired(command, seconds)
+                part = process.stdout.read(MAX_SECRET)
+                printed += part
+            if not part and (status := process.wait(max(ends - monotonic(), 0))):
+                raise CalledProcessError(status, command)
+        finally:
+            process.kill()
+    return printed
+
+
+def _decoded(data: bytes, subject: str = "it") -> str:
+    if len(data) > MAX_SECRET:
+        raise ValueError(f"{subject} is longer than {spell_size(MAX_SECRET)}")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{subject} is not UTF-8 text") from None
 
 
 def _from_keyring(sources: Sources, where: str, name: str, _: float) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -20,10 +19,11 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, calling_options, examples, write_list
 from kosmolua.cli.progress import watching
 from kosmolua.cli.scripts import open_runtime, open_to_list, taken_as_interrupts
-from kosmolua.cli.streams import names_standard_input, standard
+from kosmolua.cli.streams import standard
 from kosmolua.cli.values import value_of
 from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.folders import expanded
+from kosmolua.limits import Limits
 from kosmolua.protocol import Truncated
 from kosmolua.runs import Outcome
 from kosmolua.schema import luacats
@@ -106,7 +106,7 @@ def command(
     records: list[FinishedCall] = []
     with taken_as_interrupts():
         try:
-            value = _call(path, words, _parse(text), records, options)
+            value = _call(path, words, text, records, options)
         except KosmoError as error:
             if not options.json:
                 raise
@@ -148,7 +148,7 @@ def _row_of(parameter: Parameter) -> tuple[str, str]:
     )
 
 
-def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[FinishedCall], options: Options) -> Any:
+def _call(path: str, words: Sequence[str], text: str | None, records: list[FinishedCall], options: Options) -> Any:
     _check_shape(path)
     approver = TerminalApprover(is_single=True) if console.can_ask() else None
     with watching(trace=options.trace, approver=approver) as watched, open_runtime(options, watched.approve) as runtime:
@@ -156,7 +156,7 @@ def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[
             function: Function | None = runtime.catalog.find(path)
         except KosmoError:
             function = None  # the call itself will be refused, and recorded in the journal
-        arguments = given | _arguments(path, function, words)
+        arguments = _parse(text, runtime.limits) | _arguments(path, function, words, runtime.limits)
 
         def watch(event: Event) -> None:
             watched.watch(event)
@@ -177,11 +177,11 @@ def _outcome(value: Any, error: KosmoError | None, records: list[FinishedCall]) 
     return Outcome([] if error else [value], "", error, [record.summary() for record in records], usage)
 
 
-def _parse(text: str | None) -> dict[str, Any]:
+def _parse(text: str | None, limits: Limits) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        raw = _standard_input("there are no arguments to read") if text == "-" else _as_utf_8(text)
+        raw = _read("-", limits, "Standard input", "there are no arguments to read") if text == "-" else _as_utf_8(text)
         arguments = json.loads(raw, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise click.UsageError(f"--args is not JSON: {error}.") from None
@@ -190,9 +190,13 @@ def _parse(text: str | None) -> dict[str, Any]:
     return arguments
 
 
-def _standard_input(if_closed: str) -> bytes:
-    with standard.reading(if_closed) as stream:
-        return stream.read()
+def _read(path: str, limits: Limits, subject: str, if_closed: str) -> bytes:
+    """Return the content of a file, or of standard input, unless it is larger than arguments can be."""
+    with standard.opened(path, subject, if_closed) as stream:
+        content = stream.read(limits.max_arguments + 1)
+    if len(content) > limits.max_arguments:
+        raise limits.exceeded("arguments", "call")
+    return content
 
 
 def _as_utf_8(argument: str) -> str:
@@ -214,7 +218,7 @@ def _check_shape(path: str) -> None:
         raise UsageError(f"{path!r} names no function", hint="write INTEGRATION.FUNCTION, as in render2.list_services")
 
 
-def _arguments(path: str, function: Function | None, words: Sequence[str]) -> dict[str, Any]:
+def _arguments(path: str, function: Function | None, words: Sequence[str], limits: Limits) -> dict[str, Any]:
     """Return the arguments in the words after PATH, by name and converted to the declared types."""
     types = {each.name: each.type for each in function.parameters} if function else {}
     names = iter(types)
@@ -228,9 +232,9 @@ def _arguments(path: str, function: Function | None, words: Sequence[str]) -> di
             hint = f"'kosmolua call {path} --help' lists the parameters"
             raise UsageError(f"{path} has no parameter left for the value {word!r}", hint=hint)
         if operator == ":=":
-            values[name] = _json(name, _content(text))
+            values[name] = _json(name, _content(text, limits))
         else:
-            texts.setdefault(name, []).append(_content(text))
+            texts.setdefault(name, []).append(_content(text, limits))
     if twice := next(filter(values.__contains__, texts), None):
         raise UsageError(f"{twice} is given both as text and as JSON: give it once")
     return values | {
@@ -238,23 +242,19 @@ def _arguments(path: str, function: Function | None, words: Sequence[str]) -> di
     }
 
 
-def _content(text: str) -> str:
+def _content(text: str, limits: Limits) -> str:
     """Return an argument's text, the content of ``@FILE``, or of standard input for ``@-``; ``@@`` is one ``@``."""
     if not text.startswith("@") or text.startswith("@@"):
         return text.removeprefix("@")
-    name = text[1:]
+    subject = f"The value {text}"
     try:
-        content = (
-            _standard_input("there is no value to read")
-            if names_standard_input(name)
-            else Path(expanded(name)).read_bytes()
-        )
-        return content.decode("utf-8-sig")
+        return _read(expanded(text[1:]), limits, subject, "there is no value to read").decode("utf-8-sig")
     except UnicodeDecodeError:
-        reason = "it is not UTF-8 text"
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a path"
-    raise UsageError(f"The value {text} cannot be read: {reason}", hint=f"write @{text} to pass the text itself")
+        refusal = UsageError(f"{subject} cannot be read: it is not UTF-8 text")
+    except UsageError as error:
+        refusal = error
+    refusal.advise(f"write @{text} to pass the text itself")
+    raise refusal
 
 
 def _json(name: str, text: str) -> Any:
