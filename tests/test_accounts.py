@@ -571,6 +571,32 @@ def test_a_key_in_place_of_a_name_is_not_shown(make: Make, text: str) -> None:
     assert "SECRET" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[lib]\npermissions = { write = 'rnd_SECRETSECRET' }\n[lib.work]",
+        "[lib]\npermissions = { rnd_SECRETSECRET = 'ask' }\n[lib.work]",
+        f"[lib]\n[lib.work]\nproxy = 'rnd_SECRETSECRET{'x1' * 60}'",
+        "[kosmolua.flow]\nmode = 'rnd_SECRETSECRET'",
+        "[kosmolua.limits]\ntimeout = 'rnd_SECRETSECRET'",
+        "[kosmolua.budgets]\ncalls = { max = 1, per = 'rnd_SECRET\"SECRET' }",
+    ],
+)
+def test_a_key_in_place_of_a_word_is_not_shown(make: Make, text: str) -> None:
+    """A refusal says what a key of the file can be, and does not repeat a credential that stands there."""
+
+    def use() -> None:
+        accounts = make(text)
+        accounts.default(lib)
+        accounts.sections.limits(Limits())
+
+    with pytest.raises(ConfigError) as refused:
+        use()
+    assert "***" in str(refused.value)
+    assert "SECRET" not in str(refused.value)
+    assert "x1x1" not in str(refused.value)
+
+
 # Many accounts
 
 

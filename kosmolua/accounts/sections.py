@@ -32,6 +32,7 @@ from kosmolua.schema.settings import (
     text,
     texts,
     unknown,
+    without_keys,
 )
 from kosmolua.suggestions import did_you_mean
 
@@ -293,17 +294,18 @@ class Sections:
         for key, value in permissions.items():
             if is_pattern(key):
                 if not any(fnmatchcase(name, key) for name in integration.spellings()):
-                    raise self.wrong(f"{said}: {key!r} matches no function of {integration.name}", *keys, key)
+                    raise self.wrong(f"{said}: {unknown(key)} matches no function of {integration.name}", *keys, key)
             elif key not in EFFECTS and not integration.whole.short(key):
                 known = [*EFFECTS, *integration.spellings()]
                 hint = did_you_mean(key, known) or f"its keys are {', '.join(EFFECTS)}, functions and patterns"
-                raise self.wrong(f"unknown key {key!r} in {said}", *keys, key, hint=hint)
+                raise self.wrong(f"unknown key {unknown(key)} in {said}", *keys, key, hint=hint)
             try:
                 condition = rule_of(value, key, name).condition
                 if condition:
                     condition.check(_parameters(integration, key))
             except Mismatch as mismatch:
-                raise self.wrong(f"{said}: {key}{mismatch.where} {mismatch.problem}", *keys, key) from None
+                problem = without_keys(mismatch.problem, value)
+                raise self.wrong(f"{said}: {key}{mismatch.where} {problem}", *keys, key) from None
 
     def _check_proxy(self, _: Integration, proxy: object, name: str, account: str) -> None:
         parts = urlsplit(proxy) if isinstance(proxy, str) else None

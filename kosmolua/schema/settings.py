@@ -14,9 +14,9 @@ from kosmolua.folders import objection_to_writers
 from kosmolua.limits import COUNT, LIMITS, Unit
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.labels import objection_to_origin
-from kosmolua.schema.mismatch import Mismatch, must_be, quoted
+from kosmolua.schema.mismatch import MAX_QUOTED, Mismatch, must_be, quoted
 from kosmolua.schema.types import Choice, Scalar
-from kosmolua.secret import looks_like_key
+from kosmolua.secret import Redactor, Secret, looks_like_key
 from kosmolua.suggestions import key_hint
 
 Table: TypeAlias = dict[str, Any]
@@ -53,7 +53,8 @@ class SettingsFile:
                 checked[key] = known[key](value)
             except Mismatch as mismatch:
                 inner = re.findall(r"\.([^.\[:]+)", mismatch.where)
-                raise self.wrong(f"{place}{key}{mismatch.where} {mismatch.problem}", *keys, key, *inner) from None
+                problem = without_keys(mismatch.problem, value)
+                raise self.wrong(f"{place}{key}{mismatch.where} {problem}", *keys, key, *inner) from None
         return checked
 
     def wrong(self, what: str, *keys: str, hint: str | None = None) -> ConfigError:
@@ -69,6 +70,20 @@ class SettingsFile:
 def unknown(key: str) -> str:
     """Return a key for the message that it is unknown."""
     return "*** (hidden, since it looks like a secret)" if looks_like_key(key) else repr(key[:80])
+
+
+def without_keys(problem: str, value: object) -> str:
+    """Return what is wrong with a value, with ``***`` for each text in it that looks like a secret."""
+    redactor = Redactor()
+    unseen = [value]
+    while unseen:
+        each = unseen.pop()
+        if isinstance(each, (dict, list)):
+            unseen += each.values() if isinstance(each, dict) else each
+        elif isinstance(each, str) and looks_like_key(each):
+            redactor.learn(Secret(each))
+            redactor.learn(Secret(each[:MAX_QUOTED]))
+    return redactor.text(problem)
 
 
 def anything(value: object) -> object:

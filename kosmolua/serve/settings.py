@@ -20,7 +20,7 @@ from kosmolua.limits import DURATION, MIB, SIZE
 from kosmolua.mcp.hosts import is_loopback_name
 from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.labels import FLOW_MODES
-from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.mismatch import Mismatch, quoted
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.settings import (
     LIMIT_CHECKS,
@@ -34,6 +34,7 @@ from kosmolua.schema.settings import (
     table_of,
     text,
     texts,
+    unknown,
 )
 from kosmolua.suggestions import did_you_mean
 
@@ -102,7 +103,7 @@ def _hosts(value: object) -> tuple[str, ...]:
     names = texts(value)
     for name in names:
         if not _HOST.fullmatch(name):
-            raise Mismatch(f'must have names such as "agents.example", without scheme and port, not {name[:80]!r}')
+            raise Mismatch(f'must have names such as "agents.example", without scheme and port, not {quoted(name)}')
     return tuple(map(str.lower, names))
 
 
@@ -128,7 +129,7 @@ def _permissions(value: object) -> dict[str, GivenPermission]:
     for key, permission in value.items():
         if key not in EFFECTS and "." not in key and not is_pattern(key):
             known = f'its keys are {", ".join(EFFECTS)}, and functions such as "render2.delete_service" or "github.*"'
-            raise Mismatch(f"has the unknown key {key[:80]!r} ({did_you_mean(key, EFFECTS) or known})")
+            raise Mismatch(f"has the unknown key {unknown(key)} ({did_you_mean(key, EFFECTS) or known})")
         try:
             rule_of(permission, key, TENANTS)
         except Mismatch as mismatch:
