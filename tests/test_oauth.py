@@ -382,6 +382,21 @@ def test_a_device_waits_until_its_code_was_typed() -> None:
         assert shown == [(f"{server.url}/activate", "WDJB-MJHT")]
 
 
+def test_a_device_waits_as_usual_where_the_service_says_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number of seconds that is none, in the answer of a service, ends no login."""
+    monkeypatch.setattr(oauth, "DEFAULT_INTERVAL", 0.01)
+    with OAuthServer(metadata={"expires_in": None, "interval": "soon"}) as server:
+        oauth.log_in_by_device(service_of(server), lambda page, code: None)
+        assert server.polls == 3
+
+
+@pytest.mark.parametrize("time", ["soon", [1]])
+def test_an_answer_without_a_time_is_refused(time: Any) -> None:
+    """The login says which service answers wrongly."""
+    with OAuthServer(metadata={"expires_in": time}) as server, pytest.raises(NotConfigured, match="is no token"):
+        oauth.log_in_by_device(service_of(server), lambda page, code: None)
+
+
 def test_a_client_logs_in_by_itself_and_again() -> None:
     """Client credentials give no refresh token: the client logs in again."""
     with OAuthServer() as server:

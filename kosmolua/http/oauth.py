@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from math import inf
 from queue import Empty, Queue
 from threading import Thread
 from typing import Any
@@ -108,8 +109,8 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
         service = register(service, "http://127.0.0.1/callback")
     given = post(service.login.device, {"client_id": service.client_id, "scope": " ".join(service.login.scopes)})
     show(str(given.get("verification_uri_complete") or given.get("verification_uri")), str(given.get("user_code")))
-    ends = time.monotonic() + min(float(given.get("expires_in", LOGIN_TIMEOUT)), LOGIN_TIMEOUT)
-    interval = float(given.get("interval", DEFAULT_INTERVAL))
+    ends = time.monotonic() + min(_seconds(given, "expires_in", LOGIN_TIMEOUT), LOGIN_TIMEOUT)
+    interval = _seconds(given, "interval", DEFAULT_INTERVAL)
     with _client(service) as client:
         while time.monotonic() < ends:
             time.sleep(interval)
@@ -189,8 +190,16 @@ def exchanged(settings: Mapping[str, Any], subject: str) -> tuple[str, float]:
     if settings.get("scopes"):
         asked["scope"] = " ".join(settings["scopes"])
     given = _with_token(settings["token_url"], post(settings["token_url"], asked))
-    seconds = given.get("expires_in")
-    return given["access_token"], max(float(seconds) - LAST, 0) if isinstance(seconds, (int, float)) else UNSAID
+    return given["access_token"], max(_seconds(given, "expires_in", UNSAID + LAST) - LAST, 0)
+
+
+def _seconds(answer: Mapping[str, Any], name: str, usual: float) -> float:
+    """Return a number of seconds in a service's answer, or the usual one if this is none."""
+    try:
+        seconds = float(answer.get(name, usual))
+    except (TypeError, ValueError):
+        return usual
+    return seconds if 0 <= seconds < inf else usual
 
 
 def _resource(service: Service) -> dict[str, str]:
@@ -270,6 +279,8 @@ def _answer_to(service: Service, client: Any, key: str, nonce: str, parameters: 
             return client.fetch_token(url, timeout=REQUEST_TIMEOUT, **parameters)
         except AuthlibBaseError as error:
             raise OAuthError(origin_of(url), str(error.error), str(error.description or "")) from None
+        except (TypeError, ValueError):  # Authlib converts the times in an answer
+            raise OAuthError(origin_of(url), "invalid_response", "its answer is no token as RFC 6749 has it") from None
 
 
 @contextmanager

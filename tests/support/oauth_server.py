@@ -24,7 +24,7 @@ class OAuthServer(Loopback):
         lifetime: Seconds that an access token lives.
         answers: What ``/authorize`` puts into its answer in place of what belongs there.
         refuses: Whether the person says no.
-        metadata: What its metadata says in addition; None: it has none.
+        metadata: What its metadata says in addition, also of times in other answers; None: it has none.
         challenge: What ``/mcp`` asks for, as the header ``WWW-Authenticate``.
 
     ``forms`` has the token requests, and ``registered`` what clients registered with.
@@ -124,6 +124,7 @@ class OAuthServer(Loopback):
                 "verification_uri": f"{self.url}/activate",
                 "expires_in": 60,
                 "interval": 0.05,
+                **(self._more or {}),
             }
         )
 
@@ -184,6 +185,7 @@ class OAuthServer(Loopback):
         access, again = f"access_{secrets.token_hex(12)}", f"refresh_{secrets.token_hex(12)}"
         self.tokens[access] = time.time() + self.lifetime
         given: dict[str, Any] = {"access_token": access, "token_type": "Bearer", "expires_in": self.lifetime}
+        given |= {name: value for name, value in (self._more or {}).items() if name == "expires_in"}
         if refresh:
             self._refresh[again] = "fresh"
             given["refresh_token"] = again
