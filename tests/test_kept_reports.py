@@ -92,6 +92,18 @@ def test_the_name_of_an_integration_can_be_spelled_in_escapes(shop: Shop) -> Non
     assert "shop.goods has no parameter 'kind' (its parameters are order)" in said
 
 
+def test_a_script_is_checked_again_if_a_folder_beside_its_plugin_has_changed(shop: Shop, write: Write) -> None:
+    """Also if a file beside the plugin imports from the folder; one that nothing imports does not matter."""
+    shop.plugin.write_text("from .shelves import integration\n")
+    write("shelves.py", "from .stock.goods import integration\n")
+    goods, other = write("stock/goods.py", PLUGIN), write("attic/goods.py", "")
+    assert shop.run() == ("new\n", True)
+    other.write_text("VERSION = 2\n")
+    assert shop.run() == ("new\n", False)
+    goods.write_text(PLUGIN.replace("[kind]", "[kind.upper()]"))
+    assert shop.run() == ("NEW\n", True)
+
+
 def test_a_plugin_with_a_link_to_a_folder_is_checked_each_time(shop: Shop, tmp_path: Path) -> None:
     """What is behind the link can change too."""
     shop.plugin, behind = tmp_path / "linking" / "shop", tmp_path / "behind"

@@ -27,6 +27,7 @@ from kosmolua.suggestions import did_you_mean, list_of
 
 Named: TypeAlias = "str | os.PathLike[str] | Integration"
 _PACKAGE = "kosmolua_integrations"
+_WORD = re.compile(r"\w+")
 BUNDLED = "bundled"
 _RENAME = "rename it with a-z, 0-9 and _, a letter first"
 
@@ -156,11 +157,13 @@ class Plugins:
         It is not for one that is an object, or that has a link to a folder, as links can lead in a circle.
         """
         named = [str(path) for document, path in self._documents if document == name]
-        modules = [str(spec.origin) for spec in self._unloaded(name)] or list(map(_file_of, self._installed(name)))
+        own = [str(spec.origin) for spec in self._unloaded(name)]
+        modules = own or list(map(_file_of, self._installed(name)))
         if not (named or modules) or any(plugin.integration.name == name for plugin in self._given):
             return None
         folders = [onto_folder(place.folder, name) for place in self._places]
         folders += [Path(module).parent for module in modules if os.path.basename(module) == "__init__.py"]
+        folders += [folder for module in own for folder in _folders_beside(module)]
         walked = [step for each in folders for step in os.walk(each)]
         if any(os.path.islink(os.path.join(top, name)) for top, names, _ in walked for name in names):
             return None
@@ -354,6 +357,20 @@ def _sources_of(spec: ModuleSpec) -> list[str]:
     origin = Path(str(spec.origin))
     files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
     return [file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file()]
+
+
+def _folders_beside(module: str) -> list[Path]:
+    """Return the folders beside a plugin's file that it can import: it, or a file beside that it names, names them."""
+    files: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
+    for entry in os.scandir(os.path.dirname(module)):
+        (folders if entry.is_dir() else files)[entry.name.removesuffix(".py")] = Path(entry.path)
+    unread, found = [Path(module)], []
+    while unread and folders:
+        words = set(_WORD.findall(unread.pop().read_text(encoding="utf-8", errors="replace")))
+        unread += [files.pop(word) for word in words & files.keys()]
+        found += [folders.pop(word) for word in words & folders.keys()]
+    return found
 
 
 def usual_places() -> list[PluginFolder]:
