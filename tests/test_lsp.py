@@ -161,6 +161,16 @@ def test_a_function_is_explained(editor: Editor) -> None:
     assert editor.ask("textDocument/hover", **editor.at(1, 12)) is None
 
 
+@pytest.mark.parametrize("method", ["hover", "signatureHelp", "completion", "codeLens"])
+def test_a_document_that_is_not_open_is_an_empty_one(editor: Editor, method: str) -> None:
+    """An editor may ask about one that it has just closed; and a place behind the end of a document is its end."""
+    place = {"position": {"line": 2, "character": 12}}
+    unknown = editor.ask(f"textDocument/{method}", textDocument={"uri": "file:///nowhere/at/all.lua"}, **place)
+    editor.open("")
+    assert editor.ask(f"textDocument/{method}", **editor.at(9, 9)) == unknown
+    assert method == "completion" or not unknown
+
+
 def test_without_its_library_it_says_what_to_install(kosmolua: Program) -> None:
     """A sentence, and the status of a configuration that the user has to mend."""
     hide = "import sys; sys.modules['pygls'] = None; from kosmolua.cli import main; main(['lsp'])"

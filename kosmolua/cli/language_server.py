@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
-from pygls.workspace import PositionCodec
+from pygls.workspace import PositionCodec, TextDocument
 
 from kosmolua import __version__
 from kosmolua.authoring.completion import Candidates, signature
@@ -24,8 +24,12 @@ def language_server(runtime: Runtime) -> LanguageServer:
     server = LanguageServer(SOURCE, __version__)
     checker = runtime.checker(is_complete=False)
 
+    def document_at(uri: str) -> TextDocument:
+        """Return a document that is open; one that is not, about which there is nothing to say, as an empty one."""
+        return server.workspace.text_documents.get(uri) or TextDocument(uri, "")
+
     def checked(uri: str) -> Checked:
-        source = server.workspace.get_text_document(uri).source.encode()
+        source = document_at(uri).source.encode()
         return Checked(source, checker.check(source))
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)
@@ -43,7 +47,7 @@ def language_server(runtime: Runtime) -> LanguageServer:
 
     def typed(given: lsp.CompletionParams | lsp.SignatureHelpParams) -> tuple[str, Candidates]:
         """Return the text before the cursor, and what finds its completions."""
-        document = server.workspace.get_text_document(given.text_document.uri)
+        document = document_at(given.text_document.uri)
         before = document.source[: document.offset_at_position(given.position)]
         return before, Candidates(runtime.catalog, lambda base: names_in(document.source, base), {}, lambda _: ())
 
@@ -60,7 +64,7 @@ def language_server(runtime: Runtime) -> LanguageServer:
 
     @server.feature(lsp.TEXT_DOCUMENT_HOVER)
     def explain(given: lsp.HoverParams) -> lsp.Hover | None:
-        document = server.workspace.get_text_document(given.text_document.uri)
+        document = document_at(given.text_document.uri)
         path = path_at(document.source, document.offset_at_position(given.position))
         try:
             page = runtime.docs.read(path, budget=MAX_HELP) if path.startswith(f"{APP}.") else ""
