@@ -421,6 +421,15 @@ def test_error_bodies(body: bytes, says: str) -> None:
     assert "\x1b" not in error.message
 
 
+@pytest.mark.parametrize("body", [b"<html><body><script>go()</script></body></html>", b"<div id=app></div>"])
+def test_a_page_without_words_is_told_by_its_kind(body: bytes) -> None:
+    """A page that a script fills, as of a login, in place of JSON: status and content type say what was answered."""
+    page = {"Content-Type": "text/html; charset=utf-8"}
+    assert failure(Response(404, page, body)).message == "GET /v1/things/t-1 was answered 404: text/html without words"
+    said = failure(Response(200, page, body)).message
+    assert said.endswith("/v1/things/t-1 was answered 200 with something that is not JSON: text/html without words")
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

@@ -61,14 +61,18 @@ def message_of(response: Response) -> str:
     """Return the error message in a response, on one line.
 
     In JSON, it is taken from keys such as ``message``, ``error`` and ``detail`` (RFC 9457), and from ``errors``, each
-    with its field; in XML, from code and message. In HTML, it is the title, else the text. Secrets of the request are
-    masked before a long message is cut, so that not even the beginning of one is shown.
+    with its field; in XML, from code and message. In HTML, it is the title, else the text, else what
+    kind of content has none. Secrets of the request are masked before a long message is cut, so that not even the
+    beginning of one is shown.
     """
     redactor = response.request.redactor if response.request else Redactor()
     try:
         said = _words(response.json(), _MAX_DEPTH)
     except (ValueError, RecursionError):
         said = _without_markup(redactor.text(response.text())[:_MAX_READ])
+        kind = (response.header("Content-Type") or "").partition(";")[0]
+        if kind and not said.strip():
+            said = f"{kind} without words"
     return one_line(redactor.text(said)) or "no reason given"
 
 
