@@ -70,6 +70,8 @@ def listed(request: PageRequest) -> Response:
     groups = groups_of(shown) if is_grouped else []
     if is_grouped:
         total = len(groups)
+    if 0 < total <= start:  # such as a bookmark of a page that is gone
+        return request.redirect(f"/runs{request.page_from((total - 1) // PAGE * PAGE)}")
     return request.page(
         "runs.html",
         "runs",
@@ -198,7 +200,7 @@ def resumed(request: PageRequest) -> Response:
     The form can have another script, which takes the place of the one that failed.
     """
     run = _run(request, is_whole=True)
-    numbers = [int(number) for number in request.lists.get("number", ()) if number.isdecimal()]
+    numbers = [int(number) for number in request.lists.get("number", ()) if number.isdecimal() and len(number) < 10]
     chosen = {number: request.form.get(f"choice-{number}") for number in numbers}
     request.own.resume(
         run.id,
