@@ -185,6 +185,14 @@ def test_pages_one_by_one_and_all_at_once_give_the_same(
     assert pages == -(-count // 25)
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "²", "many", "9" * 5000])
+def test_a_page_that_is_no_number_is_the_usual_one(play: Playground, value: str) -> None:
+    """As with GitHub, for which it is as if the query had no such parameter."""
+    usual = play.call("github.list_repos", {"owner": "acme"})
+    query = {"per_page": value, "page": value}
+    assert play.call("github.list_repos", {"owner": "acme", "extra": {"query": query}}) == usual
+
+
 def test_the_links_of_pages_are_followed_as_they_are(play: Playground) -> None:
     """They lead to an address that has the repository's number in place of its name."""
     play.requests.clear()

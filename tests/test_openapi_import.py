@@ -723,6 +723,7 @@ def test_nobody_agrees_to_reads_in_silence(kosmolua: Program, tmp_path: Path, ef
         ("[functions.getPet]\nname = 'list_pets'", "two functions are called list_pets"),
         ("[paging.default]\nkind = 'cursor'", "kind must be one of 'token'"),
         ("[paging.default]\nkind = 'token'", "needs the key parameter"),
+        ("[paging.default]\nkind = 'page'\nparameter = 'page'\nfirst = 'one'", "first must be an integer"),
         ("[functions.getPet.arguments.idd]\nname = 'x'", "has no argument 'idd'"),
     ],
 )

@@ -666,6 +666,14 @@ def test_equal_scripts_are_one_row_with_their_outcomes(pages: Pages, person: Per
     assert "1 to 1 of 1 scripts" in text
 
 
+def test_a_page_of_runs_that_is_gone_leads_to_the_last_one(pages: Pages, person: Person) -> None:
+    """What the list shows and what it says of itself agree, also if it has become shorter."""
+    for _ in range(2):
+        pages.record("acme", 'print("a page that is gone")', "gone.lua")
+    for group, said in (("script", "1 to 1 of 1 scripts"), ("", "1 to 2 of 2 runs")):
+        assert said in person.open(f"/runs?group={group}&q=that+is+gone&from=50").text
+
+
 def test_two_runs_are_compared_on_the_site(pages: Pages, person: Person) -> None:
     """The page has the differences of calls, ends and scripts; equal lines are left out."""
     longer = CLEAN_UP.replace("restart_service", "get_service").replace("limit = 3", "limit = 20")
@@ -922,6 +930,7 @@ def test_the_editor_asks_what_could_stand_at_the_cursor(person: Person) -> None:
     assert answer["signature"].startswith("restart_service{ service_id: string }")
     answer = person.send("/playground/complete", source="app.integrations.ren", at=20).json()
     assert answer["found"] == [["render2", 3, "integration"]]
+    assert person.send("/playground/complete", source="json.", at="9" * 5000).json()["signature"] == ""
 
 
 def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:

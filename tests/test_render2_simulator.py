@@ -16,6 +16,25 @@ from kosmolua.plugin import ApiError, Request, Response, Secret
 SERVICE, CRON, DEPLOY = "srv-cabc12345678", "crn-cabc12345678", "dep-cabc12345678"
 
 
+# Queries
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("/services", "limit", "²"),
+        ("/services", "limit", "٣"),
+        ("/services", "limit", "9" * 5000),
+        ("/metrics/cpu", "resolutionSeconds", "0"),
+        ("/metrics/cpu", "resolutionSeconds", "soon"),
+        ("/services", "createdAfter", "2026-13-41T00:00:00Z"),
+    ],
+)
+def test_what_is_no_number_or_time_is_refused(path: str, name: str, value: str) -> None:
+    """As with Render, by the status 400: a digit of another script, a text, and a number of 5,000 digits are none."""
+    assert ask(Simulator("production"), "GET", path, (name, value)).status == 400
+
+
 # What is in an account
 
 

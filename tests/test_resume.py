@@ -551,6 +551,9 @@ def test_the_command_line_says_why_a_run_cannot_go_on(kosmolua: Program, write: 
         assert done.stderr.startswith(f"kosmolua: {told}")
         assert done.stderr.count("\n") == 1
     assert kosmolua("replay", "run.jsonl").stdout == "1\n"
+    refused = kosmolua("resume", "run.jsonl", "--again", "9" * 5000)
+    assert refused.returncode == 2
+    assert "is not the number of a call, such as 7" in refused.stderr
 
 
 def test_the_command_line_pauses_and_goes_on(kosmolua: Program, write: Write, home: Path) -> None:

@@ -24,6 +24,14 @@ def lines_of(columns: int, spare: tuple[str, ...] = (), *, monkeypatch: pytest.M
     return terminal.tabulated("Rows", COLUMNS, ROWS, spare)
 
 
+@pytest.mark.parametrize("given", ["", "0", "²", "-5", "wide", "9" * 5000, "100000000"])
+def test_a_width_that_is_none_is_the_usual_one(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """As in a pipe that does not say how wide its reader is."""
+    monkeypatch.setenv("COLUMNS", given)
+    monkeypatch.setattr(terminal.standard, "output", -1)
+    assert terminal.width() == terminal.DEFAULT_WIDTH
+
+
 def test_numbers_stand_at_the_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under the end of their column's name; what is no number stands at the left."""
     assert lines_of(80, monkeypatch=monkeypatch) == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -17,6 +18,7 @@ from .simulated.world import World
 
 _USUAL_PAGE = 30
 _ENTERPRISE = "/api/v3"
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,8}")
 
 
 class Simulator(SimulatedService):
@@ -66,8 +68,8 @@ class Simulator(SimulatedService):
 
 
 def _page(listed: Listed, request: Request, query: dict[str, str]) -> Response:
-    size = min(int(query.get("per_page", _USUAL_PAGE)), LARGEST_PAGE)
-    number = int(query.get("page", 1))
+    size = min(_above_zero(query.get("per_page", ""), _USUAL_PAGE), LARGEST_PAGE)
+    number = _above_zero(query.get("page", ""), 1)
     if (number - 1) * size >= listed.most:
         raise Refusal(422, "Only the first 1000 search results are available")
     items = listed.items[(number - 1) * size : number * size]
@@ -78,6 +80,11 @@ def _page(listed: Listed, request: Request, query: dict[str, str]) -> Response:
         searched = {} if listed.most == math.inf else {"incomplete_results": False}
         body = {"total_count": len(listed.items), **searched, listed.key: items}
     return json_response(200, body, {"Link": links} if links else {})
+
+
+def _above_zero(text: str, otherwise: int) -> int:
+    """Return the number in a query; like GitHub, what is none is not there."""
+    return int(text) if _NUMBER.fullmatch(text) else otherwise
 
 
 def _links(path: str, request: Request, query: dict[str, str], number: int, last: int) -> str:

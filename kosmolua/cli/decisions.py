@@ -12,7 +12,7 @@ import click
 from kosmolua.cli import console
 
 ALL = "all"
-NUMBERS = re.compile(r"\d+(,\d+)*")
+NUMBERS = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
 """Matches the numbers of calls as an option's value."""
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 PREFIX = "KOSMOLUA_"
 _NAME = regex(r"[A-Za-z_][A-Za-z0-9_]*")
+_COUNT = regex(r"0*[1-9][0-9]{0,8}")
 SHORT_FOR = {"--simulate": "--simulate-state", "--record": "--record-file", "--plan": "--plan-file"}
 """Flags that accept a file after an equals sign, each with the option that names the file."""
 INPUT_FORMATS = ("json", "jsonl", "csv", "toml", "text")
@@ -74,7 +75,7 @@ def secret(text: str) -> str:
 
 def number_of_runs(text: str) -> int:
     """Return the number in a text such as ``20``. Raise ValueError unless it is a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
+    if not _COUNT.fullmatch(text):
         raise ValueError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 

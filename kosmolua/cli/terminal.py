@@ -36,6 +36,7 @@ ON_LIGHT = {"94": "34"}
 """The codes that are too bright for a light terminal, and those in their place."""
 MARKS = {"ok": "✓+", "done": "✓+", "failed": "✗x", "error": "✗x", "damaged": "✗x", "unknown": "??", "bar": "█#"}
 """The mark of each role, and the one in its place where the encoding lacks it. A role without a mark has ``!``."""
+_WIDTH = regex(r"0*[1-9][0-9]{0,3}")
 _ESCAPE = regex(r"\x1b\[[\d;]*m")
 _NUMBER = regex(r"(?!0\d)[\d,.]+( (ms|s|min|h|d|ago))?|")
 
@@ -96,7 +97,7 @@ def width(stream: TextIO | None = None) -> int:
         return os.get_terminal_size(stream.fileno() if stream else standard.output).columns or DEFAULT_WIDTH
     except (OSError, ValueError):
         columns = os.environ.get("COLUMNS", "")
-        return int(columns) if columns.isdecimal() and int(columns) else DEFAULT_WIDTH
+        return int(columns) if _WIDTH.fullmatch(columns) else DEFAULT_WIDTH
 
 
 def measured(text: str) -> int:

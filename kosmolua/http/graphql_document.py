@@ -215,5 +215,5 @@ def argument(selection: Selection, name: str, variables: Mapping[str, object]) -
             given = tokens[at + 2]
             if given == "$":
                 return variables.get(tokens[at + 3])
-            return int(given) if given.isdecimal() else given.strip('"')
+            return int(given) if given.isdecimal() and len(given) < 19 else given.strip('"')
     return None

@@ -138,7 +138,7 @@ def _items(table: Node | None, index: Node | None = None) -> list[Node | None]:
     key, place = (key_of(index), index.get("field")) if index else (None, None)
     if key is not None:
         return [next((each.get("value") for each in fields if key_of(each) == key), None)]
-    if place and place.text.isdigit():
+    if place and place.text.isdecimal() and len(place.text) < 10:
         unnamed = [each.get("value") for each in fields if each.get("name") is None]
         return [dict(enumerate(unnamed, start=1)).get(int(place.text))]
     return [each.get("value") for each in fields]

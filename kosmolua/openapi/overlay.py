@@ -29,6 +29,7 @@ from kosmolua.schema.settings import (
     table_of,
     texts,
 )
+from kosmolua.schema.types import Scalar
 from kosmolua.suggestions import did_you_mean
 
 ENCODINGS = ("json", "form", "multipart", "ndjson", "text")
@@ -121,7 +122,9 @@ def _paging(value: object) -> Table:
 
 
 _PAGING = table_of(
-    "a table", {"kind": choice([*KINDS, "none"]), **_any("parameter field items size more first")}, needs=["kind"]
+    "a table",
+    {"kind": choice([*KINDS, "none"]), "first": Scalar("integer").accept, **_any("parameter field items size more")},
+    needs=["kind"],
 )
 _HEADER = fitting(partial(objection, keys=CREDENTIALS))
 _ORIGIN = fitting(lambda url: None if origin(url) else "is no address")

@@ -166,7 +166,7 @@ def _told(shape: _Shape, told: Mapping[str, Any]) -> Recipe | None:
         return None
     found = _list_of(shape, shape.parameter(_SIZES, shape.is_number))
     own = {key: str(told[key]) for key in ("parameter", "field", "items", "size", "more") if key in told}
-    return Recipe(str(told["kind"]), first=int(told.get("first", 1)), **{**found, **own})
+    return Recipe(str(told["kind"]), first=told.get("first", 1), **{**found, **own})
 
 
 def _by_extension(shape: _Shape) -> Recipe | None:
@@ -181,7 +181,8 @@ def _by_extension(shape: _Shape) -> Recipe | None:
     if "pageOffsetParam" in given:
         return Recipe("offset", str(given["pageOffsetParam"]), **found)
     if "pageParam" in given:
-        return Recipe("page", str(given["pageParam"]), first=int(given.get("pageStart", 0)), **found)
+        start = given.get("pageStart")
+        return Recipe("page", str(given["pageParam"]), first=start if type(start) is int else 0, **found)
     return None
 
 

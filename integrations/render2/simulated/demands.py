@@ -15,6 +15,8 @@ from kosmolua.plugin import AbsolutePath, Schedule, Url
 Demand: TypeAlias = Callable[[object, str], "str | None"]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
+_AT_MOST_100 = re.compile(r"0*([1-9][0-9]?|100)")
+_ABOVE_ZERO = re.compile(r"0*[1-9][0-9]{0,8}")
 
 
 def a(kind: type, *choices: str) -> Demand:
@@ -105,7 +107,9 @@ def anything(value: object, where: str) -> str | None:
 
 TEXT, FLAG, NUMBER = a(str), a(bool), a(int)
 AT_LEAST_ONE = holding(lambda value: type(value) is int and value > 0, "a whole number above 0")
-AT_MOST_100 = holding(lambda value: str(value).isdigit() and 1 <= int(value) <= 100, "between 1 and 100")
+AT_MOST_100 = holding(lambda value: bool(_AT_MOST_100.fullmatch(str(value))), "between 1 and 100")
 """A number from 1 to 100, as a query has it."""
+SECONDS = holding(lambda value: bool(_ABOVE_ZERO.fullmatch(str(value))), "a whole number of seconds above 0")
+"""A number of seconds, as a query has it."""
 A_TIME = holding(lambda value: isinstance(value, str) and bool(_TIME.fullmatch(value)), "a date and time")
 MOUNT_PATH, REPO, SCHEDULE = written(AbsolutePath()), written(Url()), written(Schedule())

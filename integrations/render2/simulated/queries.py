@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .demands import A_TIME, AT_MOST_100, TEXT, Demand, a
+from .demands import A_TIME, AT_MOST_100, SECONDS, TEXT, Demand, a
 
 _PAGED: dict[str, Demand] = {"limit": AT_MOST_100, "cursor": TEXT}
 _FLAG = a(str, "true", "false")
@@ -34,8 +34,9 @@ QUERIES: dict[str, Mapping[str, Demand]] = {
     "/projects": _PAGED | _texts("name", "ownerId") | _spans("created", "updated"),
     "/environments": _PAGED | _texts("name", "projectId", "environmentId", "ownerId") | _spans("created", "updated"),
     "/metrics/{metric}": _FROM_TO
-    | _texts("resource", "resolutionSeconds", "instance", "host", "path", "quantile")
+    | _texts("resource", "instance", "host", "path", "quantile")
     | {
+        "resolutionSeconds": SECONDS,
         "aggregationMethod": a(str, "AVG", "MAX", "MIN"),
         "aggregateBy": a(str, "statusCode", "host"),
     },

@@ -74,7 +74,7 @@ def completed(request: PageRequest) -> Response:
     The form has the script and the place ``at`` of the cursor, in units of UTF-16, as browsers count.
     """
     source, at = _source(request), request.form.get("at", "")
-    before = source.encode("utf-16-le", "surrogatepass")[: 2 * int(at) if at.isdecimal() else 0]
+    before = source.encode("utf-16-le", "surrogatepass")[: 2 * int(at) if at.isdecimal() and len(at) < 10 else 0]
     text = before.decode("utf-16-le", "replace")
     catalog = _runtime(request).catalog
     candidates = Candidates(catalog, lambda base: names_in(source, base), {}, lambda _: ())

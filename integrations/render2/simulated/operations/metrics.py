@@ -70,7 +70,7 @@ def _times(world: World, call: Call, usual: int) -> Iterator[datetime]:
     """Yield the times that a query asks for: multiples of the step, from the start to the end."""
     end = moment(call.one("endTime", world.now))
     start = moment(call.one("startTime", (end - timedelta(hours=1)).isoformat()))
-    step = int(float(call.one("resolutionSeconds", str(usual))))
+    step = int(call.one("resolutionSeconds", str(usual)))
     if (end - start).total_seconds() > step * _MAX_POINTS:
         raise Refusal(400, f"invalid query: more than {_MAX_POINTS} values")
     seconds = -(-int(start.timestamp()) // step) * step
