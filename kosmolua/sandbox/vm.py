@@ -20,7 +20,7 @@ MODULES = (
     *("secrets", "session", "shapes", "strings", "time", "traceback", "tree"),
 )
 """The modules of the prelude, KosmoLua's own Lua code. Each module is loaded on first use."""
-COMMON = ("decode", "encode", "errors", "inspect", "strings", "tree")
+COMMON = ("decode", "encode", "errors", "inspect", "recorded", "strings", "tree")
 """The modules that most scripts need, in addition to the modules that load before every script."""
 BROKEN = 70
 """The exit status of a sandbox process after an error in Python: ``EX_SOFTWARE`` of ``sysexits.h``."""

@@ -255,11 +255,19 @@ local function converse(source, chunk, settings, verb, seed)
   end
 end
 
----Loads modules in advance.
+---So many strings double the size of Lua's table of strings, which then has room for those of a script.
+local MANY_STRINGS = 1024
+
+---Loads modules in advance, and lets Lua enlarge its table of strings: it then writes to each string, for which the system would
+---copy nearly all of Lua's memory in each fork.
 local function preload(...)
   for _, name in ipairs({ ... }) do
     local _ = host[name]
   end
+  for number = 1, MANY_STRINGS do
+    local _ = number .. ""
+  end
+  collectgarbage()
 end
 
 -- The collector is generational: it does not walk the prelude again and again while a script makes garbage, and what is

@@ -223,25 +223,27 @@ local function root(path)
   return branch("app." .. path, find, list)
 end
 
----The names of the roots, and each root.
-local names, roots
+---The names of the roots once the host was asked, and each root that is known. Scripts mostly need `integrations` alone,
+---which is always there: the host is only asked about others.
+local names
+local roots = { integrations = root("integrations") }
 
 local function open()
-  names, roots = describe("").names, {}
+  names = describe("").names
   for _, name in ipairs(names) do
-    roots[name] = root(name)
+    roots[name] = rawget(roots, name) or root(name)
   end
 end
 
 local function find(key)
-  if not roots then
+  if not rawget(roots, key) and not names then
     open()
   end
   return rawget(roots, key) or refuse(spell(key))
 end
 
 local function list()
-  if not roots then
+  if not names then
     open()
   end
   return names
