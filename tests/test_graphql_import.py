@@ -308,3 +308,23 @@ def test_a_simulated_reply_is_bounded() -> None:
         for inner in (nested, endless):
             script = f'return app.integrations.github.graphql([[{{ repository(owner: "a", name: "b") {inner} }}]])'
             assert "has at most 20,000 values" in str(runtime.run(script).error)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        """lib.query('mutation { rename(authorId: "' .. OTHER .. '", name: "N") { id } }')""",
+        """lib.query('mutation { a: rename(authorId: \"\"\"' .. OTHER .. '\"\"\", name: "N") { id } }')""",
+        """lib.query({ query = 'mutation($x: ID!) { rename(authorId: $x, name: "N") { id } }',
+            variables = { x = OTHER } })""",
+    ],
+    ids=["a text", "a block", "a variable"],
+)
+def test_a_document_names_no_destination_out_of_a_text_by_others(tmp_path: Path, call: str) -> None:
+    """A destination within the document is one, and a name of the script's own is none of others."""
+    with library() as (_, service), opened(tmp_path, imported(service), yes=True, flow="ask") as runtime:
+        read = f"{L} local OTHER = lib.search({{ text = 'mallory' .. 77 }})[2].name"
+        said = runtime.run(f"{read} return {call}").error
+        assert "uthorId = mallory77 comes from the name of" in str(said)
+        ours = call.replace("' .. OTHER .. '", "walter88").replace("OTHER", "'walter88'")
+        assert runtime.run(f"{read} return {ours}").ok

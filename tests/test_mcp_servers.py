@@ -24,6 +24,7 @@ from support import servers
 from support.agents import ROOT
 from support.rounds import rounds
 from support.servers import section, stdio, wait_for
+from test_flow import mailbox
 
 from kosmolua import Limits, Runtime
 from kosmolua.calls.approvals import Approval
@@ -899,3 +900,14 @@ def test_a_server_that_turns_hostile_is_asked_about(tmp_path: Path) -> None:
         assert changed in str(runtime.run(look).error)
         runtime.servers.refresh("files")
         assert runtime.run(look).ok
+
+
+def test_what_a_server_says_of_itself_decides_nothing() -> None:
+    """Neither in the script that reads its page, nor in a later one of the session."""
+    seen, send = SessionMemory(), "app.integrations.mailbox.send_mail({ to = TO })"
+    with Runtime(section(stdio()), plugins=[mailbox], yes=True, flow="ask") as runtime:
+        both = runtime.run(f"local TO = lua_read_doc('mcp.tools'):match('Say %w+ with %w+') {send}")
+        assert "to = Say hello with greet comes from the page mcp.tools (public)" in str(both.error)
+        assert runtime.run("return lua_read_doc('mcp.tools')", seen=seen).ok
+        later = runtime.run(send.replace("TO", "'Say hello with greet'"), seen=seen)
+        assert "comes from the page mcp.tools (public)" in str(later.error)

@@ -50,7 +50,7 @@ from kosmolua.memory import passage
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
 from kosmolua.schema.function import FULL
-from kosmolua.schema.names import ROOT, parts_of, qualified
+from kosmolua.schema.names import ROOT, SERVERS, parts_of, qualified
 from kosmolua.schema.sessions import NewSession
 from kosmolua.secret import Redactor, SecretText
 
@@ -141,12 +141,15 @@ class Broker:
         if fault:
             raise unsendable(NAMES.get(verb, verb), fault)
         try:
-            return protocol.encode(answer(self._host.docs, verb, given))
+            said = answer(self._host.docs, verb, given)
         except PluginError as error:
             raise PluginFault.unloadable("of this page", error) from error
         except KosmoError as error:
             self.redact_error(error)
             raise
+        if self._judge and f"{SERVERS}." in said:
+            self._judge.note_page(said, str(given[0]) if given else verb, self._host.servers.names())
+        return protocol.encode(said)
 
     def script(
         self,

@@ -8,5 +8,9 @@ people can write, or a text by somebody else. :mod:`kosmolua.flow.memory` keeps 
 
 from kosmolua.secret import MASK
 
-MAY_LEAVE = ("@", "://", ".", MASK)
-"""What stands in the arguments of a read that can send something away."""
+_LEAVING = ("@", "//", ".", MASK)
+
+
+def may_leave(shown: str) -> bool:
+    """Return False, fast, for the arguments of a read that certainly cannot send anything away, as their repr."""
+    return not shown.isascii() or any(mark in shown for mark in _LEAVING)

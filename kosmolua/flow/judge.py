@@ -8,11 +8,12 @@ from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.escaping import exposed, shortened
-from kosmolua.flow import MAY_LEAVE
+from kosmolua.flow import may_leave
 from kosmolua.flow.labels import OWN, LabelRules, places, scope_of
 from kosmolua.flow.memory import MAX_PENDING, NotedAnswer, SessionMemory
 from kosmolua.flow.texts import (
     MIN_TEXT,
+    assigned,
     core,
     is_address,
     is_telling,
@@ -21,6 +22,7 @@ from kosmolua.flow.texts import (
     longest,
     names_host,
     parts,
+    plain,
     readings,
     settings,
     words,
@@ -68,7 +70,8 @@ class _Given(NamedTuple):
         return self._replace(value=text, form=core(text))
 
     def __str__(self) -> str:
-        return f"{self.place} = {_shown(self.text)}"
+        said = _shown(self.text)
+        return f"{self.place} = {said if said.isascii() or not is_address(self.text) else ascii(said)[1:-1]}"
 
 
 class Judge:
@@ -90,16 +93,16 @@ class Judge:
     ) -> None:
         self._labels = labels
         self._accounts = accounts
-        self._memory = seen or SessionMemory()
+        self.memory = seen or SessionMemory()
         self._sources = [source or b""]
         self._given = given
         self._literals: tuple[int, frozenset[str]] = (0, frozenset())
         self._clear: dict[tuple[str, str], int] = {}
-        with self._memory.lock:
-            if heard and heard != self._memory.id:
-                self._memory.forget()
-            self._run = self._memory.runs
-            self._memory.runs += 1
+        with self.memory.lock:
+            if heard and heard != self.memory.id:
+                self.memory.forget()
+            self._run = self.memory.runs
+            self.memory.runs += 1
 
     def add(self, source: bytes) -> None:
         """Count the literals of another script, which the script calls, as its own."""
@@ -110,8 +113,8 @@ class Judge:
     ) -> None:
         """Note what a call has returned, as JSON; ``is_earlier`` if it was returned to an earlier script."""
         if target.integration.root == SERVERS:
-            self._memory.tools[target.path] = target.function
-        literals, memory = frozenset if is_earlier else self._known_literals, self._memory
+            self.memory.tools[target.path] = target.function
+        literals, memory = frozenset if is_earlier else self._known_literals, self.memory
         noted = NotedAnswer(number, target, arguments, str(answer), self._labels, self._run - is_earlier, literals)
         with memory.lock:
             memory.pending.append(noted)
@@ -121,13 +124,16 @@ class Judge:
 
     def verdicts(self, target: Target, arguments: Mapping[str, object]) -> tuple[Verdict, ...]:
         """Return why a person should decide about a call; nothing if its values come from where they may."""
-        function, memory, is_server = target.function, self._memory, target.integration.root == SERVERS
+        function, memory, is_server = target.function, self.memory, target.integration.root == SERVERS
         is_read = function.effect == "read"
         shown = repr(arguments) if is_read else ""
-        if is_read and not is_server and not any(mark in shown for mark in MAY_LEAVE):
+        if is_read and not is_server and not may_leave(shown):
             return ()
         known, scope = self._labels.of(target), scope_of(target)
-        given = [_Given(keys, value, core(str(value)), known.is_destination(keys)) for keys, value in places(arguments)]
+        said = places(arguments, known.maps)
+        if function.acts_as:
+            said = _in_document(str(arguments.get("query", "")), said)
+        given = [_Given(keys, value, core(str(value)), known.is_destination(keys)) for keys, value in said]
         named = [each for each in given if _may_name(each.value)]
         sends = is_server or known.labels.audience not in (None, OWN)
         sends = sends or any(_is_place(each.text, is_read=is_read, alone=each.is_end) for each in named)
@@ -168,7 +174,7 @@ class Judge:
 
     def _of_destination(self, given: _Given, scope: str) -> str | None:
         """Return where a destination comes from, if this is not for the script alone to decide; else None."""
-        memory, form = self._memory, given.form
+        memory, form = self.memory, given.form
         if memory.is_trusted(form, scope):
             return None
         is_literal = form in self._known_literals()
@@ -190,33 +196,30 @@ class Judge:
 
     def _is_clear(self, given: _Given, scope: str) -> bool:
         """Return True if nothing that earlier scripts had read has a literal, or the person's own words have it."""
-        if self._clear.get((given.form, scope)) != self._memory.version or self._memory.waits_before(self._run):
-            if not self._memory.is_assigned(given.form) and self._of_literal(given, scope):
+        if self._clear.get((given.form, scope)) != self.memory.version or self.memory.waits_before(self._run):
+            if not self.memory.is_assigned(given.form) and self._of_literal(given, scope):
                 return False
-            self._clear[given.form, scope] = self._memory.version
+            self._clear[given.form, scope] = self.memory.version
         return True
 
     def _of_literal(self, given: _Given, scope: str) -> str | None:
-        if self._memory.waits_before(self._run):
-            self._memory.settle()
+        if self.memory.waits_before(self._run):
+            self.memory.settle()
         for each in (given.text, *readings(given.text)):
-            if found := self._memory.source(each, scope, before=self._run):
+            if found := self.memory.source(each, scope, before=self._run):
                 return _comes_from(given, each, *found)
-        if self._memory.has_forgotten(self._run):
+        if self.memory.has_forgotten(self._run):
             return f"{given} may come from a text that an earlier script had read, and that is no longer kept"
         return None
 
     def _of_links(self, given: Iterable[_Given], scope: str) -> Iterator[Verdict]:
         """Yield the links in a message that others wrote, since they say where its reader goes."""
         for each in given:
-            for part in longest(parts(each.text)):
-                if self._memory.is_trusted(part, scope):
-                    continue
-                self._memory.settle()
-                if self._memory.is_trusted(part, scope):
-                    continue
+            if self.memory.foreign(each.text, scope):
+                self.memory.settle()
+            for part in longest(self.memory.foreign(each.text, scope)):
                 before = self._run if any(part in literal for literal in self._known_literals()) else None
-                if found := self._memory.source(part, scope, before=before):
+                if found := self.memory.source(part, scope, before=before):
                     yield Verdict(f"{each.place} contains {_shown(part)}, which comes from {found[1]}")
                     break
 
@@ -238,10 +241,10 @@ class Judge:
                 yield Verdict(f"{place} is only for {', '.join(bound)}", is_secret=True)
 
     def _of_private(self, given: Iterable[_Given]) -> Iterator[Verdict]:
-        for each in given if self._memory.has_private else ():
+        for each in given if self.memory.has_private else ():
             if not isinstance(each.value, SecretText) and len(each.text) >= MIN_TEXT:
                 for said in (each.text, *readings(each.text)):
-                    if found := self._memory.private_in(said, is_whole=not each.is_end):
+                    if found := self.memory.private_in(said, is_whole=not each.is_end):
                         yield Verdict(f"{each.place} contains {found}, which is private")
                         break
 
@@ -249,14 +252,14 @@ class Judge:
         """Remember what is written that may be a text of somebody else."""
         written, known = [], self._known_literals()
         for each in given:
-            if not is_telling(each.value, each.form) or self._memory.is_trusted(each.form, scope):
+            if not is_telling(each.value, each.form) or self.memory.is_trusted(each.form, scope):
                 continue
             if each.form not in known or not all(
                 self._is_clear(said, scope) for said in (each, *map(each.saying, settings(each.text)))
             ):
                 written.append(each.text)
         if written:
-            self._memory.note_write(written, scope)
+            self.memory.note_write(written, scope)
 
     def _known_literals(self) -> frozenset[str]:
         """Return the literals as they are compared. Those of a session's first script are trusted from then on."""
@@ -266,20 +269,32 @@ class Judge:
             said = {literal for source in sources for literal in literals(source.decode("utf-8", "replace"))}
             given = () if count else map(str, leaves(self._given))
             found = frozenset[str]().union(*map(words, said.union(given)))
-            if self._memory.waits_before(self._run):
-                self._memory.settle()
-            if self._memory.has_read(before=self._run) is None and not self._memory.has_forgotten(self._run):
-                self._memory.trust(found.union(*map(parts, found)))
+            if self.memory.waits_before(self._run):
+                self.memory.settle()
+            if self.memory.has_read(before=self._run) is None and not self.memory.has_forgotten(self._run):
+                self.memory.trust(found.union(*map(parts, found)))
             known |= found
             self._literals = count + len(sources), known
         return known
+
+
+def _in_document(text: str, given: Iterable[tuple[tuple[str, ...], Any]]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield what a GraphQL document says, and its variables under the names of the arguments that they are for."""
+    names = {}
+    for name, said, is_variable in assigned(text):
+        if is_variable:
+            names[said] = name
+        else:
+            yield ("query", name), said
+    for keys, value in given:
+        yield (keys[0], names.get(keys[1], keys[1]), *keys[2:]) if keys[1:] else keys, value
 
 
 def _may_name(value: object) -> bool:
     """Return False, fast, for an argument in which there certainly is no address, URL or host."""
     if not isinstance(value, str) or isinstance(value, SecretText):
         return False
-    return "." in value or "://" in value or not value.isascii()
+    return "." in value or "//" in value or not value.isascii()
 
 
 def _is_place(text: str, *, is_read: bool, alone: bool) -> bool:
@@ -306,7 +321,7 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _comes_from(given: _Given, spelled: str, part: str, source: object) -> str:
-    if part != given.form:
+    if part not in (given.form, core(plain(given.text))):
         return f"{given} contains {_shown(part)}, which comes from {source}"
     return f"{given} comes from {source}" if spelled == given.text else f"{given} is {_shown(spelled)} from {source}"
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from kosmolua.expressions import regex
 from kosmolua.flow.texts import MIN_NUMBER, MIN_TEXT, whole
-from kosmolua.schema.labels import NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
+from kosmolua.schema.labels import AUDIENCES, NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
 from kosmolua.schema.names import SERVERS
-from kosmolua.schema.types import List, Scalar, Type, Union
+from kosmolua.schema.types import List, Map, Scalar, Type, Union
 
 if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Target
@@ -34,13 +35,20 @@ FORMATS = frozenset(
 )
 """The formats of parameters that do."""
 _WORD = regex(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
-_IDS = regex(r"(?:\w*_)?(?:id|ids|sha|number|uuid)_?|\w*[a-z](?:Id|Ids|Sha|Uuid|Number)")
+_IDS = regex(
+    r"(?!(?i:\w*(?:phone|mobile|fax|tel|account|bank|card|routing)_?number))"
+    r"(?:(?:\w*_)?(?:id|ids|sha|number|uuid)_?|\w*[a-z](?:Id|Ids|Sha|Uuid|Number))"
+)
+"""The names of what a service makes itself; people have numbers of telephones and accounts, and type them."""
 _ID = regex(r"[\w+=-]{1,128}")
 MADE_IDS = regex(rf'[{{,]"(?:{_IDS.pattern})":"({_ID.pattern})"[,}}]', re.ASCII)
 """The ids in an answer as JSON, under names that only they have: no text inside of it can have these quotes."""
 _TIME = regex(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 _ADDRESS_KEY = regex(r"(?:\w*_)?(?:url|uri|href)|\w*[a-z](?:Url|Uri)", re.IGNORECASE)
 _URL = regex(r"https?://([A-Za-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
+_API_HOST = regex(r"(?:api|apis|www|rest|app|graph|graphql|gateway)[\d-]*")
+"""The names of hosts beside which the domain belongs to the service, too."""
+_COMMON_DOMAIN = regex(r"(?:com?|org|net|gov|ac|edu|or|ne|go)\.[a-z]{2}")
 _NAMES = ("number", "id", "id_", "iid", "key", "name", "title", "subject", "filename")
 _VERBS = frozenset(("get", "list", "search", "read", "find", "fetch", "query", "retrieve", "show", "lookup", "check"))
 MAX_NAME = 40
@@ -72,16 +80,22 @@ def stricter(one: Any, other: Any) -> Any:
 
 
 class FunctionLabels(NamedTuple):
-    """What holds for one function: its labels, and the parameters that say where a write goes or whom it reaches."""
+    """What holds for one function: its labels, and the parameters that say where a write goes or whom it reaches.
+
+    The keys of ``maps`` are values that the script gives, too.
+    """
 
     labels: Labels
     ends: Collection[str]
+    maps: Collection[str]
 
     def is_destination(self, keys: Sequence[str]) -> bool:
         """Return True if an argument under these keys says where a write goes or whom it reaches."""
         if keys[0] in self.ends or len(keys) == 1:
             return keys[0] in self.ends
-        return any(key in self.labels.to if self.labels.to is not None else _names_destination(key) for key in keys[1:])
+        to, inner = self.labels.to, keys[1:]
+        is_named = any(map(_names_destination, inner)) if to is None else any(key in to for key in inner)
+        return is_named or any(key in self.ends for key in inner)
 
 
 class LabelRules:
@@ -101,11 +115,15 @@ class LabelRules:
 
     def of(self, target: Target) -> FunctionLabels:
         """Return the labels of a function, with an origin, and its destinations."""
+        if target.acted:
+            alone = replace(target, acted=())
+            return _joined([self.of(replace(alone, function=each)) for each in (target.function, *target.acted)])
         known = self._known.get(target.path)
         if known is None:
             labels = self._of(target)
             ends = [each.name for each in target.function.parameters if _is_destination(each, labels)]
-            known = self._known[target.path] = FunctionLabels(labels, frozenset(ends))
+            maps = [each.name for each in target.function.parameters if _is_map(each.type)]
+            known = self._known[target.path] = FunctionLabels(labels, frozenset(ends), frozenset(maps))
         return known
 
     def _of(self, target: Target) -> Labels:
@@ -130,6 +148,20 @@ class LabelRules:
         )
 
 
+def _joined(known: Sequence[FunctionLabels]) -> FunctionLabels:
+    """Return what holds for a call that amounts to all of these functions, such as a GraphQL document."""
+    labels = [each.labels for each in known]
+    named = [each.private for each in labels if not isinstance(each.private, bool)]
+    said = [each.to for each in labels if each.to is not None]
+    joined = Labels(
+        reduce(stricter, [each.origin for each in labels]),
+        any(each.private is True for each in labels) or frozenset().union(*named),
+        frozenset().union(*said) if said else None,
+        max((each.audience for each in labels if each.audience), key=AUDIENCES.index, default=None),
+    )
+    return FunctionLabels(joined, frozenset().union(*(each.ends for each in known)), known[0].maps)
+
+
 def _is_destination(parameter: Parameter, labels: Labels) -> bool:
     if labels.to is not None:
         return parameter.name in labels.to
@@ -142,6 +174,10 @@ def _names_destination(key: str) -> bool:
     return bool(words) and words[-1].lower() in DESTINATIONS
 
 
+def _is_map(kind: Type) -> bool:
+    return isinstance(kind, Map) or (isinstance(kind, Union) and any(map(_is_map, kind.members)))
+
+
 def _has_format(kind: Type) -> bool:
     if isinstance(kind, Union):
         return any(map(_has_format, kind.members))
@@ -150,22 +186,27 @@ def _has_format(kind: Type) -> bool:
     return isinstance(kind, Scalar) and kind.format in FORMATS
 
 
-def places(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield every text and number in arguments, with the keys of tables under which it stands; also keys, but names."""
+def places(
+    value: object, maps: Collection[str] = (), keys: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every text and number in arguments, with the keys of tables under which it stands.
+
+    Yield also keys, but of names only those of ``maps``.
+    """
     if isinstance(value, (str, int, float)):
         if not isinstance(value, bool):
             yield keys, whole(value)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from places(item, keys)
+            yield from places(item, (), keys)
     elif isinstance(value, (dict, Mapping)):
         for key, item in value.items():
-            if isinstance(key, str) and not key.isidentifier():
+            if isinstance(key, str) and ((keys and keys[0] in maps) or not key.isidentifier()):
                 yield keys or (key,), key
             if type(item) is str or type(item) is int:
                 yield (*keys, str(key)), item
             else:
-                yield from places(item, (*keys, str(key)))
+                yield from places(item, maps if not keys else (), (*keys, str(key)))
 
 
 def leaves(value: object, labels: Labels, hosts: Collection[str]) -> list[Leaf]:
@@ -234,10 +275,16 @@ def said_by(key: str) -> tuple[bool, bool]:
 
 
 def hosts_of(target: Target) -> frozenset[str]:
-    """Return the domain of a service, as far as the default of its base URL tells it."""
+    """Return the domain of a service, as far as the default of its base URL tells it: what others own is none."""
     addresses = [field.default for field in target.integration.account_fields if field.name == "base_url"]
     hosts = [urlsplit(each).hostname or "" for each in addresses if isinstance(each, str)]
-    return frozenset(".".join(host.split(".")[-2:]) for host in hosts if host.count("."))
+    return frozenset(_domain(host) for host in hosts if host.count("."))
+
+
+def _domain(host: str) -> str:
+    first, _, rest = host.partition(".")
+    is_common = _COMMON_DOMAIN.fullmatch(rest) or not _API_HOST.fullmatch(first)
+    return host if is_common or "." not in rest else rest
 
 
 def scope_of(target: Target) -> str:

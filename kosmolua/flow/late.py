@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.flow import MAY_LEAVE
+from kosmolua.flow import may_leave
 from kosmolua.schema.names import SERVERS
 
 if TYPE_CHECKING:
@@ -43,12 +43,15 @@ class LateJudge:
                 return
         self.begin().note(number, target, arguments, answer, is_earlier=is_earlier)
 
+    def note_page(self, text: str, page: str, servers: Iterable[str]) -> None:
+        """See :meth:`kosmolua.flow.memory.SessionMemory.note_page`."""
+        self.begin().memory.note_page(text, page, servers)
+
     def verdicts(self, target: Target, arguments: Mapping[str, object]) -> tuple[Verdict, ...]:
         """See :meth:`kosmolua.flow.judge.Judge.verdicts`."""
-        if target.function.effect == "read" and target.integration.root != SERVERS:
-            shown = repr(arguments)
-            if not any(mark in shown for mark in MAY_LEAVE):
-                return ()
+        is_server, is_read = target.integration.root == SERVERS, target.function.effect == "read"
+        if is_read and not is_server and not may_leave(repr(arguments)):
+            return ()
         return self.begin().verdicts(target, arguments)
 
     def begin(self) -> Judge:

@@ -36,6 +36,7 @@ from kosmolua.flow.texts import (
     MIN_SQUEEZED,
     MIN_TEXT,
     core,
+    exact,
     is_joined,
     is_path,
     is_telling,
@@ -52,6 +53,7 @@ from kosmolua.flow.texts import (
     whole,
 )
 from kosmolua.limits import MIB
+from kosmolua.schema.names import SERVERS
 
 if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Target
@@ -244,6 +246,16 @@ class SessionMemory:
             if self.size > MAX_PENDING:
                 self.settle()
 
+    def note_page(self, text: str, page: str, servers: Iterable[str]) -> None:
+        """Keep what MCP servers say of themselves in a page, or in the hits of a search: each is two lines."""
+        names, before, kept = [f"{SERVERS}.{name}" for name in servers], "", []
+        for line in text.splitlines():
+            if any(name in page or name in line or name in before for name in names):
+                kept.append(line)
+            before = line
+        if kept:
+            self.note_text("\n".join(kept), page)
+
     def note_write(self, texts: Sequence[str], scope: str) -> None:
         """Keep what a call writes, which stays somebody else's when it is read back, unless it turns out as trusted."""
         with self.lock:
@@ -336,12 +348,18 @@ class SessionMemory:
 
     def assign(self, task: str) -> None:
         """Trust the literals of scripts that stand in a person's own words."""
-        self._task = plain(task).encode("utf-8", "surrogatepass")
+        self._task = exact(task).encode("utf-8", "surrogatepass")
 
     def is_assigned(self, value: str) -> bool:
         """Return True if a value, as it is compared, stands in the person's own words."""
         task = _Seen(0, "", 0, _MARK_OF_TASK + self._task)
         return task.search(_bytes(value), is_word=True) is not None
+
+    def foreign(self, text: str, scope: str) -> set[str]:
+        """Return the addresses, URLs and hosts in a text that are not trusted; one that only looks so is not."""
+        said = parts(text)
+        hidden = set() if text.isascii() else parts(text, plain) - set(map(plain, said))
+        return hidden.union(each for each in said if not self.is_trusted(each, scope))
 
     def source(self, text: str, scope: str, *, before: int | None = None) -> tuple[str, Provenance] | None:
         """Return which part of a value comes from somebody else's text, and where from; or None.
@@ -353,13 +371,13 @@ class SessionMemory:
             seen = [each for each in self._seen if before is None or each.run < before]
             if not seen:
                 return None
-            value = core(text)
-            others = [each for each in longest(parts(text) - {value}) if not self.is_trusted(each, scope)]
+            value, said = core(plain(text)), exact(text)
+            others = longest({plain(each) for each in self.foreign(text, scope)} - {value})
             for part in (value, *others):
                 if (part == value or is_telling(part)) and (found := self._search(seen, [part], before, is_word=True)):
                     return part, found
             for parent in longest({each for part in (value, *others) for each in parents(part)}):
-                if not self.is_trusted(parent, scope):
+                if parent not in said or not self.is_trusted(parent, scope):
                     needles = [f"{mark}{parent}" for mark in "@/ \3"]
                     if found := self._search(seen, needles, before, is_word=True):
                         return parent, found
@@ -461,7 +479,7 @@ class SessionMemory:
         scope, given = scope_of(answer.target), answer.repeated()
         self._clear(given.intersection(answer.literals()), scope, answer.run)
         is_led = self._is_led(answer, known, scope)
-        echoed = [value for value in given if not self.is_trusted(value, scope)]
+        echoed = self._echoed(answer, scope)
         for leaf in leaves(json.loads(answer.data), known.labels, hosts_of(answer.target)):
             value, key, item, origin, is_private, is_made = leaf
             if (value, origin, is_made, is_private) in seen:
@@ -472,7 +490,8 @@ class SessionMemory:
             if not is_telling(value, form):
                 continue
             if is_made or (origin == OWN and not is_led):
-                if form not in given and not (echoed and any(each in form for each in echoed)):
+                is_echo = form in given or any(each in form or (form in each and not is_made) for each in echoed)
+                if not is_echo:
                     (made if is_made else own).append(form)
                     own += () if is_made else parts(text)
             else:
@@ -489,6 +508,12 @@ class SessionMemory:
         place = answer.number, answer.target.path, answer.run
         for kept, data in ((self._seen, others), (self._private, private)):
             self._see(kept, _Seen(*place, bytes(data)))
+
+    def _echoed(self, answer: NotedAnswer, scope: str) -> set[str]:
+        """Return the arguments that are not trusted, also decoded: an answer that has one, or a part, repeats it."""
+        said = [(value, str(value)) for _, value in places(answer.given) if is_telling(value)]
+        others = [text for _, text in said if not self.is_trusted(core(text), scope)]
+        return {form for text in others for form in (core(text), *map(core, readings(text))) if is_telling(form)}
 
     def _see(self, kept: list[_Seen], new: _Seen) -> None:
         """Keep texts, of which as many are dropped as are too many."""

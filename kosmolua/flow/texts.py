@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import html
+import json
 import re
 import unicodedata
 from base64 import b32decode, b64decode, b64encode
@@ -54,13 +55,22 @@ _NUMBERS = regex(rf"://(?:[^/@\s]*@)?({_NUMERIC}(?:\.{_NUMERIC}){{0,3}})(?=[:/?#
 """The host of a URL that is the number of an IP address, whole or in parts, in decimal, hex or octal."""
 _URL = regex(r"[a-z][a-z0-9+.-]{1,15}://[^\s<>\"'`]{1,2000}")
 _NOT_SQUEEZED = bytes(each for each in range(128) if not chr(each).isalnum())
-_SAID = regex(rb"[\s(\[{<]+(?:at|dot)[\s)\]}>]+")
+_SAID = regex(rb"[\s(\[{<_-]+(?:at|dot)[\s)\]}>_-]+")
 """How people write the ``@`` and the dots of an address."""
 _ENCODED = regex(r"[\w+/-]{8,}={0,2}", re.ASCII)
-_CODES = regex(r"\b(?:[0-9a-fA-F]{2,8}[\s,;:]+){5,}[0-9a-fA-F]{2,8}\b")
-_CODE = regex(r"[0-9a-fA-F]+")
-"""Characters that are written as their codes, in hex, decimal or binary."""
-_ESCAPED = regex(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{4})\}?)")
+_CODES = regex(r"\b(?:(?:0x|[Uu]\+)?[0-9a-fA-F]{2,8}[\s,;:]+){5,}(?:0x|[Uu]\+)?[0-9a-fA-F]{2,8}\b")
+_CODE = regex(r"(?:0x|[Uu]\+)?([0-9a-fA-F]+)")
+"""Characters that are written as their codes, in hex, decimal, octal or binary."""
+_ESCAPED = regex(r"\\x([0-9a-fA-F]{2})|=(40|2[EeFf]|3[Aa])|\\u(?:([0-9a-fA-F]{4})|\{([0-9a-fA-F]{1,4})\})")
+_NUMBERED = regex(r"\\(\d{2,3})")
+_SELECTORS = regex("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
+"""Invisible characters, each of which can stand for a byte."""
+_TAG = regex(r"(?<=[\w@.])(?:<[^<>]{1,200}>)+(?=[\w@.])")
+_ARGUMENT = regex(
+    r'''\#[^\r\n]*|"""(?P<long>(?:\\"""|(?!""").)*)"""|"(?P<short>(?:\\.|[^"\\\r\n])*)"'''
+    r"|(?P<name>[_A-Za-z]\w*)\s*:|\$(?P<variable>\w+)(?!\s*:)|(?P<number>-?\d[\w.+-]*)",
+    re.DOTALL,
+)
 _PATH = regex(r"[^\W\d]+(?:[-_/ ][^\W\d]+)*")
 _SETTING = regex(r"[=:]\s*[\"']?([^\s\"',;}]+)")
 MAX_DEPTH = 3
@@ -89,6 +99,11 @@ def plain(text: str) -> str:
     return found.translate(_CAPITALS).casefold().translate(_lookalikes())
 
 
+def exact(text: str) -> str:
+    """Return a text as it is trusted: without regard to case, but apart from those that only look like it."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
+
+
 @lru_cache(maxsize=1)
 def _lookalikes() -> dict[int, str]:
     found = {ord(each): word[0] for word in _ALIKE.split() for each in word[1:]}
@@ -99,16 +114,16 @@ def _lookalikes() -> dict[int, str]:
 
 
 def core(text: str) -> str:
-    """Return what a value is about: :func:`plain`, without ``mailto:``, ``https://`` and punctuation around it."""
-    found = plain(text).strip(_EDGES)
+    """Return what a value is about: :func:`exact`, without ``mailto:``, ``https://`` and punctuation around it."""
+    found = exact(text).strip(_EDGES)
     if "://" in found or "mailto:" in found or "tel:" in found:
         return _SCHEME.sub("", found, count=1).rstrip("/").strip(_EDGES)
     return found.rstrip("/").strip(_EDGES) if ":" in found else found.rstrip("/")
 
 
-def parts(text: str) -> set[str]:
-    """Return the addresses, URLs and hosts in a text."""
-    found = plain(text)
+def parts(text: str, form: Callable[[str], str] = exact) -> set[str]:
+    """Return the addresses, URLs and hosts in a text, which is compared as :func:`exact` or as :func:`plain`."""
+    found = form(text)
     numbers = {_dotted(each) for each in _NUMBERS.findall(found)} - {""} if "://" in found else set()
     if "." not in found and "@" not in found:
         return numbers
@@ -116,7 +131,7 @@ def parts(text: str) -> set[str]:
     addresses = {each[0].strip("."): each[1] for each in _ADDRESS.finditer(found)} if "@" in found else {}
     hosts = {each[0].removeprefix("www.") for each in _HOST.finditer(found)}
     hosts |= {*addresses.values()}
-    return urls | {*addresses} | hosts | numbers | {_unicode(host) for host in hosts if "xn--" in host}
+    return urls | {*addresses} | hosts | numbers | {form(_unicode(host)) for host in hosts if "xn--" in host}
 
 
 def longest(texts: Iterable[str]) -> list[str]:
@@ -155,7 +170,7 @@ def parents(host: str) -> Iterator[str]:
 
 def _unicode(host: str) -> str:
     try:
-        return plain(host.encode().decode("idna"))
+        return host.encode().decode("idna")
     except UnicodeError:
         return host
 
@@ -177,11 +192,27 @@ def is_address(text: str) -> bool:
 
 def names_host(text: str, *, alone: bool) -> bool:
     """Return True for a URL without its scheme, and if it can be ``alone``, for a host."""
-    if text.isascii() and "." not in text:
+    if text.isascii() and "." not in text and "//" not in text:
         return False
     found = plain(text).strip()
+    if found.startswith("//"):
+        return True
     host = _HOST.match(found)
     return host is not None and (alone if host.end() == len(found) else found[host.end()] in "/?:")
+
+
+def assigned(text: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield the values in a GraphQL document, each with the name of its argument, and whether it is a variable's."""
+    name = ""
+    for each in _ARGUMENT.finditer(text):
+        said = each[each.lastgroup] if each.lastgroup else ""
+        if each.lastgroup == "name":
+            name = said
+        elif name and said:
+            if each.lastgroup == "short":
+                with suppress(ValueError):
+                    said = str(json.loads(f'"{said}"', strict=False))
+            yield name, said, each.lastgroup == "variable"
 
 
 def is_path(text: str) -> bool:
@@ -203,32 +234,46 @@ def revealed(text: str, depth: int = MAX_DEPTH) -> Iterator[str]:
         found.add(unquote(text))
     if "&" in text:
         found.add(html.unescape(text))
-    if "\\" in text:
-        found.add(_ESCAPED.sub(lambda each: chr(int(each[1] or each[2], 16)), text))
+    if "\\" in text or "=" in text:
+        found.add(_ESCAPED.sub(lambda each: chr(int(each[each.lastindex or 0], 16)), text))
+    for base in (10, 8) if _NUMBERED.search(text) else ():
+        with suppress(ValueError):
+            found.add("".join(_characters(_NUMBERED.split(text), base)))
+    for run in () if text.isascii() else _SELECTORS.findall(text):
+        with suppress(ValueError):
+            found.add(bytes(each - 0xFE00 if each < 0xFF00 else each - 0xE00F0 for each in map(ord, run)).decode())
+    if "<" in text and (bare := _TAG.sub("", text)) != text:
+        found.add(" ".join(longest(parts(bare) - parts(text))))
     for run in _CODES.findall(text):
         codes = _CODE.findall(run)
-        for base in (16, 10, 2):
+        for base in (16, 10, 8, 2):
             with suppress(ValueError):
                 found.add(bytes(int(code, base) for code in codes).decode())
     joined = "".join(text.split()) if "\n" in text else ""
     for word in {*_ENCODED.findall(text), *_ENCODED.findall(joined)}:
         if not (word.isalpha() and word[1:].islower()):
-            found.update(_decoded(word))
-    for each in found - {text}:
+            found.update(_decoded(word), _decoded(word[::-1]))
+    for each in found - {text, ""}:
         yield each
         if depth > 1:
             yield from revealed(each, depth - 1)
+
+
+def _characters(pieces: Iterable[str], base: int) -> Iterator[str]:
+    """Yield the pieces of a text, of which every second one is the code of a character."""
+    for at, piece in enumerate(pieces):
+        yield chr(int(piece, base)) if at % 2 else piece
 
 
 def _decoded(word: str) -> Iterator[str]:
     padded = word.rstrip("=").replace("-", "+").replace("_", "/")
     ways: list[tuple[Callable[[str], bytes], str]] = [(b64decode, padded + "=" * (-len(padded) % 4))]
     ways.append((binascii.unhexlify, word))
-    if word.isupper():
-        ways.append((b32decode, word.rstrip("=") + "=" * (-len(word.rstrip("=")) % 8)))
+    if word.isupper() or (word.islower() and not word.isalpha()):
+        ways.append((b32decode, word.upper().rstrip("=") + "=" * (-len(word.rstrip("=")) % 8)))
     for decode, encoded in ways:
         try:
-            found = decode(encoded).decode()
+            found = decode(encoded).replace(b"\0", b"").decode()
         except ValueError:
             continue
         if found.isprintable() and len(found) >= MIN_TEXT:
@@ -257,7 +302,7 @@ def spellings(text: str) -> set[str]:
     for host in parts(text):
         if host.count(".") == 3 and (number := _address(host)) is not None:
             found |= {str(number), f"{number:x}"}
-    for each in {text.strip(), core(text)}:
+    for each in {text.strip(), core(text), core(plain(text))}:
         data = each.encode("utf-8", "surrogatepass")
         if len(each) < MIN_SPELLED:
             continue

@@ -58,7 +58,6 @@ from kosmolua.mcp.tools import DEFAULT_PAGE, EXECUTE, MAX_LISTED, ScriptRequest,
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import SERVERS
 from kosmolua.suggestions import did_you_mean
 from kosmolua.truncation import decodable
 
@@ -359,14 +358,11 @@ class Handlers:
 
     def _note_foreign(self, said: Any, page: str, client: Client) -> None:
         """Note for the client's session what another one was told, and what servers say of themselves in pages."""
-        names = [f"{SERVERS}.{name}" for name in self._runtime.servers.names()]
+        memory = self.executions.memory_of(client.name)
         if not page.startswith(transcripts.PREFIX):
-            is_theirs = any(name in page for name in names)
-            lines = [line for line in said.splitlines() if is_theirs or any(name in line for name in names)]
-        else:
-            lines = [*map(str, leaves(said))] if self._transcripts.is_of_another(client.name, page) else []
-        if lines:
-            self.executions.memory_of(client.name).note_text("\n".join(lines), page)
+            memory.note_page(said, page, self._runtime.servers.names())
+        elif self._transcripts.is_of_another(client.name, page):
+            memory.note_text("\n".join(map(str, leaves(said))), page)
 
     def _read_docs(self, tool: str, arguments: Mapping[str, Any], client: str | None) -> str:
         docs = self._runtime.docs
