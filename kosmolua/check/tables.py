@@ -200,8 +200,8 @@ def check_lists(check: Evaluator) -> None:
     shows = bool(scopes.globals & _SHOWING) or bool(scopes.of("return_statement"))
     if check.is_chunk_of_session or not (shows or any(charge.effect != "read" for charge in check.fields.bill)):
         return
-    for node in scopes.of("function_call"):
-        called = check.known(called_in(node)) if check.uses.is_statement(node) else None
+    for node, name, _ in scopes.calls:
+        called = check.known(name) if check.uses.is_statement(node) else None
         kind = called.function.returns if isinstance(called, Callee) and called.function.effect == "read" else None
         if isinstance(called, Callee) and kind and (is_list(kind) or is_page(kind)):
             check.findings.warn(node, f"nothing uses the result of {called.function.name}", "give it a name")

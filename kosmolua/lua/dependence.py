@@ -23,7 +23,6 @@ from kosmolua.lua.syntax import (
 from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Known
 
 _BLOCKS = frozenset({"block", "chunk"})
-_ASSIGNMENTS = frozenset({"assignment_statement", "variable_declaration"})
 _BRANCHES = frozenset({"if_statement", "elseif_statement"})
 _NAMES_NOTHING = frozenset({"field", "method"})
 _INDEXED = ("dot_index_expression", "bracket_index_expression")
@@ -48,15 +47,17 @@ class Dependence:
         self._scopes = scopes
         self._known = known
         self._uses: defaultdict[Variable | str, list[_Effect]] = defaultdict(list)
-        self._calls = scopes.of("function_call")
+        self._changing: set[Node] = set()
         self._callers: defaultdict[int, list[Node]] = defaultdict(list)
         for node in scopes.of("identifier"):
             if node.field not in _NAMES_NOTHING:
                 self._uses[scopes.variable(node) or node.text].append(_Effect(node))
-        for call in self._calls:
-            for given in (called_in(call), *arguments_of(call)):
-                if isinstance(value := known(given), Closure):
+        for call, called, given in scopes.calls:
+            for value in map(known, (called, *given)):
+                if isinstance(value, Closure):
                     self._callers[value.node.start].append(call)
+                elif isinstance(value, Callee) and value.function.effect != "read":
+                    self._changing.add(call)
         for node in scopes.of("function_definition"):
             for call in node.outer({"function_call"}):  # as in parallel.all({ function() ... end })
                 if call not in self._callers[node.start]:
@@ -109,8 +110,7 @@ class Dependence:
 
         A function that is passed to a call counts as called there.
         """
-        writing = {call for call in self._calls if self._changes(call)}
-        waiting = list(writing)
+        writing, waiting = {*self._changing}, [*self._changing]
         while waiting:
             for function in waiting.pop().outer(FUNCTIONS):
                 for call in self._callers[function.start]:
@@ -118,10 +118,6 @@ class Dependence:
                         writing.add(call)
                         waiting.append(call)
         return writing
-
-    def _changes(self, call: Node) -> bool:
-        values = map(self._known, (called_in(call), *arguments_of(call)))
-        return any(isinstance(value, Callee) and value.function.effect != "read" for value in values)
 
     def _next(self, effect: _Effect) -> Iterator[_Effect | None]:
         """Yield what depends directly on the value or the execution of a node; None stands for a change."""
@@ -140,7 +136,7 @@ class Dependence:
             elif outer.kind in LOOPS:
                 yield _Effect(outer, runs=True)
                 yield from self._to_targets(inner)
-            elif outer.kind in _ASSIGNMENTS:
+            elif outer.kind == "assignment_statement":
                 yield from self._to_targets(outer)
             elif outer.kind == "return_statement":
                 yield from self._to_callers(outer)
@@ -148,7 +144,7 @@ class Dependence:
 
     def _from_argument(self, argument: Node, call: Node) -> Iterator[_Effect | None]:
         """Yield what has its value from an argument of a call: parameters, and the table that the call fills."""
-        if self._changes(call):
+        if call in self._changing:
             yield None
         name, given = called_in(call), arguments_of(call)
         called = self._known(name)
@@ -168,7 +164,7 @@ class Dependence:
         if self.writes_in(statement):
             yield None
         for node in statement.walk():
-            if node.kind in _ASSIGNMENTS:
+            if node.kind == "assignment_statement":
                 yield from self._to_targets(node)
             elif node.kind == "return_statement":
                 yield from self._to_callers(node)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kosmolua.lua.scopes import Scopes
@@ -39,19 +39,18 @@ def flows_of(scopes: Scopes, known: Known) -> list[ArgumentFlow]:
     """
     found: dict[ArgumentFlow, None] = {}
     sources = _Sources(scopes, known)
-    for node in scopes.of("function_call"):
-        called = sources.called(node)
-        if called is None or called.function.effect == "read":
+    for node, name, given in scopes.calls:
+        called = known(name)
+        if not isinstance(called, Callee) or called.function.effect == "read":
             continue
-        for key, value in _arguments(node, called):
+        for key, value in _arguments(given, called):
             for source in dict.fromkeys(sources.of(value, set())):
                 found.setdefault(ArgumentFlow(node.line, source, f"{called.path}.{key}"))
     return list(found)[:MAX_FLOWS]
 
 
-def _arguments(call: Node, called: Callee) -> Iterator[tuple[str, Node]]:
+def _arguments(given: Sequence[Node], called: Callee) -> Iterator[tuple[str, Node]]:
     """Yield the arguments of a call, by name where the script gives one."""
-    given = arguments_of(call)
     if len(given) == 1 and given[0].kind == "table_constructor":
         for field in given[0].children:
             if (value := field.get("value")) and field.get("name"):
@@ -69,8 +68,7 @@ class _Sources:
         self._given: dict[str | int, list[Node]] = defaultdict(list)
         for target, value in scopes.assigned:
             self._give(target, value)
-        for node in scopes.of("function_call"):
-            name, given = called_in(node), arguments_of(node)
+        for _, name, given in scopes.calls:
             if name and name.text == "table.insert" and len(given) > 1:
                 self._give(given[0], given[-1])
 
@@ -84,11 +82,6 @@ class _Sources:
         variable = self._scopes.variable(name)
         return variable.start if variable else name.text
 
-    def called(self, call: Node) -> Callee | None:
-        """Return the function of an integration that is called, or None."""
-        called = self._known(called_in(call))
-        return called if isinstance(called, Callee) else None
-
     def of(self, node: Node, seen: set[str | int]) -> Iterator[str]:
         """Yield the sources of an expression; ``seen`` are the variables that have been followed."""
         if node.kind == "function_definition":
@@ -96,10 +89,9 @@ class _Sources:
         base = base_of(node) if node.kind in _INDEXED else node
         if base.kind == "identifier":
             yield from self._of_variable(node, base, seen)
-        elif base.kind == "function_call" and (called := self.called(base)):
+        elif isinstance(called := self._known(name := called_in(base)), Callee):
             yield called.path
         else:
-            name = called_in(base)
             for child in base.children if name is None else [name, *arguments_of(base)]:
                 yield from self.of(child, seen)
 

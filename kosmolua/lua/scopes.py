@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -14,6 +14,7 @@ from kosmolua.lua.syntax import (
     FUNCTIONS,
     LEAVING,
     Node,
+    arguments_of,
     assigned,
     base_of,
     called_in,
@@ -141,6 +142,11 @@ class Scopes:
         for node in self.root.walk():
             found[node.kind].append(node)
         return found
+
+    @cached_property
+    def calls(self) -> list[tuple[Node, Node | None, Sequence[Node]]]:
+        """All calls, each with the expression of the called function and those of the arguments."""
+        return [(call, called_in(call), arguments_of(call)) for call in self.of("function_call")]
 
     @cached_property
     def is_dynamic(self) -> bool:
@@ -271,10 +277,11 @@ class Scopes:
         self._scopes.pop()
 
     def _declare(self, name: Node) -> Variable:
-        self.locals.setdefault(name.text, name)
-        variable = self._scopes[-1][name.text] = self._variables[name] = Variable(name.text, name)
-        if name.text in DYNAMIC:
-            self.defined[variable.name] += 1
+        text = name.text
+        self.locals.setdefault(text, name)
+        variable = self._scopes[-1][text] = self._variables[name] = Variable(text, name)
+        if text in DYNAMIC:
+            self.defined[text] += 1
         return variable
 
     def _use(self, name: Node, *, assigns: bool = False) -> Variable | None:

@@ -65,7 +65,6 @@ class _Sites:
         self._scopes = scopes
         self._known = known
         self._dependence = dependence
-        self._called = scopes.of("function_call")
         self._of_app: list[tuple[Node, Callee | Branch]] = []
         self._named: list[tuple[Node, Closure]] = []
         for node in scopes.of(*NAMING):
@@ -80,7 +79,7 @@ class _Sites:
         return Written(self._scopes, self._known)
 
     def found(self) -> Iterator[Site]:
-        calls = [call for node in self._called if (call := self._call(node))]
+        calls = [found for call in self._scopes.calls if (found := self._call(*call))]
         maps = list(self._maps())
         functions = [call.function for call in calls] + [each.function for each in maps]
         escaped = self._escaped()
@@ -113,12 +112,11 @@ class _Sites:
                 within = frozenset({loop.start} & inside.keys())
                 yield Site(loop.body.line, loop.function.path, is_tail=True, within=within)
 
-    def _call(self, node: Node) -> _Call | None:
+    def _call(self, node: Node, name: Node | None, given: Sequence[Node]) -> _Call | None:
         """Return a call of a function of an integration, or of a function about which nothing is known."""
-        name = called_in(node)
         if name is None or name.kind == "method_index_expression":
             return None
-        given, called = arguments_of(node), self._known(name)
+        called = self._known(name)
         if isinstance(called, Builtin) and called.name in CALLERS and given:
             given, called = given[CALLERS[called.name] :], self._known(given[0])
         if isinstance(called, Callee):
@@ -207,8 +205,8 @@ class _Sites:
 
     def _maps(self) -> Iterator[_Loop]:
         """Yield the calls of ``parallel.map``."""
-        for node in self._called:
-            if is_builtin(self._known(called_in(node)), "parallel.map") and len(given := arguments_of(node)) > 1:
+        for node, name, given in self._scopes.calls:
+            if len(given) > 1 and is_builtin(self._known(name), "parallel.map"):
                 function = self._known(given[1])
                 callee = function if isinstance(function, Callee) else None
                 yield _Loop(node.start, given[0], function.node if isinstance(function, Closure) else node, callee)
@@ -257,7 +255,7 @@ class _Sites:
                 break
             node = given
         node = base_of(node)
-        return node if node.kind == "function_call" and self._call(node) else None
+        return node if self._call(node, called_in(node), arguments_of(node)) else None
 
     def _field_of(self, table: Node, path: Node) -> Node | None:
         """Return the only expression that a script gives to the field of its table that a path begins with, or None."""

@@ -11,7 +11,6 @@ from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import (
     FUNCTIONS,
     Node,
-    arguments_of,
     called_in,
     key_of,
     parameters_of,
@@ -50,9 +49,9 @@ class Written:
             if b"---@param" in node.source:
                 names = _optional_names(node)
                 self._optional.update(each.start for each in parameters_of(node) if each.text in names)
-        for node in scopes.of("function_call"):
-            if name := called_in(node):
-                self._call(name, arguments_of(node), fields[name.kind, key_of(name)] if name.kind in _METHODS else [])
+        for _, name, given in scopes.calls:
+            if name:
+                self._call(name, given, fields[name.kind, key_of(name)] if name.kind in _METHODS else [])
         for target, value in scopes.assigned:
             if variable := scopes.variable(target):
                 self._assigned[variable.start].append(value)
