@@ -49,7 +49,7 @@ from kosmolua.lua.values import (
 from kosmolua.schema.effects import gravest
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import FLAT, ROOT, SERVERS, lua_path, qualified, root_and_name
+from kosmolua.schema.names import FLAT, SERVERS, lua_path, qualified, root_and_name
 from kosmolua.schema.types import ANY, NUMBER, STRING, Record, Type
 from kosmolua.suggestions import did_you_mean, listed
 
@@ -355,8 +355,6 @@ class Fields:
             return UNKNOWN
         if branch.depth == 1:
             name = key and qualified(branch.integration, key)
-            if key and branch.integration == ROOT and self._is_account(node, key):
-                return UNKNOWN
             return Branch(2, name) if name and self._integration(node, name) else UNKNOWN
         integration = self._integration(node, branch.integration)
         if integration is None:
@@ -392,7 +390,8 @@ class Fields:
             if root_and_name(name)[0] != SERVERS:  # the tools of a server that was never started are unknown
                 self._fail(node, PluginFault.unloadable(name, error))
         except KosmoError as error:
-            self._fail(node, error)
+            if not self._is_account(node, name):
+                self._fail(node, error)
         return None
 
     def _fail(self, node: Node, error: KosmoError, mode: Mode | None = None) -> None:

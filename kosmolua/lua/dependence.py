@@ -29,11 +29,14 @@ _INDEXED = ("dot_index_expression", "bracket_index_expression")
 _ENDING = frozenset({"error", "exit", "os.exit"})
 
 
-class _Effect(NamedTuple):
-    """An expression whose value depends on another one or, if ``runs``, a statement that only then runs."""
+class _Run(NamedTuple):
+    """The execution of a statement."""
 
-    node: Node
-    runs: bool = False
+    statement: Node
+
+
+_Effect = Node | _Run
+"""What depends on the value of an expression: the value of another one, or whether a statement runs."""
 
 
 class Dependence:
@@ -46,12 +49,12 @@ class Dependence:
     def __init__(self, scopes: Scopes, known: Known) -> None:
         self._scopes = scopes
         self._known = known
-        self._uses: defaultdict[Variable | str, list[_Effect]] = defaultdict(list)
+        self._uses: defaultdict[Variable | str, list[Node]] = defaultdict(list)
         self._changing: set[Node] = set()
         self._callers: defaultdict[int, list[Node]] = defaultdict(list)
         for node in scopes.of("identifier"):
             if node.field not in _NAMES_NOTHING:
-                self._uses[scopes.variable(node) or node.text].append(_Effect(node))
+                self._uses[scopes.variable(node) or node.text].append(node)
         for call, called, given in scopes.calls:
             for value in map(known, (called, *given)):
                 if isinstance(value, Closure):
@@ -81,9 +84,8 @@ class Dependence:
 
         What is found out on the way about other expressions is kept, so that each is followed only once.
         """
-        start = _Effect(node)
-        waiting = [start]
-        while waiting and start not in self._deciding:
+        waiting: list[_Effect] = [node]
+        while waiting and node not in self._deciding:
             effect = waiting.pop()
             if effect in self._followed or effect in self._deciding:
                 continue
@@ -95,7 +97,7 @@ class Dependence:
                 waiting.append(found)
             else:
                 self._followed.add(effect)
-        return start in self._deciding
+        return node in self._deciding
 
     def _decide(self, effect: _Effect) -> None:
         """Note that a change depends on an effect, and so on everything that this effect depends on."""
@@ -121,10 +123,10 @@ class Dependence:
 
     def _next(self, effect: _Effect) -> Iterator[_Effect | None]:
         """Yield what depends directly on the value or the execution of a node; None stands for a change."""
-        if effect.runs:
-            yield from self._from_running(effect.node)
+        if isinstance(effect, _Run):
+            yield from self._from_running(effect.statement)
             return
-        inner, outer = effect.node, effect.node.around
+        inner, outer = effect, effect.around
         while outer and outer.kind not in _BLOCKS and outer.kind not in FUNCTIONS:
             if outer.kind == "arguments" and outer.around:
                 yield from self._from_argument(inner, outer.around)
@@ -132,9 +134,9 @@ class Dependence:
                 right = outer.get("right")
                 yield from [None] if right and self.writes_in(right) else []
             elif outer.kind in _BRANCHES and inner.field == "condition":
-                yield _Effect(outer if outer.kind == "if_statement" else outer.around or outer, runs=True)
+                yield _Run(outer if outer.kind == "if_statement" else outer.around or outer)
             elif outer.kind in LOOPS:
-                yield _Effect(outer, runs=True)
+                yield _Run(outer)
                 yield from self._to_targets(inner)
             elif outer.kind == "assignment_statement":
                 yield from self._to_targets(outer)
@@ -174,7 +176,7 @@ class Dependence:
             elif node.kind == "function_call":
                 called, given = self._known(called_in(node)), arguments_of(node)
                 if isinstance(called, Closure):
-                    yield _Effect(called.node.get("body") or called.node, runs=True)
+                    yield _Run(called.node.get("body") or called.node)
                 elif isinstance(called, Builtin) and called.name in _ENDING:
                     yield from self._after(statement, frozenset())
                 elif isinstance(called, Builtin) and called.name.startswith("table.") and given:
@@ -185,7 +187,7 @@ class Dependence:
         inner, outer = statement, statement.around
         while outer and inner.kind not in ends:
             if outer.kind in _BLOCKS:
-                yield from (_Effect(each, runs=True) for each in outer.children if each.start > inner.start)
+                yield from (_Run(each) for each in outer.children if each.start > inner.start)
             inner, outer = outer, outer.around
 
     def _to_targets(self, statement: Node) -> Iterator[_Effect]:
@@ -198,7 +200,7 @@ class Dependence:
 
     def _to_callers(self, statement: Node) -> Iterator[_Effect]:
         function = next(statement.outer(FUNCTIONS), None)
-        yield from map(_Effect, self._callers[function.start] if function else ())
+        yield from self._callers[function.start] if function else ()
 
     def _to_uses(self, name: Node) -> Iterator[_Effect]:
         if name.kind == "identifier":
