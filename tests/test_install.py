@@ -249,6 +249,19 @@ def test_a_change_is_shown_without_what_stands_around(there: Installation) -> No
     assert '+    "kosmolua": {' in shown
 
 
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_changed_entry_is_shown_by_its_lines(there: Installation, name: str) -> None:
+    """Each line whole, with what it was above what it is; a key that somebody wrote there is not repeated."""
+    client = CLIENTS[name]
+    before = client.local(["/old/kosmolua", "mcp"]) | {"env": {"RENDER_API_KEY": "rnd_secretsecret"}}
+    there.apply(there.adding(client, before))
+    lines = difference(there.adding(client, client.local(["/new/kosmolua", "mcp"]))).splitlines()
+    assert {line[0] for line in lines} == {"-", "+"}
+    (old,), (new,) = ([line[1:].rstrip(",") for line in lines if each in line] for each in ("/old/", "/new/"))
+    assert new == old.replace("/old/", "/new/")
+    assert "secretsecret" not in "".join(lines)
+
+
 def test_a_file_that_a_link_names_is_removed_and_not_the_link(there: Installation, tmp_path: Path) -> None:
     """What install made behind a link of the user's dotfiles, uninstall takes away there."""
     client, made = CLIENTS["cursor"], tmp_path / "dotfiles.json"

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from difflib import unified_diff
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ import click
 
 from kosmolua.cli import console
 from kosmolua.cli.parsing import Command, examples
+from kosmolua.clients.formats import found, with_entry
 from kosmolua.clients.installation import Change, Installation, client_called, differing
 from kosmolua.clients.known import ENTRY, ClientProgram, Data
 from kosmolua.errors import ConfigError, KosmoError, UsageError
+from kosmolua.schema.settings import without_keys
 
 HANDSHAKE_TIMEOUT = 30.0
 _LEAD = re.compile(r"[^\w\n]*\Z")
@@ -118,12 +121,26 @@ def report(change: Change) -> dict[str, Any]:
 
 
 def difference(change: Change) -> str:
-    """Return the lines that change, or of a line only what does: what stands around may have others' secrets."""
+    """Return the lines of our entry that change, each with - or + before it.
+
+    Of an entry that comes or goes it is what changes in the file: what stands around may have others' secrets.
+    """
+    old, new = (_entry_in(change.client, text) for text in (change.before, change.after))
+    if old and new:
+        style, keys = change.client.style, change.client.keys_in({})
+        lines = unified_diff(*(with_entry(style, "", keys, each).splitlines() for each in (old, new)), n=0, lineterm="")
+        return without_keys("\n".join(line for line in [*lines][2:] if not line.startswith("@@")), old)
     at, *parts = differing(change.before or "", change.after or "")
     lead = _LEAD.search((change.after or "")[max(at - 80, 0) : at])
     shown = ((mark, f"{lead[0] if lead else ''}{part}") for mark, part in zip("-+", parts, strict=True) if part)
     lines = (f"{mark}{line}" for mark, part in shown for line in part.splitlines())
     return "\n".join(line for line in lines if line[1:].strip(" \t,"))
+
+
+def _entry_in(client: ClientProgram, text: str | None) -> Data | None:
+    data = client.style.read(text or "")
+    entry = found(data, client.keys_in(data))
+    return entry if isinstance(entry, dict) else None
 
 
 def program_line() -> list[str]:
