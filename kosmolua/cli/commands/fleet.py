@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -80,7 +80,7 @@ INTERVAL = 0.2
 @click.option("--approve", is_flag=True, help="With --resume: approve the calls that paused runs wait for.")
 @tenant_options
 @fleet_options
-def command(options: Options, kept: Kept, **given: Any) -> int:
+def command(options: Options, kept: Kept, script: str, **given: Any) -> int:
     """Run one script over many inputs.
 
     Each run finds its input in the global variable input. If the script begins with a header (a comment that declares
@@ -97,11 +97,12 @@ def command(options: Options, kept: Kept, **given: Any) -> int:
 
     The exit status is 0 if all runs succeeded, 1 if some failed or are paused, and 130 if the fleet was interrupted.
     """
-    if given["resume"] and not given["out"]:
+    wanted = _Wanted(**given)
+    if wanted.resume and not wanted.out:
         raise UsageError("--resume needs --out, the file that says which inputs are done")
-    if (given["done"] or given["again"] or given["approve"]) and not given["resume"]:
+    if (wanted.done or wanted.again or wanted.approve) and not wanted.resume:
         raise UsageError("--done, --again and --approve decide about runs that --resume continues: give --resume too")
-    if kept.tenant and (given["resume"] or given["recordings"] or given["executor"]):
+    if kept.tenant and (wanted.resume or wanted.recordings or wanted.executor):
         raise UsageError(
             "--tenant is for runs in this process, recorded in the tenant's store: --resume, --recordings and "
             "--executor do not apply",
@@ -114,20 +115,39 @@ def command(options: Options, kept: Kept, **given: Any) -> int:
         else:
             runtime = stack.enter_context(open_runtime(options, reuse=options.reuse))
         stack.enter_context(taken_as_interrupts())
-        source = read_file(given["script"], runtime.limits.max_source)
-        script = FleetScript(source, {"name": name_of(given["script"]), "check": False})  # the command checks it once
-        given |= {"no_check": options.no_check, "accounts": options.accounts}
-        return _Report(script, runtime, kept, given).run()
+        source = read_file(script, runtime.limits.max_source)
+        chunk = FleetScript(source, {"name": name_of(script), "check": False})  # the command checks it once
+        return _Report(chunk, runtime, kept, options, wanted).run()
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the options of the command alone say."""
+
+    inputs: str
+    key: str | None
+    each_account: str | None
+    jobs: int | None
+    executor: str | None
+    out: str | None
+    resume: bool
+    recordings: str | None
+    retries: int
+    max_failures: int | None
+    done: tuple[str, ...]
+    again: tuple[str, ...]
+    approve: bool
 
 
 class _Report:
     """Runs a script over the inputs of one ``kosmolua fleet`` command, and reports progress and results."""
 
-    def __init__(self, script: FleetScript, runtime: Runtime, kept: Kept, given: dict[str, Any]) -> None:
+    def __init__(self, script: FleetScript, runtime: Runtime, kept: Kept, options: Options, wanted: _Wanted) -> None:
         self._script = script
         self._runtime = runtime
         self._kept = kept
-        self._given = given
+        self._options = options
+        self._wanted = wanted
         self._started = monotonic()
         self._counts: Counter[str] = Counter()  # of done, failed and paused runs
         self._errors: dict[str, list[Outcome]] = {}
@@ -137,14 +157,14 @@ class _Report:
 
     def run(self) -> int:
         """Run the script once for each input that is not done, and return the exit status."""
-        given = self._given
+        wanted = self._wanted
         may_write = self._check()
-        accounts = [name.strip() for name in (given["each_account"] or "").split(",") if name.strip()]
+        accounts = [name.strip() for name in (wanted.each_account or "").split(",") if name.strip()]
         for account in accounts:
             self._runtime.catalog.check_account(account)
-        rows = read_rows(given["inputs"], given["key"], self._script.header)
+        rows = read_rows(wanted.inputs, wanted.key, self._script.header)
         with ExitStack() as stack:
-            ledger = Ledger(given["out"], resume=given["resume"]) if given["out"] else None
+            ledger = Ledger(wanted.out, resume=wanted.resume) if wanted.out else None
             if ledger:
                 stack.callback(ledger.close)
             recordings = self._recordings(may_write=may_write)
@@ -153,14 +173,14 @@ class _Report:
                 stack.callback(self._end, recordings, every, ledger)
             tasks = [*self._left(every, ledger)]
             self._total = len(tasks)
-            executor, limit = stack.enter_context(opened(given["executor"], given["jobs"]))
+            executor, limit = stack.enter_context(opened(wanted.executor, wanted.jobs))
             if may_write and not recordings and not works_here(executor):
                 console.complain("a run whose process is lost may be repeated, with its writes: --out prevents that")
             runner: ScriptRunner = self._runtime
             if self._kept.tenant:
-                runner = stack.enter_context(TenantFleet.opened(self._kept, given["accounts"], self._runtime))
+                runner = stack.enter_context(TenantFleet.opened(self._kept, self._options.accounts, self._runtime))
                 self._script = _in_fleet(self._script, len(tasks))
-            fleet = Fleet(runner, self._script, executor, limit, retries=given["retries"], warn=self._complain)
+            fleet = Fleet(runner, self._script, executor, limit, retries=wanted.retries, warn=self._complain)
             status = self._work(fleet, tasks, ledger)
         self._summarize()
         return status
@@ -171,7 +191,7 @@ class _Report:
         try:
             for outcome in outcomes:
                 self._add(outcome, ledger)
-                if self._counts["failed"] == self._given["max_failures"]:
+                if self._counts["failed"] == self._wanted.max_failures:
                     self._complain(f"stopped after {self._counts['failed']} failures, as --max-failures says")
                     break
         except WorkerLost as error:
@@ -188,7 +208,7 @@ class _Report:
     def _check(self) -> bool:
         """Return True if the script may write. Raise an error if the script is certain to fail."""
         report = self._runtime.checker().check(chunk_of(self._script.source))
-        if not self._given["no_check"] and (refusal := report.refusal()) and report.is_lua:
+        if not self._options.no_check and (refusal := report.refusal()) and report.is_lua:
             if isinstance(refusal, CheckFailed):
                 refusal.script = self._script.options["name"]
             raise refusal
@@ -196,7 +216,7 @@ class _Report:
 
     def _recordings(self, *, may_write: bool) -> FleetRecordings | None:
         """Return the folder in which to record the runs, or None if they are not recorded."""
-        kept, out = self._given["recordings"], self._given["out"]
+        kept, out = self._wanted.recordings, self._wanted.out
         if kept:
             return FleetRecordings(kept, are_kept=True)
         is_own = out and may_write and not self._kept.tenant
@@ -212,15 +232,15 @@ class _Report:
         """Yield the tasks that are not done; ``--done`` and ``--again`` decide about writes at which they stopped."""
         keys = {str(task.key) for task in tasks}
         settled = {}
-        for option in ("done", "again"):
-            for word in self._given[option]:
+        for option, words in (("done", self._wanted.done), ("again", self._wanted.again)):
+            for word in words:
                 key, result = _decision(word, keys, option)
                 settled[key] = option, result
         for task in tasks:
             if ledger and place_of(task.key, task.account) in ledger.done:
                 continue
             settle, result = settled.get(str(task.key), ("", None))
-            yield replace(task, settle=settle, result=result, approve=self._given["approve"])
+            yield replace(task, settle=settle, result=result, approve=self._wanted.approve)
 
     def _add(self, outcome: Outcome, ledger: Ledger | None) -> None:
         if ledger:
@@ -289,7 +309,7 @@ class _Report:
             console.complain(on_site if self._kept.tenant else here)
 
     def _way_on(self) -> str:
-        return "; --resume goes on" if self._given["out"] and not self._kept.tenant else ""
+        return "; --resume goes on" if self._wanted.out and not self._kept.tenant else ""
 
 
 def _in_fleet(script: FleetScript, size: int) -> FleetScript:

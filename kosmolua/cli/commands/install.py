@@ -128,7 +128,8 @@ def difference(change: Change) -> str:
     old, new = (_entry_in(change.client, text) for text in (change.before, change.after))
     if old and new:
         style, keys = change.client.style, change.client.keys_in({})
-        lines = unified_diff(*(with_entry(style, "", keys, each).splitlines() for each in (old, new)), n=0, lineterm="")
+        before, after = (with_entry(style, "", keys, each).splitlines() for each in (old, new))
+        lines = unified_diff(before, after, n=0, lineterm="")
         return without_keys("\n".join(line for line in [*lines][2:] if not line.startswith("@@")), old)
     at, *parts = differing(change.before or "", change.after or "")
     lead = _LEAD.search((change.after or "")[max(at - 80, 0) : at])
