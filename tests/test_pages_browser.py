@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Response, Route, expect, sync_playwright
 from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, Person, served, token_of
 from support.processes import eventually
 
@@ -21,7 +21,7 @@ OPTIONS = [
     *("--disable-component-update", "--disable-sync"),
 ]
 AXE = Axe()
-ALONE = ("keys", "phone", "many", "news", "idle", "plain")
+ALONE = ("first", "keys", "phone", "many", "news", "idle", "plain")
 """Tenants with whom one test is alone."""
 TIMEOUT = 15_000
 """Milliseconds that the browser waits for what has to appear."""
@@ -127,22 +127,23 @@ def overflow(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
-def test_a_paused_write_is_approved(pages: Pages, window: Window) -> None:
+def test_a_paused_write_is_approved(browser: Browser, pages: Pages) -> None:
     """A person reads what waits, with the name behind the id, approves it, stays, and sees the run end."""
-    run = pages.record("acme", RESTART, "restart_one.lua")
-    page = window.open("/approvals")
-    asked = item(page, "restart_one.lua")
-    expect(asked).to_contain_text("checkout-api-prod")
-    form = page.locator("form.approval").filter(has=asked)
-    expect(form).to_contain_text("render2.restart_service")
-    expect(form).to_contain_text("Restart the instances of a service")
-    form.get_by_role("button", name="Approve").click()
+    with opened(browser, pages, "first") as window:
+        run = pages.record("first", RESTART, "restart_one.lua")
+        page = window.open("/approvals")
+        asked = item(page, "restart_one.lua")
+        expect(asked).to_contain_text("checkout-api-prod")
+        form = page.locator("form.approval").filter(has=asked)
+        expect(form).to_contain_text("render2.restart_service")
+        expect(form).to_contain_text("Restart the instances of a service")
+        form.get_by_role("button", name="Approve").click()
 
-    expect(page.get_by_role("status")).to_contain_text("Approved 1 call.")
-    page.get_by_role("link", name="See the run").click()
-    page.wait_for_url(f"**/runs/{run}")
-    expect(page.locator(".status").first).to_have_text("done")
-    expect(page.locator(".output")).to_contain_text("restarted\tcheckout-api-prod")
+        expect(page.get_by_role("status")).to_contain_text("Approved 1 call.")
+        page.get_by_role("link", name="See the run").click()
+        page.wait_for_url(f"**/runs/{run}")
+        expect(page.locator(".status").first).to_have_text("done")
+        expect(page.locator(".output")).to_contain_text("restarted\tcheckout-api-prod")
 
 
 def test_a_paused_write_is_denied(pages: Pages, window: Window) -> None:
@@ -390,6 +391,27 @@ def test_the_editor_completes_what_is_typed(window: Window) -> None:
     editor.press_sequentially("({ ")
     expect(page.get_by_role("option", name="service_id")).to_be_visible()
     expect(page.locator("#signature")).to_contain_text("restart_service{ service_id: ")
+
+
+def test_what_is_typed_while_the_server_answers_is_completed(window: Window) -> None:
+    """Also if there was nothing to offer where the cursor was when it was asked."""
+    page = window.open("/playground?source=app.integrations.render2.restart_service")
+    held: list[Route] = []
+
+    def is_asked() -> bool:
+        page.wait_for_timeout(20)
+        return sum("%28" in (each.request.post_data or "") for each in held) == 2  # what to offer, and the signature
+
+    page.route("**/playground/complete", lambda route: held.append(route))
+    editor = page.get_by_label("Lua script")
+    editor.press("Control+End")
+    editor.press_sequentially("(")
+    assert eventually(is_asked)
+    editor.press_sequentially("{ ")
+    for each in held:
+        each.continue_()
+    page.unroute("**/playground/complete")
+    expect(page.get_by_role("option", name="service_id")).to_be_visible()
 
 
 def test_the_editor_indents_and_lets_go(window: Window) -> None:

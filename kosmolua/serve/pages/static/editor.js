@@ -37,7 +37,9 @@
     const before = context.matchBefore(/[\w.:]+$/);
     if (!before && !context.explicit && !/[{,("'=]\s*$/.test(context.state.sliceDoc(0, context.pos).slice(-3))) return null;
     const known = await ask(context.pos);
-    if (!known?.found.length || context.aborted) return null;
+    if (context.aborted) return null;
+    // After null nobody would ask for what was typed while the server answered; after an empty result the editor does.
+    if (!known?.found.length) return { from: context.pos, options: [] };
     const from = context.pos - known.found[0][1];
     return {
       from,
