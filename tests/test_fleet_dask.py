@@ -6,7 +6,6 @@ import gc
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from operations import fleet_kills
 from support.loopback import Loopback
 from support.processes import eventually
 from support.rounds import rounds
+from support.servers import reserved_port
 
 from kosmolua import Runtime
 from kosmolua.fleet.executors import opened
@@ -51,13 +51,6 @@ def get_note(api: Api, /, *, note: int) -> dict:
 SCRIPT = "---@param note integer Which\n\nreturn app.integrations.notes.get_note(params).title"
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @contextmanager
 def running(log: Path, says: str, *words: str, **variables: str) -> Iterator[None]:
     """Run a program of dask while a ``with`` block lasts, which begins once the program has said something."""
@@ -80,21 +73,20 @@ def running(log: Path, says: str, *words: str, **variables: str) -> Iterator[Non
 def cluster(tmp_path: Path) -> Iterator[str]:
     """The address of a cluster with one worker, which has the key in its environment."""
     pytest.importorskip("distributed", reason="needs kosmolua[dask]")
-    address = f"127.0.0.1:{free_port()}"
-    port = address.partition(":")[2]
     with (
-        running(tmp_path / "scheduler.log", "Scheduler at", "dask_scheduler", "--port", port),
+        reserved_port() as port,
+        running(tmp_path / "scheduler.log", "Scheduler at", "dask_scheduler", "--port", str(port)),
         running(
             tmp_path / "worker.log",
             "Registered to",
             "dask_worker",
-            f"tcp://{address}",
+            f"tcp://127.0.0.1:{port}",
             "--nthreads",
             "1",
             NOTES_KEY=KEY,
         ),
     ):
-        yield address
+        yield f"127.0.0.1:{port}"
 
 
 def answer(request: Request) -> Response:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support.documents import Service, serving, small
 from support.processes import eventually
+from support.servers import reserved_port
 
 from kosmolua import Runtime
 from kosmolua.errors import BadArguments, ConfigError
@@ -270,9 +271,7 @@ def nginx(tmp_path: Path) -> Iterator[tuple[str, Service, Path]]:
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if not program:
         pytest.skip("nginx is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with serving() as service:
+    with reserved_port() as port, serving() as service:
         file = tmp_path / "nginx.conf"
         file.write_text(NGINX.format(folder=tmp_path, port=port, service=service.url))
         process = subprocess.Popen([program, "-p", tmp_path, "-e", tmp_path / "error.log", "-c", file])

@@ -23,6 +23,7 @@ from support.render2_account import KEY, account, answer, body_of, integration, 
 from support.render2_bodies import CHANGE_BODIES, CREATIONS, creation
 from support.render2_calls import BUILD, CALLS, OWNER, SERVICE
 from support.render2_settings import FULL, every_change
+from support.servers import reserved_port
 
 from kosmolua.plugin import Request, Response, Secret
 
@@ -51,17 +52,15 @@ def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subprocess.run(make, check=True)
     _add_what_is_recorded(spec)
     _be_strict_about_changes(spec)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [*_prism_command(), "mock", str(spec), "-h", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
+    with reserved_port() as port:
+        command = [*_prism_command(), "mock", str(spec), "-h", "127.0.0.1", "-p", str(port)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            _wait_for(port, process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(10)
 
 
 def _prism_command() -> list[str]:

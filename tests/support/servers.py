@@ -25,18 +25,28 @@ def stdio(*arguments: str, **environment: str) -> dict[str, Any]:
 @contextmanager
 def over_http(*words: str, **environment: str) -> Iterator[str]:
     """Run the test server over HTTP and yield its URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(port), *words], env=environment, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_for(lambda: _answers(port), 30)
-        yield f"http://127.0.0.1:{port}/{'sse' if 'sse' in words else 'mcp'}"
-    finally:
-        process.kill()
-        process.wait()
+    with reserved_port() as port:
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(port), *words], env=environment, stderr=subprocess.DEVNULL
+        )
+        try:
+            wait_for(lambda: _answers(port))
+            yield f"http://127.0.0.1:{port}/{'sse' if 'sse' in words else 'mcp'}"
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """Yield a port on which one server can listen during the block, and which the system gives to nobody else.
+
+    The server has to set SO_REUSEADDR, as most do.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def _answers(port: int) -> bool:
@@ -44,7 +54,7 @@ def _answers(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_for(condition: Any, seconds: float = 10) -> None:
+def wait_for(condition: Any, seconds: float = 60) -> None:
     """Wait until a condition holds.
 
     Raises:
