@@ -52,6 +52,16 @@ permissions = {permissions}
 """
 
 
+def gate(folder: Path) -> Path:
+    """Return the file for which the scripts of a test wait."""
+    return folder / "gate"
+
+
+def have_begun(folder: Path, count: int) -> bool:
+    """Say whether so many scripts, each with a number of its own, have written a line."""
+    return len({line.partition("-")[0] for line in lines_of(folder)}) == count
+
+
 def lines_of(folder: Path) -> Counter[str]:
     """Return how often each line was written into the notebook."""
     file = folder / "notebook"
@@ -74,11 +84,19 @@ async def run_all(server: Serving, codes: list[str], after: Any) -> list[Any]:
     return results
 
 
+def status_of(server: Serving, path: str) -> int:
+    """Return the status of the answer to a request over a new connection."""
+    return requests.get(server.base + path, timeout=20).status_code
+
+
 def test_sigterm_lets_runs_end(tmp_path: Path) -> None:
     """Runs under way end and are answered; meanwhile it is not ready, and begins no other run."""
-    code = """
+    code = f"""
     local notebook = app.integrations.notebook
-    for i = 1, 3 do notebook.add({ line = arg and "N-" .. i, seconds = 0.5 }) end
+    for i = 1, 3 do
+      notebook.add({{ line = "N-" .. i }})
+      notebook.wait({{ seconds = 60, file = "{gate(tmp_path)}" }})
+    end
     return "done"
     """
     codes = [code.replace("N-", f"{number}-") for number in range(COUNT)]
@@ -87,11 +105,10 @@ def test_sigterm_lets_runs_end(tmp_path: Path) -> None:
         async with agent(server.url, ACME, HANDSHAKE) as late, agent(server.url, ACME) as stranger:
             await late.list_tools()
             await stranger.list_tools()
-            await anyio.to_thread.run_sync(wait_for, lambda: len(lines_of(tmp_path)) >= COUNT, 60)
+            await anyio.to_thread.run_sync(wait_for, lambda: have_begun(tmp_path, COUNT))
             server.process.send_signal(signal.SIGTERM)
-            await anyio.sleep(0.2)
-            assert requests.get(server.base + "/readyz", timeout=10).status_code == 503
-            assert requests.get(server.base + "/healthz", timeout=10).status_code == 200
+            await anyio.to_thread.run_sync(wait_for, lambda: status_of(server, "/readyz") == 503)
+            assert status_of(server, "/healthz") == 200
             refused = await execute(late, "return 1")
             assert refused.structured_content
             assert refused.structured_content["error"]["code"] == "unavailable"
@@ -101,6 +118,7 @@ def test_sigterm_lets_runs_end(tmp_path: Path) -> None:
                 await execute(stranger, "return 1")
             assert told.value.data["code"] == "unavailable"
             assert told.value.data["retryable"] is True
+            gate(tmp_path).touch()
 
     with serving(tmp_path, tenant_with_notebook(tmp_path), "--plugin", PLUGIN) as server:
         results = anyio.run(run_all, server, codes, stop)
@@ -114,7 +132,7 @@ def test_a_drain_sends_clients_that_keep_their_connection_elsewhere(tmp_path: Pa
     """Its next answer ends a connection that a client keeps; pages are 503, and probes are answered to the end."""
 
     async def stop() -> None:
-        await anyio.to_thread.run_sync(wait_for, lambda: len(lines_of(tmp_path)) >= 1, 60)
+        await anyio.to_thread.run_sync(wait_for, lambda: have_begun(tmp_path, 1))
         assert "Connection" not in kept.get(server.base + "/healthz", timeout=10).headers
         server.process.send_signal(signal.SIGTERM)
         await anyio.to_thread.run_sync(wait_for, lambda: kept.get(server.base + "/readyz").status_code == 503)
@@ -122,8 +140,13 @@ def test_a_drain_sends_clients_that_keep_their_connection_elsewhere(tmp_path: Pa
         page = kept.get(server.base + "/login", timeout=10)
         assert page.status_code == 503
         assert page.headers["Retry-After"] == "1"
+        gate(tmp_path).touch()
 
-    code = """app.integrations.notebook.add({ line = "a", seconds = 1.5 }) return "done" """
+    code = f"""
+    app.integrations.notebook.add({{ line = "a" }})
+    app.integrations.notebook.wait({{ seconds = 60, file = "{gate(tmp_path)}" }})
+    return "done"
+    """
     with serving(tmp_path, tenant_with_notebook(tmp_path), "--plugin", PLUGIN) as server, requests.Session() as kept:
         (result,) = anyio.run(run_all, server, [code], stop)
         assert server.process.wait(30) == 0
@@ -134,18 +157,18 @@ def test_what_outlasts_the_drain_goes_on_later(tmp_path: Path) -> None:
     """Runs that do not end in time are stopped between their calls, answered, and go on by their recordings: no write
     is lost, and none is done twice.
     """
-    code = """
+    code = f"""
     local notebook = app.integrations.notebook
     for i = 1, 8 do
-      notebook.add({ line = "N-" .. i })
-      notebook.wait({ seconds = 0.25 })
+      notebook.add({{ line = "N-" .. i }})
+      repeat until i == 1 or notebook.wait({{ seconds = 0.25, file = "{gate(tmp_path)}" }}).came
     end
     return "done"
     """
     codes = [code.replace("N-", f"{number}-") for number in range(4)]
 
     async def stop() -> None:
-        await anyio.to_thread.run_sync(wait_for, lambda: len(lines_of(tmp_path)) >= len(codes), 60)
+        await anyio.to_thread.run_sync(wait_for, lambda: have_begun(tmp_path, len(codes)))
         server.process.send_signal(signal.SIGTERM)
 
     with serving(tmp_path, tenant_with_notebook(tmp_path), "--plugin", PLUGIN, "--drain", "0.5s") as server:
@@ -153,6 +176,7 @@ def test_what_outlasts_the_drain_goes_on_later(tmp_path: Path) -> None:
         assert server.process.wait(30) == 0
         recordings = server.state / "tenants" / "acme" / "recordings"
 
+    gate(tmp_path).touch()
     runs = [result.structured_content["run"] for result in results]
     assert {result.structured_content["error"]["code"] for result in results} == {"interrupted"}
     with Runtime(tmp_path / "accounts.toml", plugins=PLUGIN) as runtime, ThreadPoolExecutor() as threads:
@@ -283,7 +307,7 @@ def test_a_log_in_a_file_follows_a_rotation(tmp_path: Path) -> None:
         wait_for(lambda: log.exists() and "unauthorized" in log.read_text())
         log.rename(tmp_path / "serve.log.1")
         os.kill(server.process.pid, signal.SIGHUP)
-        time.sleep(0.5)
+        wait_for(log.exists)
         requests.post(server.url, timeout=10)
         wait_for(lambda: log.exists() and "unauthorized" in log.read_text())
         assert server.out.read_text() == ""

@@ -174,9 +174,9 @@ permissions = {{ write = "allow" }}
     if kind == "sqlite":
         text += f'[serve]\nstore = "sqlite:///{tmp_path}/store.db"\n'
 
-    def run(server: Serving) -> str:
+    def run(server: Serving, code: str = OVERLAP) -> str:
         session = post(server, ACME, "initialize", **HELLO).headers["mcp-session-id"]
-        called = {"name": "execute_lua", "arguments": {"code": OVERLAP}}
+        called = {"name": "execute_lua", "arguments": {"code": code}}
         return post(server, ACME, "tools/call", session, **called).text
 
     def run_four(server: Serving) -> list[str]:
@@ -191,7 +191,7 @@ permissions = {{ write = "allow" }}
         assert notebook.read_text().split() == ["begin", "end"] * 4
         notebook.write_text("")
         with ThreadPoolExecutor(1) as thread:
-            lost = thread.submit(run, server)
+            lost = thread.submit(run, server, OVERLAP.replace("0.2", "60"))
             wait_for(lambda: "begin" in notebook.read_text(), 60)
             for process in children(server.process.pid):
                 os.kill(process, signal.SIGKILL)

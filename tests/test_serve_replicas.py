@@ -186,9 +186,9 @@ file = "{notebook}"
 permissions = {{ write = "allow" }}
 """
 
-    async def work(server: Serving) -> None:
+    async def work(server: Serving, code: str = OVERLAP) -> None:
         async with agent(server.url, ACME) as client:
-            while (await execute(client, OVERLAP)).is_error:  # the database is just back
+            while (await execute(client, code)).is_error:  # the database is just back
                 await anyio.sleep(0.1)
 
     async def work_at(*servers: Serving) -> None:
@@ -205,7 +205,8 @@ permissions = {{ write = "allow" }}
             request.getfixturevalue("postgres").start()
             wait_for(lambda: all(is_ready(each) for each in (one, two)), 60)
         notebook.write_text("")
-        lost = threading.Thread(target=lambda: suppressed(anyio.run, work, one), daemon=True)
+        slow = OVERLAP.replace("0.2", "60")
+        lost = threading.Thread(target=lambda: suppressed(anyio.run, work, one, slow), daemon=True)
         lost.start()
         wait_for(lambda: "begin" in notebook.read_text(), 60)
         one.process.kill()

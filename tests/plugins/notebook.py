@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from kosmolua.plugin import Integration, Secret, Send
@@ -22,10 +23,21 @@ integration = Integration("notebook", Account, about="A notebook in a file.")
 
 
 @integration.reads
-def wait(file: str, /, *, seconds: float) -> dict[str, Any]:
+def wait(
+    notebook: str,
+    /,
+    *,
+    seconds: float,
+    file: Annotated[str | None, "It waits no longer once this file is there."] = None,
+    sign: Annotated[str | None, "The file that it makes once it is under way."] = None,
+) -> dict[str, Any]:
     """Wait for a while."""
-    time.sleep(seconds)
-    return {"waited": seconds}
+    if sign:
+        Path(sign).touch()
+    ends = time.monotonic() + seconds
+    while not (came := file is not None and Path(file).exists()) and (left := ends - time.monotonic()) > 0:
+        time.sleep(min(left, 0.02) if file else left)
+    return {"waited": seconds, "came": came}
 
 
 @integration.writes
