@@ -233,6 +233,12 @@ def runtime() -> Iterator[Runtime]:
         yield runtime
 
 
+@pytest.fixture(autouse=True)
+def _empty() -> None:
+    SENT.clear()
+    STATE.update(signature="", stored="")
+
+
 def refusal(runtime: Runtime, script: str, seen: SessionMemory | None = None, **options: Any) -> str:
     """Run a script, and return why a call was refused; empty if none was."""
     outcome = runtime.run(script, seen=seen, **options)

@@ -9,6 +9,7 @@ import hmac
 import json
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -214,14 +215,13 @@ secret = "the-secret-of-the-deploy-hook"
 """
 
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[Pages]:
     """A server with hooks, whose script prints what it gets."""
-    folder = tmp_path_factory.mktemp("hooks")
-    (folder / "scripts").mkdir()
-    (folder / "scripts" / "hook.lua").write_text("print(json.encode(input)) return input.body")
-    (folder / "scripts" / "report.lua").write_text('print("reported")')
-    with served(folder, "acme", accounts=SECTIONS, tenant='scripts = "scripts"\n') as pages:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "hook.lua").write_text("print(json.encode(input)) return input.body")
+    (tmp_path / "scripts" / "report.lua").write_text('print("reported")')
+    with served(tmp_path, "acme", accounts=SECTIONS, tenant='scripts = "scripts"\n') as pages:
         yield pages
 
 
