@@ -241,7 +241,7 @@ def test_what_a_lost_process_did_is_not_done_again(runtime: Runtime) -> None:
 
     with processes() as executor:
         pid = executor.submit(os.getpid).result()
-        outcomes = runtime.map("sleep(3) return input", [1, 2], executor=executor, limit=1, retries=3)
+        outcomes = runtime.map("sleep(60) return input", [1, 2], executor=executor, limit=1, retries=3)
         killer = Timer(1.5, os.kill, (pid, signal.SIGKILL))
         killer.start()
         lost = next(outcomes)

@@ -612,19 +612,24 @@ def test_pools_share_slots() -> None:
 
 def test_a_store_of_slots_that_is_away_delays_runs_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for; and if it does not come back, the run comes, which itself will say so."""
-    monkeypatch.setattr("kosmolua.processes.pool.SLOT_PATIENCE", 0.5)
-    line, pool = Line(1), WorkerPool(2)
-    pool.share(line.enter, Line(99).enter)
-    holder, waiting = pool.queue(), pool.queue()
-    assert eventually(lambda: len(line.places) == 2)
-    line.is_away = True
-    time.sleep(0.1)
-    assert not waiting.holds
-    assert eventually(lambda: waiting.holds)
-    line.is_away = False
-    holder.end()
-    waiting.end()
-    assert line.places == []
+
+    def is_waited_for(seconds: float) -> bool:
+        monkeypatch.setattr("kosmolua.processes.pool.SLOT_PATIENCE", seconds)
+        line, pool = Line(1), WorkerPool(2)
+        pool.share(line.enter, Line(99).enter)
+        holder, waiting = pool.queue(), pool.queue()
+        assert eventually(lambda: len(line.places) == 2)
+        line.is_away = True
+        time.sleep(seconds / 5)
+        came_at_once = waiting.holds
+        assert eventually(lambda: waiting.holds, 60 + seconds)
+        line.is_away = False
+        holder.end()
+        waiting.end()
+        assert line.places == []
+        return not came_at_once
+
+    assert in_time(is_waited_for, 0.5)
 
 
 def test_pools_of_one_server_share_the_queue() -> None:

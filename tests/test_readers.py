@@ -166,10 +166,10 @@ def test_a_check_that_breaks_costs_no_worker() -> None:
 
 def test_a_call_that_takes_too_long_is_ended() -> None:
     """With a sentence, and the process is gone."""
-    readers = Readers(1, seconds=0.2)
+    readers = Readers(1, seconds=60)
     process = readers.call(None, os.getpid)
     with pytest.raises(WorkerLost, match=r"longer than 0\.2 s"):
-        readers.call(None, time.sleep, 60)
+        readers.call(None, time.sleep, 60, seconds=0.2)
     assert eventually(lambda: not Path(f"/proc/{process}").exists())
     readers.close()
 

@@ -416,6 +416,11 @@ def _timers(server: int, client: int) -> bool:
     return False
 
 
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @pytest.mark.slow
 def test_a_unix_socket(tmp_path: Path) -> None:
     """It is for programs of the same user, and takes tokens as any other address."""
@@ -426,7 +431,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
     environ = {**ENVIRON, "XDG_STATE_HOME": str(tmp_path)}
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            wait_for(path.exists, 30)
+            wait_for(lambda: path.exists() and _listens(path))
             assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
             for token, status in ((ACME, b"400"), ("wrong", b"401")):
                 with socket.socket(socket.AF_UNIX) as client:

@@ -21,7 +21,7 @@ import sqlalchemy as sql
 from support.library import KEY, library
 from support.loopback import Loopback
 from support.postgres import Postgres, reason_to_skip
-from support.processes import eventually
+from support.processes import eventually, in_time
 from support.rounds import rounds
 from support.shelf import Shelf
 from support.yard import Yard
@@ -978,13 +978,21 @@ def test_the_slot_of_a_host_that_is_gone_is_free_soon(
     open_some: Callable[[], Stores], tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lease ends, by the clock of the database, and the next one in the line has the slot."""
-    monkeypatch.setattr("kosmolua.stores.database_slots.SLOT_LEASE", 1.0)
-    gone = open_some().of(tenant).slot("workers", 1)
-    monkeypatch.setattr("kosmolua.stores.database_slots.SLOT_LEASE", 60.0)
-    following = open_some().of(tenant).slot("workers", 1)
+    monkeypatch.setattr("kosmolua.stores.database.RENEWAL", 3600.0)
+    number = iter(range(9))
 
-    assert gone.is_held()
-    assert eventually(following.is_held)
+    def is_free_soon(lease: float) -> bool:
+        kind = f"workers-{next(number)}"
+        monkeypatch.setattr("kosmolua.stores.database_slots.SLOT_LEASE", lease)
+        gone = one.slot(kind, 1)
+        monkeypatch.setattr("kosmolua.stores.database_slots.SLOT_LEASE", 600.0)
+        following = two.slot(kind, 1)
+        is_first = gone.is_held()
+        assert eventually(following.is_held, 60 + lease)
+        return is_first
+
+    one, two = open_some().of(tenant), open_some().of(tenant)
+    assert in_time(is_free_soon, 1.0)
 
 
 @pytest.mark.slow

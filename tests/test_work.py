@@ -297,7 +297,7 @@ def test_a_run_that_failed_is_tried_again(site: Site) -> None:
     site.look(server)
     begun = begin_by_hand(site.tenant.runtime.store.tasks, "nightly")
     site.look(server)
-    for seconds, status in ((14, "failed"), (2, "failed"), (29, "failed"), (2, "done")):
+    for seconds, status in ((5, "failed"), (11, "failed"), (20, "failed"), (11, "done")):
         site.pass_by(seconds)
         site.look(server)
         assert {run.status for run in site.runs if run.run == begun.run} == {status}, site.ticks()

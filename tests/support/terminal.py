@@ -97,7 +97,8 @@ class Terminal:
         deadline = time.monotonic() + patience
         while not holds():
             assert time.monotonic() < deadline, "\n".join([f"never seen: {seen!r}", *self.everything()])
-            assert self._read(GLANCE) or self._is_alive(), "\n".join([f"ended before {seen!r}", *self.everything()])
+            is_alive = self._is_alive()  # what it writes before it ends is read after this
+            assert self._read(GLANCE) or is_alive, "\n".join([f"ended before {seen!r}", *self.everything()])
         return self.screen()
 
     def until_asked(self, question: str) -> None:
