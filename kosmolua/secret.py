@@ -21,6 +21,8 @@ MIN_SECRET = 8
 """The smallest length of a secret that the user names. Masking a shorter one would help a script to guess it."""
 MIN_REDACTED = 6
 """The smallest length of a secret that is masked. Masking ``1234`` would hide parts of every reply."""
+MIN_LINE = 16
+"""The smallest length of a line that is masked by itself in a secret of several lines, such as a private key."""
 MAX_PER_OWNER = 16
 """How many secrets are remembered of those that an account obtains at run time, such as fresh tokens: the newest."""
 MAX_SEARCHED = 256
@@ -151,10 +153,10 @@ class SecretText(Unshown):
 class Redactor:
     """Masks known secrets in any text or JSON value. Many threads may share one.
 
-    A secret is found in each of its *spellings*: in upper and lower case, escaped for JSON, HTML, a URL or Python, also
-    with each character escaped, in hex, inside base64 and base32, and escaped or encoded twice. The time for a search
-    grows with the length of the text, and with the number of spellings only up to :data:`MAX_SEARCHED`: more are looked
-    up in an index.
+    A secret is found in each of its *spellings*: in upper and lower case, escaped for JSON, HTML, a URL, Python, SQL or
+    a shell, also with each character escaped, in hex, reversed, inside base64 and base32, and escaped or encoded twice.
+    Of several lines, each is also found by itself. The time for a search grows with the length of the text, and with
+    the number of spellings only up to :data:`MAX_SEARCHED`: more are looked up in an index.
     """
 
     def __init__(self) -> None:
@@ -302,19 +304,30 @@ def _ends_of(spelling: bytes) -> set[bytes]:
 
 
 def _spellings_of(value: str) -> set[bytes]:
-    """Return the spellings of a value, and of it in JSON, in lower case."""
+    """Return the spellings of a value, and of it in JSON, in lower case; of several lines, each is one by itself."""
+    lines = [line.strip() for line in value.splitlines()]
+    if len(lines) > 1:
+        long = {line for line in lines if len(line) >= MIN_LINE and not line.startswith("-----")}
+        return _spellings_of_line(value).union(*map(_spellings_of_line, long))
+    return _spellings_of_line(value)
+
+
+def _spellings_of_line(value: str) -> set[bytes]:
     raw = value.encode("utf-8", "surrogatepass")
     escaped = {value, value.lower(), value.upper(), repr(value)[1:-1]}
-    escaped |= {value.translate(each) for each in (_HTML, _HTML_DECIMAL, _HTML_IN_TEXT)}
+    in_json = dumps(value)[1:-1]
+    escaped |= {value.replace("'", quoted) for quoted in ("''", "'\"'\"'", "'\\''")} | {value.replace('"', '""')}
+    escaped |= {each.translate(how) for each in {value, in_json} for how in (_HTML, _HTML_DECIMAL, _HTML_IN_TEXT)}
     escaped |= {"".join(f"{before}{byte:02x}" for byte in raw) for before in ("%", "\\x")}
+    escaped |= {"".join(f"\\{byte:03o}" for byte in raw), value[::-1]}
     escaped |= {"".join(form.format(ord(each)) for each in value) for form in ("&#{};", "&#x{:x};")}
     units = value.encode("utf-16-be", "surrogatepass").hex()
     escaped |= {"".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))}
-    in_url = _quoted(value)
+    in_url = _quoted(value) | {quote(in_json, safe="", errors="surrogatepass")}
     escaped |= in_url | {twice for once in in_url for twice in _quoted(once)}
     escaped |= {dumps(text)[1:-1] for text in escaped} | {dumps(text, ensure_ascii=False)[1:-1] for text in escaped}
     escaped |= {text.replace("/", "\\/") for text in escaped}
-    encoded = {raw.hex(), *_within_base32(raw)}
+    encoded = {raw.hex(), raw.hex(":"), raw.hex(" "), *_within_base32(raw)}
     for once in {*_within_base64(raw)}:
         encoded |= {once, *_within_base64(once.encode())}
     texts = escaped | encoded | {dumps(text, ensure_ascii=False)[1:-1] for text in escaped}

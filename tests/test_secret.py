@@ -7,6 +7,7 @@ import html
 import json
 import logging
 import pickle
+import shlex
 import time
 import traceback
 from base64 import b32encode, b64encode, urlsafe_b64encode
@@ -120,6 +121,48 @@ def test_a_secret_in_html_is_redacted(value: str, quotes: bool) -> None:
     for escaped in (html.escape(value, quotes), html.escape(value, quotes).replace("&#x27;", "&#39;")):
         assert redactor.text(f"<p>{escaped}</p>") == "<p>***</p>"
         assert redactor.text(json.dumps(f"<p>{escaped}</p>")) == '"<p>***</p>"'
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: text.encode().hex(":"),
+        lambda text: text.encode().hex(" ").upper(),
+        lambda text: "".join(f"\\{ord(each):03o}" for each in text),
+        lambda text: text[::-1],
+        shlex.quote,
+        lambda text: text.replace("'", "''"),
+        lambda text: text.replace('"', '""'),
+        lambda text: html.escape(json.dumps(text)[1:-1]),
+        lambda text: quote(json.dumps(text)[1:-1], safe=""),
+    ],
+    ids=[
+        "hex with colons",
+        "hex with blanks",
+        "octal",
+        "reversed",
+        "shell",
+        "SQL",
+        "CSV",
+        "JSON in HTML",
+        "JSON in a URL",
+    ],
+)
+def test_a_secret_with_quotes_in_other_notations(spell: Callable[[str], str]) -> None:
+    """As the tools of a service show it in a log or in an error."""
+    redactor, secret = Redactor(), "p@ss'w\"ord/+&=$ x\\9"
+    redactor.learn(Secret(secret))
+    assert redactor.text(f"<{spell(secret)}>") in ("<***>", "<'***'>")
+
+
+@pytest.mark.parametrize("join", ["\r\n", " ", "\n    ", "', '", ""], ids=repr)
+def test_a_secret_of_several_lines_is_masked_line_by_line(join: str) -> None:
+    """A private key whose lines another program has joined or indented, or of which it shows one."""
+    lines = [b64encode(bytes(each * at % 256 for each in range(48))).decode() for at in (3, 5, 7)]
+    redactor, key = Redactor(), ["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----"]
+    redactor.learn(Secret("\n".join([*key, ""])))
+    assert redactor.text(join.join(key)) == join.join([key[0], *["***"] * 3, key[-1]])
+    assert redactor.text(f"not a key: {lines[1]}") == "not a key: ***"
 
 
 @pytest.mark.parametrize("encode", [b64encode, b32encode, urlsafe_b64encode], ids=["base64", "base32", "url-safe"])
