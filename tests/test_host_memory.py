@@ -181,9 +181,8 @@ def test_an_answered_outcome_is_freed_at_once() -> None:
     async def outcome() -> weakref.ref[object]:
         with Runtime(simulate=True) as runtime:
             script = ScriptRequest("print(1)")
-            watched = Execution(
-                PlainRunner(runtime), script, SessionMemory(), client=None, asks=True, check=True, watch=lambda _: None
-            )
+            given = {"asks": True, "counts": True, "check": True, "watch": lambda _: None}
+            watched = Execution(PlainRunner(runtime), script, SessionMemory(), client=None, **given)
             while not watched.done:
                 await watched.change(1)
             found = weakref.ref(watched.outcome())

@@ -481,7 +481,11 @@ def test_a_persons_words_count_with_the_signature_of_the_token(authorization: st
     """What a model puts there without the token is not the person's."""
     request = Request({"type": "http", "headers": [(b"authorization", authorization.encode())], "client": None})
     context: Any = SimpleNamespace(
-        session=SimpleNamespace(client_params=None), request=request, request_id=1, protocol_version=DISCOVERY
+        session=SimpleNamespace(client_params=None),
+        request=request,
+        request_id=1,
+        protocol_version=DISCOVERY,
+        meta=None,
     )
     signature = hmac.new(key.encode(), b"Write to ann", "sha256").hexdigest()
     meta = {"kosmolua/task": {"text": "Write to ann", "signature": signature}}

@@ -21,7 +21,7 @@ class Execution(Approver):
 
     ``questions`` are what it waits for; ``latest`` the call started last; ``limits`` those of the server at its start;
     ``saved`` a sentence that says whether the script was saved. ``asks`` says that the client can ask a person to
-    approve calls; ``about`` who the client is, for people.
+    approve calls, ``counts`` that it is told of each call; ``about`` who the client is, for people.
     """
 
     name = "the person at the MCP client"
@@ -34,6 +34,7 @@ class Execution(Approver):
         *,
         client: str | None,
         asks: bool,
+        counts: bool,
         check: bool,
         watch: Watch,
         about: RunOptions | None = None,
@@ -45,6 +46,7 @@ class Execution(Approver):
         self.latest = ""
         self.saved = ""
         self._watch = watch
+        self._counts = counts
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._started = monotonic()
@@ -77,7 +79,7 @@ class Execution(Approver):
         return monotonic() - self._started
 
     async def change(self, seconds: float) -> None:
-        """Wait at most ``seconds`` for a call, a question or the end."""
+        """Wait at most ``seconds`` for a call that is counted, a question or the end."""
         timer = self._loop.call_later(seconds, self._changed.set)
         try:
             await self._changed.wait()
@@ -125,7 +127,7 @@ class Execution(Approver):
 
     def _note(self, event: Event) -> None:
         self._watch(event)
-        if isinstance(event, CallStarted):
+        if self._counts and isinstance(event, CallStarted):
             self._loop.call_soon_threadsafe(self._begin_call, event.path, event.account)
 
     def withdraw(self) -> None:

@@ -78,6 +78,7 @@ class Client:
         self.name = client_of(context.request, self.software)
         self.is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
         self._session = context.session
+        self.wants_progress = "progress_token" in (context.meta or ())
         self._request = context.request_id
         self.http = context.request
         self._told = -MIN_SILENCE
@@ -118,7 +119,14 @@ class Client:
 
     async def _await_change(self, execution: Execution) -> None:
         await execution.change(HEARTBEAT_INTERVAL)
-        await self._tell(execution)
+        if not self.wants_progress or execution.done or execution.seconds - self._told < MIN_SILENCE:
+            return
+        self._told = execution.seconds
+        waiting = "; waiting for an approval" if execution.question else ""
+        called = f", the last {execution.latest}" if execution.latest else ""
+        await self._session.report_progress(
+            round(execution.seconds, 3), message=f"calls: {execution.calls}{called}{waiting}"
+        )
 
     async def _ask_meanwhile(self, execution: Execution) -> bool:
         """Send questions until the end, and return True; False if the client cannot be sent requests."""
@@ -140,16 +148,6 @@ class Client:
         except (MCPError, ValidationError):
             reply = None
         execution.answer(question, question.meaning(reply))
-
-    async def _tell(self, execution: Execution) -> None:
-        if execution.done or execution.seconds - self._told < MIN_SILENCE:
-            return
-        self._told = execution.seconds
-        waiting = "; waiting for an approval" if execution.question else ""
-        called = f", the last {execution.latest}" if execution.latest else ""
-        await self._session.report_progress(
-            round(execution.seconds, 3), message=f"calls: {execution.calls}{called}{waiting}"
-        )
 
 
 def put_off(question: Question) -> ElicitRequest:
@@ -197,6 +195,7 @@ class Executions:
             memory,
             client=owner or client.name,
             asks=client.asks_a_person,
+            counts=client.wants_progress or client.takes_tasks,
             check=self._check,
             watch=self._watch,
             about=RunOptions(software=client.software or None, person=client.person or None, subject=client.subject),
