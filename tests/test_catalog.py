@@ -129,7 +129,6 @@ def test_what_the_child_is_told() -> None:
     assert catalog.describe("integrations") == {"names": ["library"]}
     assert catalog.describe("integrations.library") == {
         "functions": ["fails", "lend", "list_books", "returns"],
-        "aliases": {f"lib_{name}": name for name in ("list_books", "lend", "returns", "fails")},
         "accounts": ["default", "home", "work"],
     }
 
@@ -140,7 +139,6 @@ def test_of_many_functions_a_script_is_told_those_that_it_names(monkeypatch: pyt
     monkeypatch.setattr("kosmolua.catalog.catalog.MAX_DESCRIBED", 2)
     described: Any = catalog_of("work").describe("integrations.library")
     assert described["functions"] == ["fails", "lend"]
-    assert described["aliases"] == {"lib_fails": "fails", "lib_lend": "lend"}
     with Runtime(ACCOUNTS, plugins=[library()]) as runtime:
         source = """
             local library, names, what = app.integrations.library, {}, { what = "nothing" }

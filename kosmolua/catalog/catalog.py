@@ -254,10 +254,10 @@ class Catalog:
 
         Returns:
             For ``app`` and a root: ``names``; for ``app.scripts``, ``scripts`` is true. For an integration:
-            ``functions`` and ``accounts`` (the first :data:`MAX_DESCRIBED`) and ``aliases`` (short by full names);
-            ``others`` and ``more`` are true if there are more functions or accounts, ``session`` names the function
-            that begins sessions. For an account: ``account`` is true. For a script: ``script`` is true. For a function:
-            ``function``, its short name. For ``INTEGRATION.*``: all ``functions`` and ``accounts``.
+            ``functions`` and ``accounts`` (the first :data:`MAX_DESCRIBED`); ``others`` and ``more`` are true if there
+            are more functions or accounts, ``session`` names the function that begins sessions. For an account:
+            ``account`` is true. For a script: ``script`` is true. For a function: ``function``, its short name. For
+            ``INTEGRATION.*``: all ``functions`` and ``accounts``.
 
         Raises:
             PluginError: The integration cannot be loaded.
@@ -279,12 +279,7 @@ class Catalog:
         integration = self._providers[root].load(name).integration
         if not rest:
             accounts, own = self._usable(integration), sorted(integration.functions.own)
-            functions = own[:MAX_DESCRIBED]
-            described: dict[str, Json] = {
-                "functions": functions,
-                "aliases": {full: name for full, name in integration.aliases.items() if name in functions},
-                "accounts": accounts[:MAX_DESCRIBED],
-            }
+            described: dict[str, Json] = {"functions": own[:MAX_DESCRIBED], "accounts": accounts[:MAX_DESCRIBED]}
             described |= {"others": True} if integration.functions.more or len(own) > MAX_DESCRIBED else {}
             described |= {"session": BEGIN} if integration.session else {}
             described |= {"more": True} if len(accounts) > MAX_DESCRIBED else {}

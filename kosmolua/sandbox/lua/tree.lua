@@ -110,7 +110,7 @@ local function names_of(description)
   for _, name in ipairs(description.functions) do
     names[name] = name
   end
-  for alias, name in next, description.aliases do
+  for alias, name in next, description.aliases or {} do -- in recordings that an earlier version has made
     names[alias] = name
   end
   return names
