@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -147,27 +147,39 @@ countdown: ContextVar[Countdown | None] = ContextVar("countdown", default=None)
 """The time limit of the call that the current thread makes for a script; None for calls of Python programs."""
 
 
+HELPER_TIMEOUT = 10.0
+"""Seconds after which a helper without work ends."""
+
+
 class Helpers:
-    """Threads that call functions for others, which wait only until a deadline."""
+    """Threads that call functions for others, one after another: to start a thread takes three times as long."""
 
     def __init__(self) -> None:
         self._idle: list[SimpleQueue[Callable[[], object] | None]] = []
         self._is_closed = False
 
+    def start(self, work: Callable[[], object]) -> None:
+        """Call a function, which raises nothing, with this thread's context variables in another thread.
+
+        Raises:
+            WorkerLost: The system allows no further thread.
+        """
+        try:
+            tasks = self._idle.pop()
+        except IndexError:
+            tasks = SimpleQueue()
+            start_thread(lambda: self._serve(tasks), "helper")
+        tasks.put(partial(copy_context().run, work))
+
     def call(self, work: Callable[[], _Value], until: Callable[[], float]) -> _Value:
-        """Call a function, with this thread's context variables, in another thread; ``until`` returns the deadline.
+        """Call a function as :meth:`start` does, and return its result; ``until`` returns the deadline.
 
         Raises:
             TimeoutError: The function did not return before the deadline. It is left behind in its thread.
             WorkerLost: The system allows no further thread.
         """
         question = _AwaitedTask(work)
-        try:
-            tasks = self._idle.pop()
-        except IndexError:
-            tasks = SimpleQueue()
-            start_thread(lambda: self._serve(tasks), "helper")
-        tasks.put(partial(copy_context().run, question))
+        self.start(question)
         while not question.is_answered_within(min(until() - monotonic(), LOOK_INTERVAL)):
             if until() <= monotonic():
                 raise TimeoutError
@@ -180,12 +192,22 @@ class Helpers:
             self._idle.pop().put(None)
 
     def _serve(self, tasks: SimpleQueue[Callable[[], object] | None]) -> None:
-        while task := tasks.get():
+        while task := self._next(tasks):
             task()
             del task
             self._idle.append(tasks)
             if self._is_closed:
                 self.close()
+
+    def _next(self, tasks: SimpleQueue[Callable[[], object] | None]) -> Callable[[], object] | None:
+        """Return the next function for a thread, or None if it shall end."""
+        while True:
+            try:
+                return tasks.get(timeout=HELPER_TIMEOUT)
+            except Empty:
+                with suppress(ValueError):  # a function for it is on its way
+                    self._idle.remove(tasks)
+                    return None
 
 
 class Mailbox:

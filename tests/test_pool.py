@@ -122,7 +122,7 @@ def test_each_thread_of_a_run_says_again_and_again_that_it_works() -> None:
         outcome = runtime.run(code, pace=lambda clock: said.append(threading.current_thread().name))
         assert outcome.ok, outcome.error
     assert said.count("MainThread") >= 50
-    assert {"kosmolua-run", "kosmolua-call"} < {*said}
+    assert {"kosmolua-helper", "kosmolua-call"} < {*said}
 
 
 def priorities(processes: set[int]) -> list[int]:

@@ -13,6 +13,7 @@ from support.processes import eventually
 from kosmolua import Interrupted, Limits
 from kosmolua.broker.options import RunContext
 from kosmolua.clock import Clock
+from kosmolua.concurrency import Helpers
 from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
 
@@ -135,3 +136,25 @@ def test_an_end_that_comes_while_the_owner_is_busy_is_waited_for_no_longer(monke
     run = Supervisor(Printing(), context, no_broker, lambda piece: eventually(lambda: not clock.left))
     assert run.run(Job(b"", "job.lua")).error is not None
     assert monotonic() - started < 30
+
+
+def in_helper(helpers: Helpers) -> threading.Thread:
+    return helpers.call(threading.current_thread, lambda: monotonic() + 60)
+
+
+def test_a_thread_that_has_read_for_a_run_reads_for_the_next() -> None:
+    """To start one takes longer than to hand over the work."""
+    helpers = Helpers()
+    first = in_helper(helpers)
+    assert eventually(lambda: in_helper(helpers) is first)
+    helpers.close()
+    assert eventually(lambda: not first.is_alive())
+
+
+def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that never closes its runtime keeps none."""
+    monkeypatch.setattr("kosmolua.concurrency.HELPER_TIMEOUT", 0.01)
+    helpers = Helpers()
+    for _ in range(20):
+        used = in_helper(helpers)
+        assert eventually(lambda used=used: not used.is_alive())

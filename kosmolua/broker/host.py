@@ -391,7 +391,7 @@ class Host:
 
     @lazy
     def helpers(self) -> Helpers:
-        """The threads in which the calls of Python programs run."""
+        """The threads that read the frames of scripts, and in which the calls of Python programs run."""
         return Helpers()
 
     def tidy(self) -> None:

@@ -54,8 +54,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _RETURN = regex(rb"\breturn\b")
-
-
 _PATH = regex(rb"[\w./\\:~ -]+\.lua")
 """Matches a script that is probably the path of a file."""
 
@@ -261,6 +259,7 @@ class Run:
                 tape=self.recording,
                 room=self._options.get("room"),
                 pace=self._options.get("pace"),
+                start=self._host.helpers.start,
             )
             if self._stopped.is_set():
                 self._supervisor.interrupt()

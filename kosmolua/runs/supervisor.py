@@ -115,8 +115,7 @@ MAX_SLEEP = 365 * 86400.0
 """The longest sleep of a script, in seconds. If the script requests a longer one, it sleeps for this long."""
 MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
-"""Bytes that a frame can have in addition to its value, for the other fields and for escaped characters.
-"""
+"""Bytes that a frame can have in addition to its value, for the other fields and for escaped characters."""
 MORE_OF_CALL = {"line": int, "secrets": list, "contents": list, "through": list, "hidden": str, "at": int}
 """The optional fields of a request frame, with their types."""
 SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another script finds in secrets by its name"}
@@ -138,6 +137,7 @@ class Supervisor:
     Create it in the owner's thread, which calls ``output`` with each piece of output. ``broker`` returns the broker at
     each request. ``memory``, for calls that wait, and ``in_flight``, for large answers, are shared by all runs of a
     runtime. ``tape`` records or replays the answers, and ``room`` is the memory for large frames and the result.
+    ``start`` calls a function in another thread, the reader.
     """
 
     def __init__(
@@ -152,8 +152,10 @@ class Supervisor:
         tape: Tape | None = None,
         room: Passage | None = None,
         pace: Callable[[Clock], None] | None = None,
+        start: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self._child = child
+        self._start = start or partial(start_thread, name="run")
         self._room = room
         self._pace = pace
         if isinstance(child, PolledPipes):
@@ -203,7 +205,7 @@ class Supervisor:
                 self._pipes.send(frame)
             else:
                 self._pipes = None
-                start_thread(partial(self._read, job=frame), "run")
+                self._start(partial(self._read, job=frame))
             self._do_mail()
         finally:
             self._close()
@@ -278,7 +280,7 @@ class Supervisor:
         self._pipes = None
         if isinstance(taken, tuple):
             try:
-                start_thread(partial(self._read, request=taken), "run")
+                self._start(partial(self._read, request=taken))
                 return
             except WorkerLost as error:
                 self._stop(error)
@@ -542,10 +544,8 @@ class Supervisor:
             is_short = self._threads < min(self._pending, MAX_CALL_THREADS)
             self._threads += is_short
         self._calls.put((frame, size))
-        if is_short:
-            self._start_call_thread()
-
-    def _start_call_thread(self) -> None:
+        if not is_short:
+            return
         try:
             start_thread(self._answer_calls, "call")
         except WorkerLost as error:
