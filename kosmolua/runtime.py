@@ -454,7 +454,9 @@ class Runtime(IntegrationAttributes):
             if not isinstance(run, Recording):
                 run = read(run) if os.path.exists(run) else self.store.read(os.fspath(run))
             steps, lost = way_back(self._host, run, calls, accept_accounts=accept_accounts)
-        given: RunOptions = {"name": f"=undo {run.header['run']}", **options, "input": steps}
+        title = f"Undo of {run.title or run.script['name'].removeprefix('=')}"
+        named: RunOptions = {"name": f"=undo {run.header['run']}", "title": title}
+        given: RunOptions = {**named, **options, "input": steps}
         plan = self.plan(SCRIPT, **given)
         check_not_overwriting(plan, run, accept=accept_changes)
         plan.lost = lost

@@ -333,7 +333,8 @@ _PLAN = _object(
                 "read_only": _FLAG,
                 "deny": _TEXTS,
                 "check": _FLAG,
-            }
+            },
+            {"title": _TEXT_OR_NULL},
         ),
         "calls": _list(
             _object(

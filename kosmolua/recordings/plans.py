@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import __version__
+from kosmolua.calls.titles import title_of
 from kosmolua.errors import ConfigError
 from kosmolua.escaping import exposed
 from kosmolua.folders import replace_file
+from kosmolua.protocol import to_bytes
 from kosmolua.recordings.events import plan_fault
 from kosmolua.recordings.outlines import Line, PlannedCall, kind_of, literal, markdown, outline
 from kosmolua.recordings.sheets import held_file
@@ -39,8 +41,9 @@ class Plan:
 
     Args:
         script: The script: ``name``, ``sha256`` and ``source``.
-        run: How the script was run: ``mode``, ``host``, ``args``, ``input``, ``params``, ``account`` and ``client``,
-            see :mod:`kosmolua.recordings.recording`, and its options ``read_only``, ``deny`` and ``check``.
+        run: How the script was run: ``mode``, ``host``, ``args``, ``input``, ``params``, ``account``, ``client``
+            and ``title``, see :mod:`kosmolua.recordings.recording`, and its options ``read_only``, ``deny`` and
+            ``check``.
         calls: The writes that the script would make, and the reads that depend on them.
         decisions: The places where the script reads a field of a planned call's result, or what the call changes. Each
             has the ``line`` of the script, the ``number`` and ``path`` of the call, and the field's name, or the read,
@@ -93,6 +96,12 @@ class Plan:
     """
     outcome: Any = field(default=None, repr=False, compare=False)
     """The outcome of the script when the plan was made; None for a plan that was loaded from a file."""
+
+    @property
+    def title(self) -> str:
+        """What people recognise the plan by: the title that its client gave, or that of its script."""
+        script = self.script["name"].removeprefix("=")
+        return title_of(to_bytes(self.script["source"]), script, self.run.get("title")) or script
 
     @property
     def is_open(self) -> bool:

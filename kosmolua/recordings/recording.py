@@ -101,6 +101,11 @@ class Recording:
         return scripts[-1] if scripts else dict(self.header["script"])
 
     @property
+    def title(self) -> str:
+        """The title of the run; empty if there is none but its script's name."""
+        return str(self.header.get("title") or (self.end or {}).get("title") or "")
+
+    @property
     def is_session(self) -> bool:
         """True if the recording contains the chunks of an interactive session instead of one script."""
         return "session" in self.header

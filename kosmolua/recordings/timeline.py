@@ -160,9 +160,8 @@ def headline(recording: Recording, when: str = "") -> str:
     takes = 1 + sum(1 for _ in events_of(recording, "resumed"))
     resumed = f", resumed {takes - 1} times" if takes > 2 else ", resumed once" if takes == 2 else ""
     when = when or f"{datetime.fromisoformat(header['time']).astimezone():%Y-%m-%d %H:%M:%S}"
-    title = header.get("title") or (recording.end or {}).get("title") or ""
     name = script["name"].removeprefix("=")
-    name = f"{name} ({title})" if title not in ("", name) else name
+    name = f"{name} ({recording.title})" if recording.title not in ("", name) else name
     ended = f"{recording.status}{resumed}, {spell_size(recording.size)}"
     return f"run {header['run']} of {name}, {when}, {header['mode']}: {ended}"
 

@@ -47,7 +47,7 @@ def new_plan(host: Host, source: bytes, job: Job, options: RunOptions) -> Plan:
     """Return a plan for a script, which lists no calls yet. ``source`` is the text of the script, unchanged."""
     run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
     run |= {"input": job.input, "params": dict(job.params), "account": options.get("account")}
-    run["client"] = options.get("client")
+    run |= {name: options.get(name) for name in ("client", "title")}
     deny = options.get("deny") or ()
     run |= {name: bool(options.get(name)) for name in ("read_only", "check")}
     run |= {"deny": [deny] if isinstance(deny, str) else list(deny)}
@@ -160,7 +160,7 @@ def applied_before(plan: Plan, host: Host, *, anew: bool) -> Recording | None:
 
 def options_of(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options with which the script of a plan is run again; what the plan denies stays denied."""
-    kept = {name: plan.run[name] for name in ("args", "input", "params", "account")}
+    kept = {name: plan.run.get(name) for name in ("args", "input", "params", "account", "title")}
     deny: str | Sequence[str] = options.get("deny") or ()
     denied = {"deny": [*plan.run["deny"], *([deny] if isinstance(deny, str) else deny)]}
     strict = {name: bool(options.get(name)) or plan.run[name] for name in ("read_only", "check")}
