@@ -41,7 +41,7 @@ from kosmolua.serve.pages import insights, workspace
 from kosmolua.serve.pages.calls import Axis, without_waits
 from kosmolua.serve.pages.examples import EXAMPLES
 from kosmolua.serve.pages.history import Details, History, RunEntry
-from kosmolua.serve.pages.insights import insights_of
+from kosmolua.serve.pages.insights import insights_of, percentile
 from kosmolua.serve.pages.rendering import environment
 from kosmolua.stores.store import Summary
 from kosmolua.stores.tasks import SLEEP, WAITING, ServerTask
@@ -355,7 +355,7 @@ def test_the_inbox_has_a_form_for_each_function_and_account(tmp_path: Path) -> N
         pages.record("acme", RESTART.replace("render2\n", "render2.staging\n"))
         shown = person.open("/approvals").text
         assert shown.count('class="approval"') == 1
-        assert "Approve 4" in shown
+        assert "Approve <span data-ticked>4</span>" in shown
         assert "(4) Inbox" in shown
         assert shown.count('class="item"') == 4
         page = person.send("/approvals", decision="approve", call=[f"{run}-2" for run in runs[:3]])
@@ -363,6 +363,47 @@ def test_the_inbox_has_a_form_for_each_function_and_account(tmp_path: Path) -> N
         assert "Approved 3 calls." in page.text
         assert eventually(lambda: person.open("/runs?status=done").text.count('id="run-') == 4)
         assert f'value="{runs[3]}-2"' in person.open("/approvals").text
+
+
+SCALE = """\
+app.integrations.render2.staging.scale_service({ service_id = "srv-cabc12345678", num_instances = 3 })
+"""
+
+
+def test_a_run_is_undone_by_a_plan(tmp_path: Path) -> None:
+    """Its button sends nothing; the plan is titled, and its run says who applied it. A second time is asked about."""
+    with served(tmp_path, "acme") as pages:
+        person = Person(pages.url, "acme")
+        run = pages.record("acme", SCALE, "scale_up.lua")
+        assert f'action="/runs/{run}/undo"' in person.open(f"/runs/{run}").text
+        plan = person.send(f"/runs/{run}/undo")
+        path = plan.url.removeprefix(pages.url)
+        assert path.startswith("/plans/p-")
+        assert "<h1>Undo of scale_up.lua</h1>" in plan.text
+        assert "<del><code>3</code></del> → <code>1</code>" in plan.text
+        assert "Undo of scale_up.lua</a>" in person.open("/plans").text
+        undone = person.send(path, decision="apply")
+        assert "<h1>Undo of scale_up.lua</h1>" in undone.text
+        assert "<dt>Client</dt><dd>the page" in undone.text
+        assert "<dt>Person</dt><dd>a person on the page" in undone.text
+        assert f'href="{undone.url.removeprefix(pages.url)}">See the run</a>' in person.open(path).text
+        again = person.send(f"/runs/{run}/undo")
+        assert again.status_code == 409
+        assert "was undone already" in again.text
+        assert "Plan it all the same" in again.text
+        assert person.send(f"/runs/{run}/undo", accept="yes").url.startswith(f"{pages.url}/plans/p-")
+
+
+def test_a_run_that_cannot_be_undone_says_why(tmp_path: Path) -> None:
+    """A restart puts nothing back, and a run that wrote nothing has no such button."""
+    with served(tmp_path, "acme") as pages:
+        person = Person(pages.url, "acme")
+        run = pages.record("acme", RESTART.replace("render2\n", "render2.staging\n"))
+        answer = person.send(f"/runs/{run}/undo")
+        assert answer.status_code == 409
+        assert "cannot be undone: it changes no setting that could be put back" in answer.text
+        assert "/undo" not in person.open(f"/runs/{pages.record('acme', 'return 1')}").text
+        assert "No plans yet" in person.open("/plans").text
 
 
 def test_what_destroys_is_approved_by_its_number_and_never_with_others(tmp_path: Path) -> None:
@@ -805,8 +846,9 @@ def test_insights_say_how_long_calls_and_people_took() -> None:
         ("render2.list_services", 20),
         ("render2.restart_service", 1),
     ]
-    times = [round(found.functions[0].percentile(percent), 3) for percent in (50, 95, 100)]
+    times = [percentile(found.functions[0].seconds, percent) for percent in (50, 95, 100)]
     assert times == [0.01, 0.9, 0.9]
+    assert percentile((), 50) is None
     assert found.codes == [("api_error", 1, "0123456789ab")]
     assert found.waits == [5.0]
     assert len(found.days) == 24
@@ -1099,7 +1141,7 @@ def test_a_plan_of_many_calls_is_shown_in_parts(pages: Pages, person: Person) ->
     assert "26 to 75 of 5,000" in after
     assert re.search(r'value="60" checked', after)
     assert '<input type="hidden" name="without" value="3">' in after
-    assert "1 call that is not shown here will be left out" in after
+    assert "1 call not shown here will be left out" in after
     back = person.send(path, on=path, show="all", without="3, 60").text
     assert re.search(r'value="3" checked', back)
     assert '<input type="hidden" name="without" value="60">' in back

@@ -201,6 +201,30 @@ class Tenant:
         runtime = await self._runtime(simulate=simulate)
         return await self._begin(source, options, runtime, lambda given: planned(runtime, source, given))
 
+    async def undo(self, recording: Recording, options: RunOptions, accept: Callable[[str], bool]) -> Plan:
+        """Make a plan of the calls that undo what a run wrote, and keep it if there are any.
+
+        ``accept`` says whether to undo them although a sentence holds, such as that other values are there now.
+
+        Raises:
+            KosmoError: They cannot be undone now, or this was not accepted.
+        """
+        runtime = await self._runtime(simulate=recording.header["mode"] == SIMULATED)
+        made: list[Plan] = []
+
+        def plan(given: RunOptions) -> Outcome:
+            made.append(runtime.undo(recording, accept_changes=accept, **given))
+            outcome: Outcome = made[0].outcome
+            if outcome.ok and made[0].writes:
+                runtime.plans.keep(made[0])
+            return outcome
+
+        options["name"] = f"=undo {recording.header['run']}"
+        outcome = await self._begin("", options, runtime, lambda given: asyncio.to_thread(plan, given))
+        if outcome.error:
+            raise outcome.error
+        return made[0]
+
     async def apply(self, plan: Plan, options: RunOptions, *, without: Sequence[int], agreed: bool) -> Outcome:
         """Apply a plan, like :meth:`run`; ``agreed`` says whether a person has agreed to its writes."""
         decided: dict[str, Any] = {"without": without, "agreed": agreed}

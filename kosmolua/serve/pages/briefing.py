@@ -11,8 +11,8 @@ from kosmolua.errors import KosmoError
 from kosmolua.escaping import exposed, harmless
 from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.timeline import Bar
-from kosmolua.schema import luacats
 from kosmolua.schema.effects import changes
+from kosmolua.serve.pages.arguments import given
 from kosmolua.serve.pages.history import RunEntry
 from kosmolua.serve.pages.rendering import advice
 
@@ -37,6 +37,12 @@ class Failure:
     fates: Mapping[str, Counter[str]]
     doubtful: tuple[int, ...] = ()
     """The recorded numbers of the writes that may have been done."""
+
+    @property
+    def heading(self) -> str:
+        """Where the run failed, as far as it is known."""
+        where = f", in call {self.place}" if self.call else ""
+        return f"Failed at line {self.line}{where}" if self.line else "Ended early"
 
     @classmethod
     def of(cls, run: RunEntry, bars: Sequence[Bar]) -> Failure:
@@ -76,8 +82,8 @@ def briefing(run: RunEntry, failure: Failure, source: str, tenant: str) -> str:
         paragraphs.append(f"## What failed\n\n`{error.code}`{where}: {said}")
         paragraphs += [f"Hint: {harmless(advice(error))}"] if advice(error) else []
     if call:
-        given = ", ".join(f"{name} = {luacats.literal(value)}" for name, value in call.named_arguments.items())
-        paragraphs.append(f"Call {failure.place}, `{call.path}` with `{call.account}`: `{{ {exposed(given)} }}`")
+        passed = exposed(given(call.named_arguments))
+        paragraphs.append(f"Call {failure.place}, `{call.path}` with `{call.account}`: `{{ {passed} }}`")
     if failure.line:
         lines = list(enumerate(source.split("\n"), start=1))[max(0, failure.line - 1 - AROUND) : failure.line + AROUND]
         marked = (f"{'>' if number == failure.line else ' '} {number:4} {line}".rstrip() for number, line in lines)

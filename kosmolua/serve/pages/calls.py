@@ -11,7 +11,10 @@ from typing import Any
 from kosmolua.errors import KosmoError, Paused
 from kosmolua.recordings.recording import Recording, events_of, revived
 from kosmolua.recordings.timeline import Bar
+from kosmolua.serve.pages.rendering import duration
 
+WAITS = "waits"
+"""The status of a call that waits for a person."""
 MIN_GROUP = 4
 """How many equal calls in a row become one row."""
 IDLE_SHARE, MIN_IDLE = 0.2, 20.0
@@ -38,6 +41,26 @@ class CallRow:
     def ended(self) -> str:
         """How the calls ended."""
         return ended(self.bar)
+
+    @property
+    def is_group(self) -> bool:
+        """True if the row stands for several calls."""
+        return len(self.bars) > 1
+
+    @property
+    def places(self) -> str:
+        """The places of the calls among all calls of the run, such as ``3`` or ``3–9``."""
+        return f"{self.first}–{self.first + len(self.bars) - 1}" if self.is_group else f"{self.first}"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be known about the end of a single call: its error and retries, and what a person took."""
+        if self.is_group:
+            return []
+        if self.ended == WAITS:
+            return ["for a person"]
+        took = f"a person took {duration(self.bar.waited / 1000)}" if self.bar.waited else ""
+        return [each for each in (self.bar.remarks, took) if each]
 
     @property
     def typical(self) -> float:
@@ -67,8 +90,8 @@ def rows_of(bars: Iterable[Bar]) -> list[CallRow]:
 
 
 def ended(bar: Bar) -> str:
-    """Return the status of a call, or ``waits`` if it waits for a person."""
-    return "waits" if bar.error == Paused.code else bar.status
+    """Return the status of a call, or :data:`WAITS` if it waits for a person."""
+    return WAITS if bar.error == Paused.code else bar.status
 
 
 def without_waits(bars: Sequence[Bar]) -> list[Bar]:

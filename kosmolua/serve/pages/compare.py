@@ -11,7 +11,7 @@ from starlette.responses import Response
 from kosmolua.escaping import exposed
 from kosmolua.recordings.timeline import compared
 from kosmolua.serve.pages.briefing import source_of
-from kosmolua.serve.pages.history import DAMAGED, RunEntry
+from kosmolua.serve.pages.history import DAMAGED
 from kosmolua.serve.pages.page_request import PageRequest
 
 AROUND = 3
@@ -71,11 +71,3 @@ def differences(before: Sequence[str], after: Sequence[str]) -> list[ComparedLin
     if found:
         leave_out(len(before))
     return found
-
-
-def groups_of(runs: Sequence[RunEntry]) -> list[list[RunEntry]]:
-    """Return runs, the latest first, by their scripts."""
-    found: dict[str, list[RunEntry]] = {}
-    for run in runs:
-        found.setdefault(run.sha256 or run.id, []).append(run)
-    return list(found.values())

@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from kosmolua.serve.pages.history import MAX_RUNS
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
-from kosmolua.stores.store import RunFilter
+from kosmolua.serve.pages.rendering import thousands
+from kosmolua.stores.store import FleetSummary, RunFilter
 
 MAX_LISTED = 100
 """How many fleets are listed, and how many runs of one that did not end well."""
@@ -15,7 +16,7 @@ MAX_LISTED = 100
 def listed(request: PageRequest) -> Response:
     """Return the list of fleets, the latest first."""
     fleets = request.own.store.fleets()[:MAX_LISTED]
-    return request.page("fleets.html", "fleets", parts=("live",), fleets=fleets)
+    return request.page("fleets.html", "fleets", parts=("live",), fleets=fleets, tally=tally)
 
 
 def shown(request: PageRequest) -> Response:
@@ -32,9 +33,17 @@ def shown(request: PageRequest) -> Response:
         "fleets",
         parts=("live",),
         fleet=fleet,
+        tally=tally(fleet),
         runs=runs[::-1],
         unseen=fleet.begun - len(runs),
         missing=min(missing, MAX_RUNS),
         left=left[:MAX_LISTED],
         unlisted=max(0, len(left) - MAX_LISTED),
     )
+
+
+def tally(fleet: FleetSummary) -> str:
+    """Return how many of a fleet's runs there are with each status."""
+    size = f" of {thousands(fleet.name.size)} begun" if fleet.begun < fleet.name.size else ""
+    counts = (f"{thousands(number)} {status}" for status, number in sorted(fleet.statuses.items()))
+    return f"{thousands(fleet.begun)}{size}: {', '.join(counts)}"

@@ -16,7 +16,7 @@ from kosmolua.recordings.recording import Recording, events_of, revived
 from kosmolua.recordings.timeline import CallSummary, last_calls
 from kosmolua.stores.store import RunFilter, Store, Summary, writes_in
 
-RUNNING, PAUSED, DAMAGED = "running", "paused", "damaged"
+RUNNING, WAITING, PAUSED, DAMAGED = "running", "waiting", "paused", "damaged"
 MAX_RUNS = 2000
 """How many of the latest runs a page counts or draws."""
 BEGINNING = re.compile(r"[0-9a-f]{4,12}")
@@ -64,6 +64,11 @@ class RunEntry:
             return self.summary.title or "unreadable"
         made = ({"path": call.path, "effect": call.effect} for call in self.calls)
         return deeds_of(made) or ("a script that calls nothing" if self.script in UNNAMED else self.script)
+
+    @property
+    def by(self) -> str:
+        """The client and the person, as far as they are known."""
+        return ", ".join(filter(None, (self.client, self.person)))
 
     @property
     def seconds(self) -> float:
@@ -114,6 +119,16 @@ class RunEntry:
     def ends_again(self) -> bool:
         """True if the run came to its end or to an error, so that a replay does so too, in about the time it worked."""
         return self.status in ("done", "failed", PAUSED) and not isinstance(self.error, CheckFailed)
+
+    @property
+    def has_ended(self) -> bool:
+        """True if the run does not go on by itself, nor once a person answers."""
+        return self.status not in (RUNNING, WAITING, PAUSED)
+
+    @property
+    def can_undo(self) -> bool:
+        """True if the run has ended and has written something."""
+        return self.has_ended and self.status != DAMAGED and self.writes > 0
 
     @property
     def can_resume(self) -> bool:

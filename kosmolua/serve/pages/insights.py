@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -57,18 +57,21 @@ class Timed(Count):
         if call.status in ("ok", "failed"):
             insort(self.seconds, call.worked / 1000)
 
-    def percentile(self, percent: int) -> float:
-        """Return the time that so many percent of the calls did not exceed, in seconds; 0 without a call."""
-        return self.seconds[min(len(self.seconds) - 1, len(self.seconds) * percent // 100)] if self.seconds else 0.0
+
+def percentile(ordered: Sequence[float], percent: int) -> float | None:
+    """Return what so many percent of some times, which are in order, do not exceed; None without any."""
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else None
 
 
 @dataclass
 class Insights(Count):
     """The numbers of calls in a period: in total, by day or hour from the oldest, and by groups, the largest first.
 
-    ``waits`` are the seconds that people took to answer, in order, also while runs were paused.
+    ``unit`` is ``hour`` or ``day``. ``waits`` are the seconds that people took to answer, in order, also while runs
+    were paused.
     """
 
+    unit: str = "day"
     runs: int = 0
     days: list[Count] = field(default_factory=list)
     functions: list[Timed] = field(default_factory=list)
@@ -98,8 +101,9 @@ def shown(request: PageRequest) -> Response:
         "insights.html",
         "insights",
         insights=insights_of(known, now, days),
-        days=days,
+        days=str(days),
         choices=CHOICES,
+        percentile=percentile,
         budgets=[(each, each.used(runtime.store)) for each in runtime.budgets.all()] if runtime.budgets else [],
         unread=len(recent) - len(known),
         is_cut=total > len(runs) == len(recent),
@@ -113,7 +117,7 @@ def insights_of(runs: Iterable[RunEntry], now: datetime, days: int) -> Insights:
     groups: list[dict[str, Count]] = [{}, {}, {}]
     functions: dict[str, Timed] = {}
     codes: dict[str, tuple[int, str]] = {}
-    found = Insights("")
+    found = Insights("", unit="hour" if days == 1 else "day")
     for run in runs:
         sent = (call for call in run.calls if call.error != Paused.code)  # another one waits, and was not made
         calls = [call for call in sent if call.started and call.started >= begins]

@@ -142,12 +142,14 @@ class PageRequest:
         hint: str = "",
         back: str = "/approvals",
         links: tuple[str, ...] = (),
+        retry: tuple[str, str, str] | None = None,
         **shown: Any,
     ) -> Response:
         """Return a page that says what happened, and what the person can do.
 
         The button "Back" leads to the path ``back``, if there is one. ``links`` are pages of the documentation that may
-        have been meant.
+        have been meant. ``retry`` is a button that does it all the same: its words, its path, and the field that it
+        sets to ``yes``.
         """
         told: dict[str, Any] = {
             "title": title,
@@ -155,6 +157,7 @@ class PageRequest:
             "hint": hint,
             "back": back and self.root + back,
             "links": links,
+            "retry": retry,
         }
         return self.page("error.html", status=status, **told, **shown)
 
@@ -179,7 +182,6 @@ class PageRequest:
         """Return the variables that every template needs."""
         return {
             "form_token": self._form_token,
-            "is_trial": self.workspace.is_trial if self.workspace else None,
             "root": self.root,
             "section": section,
             "sections": SECTIONS,

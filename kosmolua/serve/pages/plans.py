@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import NamedTuple
 
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from kosmolua.errors import ConfigError, Stale
 from kosmolua.recordings.outlines import PlannedCall, numbers_in
 from kosmolua.recordings.plans import Plan
+from kosmolua.schema.effects import is_final
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 
 MAX_CALLS = 50
@@ -20,12 +22,32 @@ PLACE = re.compile(r"all|([0-9]{1,9})\.([0-9]{1,9})")
 
 
 class CallsOfFunction(NamedTuple):
-    """The calls of a function with an account, as a page shows them: ``calls`` are those of ``all`` from a start on."""
+    """The calls of a function with an account, of which a page shows at most ``most``, from the place ``start`` on."""
 
     place: int
     all: Sequence[PlannedCall]
     start: int
-    calls: Sequence[PlannedCall]
+    most: int
+
+    @property
+    def shown(self) -> Sequence[PlannedCall]:
+        """The calls that the page shows."""
+        return self.all[self.start : self.start + self.most]
+
+    @property
+    def end(self) -> int:
+        """The place behind the last call that the page shows."""
+        return self.start + len(self.shown)
+
+    @property
+    def earlier(self) -> str:
+        """The name by which a form asks for the calls before those that are shown; empty if there are none."""
+        return f"{self.place}.{max(0, self.start - MAX_CALLS)}" if self.start else ""
+
+    @property
+    def later(self) -> str:
+        """The name by which a form asks for the calls after those that are shown; empty if there are none."""
+        return f"{self.place}.{self.end}" if self.end < len(self.all) else ""
 
 
 def listed(request: PageRequest) -> Response:
@@ -59,7 +81,7 @@ def decided(request: PageRequest) -> Response:
     if request.form.get("decision") != "apply" or without is None:
         why = "The calls to leave out are numbers, such as 3, 7. Nothing was sent."
         return request.error("Nothing was decided", why, status=409, back=back)
-    outcome = request.own.apply(plan, without)
+    outcome = request.own.apply(plan, request.person, without)
     if outcome.recording and outcome.run:
         return request.redirect(f"/runs/{outcome.run}")
     error = outcome.error
@@ -77,20 +99,23 @@ def _page(
         groups.setdefault((call.path, call.account), []).append(call)
     most = MAX_CALLS if group is not None else max(1, MAX_CALLS // max(1, len(groups)))
     parts = [
-        CallsOfFunction(place, calls, start, calls[start : start + most])
+        CallsOfFunction(place, calls, start, most)
         for place, calls in enumerate(groups.values())
         if group in (None, place)
     ]
-    here = {call.number for part in parts for call in part.calls}
+    here = {call.number for part in parts for call in part.shown}
+    recording = PurePath((plan.applied or {}).get("recording") or "").stem
     return request.page(
         "plan.html",
         "plans",
         plan=plan,
         parts_of_plan=parts,
         is_whole=group is None,
+        is_undecided=plan.status in ("planned", "open"),
+        destroys=any(is_final(call.effect) for call in plan.calls),
+        run=request.own.history.run(recording),
         without={*without},
         elsewhere=sorted({*without} - here),
-        most=MAX_CALLS,
         remarks=[line for line in lines if line.kind in ("fault", "note")],
         total=total.text,
     )

@@ -19,6 +19,7 @@ from kosmolua.escaping import exposed, harmless
 from kosmolua.limits import REPORTED
 from kosmolua.schema import luacats
 from kosmolua.schema.names import page_of
+from kosmolua.serve.pages.arguments import cut, given, shown_arguments
 from kosmolua.serve.pages.markup import path, unlinked, with_code
 
 PACKAGE = "kosmolua.serve.pages"
@@ -38,6 +39,8 @@ HEADERS = {
 }
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 """The content types of the static files that pages load, by file extension."""
+MAX_GIVEN = 160
+"""How many characters of a call's arguments stand beside its name."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -97,18 +100,25 @@ def environment() -> Environment:
         "advice": advice,
         "at": lambda seconds: datetime.fromtimestamp(seconds, timezone.utc),
         "clock": clock,
+        "counted": counted,
+        "cut": cut,
         "day": lambda moment: f"{moment.day} {moment:%B}",
         "duration": duration,
         "exposed": lambda text: exposed(str(text)),
+        "given": lambda arguments: cut(exposed(given(arguments)), MAX_GIVEN),
         "harmless": harmless,
         "literal": lambda value: exposed(luacats.literal(value)),
         "markdown": lambda text: unlinked(harmless(text)),
+        "milliseconds": lambda number: duration(number / 1000),
         "moment": datetime.fromisoformat,
         "page_of_function": lambda path: page_of(*str(path).rsplit(".", 1)),
         "path": path,
         "pretty": lambda value: harmless(json.dumps(value, ensure_ascii=False, indent=2, default=str)),
+        "share": share,
         "since": since,
+        "shown_arguments": shown_arguments,
         "short_page": lambda name: name.removeprefix("integrations."),
+        "thousands": thousands,
         "when": when,
         "with_code": with_code,
     }
@@ -120,6 +130,21 @@ def advice(error: KosmoError) -> str:
     if isinstance(error, LimitExceeded) and error.limit in REPORTED:
         return f"raise {REPORTED[error.limit][0]} in the limits of the tenant, or do less in one run"
     return error.hint or ""
+
+
+def thousands(number: float) -> str:
+    """Return a number with its thousands apart and at most two decimals, such as ``12,345`` or ``0.5``."""
+    return f"{round(number, 2):,.15g}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many things there are, such as ``1 call`` or ``1,234 calls``."""
+    return f"{thousands(number)} {noun if number == 1 else noun + 's'}"
+
+
+def share(part: float, whole: float) -> str:
+    """Return a part of a whole as a length in SVG, such as ``12.50%``, and at most all of it."""
+    return f"{min(part / whole, 1):.2%}"
 
 
 def duration(seconds: float) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from starlette.responses import PlainTextResponse, Response
 
-from kosmolua.errors import CheckFailed, ScriptError
+from kosmolua.errors import CheckFailed, KosmoError, ScriptError
 from kosmolua.escaping import exposed
 from kosmolua.mcp.addresses import PATH
 from kosmolua.recordings.answers import Answers
@@ -15,7 +17,6 @@ from kosmolua.recordings.recording import events_of
 from kosmolua.recordings.timeline import bars_of
 from kosmolua.serve.pages.briefing import ENDED_EARLY, Failure, briefing, source_of
 from kosmolua.serve.pages.calls import Axis, reply_of, rows_of, without_waits
-from kosmolua.serve.pages.compare import groups_of
 from kosmolua.serve.pages.history import DAMAGED, MAX_RUNS, RUNNING, RunEntry
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
@@ -48,6 +49,28 @@ MAX_ANSWER = 20_000
 """How many characters of an answer are shown."""
 
 
+@dataclass(frozen=True)
+class RunsOfScript:
+    """The runs of one script, the latest first."""
+
+    runs: list[RunEntry] = field(default_factory=list)
+
+    @property
+    def latest(self) -> RunEntry:
+        """The latest run."""
+        return self.runs[0]
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed."""
+        return sum(run.is_failed for run in self.runs)
+
+    @property
+    def strip(self) -> list[RunEntry]:
+        """The latest runs, whose outcomes are drawn, the oldest first."""
+        return self.runs[:STRIP][::-1]
+
+
 def listed(request: PageRequest) -> Response:
     """Return the page that lists the tenant's runs, beginning with the latest. The URL can have a filter."""
     asked = {name: request.asked(name) for name in FIELDS}
@@ -67,7 +90,7 @@ def listed(request: PageRequest) -> Response:
     start = request.start
     is_grouped = asked["group"] == "script"
     shown, total = request.own.history.find(fitting, *((0, MAX_RUNS) if is_grouped else (start, PAGE)))
-    groups = groups_of(shown) if is_grouped else []
+    groups = by_script(shown) if is_grouped else []
     if is_grouped:
         total = len(groups)
     if 0 < total <= start:  # such as a bookmark of a page that is gone
@@ -79,7 +102,6 @@ def listed(request: PageRequest) -> Response:
         runs=shown[:PAGE],
         groups=groups[start : start + PAGE],
         is_grouped=is_grouped,
-        strip=STRIP,
         asked=asked,
         orders=ORDERS,
         integrations=request.own.runtime.catalog.names(),
@@ -92,6 +114,14 @@ def listed(request: PageRequest) -> Response:
         newer=request.page_from(start - PAGE) if start else None,
         older=request.page_from(start + PAGE) if start + PAGE < total else None,
     )
+
+
+def by_script(runs: Iterable[RunEntry]) -> list[RunsOfScript]:
+    """Return runs, the latest first, by their scripts."""
+    found: dict[str, RunsOfScript] = {}
+    for run in runs:
+        found.setdefault(run.sha256 or run.id, RunsOfScript()).runs.append(run)
+    return list(found.values())
 
 
 def _day(text: str, days: int = 0) -> str:
@@ -126,12 +156,14 @@ def shown(request: PageRequest) -> Response:
         resumes=sum(1 for _ in events_of(recording, "resumed")) if recording else 0,
         is_refused=isinstance(run.error, CheckFailed),
         is_certain=isinstance(run.error, (CheckFailed, ScriptError)),
+        can_go_on=run.can_resume and not groups and not doubtful,
         rows=rows,
         axis=axis,
         unseen=len(bars) - MAX_BARS,
         groups=groups,
         doubtful=doubtful,
         text=source,
+        rows_of_text=min(max(len(lines) + 1, 8), 24),
         source=lines,
         wrong_line=run.error.line if run.error else None,
     )
@@ -166,6 +198,31 @@ def stopped(request: PageRequest) -> Response:
         return request.error("Nothing was stopped", "This run has ended already.", status=409, back=f"/runs/{run.id}")
     request.own.tenant.orders.cancel(run.id)
     return request.redirect(f"/runs/{run.id}")
+
+
+def undone(request: PageRequest) -> Response:
+    """Plan the calls that undo what a run wrote, of which nothing is sent yet, and redirect to the plan.
+
+    If other values are there now than the run wrote, or it is undone already, the person is asked whether to go on.
+    """
+    run, doubts = _run(request, is_whole=True), list[str]()
+
+    def accept(doubt: str) -> bool:
+        doubts.append(doubt)
+        return request.form.get("accept") == "yes"
+
+    back = f"/runs/{run.id}"
+    try:
+        plan = request.own.undo(run, request.person, accept)
+    except KosmoError:
+        if not doubts or request.form.get("accept"):
+            raise
+        retry = "Plan it all the same", f"{back}/undo", "accept"
+        return request.error("Nothing was planned", f"{doubts[0]}.", status=409, back=back, retry=retry)
+    if not plan.writes:
+        why = " ".join(f"{reason[:1].upper()}{reason[1:]}." for reason in plan.lost)
+        return request.error("Nothing can be undone", why, status=409, back=back)
+    return request.redirect(f"/plans/{plan.id}")
 
 
 def text(request: PageRequest) -> Response:

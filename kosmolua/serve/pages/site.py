@@ -60,6 +60,7 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/runs/{run}/calls/{number:int}", runs.call),
     ("GET", "/runs/{run}/calls/{number:int}/answer.json", runs.answer),
     ("POST", "/runs/{run}/stop", runs.stopped),
+    ("POST", "/runs/{run}/undo", runs.undone),
     ("POST", "/runs/{run}/resume", runs.resumed),
     ("GET", "/fleets", fleets.listed),
     ("GET", "/fleets/{fleet}", fleets.shown),

@@ -19,6 +19,7 @@ from kosmolua.errors import Busy, KosmoError, Unavailable
 from kosmolua.recordings.plans import Plan
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
+from kosmolua.schema.effects import is_final
 from kosmolua.serve.pages.history import MAX_RUNS, History, RunEntry
 from kosmolua.serve.tenant import NOBODY, Tenant, Voter
 from kosmolua.stores.store import RunFilter, Slot, Store, WaitingCall
@@ -35,6 +36,8 @@ MAX_REPLAY = 3.0
 """Seconds that the replay of a run may take that did not come to its end, such as one that still runs."""
 MAX_TRIAL_SECONDS = 30.0
 """The time limit of a simulated run in the playground, in seconds."""
+MAX_SUBJECTS = 3
+"""How many names a group of calls tells before it is unfolded."""
 CLIENT = "the page"
 """The name of the client in runs that a person starts on the website."""
 SCRIPT = "playground.lua"
@@ -46,14 +49,14 @@ FOLLOW_INTERVAL, FOLLOWING = 2.0, 120.0
 
 @dataclass(frozen=True)
 class WaitingGroup:
-    """Calls of one function with one account that wait for a person, each with its run, if that is recorded."""
+    """Calls of one function with one account that wait for a person, each with its run, if that is recorded.
 
+    ``id`` is what no other group has, whichever calls it consists of. Simulators answer the calls if ``is_trial``.
+    """
+
+    id: str
     items: tuple[tuple[WaitingCall, RunEntry | None], ...]
-
-    @property
-    def id(self) -> str:
-        """A name that no other group on a page has."""
-        return self.items[0][0].name
+    is_trial: bool
 
     @property
     def call(self) -> Mapping[str, Any]:
@@ -61,19 +64,32 @@ class WaitingGroup:
         return self.items[0][0].call
 
     @property
-    def is_alike(self) -> bool:
-        """True if the calls can be undone alike, and the same is to be known about all of them."""
-        names = ("undoable", "lost", "why", "flows")
-        return len({str([call.call.get(name) for name in names]) for call, _ in self.items}) == 1
+    def destroys(self) -> bool:
+        """True if the calls destroy something."""
+        return is_final(self.call["effect"])
 
     @property
-    def subjects(self) -> list[tuple[str, int]]:
+    def is_alike(self) -> bool:
+        """True if there are several calls, and the same is to be known about all, as whether they can be undone."""
+        names = ("undoable", "lost", "why", "flows")
+        told = [str([call.call.get(name) for name in names]) for call, _ in self.items]
+        return len(told) > 1 == len({*told})
+
+    @property
+    def subjects(self) -> str:
         """What the calls are about: names behind ids, or else titles of runs, each with how many calls."""
-        named = (
+        named = Counter(
             ", ".join((call.call.get("names") or {}).values()) or (run.title if run else call.script)
             for call, run in self.items
         )
-        return list(Counter(named).items())
+        shown = [f"{name} ×{number}" if number > 1 else name for name, number in named.items()]
+        more = f" and {len(shown) - MAX_SUBJECTS} more" if len(shown) > MAX_SUBJECTS else ""
+        return ", ".join(shown[:MAX_SUBJECTS]) + more
+
+    @property
+    def clients(self) -> str:
+        """Who made the calls: the clients and people of their runs."""
+        return ", ".join(dict.fromkeys(run.by for _, run in self.items if run and run.by))
 
     @property
     def runs(self) -> int:
@@ -150,12 +166,15 @@ class Workspace:
 
     def grouped(self, calls: Sequence[WaitingCall]) -> list[WaitingGroup]:
         """Return calls that wait by mode, function, account and effect, in the order of each group's first call."""
-        named, groups = self.named(calls), dict[tuple[str, ...], list[tuple[WaitingCall, "RunEntry | None"]]]()
+        named, groups = self.named(calls), dict[tuple[bool, str], list[tuple[WaitingCall, "RunEntry | None"]]]()
         for each in calls:
             run = named.get(each.run or "")
-            subject = (str(self.is_trial(run)), *(str(each.call[name]) for name in ("path", "account", "effect")))
-            groups.setdefault(subject, []).append((each, run))
-        return [WaitingGroup(tuple(group)) for group in groups.values()]
+            subject = json.dumps([each.call[name] for name in ("path", "account", "effect")])
+            groups.setdefault((self.is_trial(run), subject), []).append((each, run))
+        return [
+            WaitingGroup(sha256(repr(key).encode()).hexdigest()[:12], tuple(items), key[0])
+            for key, items in groups.items()
+        ]
 
     def is_trial(self, run: RunEntry | None) -> bool:
         """Return True if simulators answer the calls of a run, on a server that does not simulate all calls."""
@@ -243,9 +262,15 @@ class Workspace:
     def _options(self, person: str, run: str) -> RunOptions:
         return {"client": CLIENT, "run": run, "name": SCRIPT, "check": True, "person": person}
 
-    def apply(self, plan: Plan, without: Sequence[int]) -> Outcome:
+    def undo(self, run: RunEntry, person: str, accept: Callable[[str], bool]) -> Plan:
+        """Make a plan of the calls that undo what a run wrote, and return it; see :meth:`Tenant.undo`."""
+        options: RunOptions = {"client": CLIENT, "person": person, "title": f"Undo of {run.title}"}
+        planned = self.tenant.undo(self.store.read(run.id), options, accept)
+        return asyncio.run_coroutine_threadsafe(planned, self._loop).result()
+
+    def apply(self, plan: Plan, person: str, without: Sequence[int]) -> Outcome:
         """Apply a plan to which a person has agreed, wait for its end, and return the outcome."""
-        options: RunOptions = {"client": CLIENT}
+        options: RunOptions = {"client": CLIENT, "person": person}
         applied = self.tenant.apply(plan, options, without=without, agreed=True)
         return asyncio.run_coroutine_threadsafe(applied, self._loop).result()
 

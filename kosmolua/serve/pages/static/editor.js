@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { part, settled, show, follow, say, copy } = globalThis.kosmolua;
+  const { refresh, settled, show, follow, say, copy } = globalThis.kosmolua;
   const C = globalThis.CodeMirror;
   const form = document.querySelector("[data-playground]");
   const frame = form.querySelector("[data-editor]");
@@ -175,9 +175,8 @@
   // Runs
 
   let shown = null;
-  async function refresh() {
-    const html = shown && (await part(shown, "trial"));
-    if (html) show(result, html);
+  async function reload() {
+    await refresh(result, shown, "trial");
     const state = result.querySelector("[data-state]")?.dataset.state;
     result.toggleAttribute("aria-busy", false);
     return state === "settled";
@@ -188,7 +187,7 @@
   /** Shows what the result is now, and then each change, until there is none to come. */
   async function watch() {
     stop();
-    if (!(await refresh())) stop = follow(`events?run=${shown.split("/").pop()}`, refresh);
+    if (!(await reload())) stop = follow(`events?run=${shown.split("/").pop()}`, reload);
   }
 
   async function start(deed) {

@@ -4,19 +4,26 @@
 (() => {
   const TYPING = 160; // milliseconds after the last key until a request is sent
 
-  const tags = new Map(); // what the server called the blocks that the page has, by address and name
+  const RETRY = 5000; // milliseconds until news are asked for again from a server that refused to tell them
 
-  /** Asks for one block of a page, and returns its HTML, or null if there is none, or if it is as it was. */
-  async function part(address, name) {
-    const place = `${name} ${address}`;
+  const asked = new WeakMap(); // the latest request for each element, and the tag of what the element shows
+
+  /** Shows a block of a page in an element, and returns whether there was something new. An earlier request for it ends. */
+  async function refresh(element, address, name) {
+    const before = asked.get(element), place = `${name} ${address}`;
+    before?.control.abort();
+    const now = { ...before, control: new AbortController() };
+    asked.set(element, now);
     try {
-      const answer = await fetch(address, { headers: { "X-Part": name, "If-None-Match": tags.get(place) ?? "" }, redirect: "error" });
-      tags.clear(); // another block may have taken the place of the others
-      if (answer.headers.has("ETag")) tags.set(place, answer.headers.get("ETag"));
+      const headers = { "X-Part": name, "If-None-Match": before?.place === place ? before.tag : "" };
+      const answer = await fetch(address, { headers, redirect: "error", signal: now.control.signal });
       if (answer.status === 401) location.reload(); // the session is over, and the reload redirects to the sign-in
-      return answer.ok ? await answer.text() : null;
+      if (!answer.ok) return false;
+      show(element, await answer.text());
+      Object.assign(now, { place, tag: answer.headers.get("ETag") ?? "" });
+      return true;
     } catch {
-      return null; // the server cannot be reached now; the next request may reach it
+      return false; // a later request has taken its place, or the server cannot be reached now
     }
   }
 
@@ -46,12 +53,12 @@
     children(node, wanted);
   }
 
-  /** Makes the children of a node like another's. One that stays is not moved, which would end its focus and selection. */
+  /** Makes the children of a node like another's. One that stays is not moved if others can be, and keeps its focus. */
   function children(node, wanted) {
-    const named = new Map([...node.children].filter((each) => each.id).map((each) => [each.id, each]));
+    const named = new Map([...node.children].filter((each) => each.id).map((each) => [each.nodeName + each.id, each]));
     let here = node.firstChild;
     for (const want of [...wanted.childNodes]) {
-      const stays = want.id && named.get(want.id);
+      const stays = want.id && named.get(want.nodeName + want.id);
       const isInTheWay = (each) =>
         each.id
           ? each !== stays && !wanted.querySelector(`#${CSS.escape(each.id)}`)
@@ -63,7 +70,7 @@
         continue;
       }
       if (same === here) here = here.nextSibling;
-      else node.insertBefore(same, here);
+      else (node.moveBefore ?? node.insertBefore).call(node, same, here);
       morph(same, want);
     }
     while (here) here = removed(here);
@@ -82,6 +89,7 @@
     wanted.innerHTML = html;
     children(element, wanted.content);
     localTimes(element);
+    for (const each of element.querySelectorAll("form:has([data-ticked])")) countTicked(each);
   }
 
   /** Lets times of a day be those of the reader's clock, and tooltips of times say that before the time in UTC. */
@@ -91,6 +99,17 @@
       each.title = `${new Date(each.dateTime).toLocaleString()} · ${utc}`;
       if ("clock" in each.dataset) each.textContent = new Date(each.dateTime).toLocaleTimeString();
     }
+  }
+
+  // Says on the buttons of a form how many of its calls are ticked.
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("[data-approval]");
+    if (form && event.target.name === "call") countTicked(form);
+  });
+  function countTicked(form) {
+    const ticked = form.querySelectorAll('[name="call"]:checked').length;
+    for (const each of form.querySelectorAll("[data-ticked]")) each.textContent = ticked;
+    for (const each of form.querySelectorAll("button")) each.disabled = !ticked;
   }
 
   // Counts on how long something lasts.
@@ -115,7 +134,7 @@
 
   /** Follows what happens while the page is looked at, until `changed` returns true. Returns a function that ends it. */
   function follow(address, changed) {
-    let stream, state;
+    let stream, state, again;
     const hear = async (event) => {
       const news = JSON.parse(event.data);
       showCount(news.waiting);
@@ -125,12 +144,19 @@
     };
     const listen = () => {
       stream?.close();
+      clearTimeout(again);
       if (document.hidden) return;
       stream = new EventSource(address);
       stream.addEventListener("news", hear);
+      stream.addEventListener("error", () => {
+        if (stream.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+        changed(); // if the session is over, this leads to the sign-in
+        again = setTimeout(listen, RETRY);
+      });
     };
     const end = () => {
       stream?.close();
+      clearTimeout(again);
       document.removeEventListener("visibilitychange", listen);
     };
     document.addEventListener("visibilitychange", listen);
@@ -140,29 +166,22 @@
 
   // Updates what the page shows.
   async function update() {
-    const html = live && (await part(location.href, "live"));
-    if (!html) return;
-    show(live, html);
-    if (live.querySelector('[data-state="settled"]')) for (const each of document.querySelectorAll("[data-load]")) load(each);
+    if (!live || !(await refresh(live, location.href, "live"))) return;
+    if (live.querySelector('[data-state="settled"]')) loadAll();
   }
 
-  // Loads a part of a page that takes the server a moment.
-  async function load(element) {
-    const html = await part(element.dataset.load, "outcome");
-    if (html !== null) show(element, html);
+  // Loads the parts of a page that take the server a moment.
+  function loadAll() {
+    for (const each of document.querySelectorAll("[data-load]")) refresh(each, each.dataset.load, "outcome");
   }
 
   // Updates the result of a filter or a search while a person types.
-  function answerWhileTyping(form, element, name, shown) {
-    let latest = 0;
+  function answerWhileTyping(form, element, name, { asks = () => {}, shown = () => {} }) {
     const ask = async () => {
-      const number = ++latest;
       const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
       const address = `${form.getAttribute("action")}${query.size ? `?${query}` : ""}`;
-      const html = await part(address, name);
-      if (html === null || number !== latest) return;
-      show(element, html);
-      shown(query, address);
+      asks(address);
+      if (await refresh(element, address, name)) shown(query);
     };
     form.addEventListener("input", settled(ask, TYPING));
     form.addEventListener("submit", (event) => {
@@ -173,11 +192,7 @@
 
   // Fills an unfolded call with its arguments, its answer and its HTTP request.
   async function fill(element) {
-    if (element.dataset.filled) return;
-    const html = await part(element.dataset.inside, "call");
-    if (html === null) return;
-    show(element, html);
-    element.dataset.filled = "yes";
+    if (!element.dataset.filled && (await refresh(element, element.dataset.inside, "call"))) element.dataset.filled = "yes";
   }
   const unfold = (details) => details.querySelectorAll(":scope > [data-inside]").forEach(fill);
   document.addEventListener("toggle", (event) => event.target.open && unfold(event.target), true);
@@ -201,7 +216,7 @@
 
   document.documentElement.classList.add("scripts");
   localTimes(document);
-  for (const each of document.querySelectorAll("[data-load]")) load(each);
+  loadAll();
   if (count) follow(`${count.dataset.events}${live?.dataset.about ? `?${live.dataset.about}` : ""}`, update);
 
   // j and k lead through the questions, a and d answer the one that has the focus.
@@ -224,7 +239,7 @@
   const filter = document.querySelector("[data-filter]");
   if (filter) {
     const list = document.getElementById(filter.dataset.filter);
-    answerWhileTyping(filter, list, "live", (_, address) => history.replaceState(null, "", address));
+    answerWhileTyping(filter, list, "live", { asks: (address) => history.replaceState(null, "", address) });
     filter.classList.add("by-itself");
   }
 
@@ -232,9 +247,8 @@
   if (search) {
     const found = document.getElementById("found");
     const beside = [document.getElementById("page"), document.querySelector(".toc")].filter(Boolean);
-    answerWhileTyping(search, found, "found", (query) => {
-      for (const each of beside) each.hidden = query.size > 0;
-    });
+    const shown = (query) => beside.forEach((each) => (each.hidden = query.size > 0));
+    answerWhileTyping(search, found, "found", { shown });
     document.addEventListener("keydown", (event) => {
       if (event.key !== "/" || event.target.closest("input, textarea, select")) return;
       event.preventDefault();
@@ -262,5 +276,5 @@
     for (const each of document.querySelectorAll("[data-sent]")) delete each.dataset.sent;
   });
 
-  globalThis.kosmolua = { part, settled, show, follow, say, copy };
+  globalThis.kosmolua = { refresh, settled, show, follow, say, copy };
 })();
