@@ -548,8 +548,7 @@ class Evaluator:
                 self.uses.note_single_item(variable.value)
         values = self._values(nodes)
         for index, name in enumerate(names):
-            absent = self._without_expression(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
-            value = values[index] if index < len(values) else absent
+            value = values[index] if index < len(values) else self._without_expression(nodes, name)
             if not nodes or (index < len(nodes) and nodes[index].kind == "nil"):
                 self.gathered.declare(name)
             self._flow.assign(name, value)
@@ -562,17 +561,19 @@ class Evaluator:
                 place = nodes[index] if index < len(nodes) else name
                 self.findings.warn(place, f"there is no {value.what}: {name.text} is nil", value.hint)
 
-    def _without_expression(self, node: Node, name: Node) -> Value:
+    def _without_expression(self, nodes: Sequence[Node], name: Node) -> Value:
         """Return what is known about a variable in a declaration with more variables than expressions.
 
         It is certainly nil if the last expression is a call of a function that returns only one value.
         """
-        variable = self.scopes.variable(name)
-        if variable is None or variable.changes or node.kind == "vararg_expression":
+        if not nodes:
+            return Missing(f"value in '{name.text}'")
+        variable, last = self.scopes.variable(name), nodes[-1]
+        if variable is None or variable.changes or last.kind == "vararg_expression":
             return UNKNOWN
-        if node.kind != "function_call":
+        if last.kind != "function_call":
             return Missing(f"value in '{name.text}'", "give one value for each name")
-        called = self.called(node)
+        called = self.called(last)
         if isinstance(called, Callee):
             hint = "a call that fails raises an error: local ok, result = pcall(f, arguments)"
             return Missing(f"second value that {called.function.name} returns", hint)
