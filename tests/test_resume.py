@@ -844,3 +844,16 @@ def test_a_write_that_cannot_be_read_is_not_counted_as_done(runtime: Runtime, sh
     with pytest.raises(ConfigError, match="Call 1 cannot be counted as done: its line cannot be read"):
         runtime.resume(recording, done={1: None})
     assert shelf.lent == {"b-1": 1}
+
+
+def test_writes_that_differ_only_in_a_secret_are_different_writes(runtime: Runtime, file: Path) -> None:
+    """Each has a key of its own, although the recording has *** for both."""
+    source = f"""
+    local books = app.integrations.library
+    books.list_books()
+    for _, each in ipairs({{ "{KEY}", "{KEY.lower()}" }}) do books.lend({{ book = each }}) end
+    """
+    assert runtime.run(source, record=file).ok
+    intents = [event for event in read(file).events if event["event"] == "intent"]
+    assert [event["arguments"]["book"] for event in intents] == ["***", "***"]
+    assert intents[0]["key"] != intents[1]["key"]

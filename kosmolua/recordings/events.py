@@ -274,6 +274,7 @@ EVENTS: Mapping[str, Shape] = {
             "contents": _list(_row(_PLACE, _TEXT, _TEXT)),
             "truncated": _FLAG,
             "page": _TEXT,
+            "given": _FLAG,
         },
     ),
     "page": _object({"digest": _TEXT, "value": _anything}),

@@ -30,7 +30,8 @@ class Notes:
 
     def write(self, event: Event, value: str | None = None) -> None:
         """Note an answer once the script has got it."""
-        if event["event"] == "answer" and (event.get("call") or {}).get("effect") not in ("read", None):
+        is_write = (event.get("call") or {}).get("effect") not in ("read", None)
+        if event["event"] == "answer" and is_write and not event.get("given"):
             self._noted[event["id"]] = event
         elif event["event"] == "given":
             self._note(self._noted.pop(event["id"]), None)

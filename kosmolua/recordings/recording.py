@@ -9,10 +9,10 @@ The events, each with its fields besides ``event`` and ``sum``::
                                         the first call with an account is about to be made
     intent   {id, branch, ask, number, path, account, effect, arguments, key, time, before}
                                         a write is about to be sent; before is what it replaces, with secrets sealed
-    answer   {id, branch, ask, value | page | error, call, secrets, truncated}
-                                        the answer to a request of the script
+    answer   {id, branch, ask, value | page | error, call, secrets, truncated, given}
+                                        the answer to a request of the script; given: to a write, at once
     page     {digest, value}            a page of the documentation; the answers that follow name it by its digest
-    given    {id}                       the script has got the answer to a write
+    given    {id}                       the script has got the answer to a write, after other answers
     resumed  {time, by}                 the run goes on in another process, which numbers its requests from the start
     script   {name, sha256, source}     from here on another script runs
     chunk    {name, sha256, source, verb, seed}
@@ -30,7 +30,8 @@ before it, so that a damaged, missing or misplaced line is noticed.
 key of this store (:mod:`kosmolua.recordings.signing`); it holds only for this line, and under this first line. What is
 not signed is a claim of the file: a resumed run takes no decision and no setting of its host from it.
 
-A line is written before the script goes on. An intent and all lines before it are on the disk before the write is sent.
+A line is written before the next request of the script is answered, and the answer to a write before the script gets
+it. An intent and all lines before it are on the disk before the write is sent.
 A power cut therefore loses at most the events after the last intent. The recording then has no answer for this write,
 and a person must find out whether the write was done.
 """

@@ -21,7 +21,7 @@ from hashlib import sha256
 from heapq import heappop, heappush
 from threading import Condition, RLock, local
 from time import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from kosmolua import protocol
 from kosmolua.calls.records import CallEnded, CallStarted, FinishedCall, Write, key_of
@@ -32,6 +32,7 @@ from kosmolua.limits import MIB
 from kosmolua.recordings.answers import Answers, RecordedAnswer, number_of
 from kosmolua.recordings.notes import Notes, key_in_order
 from kosmolua.recordings.recording import Event, Writer, error_fields, question, revived
+from kosmolua.secret import Redactor
 
 RECORDED, NEW = 0, 1
 LATE = 10**9
@@ -59,7 +60,7 @@ class _Request(NamedTuple):
     branch: str
     """The branch of ``parallel`` that makes the request; empty outside of ``parallel``."""
     ask: list[Any]
-    """The request as it is recorded: a list of its kind, its subject and its arguments."""
+    """The request as it is recorded: a list of its kind, its subject and its arguments, with known secrets masked."""
     line: int
     """The line of the script that makes the request; 0 if unknown."""
     is_in_call_thread: bool
@@ -99,7 +100,7 @@ class Tape:
         is_chunk: Whether the recording stays open at the end, for the next chunk of a session.
         cut: In a replay, the error that stopped the recorded script from outside, such as a limit. None if the script
             ended by itself.
-        redact: A function that returns a copy of a JSON value in which the secrets in use are masked.
+        redactor: Masks the secrets in use in the requests of the script; None in a replay.
         identify: A function that returns what identifies an account, given the name of the integration and that of the
             account; see :mod:`kosmolua.broker.used_accounts`. None to record no accounts.
     """
@@ -112,7 +113,7 @@ class Tape:
         *,
         is_chunk: bool = False,
         cut: KosmoError | None = None,
-        redact: Callable[[Any], Any] = lambda value: value,
+        redactor: Redactor | None = None,
         identify: Callable[[str, str], Event | None] = lambda integration, account: None,
     ) -> None:
         self.run = run
@@ -120,7 +121,7 @@ class Tape:
         self._writer = writer
         self._is_chunk = is_chunk
         self._cut = cut
-        self._redact = redact
+        self._redactor = redactor or Redactor()
         self._identify = identify
         self._clocks: dict[str, float] = {}
         self._local = local()
@@ -181,14 +182,18 @@ class Tape:
         """Accept a request of the script. Return True if the tape handles it, False if the broker has to."""
         branch, line = frame.get("of"), frame.get("line")
         of, ask = branch if isinstance(branch, str) else "", protocol.question_of(frame)
+        text = question(ask)
+        if self._redactor.knows(text):
+            ask = cast("list[Any]", self._redactor.value(ask))
+            text = question(ask)
         is_in_call_thread = frame["kind"] == "call" and frame.get("branch") is True
         with self._lock:
-            place = self._count(of, ask) if frame["kind"] == "call" else 0
+            place = self._count(of, text) if frame["kind"] == "call" else 0
             turn = self._turn_of(of, ask) if self._turns else None
             request = _Request(of, ask, line if isinstance(line, int) else 0, is_in_call_thread, place, turn)
             number = frame["id"]
             self._open[number] = request
-            answer = self.answers.take(request.branch, self._redact(request.ask)) if self.answers.all else None
+            answer = self.answers.take(of, ask) if self.answers.all else None
             is_known = self._settle(number, request, answer, frame)
             if frame.get("waits") is True:
                 self._waits = True
@@ -220,10 +225,9 @@ class Tape:
             request = self._open.get(getattr(self._local, "number", 0))
             if request is None:
                 return Write(key_of(self.run))
-            ask = self._redact(request.ask)
-            if key := self.answers.take_doubt(request.branch, ask):
+            if self.answers.all and (key := self.answers.take_doubt(request.branch, request.ask)):
                 return Write(key, is_doubtful=True)
-            return Write(key_of(self.run, request.branch, ask, request.place))
+            return Write(key_of(self.run, request.branch, request.ask, request.place))
 
     def answer(self, number: int, value: str = "null", error: CallError | None = None) -> None:
         """Record the broker's answer to a request: ``value`` as JSON, or ``error``. Send it as soon as the script
@@ -248,13 +252,15 @@ class Tape:
                 event["error"] = error_fields(error)
             if isinstance(value, protocol.Answer):
                 event |= value.marks
-            is_write = call is not None and call["effect"] not in ("read", None)
-            if is_write:
+            left: Event | None = event
+            if is_write := call is not None and call["effect"] not in ("read", None):
+                if is_next := self._waits and not self._replies and not self._turns:
+                    event["given"] = True
                 if not self._write(event, None if error else value):
                     return
-                event = {"event": "given", "id": number}
+                left = None if is_next else {"event": "given", "id": number}
             turn = self._next() if request.turn is None else request.turn
-            self._queue(_Reply(NEW, turn, number, value, error, event, is_written=is_write))
+            self._queue(_Reply(NEW, turn, number, value, error, left, is_written=is_write))
             self._advance()
 
     def pause(self, number: int, error: Paused) -> None:
@@ -343,9 +349,9 @@ class Tape:
 
     # Under the lock
 
-    def _count(self, branch: str, ask: list[Any]) -> int:
-        """Count a request, and return how often its branch had made the same request before."""
-        key = branch, question(ask)
+    def _count(self, branch: str, text: str) -> int:
+        """Count a request, as text, and return how often its branch had made the same request before."""
+        key = branch, text
         self._asked[key] += 1
         return self._asked[key] - 1
 
@@ -394,7 +400,7 @@ class Tape:
         return LATE + self._latest
 
     def _turn_of(self, branch: str, ask: list[Any]) -> int | None:
-        turns = self._turns.get(key_in_order(branch, self._redact(ask)))
+        turns = self._turns.get(key_in_order(branch, ask))
         return turns.popleft() if turns else None
 
     def _comes_early(self, reply: _Reply) -> bool:
@@ -415,18 +421,13 @@ class Tape:
             self._stop(error)
 
     def _hand_out(self, reply: _Reply) -> None:
+        """Send a reply, and write it, unless it is written already, while the script goes on.
+
+        The script's next request is looked at only after that, so it is in the recording after what led to it.
+        """
+        if self._held > MAX_HELD:
+            self._has_room.notify_all()
         self._held -= len(reply.value)
-        self._has_room.notify_all()
-        value = None if reply.is_written or reply.error else reply.value
-        event = reply.event
-        if event and value and event["ask"][0] == "doc" and len(value) > MIN_PAGE:
-            digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST]
-            if digest not in self._pages and not self._write({"event": "page", "digest": digest}, value):
-                return
-            self._pages.add(digest)
-            event, value = {**event, "page": digest}, None
-        if event and not self._write(event, value):
-            return
         self._waits = False
         request = self._open.pop(reply.number, None)
         if reply.error:
@@ -434,6 +435,16 @@ class Tape:
                 self._raised.append((reply.error, {"branch": request.branch, "ask": request.ask}))
             self._fail(reply.number, reply.error)
         self._send(reply.line)
+        if not reply.event:
+            return
+        event, value = reply.event, None if reply.is_written or reply.error else reply.value
+        if value and event["ask"][0] == "doc" and len(value) > MIN_PAGE:
+            digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST]
+            if digest not in self._pages and not self._write({"event": "page", "digest": digest}, value):
+                return
+            self._pages.add(digest)
+            event, value = {**event, "page": digest}, None
+        self._write(event, value)
 
     def _write(self, event: Event, value: str | None = None) -> bool:
         """Write an event to the recording and return True. If it cannot be written, end the run and return False."""
@@ -536,11 +547,18 @@ def _ignore(*_: object) -> None:
 
 
 def _call_of(record: FinishedCall) -> Event:
-    known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
-    known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
-    known |= {"http": record.request.line} if record.request and record.attempts else {}
-    known |= record.question | ({"redirects": list(record.redirects)} if record.redirects else {})
-    return known | ({"arguments": record.arguments} if record.effect != "read" else {})
+    return {
+        "number": record.number,
+        **record.summary(),
+        "started": record.started.isoformat(),
+        "attempts": list(record.attempts),
+        "request_id": record.request_id,
+        "allowed_by": record.allowed_by,
+        **({"http": record.request.line} if record.request and record.attempts else {}),
+        **record.question,
+        **({"redirects": list(record.redirects)} if record.redirects else {}),
+        **({"arguments": record.arguments} if record.effect != "read" else {}),
+    }
 
 
 def _recalled(number: int, answer: RecordedAnswer) -> _Reply:

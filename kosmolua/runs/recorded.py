@@ -84,9 +84,11 @@ class RunRecording(Tape):
         is_chunk: bool = False,
         cut: KosmoError | None = None,
     ) -> None:
-        redact = host.redactor.value if host else lambda value: value
         identify = partial(used_account, host) if host and not is_chunk else lambda integration, account: None
-        super().__init__(header["run"], answers, writer, is_chunk=is_chunk, cut=cut, redact=redact, identify=identify)
+        redactor = host.redactor if host else None
+        super().__init__(
+            header["run"], answers, writer, is_chunk=is_chunk, cut=cut, redactor=redactor, identify=identify
+        )
         self._header = header
         self.seed: str = header["seed"]
         self.heard: str = header.get("heard", "")
