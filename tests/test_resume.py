@@ -846,6 +846,30 @@ def test_a_write_that_cannot_be_read_is_not_counted_as_done(runtime: Runtime, sh
     assert shelf.lent == {"b-1": 1}
 
 
+def test_a_write_whose_secret_is_not_known_yet_is_not_made_again(server: Loopback, shelf: Shelf, file: Path) -> None:
+    """A killed run's recording has *** for a secret that its script holds, known only once its account is open."""
+    account = {"api_key": {"env": "KEY"}, "base_url": server.url, "permissions": {"write": "allow"}}
+    source = f'for n = 1, 2 do app.integrations.library.lend({{ book = "b-" .. n, note = "{KEY}" }}) end'
+    killed = file.with_name("killed.jsonl")
+
+    def copy(at: int) -> None:
+        if at == 2:
+            shutil.copy(file, killed)
+
+    def opened() -> Runtime:
+        plugins = Plugins([library()], places=(), entry_points=dict)
+        return Runtime({"library": {"default": account}}, plugins=plugins, environ={"KEY": KEY})
+
+    shelf.before = copy
+    with opened() as runtime:
+        assert runtime.run(source, record=file).ok
+    with opened() as runtime:
+        outcome = runtime.resume(killed, again=[2])
+    assert outcome.error
+    assert "there, call 1, library.lend" in outcome.error.message
+    assert shelf.lent == {"b-1": 1, "b-2": 1}
+
+
 def test_writes_that_differ_only_in_a_secret_are_different_writes(runtime: Runtime, file: Path) -> None:
     """Each has a key of its own, although the recording has *** for both."""
     source = f"""

@@ -123,16 +123,18 @@ class Answers:
         """The answers to recorded calls that the script has not made again in this run."""
         return [answer for answer in self.all if answer.call and not answer.is_taken]
 
-    def done_already(self, path: str, account: str, arguments: object) -> RecordedAnswer | None:
-        """Return the unused answer to a recorded write that succeeded with these arguments, by name, or None.
+    def done_already(self, branch: str, path: str, account: str, arguments: object) -> RecordedAnswer | None:
+        """Return the unused answer to a recorded write that succeeded, and that a new write would repeat, or None.
 
-        A changed script can pass the same arguments in another form, such as by name instead of in order. Its request
-        then differs from the recorded one, and without this check the write would be sent again.
+        A changed script can pass the same arguments, by name, in another form, such as in order. Its request then
+        differs from the recorded one, and without this check the write would be sent again. A script that was not
+        changed makes no new write before all those that its branch made: its request differs from the recorded one if
+        that has *** for a secret which is not known yet now.
         """
-        for answer in self.left:
+        for answer in self.left if self.all else ():
             call = answer.call or {}
             same = (call.get("path"), call.get("account"), call.get("arguments")) == (path, account, arguments)
-            if same and answer.is_write and answer.error is None:
+            if (same if self.is_changed else answer.branch == branch) and answer.is_write and answer.error is None:
                 return answer
         return None
 

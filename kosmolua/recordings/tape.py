@@ -509,8 +509,13 @@ class Tape:
             writer.write({"event": "account", **used})
         if request is None or writer is None or event.effect == "read":
             return
-        done = self.answers.done_already(event.path, event.account, event.arguments)
-        if done and self.answers.is_changed:
+        if done := self.answers.done_already(request.branch, event.path, event.account, event.arguments):
+            if not self.answers.is_changed:
+                raise Diverged(
+                    f"The script leaves the recording where it calls {event.path}: there, call {number_of(done)}, "
+                    f"{_words(done.ask)}, was done",
+                    hint="a recording has *** for a secret in a script's text: use secrets.NAME instead of such texts",
+                )
             raise Diverged(
                 f"{event.path} was already done with these arguments, by call {number_of(done)} of the recording, "
                 "but the changed script passes them in a different form",
