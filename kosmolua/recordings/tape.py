@@ -97,12 +97,12 @@ class Tape:
         answers: The answers in the recording so far.
         writer: Records the new answers of the broker, or notes them for a plan; None in a replay, in which the broker
             answers no requests.
-        is_chunk: Whether the recording stays open at the end, for the next chunk of a session.
-        cut: In a replay, the error that stopped the recorded script from outside, such as a limit. None if the script
-            ended by itself.
         redactor: Masks the secrets in use in the requests of the script; None in a replay.
         identify: A function that returns what identifies an account, given the name of the integration and that of the
             account; see :mod:`kosmolua.broker.used_accounts`. None to record no accounts.
+        is_chunk: Whether the recording stays open at the end, for the next chunk of a session.
+        cut: In a replay, the error that stopped the recorded script from outside, such as a limit. None if the script
+            ended by itself.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class Tape:
         run: str,
         answers: Answers,
         writer: Writer | Notes | None,
+        redactor: Redactor | None = None,
+        identify: Callable[[str, str], Event | None] = lambda *_: None,
         *,
         is_chunk: bool = False,
         cut: KosmoError | None = None,
-        redactor: Redactor | None = None,
-        identify: Callable[[str, str], Event | None] = lambda integration, account: None,
     ) -> None:
         self.run = run
         self.answers = answers

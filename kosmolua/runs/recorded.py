@@ -84,11 +84,9 @@ class RunRecording(Tape):
         is_chunk: bool = False,
         cut: KosmoError | None = None,
     ) -> None:
-        identify = partial(used_account, host) if host and not is_chunk else lambda integration, account: None
+        identify = partial(used_account, host) if host and not is_chunk else lambda *_: None
         redactor = host.redactor if host else None
-        super().__init__(
-            header["run"], answers, writer, is_chunk=is_chunk, cut=cut, redactor=redactor, identify=identify
-        )
+        super().__init__(header["run"], answers, writer, redactor, identify, is_chunk=is_chunk, cut=cut)
         self._header = header
         self.seed: str = header["seed"]
         self.heard: str = header.get("heard", "")
