@@ -137,6 +137,29 @@ def test_a_function_says_its_effect_full_name_and_result() -> None:
     assert "### Errors\n\nCallError: The library is closed." in text
 
 
+def test_a_function_whose_docstring_tells_nothing_of_its_result_says_its_type() -> None:
+    """So it is of a document's functions; a docstring that tells of it stands alone if the type has no name."""
+    integration = Integration("shop", Account, about="A shop.")
+
+    @integration.reads
+    def stock(api: Any, /) -> dict[str, int]:
+        """Count what is there."""
+        return {}
+
+    @integration.reads
+    def motto(api: Any, /) -> str:
+        """Return the motto.
+
+        Returns:
+            A sentence.
+        """
+        return ""
+
+    page = Library(MemoryCatalog({"shop": integration})).read
+    assert "## Returns\n\nType: `table<string, integer>`." in page("shop.stock")
+    assert "Type:" not in page("shop.motto")
+
+
 def test_the_prose_of_a_function_is_in_its_section() -> None:
     """By the short or the full name in the heading; other sections come after all functions."""
     text = read("books")

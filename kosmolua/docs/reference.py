@@ -257,8 +257,9 @@ def _row(parameter: Parameter, namespace: str) -> tuple[str, ...]:
 
 
 def _returns(function: Function, namespace: str, text: str) -> str:
-    typed = function.returns and next(luacats.records_by_depth([function.returns]), None)
-    return _joined(text, f"Type: `{luacats.returned(function, namespace)}`." if typed else "")
+    is_told = bool(text) and function.returns and not any(luacats.records_by_depth([function.returns]))
+    spelled = luacats.returned(function, namespace)
+    return _joined(text, "" if is_told or spelled == "any" else f"Type: `{spelled}`.")
 
 
 def _first_records(function: Function, namespace: str, most: int) -> str:
