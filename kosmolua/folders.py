@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 
 from kosmolua.errors import ConfigError
 
@@ -141,21 +142,20 @@ def _is_own_group(group: int, user: int) -> bool:
     return members.gr_name == owner.pw_name and {*members.gr_mem} <= {owner.pw_name}
 
 
-def replace_file(path: str | os.PathLike[str], content: bytes, *, keeps_mode: bool = False) -> None:
-    """Replace a file in one step; a symbolic link is followed. Then only its owner can read it.
+def replace_file(
+    path: str | os.PathLike[str], content: bytes, *, keeps_mode: bool = False, is_private: bool = True
+) -> None:
+    """Replace a file in one step; a symbolic link is followed. Then only its owner can read it, if it is private.
 
     With ``keeps_mode``, a file that exists keeps its permissions.
 
     Raises:
         OSError: It cannot be written. What was there before is there still.
     """
-    import tempfile
-
     path = os.path.realpath(path)
-    folder, name = os.path.split(path)
-    descriptor, fresh = tempfile.mkstemp(prefix=f"{name}.", dir=folder)
+    fresh = f"{path}.{os.urandom(4).hex()}"
     try:
-        with open(descriptor, "wb") as stream:
+        with open(fresh, "xb", opener=partial(os.open, mode=0o600 if is_private else 0o666)) as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -167,7 +167,7 @@ def replace_file(path: str | os.PathLike[str], content: bytes, *, keeps_mode: bo
             os.remove(fresh)
         raise
     if os.name == "posix":
-        _sync(folder)
+        _sync(os.path.dirname(path))
 
 
 def _sync(folder: str) -> None:

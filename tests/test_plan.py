@@ -394,11 +394,11 @@ def test_a_plan_that_cannot_be_marked_is_not_applied(
     """Nothing is sent, and it can be applied once its folder can be written."""
     runtime.plan(PUTTING).save(tmp_path / "plan.json")
 
-    def refuse(**_: object) -> None:
+    def refuse(_: int) -> None:
         raise OSError(30, "Read-only file system")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tempfile.mkstemp", refuse)
+        patch.setattr("os.fsync", refuse)
         with pytest.raises(ConfigError, match=r"The plan cannot be written to .*plan\.json: Read-only file system"):
             runtime.apply(Plan.load(tmp_path / "plan.json"))
     assert store.put == []

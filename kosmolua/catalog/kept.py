@@ -13,7 +13,7 @@ from kosmolua import __version__
 from kosmolua.check.report import Report
 from kosmolua.errors import KosmoError
 from kosmolua.expressions import regex
-from kosmolua.folders import cache_folder
+from kosmolua.folders import cache_folder, replace_file
 from kosmolua.lua.site import Site
 
 if TYPE_CHECKING:
@@ -68,14 +68,7 @@ class KeptReports:
             kept = {"integrations": stamps, "dropped": sorted(report.dropped), "sites": sites}
             path = self._path(source)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            fresh = f"{path}.{os.getpid()}"
-            try:
-                with open(fresh, "w", encoding="utf-8") as file:
-                    json.dump(kept, file)
-                os.replace(fresh, path)
-            except OSError:  # such as a full disk
-                os.remove(fresh)
-                raise
+            replace_file(path, json.dumps(kept).encode())
             _delete_older(os.path.dirname(path))
 
     def _path(self, source: bytes) -> str:

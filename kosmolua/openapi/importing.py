@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 
 from kosmolua.accounts.toml import assignments
 from kosmolua.errors import ConfigError, NetworkError, UsageError
+from kosmolua.folders import replace_file
 from kosmolua.http.messages import LOOPBACK, Request, Response, is_protected, location, origin
 from kosmolua.limits import MIB
 from kosmolua.openapi.bundling import FILES, FilesBelow, FilesOfHost, Neighbours
@@ -229,10 +229,11 @@ class Import:
             texts["__init__.py"] = _MODULE.format(title=self.result.title.replace('"', "'").replace("\\", "/") + ".")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            files = [_replace(folder / name, text) for name, text in texts.items()]
+            for name, text in texts.items():
+                replace_file(folder / name, text.encode(), is_private=False)
             with suppress(OSError):  # without a writable cache, each process compiles the document in memory
                 write(self.result, self.root, Home.of_folder(folder).compiled())
-            return files
+            return [folder / name for name in texts]
         except OSError as error:
             raise ConfigError(f"{folder} cannot be written: {error.strerror}") from None
 
@@ -358,13 +359,6 @@ def remove(folder: Path) -> bool:
         return True
     except OSError as error:
         raise ConfigError(f"{folder} cannot be removed: {error.strerror}") from None
-
-
-def _replace(file: Path, text: str) -> Path:
-    fresh = file.with_name(f".{file.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, file)
-    return file
 
 
 def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Import:
