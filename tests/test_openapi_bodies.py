@@ -47,16 +47,18 @@ DEEP = {
         "kinds": {"type": "array", "enum": ["a", "b"], "items": TEXT},
     },
 }
+BYTES = {**TEXT, "format": "binary"}
 PARTS = {
     "type": "object",
     "required": ["policy"],
-    "properties": {"meta": {"type": "object"}, "table": TEXT, "policy": TEXT, "file": {**TEXT, "format": "binary"}},
+    "properties": {"meta": {"type": "object"}, "table": TEXT, "policy": TEXT, "file": BYTES},
 }
 PARTS_ENCODED = {
     "meta": {"contentType": "application/ld+json"},
     "table": {"contentType": "text/csv"},
     "file": {"contentType": "image/png"},
 }
+PIPED = {"name": "q", "in": "query", "style": "pipeDelimited", "explode": True, "schema": TEXTS}
 LISTED = {key: {"schema": {"type": "array", "items": {"type": "object"}}} for key in (PATCH, JSON)}
 MODE = {"type": "string", "enum": ["find", "erase"]}
 ASKED = {"type": "object", "properties": {"mode": MODE, "text": TEXT}}
@@ -128,6 +130,15 @@ PATHS = {
             "requestBody": {"content": {"multipart/form-data": {"schema": PARTS, "encoding": PARTS_ENCODED}}},
         }
     },
+    "/files": operation(
+        "files", {"type": "object", "properties": {"all": {"type": "array", "items": BYTES}}}, "multipart/form-data"
+    ),
+    "/written": {
+        "post": {
+            **operation("written", parameters=[PIPED])["post"],
+            "requestBody": {"content": {FORM: {"schema": PARTS, "encoding": {"meta": {"contentType": JSON}}}}},
+        }
+    },
     "/both": {"post": {**operation("both")["post"], "requestBody": {"content": BOTH}}},
     "/listed": {"post": {**operation("listed")["post"], "requestBody": {"content": LISTED}}},
     "/upload": operation("upload", PARTS, "multipart/related"),
@@ -171,6 +182,7 @@ def called(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, 
         ("add({ owner = 'ann', extra = { body = { { name = 'Rex' } } } })", b'[{"name":"Rex"}]', JSON),
         ("add({ owner = 'ann', extra = { body = 'Rex' } })", b'"Rex"', JSON),
         ("add({ owner = 'ann', extra = { body = json.array({}) } })", b"[]", JSON),
+        ("written({ policy = 'p', meta = { a = { 1 } } })", b"policy=p&meta=%7B%22a%22%3A%5B1%5D%7D", FORM),
         (
             "form({ name = 'Rex', tag = 'a', extra = { body = { owner = 7, tag = 'b' } } })",
             b"name=Rex&owner=7&tag=b",
@@ -275,6 +287,25 @@ def test_parts_are_as_the_document_describes_them(called: tuple[Runtime, Service
     assert kinds == ["application/ld+json", "text/csv", "", "image/png"]
     runtime.call("pets.misnamed", {"name": "Rex"})
     assert service.last.headers["content-type"].startswith("multipart/form-data; boundary=")
+
+
+def test_the_text_of_a_file_is_sent_as_a_file(called: tuple[Runtime, Service]) -> None:
+    """With a name, as services take a part without one for a plain field; each text of a list is one too."""
+    runtime, service = called
+    runtime.call("pets.parts", {"policy": "p", "file": "a"})
+    assert b'name="policy"\r\n\r\np\r\n' in service.last.body
+    assert b'name="file"; filename="file"\r\nContent-Type: image/png\r\n\r\na\r\n' in service.last.body
+    runtime.call("pets.files", {"all": ["a", {"base64": "Yg==", "filename": "b.txt"}]})
+    octets = b'"\r\nContent-Type: application/octet-stream\r\n\r\n'
+    assert b'name="all"; filename="file' + octets + b"a\r\n" in service.last.body
+    assert b'name="all"; filename="b.txt' + octets + b"b\r\n" in service.last.body
+
+
+def test_a_list_with_a_delimiter_that_is_exploded_has_a_pair_for_each_item(called: tuple[Runtime, Service]) -> None:
+    """The document's ``explode`` counts for every style of lists in a query."""
+    runtime, service = called
+    runtime.call("pets.written", {"policy": "p", "q": ["a", "b"]})
+    assert service.last.target == "/written?q=a&q=b"
 
 
 def test_related_parts_have_no_names(called: tuple[Runtime, Service]) -> None:

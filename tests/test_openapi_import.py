@@ -444,6 +444,28 @@ def test_a_service_beside_the_base_url_gets_no_key(tmp_path: Path, place: str) -
         assert other.last.headers["authorization"] == "Bearer made-up-1"
 
 
+def test_a_path_has_what_it_says_beside_its_reference(tmp_path: Path) -> None:
+    """A path item may add parameters to the one that it refers to."""
+    document = pets(*FIRST)
+    tag = {"name": "tag", "in": "query", "schema": {"type": "string"}}
+    document["paths"]["/tagged"] = {"$ref": "#/paths/~1pets", "parameters": [tag]}
+    functions = of_home(Home(small(tmp_path, document)), "pets", "").functions
+    name = functions.more.named("GET /tagged")
+    assert "tag" in [each.name for each in functions[name].parameters]
+
+
+def test_a_server_of_an_operation_can_be_a_path(tmp_path: Path) -> None:
+    """It is one of the service at the base URL, in place of the path there."""
+    with serving() as service:
+        document = pets(*FIRST, servers=[{"url": f"{service.url}/v2"}])
+        document["paths"]["/pets"]["get"]["servers"] = [{"url": "/v3/"}]
+        accounts = {"pets": {"default": {"token": "made-up-1"}}}
+        with Runtime(accounts, plugins=[small(tmp_path, document)], environ={}) as runtime:
+            runtime.call("pets.list_pets")
+            runtime.call("pets.get_pet", {"id": "1"})
+        assert service.lines == ["GET /v3/pets", "GET /v2/pets/1"]
+
+
 @pytest.mark.parametrize(
     "url",
     [

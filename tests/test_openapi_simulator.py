@@ -68,6 +68,15 @@ def test_a_call_and_its_simulated_reply_read_the_function_once(tmp_path: Path) -
     assert sum("detail from functions" in each for each in asked) == 1
 
 
+@pytest.mark.parametrize("media", ["application/jsonl", "application/yaml"])
+def test_a_reply_without_a_schema_is_what_its_media_type_says(tmp_path: Path, media: str) -> None:
+    """So that a script that reads it runs."""
+    answer = {"200": {"description": "ok", "content": {media: {}}}}
+    document = small(tmp_path, {"paths": {"/rows": {"get": {"operationId": "rows", "responses": answer}}}})
+    with Runtime(None, simulate=True, plugins=[document], environ={}) as runtime:
+        assert runtime.call("pets.rows") == ([{}] if "jsonl" in media else {})
+
+
 @pytest.fixture
 def pets(tmp_path: Path) -> Runtime:
     """A runtime over the simulator of the shop."""
@@ -108,6 +117,15 @@ def test_a_pattern_that_python_reads_otherwise_is_left_alone(recwarn: pytest.War
     assert isinstance(made, str)
     assert made
     assert len(recwarn) == 0
+
+
+def test_a_schema_behind_a_thousand_others_has_a_sample() -> None:
+    """Whether they refer to the next one or offer it; the way to it is not followed to its end."""
+    number = {"type": "number"}
+    schemas = {f"#/{each}": {"oneOf": [{"$ref": f"#/{each + 1}"}, number]} for each in range(1000)}
+    samples = Samples(lambda pointer: schemas.get(pointer, {"type": "string"}), "default")
+    assert samples.of({"$ref": "#/0"}, "x") == {}
+    assert isinstance(samples.of({"$ref": "#/995"}, "x"), str)
 
 
 @pytest.mark.parametrize("pattern", [r"^[0-9]+$", r"^arn:[^:\s]+:rule\/(.*\S)?$", r"^\D\d$"])

@@ -41,6 +41,7 @@ DOCUMENT: dict[str, Any] = {
                     {"in": "query", "name": "kind", "type": "array", "items": {"type": "string"}},
                     {"in": "query", "name": "ids", "type": "array", "items": {}, "collectionFormat": "multi"},
                     {"in": "query", "name": "tags", "type": "array", "items": {}, "collectionFormat": "pipes"},
+                    {"in": "query", "name": "cells", "type": "array", "items": {}, "collectionFormat": "tsv"},
                 ],
                 "responses": {
                     "200": {
@@ -119,6 +120,17 @@ def test_media_types_that_are_no_list_are_left_out() -> None:
     assert root["paths"]["/pet"]["get"]["responses"]["200"]["content"].keys() == {"application/json"}
 
 
+def test_a_file_is_no_json() -> None:
+    """Of what a service produces, only other media types can be that of a file, and any can if there are none."""
+    answers = {"200": {"description": "A picture.", "schema": {"type": "file"}}}
+    for kinds, left in ((["application/json", "image/png"], ["image/png"]), (["application/json"], ["*/*"])):
+        paths = {"/picture": {"get": {"produces": kinds, "responses": answers}}}
+        found = compiled(read(json.dumps(DOCUMENT | {"paths": paths}).encode(), "pets"), Overlay())
+        result = operation(found, "get_picture").result
+        assert result.media == left
+        assert result.schema is None
+
+
 def test_a_login_has_its_addresses(pets: Compiled) -> None:
     """They stand in a flow now."""
     ((credential,),) = pets.access.alternatives
@@ -132,10 +144,10 @@ def test_a_login_has_its_addresses(pets: Compiled) -> None:
 
 
 def test_a_list_is_written_in_the_way_it_names(pets: Compiled) -> None:
-    """Joined by commas, repeated, or joined by bars; a parameter of the operation replaces that of its path."""
+    """Joined by commas, repeated, or joined by bars or tabs; a parameter of the operation replaces that of its path."""
     styles = {wire: each.style for wire, each in fields(pets, "list_pets").items()}
 
-    assert styles == {"kind": "joined", "ids": "repeated", "tags": "pipes"}
+    assert styles == {"kind": "joined", "ids": "repeated", "tags": "pipes", "cells": "tabs"}
     assert fields(pets, "list_pets")["kind"].schema["type"] == "array"
 
 

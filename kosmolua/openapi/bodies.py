@@ -18,7 +18,7 @@ from kosmolua.openapi.operations import is_json
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _NDJSON = "application/x-ndjson"
-_SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
+_SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " ", "tabs": "\t"}
 _OVERRIDING = regex(r"\s*[_. \[]method($|[\[\x00-\x20]).*", re.IGNORECASE | re.DOTALL)
 """Matches a name by which a form or a query overrides the HTTP method, in each spelling that some service accepts."""
 _MAY_OVERRIDE = regex(rb"method|\\u", re.IGNORECASE)
@@ -37,14 +37,15 @@ class EncodedBody(NamedTuple):
 
 
 class Member(NamedTuple):
-    """One key of a body that is an object, its value, a style of :func:`pairs_of` for a form, and the media type of its
-    part of a multipart body.
+    """One key of a body that is an object, its value, a style of :func:`pairs_of` for a form, and of its part of a
+    multipart body the media type, and whether that is a file.
     """
 
     name: str
     value: Any
     style: str = "repeated"
     part: str = ""
+    is_file: bool = False
 
 
 def object_of(
@@ -58,7 +59,7 @@ def object_of(
     if media.startswith(FORM):
         return EncodedBody(form=[pair for each in members for pair in pairs_of(*each[:3])])
     if media.startswith("multipart/"):
-        parts = tuple(part for each in members for part in _parts(each.name, each.value, each.part))
+        parts = tuple(part for each in members for part in _parts(each))
         form = Multipart(parts, media.partition(";")[0].removeprefix("multipart/"))
         return EncodedBody(body=form.encode(), media=f"{media}; boundary={form.boundary}")
     return EncodedBody(body=(write or encoded)({each.name: each.value for each in members}), media=media)
@@ -146,9 +147,9 @@ def repeated(given: Mapping[str, Any]) -> list[tuple[str, str]]:
 def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
     """Yield the pairs of name and value that an argument becomes in a query or a form.
 
-    ``style`` is how lists and tables are written: ``repeated`` (a pair for each item), ``joined``, ``pipes`` or
-    ``spaces`` (one text with ``,``, ``|`` or a space between), ``deep`` (keys in brackets), ``deep[]`` (the same, with
-    ``[]`` for list items) or ``json``.
+    ``style`` is how lists and tables are written: ``repeated`` (a pair for each item), ``joined``, ``pipes``,
+    ``spaces`` or ``tabs`` (one text with ``,``, ``|``, a space or a tab between), ``deep`` (keys in brackets),
+    ``deep[]`` (the same, with ``[]`` for list items) or ``json``.
     """
     if style == "json":
         yield name, value if isinstance(value, str) else word_of(value)
@@ -216,16 +217,21 @@ def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
     return content, kind, str(value.get("filename") or "")
 
 
-def _parts(name: str, value: Any, media: str) -> Iterator[Part]:
-    """Yield the parts of an argument, of a media type if the document names one: one for each item of a list."""
+def _parts(member: Member) -> Iterator[Part]:
+    """Yield the parts of a key, one for each item of a list.
+
+    The text of a file has a file name, since services take a part without one for a plain field.
+    """
+    name, value, media = member.name, member.value, member.part
     is_list = isinstance(value, (list, tuple))
     if is_list and not all(isinstance(each, (dict, list)) and "base64" not in each for each in value):
         for each in value:
-            yield from _parts(name, each, media)
+            yield from _parts(member._replace(value=each))
     elif isinstance(value, Mapping) and "base64" in value:
         content, kind, filename = file_of(value, name)
         yield Part(name, content, kind or media or OCTETS, filename or "file")
     elif isinstance(value, (Mapping, list, tuple)):
         yield Part(name, encoded(value), media or "application/json")
     elif value is not None:
-        yield Part(name, word_of(value).encode(), media)
+        kind, filename = (OCTETS, "file") if member.is_file else ("", "")
+        yield Part(name, word_of(value).encode(), media or kind, filename)

@@ -176,7 +176,7 @@ class OperationCall:
         if body.order:
             keys.sort(key=lambda each: body.order.index(each.wire) if each.wire in body.order else len(body.order))
         members = [
-            Member(each.wire, given.get(each.name, each.constant), each.style, each.part)
+            Member(each.wire, given.get(each.name, each.constant), each.style, each.part, each.is_file)
             for each in keys
             if each.wire not in others
         ]

@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from kosmolua.docs.search import IndexEntry, fill, make_tables
 from kosmolua.errors import ConfigError
@@ -281,7 +282,7 @@ def _rename(settings: list[Any], variables: list[Any], alternatives: list[list[A
 
 def elsewhere(result: Compiled) -> dict[str, int]:
     """Return how many functions each origin has to which no credential is sent, as the user has not named it."""
-    places = (origin(str(_server(each.operation) or "")) for each in result.functions)
+    places = (origin(str(_server(each.operation, result.access.base_url) or "")) for each in result.functions)
     counts = Counter(place for place in places if place and place not in result.access.origins)
     return dict(counts) if result.access.has_credential else {}
 
@@ -416,7 +417,7 @@ def fill_database(database: sqlite3.Connection, result: Compiled, root: dict[str
     database.executemany("insert into meta values (?, ?)", [(key, _text(value)) for key, value in meta.items()])
     schemas = _schemas(document, result.functions)
     holding = _holding(document, schemas)
-    functions = (_row(document, place, each, holding, result.graphql) for place, each in enumerate(result.functions))
+    functions = (_row(document, result, place, each, holding) for place, each in enumerate(result.functions))
     database.executemany(f"insert into functions values ({', '.join('?' * 10)})", functions)
     covered = [(each.key, each.id, each.name, each.by) for each in result.covered]
     covered += [(key, "", "", name) for key, name in result.doubles.items()]
@@ -454,17 +455,17 @@ def _holds_credentials(document: Document, schema: Json, holding: set[str]) -> b
     return is_unknown or bool(_CREDENTIAL.search(_text(schema))) or not holding.isdisjoint(document.references(schema))
 
 
-def _row(document: Document, place: int, each: Built, holding: set[str], path: str | None) -> tuple[object, ...]:
+def _row(document: Document, result: Compiled, place: int, each: Built, holding: set[str]) -> tuple[object, ...]:
     operation = each.operation
     parameters = " ".join(field.name for field in operation.fields)
     detail = {
         "method": operation.method,
-        "path": path if operation.graphql else operation.path,
+        "path": result.graphql if operation.graphql else operation.path,
         "doc": each.doc,
         "fields": plain(operation.fields),
         "body": plain(operation.body),
         "result": plain(operation.result),
-        "server": _server(operation),
+        "server": _server(operation, result.access.base_url),
         "paging": plain(each.recipe),
         **({"graphql": operation.graphql} if operation.graphql else {}),
         **({"is_open": True} if each.is_open else {}),
@@ -476,13 +477,14 @@ def _row(document: Document, place: int, each: Built, holding: set[str], path: s
     return place, each.name, key, operation.id, effect, each.section, each.summary, parameters, words, _text(detail)
 
 
-def _server(operation: Operation) -> Json:
-    """Return an operation's own base URL, with default values for variables, or None."""
+def _server(operation: Operation, base_url: str) -> Json:
+    """Return an operation's own base URL, with default values for variables, or None; a path is at the usual one's."""
     for each in operation.servers[:1]:
         if isinstance(each, dict):
             url = text(each.get("url"))
             for variable in variables_in(each):
                 url = url.replace(f"{{{variable.wire}}}", variable.default or f"{{{variable.wire}}}")
+            url = urljoin(base_url, url) if url.startswith("/") and "{" not in base_url else url
             return url.rstrip("/") if url.startswith("http") else None
     return None
 

@@ -23,6 +23,7 @@ Style: TypeAlias = Literal[
     "joined",
     "pipes",
     "spaces",
+    "tabs",
     "deep",
     "json",
     "aws",
@@ -35,7 +36,12 @@ Style: TypeAlias = Literal[
 ]
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
-_STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
+_STYLES: dict[str, Style] = {
+    "spaceDelimited": "spaces",
+    "pipeDelimited": "pipes",
+    "tabDelimited": "tabs",  # only in documents that were Swagger's
+    "deepObject": "deep",
+}
 _IN_PATH: dict[str, Style] = {each: each for each in get_args(Style)}
 JSON_PATCH = "application/json-patch+json"
 """The media type of a list of changes (RFC 6902)."""
@@ -90,6 +96,12 @@ class Field:
     fills: str = ""
     constant: str = ""
     name: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file, or a list of files, of a multipart body."""
+        schema = table(self.schema)
+        return "binary" in (schema.get("format"), table(schema.get("items")).get("format"))
 
 
 @dataclass
@@ -191,7 +203,7 @@ def read_operations(document: Document) -> Iterator[Operation]:
     paths = document.root.get("paths", {})
     shared = Counter(path.partition("#")[0] for path in paths)
     for path, given in paths.items():
-        item = document.resolve(given)
+        item = {**document.resolve(given), **{key: each for key, each in table(given).items() if key != "$ref"}}
         if not item or not path.startswith(("/", "{")):
             if not path.startswith("x-"):
                 document.note(f"{path} is not a path, or is empty, and was skipped")
@@ -321,7 +333,7 @@ class _Reading:
 
     def _style(self, given: Mapping[str, Any]) -> Style:
         style = text(given.get("style"))
-        if style in _STYLES:
+        if style in _STYLES and not (given.get("explode") is True and style != "deepObject"):
             return _STYLES[style]
         if given["in"] == "path" and (style in ("label", "matrix") or given.get("explode") is True):
             return _IN_PATH.get(f"{style or 'simple'}{'*' if given.get('explode') is True else ''}", "joined")
@@ -440,6 +452,8 @@ class _Reading:
                 continue
             how = table(encoding.get(wire))
             style: Style = _STYLES.get(text(how.get("style")), "joined" if how.get("explode") is False else "repeated")
+            if is_json(text(how.get("contentType"))) and not {"style", "explode"} & how.keys():
+                style = "json"
             about = text(whole.get("description"))
             if media.startswith("multipart/"):
                 schema = self._with_files(schema)
@@ -469,10 +483,11 @@ class _Reading:
             result.links = result.links or "link" in map(str.lower, table(answer.get("headers")))
             for media, content in table(answer.get("content")).items():
                 result.media += [media] if media not in result.media else []
+                schema = table(content).get("schema", {})
                 if is_json(media) and isinstance(content, dict) and result.schema is None:
-                    result.schema = content.get("schema", {})
-                elif is_xml(media) and self._has_form(table(content).get("schema")):
-                    in_xml = in_xml or content["schema"]
+                    result.schema = None if is_file(self._document, schema) else schema
+                elif is_xml(media) and self._has_form(schema):
+                    in_xml = in_xml or schema
         result.schema = in_xml if result.schema is None else result.schema
         return result
 

@@ -25,6 +25,8 @@ MAX_DEPTH = 6
 """At this depth and below, tables get only required keys."""
 MAX_NESTED = 24
 """The maximum depth of nested values, even for required keys."""
+MAX_LEVELS = 200
+"""The maximum number of schemas inside each other, where many at one depth refer to the next or offer it."""
 MAX_MADE = 4000
 """The number of values after which a sample gets only required keys."""
 MAX_READ = 4096
@@ -181,17 +183,21 @@ class _Making:
         self.next = _numbers(seed).__next__
         """Returns the next number."""
         self._made = 0
+        self._levels = 0
         self.open: list[str] = []
         """The references to the values being made."""
 
     def value(self, schema: Json, depth: int) -> Json:
         """Return a sample; ``depth`` is 0 for the outermost schema."""
         self._made += 1
-        if depth > MAX_NESTED:
+        if depth > MAX_NESTED or self._levels > MAX_LEVELS:
             return {}  # the schema of a table that must contain itself
         if not isinstance(schema, dict) or not schema:
             return None if schema is False else {} if depth == 0 else "sample"
-        return self._maker(schema)(self, depth)
+        self._levels += 1
+        made = self._maker(schema)(self, depth)
+        self._levels -= 1
+        return made
 
     def field(self, key: str, schema: Json, depth: int) -> Json:
         value = self.value(schema, depth + 1)

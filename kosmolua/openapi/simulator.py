@@ -20,6 +20,7 @@ from kosmolua.openapi.functions import DocumentFunctions
 from kosmolua.openapi.naming import snake
 from kosmolua.openapi.operations import is_json
 from kosmolua.openapi.paging import UNSAID, Recipe, at, put
+from kosmolua.openapi.replies import is_decoded
 from kosmolua.openapi.samples import Samples
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import table
@@ -83,7 +84,7 @@ class Simulator:
             return Response(204)
         if any(map(is_json, media)):
             return _answer(200, {})
-        return Response(200, {"Content-Type": media[0]}, b"simulated")
+        return Response(200, {"Content-Type": media[0]}, b"{}" if is_decoded(media[0]) else b"simulated")
 
     def _answer(self, request: Request, detail: Mapping[str, Any], slots: Mapping[str, str], body: Json) -> Response:
         path, item = _path_of(request, detail), _item_slot(detail)

@@ -11,7 +11,7 @@ from kosmolua.schema.tree import SchemaTree, rows, table, target, text
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 _FLOWS = {"accessCode": "authorizationCode", "application": "clientCredentials"}
-_STYLES = {"ssv": "spaceDelimited", "tsv": "spaceDelimited", "pipes": "pipeDelimited"}
+_STYLES = {"ssv": "spaceDelimited", "tsv": "tabDelimited", "pipes": "pipeDelimited"}
 _OF_SCHEMAS = """
 type format items enum default minimum maximum exclusiveMinimum exclusiveMaximum minLength maxLength minItems
 maxItems pattern properties additionalProperties x-nullable
@@ -132,6 +132,8 @@ class _Rewriting:
         made = {key: value for key, value in answer.items() if key not in ("schema", "examples")}
         if "schema" in answer:
             schema = self._schema(answer["schema"])
+            if table(schema).get("format") == "binary":  # lists of what a service produces rarely have its files
+                produces = [media for media in produces if "json" not in media] or ["*/*"]
             made["content"] = {media: {"schema": schema} for media in produces}
         return made
 
