@@ -144,11 +144,15 @@ def in_helper(helpers: Helpers) -> threading.Thread:
 
 def test_a_thread_that_has_read_for_a_run_reads_for_the_next() -> None:
     """To start one takes longer than to hand over the work."""
-    helpers = Helpers()
-    first = in_helper(helpers)
-    assert eventually(lambda: in_helper(helpers) is first)
+    helpers, used = Helpers(), list[threading.Thread]()
+
+    def is_used_again() -> bool:
+        used.append(in_helper(helpers))
+        return used[-1] in used[:-1]
+
+    assert eventually(is_used_again)
     helpers.close()
-    assert eventually(lambda: not first.is_alive())
+    assert eventually(lambda: not any(thread.is_alive() for thread in used))
 
 
 def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
