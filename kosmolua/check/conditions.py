@@ -151,6 +151,8 @@ def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> No
         if isinstance(value, Missing) and value.of == "text" and isinstance(other, Literal):
             message = f"there is no {value.what}: it is nil, so it never equals a {NOUN[other.kind]}"
             check.findings.mistake(node, message, value.hint)
+        if isinstance(value, Undefined) and _is_always_there(other):
+            check.findings.suspect(side, f"nothing defines '{value.name}', and {beside.text} is never nil", value.hint)
         if isinstance(other, Literal):
             _check_called(check, node, side, other)
         if _is_function(value) and isinstance(other, Literal):
@@ -193,6 +195,8 @@ def _check_called(check: Evaluator, node: Node, call: Node, other: Literal) -> N
         if 0 < first <= last < len(text) + first - 1:
             message = f"{len(text)} characters never equal {last - first + 1}"
             check.findings.mistake(node, message, f"text:sub({first}, {first + len(text) - 1})")
+    if word == "find" and isinstance(other.value, int) and other.value < 1:
+        check.findings.mistake(node, "find returns nil where there is nothing", f"{call.text} {node.operator} nil")
     kind = _OR_NIL.get(word)
     if kind and kind != other.kind and not (word == "match" and other.kind == "number"):
         message = f"{word} returns a {NOUN[kind]} or nil, so it never equals a {NOUN[other.kind]}"

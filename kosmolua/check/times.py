@@ -10,6 +10,7 @@ from kosmolua.lua.values import Literal, Result, Value, is_builtin, kind_of
 _TIME = regex(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
 """Matches the end of the name of a field that holds a time as a text."""
 _MILLISECONDS = regex(r"\*\s*1000\b|\d000000\b")
+_DURATION = regex(r"\b(?:60|24|3600|86400)\b.*\*\s*1000\b")
 _FAR = 10**11
 """A number of at least this size is a time in milliseconds: in seconds, it would be in the year 5138."""
 _ROUNDED = ("math.floor", "math.ceil", "math.tointeger", "tonumber")
@@ -32,7 +33,7 @@ def check_units(check: Evaluator, node: Node, left: Node, right: Node) -> None:
         verb = "compares" if operator in _COMPARING else "subtracts"
         hint = "all times are in seconds: leave * 1000 out"
         check.findings.mistake(node, f"this {verb} seconds and milliseconds", hint)
-    elif operator not in _COMPARING and units == {"seconds", ""} and _MILLISECONDS.search(right.text):
+    elif units == {"seconds", ""} and (_DURATION if operator in _COMPARING else _MILLISECONDS).search(right.text):
         check.findings.mistake(right, "times are in seconds, not milliseconds", "7 * 86400 is a week")
 
 
