@@ -454,7 +454,7 @@ class Runtime(IntegrationAttributes):
             if not isinstance(run, Recording):
                 run = read(run) if os.path.exists(run) else self.store.read(os.fspath(run))
             steps, lost = way_back(self._host, run, calls, accept_accounts=accept_accounts)
-        title = f"Undo of {run.title or run.script['name'].removeprefix('=')}"
+        title = f"Undo: {run.title or run.script['name'].removeprefix('=')}"
         named: RunOptions = {"name": f"=undo {run.header['run']}", "title": title}
         given: RunOptions = {**named, **options, "input": steps}
         plan = self.plan(SCRIPT, **given)

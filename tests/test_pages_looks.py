@@ -1,4 +1,4 @@
-"""How the pages look: states of every page at 1440 and 390 pixels, without a broken line, a jump or a barrier."""
+"""How the pages look: states of every page at three widths, without a broken line, a jump or a barrier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.page import BROKEN, CLEAN_UP, DELETE, REPORT, RESTART, Pages, serve
 from support.processes import eventually
 from test_pages_browser import AXE, CHROMIUM, OPTIONS, TIMEOUT, Window, is_news
 
-WIDTHS = (1440, 390)
+WIDTHS = (1440, 768, 390)
 MANY = """\
 -- Asks for twelve services one after the other, and then for one that is not there.
 local render = app.integrations.render2.staging

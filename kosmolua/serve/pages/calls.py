@@ -54,18 +54,13 @@ class CallRow:
 
     @property
     def remarks(self) -> list[str]:
-        """What is to be known about the end of a single call: its error and retries, and what a person took."""
-        if self.is_group:
-            return []
+        """What stands beside the status: the error and the retries of a call, and what a person took; a median."""
         if self.ended == WAITS:
             return ["for a person"]
+        if self.is_group:
+            return [f"p50 {duration(median(bar.duration for bar in self.bars) / 1000)}"]
         took = f"a person took {duration(self.bar.waited / 1000)}" if self.bar.waited else ""
         return [each for each in (self.bar.remarks, took) if each]
-
-    @property
-    def typical(self) -> float:
-        """The median of their durations, in milliseconds."""
-        return median(bar.duration for bar in self.bars)
 
     @property
     def longest(self) -> float:

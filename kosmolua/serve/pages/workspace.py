@@ -264,7 +264,7 @@ class Workspace:
 
     def undo(self, run: RunEntry, person: str, accept: Callable[[str], bool]) -> Plan:
         """Make a plan of the calls that undo what a run wrote, and return it; see :meth:`Tenant.undo`."""
-        options: RunOptions = {"client": CLIENT, "person": person, "title": f"Undo of {run.title}"}
+        options: RunOptions = {"client": CLIENT, "person": person, "title": f"Undo: {run.title}"}
         planned = self.tenant.undo(self.store.read(run.id), options, accept)
         return asyncio.run_coroutine_threadsafe(planned, self._loop).result()
 
