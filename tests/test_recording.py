@@ -8,7 +8,8 @@ import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import page
 from kosmolua.plugin import Request, Response
 from kosmolua.recordings.recording import Writer, read
+from kosmolua.recordings.sheets import FileSheet
 from kosmolua.secret import Redactor
 from kosmolua.testing import Playground, answer
 
@@ -410,3 +412,47 @@ def test_a_page_is_recorded_once(simulated: Runtime, tmp_path: Path) -> None:
     assert (tmp_path / "many.jsonl").stat().st_size < (tmp_path / "once.jsonl").stat().st_size + 30 * 300
     with Runtime({}) as elsewhere:
         assert elsewhere.replay(tmp_path / "many.jsonl").result == many.result
+
+
+def test_a_replay_says_that_a_full_disk_ended_its_recording(kosmolua: Program, home: Path) -> None:
+    """And not that the script leaves it; after that the run goes on."""
+    resource = pytest.importorskip("resource")
+    script = "for n = 1, 300 do print(n, #app.integrations.render2.list_services({ limit = n % 20 + 1 }).services) end"
+    small = 20_000, 20_000
+    options = ["--simulate", "--record-file", "run.jsonl", "-e", script]
+    full = kosmolua(
+        "run",
+        *options,
+        variables={"PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, small),
+    )
+    assert "can no longer be written" in full.stderr
+    assert (home / "run.jsonl").stat().st_size < 20_000
+
+    replayed = kosmolua("replay", "run.jsonl")
+    assert replayed.returncode == full.returncode
+    assert replayed.stderr.startswith("kosmolua: The recording run.jsonl can no longer be written")
+    assert kosmolua("resume", "--simulate", "run.jsonl").stdout.endswith("\n299\t20\n300\t1\n")
+
+
+def test_a_run_whose_last_answer_could_not_be_recorded_has_no_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the script, which got the answer, has ended by then: the run can go on, and says why."""
+    append = FileSheet.append
+
+    def slow(request: Request) -> Response:
+        time.sleep(0.1)  # the script waits by now, so the thread of the call sends the answer
+        return answering(request)
+
+    def fill_up(self: FileSheet, line: bytes, event: Mapping[str, Any]) -> None:
+        if event["event"] == "answer" and "list_books" in str(event["ask"]):
+            time.sleep(0.2)  # the script has ended by now
+            raise ConfigError("The disk is full")
+        append(self, line, event)
+
+    with Runtime(ACCOUNTS, plugins=only_library(), backend=Canned(lambda _: slow), environ={}) as runtime:
+        with monkeypatch.context() as patched:
+            patched.setattr(FileSheet, "append", fill_up)
+            outcome = runtime.run("parallel.all({ app.integrations.library.list_books })", record=file)
+        assert outcome.error or outcome.warnings == ["The disk is full"]
+        assert read(file).status != "done"
+        assert runtime.resume(file).ok

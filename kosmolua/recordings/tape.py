@@ -142,6 +142,7 @@ class Tape:
         self._identified: set[tuple[str, str]] = set()
         self._raised: deque[tuple[KosmoError, Event]] = deque(maxlen=MAX_RAISED)
         self._latest = 0
+        self._lost: KosmoError | None = None
         self._waits = False
         self.last_call = 0
         """The number of the last call that has ended."""
@@ -333,12 +334,18 @@ class Tape:
             del self._asleep[number]
 
     def close(self, end: Event | None = None) -> None:
-        """Close the recording of the run, after appending the event that says how it ended, if that is given."""
+        """Close the recording of the run, after appending the event that says how it ended, if that is given.
+
+        Raises:
+            KosmoError: The recording cannot be written, or lacks an answer that could not, so that it has no end.
+        """
         if self._writer is None:
             return
         with self._lock:
             writer, self._writer = self._writer, None
         try:
+            if self._lost and end and end["status"] == "done":
+                raise self._lost
             if end:
                 writer.write(end)
         finally:
@@ -453,6 +460,7 @@ class Tape:
         try:
             self._writer.write(event, value)
         except KosmoError as error:
+            self._lost = error
             self._stop(error)
             return False
         return True

@@ -17,15 +17,16 @@ from kosmolua.calls.records import waited_seconds
 from kosmolua.calls.titles import deeds_of, made_of, title_of
 from kosmolua.clock import moment
 from kosmolua.errors import (
-    CheckFailed,
+    CallError,
     ConfigError,
     Diverged,
+    Exited,
     Interrupted,
     KosmoError,
     Parked,
     Paused,
+    ScriptError,
     Unavailable,
-    WorkerLost,
 )
 from kosmolua.limits import NAMES, Limits
 from kosmolua.recordings.answers import Answers, RecordedAnswer, calls_of, number_of, summaries
@@ -311,10 +312,10 @@ def _what_cut(recording: Recording) -> KosmoError | None:
     """Return the error that stopped a recorded script from outside, such as a limit; None if it ended by itself."""
     if recording.end is None:
         hint = f"to continue the run: kosmolua resume {recording.path}"
-        return Interrupted("The recording ends here, since the process of the run was killed", hint=hint)
+        what = "The recording ends here: the process of the run was killed, or could not write it any more"
+        return Interrupted(what, hint=hint)
     error = revived(recording.end["error"]) if recording.end.get("error") else None
-    came_to_its_end = recording.status in ("done", "failed") and not isinstance(error, (CheckFailed, WorkerLost))
-    return None if came_to_its_end else error
+    return None if isinstance(error, (CallError, ScriptError, Exited)) else error
 
 
 def options_of(recording: Recording) -> dict[str, Any]:
