@@ -64,6 +64,7 @@ def test_check_leaves_out_what_nobody_set_up(kosmolua: Callable[..., Any], write
     done = kosmolua("accounts", "check", "--accounts", write("accounts.toml", ""))
     assert done.returncode == 0
     assert "github" not in done.stdout + done.stderr
+    assert "no account is configured or logged in; 'kosmolua accounts add --help' shows" in done.stderr
 
 
 @pytest.mark.slow

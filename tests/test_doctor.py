@@ -51,6 +51,13 @@ def test_a_fresh_installation_is_told_what_is_missing(kosmolua: Program, config:
     assert following == "kosmolua run --simulate -e 'print(app.integrations.github)'"
 
 
+def test_a_home_that_is_no_folder_is_told(kosmolua: Program) -> None:
+    """As of a service that is set up with HOME=/dev/null: no login can be there."""
+    done = kosmolua("doctor", variables={"HOME": "/dev/null", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": ""})
+    assert "/dev/null/.local/state/kosmolua cannot be written, so no history is kept" in done.stdout
+    assert "program\tok" in done.stdout
+
+
 def test_what_is_set_up_is_listed(kosmolua: Program, write: Write) -> None:
     """The accounts of each integration, and how to try them, or else its page."""
     plugin = write("library.py", PLUGIN)

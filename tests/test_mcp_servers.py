@@ -691,6 +691,7 @@ def test_a_server_that_dies_is_started_once_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("server", "message"),
     [
+        ({"command": "sh", "cwd": "/dev/null"}, "cannot be started: Not a directory: /dev/null"),
         ({"command": "no-such-program"}, "mcp.tools cannot be started: the program no-such-program was not found"),
         ({"command": "sh", "args": ["-c", "echo oops >&2; exit 4"]}, "cannot be started: it ended with status 4"),
         ({"command": "sh", "args": ["-c", "echo hello; exec sleep 600"]}, "did not list its tools within 2 s"),

@@ -578,3 +578,19 @@ def test_the_command_line_shows_and_applies_plans(kosmolua: Program, write: Writ
     assert kosmolua("plans", "show", as_json["plan"]["id"], "--markdown").stdout.startswith("### Plan: 0 to create")
     assert kosmolua("apply", as_json["plan"]["id"]).returncode == 0
     assert [call["path"] for call in as_json["plan"]["calls"]] == ["render2.restart_service"] * 2
+
+
+def test_a_command_in_a_message_can_be_pasted(kosmolua: Program) -> None:
+    """Also if the path in it has a space."""
+    words = ("run", "--simulate", "-e", 'app.integrations.render2.restart_service("srv-cabc12345678")')
+    planned = kosmolua(*words, "--plan=my plan.json")
+    assert "kosmolua apply 'my plan.json' makes these writes" in planned.stderr
+    paused = kosmolua(*words, "--record=my run.jsonl")
+    assert "kosmolua resume 'my run.jsonl' goes on, kosmolua replay 'my run.jsonl' repeats it" in paused.stderr
+
+
+def test_a_list_without_plans_says_how_to_make_one(kosmolua: Program) -> None:
+    """On standard error: the list itself is empty."""
+    done = kosmolua("plans")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "kosmolua: there are no plans; 'kosmolua run --plan FILE' makes one\n"

@@ -169,7 +169,7 @@ class Login:
             if kept.get("in") == "keyring":
                 kept = json.loads(self._in_keyring())
             return Service.of_json(kept["service"]), Tokens(**kept["tokens"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise ConfigError(f"The login file {self._file} cannot be read: {error.strerror}") from None

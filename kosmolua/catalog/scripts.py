@@ -233,8 +233,10 @@ def _function(script: UserScript, effect: Effect) -> Function:
     """Return the function for a script; its handler refuses calls, because scripts run in the sandbox."""
 
     def refuse(opened: object, /, **given: object) -> NoReturn:
+        from shlex import quote
+
         what = f"{SCRIPTS}.{script.name} is a Lua script and cannot be called from outside the sandbox"
-        raise CallError("denied", what, hint=f"run it with: kosmolua run {script.path}")
+        raise CallError("denied", what, hint=f"run it with: kosmolua run {quote(str(script.path))}")
 
     doc = script.header.doc or f"Run {script.file}."
     return Function(

@@ -346,6 +346,8 @@ def _refuse_unwritable(plan_file: str | None) -> None:
 
 def _planned(plan: Plan, options: Options) -> Outcome:
     """Save and show the plan of a script, and return the outcome of the run that made the plan."""
+    from shlex import quote
+
     from kosmolua.cli import plans
     from kosmolua.recordings.kept_plans import KeptPlans
     from kosmolua.stores.opening import default_store
@@ -356,7 +358,7 @@ def _planned(plan: Plan, options: Options) -> Outcome:
         KeptPlans(default_store()).keep(plan)
     if not options.json:
         if not plan.refused:
-            applies = f"kosmolua apply {options.plan_file or plan.id} makes these writes:"
+            applies = f"kosmolua apply {quote(options.plan_file or plan.id)} makes these writes:"
             console.complain(f"nothing was sent; {applies if plan.changes else 'the script changes nothing'}")
         plans.show(plan, sys.stderr)
     outcome: Outcome = plan.outcome
@@ -384,8 +386,10 @@ def input_of(options: Options, runtime: Runtime, script: ScriptArgument | None =
 
 def where_it_is(path: str, *, can_go_on: bool, tenant: str | None = None) -> str:
     """Return a sentence with the commands that resume, if that can be, and replay a recorded run."""
+    from shlex import quote
+
     folder, file = os.path.split(path)
-    name = os.path.splitext(file)[0] if tenant or folder == recordings_folder() else path
+    name = os.path.splitext(file)[0] if tenant or folder == recordings_folder() else quote(path)
     name += f" --tenant {tenant}" if tenant else ""
     goes_on = f"kosmolua resume {name} goes on, " if can_go_on else ""
     return f"recorded: {goes_on}kosmolua replay {name} repeats it"

@@ -109,5 +109,5 @@ def words_of(error: BaseException) -> str:
     while inner := getattr(error, "exceptions", ()):
         error = inner[0]
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return " ".join(str(error).split())[:300] or type(error).__name__

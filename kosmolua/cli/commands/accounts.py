@@ -111,6 +111,8 @@ def check(names: tuple[str, ...], options: Options) -> int:
         console.as_json(
             [{**entry, "error": error.report() if (error := entry["error"]) else None} for entry in entries]
         )
+    elif not entries:
+        console.complain("no account is configured or logged in; 'kosmolua accounts add --help' shows how to add one")
     else:
         console.table("Accounts", ["account", "is"], [_row(entry) for entry in entries])
     return max(map(status_of, errors), default=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from shlex import quote
 from typing import Any
 
 import click
@@ -95,7 +96,7 @@ def command(
 
     def where(outcome: Outcome) -> str | None:
         if not outcome.ok:
-            return f"recorded: kosmolua apply {file} goes on"
+            return f"recorded: kosmolua apply {quote(file)} goes on"
         return where_it_is(str(outcome.recording), can_go_on=False) if options.record_file or options.record else None
 
     return perform(lambda: watched(run, options), options, loaded.script["name"].removeprefix("="), where, in_full=True)

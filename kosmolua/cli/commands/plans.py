@@ -32,6 +32,8 @@ def list_plans(options: Options) -> None:
     found = [_row(plan) for plan in KeptPlans(default_store()).all()]
     if options.json:
         console.as_json(found)
+    elif not found:
+        console.complain("there are no plans; 'kosmolua run --plan FILE' makes one")
     else:
         rows = [[*(row | {"time": terminal.moment(row["time"])}).values()] for row in found]
         console.table("Plans", [*COLUMNS], rows, has_header=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from difflib import unified_diff
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -73,7 +74,7 @@ def new(name: str, folder: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{error.filename} cannot be written: {error.strerror}") from None
     console.say(f"Written: {path}")
-    console.say(f"Next: kosmolua run {path} --simulate")
+    console.say(f"Next: kosmolua run {quote(str(path))} --simulate")
 
 
 @command.command("list", cls=Command)
