@@ -18,6 +18,7 @@ from threading import Thread
 import pytest
 
 from kosmolua.cli.program import run_program
+from kosmolua.cli.progress import StatusLine
 from kosmolua.cli.streams import standard
 
 ESCAPE = re.compile(r"\x1b\[[\d;?]*[A-Za-z]|\x1b\\|\x18")
@@ -57,6 +58,7 @@ def on_screen(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command of the program on a terminal, and returns what is written there."""
     for name in ("set_apart", "apart", "given_back", "asking"):
         monkeypatch.setattr(standard, name, nullcontext)
+    monkeypatch.setattr(StatusLine, "draw", lambda self: None)  # it comes where the machine takes a second
     for name in ("NO_COLOR", "COLORFGBG", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
 
