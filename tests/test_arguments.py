@@ -111,10 +111,10 @@ def test_of_very_many_faults_the_first_are_told() -> None:
 def test_very_many_wrong_names_cost_little() -> None:
     """Only the names that are told are looked at closely, since the host's time is not the script's."""
     given = {f"wrong_{number}": 1 for number in range(50_000)} | {"x" * 500_000: 1}
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(BadArguments, match="and 49996 more") as refused:
         LEND.bind("lib.lend", [given])
-    assert time.process_time() - started < 10
+    assert time.thread_time() - started < 10
     assert len(refused.value.message) < 1000
 
 

@@ -284,11 +284,11 @@ def test_alternatives_do_not_multiply_without_end() -> None:
     itself = {"properties": {"a": {}}, "anyOf": [{"$ref": "#/$defs/It"}, {"$ref": "#/$defs/It", "required": ["a"]}]}
     diamond = {f"D{number}": {"allOf": [{"$ref": f"#/$defs/D{number + 1}"}] * 2} for number in range(60)}
     document = {"$defs": level | diamond | {"L60": {"type": "object"}, "D60": PET, "It": itself}}
-    started = time.process_time()
+    started = time.thread_time()
     for name in ("L0", "D0", "It"):
         kind = SchemaReader(document).read({"$ref": f"#/$defs/{name}"})
         list(luacats.records_by_depth([kind]))
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_a_parent_that_lists_its_children_is_merged_into_one() -> None:
@@ -602,11 +602,11 @@ SOON = 20.0
 def test_all_schemas_of_a_document_are_read(name: str) -> None:
     """Soon, without recursing too deeply, and with few notes; each can be spelled in every way."""
     document = loaded(DOCUMENTS / name)
-    started = time.process_time()
+    started = time.thread_time()
     reader = SchemaReader(document)
     kinds = [reader.read(schema, name) for name, schema in schemas_in(document)]
     records = list(luacats.records_by_depth(kinds))
-    assert time.process_time() - started < SOON
+    assert time.thread_time() - started < SOON
     assert len(kinds) > 40
     assert len(reader.notes) < 25
     assert len({record.name for record in records}) == len(records)
@@ -622,10 +622,10 @@ def test_one_schema_costs_little(name: str) -> None:
     """The rest of the document is not read."""
     document = loaded(DOCUMENTS / name)
     pointers = [f"#/components/schemas/{key}" for key in [*document["components"]["schemas"]][:20]]
-    started = time.process_time()
+    started = time.thread_time()
     for pointer in pointers:
         SchemaReader(document).read({"$ref": pointer})
-    assert time.process_time() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def in_draft_2020(schema: Any) -> Any:

@@ -22,6 +22,7 @@ from mcp.client import session
 from mcp.shared.exceptions import MCPError
 from support import servers
 from support.agents import ROOT
+from support.processes import in_time
 from support.rounds import rounds
 from support.servers import section, stdio, wait_for
 from test_flow import mailbox
@@ -148,9 +149,9 @@ def test_an_old_server_is_greeted_as_it_knows_it(tmp_path: Path, monkeypatch: py
         assert notes.read_text().count('"server/discover"') == asked
 
 
-def raw(notes: Path, more: Any = (), **keys: Any) -> dict[str, Any]:
+def raw(notes: Path, more: Any = (), *, step: float = 0.0, **keys: Any) -> dict[str, Any]:
     """Return the content of an accounts file with the server that is not made with the SDK."""
-    environment = {"NOTES": str(notes), "MORE": json.dumps(more), "VERSION": "2025-11-25"}
+    environment = {"NOTES": str(notes), "MORE": json.dumps(more), "VERSION": "2025-11-25", "STEP": str(step)}
     return section({"command": sys.executable, "args": [str(servers.RAW)], "env": environment, **keys})
 
 
@@ -165,11 +166,16 @@ def test_the_version_of_the_protocol_can_be_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("keys", "trace"), [({}, None), ({}, lambda _: None), ({"timeout": 1.2}, None)])
 def test_progress_extends_the_limit_of_a_call(tmp_path: Path, keys: dict[str, Any], trace: Any) -> None:
     """A server that says how far it is has the whole time again, up to the ``timeout`` of its section."""
-    with Runtime(raw(tmp_path / "notes.txt", **keys), yes=True, trace=trace) as runtime:
-        runtime.servers.refresh("tools")
-        outcome = runtime.run("return app.mcp.tools['do']({ what = 'steps' })", call_timeout=1)
-    said = outcome.error.code if outcome.error else outcome.result
-    assert said == ("timeout" if keys else ["all steps"]), outcome.error
+
+    def is_extended(seconds: float) -> bool:
+        limits = {name: factor * seconds for name, factor in keys.items()}
+        with Runtime(raw(tmp_path / "notes.txt", step=seconds / 4, **limits), yes=True, trace=trace) as runtime:
+            runtime.servers.refresh("tools")
+            outcome = runtime.run("return app.mcp.tools['do']({ what = 'steps' })", call_timeout=seconds, timeout=600)
+        said = outcome.error.code if outcome.error else outcome.result
+        return bool(said == ("timeout" if keys else ["all steps"]))
+
+    assert in_time(is_extended, 1)
 
 
 def test_a_tool_that_needs_a_task_is_called_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,10 +484,14 @@ def test_a_tool_called_default_leaves_the_account_its_name() -> None:
 
 def test_calls_run_in_parallel(tools: Runtime) -> None:
     """Branches of `parallel` do not wait for each other."""
-    source = "local t = {} for i = 1, 8 do t[i] = function() return tools.hang(0.5) end end parallel.all(t) return 1"
-    outcome = tools.run(f"local tools = app.mcp.tools\n{source}")
-    assert outcome.error is None
-    assert outcome.usage["wall_ms"] < 3_500
+
+    def is_shared(seconds: float) -> bool:
+        hangs = f"for i = 1, 8 do t[i] = function() return app.mcp.tools.hang({seconds}) end end"
+        outcome = tools.run(f"local t = {{}} {hangs} parallel.all(t) return 1")
+        assert outcome.error is None
+        return float(outcome.usage["wall_ms"]) < 8000 * seconds
+
+    assert is_shared(0.5) or is_shared(4.0)  # on a machine that stood still
 
 
 def test_a_tool_that_comes_later_is_there_at_once(tools: Runtime) -> None:

@@ -207,10 +207,10 @@ def test_many_secrets_cost_no_more_than_few() -> None:
     for number, key in enumerate(keys):
         redactor.learn(Secret(key), owner=number)
     text = "nothing of interest, " * 50_000
-    started = time.process_time()
+    started = time.thread_time()
     assert redactor.text(text) == text
     assert not redactor.knows(text)
-    seconds = time.process_time() - started
+    seconds = time.thread_time() - started
     assert seconds < 5, "one search for each of 100,000 spellings takes a minute"
     for before in range(4):
         told = f"{text}{'.' * before} {keys[7]} {keys[-1].upper()} {keys[9].encode().hex()}"

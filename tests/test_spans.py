@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +20,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from support.agents import BEARER, DISCOVERY, ENVIRON, HANDSHAKE, Agent, execute, http_server
 from support.library import ACCOUNTS, KEY, library, service
 from support.otlp import Collector
+from support.processes import eventually, in_time
 
 from kosmolua import CallError, Runtime
 from kosmolua.broker.backends import Canned
@@ -159,12 +160,20 @@ def test_the_trace_of_a_program_goes_on(spans: InMemorySpanExporter) -> None:
 def test_a_call_that_is_cut_off_has_an_end(spans: InMemorySpanExporter) -> None:
     """When the run ends by its limit, so does the span of the call under way."""
 
-    def answer(request: Request) -> Response:
-        time.sleep(1.2)
-        return service(request)
+    def has_begun(seconds: float) -> bool:
+        spans.clear()
+        ended = threading.Event()
 
-    with opened(answer) as runtime:
-        runtime.run(LIST, timeout=0.3)
+        def answer(request: Request) -> Response:
+            ended.wait(60 + seconds)
+            return service(request)
+
+        with opened(answer) as runtime:
+            runtime.run(LIST, timeout=seconds)
+            ended.set()
+        return bool(parts(spans)[1])
+
+    assert in_time(has_begun, 0.3)
     run, [call] = parts(spans)
     assert (run.attributes or {})["kosmolua.status"] == "limit"
     assert (call.attributes or {})["error.type"] == "limit_exceeded"
@@ -221,9 +230,7 @@ def test_the_trace_of_an_mcp_request_goes_on(era: str) -> None:
             await execute(client, "return 2")
 
         Agent(url, era).talk(conversation)
-        deadline = time.monotonic() + 10
-        while len(collector.named("run script.lua")) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert eventually(lambda: len(collector.named("tools/call execute_lua")) == 2)  # they end after their runs
     in_trace = [span for span in collector.spans if span.trace == TRACE]
     [tool] = [span for span in in_trace if span.name == "tools/call execute_lua"]
     [run] = [span for span in in_trace if span.name.startswith("run ")]
@@ -262,9 +269,7 @@ def test_the_trace_of_an_http_request_goes_on() -> None:
     with Collector() as collector, http_server(environ=ENVIRON | collector.environ) as (_, url):
         answer = requests.post(url, json=frame, headers=headers, timeout=30)
         assert answer.status_code == 200, answer.text
-        deadline = time.monotonic() + 10
-        while not any(span.name.startswith("run ") for span in collector.spans) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert eventually(lambda: collector.named("tools/call execute_lua"))  # it ends after its run
     by_name = {span.name.split()[0]: span for span in collector.spans}
     assert {span.trace for span in collector.spans} == {TRACE}
     assert by_name["tools/call"].parent == PARENT

@@ -71,9 +71,9 @@ def test_of_very_many_names_the_closest_is_found_soon() -> None:
     names = [
         f"{verb}_{noun}_{number}" for verb in ("list", "get") for noun in ("users", "teams") for number in range(3000)
     ]
-    started = time.process_time()
+    started = time.thread_time()
     assert closest("list_user_1234", names)[0] == "list_users_1234"
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_very_long_names_are_not_compared() -> None:

@@ -369,11 +369,11 @@ def test_unions_inside_unions_are_tried_once() -> None:
     wrong: dict[str, Any] = {"a": None}
     for _ in range(45):
         fitting, wrong = {"inner": [fitting], "a": "x"}, {"inner": [wrong], "a": "x"}
-    started = time.process_time()
+    started = time.thread_time()
     assert node.accept(fitting) == fitting
     with pytest.raises(Mismatch):
         node.accept(wrong)
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
 
 
 @pytest.mark.parametrize(("text", "value"), [("5", 5), ("a", "a"), ("true", True), ("x", "x")])

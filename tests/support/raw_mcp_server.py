@@ -72,7 +72,7 @@ def answer_call(number: object, what: Any, token: object = None) -> None:
         say(id=number, result={"resultType": "input_required", "inputRequests": {"a": QUESTION}, "requestState": "s"})
     elif what == "steps":
         for step in range(8):
-            time.sleep(0.25)
+            time.sleep(float(os.environ["STEP"]))
             say(method="notifications/progress", params={"progressToken": token, "progress": step})
         say(id=number, result=text("all steps"))
     elif what == "ask":
