@@ -880,6 +880,15 @@ def test_a_plan_and_the_page_of_a_run_show_each_flow(tmp_path: Path) -> None:
     assert f'<p class="detail flow">{SENTENCE}</p>' in str(shown)
 
 
+def test_a_text_like_a_placeholder_hides_no_flow(runtime: Runtime) -> None:
+    """Also if there is such a call in the plan."""
+    words = page(f"{MALLORY} <mailbox.send_mail#1>")
+    send = f"{SEND}({{ to = {{ text:match('%S+@%S+'), text:match('<.*>') }} }})"
+    plan = runtime.plan(f'{SEND}({{ to = "ann@corp.example" }}) local text = {words} {send}')
+    assert [call.depends_on for call in plan.calls] == [[], []]
+    assert f"to = {MALLORY} comes from a result of box.get_page (call 2, public)" in plan.calls[1].flows
+
+
 def test_a_recording_has_the_verdicts_and_a_replay_gives_them_again(tmp_path: Path) -> None:
     """Also after the program that made the calls has ended."""
     with Runtime({}, plugins=[mailbox], yes=True) as runtime:

@@ -281,6 +281,34 @@ def test_what_a_changed_service_would_change_is_refused(runtime: Runtime, store:
     assert runtime.apply(plan).ok
 
 
+def test_writes_in_another_order_are_not_those_of_the_plan(runtime: Runtime, store: Store) -> None:
+    """What is put on a shelf before it is cleared is gone; what is put there after that is not."""
+    ids = "app.integrations.shop.list_shelves().ids"
+    put, clear = (
+        f"app.integrations.shop.{each} }})" for each in ('put({ shelf = "s-1", what = "a"', 'clear({ shelf = "s-1"')
+    )
+    plan = runtime.plan(f'if {ids}[1] == "s-1" then {clear} {put} else {put} {clear} end')
+    store.shelves.reverse()
+    outcome = runtime.apply(plan)
+    assert isinstance(outcome.error, Stale)
+    assert "in another order: 3, 2" in str(outcome.error.differences)
+    assert store.put == store.cleared == []
+
+
+def test_a_text_that_looks_like_a_placeholder_is_none(runtime: Runtime, store: Store) -> None:
+    """A script that writes about calls, or about issues, makes the calls that it has planned."""
+    script = """
+        local shop = app.integrations.shop
+        local id = shop.add_shelf({ name = "see <shop.add_shelf#1> and <issue#1>" }).id
+        shop.add_shelf({ name = "<pull#1> came after <issue#2>" })
+        shop.put({ shelf = id, what = "<issue#3>" })
+    """
+    plan = runtime.plan(script)
+    assert [call.depends_on for call in plan.calls] == [[], [], [1]]
+    assert runtime.apply(plan).error is None
+    assert store.put == [("s-5", "<issue#3>")]
+
+
 def test_a_file_that_is_no_plan_is_told(tmp_path: Path) -> None:
     """Nothing of it is run."""
     for name, text in (("a.json", "{}"), ("b.json", "nonsense"), ("c.json", "[1]")):

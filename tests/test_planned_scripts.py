@@ -59,7 +59,7 @@ def runtime(service: Yard) -> Iterator[Runtime]:
 def expected(plan: Plan, service: Yard) -> list[str]:
     """Return what the log of the service has after the plan was applied."""
     ids = {item["name"]: item for item in service.items.values()}
-    results = {call.number: {"item": ids.get(call.arguments.get("name"))} for call in plan.writes}
+    results = {f"{call.path}#{call.number}": {"item": ids.get(call.arguments.get("name"))} for call in plan.writes}
     log = []
     for call in plan.writes:
         given = filled({key: each for key, each in call.arguments.items() if each is not None}, results)

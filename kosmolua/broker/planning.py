@@ -12,7 +12,7 @@ from kosmolua.broker.permissions import Permissions
 from kosmolua.errors import BadArguments, CallError, KosmoError, PlanOpen
 from kosmolua.protocol import Json
 from kosmolua.recordings.outlines import PlannedCall
-from kosmolua.recordings.placeholders import marks_in, placeholder
+from kosmolua.recordings.placeholders import head_of, heads_in, marks_in, placeholder
 from kosmolua.recordings.planned import Application, Planner, read_key
 from kosmolua.recordings.plans import PLANNED
 from kosmolua.schema.effects import changes
@@ -36,6 +36,8 @@ def broker_of(plan: Planner | Application, host: Host, context: RunContext) -> B
 class _OfPlan(Broker):
     """What the brokers of plans have in common: the plan's clocks, and arguments that contain marks.
 
+    A mark that also stands in an answer of a service is none: whoever wrote it there may want to hide a destination.
+
     In the plan of an undo, arguments also contain sealed texts of the secrets that an earlier run replaced. The secrets
     are masked in this run alone: an old value can be a common word, which other runs have to show.
     """
@@ -43,6 +45,8 @@ class _OfPlan(Broker):
     def __init__(self, plan: Planner | Application, host: Host, context: RunContext) -> None:
         super().__init__(host, context)
         self._readings = plan.readings
+        self._given = plan.heads
+        self._heard: set[str] = set()
         self._unsealed = Redactor()
 
     def time(self, clock: str, own: float) -> float:
@@ -51,10 +55,19 @@ class _OfPlan(Broker):
     def redact_error(self, error: KosmoError) -> None:
         super().redact_error(error)
         mask_in(error, self._unsealed)
+        if isinstance(error, CallError):
+            self._heard |= heads_in(protocol.encode([error.what, error.body]))
+
+    def _note(self, call: Call, value: object, answer: str) -> None:
+        self._heard |= heads_in(answer)
+        super()._note(call, value, answer)
+
+    def _marks_in(self, value: object) -> list[int]:
+        return marks_in(value, self._given - self._heard)
 
     def _known(self, arguments: Mapping[str, object]) -> Mapping[str, object]:
         """Leave out what contains a mark, whose value no service has given yet."""
-        return {name: value for name, value in arguments.items() if not marks_in(value)}
+        return {name: value for name, value in arguments.items() if not self._marks_in(value)}
 
     def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
         """Accept an argument that contains a mark, which stands for a part of a result, for any parameter."""
@@ -63,7 +76,7 @@ class _OfPlan(Broker):
             return super()._bind(target, given)
         except BadArguments as error:
             named = given[0] if len(given) == 1 and isinstance(given[0], Mapping) else {}
-            if not marks_in(named.get(error.param or "")):
+            if not self._marks_in(named.get(error.param or "")):
                 raise
             return dict(named)
 
@@ -96,7 +109,7 @@ class _PlanningBroker(_OfPlan):
             raise
 
     def _carry_out(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str:
-        depends_on, function = marks_in(call.redacted), target.function
+        depends_on, function = self._marks_in(call.redacted), target.function
         if call.effect == "read" and not depends_on:
             answer = super()._carry_out(call, target, arguments)
             self._planner.repeat(target.path, target.account, call.redacted, answer, call.line)
@@ -138,7 +151,7 @@ class _ApplyingBroker(_OfPlan):
 
     def _carry_out(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str:
         if call.effect == "read":
-            number = call.number if marks_in(call.redacted) else 0
+            number = call.number if self._marks_in(call.redacted) else 0
         else:
             planned = self._application.take(call.number, target, call.redacted)
             number = planned.number if planned and planned.number in self._application.without else 0
@@ -146,6 +159,7 @@ class _ApplyingBroker(_OfPlan):
             return super()._carry_out(call, target, arguments)
         # The plan is applied without this call, or without one whose result it takes.
         call.allowed_by, call.is_planned = PLANNED, True
+        self._application.heads.add(head_of(target.path, number))
         value = placeholder(target.function.returns, target.path, number)
         self._application.note(call.number, value)
         return protocol.encode(value)

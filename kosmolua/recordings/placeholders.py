@@ -1,38 +1,50 @@
 """Placeholders: what a script gets as the result of a planned call, whose real result does not exist yet.
 
 The strings in a placeholder are marks: ``<render2.create_service#2.id>`` stands for the ``id`` in the result of call 2.
-If a mark is passed to a later call, that call depends on call 2.
+If a mark is passed to a later call, that call depends on call 2. Its *head*, ``render2.create_service#2``, tells it
+from a text that only looks like a mark: of those, the run has given out none.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 
 MAX_NESTING = 5
 """How many levels of nesting a placeholder has at most. A type that contains itself has no innermost level."""
-_MARK = re.compile(r"<[\w.]+#(\d+)((?:\.[^.<>\[\]]+|\[\d+\])*)>")
+_MARK = re.compile(r"<([\w.]+#\d+)((?:\.[^.<>\[\]]+|\[\d+\])*)>", re.ASCII)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
-def marks_in(value: object) -> list[int]:
-    """Return the numbers of the calls whose marks are in a value."""
-    return sorted({int(number) for number, _ in _MARK.findall(json.dumps(value, ensure_ascii=False, default=str))})
+def head_of(path: str, number: int) -> str:
+    """Return the head of the marks of a planned call."""
+    return f"{path}#{number}"
+
+
+def heads_in(text: str) -> set[str]:
+    """Return the heads of what looks like a mark in a text."""
+    return {head for head, _ in _MARK.findall(text)}
+
+
+def marks_in(value: object, heads: Collection[str]) -> list[int]:
+    """Return the numbers of the calls whose marks are in a value, of those with these heads."""
+    found = heads_in(json.dumps(value, ensure_ascii=False, default=str)) if heads else ()
+    return sorted({int(head.rpartition("#")[2]) for head in found if head in heads})
 
 
 def placeholder(kind: Type | None, path: str, number: int) -> Any:
     """Return a placeholder for the result of a planned call."""
-    return _placeholder(kind, f"{path}#{number}", "", 0)
+    return _placeholder(kind, head_of(path, number), "", 0)
 
 
-def filled(value: Any, results: Mapping[int, object]) -> Any:
+def filled(value: Any, results: Mapping[str, object]) -> Any:
     """Return a value in which marks are replaced by what they stand for, as far as it is known.
 
-    ``results`` are those of calls that were made, by their numbers in the plan.
+    ``results`` are those of calls that were made, by the heads of their marks.
     """
     if isinstance(value, Mapping):
         return {key: filled(item, results) for key, item in value.items()}
@@ -63,9 +75,9 @@ def assumed(value: Any, key: str, wanted: object) -> Any:
     return value if all(new is old for new, old in zip(each, items, strict=True)) else {**value, f"{first}s": each}
 
 
-def _meant(mark: re.Match[str], results: Mapping[int, object]) -> object:
+def _meant(mark: re.Match[str], results: Mapping[str, object]) -> object:
     """Return the value for which a mark stands, the ``id`` in the result of call 2, or the mark if unknown."""
-    value = results.get(int(mark[1]), mark[0])
+    value = results.get(mark[1], mark[0])
     for key, index in _STEP.findall(mark[2]):
         if key and isinstance(value, Mapping) and key in value:
             value = value[key]

@@ -19,7 +19,7 @@ from kosmolua import protocol
 from kosmolua.errors import ConfigError, Denied, KosmoError, PlanOpen
 from kosmolua.recordings.events import is_same
 from kosmolua.recordings.outlines import PlannedCall, kind_of
-from kosmolua.recordings.placeholders import assumed, filled, marks_in, placeholder
+from kosmolua.recordings.placeholders import assumed, filled, head_of, marks_in, placeholder
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import question
 
@@ -77,6 +77,8 @@ class Planner:
         self.refusal: KosmoError | None = None
         self.values: dict[str, deque[object]] = defaultdict(deque)
         """The answers to the reads of a rehearsal, by what :func:`read_key` returns."""
+        self.heads: set[str] = set()
+        """The heads of the marks that the script has got."""
         self._left = list(plan.calls) if plan else []
         self._pairs: list[tuple[PlannedCall, PlannedCall]] = []
         self._new: list[PlannedCall] = []
@@ -110,6 +112,7 @@ class Planner:
                 self._written |= dict.fromkeys(subjects, number) if kind_of(call) != "same" else {}
                 if expected:
                     self._expected.append((call, expected))
+        self.heads.add(head_of(call.path, number))
         value = placeholder(returns, call.path, number)
         if call.effect == "read":
             value = self.as_assumed(call.path, call.account, call.arguments, value, call.line)
@@ -144,7 +147,7 @@ class Planner:
         A read is about a write if it takes the write's result, or shares an argument with it.
         """
         integration = path.rpartition(".")[0]
-        marks = marks_in(arguments)
+        marks = marks_in(arguments, self.heads)
         with self._lock:
             expected = list(self._expected)
         for call, outcome in expected:
@@ -209,10 +212,15 @@ class Planner:
                 said.append(f"{_named(planned)} would not be made: {_shown(planned.arguments)}")
         said += [f"{call.path} with {call.account} would be made too: {_shown(call.arguments)}" for call in new]
         is_bearable = not any(call.effect != "read" for call in self._new)
+        changed = _changed_reads(self.plan.reads, reads)
+        made = [planned for planned, _ in sorted(self._pairs, key=lambda pair: pair[1].number)]
+        numbers = [planned.number for planned in made if planned.effect != "read"]
+        if changed and numbers != sorted(numbers):  # with the same answers, only branches change places
+            said.append(f"its writes would be made in another order: {', '.join(map(str, numbers))}")
         for planned, call in self._pairs:
             if not is_same(planned.before, call.before):
                 said.append(f"{_named(planned)} {_replaced(planned, call)}")
-        return (said and said + _changed_reads(self.plan.reads, reads)), is_bearable
+        return (said and said + changed), is_bearable
 
 
 class Application:
@@ -234,9 +242,11 @@ class Application:
         self.left = list(plan.writes)
         self.without = _with_dependents(plan, {*without})
         self.rehearsed: dict[str, deque[object]] = {}
+        self.heads: set[str] = set()
+        """The heads of the marks that the script has got, for calls that are left out."""
         self._is_agreed = is_agreed
-        self._numbers: dict[int, int] = {}
-        self._results: dict[int, object] = {}
+        self._made: dict[int, PlannedCall] = {}
+        self._results: dict[str, object] = {}
         self._lock = Lock()
 
     def leave_out(self, without: Iterable[int]) -> None:
@@ -251,7 +261,7 @@ class Application:
         """
         with self._lock:
             if planned := self._take(target.path, target.account, arguments):
-                self._numbers[number] = planned.number
+                self._made[number] = planned
                 return planned
             if self.plan.is_open and not self.left:
                 return None
@@ -265,7 +275,7 @@ class Application:
     def allows(self, number: int) -> bool:
         """Return True if the call with this number is a write of the plan, to which a person has agreed."""
         with self._lock:
-            return self._is_agreed and number in self._numbers
+            return self._is_agreed and number in self._made
 
     def rehearsed_value(self, key: str) -> tuple[bool, object]:
         """Return whether the rehearsal made a read that this run has not repeated yet, and its answer."""
@@ -281,8 +291,8 @@ class Application:
     def note(self, number: int, value: object) -> None:
         """Keep the result of the call with this number, if it is planned: it replaces the marks that stand for it."""
         with self._lock:
-            if planned := self._numbers.get(number):
-                self._results[planned] = value
+            if planned := self._made.get(number):
+                self._results[head_of(planned.path, planned.number)] = value
 
     def go_on(self, answers: Sequence[RecordedAnswer]) -> None:
         """Count the writes and readings of clocks that were made when the plan was applied before."""
@@ -295,7 +305,7 @@ class Application:
             with self._lock:
                 made = self._take(str(call["path"]), call["account"], call.get("arguments"))
                 if made and answer.value is not None:
-                    self._results[made.number] = json.loads(answer.value)
+                    self._results[head_of(made.path, made.number)] = json.loads(answer.value)
 
     def _take(self, path: str, account: str | None, arguments: object) -> PlannedCall | None:
         """Return the planned write with these arguments, which is no longer left; None if there is none."""
@@ -320,7 +330,7 @@ def is_call_of(
     path: str,
     account: str | None,
     arguments: object,
-    results: Mapping[int, object] | None = None,
+    results: Mapping[str, object] | None = None,
 ) -> bool:
     """Return True if a call is this one of a plan, in whose arguments the results of earlier calls are filled in."""
     is_of = (planned.path, planned.account) == (path, account)
