@@ -210,7 +210,7 @@ def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
         ('[webhooks.push]\nscript = "x"', "unknown section [webhooks] (hooks are in [hooks.NAME]"),
         ('[serve]\nhost = "x"', "unknown key 'host' in [serve] (did you mean 'hosts'?)"),
         ('[serve]\nhosts = "https://agents.example"', "accounts.toml:2: [serve] hosts must have names such as"),
-        ('[serve]\nhosts = ["a.example", "b.example:8080"]', "without scheme and port, not 'b.example:8080'"),
+        ('[serve]\nhosts = ["a.example", "b.example:8080"]', 'without scheme and port, not "b.example:8080"'),
         ("[serve]\napproval_wait = -1", "approval_wait must be a duration"),
         ("[serve]\nmax_request = 1.5", 'accounts.toml:2: [serve] max_request must be a size such as "4MiB", not 1.5'),
     ],

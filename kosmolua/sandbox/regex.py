@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from functools import lru_cache
 from itertools import pairwise
 from math import inf
 
-from kosmolua.protocol import to_text
+from kosmolua.protocol import dumps, to_bytes, to_text
 
 FLAGS = {"i": re.I, "m": re.M, "s": re.S, "x": re.X, "a": re.A}
 MAX_PATTERN = 16 * 1024
@@ -130,7 +129,4 @@ def _problem(error: re.error, names: list[int]) -> str:
 
 
 def _encode(value: object) -> bytes:
-    return _dumps(value).encode("utf-8", "surrogateescape")
-
-
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    return to_bytes(dumps(value))
