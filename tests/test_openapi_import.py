@@ -444,6 +444,22 @@ def test_a_service_beside_the_base_url_gets_no_key(tmp_path: Path, place: str) -
         assert other.last.headers["authorization"] == "Bearer made-up-1"
 
 
+@pytest.mark.parametrize(
+    ("said", "summary"),
+    [
+        ({}, "获取题目."),
+        ({"summary": "取得一个题目", "description": "Details."}, "取得一个题目."),
+        ({"operationId": "getPets", "summary": "Get pets", "description": "All of them."}, "All of them."),
+    ],
+)
+def test_a_summary_can_be_in_any_script(tmp_path: Path, said: dict[str, str], summary: str) -> None:
+    """The id stands in for one that is missing; only one that repeats the id is left for the description."""
+    document = pets(*FIRST)
+    document["paths"]["/pets"]["get"] = {"operationId": "获取题目", "responses": {}, **said}
+    functions = of_home(Home(small(tmp_path, document)), "pets", "").functions
+    assert functions[functions.more.named("GET /pets")].summary == summary
+
+
 def test_a_path_has_what_it_says_beside_its_reference(tmp_path: Path) -> None:
     """A path item may add parameters to the one that it refers to."""
     document = pets(*FIRST)

@@ -327,13 +327,14 @@ def _pages(document: Document, operation: Operation) -> Recipe | None:
 def _only_repeats(summary: str, name: str, operation: Operation) -> bool:
     """Return True if a summary has no word that the name or the id of an operation lacks."""
     known = {*name.split("_"), *snake(operation.id).split("_"), "a", "an", "the", "of", "for"}
-    return known.issuperset(snake(summary).split("_"))
+    words = snake(summary)  # none of a script without letters from a to z
+    return bool(words) and known.issuperset(words.split("_"))
 
 
 def _sentence(operation: Operation) -> str:
     """Make a summary from an operation's id, or its key."""
-    if not operation.id:
-        return f"{operation.method} {operation.path}."
+    if not snake(operation.id):
+        return f"{operation.id or operation.key}."
     group, slash, rest = operation.id.partition("/")
     words = snake(rest or group).split("_")
     if slash and snake(group).split("_")[-1] not in words:
