@@ -63,7 +63,7 @@ def may_only_read(operation: Operation, name: str) -> bool:
     sounds = _begins(words, _READING) or words[-1] in _READING_LAST or last[0] in _READING or last[-1] in _READING_LAST
     if operation.graphql:
         return False
-    takes_files = any(each.schema == {"type": "string", "format": "binary"} for each in operation.fields)
+    takes_files = any(each.is_file for each in operation.fields)
     is_read = sounds and not _WRITING.intersection(words) and bool(operation.result.media) and not takes_files
     return operation.method in ("POST", "PUT") and is_read
 

@@ -36,7 +36,7 @@ def cleaned(text: str, most: int = MAX_PROSE) -> str:
 def summary_of(summary: str, about: str) -> str:
     """Return the summary, or else the first sentence of the description."""
     line = cleaned(summary, MAX_SUMMARY) or cleaned(_SENTENCE.split(cleaned(about), maxsplit=1)[0], MAX_SUMMARY)
-    return line if not line or line[-1] in ".!?" else f"{line}."
+    return line if not line or line[-1] in ".!?。！？" else f"{line}."
 
 
 def quoted(text: str) -> str:
