@@ -25,6 +25,7 @@ from support.page import (
     DELETE,
     REPORT,
     RESTART,
+    SCALE,
     Pages,
     Person,
     first_call,
@@ -365,11 +366,6 @@ def test_the_inbox_has_a_form_for_each_function_and_account(tmp_path: Path) -> N
         assert f'value="{runs[3]}-2"' in person.open("/approvals").text
 
 
-SCALE = """\
-app.integrations.render2.staging.scale_service({ service_id = "srv-cabc12345678", num_instances = 3 })
-"""
-
-
 def test_a_run_is_undone_by_a_plan(tmp_path: Path) -> None:
     """Its button sends nothing; the plan is titled, and its run says who applied it. A second time is asked about."""
     with served(tmp_path, "acme") as pages:
@@ -702,7 +698,7 @@ def test_runs_are_filtered(pages: Pages, person: Person) -> None:
 
     for fitting in ("?q=the_report", "?q=rare+LIST_DEPLOYS", "?q=rare&status=done", "?q=rare&mode=simulated"):
         assert run in person.open(f"/runs{fitting}").text
-    for other in ("?q=nobody", "?q=rare&status=failed", "?q=rare&mode=live", "?q=rare&from=40"):
+    for other in ("?q=nobody", "?q=rare&status=failed", "?q=rare&mode=live"):
         assert run not in person.open(f"/runs{other}").text
 
 
@@ -720,9 +716,9 @@ def test_equal_scripts_are_one_row_with_their_outcomes(pages: Pages, person: Per
 def test_a_page_of_runs_that_is_gone_leads_to_the_last_one(pages: Pages, person: Person) -> None:
     """What the list shows and what it says of itself agree, also if it has become shorter."""
     for _ in range(2):
-        pages.record("acme", 'print("a page that is gone")', "gone.lua")
+        pages.record("acme", 'print("a vanished page")', "gone.lua")
     for group, said in (("script", "1 to 1 of 1 scripts"), ("", "1 to 2 of 2 runs")):
-        assert said in person.open(f"/runs?group={group}&q=that+is+gone&from=50").text
+        assert said in person.open(f"/runs?group={group}&q=vanished&from=50").text
 
 
 def test_two_runs_are_compared_on_the_site(pages: Pages, person: Person) -> None:

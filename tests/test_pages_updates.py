@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
-from support.page import DELETE, RESTART, Pages, Person, served
+from support.page import DELETE, RESTART, SCALE, Pages, Person, served
 from support.processes import eventually
 from test_pages_browser import CHROMIUM, OPTIONS, Window, opened
 
@@ -250,3 +250,34 @@ def test_what_was_typed_for_a_group_outlives_its_first_call(browser: Browser, pa
         expect(page.get_by_role("button", name="Approve 2 and destroy")).to_be_visible()
         expect(field).to_have_value("2")
         expect(field).to_be_focused()
+
+
+def test_how_long_ago_something_was_is_counted_on(browser: Browser, pages: Pages) -> None:
+    """A page that stays open while nothing happens does not say that something was just now."""
+    with opened(browser, pages, "acme") as window:
+        pages.record("acme", "return 1", "long_ago.lua")
+        window.page.clock.install()
+        started = window.open("/runs?q=long_ago").locator("td.started time")
+        expect(started).to_have_text("just now")
+        window.page.clock.fast_forward("05:10")
+        expect(started).to_have_text("5 min ago")
+        window.page.clock.fast_forward("02:00:00")
+        expect(started).to_have_text("2 h ago")
+
+
+def test_a_form_is_sent_once(browser: Browser, pages: Pages) -> None:
+    """Two clicks on a button send one request, also if the page has changed in between."""
+    with opened(browser, pages, "acme") as window:
+        run = pages.record("acme", SCALE, "scale_up.lua")
+        page = window.open(f"/runs/{run}")
+        again = page.evaluate("""async () => {
+            const form = document.getElementById("undo");
+            const isSent = () => {
+                const event = new SubmitEvent("submit", { bubbles: true, cancelable: true });
+                return form.dispatchEvent(event);
+            };
+            const before = isSent();
+            kosmolua.show(document.getElementById("live"), document.getElementById("live").innerHTML);
+            return [before, isSent()];
+        }""")
+        assert again == [True, False]

@@ -46,6 +46,9 @@ render.restart_service({ service_id = service.id })
 print("restarted", service.name)
 return service.name
 """
+SCALE = """\
+app.integrations.render2.staging.scale_service({ service_id = "srv-cabc12345678", num_instances = 3 })
+"""
 CLEAN_UP = """\
 -- Deletes what nobody uses any more, and restarts the rest.
 local render = app.integrations.render2

@@ -172,10 +172,14 @@ def since(moment: datetime) -> Markup:
 
 
 def when(moment: datetime | None, now: datetime | None = None) -> Markup:
-    """Return a point in time as HTML text such as ``5 min ago``, with the exact time as its tooltip; empty for None."""
+    """Return a point in time as HTML text such as ``5 min ago``, with the exact time as its tooltip; empty for None.
+
+    What the text says of a time of the last day is counted on by the website's script.
+    """
     if moment is None:
         return Markup("")
-    return _time(moment, _ago(((now or datetime.now(timezone.utc)) - moment).total_seconds(), moment))
+    seconds = ((now or datetime.now(timezone.utc)) - moment).total_seconds()
+    return _time(moment, _ago(seconds, moment), "data-ago" if -1 <= seconds < DAY else "")
 
 
 def _time(moment: datetime, shown: str, mark: str = "") -> Markup:

@@ -112,8 +112,12 @@
     for (const each of form.querySelectorAll("button")) each.disabled = !ticked;
   }
 
-  // Counts on how long something lasts.
+  // Counts on how long something lasts, and how long ago something was.
   setInterval(() => {
+    for (const each of document.querySelectorAll("[data-ago]")) {
+      const minutes = Math.floor((Date.now() - new Date(each.dateTime)) / 60000);
+      if (minutes > 0) each.textContent = minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
+    }
     for (const each of document.querySelectorAll("[data-since]")) {
       const seconds = Math.max(0, Math.floor((Date.now() - new Date(each.dateTime)) / 1000));
       const minutes = Math.floor(seconds / 60);
@@ -267,14 +271,14 @@
     if (matchMedia("(max-width: 60rem)").matches) each.removeAttribute("open");
   }
 
+  // Sends a form once, however often its button is pressed before the answer comes.
+  let sent = new WeakSet();
   document.addEventListener("submit", (event) => {
-    if (!event.target.matches("[data-approval]")) return;
-    if (event.target.dataset.sent) event.preventDefault();
-    event.target.dataset.sent = "yes";
+    if (event.defaultPrevented || event.target.method !== "post") return;
+    if (sent.has(event.target)) event.preventDefault();
+    sent.add(event.target);
   });
-  addEventListener("pageshow", () => {
-    for (const each of document.querySelectorAll("[data-sent]")) delete each.dataset.sent;
-  });
+  addEventListener("pageshow", () => (sent = new WeakSet()));
 
   globalThis.kosmolua = { refresh, settled, show, follow, say, copy };
 })();
