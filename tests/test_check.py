@@ -302,7 +302,24 @@ WARNINGS = [
     ),
     ("local n = 1 print('there are ${n}')", "Lua does not insert values into a text", ".."),
     (S + "print(services[1].name.text)", "there is no 'text' of a text", "'name' is the text itself"),
-    (S + "print(services.name)", "there is no 'name' of a list", ""),
+    (S + "print(services.name)", "there is no 'name' of a list", "compare a field of each item"),
+    (
+        R + "if render.list_env_vars({ service_id = arg[1] }).env_vars.DEBUG then print(1) end",
+        "there is no 'DEBUG' of a list: it is nil, which is never true",
+        "compare a field of each item",
+    ),
+    (S + "print(services.first)", "is a list and has no 'first'", "list[1]"),
+    (S + "print(services[1].suspenders[1].id)", "there is no 'id' of a text", "is the text itself"),
+    (S + "print(services[1].createdAt.sub(1, 10))", "a dot does not pass the text to sub", "createdAt:sub(1, 10)"),
+    (
+        R + "local r = render.get_service(arg[1]) if r.error then print(1) end",
+        "no field 'error'",
+        "pcall(f, arguments)",
+    ),
+    (R + "local page = render.list_services() table.sort(page)", "table.sort needs a list", "page.services"),
+    (R + "local page = render.list_services() print(table.unpack(page))", "table.unpack needs a list", "page.services"),
+    (R + "local page = render.list_services() table.remove(page, 1)", "table.remove needs a list", "page.services"),
+    (R + "local page = render.list_services() print(table.concat(page))", "table.concat needs a list", "page.services"),
     (S + "print(services.items)", "is a list and has no 'items'", "it is the list itself"),
     (
         R + "for k, v in pairs(render.list_services({ limit = 2 })) do end",
@@ -450,6 +467,7 @@ def test_a_syntax_error_names_what_lua_has_instead(checker: Checker, source: str
     "source",
     [
         "goto done ::done::",
+        "print(('').rep('ab', 3))",
         'local b = "--[[" .. "x" print(b)',
         "print('-- [[', '--[==[ x', \"it's --[[\")",
         "local x <const> = 1 print(x // 2, x & 3, ~x)",

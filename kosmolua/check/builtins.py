@@ -195,6 +195,12 @@ def _check_passed(check: Evaluator, node: Node, callee: Callee, item: Result) ->
         check.findings.fail(node, f"{callee.function.name} would get {item.source} as its arguments", hint)
 
 
+def _needs_list(check: Evaluator, call: CallSite) -> None:
+    value = call.values[0]
+    if isinstance(value, Result) and record_keys(value.type) is not None and not value.may_be_error:
+        check.fields.is_no_list(call.given[0], value, call.name)
+
+
 def _joins(check: Evaluator, call: CallSite) -> None:
     value = call.values[0]
     if isinstance(value, Result) and is_table(item_of(value.type) or value.type):
@@ -355,14 +361,6 @@ def _finds_case(check: Evaluator, call: CallSite) -> None:
         check.findings.mistake(node, f"{word} never returns {node.text}", f"search for {changed}")
 
 
-def _follows_text(check: Evaluator, call: CallSite) -> None:
-    """Look for a method that is called with a dot, as in ``s.name.find("x")``, and so without its text."""
-    name = call.node.get("name")
-    if name and call.name.startswith("text:") and len(call.given) == 1 and (table := name.get("table")):
-        hint = f"{table.text[:40]}:{key_of(name)}({call.given[0].text[:40]})"
-        check.findings.doubt(name, f"a dot does not pass the text to {key_of(name)}", hint)
-
-
 def _is_name_with_dash(pattern: str) -> bool:
     """Return True if a pattern has a dash between letters, and is otherwise a text without special characters."""
     return bool(_DASHED.search(pattern)) and not _SPECIAL.search(pattern)
@@ -386,13 +384,14 @@ CALLS: Mapping[str, Sequence[Callable[[Evaluator, CallSite], None]]] = {
     "json.encode": (_encodes,),
     "parallel.all": (_runs_all,),
     "parallel.map": (_maps,),
-    "table.concat": (_joins,),
+    "table.concat": (_needs_list, _joins),
     "table.insert": (_inserts,),
-    "table.sort": (_sorts,),
-    "table.unpack": (_unpacks,),
+    "table.remove": (_needs_list,),
+    "table.sort": (_needs_list, _sorts),
+    "table.unpack": (_needs_list, _unpacks),
     **dict.fromkeys(("string.format", "text:format"), (_formats,)),
     **{
-        f"{of}{name}": (_matches, _finds_case, _follows_text, *((_gives_two,) if name == "gsub" else ()))
+        f"{of}{name}": (_matches, _finds_case, *((_gives_two,) if name == "gsub" else ()))
         for of in ("string.", "text:")
         for name in ("match", "gmatch", "gsub", "find")
     },

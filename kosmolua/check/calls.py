@@ -97,10 +97,16 @@ def _check_called(check: Evaluator, name: Node, called: Value, given: Sequence[N
         findings.fail_on_nil(name, called, "call")
     elif isinstance(called, Literal) and called.kind != "table" and not may_bend:
         findings.fail(name, f"{text} is a {called.kind}, not a function")
-    elif isinstance(called, Builtin) and not given and called.name.startswith(("text:", "string.")):
-        method = called.name.partition(":")[2]
-        hint = f"{text.removesuffix(f'.{method}')}:{method}()" if method else f"text:{called.name[7:]}()"
-        findings.fail(name, "a method of a text is called with a colon", hint)
+    elif isinstance(called, Builtin) and not given and called.name.startswith("string."):
+        findings.fail(name, "a method of a text is called with a colon", f"text:{called.name[7:]}()")
+    elif isinstance(called, Builtin) and called.name.startswith("text:"):
+        table, method = name.get("table"), called.name[5:]
+        if table and (not given or (given[0].text != table.text and isinstance(check.value(table), Result))):
+            hint = f"{table.text[:40]}:{method}({', '.join(each.text for each in given)[:40]})"
+            if given:
+                findings.doubt(name, f"a dot does not pass the text to {method}", hint)
+            else:
+                findings.fail(name, "a method of a text is called with a colon", hint)
     elif isinstance(called, Result) and kind_of(called) in ("string", "number", "boolean") and not may_bend:
         findings.doubt(name, f"{called.source} is a {kind_of(called)}, not a function", text)
     elif isinstance(called, Result) and check.fields.is_plain_table(called):

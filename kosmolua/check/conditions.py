@@ -148,9 +148,6 @@ def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> No
         if beside.kind == "table_constructor":
             hint = f"next({side.text[:40]}) == nil is true if a table is empty"
             check.findings.mistake(node, "a new table equals no other table", hint)
-        if isinstance(value, Missing) and value.of == "text" and isinstance(other, Literal):
-            message = f"there is no {value.what}: it is nil, so it never equals a {NOUN[other.kind]}"
-            check.findings.mistake(node, message, value.hint)
         if isinstance(value, Undefined) and _is_always_there(other):
             check.findings.suspect(side, f"nothing defines '{value.name}', and {beside.text} is never nil", value.hint)
         if isinstance(other, Literal):
@@ -427,7 +424,9 @@ def _check_alone(check: Evaluator, test: _Test, value: Value) -> bool:
     elif isinstance(value, (Closure, Callee)) and test.tested.kind in _PLACES and not _is_used(check, test.tested):
         hint = f"call it: {text}(...)"
         check.findings.mistake(test.node, f"{text} is a function, and any function is true", hint)
-    elif isinstance(value, Missing) and test.tested.kind == "function_call":
+    elif isinstance(value, Missing) and (
+        test.tested.kind == "function_call" or (value.of == "list" and not _is_used(check, test.tested))
+    ):
         check.findings.mistake(test.node, f"there is no {value.what}: it is nil, which is never true", value.hint)
     else:
         return False

@@ -68,6 +68,7 @@ ERROR_FIELDS: dict[str, Type] = {
 NOUN = {"string": "text", "number": "number", "boolean": "boolean", "table": "table", "function": "function"}
 _NO_CHARACTERS = "a text cannot be indexed by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
+_EACH_ITEM = "go through the list with ipairs, and compare a field of each item"
 
 
 class Charge(NamedTuple):
@@ -187,8 +188,7 @@ class Fields:
     def look_up(self, node: Node, value: Value, index: Value) -> None:
         """Add a finding if a list is indexed by a text, or a table by a choice that none of its keys can be."""
         if isinstance(value, Result) and is_list(value.type) and not value.may_be_error and kind_of(index) == "string":
-            hint = "go through the list with ipairs, and compare a field of each item"
-            self._findings.mistake(node, f"{value.source} is a list, and texts are no keys of it", hint)
+            self._findings.mistake(node, f"{value.source} is a list, and texts are no keys of it", _EACH_ITEM)
         self._look_up_own(node, value, kind_of(index))
         if not (isinstance(value, Literal) and value.kind == "table" and value.node and isinstance(index, Result)):
             return
@@ -306,6 +306,8 @@ class Fields:
                 keys += sorted(ERROR_FIELDS)
                 near = near or near_key(key, ERROR_FIELDS)
             hint = f"did you mean '{near}'?" if near else idioms.FIELDS.get(key, "")
+            if key in ("error", "ok", "success") and not hint:
+                hint = "a call that fails raises an error: local ok, result = pcall(f, arguments)"
             if value.source == f"'{key}'" or value.source == f"an item of '{key}s'":
                 hint = f"it is the {key} itself: leave .{key} out"
             is_certain = not value.is_vague and value.may_be_call_error == value.may_be_error
@@ -317,14 +319,15 @@ class Fields:
         if value.may_be_error and key in ERROR_KEYS:
             return Result(ANY, CODE, may_be_absent=True) if key == "code" else UNKNOWN
         if is_list(value.type):
-            if instead := idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key):
+            instead = idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key)
+            if instead:
                 note = self._findings.warn if self._scopes.may_extend_tables else self._findings.mistake
                 note(node, f"{value.source} is a list and has no '{key}'", instead)
             if self._scopes.may_extend_tables:
                 return UNKNOWN
-            return Missing(f"'{key}' of a list", idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key, ""), "list")
+            return Missing(f"'{key}' of a list", instead or _EACH_ITEM, "list")
         if is_text(value.type) and self._is_no_method(key):
-            itself = f"{value.source} is the text itself" if value.part_of else ""
+            itself = f"{value.source} is the text itself"
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key) or itself, "text")
         if is_text(value.type) and key in STRING_METHODS:
             return Builtin(f"text:{key}")

@@ -89,4 +89,6 @@ items values: it is the list itself: for _, item in ipairs(list) do goes through
 keys: for i in ipairs(list) do goes through the positions of a list
 remove pop shift: table.remove(list, index) removes an item
 unpack: table.unpack(list) gives the items
+first: the first item is list[1]
+last: the last item is list[#list]
 ]==]
