@@ -66,8 +66,6 @@ ERROR_FIELDS: dict[str, Type] = {
 }
 """The fields of the error that a failed call raises, each with its type."""
 NOUN = {"string": "text", "number": "number", "boolean": "boolean", "table": "table", "function": "function"}
-_NO_CHARACTERS = "a text cannot be indexed by number"
-_ONE_CHARACTER = "text:sub(i, i) is one character"
 _EACH_ITEM = "go through the list with ipairs, and compare a field of each item"
 
 
@@ -226,12 +224,10 @@ class Fields:
 
     def at(self, node: Node, value: Value, index: object) -> Value:
         """Return what is known about the list item at an index, and add findings about mistakes in the lookup."""
-        if isinstance(value, Literal) and value.kind == "string":
-            self._findings.warn(node, _NO_CHARACTERS, _ONE_CHARACTER)
+        if is_text(value.type) if isinstance(value, Result) else kind_of(value) == "string":
+            self._findings.warn(node, "a text cannot be indexed by number", "text:sub(i, i) is one character")
         if not isinstance(value, Result):
             return UNKNOWN
-        if is_text(value.type):
-            self._findings.warn(node, _NO_CHARACTERS, _ONE_CHARACTER)
         if isinstance(index, int) and index < 1 and is_list(value.type):
             hint = "the first is list[1]" if index == 0 else "the last is list[#list]"
             self._findings.warn(node, f"a list begins at 1, so there is nothing at {index}", hint)
