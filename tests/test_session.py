@@ -385,6 +385,20 @@ def test_no_process_of_a_session_is_left_to_others(simulated: Runtime) -> None:
 
 @pytest.mark.slow
 @linux_only
+def test_chunks_wait_for_no_other_process_of_their_session(simulated: Runtime) -> None:
+    """On a machine with much to do the first one may have no turn for long: what has ended counts no more even so."""
+    process = SessionProcess()
+    with Session(simulated.run, lambda: process) as session:
+        session.evaluate("x = 0")
+        os.kill(process.pid, signal.SIGSTOP)
+        for _ in range(40):
+            session.evaluate("x = x + 1")
+        assert session.evaluate("x").text == "40"
+        os.kill(process.pid, signal.SIGCONT)
+
+
+@pytest.mark.slow
+@linux_only
 def test_sessions_at_once_do_not_use_up_each_others_processes(simulated: Runtime) -> None:
     """The bound on the processes of a session counts its own only, also where root starts many sessions."""
     sessions = [Session(simulated.run) for _ in range(24)]

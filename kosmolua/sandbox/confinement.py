@@ -35,7 +35,7 @@ MAX_FORKS = 256
 FORKS_OF_A_SESSION = 16
 """How many processes a session can have if the kernel counts only its own.
 
-It needs four: one that collects exit statuses, a chunk's process, its parent, and one that has ended a moment ago.
+It needs four: one that has exit statuses dropped, a chunk's process, its parent, and one that has ended a moment ago.
 """
 MAX_THREADS = 2**22
 """The largest number of threads that Linux allows."""

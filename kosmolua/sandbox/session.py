@@ -6,7 +6,7 @@ If the system can fork, each chunk runs in a child process, while its parent wai
 checkpoint. When the chunk ends by itself, the child takes the parent's place, and the parent exits. The child can also
 die, because of a limit, a crash or an order of the host. The parent then sends the host an exit notice, and waits for
 the next chunk. While a chunk runs, the parent polls the control pipe, which closes when the host ends. On Linux, the
-first process of the session runs no chunk: it only collects the exit statuses of the others.
+first process of the session runs no chunk: it only has the system drop the exit statuses of the others.
 
 No process of a session can send signals to another, since a script might break out of Lua in one of them. To stop a
 chunk, the host sends a signal to the whole process group. All processes block that signal, except the process of the
@@ -158,10 +158,11 @@ def _end_group() -> NoReturn:
     os._exit(0)  # on Linux the child ends with its parent
 
 
-def _collect_statuses() -> None:
-    """Fork, and return in the child; the parent collects the statuses of the session's processes.
+def _drop_statuses() -> None:
+    """Fork, and return in the child; the parent has the system drop the statuses of the session's processes.
 
-    Else they would be left to the system's first process, which in some containers collects none.
+    Else they would be left to the system's first process, which in some containers collects none. A process whose
+    status waits counts against the limit of processes, so that chunks would fail until this one had a turn.
     """
     if not linux.adopt_orphans():
         return
@@ -171,11 +172,11 @@ def _collect_statuses() -> None:
         return
     if not child:
         return
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for descriptor in (INCOMING, OUTGOING, CONTROL):
         os.close(descriptor)
     with suppress(ChildProcessError):
-        while True:
-            os.wait()
+        os.wait()  # until all have ended
     os._exit(0)
 
 
@@ -190,7 +191,7 @@ def main() -> NoReturn:
             confinement.die_with_parent(os.getppid())
         session = SessionWorker(INCOMING, OUTGOING, CONTROL)
         if sys.platform == "linux":
-            _collect_statuses()
+            _drop_statuses()
         session.serve()
     finally:
         os._exit(BROKEN)
