@@ -31,9 +31,9 @@ def server() -> Iterator[tuple[Any, str]]:
 
 
 async def is_quick(client: Client, attempts: int = 3) -> None:
-    """Run a short script a few times, and check that the quickest of them is answered within a second.
+    """Run a short script a few times, and check that the quickest of them is answered soon.
 
-    The machine of a test stands still now and then; a script that waits for another client's would wait each time.
+    The machine of a test is slow, or stands still; a script that waits for another client's would wait for a minute.
     """
     taken = []
     for _ in range(attempts):
@@ -41,7 +41,7 @@ async def is_quick(client: Client, attempts: int = 3) -> None:
         result = await execute(client, "return 1")
         taken.append(time.monotonic() - began)
         assert result.structured_content["result"] == [1], text_of(result)
-    assert min(taken) < 1, taken
+    assert min(taken) < 20, taken
 
 
 async def never(*_: object) -> Any:

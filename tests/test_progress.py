@@ -76,7 +76,7 @@ def test_a_trace_on_a_terminal_is_coloured(environment: dict[str, str]) -> None:
         assert b"\x1b[33m<- 3 render2.suspend_service" in terminal.raw
     with in_terminal(environment, "run", "--simulate", "--read-only", "--trace", "-e", CALLS, NO_COLOR="1") as terminal:
         assert terminal.wait() == 0
-        assert b"\x1b" not in terminal.raw
+        assert not re.search(rb"\x1b\[[\d;]*m", terminal.raw)  # a line of a slow machine's status may be erased
 
 
 def test_what_a_script_names_cannot_steer_a_terminal(kosmolua: Program) -> None:
