@@ -1065,7 +1065,8 @@ def test_a_write_in_doubt_is_asked_about(pages: Pages, person: Person) -> None:
 
     page = person.open(f"/runs/{run}").text
     assert 'class="status interrupted"' in page
-    assert "Was it done?" in page
+    asked = page.split("Was it done?")[1].split("</form>")[0]
+    assert "<code>&#34;srv-cabc12345678&#34;</code>" in asked
     assert person.send(f"/runs/{run}/resume").status_code == 409
     assert person.send(f"/runs/{run}/resume", number="2", **{"choice-2": "done"}).url == f"{pages.url}/runs/{run}"
     settled(person, run, "done")

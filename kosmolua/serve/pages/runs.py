@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from kosmolua.errors import CheckFailed, KosmoError, ScriptError
 from kosmolua.escaping import exposed
 from kosmolua.mcp.addresses import PATH
-from kosmolua.recordings.answers import Answers
+from kosmolua.recordings.answers import Answers, number_of
 from kosmolua.recordings.recording import events_of
 from kosmolua.recordings.timeline import bars_of
 from kosmolua.serve.pages.briefing import ENDED_EARLY, Failure, briefing, source_of
@@ -139,7 +139,8 @@ def shown(request: PageRequest) -> Response:
     bars = without_waits(bars_of(recording)) if recording else []
     rows, axis = rows_of(bars[:MAX_BARS]), Axis(bars[:MAX_BARS])
     groups = request.own.grouped([call for call in request.own.waiting() if call.run == run.id])
-    doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []
+    under_way = Answers(recording).under_way if recording and run.status != RUNNING else ()
+    doubtful = [bar for bar in bars if bar.number in {number_of(answer) for answer in under_way}]
     source = source_of(recording)
     lines = coloured_lines(exposed(source).rstrip("\n")) if source else []
     failure = Failure.of(run, bars) if run.status in ENDED_EARLY else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from starlette.responses import Response
 
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
@@ -15,7 +13,7 @@ from kosmolua.stores.tasks import SCHEDULE
 
 def listed(request: PageRequest) -> Response:
     """Return the list of schedules and hooks."""
-    return request.page("schedules.html", "schedules", entries=_entries(request), at=_at)
+    return request.page("schedules.html", "schedules", entries=_entries(request))
 
 
 def shown(request: PageRequest) -> Response:
@@ -23,7 +21,7 @@ def shown(request: PageRequest) -> Response:
     entry = _entry(request)
     runs = overview.history(request.own.store, entry.kind, entry.name)
     has_run, by_whom = overview.has_run, overview.by_whom
-    return request.page("schedule.html", "schedules", entry=entry, runs=runs, at=_at, by_whom=by_whom, has_run=has_run)
+    return request.page("schedule.html", "schedules", entry=entry, runs=runs, by_whom=by_whom, has_run=has_run)
 
 
 def decided(request: PageRequest) -> Response:
@@ -48,7 +46,3 @@ def _entry(request: PageRequest) -> Entry:
         if (each.kind, each.name) == (asked["kind"], asked["name"]):
             return each
     raise NotFound("There is no such schedule or hook.", "/schedules")
-
-
-def _at(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, timezone.utc)
