@@ -706,7 +706,12 @@ class Broker:
 def _judge_of(host: Host, context: RunContext) -> Judge:
     from kosmolua.flow.judge import Judge
 
-    return Judge(host.labels, host.accounts, context.seen, context.source, context.given, context.heard)
+    judge = Judge(host.labels, host.accounts, context.seen, context.source, context.given, context.heard)
+    if context.delivered is not None:
+        from kosmolua.flow.texts import leaves
+
+        judge.memory.note_text("\n".join(map(str, leaves(context.delivered))), "input")
+    return judge
 
 
 def mask_in(error: KosmoError, redactor: Redactor) -> None:

@@ -332,6 +332,7 @@ class RunContext(NamedTuple):
         sites: The places where the script makes calls, if it was checked, for the guards of the run.
         require_isolation: Whether the run ends with an error if an isolation layer of the sandbox is missing.
         given: The values that were passed to the script, which count as its literals.
+        delivered: The input of the script if it is a text by others that no session has read; else None.
         seen: What the session has seen that the run belongs to; None if the run is a session of its own.
         heard: The id of the session that had read texts by others before the recorded run began; empty if it had not.
         is_changed: Whether the recorded answers of the run were given to another script.
@@ -358,6 +359,7 @@ class RunContext(NamedTuple):
     sites: Sequence[Site] = ()
     require_isolation: bool = False
     given: Sequence[object] = ()
+    delivered: object = None
     seen: SessionMemory | None = None
     heard: str = ""
     is_changed: bool = False

@@ -132,7 +132,7 @@ class Provenance(NamedTuple):
 
     def __str__(self) -> str:
         if self.number < 0:
-            return f"the page {self.path} ({self.origin})"
+            return f"the page {self.path} ({self.origin})" if self.path != "input" else f"the input ({self.origin})"
         call = f"call {self.number}" if self.number else "a recorded call"
         call += " of an earlier script" if self.is_earlier else ""
         where = f"the {self.field} of {noun_of(self.path)}" if self.field else f"a result of {self.path}"

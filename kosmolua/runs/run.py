@@ -188,10 +188,8 @@ class Run:
         except NotJson as error:
             raise TypeError(f"the input of a script must be a value that JSON can represent: {error}") from None
         if size > self._limits.max_result:
-            limit = spell_size(self._limits.max_result)
-            raise ConfigError(
-                f"The input of the script is larger than {limit}", hint="pass less, or split it over several runs"
-            )
+            what = f"The input of the script is larger than {spell_size(self._limits.max_result)}"
+            raise ConfigError(what, hint="pass less, or split it over several runs")
         return text
 
     def _bound_params(self) -> dict[str, object]:
@@ -327,6 +325,7 @@ class Run:
             sites=self._sites,
             require_isolation=self._host.require_isolation,
             given=(options["args"], None if options["input_of"] else self._input, self._params),
+            delivered=self._input if options["input_of"] and not options["seen"] else None,
             seen=options["seen"],
             heard=recording.heard if recording else "",
             title=options["title"],
