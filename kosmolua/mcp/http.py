@@ -127,14 +127,13 @@ def serve(
 
 async def _serve(handlers: Handlers, listener: socket.socket, token: str | None, names: Collection[str]) -> None:
     import uvicorn
-    from mcp.server.transport_security import TransportSecuritySettings
+    from starlette.applications import Starlette
+    from starlette.routing import Route
 
-    app = handlers.server().streamable_http_app(
-        streamable_http_path=PATH,
-        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-        session_idle_timeout=SESSION_TIMEOUT,
-        max_sessions=MAX_SESSIONS,
-    )
+    from kosmolua.mcp.transport import McpTransport
+
+    transport = McpTransport(handlers.server(), session_idle_timeout=SESSION_TIMEOUT, max_sessions=MAX_SESSIONS)
+    app = Starlette(routes=[Route(PATH, transport)], lifespan=lambda app: transport.run())
     clients = Clients(app, has_runs=handlers.executions.has_runs, end_runs=handlers.executions.end_runs)
     config = configured(Guard(clients, token, names))
     if hasattr(signal, "SIGHUP"):
