@@ -81,7 +81,7 @@ def decided(request: PageRequest) -> Response:
     if request.form.get("decision") != "apply" or without is None:
         why = "The calls to leave out are numbers, such as 3, 7. Nothing was sent."
         return request.error("Nothing was decided", why, status=409, back=back)
-    outcome = request.own.apply(plan, request.person, without)
+    outcome = request.own.apply(plan, request.session.person, without)
     if outcome.recording and outcome.run:
         return request.redirect(f"/runs/{outcome.run}")
     error = outcome.error

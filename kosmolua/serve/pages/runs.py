@@ -214,7 +214,7 @@ def undone(request: PageRequest) -> Response:
 
     back = f"/runs/{run.id}"
     try:
-        plan = request.own.undo(run, request.person, accept)
+        plan = request.own.undo(run, request.session.person, accept)
     except KosmoError:
         if not doubts or request.form.get("accept"):
             raise

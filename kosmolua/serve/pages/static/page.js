@@ -4,7 +4,7 @@
 (() => {
   const TYPING = 160; // milliseconds after the last key until a request is sent
 
-  const RETRY = 5000; // milliseconds until news are asked for again from a server that refused to tell them
+  const RETRY = 5000, MAX_RETRY = 300000; // milliseconds until news are asked for again that a server refused to tell
 
   const asked = new WeakMap(); // the latest request for each element, and the tag of what the element shows
 
@@ -138,8 +138,9 @@
 
   /** Follows what happens while the page is looked at, until `changed` returns true. Returns a function that ends it. */
   function follow(address, changed) {
-    let stream, state, again;
+    let stream, state, again, wait = RETRY;
     const hear = async (event) => {
+      wait = RETRY;
       const news = JSON.parse(event.data);
       showCount(news.waiting);
       if (state === news.state) return;
@@ -155,7 +156,8 @@
       stream.addEventListener("error", () => {
         if (stream.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
         changed(); // if the session is over, this leads to the sign-in
-        again = setTimeout(listen, RETRY);
+        again = setTimeout(listen, wait);
+        wait = Math.min(2 * wait, MAX_RETRY);
       });
     };
     const end = () => {
