@@ -186,12 +186,12 @@ class Redactor:
                     kept[value] = spellings  # moved to the end, as the newest one
                     continue
                 kept[value] = spellings = _spellings_of(value)
-                self.learned += 1
                 self._has_numbers = self._has_numbers or bool(_NUMBER.fullmatch(value))
                 self._add(spellings)
                 if owner is not None and len(kept) > MAX_PER_OWNER:
                     self._remove(kept.pop(next(iter(kept))))
                 self._few = tuple(self._users) if len(self._users) <= MAX_SEARCHED else None
+                self.learned += 1
 
     def _add(self, spellings: set[str]) -> None:
         for spelling in [each for each in spellings if each not in self._users]:

@@ -270,7 +270,6 @@ class Broker:
         """
         call = Call(self.run, 0, path)
         call.line, call.through, call.hidden, call.at = line, through, hidden, at
-        call.is_earlier = self._is_changed
         with suppress(KosmoError):  # the integration has changed since
             target = self._catalog.resolve(path)
             call.target, call.given = target, given
@@ -281,7 +280,7 @@ class Broker:
             value = json.loads(answer)
             if isinstance(answer, protocol.Answer) and answer.truncated:
                 value = protocol.Truncated(value)
-            self._note(call, value, answer)
+            self._note(call, value, answer, is_earlier=self._is_changed)
 
     def recall_script(self, path: str, answer: str) -> None:
         """Guard the calls of a script whose call is answered by the recording, unless its file has changed since."""
@@ -446,7 +445,7 @@ class Broker:
             self._flows.extend((call.line, call.path, self._host.redactor.text(each.text)) for each in verdicts)
         if call.effect != "read":
             self._host.journal.require()
-        call.redacted = {name: self._host.redactor.value(value, is_given=True) for name, value in arguments.items()}
+        call.redact(self._host.redactor)
         return self._carry_out(call, target, arguments)
 
     def _known(self, arguments: Mapping[str, object]) -> Mapping[str, object]:
@@ -489,20 +488,21 @@ class Broker:
                 with spent:
                     value = self._invoke(call, target.integration, target.function.handler)
             except CallError as error:
-                if self._judge and call.has_begun:
+                if self._judge and call.stage != "new":
                     self._judge.note(call.number, target, arguments, protocol.encode([error.what, error.body]))
                 raise
         answer = self._encode(call, value)
         self._note(call, value, answer)
         return answer
 
-    def _note(self, call: Call, value: object, answer: str) -> None:
+    def _note(self, call: Call, value: object, answer: str, *, is_earlier: bool = False) -> None:
+        """Note a call that has returned; ``is_earlier`` says that it did so to another script."""
         returned = call.returned(value, answer)
         self.facts.returned.append(returned)
         if self._guards:
             self._guards.note(call, returned)
         if self._judge:
-            self._judge.note(call.number, call.target, call.arguments or {}, answer, is_earlier=call.is_earlier)
+            self._judge.note(call.number, call.target, call.arguments or {}, answer, is_earlier=is_earlier)
 
     def _read_back(self, call: Call) -> tuple[bool, object]:
         """Return whether a write under way was done, and its result; one with a key counts as not done."""
@@ -514,7 +514,7 @@ class Broker:
         except CallError as error:
             about = {"number": call.number, "path": target.path, "account": target.account, "effect": call.effect}
             raise UnderWay.unread({**about, "arguments": call.redacted}, error) from error
-        call.has_begun = call.has_returned = False  # these are about the write itself
+        call.stage = "new"  # this is about the write itself
         return result is not None, result if function.returns else None
 
     @lazy
@@ -575,9 +575,9 @@ class Broker:
         def work(opened: Any) -> object:
             if until() <= monotonic():
                 raise self._timeout(call) if self._clock.left else self._limits.exceeded("wall", "call")
-            call.has_begun = True
+            call.stage = "begun"
             value = handler(opened, **(call.arguments or {}))
-            call.has_returned = True
+            call.stage = "returned"
             return value
 
         if call.arguments and "extra" in call.arguments and call.target.function.extra:

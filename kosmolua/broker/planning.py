@@ -58,9 +58,9 @@ class _OfPlan(Broker):
         if isinstance(error, CallError):
             self._heard |= heads_in(protocol.encode([error.what, error.body]))
 
-    def _note(self, call: Call, value: object, answer: str) -> None:
+    def _note(self, call: Call, value: object, answer: str, *, is_earlier: bool = False) -> None:
         self._heard |= heads_in(answer)
-        super()._note(call, value, answer)
+        super()._note(call, value, answer, is_earlier=is_earlier)
 
     def _marks_in(self, value: object) -> list[int]:
         return marks_in(value, self._given - self._heard)
@@ -104,7 +104,7 @@ class _PlanningBroker(_OfPlan):
         try:
             return super()._answer(call, *rest)
         except CallError as error:
-            if not call.has_begun and changes(call.effect):
+            if call.stage in ("new", "planned") and changes(call.effect):
                 self._planner.refuse(call, error)
             raise
 
@@ -115,7 +115,7 @@ class _PlanningBroker(_OfPlan):
             self._planner.repeat(target.path, target.account, call.redacted, answer, call.line)
             self._planner.look(target.path, target.account, call.redacted, call.line)
             return answer
-        call.allowed_by, call.is_planned = PLANNED, True
+        call.allowed_by, call.stage = PLANNED, "planned"
         details = self._details(target, arguments, exists=not depends_on)
         if not depends_on and self._previews.is_done(target, arguments):
             details["before"] = dict(call.redacted)  # it changes nothing
@@ -158,7 +158,7 @@ class _ApplyingBroker(_OfPlan):
         if not number:
             return super()._carry_out(call, target, arguments)
         # The plan is applied without this call, or without one whose result it takes.
-        call.allowed_by, call.is_planned = PLANNED, True
+        call.allowed_by, call.stage = PLANNED, "planned"
         self._application.heads.add(head_of(target.path, number))
         value = placeholder(target.function.returns, target.path, number)
         self._application.note(call.number, value)
@@ -168,7 +168,7 @@ class _ApplyingBroker(_OfPlan):
         if call.effect == "read":
             key = read_key(call.path, str(call.account), call.arguments or {})
             is_known, value = self._application.rehearsed_value(key)
-            call.has_begun = call.has_returned = is_known
+            call.stage = "returned" if is_known else "new"
             return value if is_known else super()._invoke(call, *called)
         self._application.begin_writing()
         value = super()._invoke(call, *called)

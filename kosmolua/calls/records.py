@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -41,6 +40,8 @@ ended.
 """
 Mode: TypeAlias = Literal["live", "simulated", "replayed"]
 """What answers calls: services, simulators, or a recording."""
+Stage: TypeAlias = Literal["new", "planned", "begun", "returned"]
+"""How far a call has come: it is checked, is only planned, its function has begun, and has returned."""
 NEXT = ("next", "next_cursor", "next_page_token", "next_token", "has_more", "truncated")
 """Keys of a result that usually have a value while a list goes on."""
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
@@ -263,7 +264,7 @@ class Call:
     given: Sequence[Json] = ()
     """The arguments as the script passed them; ``arguments`` has them by name, ``redacted`` also without secrets."""
     arguments: Mapping[str, object] | None = None
-    redacted: Mapping[str, object]
+    redacted: Mapping[str, object] = {}
     credentials: frozenset[str] = frozenset()
     confirm: Confirm | None = None
     request: Request | None = None
@@ -271,7 +272,9 @@ class Call:
     """What the argument ``extra`` adds to the requests of a plugin's function; None if there is none."""
     places: SimpleQueue[int]
     """The places for calls that use the account at once."""
-    is_planned = has_begun = has_returned = has_written = False
+    stage: Stage = "new"
+    has_written = False
+    """Whether one of its requests has changed something."""
     idempotency: str | None = None
     key = ""
     flows: tuple[Verdict, ...] = ()
@@ -279,9 +282,8 @@ class Call:
     asked: datetime | None = None
     answered: datetime | None = None
     """When a person was asked about the call, and answered."""
-    is_earlier = False
-    """Whether a recording answers the call, and gave the answer to another script."""
     _keyed = 0
+    _learned = -1
     _request_id: str | None = None
 
     def __init__(self, run: str, number: int, path: str, origin: Origin | None = None) -> None:
@@ -298,9 +300,18 @@ class Call:
 
     def give_place(self) -> None:
         """Let another call use the account in the place of this one, which has ended or is left behind."""
-        with suppress(IndexError):  # it has none, or another thread was faster
+        try:
             place = self.held.pop()
-            self.places.put(place)
+        except IndexError:  # it has none, or another thread was faster
+            return
+        self.places.put(place)
+
+    def redact(self, redactor: Redactor) -> Mapping[str, object]:
+        """Mask the secrets in the arguments that are known now, keep these as ``redacted``, and return them."""
+        if self._learned != redactor.learned:
+            self._learned, given = redactor.learned, self.arguments or {}
+            self.redacted = {name: redactor.value(value, is_given=True) for name, value in given.items()}
+        return self.redacted
 
     def keyed(self, request: Request) -> Request:
         """Return a request that changes something with the key of this write, if the service takes one.
@@ -355,8 +366,7 @@ class Call:
             path=self.path,
             account=self.account,
             effect=self.effect,
-            arguments=self.arguments
-            and {name: redactor.value(value, is_given=True) for name, value in self.arguments.items()},
+            arguments=None if self.arguments is None else self.redact(redactor),
             status=self._status(error, is_over=is_over),
             error=error.code if error else None,
             allowed_by=self.allowed_by,
@@ -386,15 +396,15 @@ class Call:
 
     def _status(self, error: KosmoError | None, *, is_over: bool) -> Status:
         if error is None:
-            return "planned" if self.is_planned else "ok"
+            return "planned" if self.stage == "planned" else "ok"
         if isinstance(error, CallTimeout):
             is_cut_off = self.effect != "read"
         else:
             is_cut_off = not isinstance(error, CallError) or (is_over and isinstance(error, NetworkError))
-        if self.has_begun and not self.has_returned and is_cut_off:
+        if self.stage == "begun" and is_cut_off:
             return "unknown"
-        has_begun = self._attempts or self.has_returned or (self.has_begun and isinstance(error, CallTimeout))
-        return "failed" if has_begun else "refused"
+        has_begun = self.stage == "returned" or (self.stage == "begun" and isinstance(error, CallTimeout))
+        return "failed" if has_begun or self._attempts else "refused"
 
 
 current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)
