@@ -124,6 +124,15 @@ def _refuse_type(value: object) -> NoReturn:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
+def encoder(default: Callable[[Any], object] = _refuse_type, *, sorts: bool = False) -> Callable[[object], str]:
+    """Return a function that returns a value as compact JSON; ``default`` is called for what is not JSON.
+
+    It is faster than ``json.JSONEncoder.encode``, which prepares itself for each value.
+    """
+    encode = make_encoder(None, default, encode_basestring, *_LENIENT[:3], sorts, *_LENIENT[4:])
+    return lambda value: "".join(encode(value, 0))
+
+
 def decode(text: str) -> Json:
     """Decode JSON strictly (RFC 8259).
 

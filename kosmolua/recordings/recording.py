@@ -46,7 +46,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, cast
 
-from kosmolua import __version__, errors
+from kosmolua import __version__, errors, protocol
 from kosmolua.errors import CallError, ConfigError, KosmoError, Paused
 from kosmolua.limits import MIB
 from kosmolua.recordings.events import ERROR_FIELDS, fault_of
@@ -351,7 +351,7 @@ def _line(body: str, before: int) -> tuple[bytes, int]:
     return data + _SUM + f'{check:08x}"}}\n'.encode(), check
 
 
-_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+_encoded = protocol.encoder(str)
 
 
 def error_fields(error: KosmoError) -> Event:
@@ -384,12 +384,8 @@ def _is_json(value: object) -> bool:
     return True
 
 
-_sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
-
-
-def question(ask: object) -> str:
-    """Return a text that identifies a request, as a key for lookups; equal requests have equal texts."""
-    return _sorted(ask)
+question = protocol.encoder(sorts=True)
+"""Returns a text that identifies a request, as a key for lookups; equal requests have equal texts."""
 
 
 def events_of(recording: Recording, *kinds: str) -> Iterator[tuple[int, Event]]:
