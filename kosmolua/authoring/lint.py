@@ -11,8 +11,9 @@ from kosmolua.authoring.findings import Defect, source_of
 from kosmolua.authoring.lint_functions import check_effect, check_function, check_integration
 from kosmolua.authoring.lint_undo import check_declared, check_undo
 from kosmolua.catalog.plugins import Plugin, Plugins
+from kosmolua.check.checker import Checker, syntax_hint
+from kosmolua.check.findings import SETUP
 from kosmolua.docs import markdown
-from kosmolua.lua.syntax import uses_in
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
 from kosmolua.suggestions import did_you_mean
@@ -20,6 +21,7 @@ from kosmolua.suggestions import did_you_mean
 _LIKE_A_FUNCTION = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 _FENCED = re.compile(r"^```lua[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _MESSAGE = re.compile(r"example:(\d+): (.*)", re.DOTALL)
+_FAILING = frozenset({"fails", "type"})
 _COMPILE = """
 local messages = {}
 for index, source in ipairs(arg) do
@@ -70,11 +72,10 @@ def _found(plugin: Plugin) -> Iterator[Defect]:
     yield from check_declared(integration)
     yield from check_page(integration, prose, page)
     examples = [*examples_in(prose or "", page), *_in_docstrings(integration)]
-    for example in examples:
-        yield from check_calls(example, integration)
     if examples:
-        with Runtime({}, plugins=Plugins(places=(), entry_points=dict), workers=1, environ={}) as runtime:
+        with Runtime({}, plugins=Plugins(integration), simulate=True, workers=1, environ={}) as runtime:
             yield from check_syntax(examples, runtime)
+            yield from check_calls(examples, Checker(runtime.catalog))
     yield from _notes(integration)
 
 
@@ -126,22 +127,14 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Defe
         said = _MESSAGE.match(message)
         if message:
             line, problem = (int(said[1]), said[2]) if said else (1, message)
-            yield Defect(example.place_of(line), f"the example is not Lua: {problem}", "correct it")
+            hint = syntax_hint(example.text.encode(), message) or "correct it"
+            yield Defect(example.place_of(line), f"the example is not Lua: {problem}", hint)
 
 
-def check_calls(example: Example, integration: Integration) -> Iterator[Defect]:
-    """Yield a finding for each unknown function and argument."""
-    for use in uses_in(example.text, integration.name):
-        place = example.place_of(use.line)
-        function = integration.function(use.function)
-        if function is None:
-            known = f"its functions are {', '.join(integration.functions)}"
-            hint = did_you_mean(use.function, integration.functions) or known
-            yield Defect(place, f"{integration.name} has no function {use.function}", hint)
-            continue
-        names = [parameter.name for parameter in function.parameters]
-        for key in use.keys:
-            if key not in names:
-                known = f"its parameters are {', '.join(names)}" if names else "it has no parameters"
-                hint = did_you_mean(key, names) or known
-                yield Defect(place, f"{function.name} has no parameter {key}", hint)
+def check_calls(examples: Sequence[Example], checker: Checker) -> Iterator[Defect]:
+    """Yield what the check of scripts finds in each example that is Lua. What would not fail is a note."""
+    for example in examples:
+        report = checker.check(example.text)
+        for found in report.findings if report.is_lua else ():
+            if found.code not in (SETUP, "undefined"):  # an example can be a part of a script
+                yield Defect(example.place_of(found.line), found.message, found.hint, note=found.code not in _FAILING)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import lru_cache
 from threading import local
 from time import thread_time
 from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.expressions import regex
-from kosmolua.schema.names import APP, ROOT
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Tree
@@ -430,58 +429,6 @@ def assigned(statement: Node) -> Iterator[tuple[Node, Node | None]]:
     values = values_of(statement)
     for index, target in enumerate(targets_of(statement)):
         yield target, values[index] if index < len(values) else None
-
-
-class Use(NamedTuple):
-    """A place where a script calls a function of an integration, or passes it to ``pcall``.
-
-    Args:
-        function: The name of the function, as the script writes it.
-        line: The line, counted from 1.
-        keys: The names of the arguments if they are passed in a table constructor; otherwise empty.
-    """
-
-    function: str
-    line: int
-    keys: tuple[str, ...] = ()
-
-
-def uses_in(source: str, integration: str) -> Iterator[Use]:
-    """Yield the places where a script uses functions of an integration, directly or through a variable."""
-    script = parse(source)
-    variables: dict[str, list[str]] = {APP: []}
-    for node in script.root.walk() if script else ():
-        if node.kind in ("variable_declaration", "assignment_statement"):
-            for target, value in assigned(node):
-                path = _path(value, variables) if value else None
-                if path is not None and target.kind == "identifier":
-                    variables[target.text] = path
-        elif node.kind == "function_call":
-            given = [*node.all("name"), *arguments_of(node)]
-            if given[0].text in ("pcall", "xpcall"):
-                del given[0]
-            yield from _use(given, variables, integration)
-        elif node.kind == "ERROR":  # such as an unclosed call
-            yield from _use(node.children[-1:], variables, integration)
-
-
-def _use(given: Sequence[Node], variables: Mapping[str, list[str]], integration: str) -> Iterator[Use]:
-    """Yield a :class:`Use` if the called function belongs to an integration."""
-    path = _path(given[0], variables) if given else None
-    if path and path[:2] == [ROOT, integration] and len(path) > 2 and path[-1]:
-        yield Use(path[-1], given[0].line, tuple(keys_of(given[1] if len(given) > 1 else None)))
-
-
-def _path(node: Node, variables: Mapping[str, list[str]]) -> list[str] | None:
-    """Return the names in a path that begins with ``app``, or None for any other expression."""
-    steps: list[str] = []
-    while node.kind in ("dot_index_expression", "bracket_index_expression"):
-        steps.insert(0, key_of(node) or "")
-        table = node.get("table")
-        assert table is not None
-        node = table
-    before = variables.get(node.text) if node.kind == "identifier" else None
-    return None if before is None else before + steps
 
 
 _OPENING_OF = {")": "(", "]": "[", "}": "{"}
