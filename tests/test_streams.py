@@ -177,6 +177,13 @@ def test_too_many_open_files(environment: dict[str, str]) -> None:
     assert failed(done) == "no more files can be opened: Too many open files (raise the limit, as with ulimit -n)"
 
 
+def test_too_little_memory(environment: dict[str, str]) -> None:
+    """As for a recording that does not fit, or a file without end: a sentence, and no traceback."""
+    code = "from kosmolua.cli.console import guarded; raise SystemExit(guarded(lambda: len(bytes(1 << 60))))"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert failed(done).startswith("there is not enough memory (give it a smaller file")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs signals of POSIX")
 def test_an_interrupt_ends_a_script_whose_output_nobody_reads(environment: dict[str, str]) -> None:

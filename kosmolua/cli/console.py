@@ -269,6 +269,9 @@ def guarded(work: Callable[[], int]) -> int:
     except OSError as error:
         complain(worded(error))
         return 1
+    except MemoryError:
+        complain("there is not enough memory (give it a smaller file, or run it where there is more)")
+        return 1
 
 
 def worded(error: OSError) -> str:
