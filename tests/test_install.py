@@ -247,6 +247,8 @@ def test_a_change_is_shown_without_what_stands_around(there: Installation) -> No
     shown = difference(there.adding(client, client.local(COMMAND)))
     assert "ghp_secret" not in shown
     assert '+    "kosmolua": {' in shown
+    file_of(there, client).write_text('{\r\n  "mcpServers": {\r\n    "a": {}\r\n  }\r\n}\r\n', encoding="utf-8")
+    assert difference(there.adding(client, client.local(COMMAND))).startswith('+    "kosmolua": {')
 
 
 @pytest.mark.parametrize("name", CLIENTS)

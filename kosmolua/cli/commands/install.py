@@ -28,6 +28,7 @@ from kosmolua.schema.settings import without_keys
 HANDSHAKE_TIMEOUT = 30.0
 _LEAD = re.compile(r"[^\w\n]*\Z")
 """The punctuation and blanks before a change, with which its first line is as it stands in the file."""
+_WORD = re.compile(r"\w")
 _HELLO = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
 
@@ -133,9 +134,12 @@ def difference(change: Change) -> str:
         return without_keys("\n".join(line for line in [*lines][2:] if not line.startswith("@@")), old)
     at, *parts = differing(change.before or "", change.after or "")
     lead = _LEAD.search((change.after or "")[max(at - 80, 0) : at])
-    shown = ((mark, f"{lead[0] if lead else ''}{part}") for mark, part in zip("-+", parts, strict=True) if part)
-    lines = (f"{mark}{line}" for mark, part in shown for line in part.splitlines())
-    return "\n".join(line for line in lines if line[1:].strip(" \t,"))
+    shown = ((mark, part.splitlines()) for mark, part in zip("-+", parts, strict=True) if part)
+    told: list[str] = []
+    for mark, (first, *rest) in shown:
+        margin = lead[0] if lead and _WORD.search(first) else ""
+        told += [f"{mark}{line}" for line in (margin + first, *rest)]
+    return "\n".join(line for line in told if line[1:].strip(" \t,"))
 
 
 def _entry_in(client: ClientProgram, text: str | None) -> Data | None:
