@@ -484,6 +484,20 @@ def test_a_script_that_has_the_key_shows_it_to_nobody() -> None:
     assert "no ***" in outcome.error.message
 
 
+def test_a_script_without_calls_shows_no_key_either() -> None:
+    """Once the runtime knows it, it is masked in all that a script prints, returns or fails with."""
+    with Loopback(tell) as service:
+        accounts = {"echo": {"default": {"api_key": KEY, "base_url": service.url}}}
+        with Runtime(accounts, plugins=[integration], environ={}) as runtime:
+            runtime.run(TELLS)
+            scripts = ("print(arg[1]) return arg[1]", "error(arg[1])", "return lua_search_docs(arg[1])")
+            outcomes = [runtime.run(script, args=[KEY]) for script in scripts]
+    assert outcomes[0].output == "***\n"
+    assert outcomes[0].result == ["***"]
+    assert "***" in str(outcomes[1].error)
+    assert KEY not in str([outcome.to_json() for outcome in outcomes])
+
+
 def test_a_key_in_a_query_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """An embedder who logs everything does not log a key that a service wants in the query."""
     caplog.set_level(logging.DEBUG)

@@ -275,3 +275,11 @@ def test_the_trace_of_an_http_request_goes_on() -> None:
     assert by_name["tools/call"].parent == PARENT
     assert by_name["run"].parent == by_name["tools/call"].id
     assert by_name["execute_tool"].parent == by_name["run"].id
+
+
+def test_no_title_shows_a_key(runtime: Runtime, spans: InMemorySpanExporter) -> None:
+    """Neither one that the client gives nor one out of the script, once the runtime knows the key."""
+    assert runtime.run(LIST).ok
+    spans.clear()
+    assert runtime.run(LIST, title=f"List with {KEY}").ok
+    assert (parts(spans)[0].attributes or {})["kosmolua.title"] == "List with ***"

@@ -48,6 +48,7 @@ LIST = "app.integrations.render2.list_services({ limit = 1 })"
         ("print(1)", "=(command line)", None, ""),
         ("--[[ no ]] print(1)", "script.lua", None, ""),
         ("-- " + "x" * 500, "a.lua", None, "x" * (MAX_TITLE - 1) + "…"),
+        ("-- " + "word " * 23 + "a_key_of_which_no_part_is_shown", "a.lua", None, "word " * 22 + "word…"),
     ],
 )
 def test_a_run_has_a_title(source: str, name: str, given: str | None, title: str) -> None:

@@ -141,7 +141,7 @@ class Broker:
         if fault:
             raise unsendable(NAMES.get(verb, verb), fault)
         try:
-            said = answer(self._host.docs, verb, given)
+            said = self._host.shown(answer(self._host.docs, verb, given))
         except PluginError as error:
             raise PluginFault.unloadable("of this page", error) from error
         except KosmoError as error:

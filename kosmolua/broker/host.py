@@ -325,6 +325,16 @@ class Host:
 
         return Redactor()
 
+    @property
+    def knows_secrets(self) -> bool:
+        """Whether there is a secret to mask, as for each call that a run makes."""
+        redactor: Redactor | None = vars(self).get("redactor")
+        return redactor is not None and redactor.learned > 0
+
+    def shown(self, text: str) -> str:
+        """Return a text without the secrets that are known."""
+        return self.redactor.text(text) if self.knows_secrets else text
+
     @lazy
     def journal(self) -> Journal:
         """The journal, which gets a line for each call."""

@@ -47,9 +47,12 @@ def made_of(calls: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
 
 
 def shortened(title: str) -> str:
-    """Return a title on one line, of at most :data:`MAX_TITLE` characters."""
+    """Return a title on one line, of at most :data:`MAX_TITLE` characters.
+
+    A word is cut only if it is the only one: a part of a secret would not be masked.
+    """
     line = " ".join(title.split())
-    return line if len(line) <= MAX_TITLE else f"{line[: MAX_TITLE - 1].rstrip()}…"
+    return line if len(line) <= MAX_TITLE else f"{line[:MAX_TITLE].rpartition(' ')[0] or line[: MAX_TITLE - 1]}…"
 
 
 def _commented(text: str) -> str:

@@ -171,7 +171,7 @@ class Run:
     def _title(self) -> str:
         from kosmolua.calls.titles import title_of
 
-        return title_of(self._given, self._name, self._options["title"])
+        return self._host.shown(title_of(self._given, self._name, self._options["title"]))
 
     def _prepared_span(self) -> RunSpan | None:
         """Return the span for the run, or None. Only a program that uses OpenTelemetry has one."""
@@ -408,8 +408,8 @@ class Run:
         return supervisor.ask(work)
 
     def _output(self, piece: bytes) -> None:
-        if self._broker:
-            piece = self._broker.redact_output(piece)
+        if self._broker or self._host.knows_secrets:
+            piece = self._open_broker().redact_output(piece)
         self._printed.append(piece)
         if self._is_output_refused:
             return
@@ -444,7 +444,7 @@ class Run:
         if isinstance(ending.error, ScriptError) and ending.error.is_syntax:
             self._explain(ending.error)
         output = b"".join(self._printed) if isinstance(self._printed, list) else self._taken(self._printed, ending)
-        broker = self._broker
+        broker = self._open_broker() if self._broker or self._host.knows_secrets else None
         pages = broker.facts.warnings(self._dropped) if broker and self._options["check"] else []
         calls = broker.close(ending.error) if broker else []
         losses = broker.redact(list(ending.losses)) if broker else ending.losses
