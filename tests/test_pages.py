@@ -377,7 +377,9 @@ def test_a_run_is_undone_by_a_plan(tmp_path: Path) -> None:
         assert path.startswith("/plans/p-")
         assert "<h1>Undo: scale_up.lua</h1>" in plan.text
         assert "<del><code>3</code></del> → <code>1</code>" in plan.text
-        assert "Undo: scale_up.lua</a>" in person.open("/plans").text
+        listed = person.open("/plans").text
+        assert "Undo: scale_up.lua</a>" in listed
+        assert '<td class="client">the page</td>' in listed
         undone = person.send(path, decision="apply")
         assert "<h1>Undo: scale_up.lua</h1>" in undone.text
         assert "<dt>Client</dt><dd>the page" in undone.text

@@ -335,7 +335,7 @@ _PLAN = _object(
                 "deny": _TEXTS,
                 "check": _FLAG,
             },
-            {"title": _TEXT_OR_NULL},
+            dict.fromkeys(("title", "software", "person"), _TEXT_OR_NULL),
         ),
         "calls": _list(
             _object(

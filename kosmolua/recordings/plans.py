@@ -41,9 +41,9 @@ class Plan:
 
     Args:
         script: The script: ``name``, ``sha256`` and ``source``.
-        run: How the script was run: ``mode``, ``host``, ``args``, ``input``, ``params``, ``account``, ``client``
-            and ``title``, see :mod:`kosmolua.recordings.recording`, and its options ``read_only``, ``deny`` and
-            ``check``.
+        run: How the script was run: ``mode``, ``host``, ``args``, ``input``, ``params``, ``account``, ``client``,
+            ``title``, ``software`` and ``person``, see :mod:`kosmolua.recordings.recording`, and its options
+            ``read_only``, ``deny`` and ``check``.
         calls: The writes that the script would make, and the reads that depend on them.
         decisions: The places where the script reads a field of a planned call's result, or what the call changes. Each
             has the ``line`` of the script, the ``number`` and ``path`` of the call, and the field's name, or the read,

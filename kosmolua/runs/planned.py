@@ -47,7 +47,7 @@ def new_plan(host: Host, source: bytes, job: Job, options: RunOptions) -> Plan:
     """Return a plan for a script, which lists no calls yet. ``source`` is the text of the script, unchanged."""
     run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
     run |= {"input": job.input, "params": dict(job.params), "account": options.get("account")}
-    run |= {name: options.get(name) for name in ("client", "title")}
+    run |= {name: options.get(name) for name in ("client", "title", "software", "person")}
     deny = options.get("deny") or ()
     run |= {name: bool(options.get(name)) for name in ("read_only", "check")}
     run |= {"deny": [deny] if isinstance(deny, str) else list(deny)}
