@@ -8,12 +8,15 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition
+from typing import TYPE_CHECKING
 
 from kosmolua.clock import Until
 from kosmolua.errors import CallError
 from kosmolua.expressions import regex
 from kosmolua.http.messages import Request, Response, origin
-from kosmolua.http.shared_limit import SharedLimit
+
+if TYPE_CHECKING:
+    from kosmolua.http.shared_limit import SharedLimit
 
 MIN_EPOCH = 1e9
 """A ``Ratelimit-Reset`` above this is a point in time, as GitHub sends it. A smaller value is the number

@@ -29,7 +29,6 @@ from kosmolua.schema.formats import formats
 from kosmolua.schema.function import FULL, Function
 from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.labels import DECLARED, Labels
-from kosmolua.schema.luacats import records_by_depth
 from kosmolua.schema.names import page_of
 from kosmolua.schema.tree import SchemaTree
 from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
@@ -166,6 +165,8 @@ class DocumentFunctions:
         return call_of(found[1], self._store.schema) if found else None
 
     def record(self, name: str) -> Record | None:
+        from kosmolua.schema.luacats import records_by_depth
+
         named = (pointer for pointer in self._store.pointers() if "/paths/" not in pointer)
         pointer = {each.rpartition("/")[2]: each for each in named}.get(name)
         kinds = [SchemaReader(look_up=self._store.schema).read({"$ref": pointer}, name)] if pointer else []
