@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -129,7 +129,7 @@ async def list_runs(tenant: Tenant, given: Json) -> object:
         raise RequestRefused(400, f"The parameter status must be one of {', '.join(STATUSES)}")
     store = tenant.runtime.store
     found = await asyncio.to_thread(lambda: store.runs(status=status, before=before, limit=int(limit)))
-    return {"runs": [asdict(each) for each in found]}
+    return {"runs": [each._asdict() for each in found]}
 
 
 @_operation(
@@ -154,7 +154,7 @@ async def start_run(tenant: Tenant, given: Json) -> object:
 @_operation("GET", "/runs/{run}")
 async def get_run(tenant: Tenant, given: Json) -> object:
     """Get a recorded run."""
-    return asdict(await _found(tenant, given["run"]))
+    return (await _found(tenant, given["run"]))._asdict()
 
 
 @_operation("GET", "/runs/{run}/outcome")
@@ -292,7 +292,7 @@ async def revoke_session(tenant: Tenant, given: Json) -> object:
 async def list_approvals(tenant: Tenant, given: Json) -> object:
     """List the calls that wait for a person."""
     waiting = await asyncio.to_thread(tenant.runtime.store.waiting)
-    return {"approvals": [{**asdict(each), "name": each.name} for each in waiting]}
+    return {"approvals": [{**each._asdict(), "name": each.name} for each in waiting]}
 
 
 @_operation(

@@ -9,7 +9,6 @@ import hmac
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import asdict, fields
 from hashlib import sha256
 from typing import Any
 
@@ -76,9 +75,9 @@ PRUNED = "pruned"
 _STATUS = sql.case(
     (sql.and_(RECORDINGS.c.status == "running", ~is_held()), "interrupted"), else_=RECORDINGS.c.status
 ).label("status")
-_STORED = [each.name for each in fields(Summary) if each.name not in ("status", "waiting")]
+_STORED = [each for each in Summary._fields if each not in ("status", "waiting")]
 _SUMMARY = [RECORDINGS.c.pause, _STATUS, *(RECORDINGS.c[name] for name in _STORED)]
-_QUESTION = [QUESTIONS.c[each.name] for each in fields(WaitingCall) if each.name != "is_live"]
+_QUESTION = [QUESTIONS.c[each] for each in WaitingCall._fields if each != "is_live"]
 _DECISION = [QUESTIONS.c[name] for name in ("is_approved", "decided_by", "decided")]
 
 
@@ -277,7 +276,7 @@ class DatabaseStore(Store):
         return [Grant(*row) for row in self._database.rows(query.order_by(of.since, of.path, of.account))]
 
     def grant(self, given: Grant) -> None:
-        new = sql.insert(GRANTS).values(**self._key, **asdict(given))
+        new = sql.insert(GRANTS).values(**self._key, **given._asdict())
         self._database.add(new, sql.delete(GRANTS).where(self._of(GRANTS, path=given.path, account=given.account)))
 
     def revoke(self, path: str, account: str) -> None:

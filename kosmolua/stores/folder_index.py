@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
 from hashlib import sha256
 from typing import NamedTuple, TypeAlias
 
@@ -20,7 +19,7 @@ INDEX = ".index"
 """The name of the file."""
 Stamp: TypeAlias = "tuple[int, int]"
 """When a recording was last written, in nanoseconds since 1970, and its size."""
-NAMES = [each.name for each in fields(Summary)]
+NAMES = [*Summary._fields]
 VERSION = 2
 """It changes with what is written that the names of the fields do not tell, such as the text to search."""
 FEW, SHARE = 200, 8
@@ -63,7 +62,7 @@ class FolderIndex:
         if self._changes <= max(FEW, len(entries) // SHARE):
             return
         self._changes = 0
-        rows = [[run, each.stamp, _values(each.summary), each.text] for run, each in entries.items()]
+        rows = [[run, each.stamp, each.summary, each.text] for run, each in entries.items()]
         body = json.dumps(rows, separators=(",", ":")).encode()
         with suppress(OSError):
             replace_file(self._path, b"\n".join([_head(body), body]))
@@ -93,10 +92,6 @@ def _read(path: str) -> dict[str, KnownRun]:
                 run: KnownRun(tuple(stamp), _summary(values), text) for run, stamp, values, text in json.loads(body)
             }
     return {}
-
-
-def _values(summary: Summary) -> list[object]:
-    return [getattr(summary, name) for name in NAMES]
 
 
 def _summary(values: list[object]) -> Summary:

@@ -239,7 +239,7 @@ class Folder(Store):
             _make(self._questions)
             path = self._question(question.id)
             with open(f"{path}.new", "w", encoding="utf-8") as file:
-                json.dump(asdict(question), file)
+                json.dump(question._asdict(), file)
             os.replace(f"{path}.new", path)
 
     def decide(self, question: str, decision: Decision) -> bool:
@@ -305,7 +305,7 @@ class Folder(Store):
         """Store a grant in a file of its own. It replaces an earlier grant for the same function and account."""
         with _written("The grants", self._grants):
             _make(self._grants)
-            replace_file(self._grant(given.path, given.account), json.dumps(asdict(given)).encode())
+            replace_file(self._grant(given.path, given.account), json.dumps(given._asdict()).encode())
 
     def revoke(self, path: str, account: str) -> None:
         with _written("The grants", self._grants), suppress(FileNotFoundError):

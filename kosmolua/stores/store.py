@@ -58,8 +58,7 @@ class FleetName(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True)
-class FleetSummary:
+class FleetSummary(NamedTuple):
     """The entry of a fleet in a list: when its first run began, and how many of its runs have which status."""
 
     name: FleetName
@@ -82,8 +81,7 @@ class FleetSummary:
         return next((each for each in self.statuses if each != "done"), "done")
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """The entry of a recorded run in a list of runs.
 
     Args:
@@ -132,8 +130,7 @@ ORDERS: Mapping[str, bool] = {"time": True, "worked": True, "title": False, "sta
 """By which fields of summaries a list of runs can be sorted, and whether the largest come first."""
 
 
-@dataclass(frozen=True)
-class RunFilter:
+class RunFilter(NamedTuple):
     """Which runs a list has, and in which order. An empty text fits every run.
 
     Args:
@@ -261,8 +258,7 @@ def told_by(event: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-@dataclass(frozen=True)
-class WaitingCall:
+class WaitingCall(NamedTuple):
     """A call that waits for a person.
 
     Args:
@@ -339,8 +335,7 @@ def _is_same_person(one: Vote, other: Vote) -> bool:
     return not names.isdisjoint(others)
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(NamedTuple):
     """A person's permission to call a function with an account at any time, without further questions.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import asdict
 from difflib import unified_diff
 from tempfile import mkstemp
 from typing import Any
@@ -244,7 +243,7 @@ def _newest(store: Store) -> str:
 
 def _of_tenant(run: Summary) -> dict[str, Any]:
     by = ", ".join(each for each in (run.software or run.client, run.person) if each)
-    return {**asdict(run), "title": run.title or run.script, "by": by}
+    return {**run._asdict(), "title": run.title or run.script, "by": by}
 
 
 def _of_recording(found: Summary, store: Store) -> dict[str, Any]:
