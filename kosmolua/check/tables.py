@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.variables import always_returns
@@ -21,7 +20,7 @@ from kosmolua.lua.syntax import (
     targets_of,
     values_of,
 )
-from kosmolua.lua.values import Callee, Closure, Result, is_builtin, is_list, is_page, record_keys
+from kosmolua.lua.values import Callee, Closure, Result, is_builtin, is_list, is_page, near_key, record_keys
 
 _NEXT = {"cursor": "cursor", "next_page": "page"}
 """The fields of a page that lead to the next page, each with the parameter to pass its value to."""
@@ -177,10 +176,10 @@ def check_names(check: Evaluator) -> None:
 
 def _check_name(check: Evaluator, target: Node, given: Node | None) -> None:
     read = {each.text for each in (given.walk() if given else ()) if each.kind == "identifier"}
-    near = get_close_matches(target.text, check.scopes.still - {target.text}, 1, MIN_LIKENESS)
-    if near and (near[0] in read or check.scopes.defined[target.text] == 1):
-        message = f"nothing reads '{target.text}', and nothing changes '{near[0]}'"
-        check.findings.warn(target, message, f"did you mean '{near[0]}'?")
+    near = near_key(target.text, check.scopes.still - {target.text}, MIN_LIKENESS)
+    if near and (near in read or check.scopes.defined[target.text] == 1):
+        message = f"nothing reads '{target.text}', and nothing changes '{near}'"
+        check.findings.warn(target, message, f"did you mean '{near}'?")
 
 
 def check_use(check: Evaluator) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import NamedTuple, TypeGuard
 
 from kosmolua.lua.syntax import Node, string_of
@@ -323,10 +322,11 @@ def lists_in(kind: Type) -> list[str]:
     return [key for key, field in kind.fields.items() if is_list(field)] if isinstance(kind, Record) else []
 
 
-def near_key(key: str, names: Iterable[str]) -> str:
+def near_key(key: str, names: Iterable[str], likeness: float = 0.6) -> str:
     """Return the name in ``names`` that is most similar to a misspelled key; an empty string if none is similar."""
-    near = get_close_matches(key, names, 1, 0.6)
-    return near[0] if near else ""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(key, names, 1, likeness)), "")
 
 
 def near_field(kind: Type, key: str) -> str:
@@ -342,8 +342,8 @@ def near_field(kind: Type, key: str) -> str:
     for field, inner in fields.items():
         if isinstance(inner, Record) and key in inner.fields:
             return f"{field}.{key}"
-    if near := get_close_matches(key, fields, 1, MIN_LIKENESS):
-        return near[0]
+    if near := near_key(key, fields, MIN_LIKENESS):
+        return near
     maps = [field for field, inner in fields.items() if isinstance(inner, Map)]
     return f"{maps[0]}.{key}" if len(maps) == 1 and key not in _OF_PAGES else ""
 
