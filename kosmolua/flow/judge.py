@@ -305,8 +305,9 @@ def _is_place(text: str, *, is_read: bool, alone: bool) -> bool:
 
 
 def _shape_of(function: Function) -> dict[str, str]:
-    """Return the effect of a server's tool, what it says of itself, and what it takes."""
-    parameters = {f"the parameter {each.name}": repr((each.type, each.required)) for each in function.parameters}
+    """Return the effect of a server's tool, what it says of itself, and what it takes and says of that."""
+    given = [(each.name, (each.type, each.about, each.required or each.default)) for each in function.parameters]
+    parameters = {f"the parameter {name}": repr(said) for name, said in given}
     return {"the effect": function.effect, "its description": function.doc, **parameters}
 
 
