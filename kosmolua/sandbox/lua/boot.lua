@@ -258,8 +258,8 @@ end
 ---So many strings double the size of Lua's table of strings, which then has room for those of a script.
 local MANY_STRINGS = 1024
 
----Loads modules in advance, and lets Lua enlarge its table of strings: it then writes to each string, for which the system would
----copy nearly all of Lua's memory in each fork.
+---Loads modules in advance, and does here what would write to nearly all of Lua's memory in each fork, for which the system would
+---copy it: to enlarge the table of strings, Lua writes to each string; to make the modules old, its collector visits them.
 local function preload(...)
   for _, name in ipairs({ ... }) do
     local _ = host[name]
