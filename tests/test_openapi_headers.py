@@ -72,6 +72,21 @@ DOCUMENT = {
 }
 
 
+@pytest.mark.parametrize("name", ["X-Request-ID", "traceparent"])
+def test_what_tells_requests_apart_is_an_argument_if_it_is_required(tmp_path: Path, name: str) -> None:
+    """As in the documents of banks; however many operations have it, it is no setting of the account."""
+    needed = {**parameter(name), "required": True}
+    several = {f"/{each}": {"get": operation(each, needed)} for each in "abcdef"}
+    document = small(tmp_path, {**DOCUMENT, "paths": {**several, "/g": {"get": operation("g", parameter(name))}}})
+    with serving() as service:
+        accounts = {"pets": {"default": {"key": KEY, "base_url": service.url}}}
+        with Runtime(accounts, plugins=[document], environ={}) as runtime:
+            runtime.call("pets.a", {name: "r-1"})
+            assert service.last.headers[name.lower()] == "r-1"
+            with pytest.raises(BadArguments, match="has no parameter"):
+                runtime.call("pets.g", {name: "r-1"})
+
+
 def test_what_many_operations_take(tmp_path: Path) -> None:
     """A token of a page is an argument and no credential; the default of an optional header is the service's own,
     except for a version, which some services need all the same.

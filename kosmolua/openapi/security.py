@@ -51,10 +51,10 @@ MOST_COMMON = 0.5
 """A header or parameter becomes a field of the account if at least this share of operations has it."""
 MIN_OPERATIONS = 3
 """A header or parameter becomes a field of the account only if at least this number of operations has it."""
-DROPPED = frozenset(
-    {"accept", "content-type", "authorization", "user-agent", "traceparent", "tracestate", "x-request-id"}
-)
-"""Headers that never become arguments or fields, since KosmoLua sets them or they are not needed."""
+DROPPED = frozenset({"accept", "content-type", "authorization", "user-agent"})
+"""Headers that never become arguments or fields, since KosmoLua sets them."""
+TRACING = frozenset({"traceparent", "tracestate", "x-request-id"})
+"""Headers that tell a request from others: never fields, and arguments only where the service requires them."""
 
 
 @dataclass
@@ -353,7 +353,7 @@ def settings_of(
         each.fields = [each_field for each_field in each.fields if not _is_never_an_argument(each_field, carried)]
         for each_field in each.fields:
             is_common = each_field.place == "header" and ("header", each_field.wire) in most
-            tells_apart = each_field.wire in several  # its values tell operations apart
+            tells_apart = each_field.wire in several or plain(each_field.wire) in TRACING  # operations, or requests
             if is_common and not tells_apart and each_field.wire not in {*credentials, *found}:
                 found[each_field.wire] = _setting(each_field, has_credential=has_credential)
         each.fields = [
@@ -371,7 +371,8 @@ def _is_never_an_argument(given: Field, carried: Collection[tuple[str, str]]) ->
         return True
     if given.place == "header":
         name = plain(given.wire)
-        return name in DROPPED or ("header", name) in carried or bool(objection(given.wire, keys=CREDENTIAL_HEADERS))
+        is_set = name in DROPPED or (name in TRACING and not given.required)
+        return is_set or ("header", name) in carried or bool(objection(given.wire, keys=CREDENTIAL_HEADERS))
     if given.place in ("query", "body") and is_override(given.wire):
         return True
     return (given.place, given.wire) in carried
