@@ -38,13 +38,14 @@ from kosmolua.cli.tenants import Kept, TenantFleet
 from kosmolua.recordings.timeline import Bar, CallSummary
 from kosmolua.runs import RunOptions
 from kosmolua.serve import settings
+from kosmolua.serve.approvals import Approvals
 from kosmolua.serve.pages import insights, workspace
 from kosmolua.serve.pages.calls import Axis, without_waits
 from kosmolua.serve.pages.examples import EXAMPLES
 from kosmolua.serve.pages.history import Details, History, RunEntry
 from kosmolua.serve.pages.insights import insights_of, percentile
 from kosmolua.serve.pages.rendering import environment
-from kosmolua.stores.store import Summary
+from kosmolua.stores.store import Decision, Summary, WaitingCall
 from kosmolua.stores.tasks import SLEEP, WAITING, ServerTask
 
 pytestmark = pytest.mark.slow
@@ -998,6 +999,24 @@ def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
             person.send("/approvals", decision=decision, call=call)
             assert outcome.result(20).status == status
             assert person.send("/approvals", decision=decision, call=call).status_code == 409
+
+
+def test_who_answers_too_late_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If somebody else denies a call meanwhile, nobody is told that it was approved."""
+    answer = Approvals.answer
+
+    def late(approvals: Approvals, call: WaitingCall, decision: Decision, *voter: str) -> bool:
+        assert answer(approvals, call, Decision(False, "another person"))
+        return answer(approvals, call, decision, *voter)
+
+    monkeypatch.setattr(Approvals, "answer", late)
+    with served(tmp_path, "acme", approval_wait=30) as pages:
+        outcome = pages.start("acme", RESTART)
+        person = Person(pages.url, "acme")
+        told = person.send("/approvals", decision="approve", call=first_call(person))
+        assert told.status_code == 409
+        assert "Somebody else has answered before." in told.text
+        assert outcome.result(20).status == "failed"
 
 
 def test_a_session_ends_with_its_token(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from kosmolua.stores.store import RUN_ID, Decision, WaitingCall
 PAGE = 200
 """How many calls a page of the list has."""
 ANSWERS = {"approve": True, "deny": False}
+TOO_LATE = "Somebody else has answered before."
 TOLD = ("decided", "count", "run")
 """The parameters of the URL that say what the person has just decided."""
 
@@ -56,7 +57,7 @@ def linked(request: PageRequest, link: QuestionLink, person: str) -> Response:
         return request.page("link.html", call=call, person=link.person, tenant="", waiting_count=0)
     voter = (link.person, "") if link.person else request.voter
     if not _record(request, [call], person, voter, is_approved=answer):
-        return _said(request, "Nothing was decided", "Somebody else has answered before.", status=409)
+        return _said(request, "Nothing was decided", TOO_LATE, status=409)
     return _said(request, "Approved" if answer else "Denied", "You can close this page.", status=200)
 
 
@@ -83,12 +84,14 @@ def decide(request: PageRequest) -> Response:
     several = any(request.own.tenant.people_for(call.call["effect"]) > 1 for call in calls)
     if answer and not destroys and not several and request.form.get("always"):
         calls += _always(request, calls, waiting)
-    _record(request, calls, request.person, request.voter, is_approved=answer)
+    count = _record(request, calls, request.person, request.voter, is_approved=answer)
+    if not count:
+        return request.error("Nothing was decided", TOO_LATE, status=409)
     runs = {call.run for call in calls}
     only = next(iter(runs)) if len(runs) == 1 else None
     if only and request.form.get("back") == "run":
         return request.redirect(f"/runs/{only}")
-    return request.redirect("/approvals", decided=request.form["decision"], count=str(len(calls)), run=only or "")
+    return request.redirect("/approvals", decided=request.form["decision"], count=str(count), run=only or "")
 
 
 def _is_meant(request: PageRequest, destroys: int) -> bool:
@@ -108,22 +111,19 @@ def _always(request: PageRequest, calls: Sequence[WaitingCall], waiting: Sequenc
     return [call for call in same if call not in calls and not call.call.get("flows")]
 
 
-def _record(
-    request: PageRequest, calls: Sequence[WaitingCall], person: str, voter: Voter, *, is_approved: bool
-) -> bool:
-    """Record a person's decision about calls, with which their runs go on; return False if one was decided before."""
-    own, paused = request.own, dict[str, list[int]]()
-    in_time: list[bool] = []
+def _record(request: PageRequest, calls: Sequence[WaitingCall], person: str, voter: Voter, *, is_approved: bool) -> int:
+    """Record a person's decision about calls, with which their runs go on; return how many were not decided before."""
+    own, paused, count = request.own, dict[str, list[int]](), 0
     for call in calls:
         if call.is_live:
-            in_time.append(own.tenant.approvals.answer(call, Decision(is_approved, person), *voter))
+            count += own.tenant.approvals.answer(call, Decision(is_approved, person), *voter)
         else:
             assert call.run, "a run that is paused is recorded"
             paused.setdefault(call.run, []).append(call.call["number"])
     for run in {call.run for call in calls if call.is_live and call.run}:
         own.follow(run)
     own.resume_all(paused, person, voter, is_approved=is_approved)
-    return all(in_time)
+    return count + sum(map(len, paused.values()))
 
 
 def _told(request: PageRequest) -> dict[str, str] | None:
