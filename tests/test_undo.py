@@ -503,6 +503,8 @@ UNDONE_BY_ANOTHER = {
     "a new label": 'github.add_labels({ repo = "lovelace/dotfiles", number = 1, labels = { "bug" } })',
     "a new file": 'github.put_file({ repo = "lovelace/dotfiles", path = "new.txt", content = "x", message = "m" })',
     "a new group": 'render2.create_env_group({ name = "fresh" })',
+    "a deleted header": f'render2.delete_header({{ service_id = "{SITE}", header_id = "hdr-67zbljmjyeqgj6kmw6o2" }})',
+    "a deleted route": f'render2.delete_route({{ service_id = "{SITE}", route_id = "rdr-plxpqojhwjffs3uu2k36" }})',
     "a new service": 'render2.create_service({ type = "static_site", name = "new", repo = "https://github.com/a/b" })',
 }
 

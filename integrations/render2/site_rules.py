@@ -93,7 +93,16 @@ def list_headers(
     return {"headers": [_header(each) for each in found], "cursor": after}
 
 
-@integration.writes(undo=inverses.dropped("delete_header", "header_id", "header", "id", service_id="service_id"))
+def _header_there(render: Render, /, *, service_id: ServiceId, path: str, name: str, value: str) -> OneHeader | None:
+    """Return the result of the addition if the site has this header."""
+    same = list_headers(render, service_id=service_id, path=path, name=name, value=value)["headers"]
+    return {"header": same[0]} if same else None
+
+
+@integration.writes(
+    was_done=_header_there,
+    undo=inverses.dropped("delete_header", "header_id", "header", "id", service_id="service_id"),
+)
 def add_header(
     render: Render,
     /,
@@ -156,7 +165,19 @@ def list_routes(
     return {"routes": [_route(each) for each in found], "cursor": after}
 
 
-@integration.writes(undo=inverses.dropped("delete_route", "route_id", "route", "id", service_id="service_id"))
+def _route_there(
+    render: Render, /, *, service_id: ServiceId, type: RouteType, source: str, destination: str, priority: int | None
+) -> OneRoute | None:
+    """Return the result of the addition if the site has this rule, at this position if one is given."""
+    alike = list_routes(render, service_id=service_id, type=type, source=source, destination=destination)["routes"]
+    same = [each for each in alike if priority in (None, each["priority"])]
+    return {"route": same[0]} if same else None
+
+
+@integration.writes(
+    was_done=_route_there,
+    undo=inverses.dropped("delete_route", "route_id", "route", "id", service_id="service_id"),
+)
 def add_route(
     render: Render,
     /,
