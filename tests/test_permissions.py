@@ -216,6 +216,7 @@ def test_patterns_of_a_run(permission: str, options: dict[str, Any], allowed: bo
         ("allow", "burn_book", "--allow burn_book matches no function"),
         ("allow", "library.home.burn_book", "--allow library.home.burn_book matches no function"),
         ("allow", "libary.*", "--allow libary.* matches no function"),
+        ("allow", "a*" * 60_000, f"--allow {'a*' * 20}... has more than 500 characters (pass shorter patterns"),
         ("deny", "library.z*", "--deny library.z* matches no function"),
         ("deny", "", "--deny  matches no function"),
     ],

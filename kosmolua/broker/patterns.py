@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kosmolua.schema.integration import Integration
 
 ALL = "*"
+MAX_PATTERN = 500
+"""The most characters of a pattern: the time to compare it grows faster than its length."""
 
 
 class Patterns:
@@ -32,6 +34,9 @@ class Patterns:
     """
 
     def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog, *, takes_scripts: bool = False) -> None:
+        if too_long := next((pattern for pattern in patterns if len(pattern) > MAX_PATTERN), ""):
+            what = f"{option} {too_long[:40]}... has more than {MAX_PATTERN} characters"
+            raise ConfigError(what, hint="pass shorter patterns; the option can be repeated")
         self._option = option
         self._patterns = {pattern: ".".join(parts_of(pattern)) for pattern in patterns}
         self._unknown: set[str] = set()
