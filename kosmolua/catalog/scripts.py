@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -51,9 +51,8 @@ class UserScript(NamedTuple):
         return b"--" + source if source.startswith(b"#") else source
 
 
-@dataclass(frozen=True)
 class _NoAccount:
-    """The account class for scripts, whose calls have their own accounts."""
+    """The account of scripts, whose calls have their own accounts."""
 
     def open(self, send: Any) -> None: ...
 
@@ -158,7 +157,9 @@ class Scripts:
             raise UnknownPath(what, hint=f"put scripts into {self.folder}")
         with self._lock:
             if self._plugin is None:
-                integration = Integration(SCRIPTS, _NoAccount, about="Your own scripts.", prefix="", root=SCRIPTS)
+                integration = Integration(
+                    SCRIPTS, _NoAccount, about="Your own scripts.", prefix="", root=SCRIPTS, fields=()
+                )
                 self._plugin = Plugin(integration, self.folder, "scripts", lambda: None)
                 self._fill(integration)
             return self._plugin
