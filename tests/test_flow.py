@@ -180,13 +180,22 @@ def get(_: None, /) -> dict[str, str]:
     stored = STATE["stored"]
     found = dict(line.split("=", 1) for line in stored.splitlines() if line.count("=") == 1)
     decoded = next((each for each in readings(stored) if each.isprintable() and "@" in each), "")
-    return {**found, "stored": stored, "decoded": decoded}
+    return {**found, "stored": stored, "decoded": decoded, "local_part": stored.partition("@")[0]}
 
 
 @box.reads(origin="own")
 def get_id(_: None, /, *, of: str) -> dict[str, str]:
     """Get the id of something, which is its name, or if it has none, what was stored."""
     return {"id": of or STATE["stored"]}
+
+
+@box.reads(origin="public")
+def get_pieces(_: None, /, *, kind: str) -> Any:
+    """Get what says an address in other ways than as a text, and nothing else."""
+    rows = [{"of": "to", "is": each} for each in MALLORY]
+    fields = {chr(97 + at): each for at, each in enumerate(MALLORY)}
+    ways: dict[str, Any] = {"characters": [*MALLORY], "codes": [*MALLORY.encode()], "rows": rows, "fields": fields}
+    return {**ways, "votes": {"mallory77": 1}}[kind]
 
 
 @box.writes(to=["people"])
@@ -488,6 +497,18 @@ def test_an_address_in_disguise_is_that_address(runtime: Runtime, text: str) -> 
             [f"{BOX}.pay({{ account = {BOX}.find({{ name = {page(MALLORY)}:sub(7) }}).host }})"], id="a part echoed"
         ),
         pytest.param([f"{BOX}.pay({{ account = {BOX}.get_form().account_number }})"], id="a number that people type"),
+        pytest.param(
+            [f"{BOX}.put({{ content = {page(MALLORY)}:sub(7) }}) {BOX}.pay({{ account = {BOX}.get().local_part }})"],
+            id="written and read back in part",
+        ),
+        pytest.param([f"{SEND}({{ to = table.concat({BOX}.get_pieces('characters')) }})"], id="joined characters"),
+        pytest.param([f"{BOX}.get_pieces('characters')", TO_MALLORY], id="a list of characters"),
+        pytest.param([f"{BOX}.get_pieces('codes')", TO_MALLORY], id="a list of codes"),
+        pytest.param([f"{BOX}.get_pieces('rows')", TO_MALLORY], id="characters in rows"),
+        pytest.param([f"{BOX}.get_pieces('fields')", TO_MALLORY], id="characters in fields"),
+        pytest.param(
+            [f"{BOX}.get_pieces('votes')", f'{BOX}.pay({{ account = "mallory77" }})'], id="a name that is a key"
+        ),
         pytest.param([f"{BOX}.pay({{ account = {BOX}.get_form().page_url }})"], id="an address at a common domain"),
         pytest.param(
             [f"{SEND}({{ to = parallel.all({{ function() return {page(MALLORY)} end }})[1] }})"], id="parallel"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from kosmolua.expressions import regex
-from kosmolua.flow.texts import MIN_NUMBER, MIN_TEXT, whole
+from kosmolua.flow.texts import MIN_NUMBER, MIN_SPELLED, MIN_TEXT, whole
 from kosmolua.schema.labels import AUDIENCES, NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.types import List, Map, Scalar, Type, Union
@@ -214,6 +214,12 @@ def leaves(value: object, labels: Labels, hosts: Collection[str]) -> list[Leaf]:
     private = labels.private
     gathered = _Leaves(frozenset() if isinstance(private, bool) else frozenset(private), hosts)
     gathered.gather(value, "", "", labels.origin, PUBLIC, is_private=private is True)
+    pieces: dict[tuple[str, str], list[str]] = {}
+    for origin, key, text in gathered.short:
+        for under in {"", key}:
+            pieces.setdefault((origin, under), []).append(text)
+    for (origin, key), texts in pieces.items():
+        gathered.found.append(Leaf("".join(texts), key, "", origin, is_private=False, is_made=False))
     return gathered.found
 
 
@@ -222,6 +228,8 @@ class _Leaves:
 
     def __init__(self, named: frozenset[str], hosts: Collection[str]) -> None:
         self.found: list[Leaf] = []
+        self.short: list[tuple[str, str, str]] = []
+        """Origin, key and text of what is too short to be told apart, and can be a piece of a longer text."""
         self._named = named
         self._hosts = hosts
 
@@ -235,12 +243,13 @@ class _Leaves:
                     item = str(value[name])[:MAX_NAME]
                     break
             for name, inner in value.items():
-                if not name.isidentifier() and name not in fields:
+                if name not in fields and not _is_word(name):
                     self.found.append(Leaf(name, key, item, said, is_private, is_made=False))
                 kind = type(inner)
                 if not inner or kind is bool or (kind is int and -MIN_NUMBER < inner < MIN_NUMBER):
                     continue
                 if kind is str and len(inner) < MIN_TEXT and inner.isascii():
+                    self.short.append((said, name, inner))
                     continue
                 hidden = is_private or name in self._named
                 if (kind is str or kind is int or kind is float) and name not in fields:
@@ -249,10 +258,20 @@ class _Leaves:
                 else:
                     self.gather(inner, name, item, fields.get(name, origin), default, is_private=hidden)
         elif isinstance(value, list):
+            if len(value) >= MIN_SPELLED and all(type(code) is int and 32 <= code < 127 for code in value):
+                self.found.append(Leaf(bytes(value).decode(), key, item, said, is_private, is_made=False))
             for inner in value:
                 self.gather(inner, key, item, origin, default, is_private=is_private)
+        elif isinstance(value, str) and len(value) < MIN_TEXT:
+            self.short.append((said, key, value))
         elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
             self.found.append(Leaf(value, key, item, said, is_private, is_made(key, value, self._hosts)))
+
+
+@lru_cache(maxsize=1024)
+def _is_word(name: str) -> bool:
+    """Return True for a key that is certainly the name of a field, and not a value such as ``mallory77``."""
+    return name.isidentifier() and not any(map(str.isdigit, name))
 
 
 def is_made(key: str, value: str | float, hosts: Collection[str]) -> bool:

@@ -534,7 +534,8 @@ def _emptied(
 def _written(text: str) -> set[str]:
     """Return what stays somebody else's if a text is written that is theirs."""
     said = (text, *readings(text))
-    return {form for each in said for form in (core(each), *parts(each), *settings(each))}
+    found = {form for each in said for form in (core(each), *parts(each), *settings(each))}
+    return found | {form.partition("@")[0] for form in found if "@" in form}
 
 
 def _is_cut_out(private: bytes, data: bytes, bare: bytes) -> bool:
