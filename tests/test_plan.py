@@ -26,6 +26,7 @@ from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import Stale
 from kosmolua.plugin import CallError, Integration, Send, matching
 from kosmolua.recordings.plans import Plan
+from kosmolua.recordings.recording import read
 
 pytestmark = pytest.mark.slow
 
@@ -389,6 +390,18 @@ def test_a_copy_of_a_plan_is_the_same_plan(runtime: Runtime, store: Store, tmp_p
     with pytest.raises(ConfigError, match="was already applied"):
         runtime.apply(Plan.load(tmp_path / "copy.json"))
     assert len(store.put) == 4
+
+
+def test_a_plan_has_the_title_of_its_run(runtime: Runtime, tmp_path: Path) -> None:
+    """That which the client gave, also once it was read from its file, and for the run that applies it."""
+    plan = runtime.plan(PUTTING, name="=put", title="Puts four books", person="dana", software="an agent 1.0")
+    plan.save(tmp_path / "plan.json")
+    kept = Plan.load(tmp_path / "plan.json")
+    assert (kept.title, kept.run["person"], kept.run["software"]) == ("Puts four books", "dana", "an agent 1.0")
+    assert runtime.plan(PUTTING, name="=put").title == "put"
+    applied = runtime.apply(kept, person="erin", record=tmp_path / "run.jsonl")
+    header = read(applied.recording or "").header
+    assert (header["title"], header["person"]) == ("Puts four books", "erin")
 
 
 def test_a_new_plan_replaces_no_other(runtime: Runtime) -> None:
