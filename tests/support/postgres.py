@@ -87,14 +87,13 @@ class Postgres:
     def standing_still(self) -> Iterator[None]:
         """Suspend the server and its connections during the block: they stay open, and nothing answers."""
         assert self._server
+        os.kill(self._server.pid, signal.SIGSTOP)  # it starts no further process
         processes = [self._server.pid, *descendants(self._server.pid)]
-        for each in processes:
-            os.kill(each, signal.SIGSTOP)
+        _signal(processes, signal.SIGSTOP)
         try:
             yield
         finally:
-            for each in processes:
-                os.kill(each, signal.SIGCONT)
+            _signal(processes, signal.SIGCONT)
 
     def _answers(self) -> bool:
         import psycopg
@@ -102,6 +101,13 @@ class Postgres:
         with suppress(psycopg.OperationalError), psycopg.connect(self.address, connect_timeout=1):
             return True
         return False
+
+
+def _signal(processes: list[int], number: int) -> None:
+    """Send a signal to those of the processes that have not ended."""
+    for each in processes:
+        with suppress(ProcessLookupError):
+            os.kill(each, number)
 
 
 @cache
