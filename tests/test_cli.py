@@ -414,7 +414,7 @@ integration = Integration("slow", Account, about="Slow.")
 def put(api: None, /) -> None:
     "Put."
     begun.set()
-    time.sleep(2)
+    time.sleep(30)
 
 @integration.reads
 def wait(api: None, /) -> None:

@@ -320,15 +320,18 @@ def test_a_tick_that_a_dead_server_had_begun_is_not_missed(site: Site) -> None:
 
 def test_a_run_that_a_server_still_has_is_left_to_it(site: Site) -> None:
     """A server that was thought dead goes on; whoever took its task waits, and sees how the run ended."""
-    server = site.open(EVERY_MINUTE, report="sleep(2) return 1")
+    gate = site.folder / "gate"
+    script = f"app.integrations.notebook.wait({{ seconds = 60, file = '{gate}' }}) return 1"
+    server = site.open(EVERY_MINUTE, report=script)
     tasks, runtime = site.tenant.runtime.store.tasks, site.tenant.runtime
     now = tasks.now()
     tasks.add(ServerTask("held", SCHEDULE, "nightly", "0123456789ab", now, now, QUEUED))
     with ThreadPoolExecutor() as threads:
-        first = threads.submit(runtime.run, "sleep(2) return 1", record=True, run="0123456789ab", name="report.lua")
+        first = threads.submit(runtime.run, script, record=True, run="0123456789ab", name="report.lua")
         wait_for(lambda: [run.status for run in site.runs] == ["running"], 60)
         site.look(server)
         assert [each.status for each in tasks.open(SCHEDULE) if each.id == "held"] == [RUNNING]
+        gate.touch()
         assert first.result().result == [1]
     site.pass_by(5)
     site.look(server)
