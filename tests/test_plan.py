@@ -296,6 +296,16 @@ def test_writes_in_another_order_are_not_those_of_the_plan(runtime: Runtime, sto
     assert store.put == store.cleared == []
 
 
+def test_a_write_that_has_become_a_removal_is_not_the_plans(runtime: Runtime, store: Store) -> None:
+    """As after an update of the integration, or if an MCP server says something else of its tool."""
+    plan = runtime.plan('app.integrations.shop.clear({ shelf = "s-1" })')
+    plan.calls[0].effect = "write"  # which it was when the plan was made
+    outcome = runtime.apply(plan, accept_changes=True)
+    assert isinstance(outcome.error, Stale)
+    assert outcome.error.differences == ["call 1, shop.clear with default, is a destroy now, and was a write"]
+    assert store.cleared == []
+
+
 def test_a_text_that_looks_like_a_placeholder_is_none(runtime: Runtime, store: Store) -> None:
     """A script that writes about calls, or about issues, makes the calls that it has planned."""
     script = """

@@ -211,7 +211,9 @@ class Planner:
             else:
                 said.append(f"{_named(planned)} would not be made: {_shown(planned.arguments)}")
         said += [f"{call.path} with {call.account} would be made too: {_shown(call.arguments)}" for call in new]
-        is_bearable = not any(call.effect != "read" for call in self._new)
+        graver = [(planned, call) for planned, call in self._pairs if planned.effect != call.effect]
+        said += [f"{_named(planned)} is a {call.effect} now, and was a {planned.effect}" for planned, call in graver]
+        is_bearable = not graver and not any(call.effect != "read" for call in self._new)
         changed = _changed_reads(self.plan.reads, reads)
         made = [planned for planned, _ in sorted(self._pairs, key=lambda pair: pair[1].number)]
         numbers = [planned.number for planned in made if planned.effect != "read"]
@@ -260,7 +262,11 @@ class Application:
             Denied: The plan has no such write, or the script has made it already.
         """
         with self._lock:
-            if planned := self._take(target.path, target.account, arguments):
+            planned = self._take(target.path, target.account, arguments)
+            if planned and planned.effect != target.function.effect:
+                what = f"{target.path} is a {target.function.effect} now, and was a {planned.effect} in the plan"
+                raise Denied(what, hint="make a new plan")
+            if planned:
                 self._made[number] = planned
                 return planned
             if self.plan.is_open and not self.left:
