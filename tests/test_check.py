@@ -309,6 +309,12 @@ WARNINGS = [
         "compare a field of each item",
     ),
     (S + "print(services.first)", "is a list and has no 'first'", "list[1]"),
+    (S + "function show(s) print(s.nme) end show(services[1])", "has no field 'nme'", "did you mean 'name'?"),
+    (
+        S + "function all() return services end if #arg > 0 then for s in all() do end end",
+        "a loop needs an iterator",
+        "ipairs(all())",
+    ),
     (S + "print(services[1].suspenders[1].id)", "there is no 'id' of a text", "is the text itself"),
     (S + "print(services[1].createdAt.sub(1, 10))", "a dot does not pass the text to sub", "createdAt:sub(1, 10)"),
     (
@@ -468,6 +474,9 @@ def test_a_syntax_error_names_what_lua_has_instead(checker: Checker, source: str
     [
         "goto done ::done::",
         "print(('').rep('ab', 3))",
+        "function f() return {} end function f() return pairs({}) end for k in f() do print(k) end",
+        "function f() return {} end load('f = pairs({})')() for k in f do print(k) end",
+        "function first() return second() end function second() return 1 end print(first() + 1)",
         'local b = "--[[" .. "x" print(b)',
         "print('-- [[', '--[==[ x', \"it's --[[\")",
         "local x <const> = 1 print(x // 2, x & 3, ~x)",

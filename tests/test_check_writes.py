@@ -149,6 +149,12 @@ MISTAKES = {
         in_loop(f'if r.list_env_vars({{ service_id = s.id }}).env_vars["DEBUG"] ~= "1" then {SUSPEND} end'),
         "no 'DEBUG' of a list",
     ),
+    "dash at the end of a name": (in_loop(f'if s.name:find("^test-") then {SUSPEND} end'), "- repeats the letter"),
+    "through a global function": (
+        "function stop(s) app.integrations.render2.suspend_service(s.id) end\n"
+        + in_loop('if s.suspended == "no" then stop(s) end'),
+        "never 'no'",
+    ),
     "dash in a name": (in_loop(f'if s.name:find("checkout-api") then {SUSPEND} end'), "- repeats the letter"),
     "regular expression": (in_loop(f'if s.name:match("web|api") then {SUSPEND} end'), "no alternatives"),
     "removal in ipairs": (

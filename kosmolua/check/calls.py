@@ -103,10 +103,8 @@ def _check_called(check: Evaluator, name: Node, called: Value, given: Sequence[N
         table, method = name.get("table"), called.name[5:]
         if table and (not given or (given[0].text != table.text and isinstance(check.value(table), Result))):
             hint = f"{table.text[:40]}:{method}({', '.join(each.text for each in given)[:40]})"
-            if given:
-                findings.doubt(name, f"a dot does not pass the text to {method}", hint)
-            else:
-                findings.fail(name, "a method of a text is called with a colon", hint)
+            note = findings.doubt if given else findings.fail
+            note(name, f"a dot does not pass the text to {method}", hint)
     elif isinstance(called, Result) and kind_of(called) in ("string", "number", "boolean") and not may_bend:
         findings.doubt(name, f"{called.source} is a {kind_of(called)}, not a function", text)
     elif isinstance(called, Result) and check.fields.is_plain_table(called):

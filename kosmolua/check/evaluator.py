@@ -611,10 +611,12 @@ class Evaluator:
         return [*values, caught] if caught else values
 
     def _function_declaration(self, node: Node) -> None:
-        name = node.get("name")
-        self._closures[node.start] = Closure(node)
+        name, closure = node.get("name"), Closure(node)
+        self._closures[node.start] = closure
         if name and name.kind == "identifier":
-            self._set(name, self._closures[node.start])
+            self._set(name, closure)
+            if self.scopes.variable(name) is None:
+                self.globals.declare(name.text, closure)
 
 
 _EXPRESSIONS: dict[str, Callable[[Evaluator, Node], Value]] = {

@@ -8,7 +8,7 @@ from kosmolua.lua import idioms
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node
-from kosmolua.lua.values import UNKNOWN, Branch, Builtin, Result, StdLib, Undefined, Value
+from kosmolua.lua.values import UNKNOWN, Branch, Builtin, Closure, Result, StdLib, Undefined, Value
 from kosmolua.schema.names import lua_path
 from kosmolua.suggestions import did_you_mean
 
@@ -18,6 +18,7 @@ class Globals:
 
     def __init__(self, given: CheckInput, scopes: Scopes, held: Held) -> None:
         self.earlier = {name: value for name, value in (given.known or {}).items() if name not in GLOBALS}
+        self._functions: dict[str, Closure] = {}
         self._input = given
         self._scopes = scopes
         self._held = held
@@ -26,7 +27,7 @@ class Globals:
         """Return what is known about the value of a global."""
         name = node.text
         if name in self._scopes.defined:
-            return self._held.get(name, UNKNOWN)
+            return self._functions.get(name) or self._held.get(name, UNKNOWN)
         if name in self.earlier:
             return self.earlier[name]
         if name == "app":
@@ -40,6 +41,11 @@ class Globals:
         if name in LIBRARIES:
             return StdLib(name)
         return Builtin(name) if name in GLOBALS else Undefined(name, self._meant_by(node) or "")
+
+    def declare(self, name: str, function: Closure) -> None:
+        """Record a function of the script that is declared once, and that nothing else can replace."""
+        if self._scopes.defined[name] == 1 and not self._scopes.may_share_globals:
+            self._functions[name] = function
 
     def is_integration(self, name: str) -> bool:
         """Return True if a name is that of an integration, and of no local variable of the script."""

@@ -12,7 +12,7 @@ from kosmolua.lua.flows import ArgumentFlow, flows_of
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.site import Site
 from kosmolua.lua.sites import sites_of
-from kosmolua.lua.syntax import Node, assigned, called_in
+from kosmolua.lua.syntax import assigned
 from kosmolua.lua.values import UNKNOWN, Branch, Callee, Value
 
 _NO_RULES = CheckRules({}, {}, ())
@@ -71,13 +71,10 @@ class Settled:
         There are none for a chunk of a session that may call functions of earlier chunks, which have lines of those.
         """
         scopes, known = self.evaluated.scopes, self.evaluated.known
-        if self._input.is_chunk_of_session and any(map(self._is_call_of_unknown, scopes.of("function_call"))):
+        called = [name for _, name, _ in scopes.calls if name and name.kind == "identifier"]
+        if self._input.is_chunk_of_session and any(known(name) in (None, UNKNOWN) for name in called):
             return []
         return sites_of(scopes, known, lambda: self._dependence)
-
-    def _is_call_of_unknown(self, node: Node) -> bool:
-        name = called_in(node)
-        return name is not None and name.kind == "identifier" and self.evaluated.known(name) in (None, UNKNOWN)
 
     def session(self) -> dict[str, Value]:
         """Return what is known about globals after this chunk of a session, for the check of the next chunk."""
