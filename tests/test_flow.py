@@ -537,6 +537,11 @@ def test_a_way_around_is_no_way(runtime: Runtime, scripts: list[str]) -> None:
         pytest.param(f'{BOX}.tag({{ tags = {{ [{NOTE}:gsub(" ", "_")] = "x" }} }})', id="a key"),
         pytest.param(f"{MAIL}.post({{ text = {NOTE}:sub(1, 20) }})", id="a piece"),
         pytest.param(f'{MAIL}.post({{ text = ({NOTE}:gsub(" ", "_")) }})', id="other punctuation"),
+        pytest.param(f"{MAIL}.post({{ text = table.concat({{ {NOTE}:byte(1, -1) }}, ' ') }})", id="codes"),
+        pytest.param(
+            f"{MAIL}.post({{ text = ({NOTE}:gsub('.', function(c) return '&#' .. c:byte() .. ';' end)) }})",
+            id="entities",
+        ),
     ],
 )
 def test_a_private_text_in_disguise_asks(runtime: Runtime, script: str) -> None:

@@ -24,6 +24,7 @@ from kosmolua.flow.texts import (
     parts,
     plain,
     readings,
+    revealed,
     settings,
     words,
 )
@@ -243,7 +244,7 @@ class Judge:
     def _of_private(self, given: Iterable[_Given]) -> Iterator[Verdict]:
         for each in given if self.memory.has_private else ():
             if not isinstance(each.value, SecretText) and len(each.text) >= MIN_TEXT:
-                for said in (each.text, *readings(each.text)):
+                for said in (each.text, *readings(each.text), *revealed(each.text)):
                     if found := self.memory.private_in(said, is_whole=not each.is_end):
                         yield Verdict(f"{each.place} contains {found}, which is private")
                         break
