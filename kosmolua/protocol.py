@@ -271,12 +271,14 @@ _OF_RECORDED = ("of", "line", "waits")
 _OPTIONAL |= {kind: (*_OPTIONAL[kind], *_OF_RECORDED) for kind, fields in _FIELDS.items() if "id" in fields}
 _NAMES = {kind: {"kind", *fields, *_OPTIONAL.get(kind, ())} for kind, fields in _FIELDS.items()}
 """The names of the fields that a frame may have, by its kind."""
+_SUBJECTS = {kind: [name for name in fields if name not in ("id", "own")] for kind, fields in _FIELDS.items()}
+"""The names of the fields of a request that say what it is about, by its kind."""
 
 
 def question_of(request: Mapping[str, Any]) -> list[Any]:
     """Return the kind, subject and arguments of a request, equal for requests that ask for the same."""
     kind = request["kind"]
-    question = [kind, *(request[name] for name in _FIELDS[kind] if name not in ("id", "own"))]
+    question = [kind, *[request[name] for name in _SUBJECTS[kind]]]
     if "args" not in _OPTIONAL[kind]:
         return question
     if "fault" in request:

@@ -16,7 +16,7 @@ from kosmolua.calls.credentials import masked
 from kosmolua.calls.titles import title_of
 from kosmolua.errors import CallError, CallTimeout, Denied, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
-from kosmolua.protocol import JsonObject, Truncated
+from kosmolua.protocol import JsonObject, Truncated, encoder
 from kosmolua.schema.function import OF_PARTS
 from kosmolua.secret import Redactor
 
@@ -45,6 +45,7 @@ Stage: TypeAlias = Literal["new", "planned", "begun", "returned"]
 NEXT = ("next", "next_cursor", "next_page_token", "next_token", "has_more", "truncated")
 """Keys of a result that usually have a value while a list goes on."""
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_encode_parts = encoder()
 
 
 class Write(NamedTuple):
@@ -63,7 +64,7 @@ def key_of(*parts: object) -> str:
     """Return a key in the form of a UUID, which equal parts always have and other parts never have."""
     from hashlib import sha256
 
-    digits = sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+    digits = sha256(_encode_parts(parts).encode("utf-8", "surrogatepass")).hexdigest()
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
 
 
