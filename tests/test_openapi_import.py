@@ -460,6 +460,35 @@ def test_a_summary_can_be_in_any_script(tmp_path: Path, said: dict[str, str], su
     assert functions[functions.more.named("GET /pets")].summary == summary
 
 
+def test_a_schema_with_a_discriminator_can_be_each_that_extends_it(tmp_path: Path) -> None:
+    """Also through another one: their keys are arguments, and keys of results, under their names."""
+    document = pets(*FIRST)
+
+    def extending(base: str, key: str) -> dict[str, Any]:
+        keys = {"type": "object", "properties": {key: {"type": "string"}}}
+        return {"allOf": [{"$ref": f"#/components/schemas/{base}"}, keys]}
+
+    kind = {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}}}
+    document["components"]["schemas"] = {
+        "Pet": {**kind, "discriminator": {"propertyName": "kind"}},
+        "Cat": extending("Pet", "lives"),
+        "Tabby": extending("Cat", "stripes"),
+        "Car": extending("Plain", "wheels"),
+        "Plain": kind,
+    }
+    media = {"application/json": {"schema": {"$ref": "#/components/schemas/Pet"}}}
+    document["paths"]["/pets"]["post"] = {
+        "operationId": "addPet",
+        "requestBody": {"content": media},
+        "responses": {"200": {"description": "ok", "content": media}},
+    }
+    function = of_home(Home(small(tmp_path, document)), "pets", "").functions["add_pet"]
+    names = ["kind", "lives", "stripes", "reply", "extra"]
+    assert [each.name for each in function.parameters] == names
+    assert function.returns.spell("pets") == "pets.Pet.Cat|pets.Pet.Tabby"
+    assert [[*each.fields] for each in function.returns.members] == [names[:2], names[:3]]
+
+
 def test_a_path_has_what_it_says_beside_its_reference(tmp_path: Path) -> None:
     """A path item may add parameters to the one that it refers to."""
     document = pets(*FIRST)

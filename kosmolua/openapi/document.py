@@ -13,7 +13,7 @@ from kosmolua.limits import MIB
 from kosmolua.openapi.bundling import REFERS_ELSEWHERE, Neighbours, bundled, references_in
 from kosmolua.openapi.swagger import rewritten
 from kosmolua.protocol import Json, is_deeper
-from kosmolua.schema.tree import SchemaTree, target
+from kosmolua.schema.tree import SchemaTree, rows, table, target
 
 MAX_BYTES = 64 * MIB
 """The maximum size of a document, in bytes."""
@@ -22,6 +22,9 @@ MAX_VALUES = 5_000_000
 MAX_DEPTH = 200
 """The maximum number of levels of nested values."""
 
+MAX_SUBTYPES = 32
+"""If more schemas extend one, it does not list them, as each would be an alternative with its own keys."""
+_SCHEMAS = "#/components/schemas/"
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -42,7 +45,27 @@ def read(data: bytes, name: str, near: Neighbours | None = None) -> dict[str, An
         )
     if REFERS_ELSEWHERE.search(data.decode("utf-8-sig")):
         bundled(root, near, _decoded, name)
-    return rewritten(root) if "openapi" not in root else root
+    root = rewritten(root) if "openapi" not in root else root
+    _list_subtypes(table(table(root.get("components")).get("schemas")))
+    return root
+
+
+def _list_subtypes(schemas: dict[str, Any]) -> None:
+    """Let each schema with a ``discriminator`` list those that extend it, since its values are also theirs."""
+    extending: dict[str, list[str]] = {}
+    for name, schema in schemas.items():
+        for each in rows(table(schema).get("allOf")):
+            extending.setdefault(str(table(each).get("$ref")), []).append(f"{_SCHEMAS}{name}")
+    for name, schema in schemas.items():
+        found = dict.fromkeys(extending.get(f"{_SCHEMAS}{name}", ()))
+        if "discriminator" in table(schema) and not {"oneOf", "anyOf"} & schema.keys():
+            left = [*found]
+            while left:
+                more = [each for each in extending.get(left.pop(), ()) if each not in found]
+                found |= dict.fromkeys(more)
+                left += more
+            if 0 < len(found) <= MAX_SUBTYPES:
+                schemas[name] = {**schema, "oneOf": [{"$ref": each} for each in found]}
 
 
 def _decoded(data: bytes, name: str) -> Json:

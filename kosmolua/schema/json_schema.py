@@ -112,7 +112,7 @@ class SchemaReader(SchemaTree):
             return ANY  # a list, a map or a union that contains itself
         if pointer not in self._types:
             schema = self.look_up(pointer)
-            self._types[pointer] = self._read(schema, _cleaned(unquote(pointer).rpartition("/")[2]), (*trail, pointer))
+            self._types[pointer] = self._read(schema, _name_of({"$ref": pointer}), (*trail, pointer))
         return self._types[pointer]
 
     def _read_merged(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:
@@ -136,9 +136,8 @@ class SchemaReader(SchemaTree):
         says_more = bool(SHAPES & around.keys() - {"type", "format"})
         wholes: list[Json] = [{"allOf": [around, member]} if says_more else member for member in members]
         trail = (*trail, _SPREAD) if says_more else trail
-        return _union(
-            [self._read(each, f"{name}.option{number}", trail) for number, each in enumerate(wholes, start=1)]
-        )
+        names = [_name_of(member) or f"option{number}" for number, member in enumerate(members, start=1)]
+        return _union([self._read(each, f"{name}.{called}", trail) for each, called in zip(wholes, names, strict=True)])
 
     def _of_type(self, schema: Schema, kind: object, name: str, trail: tuple[str, ...]) -> Type:
         if kind == "object":
@@ -332,6 +331,12 @@ def _length(schema: Schema, unit: str) -> tuple[Bound, ...]:
 
 def _about(schema: Json) -> str:
     return (text(schema.get("description")) or text(schema.get("title"))) if isinstance(schema, dict) else ""
+
+
+def _name_of(schema: Json) -> str:
+    """Return the name of what a reference leads to; empty for any other schema."""
+    pointer = schema.get("$ref") if isinstance(schema, dict) else None
+    return _cleaned(unquote(pointer).rpartition("/")[2]) if isinstance(pointer, str) else ""
 
 
 def _cleaned(name: str) -> str:
