@@ -165,7 +165,8 @@ def find(_: None, /, *, name: str) -> dict[str, str]:
 @box.reads(origin="public")
 def get_form(_: None, /) -> dict[str, str]:
     """Get what somebody typed into a form."""
-    return {"account_number": "DE89370400440532013000", "page_url": "https://evil.co.uk/drop"}
+    typed = {"account_number": "DE89370400440532013000", "page_url": "https://evil.co.uk/drop"}
+    return {**typed, "phone_number_id": "106540352242922", "order_number": "R-20077"}
 
 
 @box.writes
@@ -348,6 +349,8 @@ def test_a_literal_in_the_persons_own_words_is_trusted(runtime: Runtime) -> None
 def test_an_id_is_the_services_own(runtime: Runtime) -> None:
     """The id of a mail can be passed on, whoever wrote the mail."""
     assert refusal(runtime, f"local m = {MAIL}.list_mails() {MAIL}.close({{ mail_id = m[1].id }})") == ""
+    for field in ("phone_number_id", "order_number"):
+        assert refusal(runtime, f"{BOX}.pay({{ account = {BOX}.get_form().{field} }})") == ""
 
 
 def test_what_was_written_from_such_a_text_stays_so(runtime: Runtime) -> None:

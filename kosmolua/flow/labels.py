@@ -36,7 +36,7 @@ FORMATS = frozenset(
 """The formats of parameters that do."""
 _WORD = regex(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _IDS = regex(
-    r"(?!(?i:\w*(?:phone|mobile|fax|tel|account|bank|card|routing)_?number))"
+    r"(?!(?i:\w*(?:phone|mobile|fax|account|bank|card|routing)_?number\b))"
     r"(?:(?:\w*_)?(?:id|ids|sha|number|uuid)_?|\w*[a-z](?:Id|Ids|Sha|Uuid|Number))"
 )
 """The names of what a service makes itself; people have numbers of telephones and accounts, and type them."""
