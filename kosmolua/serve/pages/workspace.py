@@ -190,25 +190,22 @@ class Workspace:
         """
         name = "approve" if is_approved else "deny"
         if len(runs) == 1:
-            for run, numbers in runs.items():
-                self.resume(run, person, voter, **{name: numbers})
-        elif runs:
-            self._answered |= runs.keys()
-            work = self._resume_all([(run, {name: numbers}) for run, numbers in runs.items()], person, voter)
-            wait([asyncio.run_coroutine_threadsafe(work, self._loop)], GRACE)
-
-    async def _resume_all(self, runs: Sequence[tuple[str, dict[str, list[int]]]], person: str, voter: Voter) -> None:
+            [(run, numbers)] = runs.items()
+            self.resume(run, person, voter, **{name: numbers})
+            return
+        self._answered |= runs.keys()
         room = asyncio.Semaphore(MAX_STARTED)
 
-        async def resume(run: str, decided: dict[str, list[int]]) -> None:
+        async def resume(run: str, numbers: list[int]) -> None:
+            options: RunOptions = {"client": CLIENT, "person": person}
             with suppress(KosmoError):  # its page says what is wrong
                 try:
                     async with room:
-                        await self.tenant.resume(run, {"client": CLIENT, "person": person}, voter=voter, **decided)
+                        await self.tenant.resume(run, options, voter=voter, **{name: numbers})
                 finally:
                     self._answered.discard(run)  # it is listed again, if it still waits
 
-        await asyncio.gather(*(resume(run, decided) for run, decided in runs))
+        wait([asyncio.run_coroutine_threadsafe(resume(*each), self._loop) for each in runs.items()], GRACE)
 
     def resume(self, run: str, person: str, voter: Voter = NOBODY, **decided: Any) -> None:
         """Resume a recorded run in the background, with a person's decisions: see :meth:`kosmolua.Runtime.resume`.
