@@ -5,12 +5,3 @@ of a write, such as a recipient or a URL, where it came from: the script's own t
 people can write, or a text by somebody else. :mod:`kosmolua.flow.memory` keeps what a session has seen, and
 :mod:`kosmolua.flow.judge` compares the arguments of a call with it.
 """
-
-from kosmolua.secret import MASK
-
-_LEAVING = ("@", "//", ".", MASK)
-
-
-def may_leave(shown: str) -> bool:
-    """Return False, fast, for the arguments of a read that certainly cannot send anything away, as their repr."""
-    return not shown.isascii() or any(mark in shown for mark in _LEAVING)

@@ -8,7 +8,6 @@ from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.escaping import exposed, shortened
-from kosmolua.flow import may_leave
 from kosmolua.flow.labels import OWN, LabelRules, places, scope_of
 from kosmolua.flow.memory import MAX_PENDING, NotedAnswer, SessionMemory
 from kosmolua.flow.texts import (
@@ -128,8 +127,6 @@ class Judge:
         function, memory, is_server = target.function, self.memory, target.integration.root == SERVERS
         is_read = function.effect == "read"
         shown = repr(arguments) if is_read else ""
-        if is_read and not is_server and not may_leave(shown):
-            return ()
         known, scope = self._labels.of(target), scope_of(target)
         said = places(arguments, known.maps)
         if function.acts_as:
