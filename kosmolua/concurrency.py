@@ -192,22 +192,21 @@ class Helpers:
             self._idle.pop().put(None)
 
     def _serve(self, tasks: SimpleQueue[Callable[[], object] | None]) -> None:
-        while task := self._next(tasks):
+        while True:
+            try:
+                task = tasks.get(timeout=HELPER_TIMEOUT)
+            except Empty:
+                with suppress(ValueError):  # a function for it is on its way
+                    self._idle.remove(tasks)
+                    return
+                continue
+            if task is None:
+                return
             task()
             del task
             self._idle.append(tasks)
             if self._is_closed:
                 self.close()
-
-    def _next(self, tasks: SimpleQueue[Callable[[], object] | None]) -> Callable[[], object] | None:
-        """Return the next function for a thread, or None if it shall end."""
-        while True:
-            try:
-                return tasks.get(timeout=HELPER_TIMEOUT)
-            except Empty:
-                with suppress(ValueError):  # a function for it is on its way
-                    self._idle.remove(tasks)
-                    return None
 
 
 class Mailbox:

@@ -272,7 +272,8 @@ def test_runs_of_one_client_come_in_the_order_in_which_they_asked() -> None:
     with pool_of(1) as pool:
         runs = Runs(pool)
         for turn in [runs.queue(str(number)) for number in range(6)]:
-            assert turn.wait()
+            turn.over.wait()
+            assert turn.holds
             turn.end()
     assert runs.order == list("012345")
 
@@ -601,7 +602,8 @@ def test_pools_share_slots() -> None:
         assert eventually(lambda: other.holds), "a run that waits for a person needs no slot"
         assert not holder.holds
         third.cancel()
-        assert third.wait() is False
+        third.over.wait()
+        assert not third.holds
         assert one.load.queued == 0
         assert two.load.queued == 0
         other.end()
@@ -653,7 +655,10 @@ def test_the_queue_is_shared() -> None:
     first = [pool.queue("a") for pool in pools]
     turns = [pool.queue("a") for pool in pools for _ in range(2)]
     assert eventually(lambda: sum(turn.refusal is not None for turn in turns) == 2)
-    assert [turn.wait() for turn in turns if turn.refusal] == [False, False]
+    for turn in turns:
+        if turn.refusal:
+            turn.over.wait()
+            assert not turn.holds
     next(turn for turn in turns if turn.refusal is None).cancel()
     assert eventually(lambda: len(queue.places) == 1)
     waiting = pools[1].queue("b")

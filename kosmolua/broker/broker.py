@@ -362,10 +362,10 @@ class Broker:
             self.redact_error(error)
             raise
 
-    def redact(self, result: list[Any]) -> list[Any]:
+    def redact(self, result: Sequence[Any]) -> list[Any]:
         """Return the values that a script returned, with known secrets masked."""
         knows = self._host.redactor.knows(protocol.encode(result))
-        return [self._host.redactor.value(value) for value in result] if knows else result
+        return [self._host.redactor.value(value) if knows else value for value in result]
 
     def redact_output(self, piece: bytes) -> bytes:
         """Return a piece of a script's output, with known secrets masked."""

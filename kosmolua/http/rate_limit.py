@@ -146,7 +146,8 @@ class RateLimit:
             CallError: The limits do not allow the request before the deadline. The code is ``rate_limited``.
         """
         answers: list[Response] = []
-        route = _route(request)
+        place = origin(request.url), request.route or request.url
+        route: Hashable = place if request.safe else (request.method, request.url)
         with self._turns:
             if len(self._buckets) + len(self._families) > MAX_KNOWN:
                 self._forget_idle()
@@ -204,7 +205,3 @@ class RateLimit:
         ]
         for key in idle:
             del self._buckets[key]
-
-
-def _route(request: Request) -> Hashable:
-    return (origin(request.url), request.route or request.url) if request.safe else (request.method, request.url)

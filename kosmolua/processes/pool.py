@@ -110,9 +110,7 @@ class WorkerPool:
         Raises:
             Busy: Too many runs are waiting already.
         """
-        turn = Turn(self._places, client, on_come)
-        self._places.queue(turn)
-        return turn
+        return self._places.queue(client, on_come)
 
     @contextmanager
     def take(self, client: str | None = None, turn: Turn | None = None, limits: Limits | None = None) -> Iterator[Turn]:
@@ -125,9 +123,10 @@ class WorkerPool:
             Interrupted: The pool is closed, or the turn was cancelled.
             WorkerLost: No process can be started.
         """
-        turn = turn or self.queue(client)
+        turn = turn or self._places.queue(client)
         try:
-            if not turn.wait():
+            turn.over.wait()
+            if not turn.holds:
                 raise turn.refusal or Interrupted("The script was interrupted before it began")
             turn.child = self._start(limits or Limits())
             try:
@@ -202,12 +201,7 @@ class Turn:
         self._places = places
         self.on_come = on_come
         self.over = Event()
-        """Set when the turn has come or was cancelled."""
-
-    def wait(self) -> bool:
-        """Wait for a place; return False if the turn was cancelled."""
-        self.over.wait()
-        return self.holds
+        """Set when the turn has come, and then it ``holds`` a place, or was cancelled."""
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -225,7 +219,7 @@ class Turn:
                 self.over.wait()
 
     def cancel(self) -> None:
-        """Leave the queue, so that :meth:`wait` returns False. A run that has a place keeps it."""
+        """Leave the queue, so that the turn never comes. A run that has a place keeps it."""
         self._places.cancel(self)
 
     def end(self) -> None:
@@ -233,7 +227,7 @@ class Turn:
         self._places.end(self)
 
     def come(self, *, holds: bool) -> None:
-        """Wake the thread in :meth:`wait`, with a place or cancelled."""
+        """Wake the thread that waits, with a place or cancelled."""
         self.holds = holds
         _wake([self])
 
@@ -265,7 +259,8 @@ class Places:
         self._enter = enter
         self._enter_queue = enter_queue
 
-    def queue(self, turn: Turn) -> None:
+    def queue(self, client: str | None, on_come: Callable[[], None] | None = None) -> Turn:
+        turn = Turn(self, client, on_come)
         with self._lock:
             if turn.client is not None:
                 self._refuse_if_full(turn.client)
@@ -274,6 +269,7 @@ class Places:
             if self._enter_queue and turn.client is not None and self._is_waiting(turn):
                 self._put_on_desk(partial(self._admit, turn, self._enter_queue))
         _wake(come)
+        return turn
 
     @property
     def load(self) -> Load:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from kosmolua.errors import Interrupted, KosmoError, WorkerLost
 from kosmolua.limits import MIB
 from kosmolua.processes import launch
-from kosmolua.processes.pool import Places, Turn
+from kosmolua.processes.pool import Places
 
 COUNT = 2
 """How many processes a server has, if several clients need some at once."""
@@ -62,10 +62,9 @@ class Readers:
             WorkerLost: The process could not be started, took too long, or has ended. Or the function failed.
             Interrupted: The processes were closed.
         """
-        turn = Turn(self._places, client)
-        self._places.queue(turn)
+        turn = self._places.queue(client)
         try:
-            turn.wait()
+            turn.over.wait()
             with self._taken() as reader:
                 answer, error = reader.ask((work, given), seconds or self._seconds)
         finally:

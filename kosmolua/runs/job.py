@@ -114,26 +114,18 @@ def chunk_of(source: bytes) -> bytes:
     return b"--" + source if source.startswith(b"#") else source
 
 
-class Ending:
+class Ending(NamedTuple):
     """How a script ended: its result, the error that ended it, and the exit status that it requested, if any.
 
     ``usage`` has what is known of ``cpu_ms``, ``memory_bytes`` and ``isolation``; ``losses`` a sentence about each part
     of the result that JSON cannot represent.
     """
 
-    def __init__(
-        self,
-        result: list[Any] | None = None,
-        error: KosmoError | None = None,
-        usage: dict[str, Any] | None = None,
-        exit: int | None = None,
-        losses: Sequence[str] = (),
-    ) -> None:
-        self.result = result or []
-        self.losses = losses
-        self.exit = exit
-        self.error = error
-        self.usage = usage or {}
+    result: Sequence[Any] = ()
+    error: KosmoError | None = None
+    usage: Mapping[str, Any] = MappingProxyType({})
+    exit: int | None = None
+    losses: Sequence[str] = ()
 
 
 class Usage(JsonObject):

@@ -420,14 +420,14 @@ class Run:
             self._is_output_refused = True
             raise
 
-    def _taken(self, printed: Printed, ending: Ending) -> bytes:
-        """Return the output. If it was cut, and the script has no other error, that is how the script ended."""
+    def _taken(self) -> tuple[bytes, KosmoError | None]:
+        """Return the output and, if it was cut, the error for that."""
+        if isinstance(self._printed, list):
+            return b"".join(self._printed), None
         try:
-            output, cut = printed.take()
+            return self._printed.take()
         except TimeoutError:  # nobody needs the outcome
-            return b""
-        ending.error = ending.error or cut
-        return output
+            return b"", None
 
     def _explain(self, error: ScriptError) -> None:
         """Let a syntax error say what to write instead of another language's syntax."""
@@ -443,19 +443,20 @@ class Run:
             ending.error.line = _line_of_only_return(self._source)
         if isinstance(ending.error, ScriptError) and ending.error.is_syntax:
             self._explain(ending.error)
-        output = b"".join(self._printed) if isinstance(self._printed, list) else self._taken(self._printed, ending)
+        output, cut = self._taken()
+        error = ending.error or cut
         broker = self._open_broker() if self._broker or self._host.knows_secrets else None
         pages = broker.facts.warnings(self._dropped) if broker and self._options["check"] else []
-        calls = broker.close(ending.error) if broker else []
+        calls = broker.close(error) if broker else []
         losses = broker.redact(list(ending.losses)) if broker else ending.losses
-        if broker and ending.error:
-            broker.redact_error(ending.error)
-        if isinstance(ending.error, Unavailable):
-            ending.error.retryable = _only_reads(calls)
+        if broker and error:
+            broker.redact_error(error)
+        if isinstance(error, Unavailable):
+            error.retryable = _only_reads(calls)
         outcome = Outcome(
-            result=broker.redact(ending.result) if broker else ending.result,
+            result=broker.redact(ending.result) if broker else list(ending.result),
             output=output.decode("utf-8", "replace"),
-            error=ending.error,
+            error=error,
             calls=calls,
             usage={
                 "wall_ms": round(seconds * 1000, 1),

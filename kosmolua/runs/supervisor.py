@@ -212,11 +212,8 @@ class Supervisor:
         if self._crash:
             raise self._crash
         ending = self._ending or Ending()
-        if self._error:
-            ending = Ending(error=self._error, usage=ending.usage)
-        if self._isolation is not None:
-            ending.usage["isolation"] = self._isolation
-        return ending
+        usage = ending.usage if self._isolation is None else {**ending.usage, "isolation": self._isolation}
+        return Ending(error=self._error, usage=usage) if self._error else ending._replace(usage=usage)
 
     def _reserve(self, size: int) -> None:
         """Wait for memory for a frame of which ``size`` bytes have been read, unless the run is over."""
