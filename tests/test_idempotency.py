@@ -178,6 +178,9 @@ def test_each_write_has_a_key_of_its_own(write: Write, tmp_path: Path, *, is_rec
 
 SERVICE = {"service_id": "srv-cabc12345678"}
 ISSUE = {"repo": "ann/notes", "number": 7}
+HEADER = {"path": "/*", "name": "X-Frame-Options", "value": "DENY"}
+ROUTE = {"type": "redirect", "source": "/old", "destination": "/new"}
+ROUTED = {**ROUTE, "id": "rdr-1", "priority": 3}
 CURATED: list[tuple[str, dict[str, Any], tuple[int, Any], tuple[int, Any]]] = [
     ("render2.delete_service", {"service_id": "srv-cabc12345678"}, (404, {}), (200, {"id": "srv-cabc12345678"})),
     ("render2.delete_disk", {"disk_id": "dsk-cabc12345678"}, (404, {}), (200, {"id": "dsk-cabc12345678"})),
@@ -193,6 +196,14 @@ CURATED: list[tuple[str, dict[str, Any], tuple[int, Any], tuple[int, Any]]] = [
     ("render2.delete_env_var", {**SERVICE, "key": "MODE"}, (404, {}), (200, {"key": "MODE", "value": "off"})),
     ("render2.delete_secret_file", {**SERVICE, "name": "a.pem"}, (404, {}), (200, {"name": "a.pem"})),
     ("render2.suspend_service", SERVICE, (200, {"suspended": "suspended"}), (200, {"suspended": "not_suspended"})),
+    (
+        "render2.add_header",
+        {**SERVICE, **HEADER},
+        (200, [{"cursor": "c", "header": HEADER | {"id": "hdr-1"}}]),
+        (200, []),
+    ),
+    ("render2.add_route", {**SERVICE, **ROUTE}, (200, [{"cursor": "c", "route": ROUTED}]), (200, [])),
+    ("render2.add_route", {**SERVICE, **ROUTE, "priority": 3}, (200, [{"cursor": "c", "route": ROUTED}]), (200, [])),
     (
         "github.close_issue",
         {**ISSUE, "reason": "not_planned"},

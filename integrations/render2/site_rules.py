@@ -166,7 +166,14 @@ def list_routes(
 
 
 def _route_there(
-    render: Render, /, *, service_id: ServiceId, type: RouteType, source: str, destination: str, priority: int | None
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    type: RouteType,
+    source: str,
+    destination: str,
+    priority: int | None = None,
 ) -> OneRoute | None:
     """Return the result of the addition if the site has this rule, at this position if one is given."""
     alike = list_routes(render, service_id=service_id, type=type, source=source, destination=destination)["routes"]
