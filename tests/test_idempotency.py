@@ -16,6 +16,7 @@ from conftest import Program, Write
 from support.loopback import Loopback
 
 from kosmolua import Runtime
+from kosmolua.calls.records import key_of
 from kosmolua.plugin import Request, Response, Secret
 
 PLUGIN = '''
@@ -174,6 +175,12 @@ def test_each_write_has_a_key_of_its_own(write: Write, tmp_path: Path, *, is_rec
             assert runtime.run(sell, **({"record": tmp_path / name} if is_recorded else {})).ok
     assert len(set(till.keys)) == 8
     assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", key) for key in till.keys)
+
+
+def test_the_key_of_a_write_stays_that_of_earlier_versions() -> None:
+    """A run that an earlier version recorded sends a write again with the key that it had."""
+    key = key_of("run-1", "", ["call", "shop.sell", [{"sale": 1}]], 0)
+    assert key == "cce7f848-ce4a-7527-b5fb-39a62ce61538"
 
 
 SERVICE = {"service_id": "srv-cabc12345678"}

@@ -16,7 +16,7 @@ from kosmolua.calls.credentials import masked
 from kosmolua.calls.titles import title_of
 from kosmolua.errors import CallError, CallTimeout, Denied, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
-from kosmolua.protocol import JsonObject, Truncated, encoder
+from kosmolua.protocol import JsonObject, Truncated
 from kosmolua.schema.function import OF_PARTS
 from kosmolua.secret import Redactor
 
@@ -45,7 +45,8 @@ Stage: TypeAlias = Literal["new", "planned", "begun", "returned"]
 NEXT = ("next", "next_cursor", "next_page_token", "next_token", "has_more", "truncated")
 """Keys of a result that usually have a value while a list goes on."""
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
-_encode_parts = encoder()
+_encode_parts = json.JSONEncoder(ensure_ascii=False).encode
+"""With spaces: the keys of writes, also of those in earlier recordings, are made of this text."""
 
 
 class Write(NamedTuple):
