@@ -32,7 +32,7 @@ from kosmolua.flow.judge import Judge, Verdict
 from kosmolua.flow.labels import LabelRules, leaves
 from kosmolua.flow.late import MAX_WAITING, LateJudge
 from kosmolua.flow.memory import SessionMemory
-from kosmolua.flow.texts import core, is_address, literals, parts, readings, spellings, words
+from kosmolua.flow.texts import assigned, core, is_address, literals, parts, readings, spellings, words
 from kosmolua.mcp.questions import SaveQuestion
 from kosmolua.plugin import Integration, Labels, Secret
 from kosmolua.recordings.plans import Plan
@@ -1276,3 +1276,12 @@ def test_what_a_hook_delivers_is_a_text_by_others(runtime: Runtime) -> None:
     script = f"{SEND}({{ to = input.body.comment:match('%S+@%S+') }})"
     assert f"to = {MALLORY} comes from the input (public)" in refusal(runtime, script, input=delivery, input_of="a1")
     assert refusal(runtime, f'{SEND}({{ to = "ann@corp.example" }})', input=delivery, input_of="a1") == ""
+
+
+def test_a_document_of_graphql_is_looked_through_once() -> None:
+    """A declaration is no use of a variable, and a long word or a text without an end takes no time of its square."""
+    document = 'query($a: ID, $to: ID, $t: ID) { send(id: $t, to: $to, text: "hi", n: 7) }'
+    said = [("id", "t", True), ("to", "to", True), ("text", "hi", False), ("n", "7", False)]
+    assert [*assigned(document)] == said
+    assert [*assigned("x" * 2_000_000)] == []
+    assert [*assigned('"\\' * 1_000_000)] == []

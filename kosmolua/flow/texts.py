@@ -67,8 +67,8 @@ _SELECTORS = regex("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
 """Invisible characters, each of which can stand for a byte."""
 _TAG = regex(r"(?<=[\w@.])(?:<[^<>]{1,200}>)+(?=[\w@.])")
 _ARGUMENT = regex(
-    r'''\#[^\r\n]*|"""(?P<long>(?:\\"""|(?!""").)*)"""|"(?P<short>(?:\\.|[^"\\\r\n])*)"'''
-    r"|(?P<name>[_A-Za-z]\w*)\s*:|\$(?P<variable>\w+)(?!\s*:)|(?P<number>-?\d[\w.+-]*)",
+    r'''\#[^\r\n]*|"""(?P<long>(?:\\"""|(?!""").)*)(?:""")?|"(?P<short>(?:\\.|[^"\\\r\n])*)"?'''
+    r"|\b(?P<name>[_A-Za-z]\w*)\s*:|\$(?P<variable>\w+)\b(?!\s*:)|(?P<number>-?\d[\w.+-]*)",
     re.DOTALL,
 )
 _PATH = regex(r"[^\W\d]+(?:[-_/ ][^\W\d]+)*")
