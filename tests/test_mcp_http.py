@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -391,6 +392,22 @@ def test_a_request_has_to_come_in_time(part: bytes, seconds: float) -> None:
             with contextlib.suppress(OSError):
                 connection.sendall(b"x")
         assert time.monotonic() - began > seconds - 0.2
+
+
+@pytest.mark.slow
+def test_a_connection_waits_for_its_next_request() -> None:
+    """Longer than for a head, so that a proxy which keeps one sends no request into its end; then for its head."""
+    with http_server(before=SHORT_TIMEOUTS) as (_, url):
+        client = HTTPConnection(urlsplit(url).netloc, timeout=30)
+        for pause in (0, 1.5):
+            time.sleep(pause)
+            client.request("GET", "/mcp")
+            connection = client.sock
+            answer = client.getresponse()
+            assert (answer.status, bool(answer.read())) == (401, True)
+            assert client.sock is connection, "it is still open"
+        connection.sendall(HALF_A_HEAD)
+        assert is_closed(connection)
 
 
 def test_small_answers_are_sent_at_once() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +15,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 HEAD_TIMEOUT = 10.0
-"""Seconds that a client has to send the head of a request, after it has connected or received the previous answer."""
+"""Seconds that a client has to send the head of a request, after it has connected or sent the beginning of one."""
+IDLE_TIMEOUT = 130.0
+"""Seconds for which a connection is kept after an answer: longer than clients keep it (nginx 60, Caddy 120), since a
+request that is under way when the server ends its connection is lost."""
 BODY_TIMEOUT = 30.0
 """Seconds that a client has to send the body of a request, after it has sent the head."""
 MAX_CONNECTIONS = 1_000
@@ -141,20 +143,18 @@ class Connection(H11Protocol):
     def _what_it_owes(self) -> float | None:
         if self.conn.their_state is h11.SEND_BODY:
             return BODY_TIMEOUT
-        return HEAD_TIMEOUT if self.cycle is None or self.cycle.response_complete else None
+        if self.cycle is None or (self.cycle.response_complete and self.conn.trailing_data[0]):
+            return HEAD_TIMEOUT
+        return IDLE_TIMEOUT if self.cycle.response_complete else None
 
     def _make_room(self) -> None:
-        others = list(self._others_that_owe())
+        others = [each for each in self.connections if isinstance(each, Connection) and each.owes and each is not self]
+        others = [each for each in others if not each.transport.is_closing()]
         if others:
             min(others, key=lambda other: other.owes_since).transport.abort()
         else:
             self.transport.write(FULL)
             self.transport.close()
-
-    def _others_that_owe(self) -> Iterator[Connection]:
-        for other in self.connections:
-            if isinstance(other, Connection) and other is not self and other.owes and not other.transport.is_closing():
-                yield other
 
 
 def _watch(connection: socket.socket | None) -> None:

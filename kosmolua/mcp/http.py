@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kosmolua.mcp.addresses import PATH, SocketAddress, UnixAddress
 from kosmolua.mcp.clients import Clients, find_token
-from kosmolua.mcp.connections import Connection
+from kosmolua.mcp.connections import IDLE_TIMEOUT, Connection
 from kosmolua.mcp.hosts import is_loopback_name, is_own_host
 from kosmolua.mcp.server import Handlers
 
@@ -87,7 +87,8 @@ def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
     """Return uvicorn's settings, with :class:`Connection`; ``more`` adds to them or replaces some."""
     import uvicorn
 
-    given: dict[str, Any] = {"http": Connection, "timeout_graceful_shutdown": SHUTDOWN_TIMEOUT, **more}
+    timeouts = {"timeout_keep_alive": IDLE_TIMEOUT, "timeout_graceful_shutdown": SHUTDOWN_TIMEOUT}
+    given: dict[str, Any] = {"http": Connection, **timeouts, **more}
     return uvicorn.Config(
         app,
         log_config=None,
