@@ -21,7 +21,7 @@ from support.page import Person as Visitor
 from support.processes import eventually, is_running, linux_only
 from support.rounds import rounds
 from support.servers import wait_for
-from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, serving
+from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, is_ready, serving
 
 from kosmolua.serve.grants import FRESHNESS
 
@@ -44,14 +44,10 @@ notebook.add({ line = "end" })
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("serve")
     with serving(folder, TWO_TENANTS, "--simulate", "--processes", "3") as server:
-        wait_for(lambda: is_ready(server), 60)
+        wait_for(lambda: is_ready(server), 120)
         yield server
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 0
-
-
-def is_ready(server: Serving) -> bool:
-    return requests.get(server.base + "/readyz", timeout=20).status_code == 200
 
 
 def children(process: int) -> list[int]:
@@ -186,7 +182,7 @@ permissions = {{ write = "allow" }}
     notebook = tmp_path / "notebook"
     lease = with_constants("kosmolua.stores.database", SLOT_LEASE=6.0, RENEWAL=1)
     with serving(tmp_path, text, "--processes", "3", "--plugin", PLUGIN, before=lease) as server:
-        wait_for(lambda: is_ready(server), 60)
+        wait_for(lambda: is_ready(server), 120)
         run_four(server)
         assert notebook.read_text().split() == ["begin", "end"] * 4
         notebook.write_text("")
@@ -205,7 +201,7 @@ permissions = {{ write = "allow" }}
 def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
     """The others serve on, soon there are as many as before, and sessions of the dead one are not found."""
     with serving(tmp_path, TWO_TENANTS, "--simulate", "--processes", "2") as server:
-        wait_for(lambda: is_ready(server), 60)
+        wait_for(lambda: is_ready(server), 120)
         wait_for(lambda: len(children(server.process.pid)) == 2, 30)
         sessions = [post(server, ACME, "initialize", **HELLO).headers["mcp-session-id"] for _ in range(12)]
         victim = children(server.process.pid)[0]

@@ -16,7 +16,7 @@ from support.page import RESTART, Person, first_call, served
 from support.postgres import Postgres, reason_to_skip
 from support.rounds import rounds
 from support.servers import wait_for
-from support.serving import ACME, Serving, agent, bearing, serving
+from support.serving import ACME, Serving, agent, bearing, is_ready, serving
 
 from kosmolua.errors import Unavailable
 from kosmolua.serve.grants import FRESHNESS
@@ -53,11 +53,6 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     return tmp_path / "one", tmp_path / "two"
-
-
-def is_ready(server: Serving) -> bool:
-    """Say whether a server has its store."""
-    return requests.get(f"{server.base}/readyz", timeout=20).status_code == 200
 
 
 def status_of(postgres: Postgres, run: str) -> str:
@@ -203,7 +198,7 @@ permissions = {{ write = "allow" }}
         if kind == "postgres":
             request.getfixturevalue("postgres").stop()
             request.getfixturevalue("postgres").start()
-            wait_for(lambda: all(is_ready(each) for each in (one, two)), 60)
+            wait_for(lambda: all(is_ready(each) for each in (one, two)), 120)
         notebook.write_text("")
         slow = OVERLAP.replace("0.2", "60")
         lost = threading.Thread(target=lambda: suppressed(anyio.run, work, one, slow), daemon=True)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from support.postgres import Postgres, reason_to_skip
 from support.processes import eventually
 from support.rounds import rounds
 from support.servers import wait_for
-from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
+from support.serving import ACME, TWO_TENANTS, Serving, bearing, is_ready, serving
 
 OPERATOR = "the-token-of-the-operator"
 ENDLESS = "while true do end"
@@ -49,7 +50,7 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             (folder / str(number)).mkdir()
             started.append(stack.enter_context(serving(folder / str(number), text, *options)))
         for each in started:
-            wait_for(lambda each=each: requests.get(f"{each.base}/readyz", timeout=20).status_code == 200, 60)  # type: ignore[misc]
+            wait_for(partial(is_ready, each), 120)
         yield started
 
 

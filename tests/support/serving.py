@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
 from httpx2 import AsyncClient, Limits, Timeout
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -101,6 +102,13 @@ def _base(process: subprocess.Popen[bytes], log: Path) -> str:
 
     wait_for(is_announced, 90)
     return found[0]
+
+
+def is_ready(server: Serving) -> bool:
+    """Say whether a server answers that it is ready; until one of its processes has started, it does not answer."""
+    with suppress(requests.Timeout):
+        return requests.get(f"{server.base}/readyz", timeout=20).status_code == 200
+    return False
 
 
 def bearing(token: str) -> dict[str, str]:
