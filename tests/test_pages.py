@@ -35,6 +35,7 @@ from support.page import (
 from support.processes import eventually
 
 from kosmolua.cli.tenants import Kept, TenantFleet
+from kosmolua.errors import ConfigError
 from kosmolua.recordings.timeline import Bar, CallSummary
 from kosmolua.runs import RunOptions
 from kosmolua.serve import settings
@@ -376,6 +377,7 @@ def test_a_run_is_undone_by_a_plan(tmp_path: Path) -> None:
         plan = person.send(f"/runs/{run}/undo")
         path = plan.url.removeprefix(pages.url)
         assert path.startswith("/plans/p-")
+        other = person.send(f"/runs/{run}/undo").url.removeprefix(pages.url)
         assert "<h1>Undo: scale_up.lua</h1>" in plan.text
         assert "<del><code>3</code></del> → <code>1</code>" in plan.text
         listed = person.open("/plans").text
@@ -385,6 +387,9 @@ def test_a_run_is_undone_by_a_plan(tmp_path: Path) -> None:
         assert "<h1>Undo: scale_up.lua</h1>" in undone.text
         assert "<dt>Client</dt><dd>the page" in undone.text
         assert f'href="{undone.url.removeprefix(pages.url)}">See the run</a>' in person.open(path).text
+        stale = person.send(other, decision="apply").text
+        assert "has changed. Nothing was sent. Make a new plan.</p>" in stale
+        assert 'note">call 1, render2.scale_service with staging, would replace other values' in stale
         again = person.send(f"/runs/{run}/undo")
         assert again.status_code == 409
         assert "was undone already" in again.text
@@ -392,7 +397,7 @@ def test_a_run_is_undone_by_a_plan(tmp_path: Path) -> None:
         assert person.send(f"/runs/{run}/undo", accept="yes").url.startswith(f"{pages.url}/plans/p-")
 
 
-def test_a_run_that_cannot_be_undone_says_why(tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_undone_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A restart puts nothing back, and a run that wrote nothing has no such button."""
     with served(tmp_path, "acme") as pages:
         person = Person(pages.url, "acme")
@@ -402,6 +407,12 @@ def test_a_run_that_cannot_be_undone_says_why(tmp_path: Path) -> None:
         assert "cannot be undone: it changes no setting that could be put back" in answer.text
         assert "/undo" not in person.open(f"/runs/{pages.record('acme', 'return 1')}").text
         assert "No plans yet" in person.open("/plans").text
+
+        def refuse(*_: object) -> None:
+            raise ConfigError("The run used other accounts")
+
+        monkeypatch.setattr(workspace.Workspace, "undo", refuse)
+        assert f'href="/runs/{run}">Back</a>' in person.send(f"/runs/{run}/undo").text
 
 
 def test_what_destroys_is_approved_by_its_number_and_never_with_others(tmp_path: Path) -> None:

@@ -161,9 +161,9 @@ class PageRequest:
         }
         return self.page("error.html", status=status, **told, **shown)
 
-    def failure(self, error: KosmoError) -> Response:
+    def failure(self, error: KosmoError, back: str = "/approvals") -> Response:
         """Return a page about an error that ended the request."""
-        return self.error("The request failed", error.what, hint=error.hint or "", status=409)
+        return self.error("The request failed", error.what, hint=error.hint or "", status=409, back=back)
 
     def refusal(self) -> Response:
         """Return the answer that refuses a form which does not belong to the person's session."""

@@ -85,9 +85,10 @@ def decided(request: PageRequest) -> Response:
     outcome = request.own.apply(plan, request.session.person, without)
     if outcome.recording and outcome.run:
         return request.redirect(f"/runs/{outcome.run}")
-    error = outcome.error
-    said = [error.message if error else "", *(error.differences if isinstance(error, Stale) else ())]
-    return request.error("The plan was not applied", " ".join(said), status=409, back=back)
+    said, hint = outcome.error.message if outcome.error else "", ""
+    if isinstance(outcome.error, Stale):
+        said, hint = f"{outcome.error.what}. Nothing was sent. Make a new plan.", "; ".join(outcome.error.differences)
+    return request.error("The plan was not applied", said, hint=hint, status=409, back=back)
 
 
 def _page(

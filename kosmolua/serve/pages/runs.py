@@ -215,9 +215,9 @@ def undone(request: PageRequest) -> Response:
     back = f"/runs/{run.id}"
     try:
         plan = request.own.undo(run, request.session.person, accept)
-    except KosmoError:
+    except KosmoError as error:
         if not doubts or request.form.get("accept"):
-            raise
+            return request.failure(error, back)
         retry = "Plan it all the same", f"{back}/undo", "accept"
         return request.error("Nothing was planned", f"{doubts[0]}.", status=409, back=back, retry=retry)
     if not plan.writes:
