@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ from support.shelf import Shelf
 
 from kosmolua import ConfigError, Outcome, Paused, Runtime, UnderWay, __version__
 from kosmolua.catalog.plugins import Plugins
+from kosmolua.plugin import Api
 from kosmolua.recordings.recording import read
 from kosmolua.recordings.repair import repaired
-from kosmolua.recordings.sheets import File
+from kosmolua.recordings.sheets import File, FileSheet
 from kosmolua.recordings.timeline import bars_of
 from kosmolua.stores.folder_store import Folder
 
@@ -868,6 +869,65 @@ def test_a_write_whose_secret_is_not_known_yet_is_not_made_again(server: Loopbac
     assert outcome.error
     assert "there, call 1, library.lend" in outcome.error.message
     assert shelf.lent == {"b-1": 1, "b-2": 1}
+
+
+def test_a_write_in_doubt_whose_secret_is_not_known_yet_is_not_made_again(
+    server: Loopback, shelf: Shelf, file: Path
+) -> None:
+    """The recorded read opens no account, so the write looks like a new one, which nobody has looked for."""
+    account = {"api_key": {"env": "KEY"}, "base_url": server.url, "permissions": {"write": "allow"}}
+    source = f"""
+    app.integrations.library.list_books()
+    app.integrations.library.take({{ book = "b-1", note = "{KEY}" }})
+    """
+    killed = file.with_name("killed.jsonl")
+
+    def opened() -> Runtime:
+        books = library()
+
+        def find(api: Api, /, *, book: str, note: str) -> Any:
+            return {"n": 1} if shelf.lent[book] else None
+
+        @books.writes(was_done=find)
+        def take(api: Api, /, *, book: str, note: str) -> Any:
+            """Take a book."""
+            return api.post("/books/{book}", book=book, json={"note": note})
+
+        plugins = Plugins([books], places=(), entry_points=dict)
+        return Runtime({"library": {"default": account}}, plugins=plugins, environ={"KEY": KEY})
+
+    shelf.after = lambda at: None if killed.exists() else bool(shutil.copy(file, killed))
+    with opened() as runtime:
+        assert runtime.run(source, record=file).ok
+    with opened() as runtime:
+        outcome = runtime.resume(killed)
+    assert outcome.error
+    assert "there, library.take" in outcome.error.message
+    assert shelf.lent == {"b-1": 1}
+
+
+def test_no_write_is_sent_after_an_answer_that_could_not_be_recorded(
+    runtime: Runtime, shelf: Shelf, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script has the answer already, and might get another one when the run goes on."""
+    append, stopped = FileSheet.append, threading.Event()
+
+    def fill_up(self: FileSheet, line: bytes, event: Mapping[str, Any]) -> None:
+        if event["event"] == "answer" and "list_books" in str(event["ask"]) and not stopped.is_set():
+            stopped.set()
+            raise ConfigError("The disk is full")
+        append(self, line, event)
+
+    monkeypatch.setattr(FileSheet, "append", fill_up)
+    source = 'local books = app.integrations.library print(1) books.list_books() books.lend({ book = "b-1" })'
+    outcome = runtime.run(
+        source, record=file, on_output=lambda piece: time.sleep(0.3)
+    )  # meanwhile nothing ends the run
+    assert outcome.error
+    assert outcome.error.message == "The disk is full"
+    assert shelf.lent == {}
+    assert runtime.resume(file).ok
+    assert shelf.lent == {"b-1": 1}
 
 
 def test_writes_that_differ_only_in_a_secret_are_different_writes(runtime: Runtime, file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from kosmolua.calls.records import CallRecord
 from kosmolua.errors import ApiError, KosmoError
 from kosmolua.recordings.recording import Event, Recording, events_of, question
 from kosmolua.schema.effects import changes
+from kosmolua.secret import MASK
 
 REPEATABLE = ("describe", "doc")
 """Kinds of requests whose last recorded answer is used again if the script makes them more often than before."""
@@ -106,6 +108,11 @@ class Answers:
         """Return the key of a write of a branch that is sent again although it may have been done, or None."""
         keys = self._doubts.get((branch, question(ask)))
         return keys.popleft() if keys else None
+
+    def masked_doubt(self, branch: str) -> list[Any] | None:
+        """Return the request, with ``***``, of a write in doubt that a branch has not made again; None if none has."""
+        left = [ask for (of, ask), keys in self._doubts.items() if of == branch and keys and MASK in ask]
+        return json.loads(left[0]) if left else None
 
     @property
     def under_way(self) -> list[RecordedAnswer]:

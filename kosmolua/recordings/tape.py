@@ -228,6 +228,8 @@ class Tape:
                 return Write(key_of(self.run))
             if self.answers.all and (key := self.answers.take_doubt(request.branch, request.ask)):
                 return Write(key, is_doubtful=True)
+            if not self.answers.is_changed and (doubt := self.answers.masked_doubt(request.branch)):
+                raise _other_write(request.ask, f"{_words(doubt)} may have been done")
             return Write(key_of(self.run, request.branch, request.ask, request.place))
 
     def answer(self, number: int, value: str = "null", error: CallError | None = None) -> None:
@@ -517,13 +519,11 @@ class Tape:
             writer.write({"event": "account", **used})
         if request is None or writer is None or event.effect == "read":
             return
+        if self._lost:
+            raise self._lost
         if done := self.answers.done_already(request.branch, event.path, event.account, event.arguments):
             if not self.answers.is_changed:
-                raise Diverged(
-                    f"The script leaves the recording where it calls {event.path}: there, call {number_of(done)}, "
-                    f"{_words(done.ask)}, was done",
-                    hint="a recording has *** for a secret in a script's text: use secrets.NAME instead of such texts",
-                )
+                raise _other_write(request.ask, f"call {number_of(done)}, {_words(done.ask)}, was done")
             raise Diverged(
                 f"{event.path} was already done with these arguments, by call {number_of(done)} of the recording, "
                 "but the changed script passes them in a different form",
@@ -581,6 +581,14 @@ def _recalled(number: int, answer: RecordedAnswer) -> _Reply:
     error = revived(answer.error)
     assert isinstance(error, CallError)
     return _Reply(RECORDED, answer.order, number, error=error)
+
+
+def _other_write(ask: list[Any], there: str) -> Diverged:
+    """Return the error for a new write ``ask`` before one that is recorded, of which ``there`` says what is known."""
+    return Diverged(
+        f"The script leaves the recording where it calls {str(ask[1]).removeprefix('integrations.')}: there, {there}",
+        hint="a recording has *** for a secret in a script's text: use secrets.NAME instead of such texts",
+    )
 
 
 def _words(ask: list[Any]) -> str:
