@@ -461,11 +461,11 @@ def test_a_summary_can_be_in_any_script(tmp_path: Path, said: dict[str, str], su
 
 
 def test_a_schema_with_a_discriminator_can_be_each_that_extends_it(tmp_path: Path) -> None:
-    """Also through another one: their keys are arguments, and keys of results, under their names."""
+    """Also through another one: their keys are arguments, and keys of results. It can still be only itself."""
     document = pets(*FIRST)
 
     def extending(base: str, key: str) -> dict[str, Any]:
-        keys = {"type": "object", "properties": {key: {"type": "string"}}}
+        keys = {"type": "object", "required": [key], "properties": {key: {"type": "string"}}}
         return {"allOf": [{"$ref": f"#/components/schemas/{base}"}, keys]}
 
     kind = {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}}}
@@ -485,8 +485,9 @@ def test_a_schema_with_a_discriminator_can_be_each_that_extends_it(tmp_path: Pat
     function = of_home(Home(small(tmp_path, document)), "pets", "").functions["add_pet"]
     names = ["kind", "lives", "stripes", "reply", "extra"]
     assert [each.name for each in function.parameters] == names
-    assert function.returns.spell("pets") == "pets.Pet.Cat|pets.Pet.Tabby"
-    assert [[*each.fields] for each in function.returns.members] == [names[:2], names[:3]]
+    assert [each.name for each in function.parameters if each.required] == ["kind"]
+    assert function.returns.spell("pets") == "pets.Pet.Cat|pets.Pet.Tabby|pets.Pet"
+    assert [[*each.fields] for each in function.returns.members] == [names[:2], names[:3], names[:1]]
 
 
 def test_a_path_has_what_it_says_beside_its_reference(tmp_path: Path) -> None:

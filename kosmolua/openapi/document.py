@@ -51,7 +51,7 @@ def read(data: bytes, name: str, near: Neighbours | None = None) -> dict[str, An
 
 
 def _list_subtypes(schemas: dict[str, Any]) -> None:
-    """Let each schema with a ``discriminator`` list those that extend it, since its values are also theirs."""
+    """Let each schema with a ``discriminator`` list itself and those that extend it, since its values are also theirs."""
     extending: dict[str, list[str]] = {}
     for name, schema in schemas.items():
         for each in rows(table(schema).get("allOf")):
@@ -65,7 +65,8 @@ def _list_subtypes(schemas: dict[str, Any]) -> None:
                 found |= dict.fromkeys(more)
                 left += more
             if 0 < len(found) <= MAX_SUBTYPES:
-                schemas[name] = {**schema, "oneOf": [{"$ref": each} for each in found]}
+                itself = {"type": "object", "title": name}
+                schemas[name] = {**schema, "oneOf": [*({"$ref": each} for each in found), itself]}
 
 
 def _decoded(data: bytes, name: str) -> Json:
