@@ -51,7 +51,7 @@ def read(data: bytes, name: str, near: Neighbours | None = None) -> dict[str, An
 
 
 def _list_subtypes(schemas: dict[str, Any]) -> None:
-    """Let each schema with a ``discriminator`` list itself and those that extend it, since its values are also theirs."""
+    """Let each schema with a ``discriminator`` list what its values can be: those that extend it, and itself."""
     extending: dict[str, list[str]] = {}
     for name, schema in schemas.items():
         for each in rows(table(schema).get("allOf")):
