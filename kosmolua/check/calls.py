@@ -101,7 +101,8 @@ def _check_called(check: Evaluator, name: Node, called: Value, given: Sequence[N
         findings.fail(name, "a method of a text is called with a colon", f"text:{called.name[7:]}()")
     elif isinstance(called, Builtin) and called.name.startswith("text:"):
         table, method = name.get("table"), called.name[5:]
-        if table and (not given or (given[0].text != table.text and isinstance(check.value(table), Result))):
+        is_passed = table and any(table.text in each.text for each in given)
+        if table and not is_passed and (not given or isinstance(check.value(table), Result)):
             hint = f"{table.text[:40]}:{method}({', '.join(each.text for each in given)[:40]})"
             note = findings.doubt if given else findings.fail
             note(name, f"a dot does not pass the text to {method}", hint)
