@@ -89,7 +89,7 @@
     wanted.innerHTML = html;
     children(element, wanted.content);
     localTimes(element);
-    for (const each of element.querySelectorAll("form:has([data-ticked])")) countTicked(each);
+    countAllTicked();
   }
 
   /** Lets times of a day be those of the reader's clock, and tooltips of times say that before the time in UTC. */
@@ -110,6 +110,9 @@
     const ticked = form.querySelectorAll('[name="call"]:checked').length;
     for (const each of form.querySelectorAll("[data-ticked]")) each.textContent = ticked;
     for (const each of form.querySelectorAll("button")) each.disabled = !ticked;
+  }
+  function countAllTicked() {
+    for (const each of document.querySelectorAll("form:has([data-ticked])")) countTicked(each);
   }
 
   // Counts on how long something lasts, and how long ago something was.
@@ -280,7 +283,12 @@
     if (sent.has(event.target)) event.preventDefault();
     sent.add(event.target);
   });
-  addEventListener("pageshow", () => (sent = new WeakSet()));
+
+  // A browser shows a page again as it was left, with what was ticked.
+  addEventListener("pageshow", () => {
+    sent = new WeakSet();
+    countAllTicked();
+  });
 
   globalThis.kosmolua = { refresh, settled, show, follow, say, copy };
 })();
