@@ -149,6 +149,24 @@ def test_a_plan_is_applied_without_some_of_its_calls(runtime: Runtime, service: 
         runtime.apply(runtime.plan(HEAD + ADDING), without=[99])
 
 
+def test_what_a_plan_leaves_out_stays_left_out_when_it_goes_on(runtime: Runtime, service: Yard) -> None:
+    """The calls that depend on it, too: no text that stands for a result is sent, not even by a read."""
+    source = """
+    local first = yard.add_item({ name = "first" }).item
+    print(yard.get_item({ id = first.id }).item.name)
+    yard.set_item({ id = "i-7", note = "kept" })
+    yard.set_item({ id = "i-8", note = "last" })
+    print(yard.get_item({ id = first.id .. "x" }).item.name)
+    """
+    plan = runtime.plan(HEAD + source)
+    lost = service.items.pop("i-8")
+    assert "there is no item i-8" in str(runtime.apply(plan, without=[1]).error)
+    service.items["i-8"] = lost
+    outcome = runtime.apply(plan)
+    assert outcome.ok, outcome.error
+    assert [sent["note"] for _, _, sent in service.log] == ["kept", "last", "last"]
+
+
 def test_a_plan_is_for_its_accounts(runtime: Runtime, service: Yard, tmp_path: Path) -> None:
     """An account that leads elsewhere now gets nothing of it, not even a read, unless a person agrees."""
     runtime.plan(HEAD + 'yard.set_item({ id = "i-1", note = yard.get_item({ id = "i-2" }).item.name })').save(

@@ -46,6 +46,7 @@ class _OfPlan(Broker):
         super().__init__(host, context)
         self._readings = plan.readings
         self._given = plan.heads
+        self._placeholders = plan.placeholders if isinstance(plan, Application) else ()
         self._heard: set[str] = set()
         self._unsealed = Redactor()
 
@@ -59,7 +60,8 @@ class _OfPlan(Broker):
             self._heard |= heads_in(protocol.encode([error.what, error.body]))
 
     def _note(self, call: Call, value: object, answer: str, *, is_earlier: bool = False) -> None:
-        self._heard |= heads_in(answer)
+        if answer not in self._placeholders:
+            self._heard |= heads_in(answer)
         super()._note(call, value, answer, is_earlier=is_earlier)
 
     def _marks_in(self, value: object) -> list[int]:

@@ -246,14 +246,16 @@ class Application:
         self.rehearsed: dict[str, deque[object]] = {}
         self.heads: set[str] = set()
         """The heads of the marks that the script has got, for calls that are left out."""
+        self.placeholders: set[str] = set()
+        """What the script got for these calls, as JSON, when the plan was applied before."""
         self._is_agreed = is_agreed
         self._made: dict[int, PlannedCall] = {}
         self._results: dict[str, object] = {}
         self._lock = Lock()
 
     def leave_out(self, without: Iterable[int]) -> None:
-        """Leave out these writes too, as when the plan was applied before."""
-        self.without |= _with_dependents(self.plan, {*without})
+        """Leave out these calls too, as when the plan was applied before: those that depend on them are among them."""
+        self.without |= {*without}
 
     def take(self, number: int, target: Target, arguments: Mapping[str, object]) -> PlannedCall | None:
         """Count a write of the plan as made, and return it. Beyond the end of an open plan, return None.
@@ -306,12 +308,16 @@ class Application:
             call = answer.call or {}
             if answer.ask[0] == "time":
                 self.readings.take(answer.ask[1], 0.0)
-            if not answer.is_write:
-                continue
-            with self._lock:
-                made = self._take(str(call["path"]), call["account"], call.get("arguments"))
-                if made and answer.value is not None:
-                    self._results[head_of(made.path, made.number)] = json.loads(answer.value)
+            number = call.get("number", 0)
+            if answer.is_write:
+                with self._lock:
+                    made = self._take(str(call["path"]), call["account"], call.get("arguments"))
+                    if made and answer.value is not None:
+                        number = made.number
+                        self._results[head_of(made.path, number)] = json.loads(answer.value)
+            if call.get("status") == "planned" and answer.value is not None:
+                self.heads.add(head_of(str(call["path"]), number))
+                self.placeholders.add(answer.value)
 
     def _take(self, path: str, account: str | None, arguments: object) -> PlannedCall | None:
         """Return the planned write with these arguments, which is no longer left; None if there is none."""
