@@ -440,6 +440,7 @@ def test_an_example_that_hardly_means_what_it_says(lint: Lint) -> None:
         "print(app.integrations.notes['staging'].get_note{ note_id = ('x'):rep(3) }, my.app.integrations.notes.nope())",
         "local n, m = app.integrations.notes.staging, 5 n.add_note({ text = f({ inner = 1 }), ['pinned'] = a == b })",
         "local get = app.integrations.notes.get_note print(get('n-1').whatever())",
+        "print(app.integrations.notes.get_note({ note_id = id }).text) app.integrations.notes.add_note(text)",
     ],
 )
 def test_an_example_that_is_fine(lint: Lint, lua: str) -> None:

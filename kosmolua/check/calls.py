@@ -52,14 +52,14 @@ from kosmolua.suggestions import as_hint, listed, parameters_meant
 class _Misuse(NamedTuple):
     """A problem with the arguments of a call that KosmoLua would refuse.
 
-    If ``is_silent``, it would still be made, without the argument; if ``is_accepted``, with an argument that is wrong
-    by the types. If ``is_likely``, the argument is only probably wrong.
+    If ``is_undefined``, it would still be made, without the argument, as nothing defines that name; if ``is_accepted``,
+    with an argument that is wrong by the types. If ``is_likely``, the argument is only probably wrong.
     """
 
     node: Node
     message: str
     hint: str = ""
-    is_silent: bool = False
+    is_undefined: bool = False
     is_likely: bool = False
     is_accepted: bool = False
 
@@ -136,12 +136,13 @@ def _check_arguments(
         return
     siblings = check.fields.siblings(callee)
     for misuse in _misuses(callee, call, given, check.argument, siblings):
-        mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
+        mode = Mode.CERTAIN if misuse.is_undefined else Mode.POSSIBLE if misuse.is_likely else None
         if misuse.is_accepted or (is_caught and mode is None):
             check.findings.mistake(misuse.node, misuse.message, misuse.hint)
         else:
             mode = Mode.POSSIBLE if callee.may_have_changed else mode
-            check.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
+            code = "undefined" if misuse.is_undefined else "fails"
+            check.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode, code=code)
 
 
 def _passed(given: Sequence[Node], evaluate: _Evaluate) -> Iterator[Value]:
@@ -192,7 +193,7 @@ def _misuses(
             yield _Misuse(node, message, value.hint, is_accepted=True)
         elif isinstance(value, Undefined):
             hint = value.hint or "define it, or leave the argument out"
-            yield _Misuse(node, f"nothing defines '{value.name}', so {name} would be left out", hint, is_silent=True)
+            yield _Misuse(node, f"nothing defines '{value.name}', so {name} would be left out", hint, is_undefined=True)
         else:
             yield from _undefined_inside(value, evaluate)
     for parameter in parameters:
@@ -218,9 +219,8 @@ def _undefined_inside(table: Value, evaluate: _Evaluate) -> Iterator[_Misuse]:
         value = evaluate(inner)
         if isinstance(value, Undefined):
             hint = value.hint or "define it, or leave the field out"
-            yield _Misuse(
-                inner, f"nothing defines '{value.name}', so the field would be left out", hint, is_silent=True
-            )
+            message = f"nothing defines '{value.name}', so the field would be left out"
+            yield _Misuse(inner, message, hint, is_undefined=True)
         yield from _undefined_inside(value, evaluate)
 
 
