@@ -221,6 +221,23 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
         assert server.process.wait(60) == 0
 
 
+def test_another_child_that_ends_is_not_one_of_the_processes() -> None:
+    """As a container's first process gets orphans, and a busy machine ends late what the server had started before."""
+    source = """
+import os, time
+from kosmolua.serve.processes import run_processes
+other = os.fork() or os._exit(0)
+os.waitid(os.P_PID, other, os.WEXITED | os.WNOWAIT)
+run_processes(1, lambda _: os.write(1, b"begun\\n") and time.sleep(60), lambda process: print(process == other))
+"""
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == b"begun\n"
+        parent.terminate()
+        assert parent.stdout.read() == b"False\n"
+    assert parent.returncode == 0
+
+
 @linux_only
 def test_no_process_outlives_the_one_that_started_it() -> None:
     """If that is killed, the others stop as well: nothing goes on at the address without it."""
