@@ -42,7 +42,7 @@ def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
     folded = {name.lower(): name for name in names}
     close = [folded[match] for match in get_close_matches(word, _most_alike(word, folded), n=most, cutoff=0.6)]
     containing = [name for name in names if len(word) > 2 and word in name.lower() and name not in close]
-    return (close + sorted(containing, key=len))[:most]
+    return (close + sorted(containing, key=lambda name: (len(name), name)))[:most]
 
 
 def _most_alike(word: str, names: Iterable[str]) -> Iterable[str]:

@@ -26,6 +26,12 @@ def test_the_likeliest_comes_first(word: str, first: str) -> None:
     assert closest(word, NAMES)[0] == first
 
 
+def test_the_order_of_names_does_not_matter() -> None:
+    """A set has another order in each process."""
+    names = ["getmetatable", "setmetatable"]
+    assert closest("meta", names) == closest("meta", reversed(names)) == names
+
+
 def test_nothing_close_gives_no_hint() -> None:
     """A word that resembles nothing gets no suggestion, rather than a wild one."""
     assert did_you_mean("zebra", NAMES) is None
