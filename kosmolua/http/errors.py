@@ -61,9 +61,9 @@ def message_of(response: Response) -> str:
     """Return the error message in a response, on one line.
 
     In JSON, it is taken from keys such as ``message``, ``error`` and ``detail`` (RFC 9457), and from ``errors``, each
-    with its field; in XML, from code and message. In HTML, it is the title, else the text, else what
-    kind of content has none. Secrets of the request are masked before a long message is cut, so that not even the
-    beginning of one is shown.
+    with its field; in XML, from code and message. In HTML, it is the title, else the text; of a page without any, its
+    content type is told. Secrets of the request are masked before a long message is cut, so that not even the beginning
+    of one is shown.
     """
     redactor = response.request.redactor if response.request else Redactor()
     try:
