@@ -221,6 +221,7 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
         assert server.process.wait(60) == 0
 
 
+@linux_only
 def test_another_child_that_ends_is_not_one_of_the_processes() -> None:
     """As a container's first process gets orphans, and a busy machine ends late what the server had started before."""
     source = """
