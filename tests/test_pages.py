@@ -405,7 +405,9 @@ def test_a_run_that_cannot_be_undone_says_why(tmp_path: Path, monkeypatch: pytes
         answer = person.send(f"/runs/{run}/undo")
         assert answer.status_code == 409
         assert "cannot be undone: it changes no setting that could be put back" in answer.text
-        assert "/undo" not in person.open(f"/runs/{pages.record('acme', 'return 1')}").text
+        idle = pages.record("acme", "return 1")
+        assert "/undo" not in person.open(f"/runs/{idle}").text
+        assert "The run has written nothing." in person.send(f"/runs/{idle}/undo").text
         assert "No plans yet" in person.open("/plans").text
 
         def refuse(*_: object) -> None:

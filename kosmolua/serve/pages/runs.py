@@ -222,7 +222,7 @@ def undone(request: PageRequest) -> Response:
         return request.error("Nothing was planned", f"{doubts[0]}.", status=409, back=back, retry=retry)
     if not plan.writes:
         why = " ".join(f"{reason[:1].upper()}{reason[1:]}." for reason in plan.lost)
-        return request.error("Nothing can be undone", why, status=409, back=back)
+        return request.error("Nothing can be undone", why or "The run has written nothing.", status=409, back=back)
     return request.redirect(f"/plans/{plan.id}")
 
 
