@@ -137,6 +137,21 @@ def test_a_call_that_failed_for_good_is_made_again(runtime: Runtime, shelf: Shel
     assert shelf.lent == {"b-2": 1}
 
 
+def test_a_call_that_failed_is_made_again_before_what_cleaned_up(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """A script that raises the error of a call later, after other writes, goes on as well."""
+    source = """
+    local books = app.integrations.library
+    local ok, problem = pcall(books.lend, { book = "b-1" })
+    books.lend({ book = "cleanup" })
+    if not ok then error(problem) end
+    """
+    shelf.before = lambda number: setattr(shelf, "fails", 422 if number == 1 else 0)
+    assert runtime.run(source, record=file).status == "failed"
+    outcome = runtime.resume(file)
+    assert outcome.ok, outcome.error
+    assert shelf.lent == {"b-1": 1, "cleanup": 1}
+
+
 def test_a_write_that_may_have_been_done_is_not_made_again(runtime: Runtime, shelf: Shelf, file: Path) -> None:
     """A service that failed itself says nothing of it; a person does, by its number."""
     source = 'return app.integrations.library.lend({ book = "b-1" })'

@@ -135,13 +135,16 @@ class Answers:
 
         A changed script can pass the same arguments, by name, in another form, such as in order. Its request then
         differs from the recorded one, and without this check the write would be sent again. A script that was not
-        changed makes no new write before all those that its branch made: its request differs from the recorded one if
-        that has *** for a secret which is not known yet now.
+        changed makes another request only if the recorded one has *** for a secret which is not known yet now: such a
+        write of its branch may be this one.
         """
         for answer in self.left if self.all else ():
             call = answer.call or {}
-            same = (call.get("path"), call.get("account"), call.get("arguments")) == (path, account, arguments)
-            if (same if self.is_changed else answer.branch == branch) and answer.is_write and answer.error is None:
+            if self.is_changed:
+                is_same = (call.get("path"), call.get("account"), call.get("arguments")) == (path, account, arguments)
+            else:
+                is_same = answer.branch == branch and MASK in question(answer.ask)
+            if is_same and answer.is_write and answer.error is None:
                 return answer
         return None
 
