@@ -360,11 +360,14 @@ def _sources_of(spec: ModuleSpec) -> list[str]:
 
 
 def _folders_beside(module: str) -> list[Path]:
-    """Return the folders beside a plugin's file that it can import: it, or a file beside that it names, names them."""
+    """Return the folders beside a plugin's file that it can import: those that it, or a module beside it, names."""
     files: dict[str, Path] = {}
     folders: dict[str, Path] = {}
     for entry in os.scandir(os.path.dirname(module)):
-        (folders if entry.is_dir() else files)[entry.name.removesuffix(".py")] = Path(entry.path)
+        if entry.is_dir():
+            folders[entry.name] = Path(entry.path)
+        elif entry.is_file() and entry.name.endswith(".py"):
+            files[entry.name.removesuffix(".py")] = Path(entry.path)
     unread, found = [Path(module)], []
     while unread and folders:
         words = set(_WORD.findall(unread.pop().read_text(encoding="utf-8", errors="replace")))
