@@ -317,8 +317,10 @@ def test_a_simulated_reply_is_bounded() -> None:
         """lib.query('mutation { a: rename(authorId: \"\"\"' .. OTHER .. '\"\"\", name: "N") { id } }')""",
         """lib.query({ query = 'mutation($x: ID!) { rename(authorId: $x, name: "N") { id } }',
             variables = { x = OTHER } })""",
+        """lib.query({ query = 'mutation($x: ID!) { rename(authorId: $x, name: "N") { id } illustrate(id: $x) }',
+            variables = { x = OTHER } })""",
     ],
-    ids=["a text", "a block", "a variable"],
+    ids=["a text", "a block", "a variable", "a variable that is used twice"],
 )
 def test_a_document_names_no_destination_out_of_a_text_by_others(tmp_path: Path, call: str) -> None:
     """A destination within the document is one, and a name of the script's own is none of others."""

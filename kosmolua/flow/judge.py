@@ -278,14 +278,17 @@ class Judge:
 
 def _in_document(text: str, given: Iterable[tuple[tuple[str, ...], Any]]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield what a GraphQL document says, and its variables under the names of the arguments that they are for."""
-    names = {}
+    names: dict[str, list[str]] = {}
     for name, said, is_variable in assigned(text):
         if is_variable:
-            names[said] = name
+            names.setdefault(said, []).append(name)
         else:
             yield ("query", name), said
     for keys, value in given:
-        yield (keys[0], names.get(keys[1], keys[1]), *keys[2:]) if keys[1:] else keys, value
+        if len(keys) == 1 or keys[1] not in names:
+            yield keys, value
+        else:
+            yield from (((keys[0], name, *keys[2:]), value) for name in dict.fromkeys(names[keys[1]]))
 
 
 def _may_name(value: object) -> bool:
