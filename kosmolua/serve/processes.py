@@ -38,10 +38,8 @@ def run_processes(count: int, work: Callable[[int], None], ended: Callable[[int]
         numbers[_start(work, number)] = number
     while numbers:
         process, _ = os.wait()
-        if (
-            process not in numbers
-        ):  # such as one that checked scripts, or an orphan that a container's first process gets
-            continue
+        if process not in numbers:
+            continue  # it checked scripts, or is an orphan that a container's first process gets
         number = numbers.pop(process)
         ended(process)
         if not stopping:
