@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Condition, Event, Lock, RLock, Thread, get_ident
@@ -168,7 +168,9 @@ class Helpers:
             tasks = self._idle.pop()
         except IndexError:
             tasks = SimpleQueue()
-            start_thread(lambda: self._serve(tasks), "helper")
+            Context().run(
+                start_thread, lambda: self._serve(tasks), "helper"
+            )  # it keeps no variable of its first caller
         tasks.put(partial(copy_context().run, work))
 
     def call(self, work: Callable[[], _Value], until: Callable[[], float]) -> _Value:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
 from time import monotonic
 
 import pytest
@@ -162,3 +164,18 @@ def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(20):
         used = in_helper(helpers)
         assert eventually(lambda used=used: not used.is_alive())
+
+
+def test_a_helper_keeps_nothing_of_the_context_of_a_caller() -> None:
+    """It lives on, and what the variables of a request hold need not."""
+    helpers, variable = Helpers(), ContextVar[object]("request")
+
+    def request() -> weakref.ref[object]:
+        held = threading.Event()
+        variable.set(held)
+        assert helpers.call(variable.get, lambda: monotonic() + 10) is held
+        return weakref.ref(held)
+
+    kept = copy_context().run(request)
+    assert eventually(lambda: kept() is None)
+    helpers.close()
