@@ -168,9 +168,8 @@ class Helpers:
             tasks = self._idle.pop()
         except IndexError:
             tasks = SimpleQueue()
-            Context().run(
-                start_thread, lambda: self._serve(tasks), "helper"
-            )  # it keeps no variable of its first caller
+            # In an empty context: a thread that lives on keeps no variable of its first caller.
+            Context().run(start_thread, partial(self._serve, tasks), "helper")
         tasks.put(partial(copy_context().run, work))
 
     def call(self, work: Callable[[], _Value], until: Callable[[], float]) -> _Value:
