@@ -12,6 +12,7 @@ from support.books import Edits, Loose, Point, Thread
 
 from kosmolua.cli.values import value_of
 from kosmolua.plugin import between, matching, non_empty, one_of
+from kosmolua.schema import results
 from kosmolua.schema.annotations import type_of
 from kosmolua.schema.bounds import Length, Pattern, Range
 from kosmolua.schema.luacats import label
@@ -389,3 +390,19 @@ def test_types_that_share_their_parts_are_searched_for_secrets_once() -> None:
         kind = Record(f"Level{level}", {"left": kind, "right": kind})
     assert not has_secrets(kind)
     assert has_secrets(Record("Top", {"levels": kind, "key": SECRET}))
+
+
+def test_a_result_of_unions_in_unions_is_checked_in_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a union makes of a value is found once, not once for each member of each union around it."""
+    steps: list[Type] = []
+    plain = results._without_more
+    monkeypatch.setattr(results, "_without_more", lambda kind, *given: steps.append(kind) or plain(kind, *given))
+    kind: Type = STRING
+    for _ in range(5):
+        kind = AnyOf(tuple(Record(f"R{number}", {"inner": kind, f"key_{number}": INTEGER}) for number in range(6)))
+    value: Any = "leaf"
+    for _ in range(5):
+        value = {"inner": value, **{f"key_{number}": "no integer" for number in range(5)}}
+
+    results.check(kind, value)
+    assert len(steps) < 100

@@ -11,18 +11,24 @@ def check(kind: Type, result: object) -> None:
     Raises:
         Mismatch: The result does not fit.
     """
-    kind.accept(_without_more(kind, result))
+    kind.accept(_without_more(kind, result, {}))
 
 
-def _without_more(kind: Type, value: object) -> object:
-    """Return a copy without the keys that the type does not declare."""
+def _without_more(kind: Type, value: object, known: dict[tuple[int, int], tuple[Type, object]]) -> object:
+    """Return a copy without the keys that the type does not declare.
+
+    What a union made of a value is ``known``, since each of its members can hold the union again.
+    """
     if isinstance(kind, Union):
-        candidates = [(member, _without_more(member, value)) for member in kind.members]
-        return next((left for member, left in candidates if member.takes(left)), value)
+        pair = id(kind), id(value)
+        if pair not in known:
+            candidates = ((member, _without_more(member, value, known)) for member in kind.members)
+            known[pair] = kind, next((left for member, left in candidates if member.takes(left)), value)
+        return known[pair][1]
     if isinstance(kind, List) and isinstance(value, (list, tuple)):
-        return [_without_more(kind.item, item) for item in value]
+        return [_without_more(kind.item, item, known) for item in value]
     if isinstance(kind, Map) and isinstance(value, dict):
-        return {key: _without_more(kind.value, item) for key, item in value.items()}
+        return {key: _without_more(kind.value, item, known) for key, item in value.items()}
     if isinstance(kind, Record) and isinstance(value, dict):
-        return {key: _without_more(kind.fields[key], value[key]) for key in value if key in kind.fields}
+        return {key: _without_more(kind.fields[key], value[key], known) for key in value if key in kind.fields}
     return value
