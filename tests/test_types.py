@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Optional, TypedDict, Union
 import pytest
 from support.books import Edits, Loose, Point, Thread
 
+from kosmolua.broker import secrets
 from kosmolua.cli.values import value_of
 from kosmolua.plugin import between, matching, non_empty, one_of
 from kosmolua.schema import results
@@ -406,3 +407,25 @@ def test_a_result_of_unions_in_unions_is_checked_in_a_few_steps(monkeypatch: pyt
 
     results.check(kind, value)
     assert len(steps) < 100
+
+
+def test_secrets_in_unions_in_unions_are_found_in_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A union is followed once at each place, and no secret in it is missed."""
+    steps: list[Type] = []
+    plain = secrets._secrets_in
+    monkeypatch.setattr(
+        secrets, "_secrets_in", lambda kind, *given, **how: steps.append(kind) or plain(kind, *given, **how)
+    )
+    kind: Type = SECRET
+    for _ in range(5):
+        kind = AnyOf(tuple(Record(f"R{number}", {"inner": kind, f"key_{number}": SECRET}) for number in range(6)))
+    value: Any = "deepest"
+    for _ in range(5):
+        value = {"inner": value, "key_3": "third"}
+
+    found = secrets.with_secrets(kind, value)
+    assert len(steps) < 200
+    for _ in range(5):
+        assert found["key_3"].reveal() == "third"
+        found = found["inner"]
+    assert found.reveal() == "deepest"

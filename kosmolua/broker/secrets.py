@@ -152,7 +152,7 @@ class Handles:
         what the script does with its secrets, and ``account`` its account, as in ``shop.work``. ``user`` is who logged
         in by the call, if it was a login.
         """
-        found = list(_secrets_in(kind, value, (), hides_variables=self._hides_variables)) if kind else []
+        found = list(_secrets_in(kind, value, (), {}, hides_variables=self._hides_variables)) if kind else []
         if not found:
             return value, []
         hidden, places = [_copied(value)], []
@@ -201,7 +201,7 @@ def revealed(value: Any) -> Any:
 def with_secrets(kind: Type | None, value: Any, *, hides_variables: bool = False) -> Any:
     """Return a copy of a result with a :class:`Secret` in place of each text that is a secret by the declared type."""
     whole = [_copied(value)]
-    for place, secret in _secrets_in(kind, value, (), hides_variables=hides_variables) if kind else ():
+    for place, secret in _secrets_in(kind, value, (), {}, hides_variables=hides_variables) if kind else ():
         holder, key = reach(whole, (1, *place))
         holder[key] = secret
     return whole[0]
@@ -209,22 +209,26 @@ def with_secrets(kind: Type | None, value: Any, *, hides_variables: bool = False
 
 def credentials_in(body: Any) -> Iterator[Secret]:
     """Yield the credentials in the body of an error, by their keys; words about one, such as ``required``, are none."""
-    for _, secret in _secrets_in(ANY, body, ()):
+    for _, secret in _secrets_in(ANY, body, (), {}):
         if _CREDENTIAL.fullmatch(secret.reveal()):
             yield secret
 
 
 def _secrets_in(
-    kind: Type, value: Any, place: Place, *, hides_variables: bool = False
+    kind: Type, value: Any, place: Place, seen: dict[tuple[int, Place], Type], *, hides_variables: bool = False
 ) -> Iterator[tuple[Place, Secret]]:
     """Yield place and secret for each :class:`Secret`, and each string that ``kind`` declares as one.
 
-    A string whose type is ``string|secret`` is none, except for a variable that is to be hidden.
+    A string whose type is ``string|secret`` is none, except for a variable that is to be hidden. A union that was
+    ``seen`` at a place is not followed there again, since each of its members can hold it again.
     """
-    within = partial(_secrets_in, hides_variables=hides_variables)
+    within = partial(_secrets_in, seen=seen, hides_variables=hides_variables)
     if isinstance(value, Secret) or (isinstance(value, str) and is_secret(kind)):
         yield place, value if isinstance(value, Secret) else Secret(value)
     elif isinstance(kind, Union):
+        if (id(kind), place) in seen:
+            return
+        seen[id(kind), place] = kind
         found: dict[Place, Secret] = {}
         for member in kind.members if not (isinstance(value, str) and any(map(is_text, kind.members))) else ():
             found |= dict(within(member, value, place))
