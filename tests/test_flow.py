@@ -29,7 +29,7 @@ from kosmolua.calls.approvals import Approval
 from kosmolua.catalog.catalog import Target
 from kosmolua.errors import PluginError
 from kosmolua.flow.judge import Judge, Verdict
-from kosmolua.flow.labels import LabelRules, leaves
+from kosmolua.flow.labels import LabelRules, hosts_of, leaves
 from kosmolua.flow.late import MAX_WAITING, LateJudge
 from kosmolua.flow.memory import SessionMemory
 from kosmolua.flow.texts import assigned, core, is_address, literals, parts, readings, spellings, words
@@ -595,6 +595,35 @@ def test_a_number_is_the_same_in_every_spelling(runtime: Runtime, text: str, wri
 def test_a_host_is_the_same_in_every_spelling(runtime: Runtime, text: str, written: str) -> None:
     """Also as the parent of another, in Punycode, and as the number of an IP address."""
     assert " comes from " in refusal(runtime, f'{SEND}({{ to = "{written}" }})', session(runtime, page(text)))
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("api.render.com", "render.com"),
+        ("api-m.paypal.com", "paypal.com"),
+        ("v2.api.shop.example", "shop.example"),
+        ("api.eu.mailgun.net", "mailgun.net"),
+        ("api-us-east-1.shop.example", "shop.example"),
+        ("us-east1.api.shop.example", "shop.example"),
+        ("api.box.co.uk", "box.co.uk"),
+        ("api.co.uk", "api.co.uk"),
+        ("acme.atlassian.net", "acme.atlassian.net"),
+        ("apple.github.io", "apple.github.io"),
+        ("shop.example", "shop.example"),
+    ],
+)
+def test_the_domain_of_a_service_is_what_it_owns(host: str, domain: str) -> None:
+    """Names of interfaces, versions and regions stand below it; others own their names below the domain of a hoster."""
+
+    @dataclass(frozen=True)
+    class Shop(Account):
+        base_url: str = f"https://{host}/v1"
+
+    shop = Integration("shop", Shop, about="A shop.")
+    shop.reads(get_note)
+    target = Target(shop, "default", shop.functions["get_note"], Rule("allow", "", ""))
+    assert hosts_of(target) == {domain}
 
 
 def test_neighbours_below_one_domain_are_not_the_same(runtime: Runtime) -> None:

@@ -46,8 +46,10 @@ MADE_IDS = regex(rf'[{{,]"(?:{_IDS.pattern})":"({_ID.pattern})"[,}}]', re.ASCII)
 _TIME = regex(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 _ADDRESS_KEY = regex(r"(?:\w*_)?(?:url|uri|href)|\w*[a-z](?:Url|Uri)", re.IGNORECASE)
 _URL = regex(r"https?://([A-Za-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
-_API_HOST = regex(r"(?:api|apis|www|rest|app|graph|graphql|gateway)[\d-]*")
-"""The names of hosts beside which the domain belongs to the service, too."""
+_API_HOST = regex(
+    r"(?:apis?|www|rest|app|graph|graphql|gateway)(?:[\d-][a-z\d]*)*|v\d+|(?:eu|us|uk|ca|ap|au|in|jp|sa)(?:-[a-z]+)?-?\d?"
+)
+"""The names of hosts, versions and regions below which the domain belongs to the service, too."""
 _COMMON_DOMAIN = regex(r"(?:com?|org|net|gov|ac|edu|or|ne|go)\.[a-z]{2}")
 _NAMES = ("number", "id", "id_", "iid", "key", "name", "title", "subject", "filename")
 _VERBS = frozenset(("get", "list", "search", "read", "find", "fetch", "query", "retrieve", "show", "lookup", "check"))
@@ -302,8 +304,8 @@ def hosts_of(target: Target) -> frozenset[str]:
 
 def _domain(host: str) -> str:
     first, _, rest = host.partition(".")
-    is_common = _COMMON_DOMAIN.fullmatch(rest) or not _API_HOST.fullmatch(first)
-    return host if is_common or "." not in rest else rest
+    is_common = "." not in rest or _COMMON_DOMAIN.fullmatch(rest)
+    return host if is_common or not _API_HOST.fullmatch(first) else _domain(rest)
 
 
 def scope_of(target: Target) -> str:
