@@ -13,7 +13,9 @@ from support.documents import Service
 from support.graphql_server import COUNT, SDL, Library, library
 
 from kosmolua import Runtime
+from kosmolua.catalog.catalog import Target
 from kosmolua.errors import ConfigError
+from kosmolua.flow.late import LateJudge
 from kosmolua.openapi import importing
 from kosmolua.openapi.importing import Fetched, Import, Wishes
 from kosmolua.stores.folder_store import Folder
@@ -330,3 +332,20 @@ def test_a_document_names_no_destination_out_of_a_text_by_others(tmp_path: Path,
         assert "uthorId = mallory77 comes from the name of" in str(said)
         ours = call.replace("' .. OTHER .. '", "walter88").replace("OTHER", "'walter88'")
         assert runtime.run(f"{read} return {ours}").ok
+
+
+def test_a_recorded_document_is_what_its_fields_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has read has the labels of their functions, also in a run that is resumed."""
+    noted: list[list[str]] = []
+    note = LateJudge.note
+
+    def watched(judge: LateJudge, number: int, target: Target, *rest: Any, **more: Any) -> None:
+        noted.append([each.name for each in target.acted])
+        note(judge, number, target, *rest, **more)
+
+    monkeypatch.setattr(LateJudge, "note", watched)
+    with library() as (_, service), opened(tmp_path, imported(service), flow="ask") as runtime:
+        stopped = runtime.run(f'{L} lib.query("{{ version }}") error("later")', record=tmp_path / "run.jsonl")
+        runtime.resume(tmp_path / "run.jsonl")
+    assert stopped.recording
+    assert noted == [["version"], ["version"]]

@@ -272,6 +272,8 @@ class Broker:
         call.line, call.through, call.hidden, call.at = line, through, hidden, at
         with suppress(KosmoError):  # the integration has changed since
             target = self._catalog.resolve(path)
+            if target.function.acts_as:
+                target = self._catalog.acting(target, target.function.acts_as(given))
             call.target, call.given = target, given
             call.path, call.effect = target.path, target.function.effect
             call.arguments = target.function.bind(target.path, given)
