@@ -361,6 +361,21 @@ def test_a_union_of_records_names_what_is_wrong_in_the_one_that_is_meant() -> No
     assert f"{refused.value.where} {refused.value.problem}" == '.amount must be an integer, not "5" (a string)'
 
 
+def test_a_union_of_records_names_what_is_wrong_in_the_one_with_the_most_keys() -> None:
+    """Where no tag tells which is meant; if two have as many, all are named."""
+    cat = Record("Cat", {"name": STRING, "claws": INTEGER}, required=frozenset({"name", "claws"}))
+    dog = Record("Dog", {"name": STRING, "bark": STRING}, required=frozenset({"name", "bark"}))
+    for value, said in (
+        ({"name": "Tom", "claws": "x"}, '.claws must be an integer, not "x" (a string)'),
+        ({"bark": "loud"}, "needs the key 'name'"),
+        ({"name": "Tom"}, "must be a table with the keys of one of Cat, Dog, not with name"),
+        ({"wings": 2, "age": 5}, "must be a table with the keys of one of Cat, Dog, not with age, wings"),
+    ):
+        with pytest.raises(Mismatch) as refused:
+            AnyOf((cat, dog)).accept(value)
+        assert f"{refused.value.where} {refused.value.problem}".strip() == said
+
+
 def test_unions_inside_unions_are_tried_once() -> None:
     """The time grows with the size of a value, and not with the power of its depth."""
     fields: dict[str, Type] = {"a": INTEGER}

@@ -566,19 +566,27 @@ class Union(Type):
                 continue
         if meant := self._meant(value):
             meant.accept(value)  # raises a mismatch with the place inside the value
+        names = [member.name for member in self.members if isinstance(member, Record)]
+        if isinstance(value, dict) and value and len(names) > 1:
+            keys = sorted(str(key)[:MAX_QUOTED] for key in value)
+            raise Mismatch(f"must be a table with the keys of one of {listed(names)}, not with {listed(keys)}")
         raise must_be(self.words, value)
 
     def _meant(self, value: object) -> Type | None:
         """Return the member that a list or table is meant for, to report its mismatch; None if unclear.
 
-        That is the only list type or table type, or the only record that a key such as ``type = "card"`` identifies.
+        That is the only list type or table type, the only record that a key such as ``type = "card"`` identifies, or
+        the only one that has the most of a table's keys.
         """
         if not isinstance(value, (dict, list)) or not value:
             return None
         kinds = List if isinstance(value, list) else (Map, Record)
         meant = [member for member in self.members if isinstance(member, kinds)]
-        tagged = [member for member in meant if isinstance(member, Record) and _has_tag(member, value)]
-        return next((found[0] for found in (meant, tagged) if len(found) == 1), None)
+        records = [member for member in meant if isinstance(member, Record)]
+        tagged = [record for record in records if _has_tag(record, value)]
+        shared = {record: len(record.fields.keys() & value) for record in records} if isinstance(value, dict) else {}
+        closest = [record for record in records if 0 < shared[record] == max(shared.values())]
+        return next((found[0] for found in (meant, tagged, closest) if len(found) == 1), None)
 
     def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
         return {"anyOf": [member._schema(definitions) for member in self.members]}
