@@ -13,8 +13,9 @@ from functools import partial
 from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
+from kosmolua.concurrency import Helpers
 from kosmolua.entry_points import SECRETS, EntryPoint, ask, installed, the_one
 from kosmolua.errors import NotConfigured, PluginError
 from kosmolua.folders import expanded
@@ -103,7 +104,7 @@ def _from_command(sources: Sources, where: str, command: list[str], until: float
     seconds = min(COMMAND_TIMEOUT, max(until - monotonic(), 0))
     try:
         return _decoded(_output(command, seconds), "its output")
-    except subprocess.TimeoutExpired:
+    except (TimeoutError, subprocess.TimeoutExpired):
         reason = f"it did not end within {seconds:.2g} s"
     except subprocess.CalledProcessError as error:
         reason = f"it ended with status {error.returncode}"
@@ -117,23 +118,25 @@ def _from_command(sources: Sources, where: str, command: list[str], until: float
 
 def _output(command: list[str], seconds: float) -> bytes:
     """Return what a command prints; of more than a secret can have, the beginning."""
-    from selectors import EVENT_READ, DefaultSelector
-    from subprocess import DEVNULL, PIPE, CalledProcessError, Popen, TimeoutExpired
+    from subprocess import DEVNULL, PIPE, CalledProcessError, Popen
 
-    ends, printed, part = monotonic() + seconds, b"", b"-"
-    with Popen(command, bufsize=0, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL) as process, DefaultSelector() as ready:
+    ends, helpers = monotonic() + seconds, Helpers()  # Windows waits for no pipe with a timeout
+    with Popen(command, bufsize=0, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL) as process:
         try:
-            assert process.stdout
-            ready.register(process.stdout, EVENT_READ)
-            while part and len(printed) <= MAX_SECRET:
-                if not ready.select(max(ends - monotonic(), 0)):
-                    raise TimeoutExpired(command, seconds)
-                part = process.stdout.read(MAX_SECRET)
-                printed += part
-            if not part and (status := process.wait(max(ends - monotonic(), 0))):
+            printed = helpers.call(partial(_beginning, process.stdout), lambda: ends)
+            if len(printed) <= MAX_SECRET and (status := process.wait(max(ends - monotonic(), 0))):
                 raise CalledProcessError(status, command)
         finally:
             process.kill()
+            helpers.close()
+    return printed
+
+
+def _beginning(stream: IO[bytes] | None) -> bytes:
+    assert stream
+    printed = b""
+    while len(printed) <= MAX_SECRET and (part := stream.read(MAX_SECRET)):
+        printed += part
     return printed
 
 

@@ -146,8 +146,9 @@ class RateLimit:
             CallError: The limits do not allow the request before the deadline. The code is ``rate_limited``.
         """
         answers: list[Response] = []
-        place = origin(request.url), request.route or request.url
-        route: Hashable = place if request.safe else (request.method, request.url)
+        route: Hashable = (request.method, request.url)
+        if request.safe:
+            route = origin(request.url), request.route or request.url
         with self._turns:
             if len(self._buckets) + len(self._families) > MAX_KNOWN:
                 self._forget_idle()
