@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from support.page import BROKEN, CLEAN_UP, DELETE, REPORT, RESTART, Pages, served
 from support.processes import eventually
-from test_pages_browser import AXE, CHROMIUM, OPTIONS, TIMEOUT, Window, is_news
+from test_pages_browser import AXE, CHROMIUM, TIMEOUT, Window, chromium, is_news
 
 WIDTHS = (1440, 768, 390)
 MANY = """\
@@ -86,8 +86,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with served(tmp_path_factory.mktemp("looks"), "acme", "empty") as pages, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+    with served(tmp_path_factory.mktemp("looks"), "acme", "empty") as pages, chromium() as browser:
         expect.set_options(timeout=TIMEOUT)
         site = Site(pages, {name: Window(browser, pages, name) for name in ("acme", "empty")})
         scripts = {"done": REPORT, "failed": MANY, "paused": RESTART, "destroys": DELETES, "mixed": DELETE}
@@ -107,7 +106,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site.runs["plan"] = plan.id
         yield site
         assert [window.complaints for window in site.windows.values()] == [[], []]
-        browser.close()
 
 
 def _click(selector: str, then: str) -> Callable[[Page], None]:

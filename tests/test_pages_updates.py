@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 from support.page import DELETE, RESTART, SCALE, Pages, Person, served
 from support.processes import eventually
-from test_pages_browser import CHROMIUM, OPTIONS, Window, opened
+from test_pages_browser import CHROMIUM, Window, chromium, opened
 
 pytestmark = [
     pytest.mark.slow,
@@ -130,10 +130,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
