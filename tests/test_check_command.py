@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from conftest import Program, Write
 
 from kosmolua import Runtime
-from kosmolua.errors import CheckFailed, ScriptError
+from kosmolua.errors import CheckFailed, ScriptError, WorkerLost
 
 RENDER = "local render = app.integrations.render2\n"
 WRONG = RENDER + 'local one = await render.get_service("srv-1")\nprint(one.service.name, prnt)\n'
@@ -174,6 +175,22 @@ def test_asyncio_checks_too(runtime: Runtime) -> None:
     for _ in range(40):
         assert isinstance(asyncio.run(_checked(runtime)).error, CheckFailed)
     assert runtime.run("return 1").result == [1]
+
+
+def test_a_check_for_which_the_system_has_no_room_refuses_the_script(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that could not be checked does not run, and the outcome says what to do."""
+
+    def parse(source: bytes) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("kosmolua.check.checker.parse", parse)
+    outcome = runtime.run("print('ran')", check=True)
+    assert isinstance(outcome.error, WorkerLost)
+    said = "The sandbox cannot be started: Too many open files (run fewer scripts at once, or raise the limit of"
+    assert str(outcome.error).startswith(said)
+    assert outcome.output == ""
 
 
 def test_a_syntax_error_is_the_run_s_own(runtime: Runtime) -> None:

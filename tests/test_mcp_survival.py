@@ -346,6 +346,34 @@ def test_a_system_that_is_out_of_something_costs_only_the_script(limit: str, siz
         assert b"Traceback" not in client.process.stderr.read()
 
 
+IMPORTING = """
+import runpy, sys
+from kosmolua.runs.run import Run
+
+def execute(run, *others):
+    before = set(sys.modules)
+    outcome = executed(run, *others)
+    late = sorted(name for name in set(sys.modules) - before if name.startswith("kosmolua"))
+    print("imported:", *late, file=sys.stderr)
+    return outcome
+
+executed, Run.execute = Run.execute, execute
+sys.argv = sys.argv[3:]
+runpy.run_module("kosmolua", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_a_run_imports_nothing_once_it_has_begun() -> None:
+    """When other scripts have used up the file descriptors, nothing could be imported."""
+    assert SERVER[:3] == [sys.executable, "-m", "kosmolua"]
+    with line(stderr=subprocess.PIPE, before=[sys.executable, "-c", IMPORTING]) as client:
+        assert client.execute("return os.clock() >= 0")["result"] == [True]
+        client.rest()
+        assert client.process.stderr
+        assert client.process.stderr.read() == b"imported:\n"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_costs_only_the_journal() -> None:

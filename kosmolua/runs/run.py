@@ -222,6 +222,8 @@ class Run:
         except WorkerLost as error:
             self._warnings = [f"The script was not checked before it ran: {error}"]
             return
+        except OSError as error:  # such as no file descriptor for a module that the check needs
+            raise WorkerLost.unstartable(error) from None
         if not report.is_lua:
             return  # Lua reports the syntax error
         answers = self.recording.answers if self.recording else None

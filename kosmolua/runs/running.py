@@ -35,10 +35,13 @@ if TYPE_CHECKING:
 
 CLOSED = "this runtime is closed"
 NEEDED_BY_RUNS = (
-    "kosmolua.calls.approvals",
+    "concurrent.futures.thread",
     "kosmolua.broker.broker",
     "kosmolua.broker.guards",
+    "kosmolua.calls.approvals",
+    "kosmolua.catalog.kept",
     "kosmolua.check.checker",
+    "kosmolua.flow.judge",
     "kosmolua.lua.header",
     "kosmolua.processes.spares",
 )
