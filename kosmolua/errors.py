@@ -19,7 +19,7 @@
     │   └── DocNotFound             the documentation has no such page
     ├── CheckFailed                 the script is certain to fail and was not run (findings)
     ├── ScriptError                 the script failed (line, traceback)
-    ├── Exited                      the script called os.exit with a status other than 0 (exit)
+    ├── Exited                      the script called exit with a status other than 0 (exit)
     ├── LimitExceeded               a limit ended the script (limit, value)
     ├── Interrupted                 the script was interrupted, by Ctrl-C for example
     ├── Diverged                    a replayed or resumed script deviates from its recording
@@ -442,10 +442,7 @@ class ScriptError(KosmoError):
 
 
 class Exited(KosmoError):
-    """The script called ``os.exit`` with an exit status other than 0.
-
-    The status is from 1 to 63.
-    """
+    """The script called ``exit`` with an exit status other than 0, from 1 to 63."""
 
     code = "exit"
     shown = ("exit",)
