@@ -32,6 +32,6 @@ def kosmolua_recording(request: pytest.FixtureRequest) -> Callable[[str], Playba
 
     Its argument is the recording's file name, see :class:`kosmolua.testing.Playback`.
     """
-    from kosmolua.testing.playground import recordings_beside
+    from kosmolua.testing import Playback
 
-    return recordings_beside(request.path)
+    return lambda name: Playback(request.path.with_name(name))

@@ -84,7 +84,7 @@ HOMES = {
     "cryptography": ["recordings.sealing", "http.proofs"],
     "typing_extensions": ["broker.options", "runtime", "runs", "schema.integration", "testing"],
     "opentelemetry": ["runs.spans", "runs.telemetry", "mcp.clients", "mcp_client.direct"],
-    "pytest": ["testing", "pytest_plugin"],
+    "pytest": ["pytest_plugin"],
     "_typeshed": ["http"],  # exists for type checkers only
 }
 

@@ -283,13 +283,17 @@ def test_a_playground_repeats_a_recording(runtime: Runtime, file: Path) -> None:
 def test_pytest_has_a_fixture_for_recordings(runtime: Runtime, tmp_path: Path) -> None:
     """It opens a recording beside the test."""
     runtime.run("return 12", record=tmp_path / "report.jsonl")
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["kosmolua.testing"]\n')
     (tmp_path / "test_report.py").write_text(
-        "def test_report(recording):\n    assert recording('report.jsonl').run() == 12\n"
+        "def test_report(kosmolua_recording):\n    assert kosmolua_recording('report.jsonl').run() == 12\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    options = ["-q", "-p", "kosmolua.pytest_plugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        command,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )
     assert done.returncode == 0, done.stdout
 

@@ -7,19 +7,17 @@
 
 Everything between the Lua code and the service is real: the sandbox, the checks of arguments, the integration.
 
-A script can also be tested against a recording of a real run. The pytest fixture ``recording`` opens a recording in the
-folder of the test. The line ``pytest_plugins = ["kosmolua.testing"]`` in ``conftest.py`` enables the fixture:
+A script can also be tested against a recording of a real run, which the pytest fixture ``kosmolua_recording`` opens in
+the folder of the test:
 
-    def test_the_report_counts_services(recording):
-        assert recording("report.jsonl").run() == 12
+    def test_the_report_counts_services(kosmolua_recording):
+        assert kosmolua_recording("report.jsonl").run() == 12
 
 A simulator that is written by hand is made of the parts in :mod:`kosmolua.testing.simulators`.
 """
 
-from kosmolua.testing.playground import Account, Playback, Playground, Reply, answer, in_turn, recordings_beside
+from kosmolua.testing.playground import Account, Playback, Playground, Reply, answer, in_turn
 from kosmolua.testing.simulators import BEGINNING, RouteMatch, Routes, SimulatedAccount, SimulatedService, json_response
-
-pytest_plugins = ("kosmolua.testing.fixtures",)
 
 __all__ = [
     "BEGINNING",
@@ -34,5 +32,4 @@ __all__ = [
     "answer",
     "in_turn",
     "json_response",
-    "recordings_beside",
 ]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial, wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -162,16 +161,6 @@ class Playback:
         """
         self.outcome = self._runtime.replay(self._path, source, **options)
         return _value_of(self.outcome)
-
-
-def recordings_beside(file: str | os.PathLike[str]) -> Callable[[str], Playback]:
-    """Return a function that opens a recording in a certain folder, given the recording's file name.
-
-    Args:
-        file: Any file in the folder, such as the file of the test.
-    """
-    folder = Path(file).parent
-    return lambda name: Playback(folder / name)
 
 
 def _value_of(outcome: Outcome) -> Any:
