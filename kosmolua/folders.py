@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from errno import EFBIG
 from functools import partial
 
 from kosmolua.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from typing import BinaryIO
 
 ACCOUNTS_VARIABLE = "KOSMOLUA_ACCOUNTS"
 JOURNAL = "journal.jsonl"
 """The name of the journal's file in the state folder."""
+BLOCK = 1024 * 1024
+"""How many bytes of a file to read at a time."""
+MAX_SETTINGS = 16 * BLOCK
+"""The most bytes of an accounts file."""
+MAX_LINE = 64 * BLOCK
+"""The most bytes of a line in a journal or an audit. A device such as ``/dev/zero`` is one line without an end."""
 
 
 def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[str, bool]:
@@ -142,16 +150,53 @@ def _is_own_group(group: int, user: int) -> bool:
     return members.gr_name == owner.pw_name and {*members.gr_mem} <= {owner.pw_name}
 
 
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Return True if there is something at a path that is neither a regular file nor a folder, such as a device."""
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+
+
+def read_within(path: str | os.PathLike[str], most: int, beginning: bytes = b"") -> bytes:
+    """Return the content of a file; of one that does not begin with ``beginning``, only as much as shows that.
+
+    Raises:
+        OSError: It cannot be read, or has more than ``most`` bytes, as a device such as ``/dev/zero`` has.
+    """
+    blocks: list[bytes] = []
+    left = most
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            blocks.append(block)
+            left -= len(block)
+            if not blocks[0].startswith(beginning):
+                break
+            if left < 0:
+                raise OSError(EFBIG, os.strerror(EFBIG))
+    return b"".join(blocks)
+
+
+def lines_within(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file; raise OSError at one that is longer than :data:`MAX_LINE`."""
+    while line := file.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise OSError(EFBIG, os.strerror(EFBIG))
+        yield line
+
+
 def replace_file(
     path: str | os.PathLike[str], content: bytes, *, keeps_mode: bool = False, is_private: bool = True
 ) -> None:
     """Replace a file in one step; a symbolic link is followed. Then only its owner can read it, if it is private.
 
-    With ``keeps_mode``, a file that exists keeps its permissions.
+    With ``keeps_mode``, a file that exists keeps its permissions. What is no regular file, such as ``/dev/null`` or a
+    pipe, stays what it is, and is written to.
 
     Raises:
         OSError: It cannot be written. What was there before is there still.
     """
+    if is_special(path):
+        with open(path, "wb") as stream:
+            stream.write(content)
+        return
     path = os.path.realpath(path)
     fresh = f"{path}.{os.urandom(4).hex()}"
     try:

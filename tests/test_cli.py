@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,42 @@ def test_a_script_without_end(kosmolua: Program, write: Write) -> None:
     done = kosmolua("repl", "--simulate", input=":load /dev/zero\n1 + 1\n")
     assert done.returncode == 124
     assert done.stdout == "2\n"
+
+
+@pytest.mark.slow
+@posix_only
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("replay",), "/dev/zero is not a recording"),
+        (("resume",), "/dev/zero is not a recording"),
+        (("apply",), "/dev/zero is not a plan"),
+        (("journal",), "The journal /dev/zero cannot be read: File too large"),
+        (("audit", "verify"), "The audit /dev/zero cannot be read: File too large"),
+        (("accounts", "--accounts"), "The accounts file /dev/zero cannot be read: File too large"),
+        (("integrations", "import"), "/dev/zero is larger than 64 MiB"),
+        (("servers", "import", "claude"), "/dev/zero cannot be read: File too large"),
+    ],
+)
+def test_a_file_without_end(kosmolua: Program, words: tuple[str, ...], error: str) -> None:
+    """What no recording, plan or journal can be is refused before it fills the memory."""
+    import resource
+
+    bounded = partial(resource.setrlimit, resource.RLIMIT_AS, (1 << 30, 1 << 30))
+    done = kosmolua(*words, "/dev/zero", preexec_fn=bounded)
+    said(done, status=2 if words == ("journal",) else 3, error=error)
+
+
+@pytest.mark.slow
+@posix_only
+def test_a_plan_is_written_to_a_pipe(kosmolua: Program, tmp_path: Path) -> None:
+    """What is no regular file is not replaced by one, as /dev/null would be for root."""
+    pipe = tmp_path / "plan"
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as end:
+        assert kosmolua("run", "--simulate", f"--plan={pipe}", "-e", "return 1").returncode == 0
+        assert json.loads(end.read())["calls"] == []
+    assert pipe.is_fifo()
 
 
 def test_a_line_of_the_repl_is_guarded(kosmolua: Program) -> None:

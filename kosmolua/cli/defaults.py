@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kosmolua.cli.options import OPTIONS, PREFIX
 from kosmolua.errors import ConfigError
-from kosmolua.folders import accounts_file
+from kosmolua.folders import MAX_SETTINGS, accounts_file, read_within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,9 +69,8 @@ def _warn_of(name: str, known: Sequence[str]) -> None:
 def _in_file(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
     path, _ = accounts_file(accounts, environ)
     try:
-        with open(path, "rb") as file:
-            if b"options" not in file.read():
-                return {}
+        if b"options" not in read_within(path, MAX_SETTINGS):
+            return {}
     except OSError:
         return {}  # if the file must be read, reading the accounts reports the error
     from kosmolua.schema.settings import SettingsFile, parse

@@ -15,7 +15,7 @@ from kosmolua.cli.options import Options, ScriptArgument
 from kosmolua.cli.streams import OutputLost, names_standard_input, standard
 from kosmolua.errors import ConfigError, KosmoError, Paused, Stale, UnderWay, UsageError
 from kosmolua.expressions import regex
-from kosmolua.folders import recordings_folder, scripts_folder
+from kosmolua.folders import is_special, recordings_folder, scripts_folder
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import WorkerProcess
 from kosmolua.runs import Outcome
@@ -336,10 +336,12 @@ def _run(script: ScriptArgument, options: Options, worker: WorkerProcess | None)
 
 def _refuse_unwritable(plan_file: str | None) -> None:
     """Raise a ConfigError if the folder of a plan is not there or cannot be written, before the script runs."""
-    if plan_file and os.path.isdir(plan_file):
+    if plan_file is None or is_special(plan_file):
+        return
+    if os.path.isdir(plan_file):
         raise ConfigError(f"The plan {plan_file} cannot be written: it is a folder. Nothing was sent.")
-    folder = os.path.dirname(plan_file or "") or os.curdir
-    if plan_file and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+    folder = os.path.dirname(plan_file) or os.curdir
+    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
         problem = "cannot be written" if os.path.isdir(folder) else "does not exist"
         raise ConfigError(f"The plan {plan_file} cannot be written: the folder {folder} {problem}. Nothing was sent.")
 

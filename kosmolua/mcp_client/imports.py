@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kosmolua.accounts.sources import find_source
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.folders import MAX_SETTINGS, read_within
 from kosmolua.mcp_client.settings import variables_in
 from kosmolua.schema.names import objection_to_integration
 from kosmolua.schema.settings import Table
@@ -188,7 +189,7 @@ def _section(server: Any, variables: _Variables, folder: str) -> Table:
 
 def _document(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_within(file, MAX_SETTINGS).decode("utf-8-sig")
         plain = _TRAILING.sub(lambda found: found[1] or "", _COMMENT.sub(lambda found: found[1] or "", text))
         document = json.loads(plain)
     except OSError as error:

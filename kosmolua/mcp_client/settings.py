@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from kosmolua.errors import ConfigError, NetworkError
+from kosmolua.folders import MAX_SETTINGS, read_within
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
 from kosmolua.schema.effects import Effect
@@ -117,7 +118,7 @@ def variables_in(file: Path) -> Iterator[tuple[str, str]]:
         ConfigError: The file cannot be read.
     """
     try:
-        lines = file.expanduser().read_text(encoding="utf-8-sig").splitlines()
+        lines = read_within(file.expanduser(), MAX_SETTINGS).decode("utf-8-sig").splitlines()
     except (OSError, ValueError):
         raise ConfigError(f"the file of variables {file} cannot be read") from None
     for line in lines:

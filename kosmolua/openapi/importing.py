@@ -102,10 +102,8 @@ def fetch(source: str, read_stdin: Callable[[], bytes], *, graphql: bool = False
         return Fetched(_download(source, introspection() if graphql and not _is_file(source) else b""), source)
     path = Path(source)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            hint = "remove parts of the document that you do not need"
-            raise ConfigError(f"{source} is larger than {MAX_BYTES // MIB} MiB", hint=hint)
-        return Fetched(path.read_bytes(), str(path.absolute()))
+        with path.open("rb") as file:
+            return Fetched(file.read(MAX_BYTES + 1), str(path.absolute()))
     except OSError as error:
         raise ConfigError(f"{source} cannot be read: {error.strerror}") from None
 

@@ -13,7 +13,8 @@ from kosmolua import __version__
 from kosmolua.calls.titles import title_of
 from kosmolua.errors import ConfigError
 from kosmolua.escaping import exposed
-from kosmolua.folders import replace_file
+from kosmolua.folders import read_within, replace_file
+from kosmolua.limits import MIB
 from kosmolua.protocol import to_bytes
 from kosmolua.recordings.events import plan_fault
 from kosmolua.recordings.outlines import Line, PlannedCall, kind_of, literal, markdown, outline
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from kosmolua.recordings.signing import Signer
 
 FORMAT = 3
+MAX_PLAN = 1024 * MIB
+"""The most bytes of a plan's file."""
 PLAN = "plan"
 """What the signature of a plan is bound to, so that it is not that of a line of a recording."""
 PLANNED = "the plan"
@@ -211,8 +214,7 @@ class Plan:
         """
         name = os.fspath(path)
         try:
-            with open(name, "rb") as file:
-                data = file.read()
+            data = read_within(name, MAX_PLAN, b"{")
         except OSError as error:
             raise ConfigError(f"The plan {name} cannot be read: {error.strerror}") from None
         plan = cls.parse(data, name)

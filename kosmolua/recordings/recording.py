@@ -50,7 +50,7 @@ from kosmolua import __version__, errors, protocol
 from kosmolua.errors import CallError, ConfigError, KosmoError, Paused
 from kosmolua.limits import MIB
 from kosmolua.recordings.events import ERROR_FIELDS, fault_of
-from kosmolua.recordings.sheets import File, Place
+from kosmolua.recordings.sheets import BEGINNING, File, Place
 from kosmolua.recordings.signing import Signer, identity
 from kosmolua.secret import Redactor
 
@@ -210,7 +210,7 @@ _UNDAMAGED = "use an undamaged copy, or kosmolua resume --until-damage"
 
 
 def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
-    if number == 1 and not line.startswith(b'{"event":"run"'):
+    if number == 1 and not line.startswith(BEGINNING):
         return ConfigError(f"{path} is not a recording", hint="kosmolua run --record=FILE makes one")
     return ConfigError(
         f"The recording {path} is damaged: line {number} was changed, or a line before it is missing",

@@ -13,9 +13,14 @@ from io import FileIO
 from typing import Any, Protocol
 
 from kosmolua.errors import ConfigError, KosmoError, Unavailable
-from kosmolua.folders import replace_file
+from kosmolua.folders import read_within, replace_file
+from kosmolua.limits import MIB
 from kosmolua.locks import is_at, lock_file
 
+BEGINNING = b'{"event":"run"'
+"""How each recording begins."""
+MAX_RECORDING = 4096 * MIB
+"""The most bytes of a recording."""
 CHANGES = ".changes"
 """A file that grows when a recording in its folder goes on that had ended, if it is there: whoever lists the recordings
 need not look at each of them again while it is as it was."""
@@ -96,8 +101,7 @@ class File:
 
     def read(self) -> bytes:
         try:
-            with open(self.name, "rb") as file:
-                return file.read()
+            return read_within(self.name, MAX_RECORDING, BEGINNING)
         except OSError as error:
             raise ConfigError(f"The recording {self.name} cannot be read: {error.strerror}") from None
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from kosmolua.errors import ConfigError
 from kosmolua.expressions import regex
-from kosmolua.folders import objection_to_writers
+from kosmolua.folders import MAX_SETTINGS, objection_to_writers, read_within
 from kosmolua.limits import COUNT, LIMITS, Unit
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.labels import objection_to_origin
@@ -224,7 +224,7 @@ def parse(path: str | os.PathLike[str]) -> Table:
     try:
         if objection := objection_to_writers(os.fspath(path)):
             raise ConfigError(f"The accounts file {path} is not used, since {objection}")
-        return parsed(Path(path).read_text(encoding="utf-8-sig"), path)
+        return parsed(read_within(path, MAX_SETTINGS).decode("utf-8-sig"), path)
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: this is not UTF-8 text") from None
     except OSError as error:

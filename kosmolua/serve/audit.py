@@ -17,7 +17,7 @@ from kosmolua.calls.records import FinishedCall
 from kosmolua.calls.titles import deeds_of
 from kosmolua.clock import moment
 from kosmolua.errors import ConfigError, Unavailable
-from kosmolua.folders import state_folder
+from kosmolua.folders import lines_within, state_folder
 from kosmolua.runs import Outcome
 from kosmolua.schema.effects import EFFECTS, changes
 from kosmolua.secret import Redactor
@@ -221,7 +221,7 @@ def _lines(path: str) -> Iterator[tuple[str, int, bytes]]:
             continue
         try:
             with open(file, "rb") as opened:
-                for number, line in enumerate(opened, start=1):
+                for number, line in enumerate(lines_within(opened), start=1):
                     yield file, number, line
         except OSError as error:
             hint = "kosmolua serve writes one; name another file"

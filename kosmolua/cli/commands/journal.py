@@ -14,7 +14,7 @@ from kosmolua.cli.parsing import Command, examples
 from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.escaping import harmless
-from kosmolua.folders import journal_file
+from kosmolua.folders import journal_file, lines_within
 from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.names import parts_of
 from kosmolua.suggestions import did_you_mean
@@ -101,7 +101,7 @@ def read_journal(file: str | None) -> list[Entry]:
         hint = "simulated calls are in no journal; run --record keeps them in a recording"
         raise UsageError(f"No call has been made yet: there is no journal {path}", hint=hint)
     with standard.opened(path, f"The journal {path}", "there is no journal to read") as lines:
-        return [*_read(lines)]
+        return [*_read(lines_within(lines))]
 
 
 def _read(lines: Iterable[bytes]) -> Iterator[Entry]:
