@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from support.processes import eventually, in_time
 from support.servers import RAW, section, wait_for
 
 from kosmolua import Limits, Runtime
@@ -36,8 +37,9 @@ def raw(notes: Path) -> Iterator[Runtime]:
 
 
 def messages(notes: Path, method: str) -> list[dict[str, Any]]:
-    """Return the messages of a method that the server got."""
-    return [each for each in map(json.loads, notes.read_text().splitlines()) if each["method"] == method]
+    """Return the messages of a method that the server got, and has noted whole."""
+    whole = notes.read_text().rpartition("\n")[0]
+    return [each for each in map(json.loads, whole.splitlines()) if each["method"] == method]
 
 
 def failed(runtime: Runtime, what: str) -> Any:
@@ -83,10 +85,12 @@ def test_an_error_keeps_its_data(raw: Runtime) -> None:
 
 def test_an_abandoned_call_is_cancelled(raw: Runtime, notes: Path) -> None:
     """The server is told, and its late answer reaches no other call."""
-    raw.limits = Limits(call_timeout=3)
+    raw.servers.refresh("tools")
+    raw.limits = Limits(call_timeout=1)
     assert failed(raw, "hang").code == "timeout"
-    (call,) = messages(notes, "tools/call")
+    raw.limits = Limits()
     wait_for(lambda: messages(notes, "notifications/cancelled"))
+    (call,) = messages(notes, "tools/call")
     (cancelled,) = messages(notes, "notifications/cancelled")
     assert cancelled["params"]["requestId"] == call["id"]
     assert raw.run("return app.mcp.tools['do']('late')").result == ["in time"]
@@ -140,11 +144,16 @@ def test_long_and_short_requests_do_not_mix(raw: Runtime) -> None:
 
 def test_the_end_of_a_run_ends_its_calls(raw: Runtime, notes: Path) -> None:
     """The server is told at once that nobody waits any longer, although the call could have taken longer."""
-    raw.limits = Limits(timeout=2, call_timeout=60)
-    outcome = raw.run("app.mcp.tools['do']('hang')")
-    assert outcome.error is not None
-    assert outcome.error.code == "limit_exceeded"
-    wait_for(lambda: messages(notes, "notifications/cancelled"))
+
+    def is_told(seconds: float) -> bool:
+        raw.limits = Limits(timeout=seconds, call_timeout=10 * seconds)
+        outcome = raw.run("app.mcp.tools['do']('hang')")
+        assert outcome.error is not None
+        assert outcome.error.code == "limit_exceeded"
+        return eventually(lambda: messages(notes, "notifications/cancelled"), 5 * seconds)
+
+    raw.servers.refresh("tools")
+    assert in_time(is_told, 1.0)
 
 
 @pytest.mark.parametrize("padding", [0, 100_000])
@@ -156,7 +165,7 @@ def test_closing_ends_calls_and_starts_nothing(raw: Runtime, notes: Path, paddin
     thread.start()
     wait_for(lambda: notes.exists() and messages(notes, "tools/call"))
     raw.close()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert errors[0] is not None
     assert len(messages(notes, "initialize")) == 1

@@ -650,7 +650,7 @@ def test_writes_at_the_same_time_share_a_transaction(tmp_path: Path, monkeypatch
     def first(at: sql.Connection) -> None:
         at.exec_driver_sql("insert into seen values ('first')")
         is_begun.set()
-        assert may_end.wait(10)
+        assert may_end.wait(60)
 
     errors: list[Exception] = []
 
@@ -666,13 +666,13 @@ def test_writes_at_the_same_time_share_a_transaction(tmp_path: Path, monkeypatch
         threads = [threading.Thread(target=write, args=(name,)) for name in names]
         leader = threading.Thread(target=base.write, args=(first,))
         leader.start()
-        assert is_begun.wait(10)
+        assert is_begun.wait(60)
         for thread in threads:
             thread.start()
-        eventually(lambda: len(base._writes) == len(names))
+        assert eventually(lambda: len(base._writes) == len(names))
         may_end.set()
         for thread in (leader, *threads):
-            thread.join(10)
+            thread.join(60)
         return {row[0] for row in base.do(lambda at: at.exec_driver_sql("select name from seen").all())}
 
     assert all_at_once("a", "b", "c") == {"first", "a", "b", "c"}

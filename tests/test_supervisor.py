@@ -384,19 +384,19 @@ def test_a_run_can_be_stopped_while_it_ends() -> None:
     def observe(event: object) -> None:
         if isinstance(event, CallEnded):
             begins.set()
-            goes_on.wait(10)
+            goes_on.wait(120)
 
     with Runtime({}, plugins=[SLOW], environ={}) as runtime, ThreadPoolExecutor() as threads:
         try:
             ended = threads.submit(runtime.run, "app.integrations.slow.wait()", observe=observe, run="r")
-            assert begins.wait(10)
-            threads.submit(runtime.interrupt, "r").result(10)
+            assert begins.wait(60)
+            threads.submit(runtime.interrupt, "r").result(60)
             time.sleep(0.5)
             assert not ended.done()
-            threads.submit(runtime.interrupt, "r").result(1)
+            threads.submit(runtime.interrupt, "r").result(60)
         finally:
             goes_on.set()
-        ended.result(10)
+        ended.result(60)
 
 
 # Errors

@@ -49,8 +49,9 @@ from kosmolua.limits import LIMITS
 from kosmolua.memory import passage
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
-from kosmolua.schema.function import FULL, NewSession
+from kosmolua.schema.function import FULL
 from kosmolua.schema.names import ROOT, SERVERS, parts_of, qualified
+from kosmolua.schema.sessions import NewSession
 from kosmolua.secret import Redactor, SecretText
 
 if TYPE_CHECKING:

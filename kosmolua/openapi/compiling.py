@@ -467,7 +467,7 @@ def _row(document: Document, result: Compiled, place: int, each: Built, holding:
         "body": plain(operation.body),
         "result": plain(operation.result),
         "server": _server(operation, result.access.base_url),
-        "paging": each.recipe and each.recipe._asdict(),
+        "paging": plain(each.recipe),
         **({"graphql": operation.graphql} if operation.graphql else {}),
         **({"is_open": True} if each.is_open else {}),
         **({"has_credentials": True} if _holds_credentials(document, operation.result.schema, holding) else {}),

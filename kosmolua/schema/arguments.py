@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from kosmolua.errors import BadArguments
@@ -20,7 +21,8 @@ MAX_NAME = 80
 """The most characters of an unknown name that a message quotes."""
 
 
-class Parameter(NamedTuple):
+@dataclass(frozen=True)
+class Parameter:
     """A parameter of a function that scripts can call.
 
     Args:

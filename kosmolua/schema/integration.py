@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_origin, overload
 
@@ -17,7 +19,6 @@ from kosmolua.errors import PluginError
 from kosmolua.expressions import regex
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
-from kosmolua.plugin_files import files_of
 from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
@@ -26,13 +27,12 @@ from kosmolua.schema.function import Before, Function, Undo, read_function, with
 from kosmolua.schema.functions import Functions, More
 from kosmolua.schema.labels import Labelled, Labels
 from kosmolua.schema.names import FLAT, ROOT, objection_to_integration, qualified
+from kosmolua.schema.sessions import SessionRule
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
 from kosmolua.secret import Secret
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from kosmolua.schema.sessions import SessionRule
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _Simulator = TypeVar("_Simulator", bound=Callable[[str], Send])
@@ -116,13 +116,14 @@ class Declared(Labelled, total=False):
     assume: Mapping[str, Json] | None
 
 
-class Extension(NamedTuple):
+@dataclass(frozen=True)
+class Extension:
     """The OpenAPI document that extends an integration, with the parameters of :meth:`Integration.extend`."""
 
     file: str
     api: Callable[[Any], Any]
-    supplies: Mapping[str, Callable[[Any], Any]]
-    declared: Mapping[str, Declared]
+    supplies: Mapping[str, Callable[[Any], Any]] = dataclasses.field(default_factory=dict)
+    declared: Mapping[str, Declared] = dataclasses.field(default_factory=dict)
 
 
 class Integration:
@@ -210,15 +211,14 @@ class Integration:
 
     def mentions(self, text: str) -> bool:
         """Return True if a text is in the plugin's code, as a code of its own errors is, or if the code is unknown."""
-        if self.is_flat:
-            return True
+        file = Path(self.origin.rpartition(":")[0])
+        packages = list(takewhile(lambda folder: (folder / "__init__.py").exists(), file.parents))
         try:
-            files = files_of([self.origin.rpartition(":")[0]])
+            files = packages[-1].rglob("*.py") if packages else file.parent.glob("*.py")
             whole = re.compile(f"[\"']{re.escape(text)}[\"']")
-            code = [Path(file).read_text("utf-8") for file in files or () if file.endswith(".py")]
+            return self.is_flat or any(whole.search(each.read_text("utf-8")) for each in files)
         except (OSError, UnicodeError):
             return True
-        return not code or any(map(whole.search, code))
 
     def __repr__(self) -> str:
         return f"Integration({self.name!r}, {len(self.functions.own)} functions)"

@@ -44,18 +44,18 @@ class Service:
                 connection, _ = self.listener.accept()
                 self.connections += 1
                 self.sockets.append(connection)
-                self.start(self.play, connection)
+                self.start(self.play, connection, self.next())  # in the order in which they came
 
     def start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
         self.threads.append(thread)
         thread.start()
 
-    def play(self, connection: socket.socket) -> None:
+    def play(self, connection: socket.socket, step: Step) -> None:
         with connection, suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while self.next()(connection, self.heard) and connection.recv(1, socket.MSG_PEEK):
-                pass
+            while step(connection, self.heard) and connection.recv(1, socket.MSG_PEEK):
+                step = self.next()
 
     def next(self) -> Step:
         with self.lock:
