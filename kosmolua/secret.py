@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b32encode, b64encode
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
-from json import dumps
+from json import JSONEncoder, dumps
 from threading import Lock
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -36,6 +36,7 @@ _STRIDE = 3
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _HTML_DECIMAL = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
 _HTML_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_in_json = JSONEncoder(ensure_ascii=False).encode
 _NUMBER = regex(r"[-+.\deE]+")
 _KEY_PREFIX = regex(r"(rnd|gh[opsur]|github_pat|glpat|npm|pypi|sk|pk|rk|xox[a-z])[_-]|AKIA|eyJ|Bearer ")
 _LONG_RUN = regex(r"[A-Za-z0-9]{16,}")
@@ -323,26 +324,27 @@ def _spellings_of_line(value: str) -> set[str]:
     in_json = dumps(value)[1:-1]
     escaped |= {value.replace("'", quoted) for quoted in ("''", "'\"'\"'", "'\\''")} | {value.replace('"', '""')}
     escaped |= {each.translate(how) for each in {value, in_json} for how in (_HTML, _HTML_DECIMAL, _HTML_IN_TEXT)}
-    escaped |= {"".join(f"{before}{byte:02x}" for byte in raw) for before in ("%", "\\x")}
+    in_hex, in_units = raw.hex("%"), value.encode("utf-16-be", "surrogatepass").hex("u", 2)
+    escaped |= {f"%{in_hex}", "\\x" + in_hex.replace("%", "\\x"), "\\u" + in_units.replace("u", "\\u")}
     escaped |= {"".join(f"\\{byte:03o}" for byte in raw), value[::-1]}
-    escaped |= {"".join(form.format(ord(each)) for each in value) for form in ("&#{};", "&#x{:x};")}
-    units = value.encode("utf-16-be", "surrogatepass").hex()
-    escaped |= {"".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))}
+    codes = [*map(ord, value)]
+    escaped |= {"&#" + ";&#".join(map(str, codes)) + ";", "&#" + ";&#".join(map(hex, codes)).replace("0x", "x") + ";"}
     in_url = _quoted(value) | {quote(in_json, safe="", errors="surrogatepass")}
     escaped |= in_url | {twice for once in in_url for twice in _quoted(once)}
-    escaped |= {dumps(text)[1:-1] for text in escaped} | {dumps(text, ensure_ascii=False)[1:-1] for text in escaped}
+    escaped |= {dumps(text)[1:-1] for text in escaped} | {_in_json(text)[1:-1] for text in escaped}
     escaped |= {text.replace("/", "\\/") for text in escaped}
     encoded = {raw.hex(), raw.hex(":"), raw.hex(" "), *_within_base32(raw)}
     for once in {*_within_base64(raw)}:
         encoded |= {once, *_within_base64(once.encode())}
-    texts = escaped | encoded | {dumps(text, ensure_ascii=False)[1:-1] for text in escaped}
+    texts = escaped | encoded | {_in_json(text)[1:-1] for text in escaped}
     return {_folded(text.encode("utf-8", "surrogatepass")) for text in texts}
 
 
 def _quoted(text: str) -> set[str]:
     """Return the percent-encoded forms: programs differ in what they leave unescaped."""
     safe = ("", "/", "!*'()")
-    return {how(text, safe=each, errors="surrogatepass") for how in (quote, quote_plus) for each in safe}
+    ways = (quote, quote_plus) if " " in text else (quote,)
+    return {how(text, safe=each, errors="surrogatepass") for how in ways for each in safe}
 
 
 def _within_base64(value: bytes) -> Iterator[str]:
