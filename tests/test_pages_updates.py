@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -124,7 +125,7 @@ RANDOM = """() => {
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with served(tmp_path_factory.mktemp("updates"), "acme", "many", "group") as pages:
+    with served(tmp_path_factory.mktemp("updates"), "acme", "many", "group", "counted") as pages:
         yield pages
 
 
@@ -285,3 +286,80 @@ def test_a_form_is_sent_once(browser: Browser, pages: Pages) -> None:
             return [before, isSent()];
         }""")
         assert again == [True, False]
+
+
+def test_a_plan_that_somebody_else_decides_about_has_no_buttons_any_more(browser: Browser, pages: Pages) -> None:
+    """Who looks at a plan sees that it was applied, or that it is gone."""
+    with opened(browser, pages, "acme") as window:
+        tenant = pages.tenants.get("acme")
+        assert tenant
+        first, second = (tenant.runtime.plan(SCALE, name=f"{name}.lua") for name in ("one", "two"))
+        tenant.runtime.plans.keep(first)
+        tenant.runtime.plans.keep(second)
+        person = Person(pages.url, "acme")
+        page = window.open(f"/plans/{first.id}")
+        expect(page.get_by_role("button", name="Apply")).to_be_visible()
+        person.send(f"/plans/{first.id}", decision="apply")
+        expect(page.locator(".status").first).to_have_text("applied")
+        expect(page.get_by_role("button", name="Apply")).to_have_count(0)
+
+        page = window.open(f"/plans/{second.id}")
+        expect(page.get_by_role("button", name="Apply")).to_be_visible()
+        person.send(f"/plans/{second.id}", decision="deny")
+        expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+        window.complaints[:] = [each for each in window.complaints if "404" not in each]
+
+
+def test_lists_of_plans_and_insights_update_by_themselves(browser: Browser, pages: Pages) -> None:
+    """What was planned or called since a page was opened appears on it."""
+    with opened(browser, pages, "counted") as window:
+        tenant = pages.tenants.get("counted")
+        assert tenant
+        page = window.open("/plans")
+        expect(page.get_by_text("No plans yet.")).to_be_visible()
+        tenant.runtime.plans.keep(tenant.runtime.plan(SCALE, name="later.lua"))
+        expect(page.get_by_role("link", name="later.lua")).to_be_visible()
+
+        page = window.open("/insights")
+        expect(page.get_by_text("No calls in this period.")).to_be_visible()
+        pages.record("counted", RESTART)
+        expect(page.get_by_role("rowheader", name="render2.list_services")).to_be_visible()
+
+
+def test_pages_of_schedules_update_by_themselves(browser: Browser, tmp_path: Path) -> None:
+    """A person pauses a schedule, and another who looks at it, or at the list, sees so."""
+    (tmp_path / "yearly.lua").write_text("return 1")
+    schedule = f'[schedules.yearly]\nscript = "{tmp_path / "yearly.lua"}"\ncron = "0 0 1 1 *"\n'
+    with served(tmp_path, "timed", accounts=schedule) as pages, opened(browser, pages, "timed") as window:
+        page, person = window.open("/schedules"), Person(pages.url, "timed")
+        expect(page.locator("tbody time")).to_be_visible()
+        person.send("/schedules/schedule/yearly", decision="pause")
+        expect(page.locator("tbody .status")).to_have_text("paused")
+        page = window.open("/schedules/schedule/yearly")
+        expect(page.get_by_role("button", name="Continue")).to_be_visible()
+        person.send("/schedules/schedule/yearly", decision="end")
+        expect(page.get_by_role("button", name="Pause")).to_be_visible()
+        person.send("/schedules/schedule/yearly", decision="run")
+        expect(page.locator("tbody")).to_contain_text("by hand")
+
+
+def test_news_that_could_not_be_fetched_are_fetched_later(browser: Browser, pages: Pages) -> None:
+    """A page that is told of news while the server cannot answer shows them once it can, though no others come."""
+    with opened(browser, pages, "acme") as window:
+        page = window.open("/runs?q=unheard")
+        expect(page.get_by_text("No runs match.")).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        failed: list[str] = []
+
+        def fail(route: Route) -> None:
+            if failed:
+                route.continue_()
+            else:
+                failed.append(route.request.url)
+                route.fulfill(status=503)
+
+        page.route("**/runs?q=unheard", fail)
+        pages.record("acme", "return 1", "unheard.lua")
+        expect(page.get_by_role("link", name="unheard.lua")).to_be_visible()
+        assert failed
+        window.complaints[:] = [each for each in window.complaints if "503" not in each]

@@ -100,6 +100,7 @@ def shown(request: PageRequest) -> Response:
     return request.page(
         "insights.html",
         "insights",
+        parts=("live",),
         insights=insights_of(known, now, days),
         days=str(days),
         choices=CHOICES,

@@ -13,21 +13,21 @@ from starlette.responses import Response, StreamingResponse
 
 from kosmolua.errors import ConfigError
 from kosmolua.serve.pages.rendering import HEADERS
-from kosmolua.serve.pages.workspace import Workspace
+from kosmolua.serve.pages.workspace import INSIGHTS, Workspace
 from kosmolua.stores.store import RunFilter
 
-INTERVAL, SHARE = 1.0, 20
-"""Seconds between two looks, which are at least ``SHARE`` times as long as a look."""
+INTERVAL, SLOW_INTERVAL, SHARE = 1.0, 5.0, 20
+"""Seconds between two looks, and between two for a page that takes long to make; at least ``SHARE`` looks long."""
 SILENCE, LONGEST = 25.0, 900.0
 """Seconds without news until a comment is sent, and until a stream ends: the browser opens another."""
 
 
-def stream(workspace: Workspace, about: RunFilter, is_over: Callable[[], Awaitable[bool]]) -> Response:
-    """Return the stream for a page about the runs that a filter finds. It ends once ``is_over``."""
+def stream(workspace: Workspace, about: RunFilter | str, is_over: Callable[[], Awaitable[bool]]) -> Response:
+    """Return the stream for a page, ``about`` as in :meth:`Workspace.state`. It ends once ``is_over``."""
 
     async def events() -> AsyncIterator[str]:
         latest, began = "", monotonic()
-        told = began
+        told, interval = began, SLOW_INTERVAL if about == INSIGHTS else INTERVAL
         while monotonic() - began < LONGEST and not workspace.tenant.is_draining and not await is_over():
             looked = monotonic()
             with suppress(ConfigError):  # the store cannot be reached now
@@ -39,6 +39,6 @@ def stream(workspace: Workspace, about: RunFilter, is_over: Callable[[], Awaitab
             if looked - told > SILENCE:
                 told = looked
                 yield ":\n\n"
-            await asyncio.sleep(max(INTERVAL, SHARE * (monotonic() - looked)))
+            await asyncio.sleep(max(interval, SHARE * (monotonic() - looked)))
 
     return StreamingResponse(events(), headers={**HEADERS, "Cache-Control": "no-store"}, media_type="text/event-stream")

@@ -53,7 +53,8 @@ class CallsOfFunction(NamedTuple):
 
 def listed(request: PageRequest) -> Response:
     """Return the list of plans, the latest first."""
-    return request.page("plans.html", "plans", plans=request.own.runtime.plans.all(), by_whom=_by_whom)
+    found = request.own.runtime.plans.all()
+    return request.page("plans.html", "plans", parts=("live",), plans=found, by_whom=_by_whom)
 
 
 def shown(request: PageRequest) -> Response:
@@ -110,7 +111,9 @@ def _page(
     return request.page(
         "plan.html",
         "plans",
+        parts=("live",),
         plan=plan,
+        is_first=request.request.method == "GET",
         by_whom=_by_whom(plan),
         parts_of_plan=parts,
         is_whole=group is None,

@@ -13,15 +13,22 @@ from kosmolua.stores.tasks import SCHEDULE
 
 def listed(request: PageRequest) -> Response:
     """Return the list of schedules and hooks."""
-    return request.page("schedules.html", "schedules", entries=_entries(request))
+    return request.page("schedules.html", "schedules", parts=("live",), entries=_entries(request))
 
 
 def shown(request: PageRequest) -> Response:
     """Return the page of a schedule or hook, with its latest runs."""
     entry = _entry(request)
     runs = overview.history(request.own.store, entry.kind, entry.name)
-    has_run, by_whom = overview.has_run, overview.by_whom
-    return request.page("schedule.html", "schedules", entry=entry, runs=runs, by_whom=by_whom, has_run=has_run)
+    return request.page(
+        "schedule.html",
+        "schedules",
+        parts=("live",),
+        entry=entry,
+        runs=runs,
+        by_whom=overview.by_whom,
+        has_run=overview.has_run,
+    )
 
 
 def decided(request: PageRequest) -> Response:

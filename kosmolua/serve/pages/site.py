@@ -42,7 +42,7 @@ from kosmolua.serve.pages.page_request import (
 from kosmolua.serve.pages.rendering import HEADERS, asset, asset_tag
 from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.signin import SignIn
-from kosmolua.serve.pages.workspace import Workspace
+from kosmolua.serve.pages.workspace import SUBJECTS, Workspace
 from kosmolua.serve.tenant import Tenant
 from kosmolua.serve.tenants import Tenants
 from kosmolua.stores.store import RUN_ID, RunFilter
@@ -158,13 +158,13 @@ class Website:
         _, workspace = await self._signed_in(request)
         if workspace is None:
             return self._to_login(request)
-        run, fleet = (request.query_params.get(name, "") for name in ("run", "fleet"))
+        run, fleet, section = (request.query_params.get(name, "") for name in ("run", "fleet", "section"))
         about = RunFilter(runs=frozenset({run})) if RUN_ID.fullmatch(run) else RunFilter(fleet=fleet[:12])
 
         async def is_over() -> bool:
             return await self._sign_in.session(request) is None
 
-        return news.stream(workspace, about, is_over)
+        return news.stream(workspace, section if section in SUBJECTS else about, is_over)
 
     async def _signed_in(self, request: Request) -> tuple[WebSession, Workspace | None]:
         """Return the session, and the workspace of its tenant; None if nobody is signed in, or not any more."""

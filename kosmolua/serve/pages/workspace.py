@@ -22,6 +22,7 @@ from kosmolua.runtime import Runtime
 from kosmolua.schema.effects import is_final
 from kosmolua.serve.pages.history import MAX_RUNS, History, RunEntry
 from kosmolua.serve.tenant import NOBODY, Tenant, Voter
+from kosmolua.serve.work import overview
 from kosmolua.stores.store import RunFilter, Slot, Store, WaitingCall
 
 MAX_STARTED = 8
@@ -29,7 +30,7 @@ MAX_STARTED = 8
 FRESH = 0.9
 """Seconds for which pages share one look at what has changed."""
 READING_ON = 0.9
-"""Seconds for which recordings are read after a view is shown: until the page loads itself again."""
+"""Seconds for which recordings are read after a view is shown: until the page asks again."""
 GRACE = 1.0
 """Seconds that a request waits for the run that it starts, so that the next page can show how a short run ended."""
 MAX_REPLAY = 3.0
@@ -41,7 +42,8 @@ MAX_SUBJECTS = 3
 CLIENT = "the page"
 """The name of the client in runs that a person starts on the website."""
 SCRIPT = "playground.lua"
-
+PLANS, SCHEDULES, INSIGHTS = SUBJECTS = ("plans", "schedules", "insights")
+"""Of what pages are told that are not about some runs."""
 
 FOLLOW_INTERVAL, FOLLOWING = 2.0, 120.0
 """Seconds between two looks whether a server has taken a decision, and how long to look. A lease ends before that."""
@@ -112,7 +114,7 @@ class Workspace:
         self._lock = Lock()
         self._under_way: dict[str, Future[Outcome]] = {}
         self._answered: set[str] = set()
-        self._states: dict[RunFilter, tuple[float, tuple[int, str]]] = {}
+        self._states: dict[RunFilter | str, tuple[float, tuple[int, str]]] = {}
 
     @property
     def runtime(self) -> Runtime:
@@ -150,19 +152,30 @@ class Workspace:
         named = {} if self.runtime.is_simulated else self.named(calls)
         return sum(not self.is_trial(named.get(call.run or "")) for call in calls)
 
-    def state(self, about: RunFilter) -> tuple[int, str]:
-        """Return how many calls wait, and a text that changes with what a page shows of these runs."""
+    def state(self, about: RunFilter | str) -> tuple[int, str]:
+        """Return how many calls wait, and a text that changes with what a page shows.
+
+        ``about`` are the runs that the page shows, or one of :data:`SUBJECTS`.
+        """
         with self._lock:
             known = self._states.get(about)
             if known and monotonic() - known[0] < FRESH:
                 return known[1]
-        found, total = self.history.find(about, 0, MAX_RUNS if about.fleet else 50)
-        shown = [total, [each.id for each in self.waiting()], [each.version for each in found]]
-        state = self.urgent(), sha256(json.dumps(shown).encode()).hexdigest()[:16]
+        state = self.urgent(), sha256(repr(self._shown(about)).encode()).hexdigest()[:16]
         with self._lock:
             self._states = {name: each for name, each in self._states.items() if monotonic() - each[0] < FRESH}
             self._states[about] = monotonic(), state
         return state
+
+    def _shown(self, about: RunFilter | str) -> object:
+        if about == PLANS:
+            return sorted(self.store.plans())
+        if about == SCHEDULES:
+            entries = overview.entries(self.tenant.name, self.tenant.work, self.store)
+            return [(each, overview.history(self.store, each.kind, each.name)) for each in entries]
+        shown = about if isinstance(about, RunFilter) else RunFilter()
+        found, total = self.history.find(shown, 0, MAX_RUNS if shown.fleet or about == INSIGHTS else 50)
+        return [total, [each.id for each in self.waiting()], [each.version for each in found]]
 
     def grouped(self, calls: Sequence[WaitingCall]) -> list[WaitingGroup]:
         """Return calls that wait by mode, function, account and effect, in the order of each group's first call."""

@@ -176,18 +176,20 @@
 
   let shown = null;
   async function reload() {
-    await refresh(result, shown, "trial");
-    const state = result.querySelector("[data-state]")?.dataset.state;
+    const status = await refresh(result, shown, "trial");
     result.toggleAttribute("aria-busy", false);
-    return state === "settled";
+    return status;
   }
+  const isOver = () => result.querySelector("[data-state]")?.dataset.state === "settled";
 
   const buttons = [...form.querySelectorAll('[value="run"], [value="plan"]')];
   let stop = () => {};
   /** Shows what the result is now, and then each change, until there is none to come. */
   async function watch() {
     stop();
-    if (!(await reload())) stop = follow(`events?run=${shown.split("/").pop()}`, reload);
+    result.querySelector("[data-state]")?.removeAttribute("data-state");
+    await reload();
+    if (!isOver()) stop = follow(`events?run=${shown.split("/").pop()}`, reload, isOver);
   }
 
   async function start(deed) {

@@ -4,11 +4,16 @@
 (() => {
   const TYPING = 160; // milliseconds after the last key until a request is sent
 
-  const RETRY = 5000, MAX_RETRY = 300000; // milliseconds until news are asked for again that a server refused to tell
+  const RETRY = 5000, MAX_RETRY = 300000; // milliseconds until a server is asked again that could not tell the news
+
+  const READING = 1000; // milliseconds until a page is asked for again whose server is still reading what it shows
 
   const asked = new WeakMap(); // the latest request for each element, and the tag of what the element shows
 
-  /** Shows a block of a page in an element, and returns whether there was something new. An earlier request for it ends. */
+  /**
+   * Shows a block of a page in an element, and returns the status of the answer: 200 if there was something new, 304 if
+   * not, and 0 if the server could not be reached, or a later request for the element has ended this one.
+   */
   async function refresh(element, address, name) {
     const before = asked.get(element), place = `${name} ${address}`;
     before?.control.abort();
@@ -18,12 +23,13 @@
       const headers = { "X-Part": name, "If-None-Match": before?.place === place ? before.tag : "" };
       const answer = await fetch(address, { headers, redirect: "error", signal: now.control.signal });
       if (answer.status === 401) location.reload(); // the session is over, and the reload redirects to the sign-in
-      if (!answer.ok) return false;
-      show(element, await answer.text());
-      Object.assign(now, { place, tag: answer.headers.get("ETag") ?? "" });
-      return true;
+      if (answer.ok) {
+        show(element, await answer.text());
+        Object.assign(now, { place, tag: answer.headers.get("ETag") ?? "" });
+      }
+      return answer.status;
     } catch {
-      return false; // a later request has taken its place, or the server cannot be reached now
+      return 0;
     }
   }
 
@@ -139,16 +145,33 @@
     document.title = `${waiting ? `(${waiting}) ` : ""}${document.title.replace(/^\(\d+\) /, "")}`;
   }
 
-  /** Follows what happens while the page is looked at, until `changed` returns true. Returns a function that ends it. */
-  function follow(address, changed) {
-    let stream, state, again, wait = RETRY;
-    const hear = async (event) => {
+  /**
+   * Follows what happens while the page is looked at, and returns a function that ends it. `look` shows what is new and
+   * returns the status of the answer; one that tells nothing is asked for again. It ends once `isOver`.
+   */
+  function follow(address, look, isOver = () => false) {
+    let stream, told, shown, again, isLooking, wait = RETRY;
+    const later = () => {
+      clearTimeout(again);
+      again = setTimeout(() => (stream.readyState === EventSource.CLOSED ? listen() : catchUp()), wait);
+      wait = Math.min(2 * wait, MAX_RETRY);
+    };
+    const catchUp = async () => {
+      if (isLooking || told === shown || document.hidden) return;
+      isLooking = true;
+      const state = told, status = await look();
+      isLooking = false;
+      if (isOver()) return end();
+      if (!status || status >= 500) return later();
+      shown = state;
+      catchUp(); // with what has happened meanwhile
+    };
+    const hear = (event) => {
       wait = RETRY;
       const news = JSON.parse(event.data);
       showCount(news.waiting);
-      if (state === news.state) return;
-      state = news.state;
-      if (await changed()) end();
+      told = news.state;
+      catchUp();
     };
     const listen = () => {
       stream?.close();
@@ -158,9 +181,8 @@
       stream.addEventListener("news", hear);
       stream.addEventListener("error", () => {
         if (stream.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
-        changed(); // if the session is over, this leads to the sign-in
-        again = setTimeout(listen, wait);
-        wait = Math.min(2 * wait, MAX_RETRY);
+        look(); // if the session is over, this leads to the sign-in
+        later();
       });
     };
     const end = () => {
@@ -175,8 +197,12 @@
 
   // Updates what the page shows.
   async function update() {
-    if (!live || !(await refresh(live, location.href, "live"))) return;
-    if (live.querySelector('[data-state="settled"]')) loadAll();
+    if (!live) return 304;
+    const status = await refresh(live, location.href, "live");
+    if (status === 404) location.reload(); // such as a plan that somebody has denied
+    if (status === 200 && live.querySelector('[data-state="settled"]')) loadAll();
+    if ((status === 200 || status === 304) && live.querySelector("[data-unread]")) setTimeout(update, READING);
+    return status;
   }
 
   // Loads the parts of a page that take the server a moment.
@@ -190,7 +216,7 @@
       const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
       const address = `${form.getAttribute("action")}${query.size ? `?${query}` : ""}`;
       asks(address);
-      if (await refresh(element, address, name)) shown(query);
+      if ((await refresh(element, address, name)) === 200) shown(query);
     };
     form.addEventListener("input", settled(ask, TYPING));
     form.addEventListener("submit", (event) => {
@@ -201,7 +227,8 @@
 
   // Fills an unfolded call with its arguments, its answer and its HTTP request.
   async function fill(element) {
-    if (!element.dataset.filled && (await refresh(element, element.dataset.inside, "call"))) element.dataset.filled = "yes";
+    if (element.dataset.filled) return;
+    if ((await refresh(element, element.dataset.inside, "call")) === 200) element.dataset.filled = "yes";
   }
   const unfold = (details) => details.querySelectorAll(":scope > [data-inside]").forEach(fill);
   document.addEventListener("toggle", (event) => event.target.open && unfold(event.target), true);
