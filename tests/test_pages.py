@@ -35,7 +35,7 @@ from support.page import (
 from support.processes import eventually
 
 from kosmolua.cli.tenants import Kept, TenantFleet
-from kosmolua.errors import ConfigError
+from kosmolua.errors import CheckFailed, ConfigError
 from kosmolua.recordings.timeline import Bar, CallSummary
 from kosmolua.runs import RunOptions
 from kosmolua.serve import settings
@@ -876,6 +876,28 @@ def test_insights_say_what_they_have_not_read_yet(
     assert re.search(r"1 older run is still being read|\d+ older runs are still being read", text)
     assert 'http-equiv="refresh"' in text
     assert eventually(lambda: "still being read" not in person.open("/insights").text)
+
+
+def test_what_the_check_says_of_a_secret_is_masked(tmp_path: Path) -> None:
+    """A secret that the tenant uses, pasted into a script, is in no finding, no refusal and no warning."""
+    secret = "simulated secret bank"
+    given = ACCOUNTS + '[kosmolua.secrets]\nbank = { env = "BANK", for = ["render2.*"] }\n'
+    use = 'app.integrations.render2.staging.set_env_var({ service_id = "srv-cabc12345678", key = "A", value = %s })'
+    wrong = f'app.integrations.render2.get_service({{ ["{secret}"] = 1 }})'
+    doubtful = f'if arg[1] then print(app.integrations.render2["{secret}"]) end'
+    with served(tmp_path, "acme", accounts=given) as pages:
+        person = Person(pages.url, "acme")
+        assert pages.start("acme", use % "secrets.bank").result(30).ok
+        refused, warned = (pages.start("acme", each, check=True).result(30) for each in (wrong, doubtful))
+        assert isinstance(refused.error, CheckFailed)
+        assert "no parameter '***'" in str(refused.to_json())
+        assert "has no '***'" in str(warned.warnings)
+        texts = [str(refused.to_json()), str(warned.warnings), person.open("/runs").text]
+        for source in (wrong, doubtful):
+            answer = person.send("/playground/check", source=source).text
+            texts.append(re.sub("(?s)<textarea.*?</textarea>", "", answer))
+            assert "***" in texts[-1]
+        assert [text for text in texts if secret in text] == []
 
 
 def test_secrets_are_on_no_page(pages: Pages, person: Person) -> None:

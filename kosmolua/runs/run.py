@@ -151,16 +151,18 @@ class Run:
                 if self._span:
                     return self._span.around(lambda: self._supervise(child))
                 return self._supervise(child)
-            except CheckFailed as error:
+            except (BadArguments, CheckFailed, NotConfigured, PluginFault, ScriptError) as error:
+                if self._host.knows_secrets:
+                    from kosmolua.broker.broker import mask_in
+
+                    mask_in(error, self._host.redactor)
                 return self._refused(Outcome([], "", error, []))
-            except (BadArguments, NotConfigured, PluginFault, ScriptError) as error:
-                return Outcome([], "", error, [])
             except (Busy, Interrupted, LimitExceeded, WorkerLost) as error:  # nothing to run it with
                 return Outcome([], "", error, [], warnings=self._warnings)
 
     def _refused(self, outcome: Outcome) -> Outcome:
         """Record in the store, where people look for what was run, that the check refused the script."""
-        if self._options["record"] is True and not self.recording:
+        if isinstance(outcome.error, CheckFailed) and self._options["record"] is True and not self.recording:
             with suppress(KosmoError):  # what is wrong with the script is told in any case
                 self.begin_recording()
                 assert self.recording
@@ -230,7 +232,8 @@ class Run:
         goes_on = answers and answers.all and not answers.is_changed  # it was checked when it began
         if not goes_on and (refusal := report.refusal()):
             raise refusal
-        self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
+        place = self._name.removeprefix("=")
+        self._warnings = [self._host.shown(f"{place}:{each.place}: {each.advice}") for each in report.findings]
         self._dropped, self._sites = report.dropped, report.sites
 
     def _supervise(self, child: Child) -> Outcome:

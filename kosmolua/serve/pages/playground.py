@@ -113,8 +113,12 @@ def _runtime(request: PageRequest) -> Any:
 
 
 def _checked(request: PageRequest, source: str) -> Checked:
-    text = source.encode("utf-8", "replace")
-    return Checked(text, _runtime(request).checker(is_complete=False).check(chunk_of(text)))
+    text, runtime = source.encode("utf-8", "replace"), _runtime(request)
+    report = runtime.checker(is_complete=False).check(chunk_of(text))
+    masked = [
+        each._replace(message=runtime.redact(each.message), hint=runtime.redact(each.hint)) for each in report.findings
+    ]
+    return Checked(text, report._replace(findings=masked))
 
 
 def _example(request: PageRequest, name: str) -> str:
