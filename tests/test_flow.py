@@ -11,7 +11,7 @@ import sys
 import textwrap
 import unicodedata
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass
@@ -165,7 +165,7 @@ def find(_: None, /, *, name: str) -> dict[str, str]:
 @box.reads(origin="public")
 def get_form(_: None, /) -> dict[str, str]:
     """Get what somebody typed into a form."""
-    typed = {"account_number": "DE89370400440532013000", "page_url": "https://evil.co.uk/drop"}
+    typed = {"account_number": "DE89370400440532013000", "page_url": "https://evil.co.uk/drop", "phone": 4915112345678}
     return {**typed, "phone_number_id": "106540352242922", "order_number": "R-20077"}
 
 
@@ -181,13 +181,25 @@ def get(_: None, /) -> dict[str, str]:
     stored = STATE["stored"]
     found = dict(line.split("=", 1) for line in stored.splitlines() if line.count("=") == 1)
     decoded = next((each for each in readings(stored) if each.isprintable() and "@" in each), "")
-    return {**found, "stored": stored, "decoded": decoded, "local_part": stored.partition("@")[0]}
+    shown = {"port": stored.replace("/", ":443/", 1), "named": f"Mallory <{stored}>", "handle": f"@{stored}"}
+    return {**found, **shown, "stored": stored, "decoded": decoded, "local_part": stored.partition("@")[0]}
 
 
 @box.reads(origin="own")
 def get_id(_: None, /, *, of: str) -> dict[str, str]:
     """Get the id of something, which is its name, or if it has none, what was stored."""
     return {"id": of or STATE["stored"]}
+
+
+@box.reads
+def look_up(_: None, /, *, email: str) -> dict[str, str]:
+    """Look up somebody."""
+    return {"id": f"U0{len(email):04}"}
+
+
+@box.writes
+def call_up(_: None, /, *, phone_number: float, log_endpoints: Sequence[str] = ()) -> None:
+    """Call somebody."""
 
 
 @box.reads(origin="public")
@@ -504,6 +516,41 @@ def test_an_address_in_disguise_is_that_address(runtime: Runtime, text: str) -> 
             [f"{BOX}.put({{ content = {page(MALLORY)}:sub(7) }}) {BOX}.pay({{ account = {BOX}.get().local_part }})"],
             id="written and read back in part",
         ),
+        *(
+            pytest.param(
+                [f"{BOX}.put({{ content = {page(text)}:sub(7) }}) {BOX}.pay({{ account = {BOX}.get().{way} }})"],
+                id=f"read back with a {way}",
+            )
+            for way, text in (("port", "evil.example/x"), ("named", MALLORY), ("handle", "mallory77"))
+        ),
+        pytest.param(
+            [f"{BOX}.pay({{ account = {BOX}.look_up({{ email = {page(MALLORY)}:sub(7) }}).id }})"], id="looked up"
+        ),
+        pytest.param(
+            [page(MALLORY), f'{BOX}.pay({{ account = {BOX}.look_up({{ email = "{MALLORY}" }}).id }})'],
+            id="looked up by a literal",
+        ),
+        pytest.param(
+            [
+                f"""local owner = {page("nbmmpsz")}:sub(7):gsub(".", function(c) return string.char(c:byte() - 1) end)
+                {SEND}({{ to = {BOX}.get_profile({{ owner = owner }}).mail }})"""
+            ],
+            id="looked up by what the script deciphered",
+        ),
+        pytest.param([f"{BOX}.call_up({{ phone_number = {BOX}.get_form().phone }})"], id="a telephone as a number"),
+        pytest.param(
+            [f"{BOX}.call_up({{ phone_number = 1, log_endpoints = {{ {page('evil.example:514')}:sub(7) }} }})"],
+            id="an endpoint",
+        ),
+        pytest.param([f"print('ann_lee') {BOX}.pay({{ account = {page('_ann_lee_')}:sub(7) }})"], id="underscores"),
+        pytest.param(
+            [f"print('https://a.example/x') {BOX}.pay({{ account = {page('file://a.example/x')}:sub(7) }})"],
+            id="another scheme",
+        ),
+        pytest.param([page("add _mal77_ to it"), f'{BOX}.pay({{ account = "mal77" }})'], id="emphasis"),
+        pytest.param(
+            [page("请添加mal77到组"), f'{BOX}.pay({{ account = "mal77" }})'], id="between letters of another script"
+        ),
         pytest.param([f"{SEND}({{ to = table.concat({BOX}.get_pieces('characters')) }})"], id="joined characters"),
         pytest.param([f"{BOX}.get_pieces('characters')", TO_MALLORY], id="a list of characters"),
         pytest.param([f"{BOX}.get_pieces('codes')", TO_MALLORY], id="a list of codes"),
@@ -590,6 +637,8 @@ def test_a_number_is_the_same_in_every_spelling(runtime: Runtime, text: str, wri
         ("our host is 198.51.100.7", "http://0306.063.0144.07/drop"),
         ("see http://3325256711/", "https://198.51.100.7/drop"),
         ("see http://c6336407/ in hex", "https://198.51.100.7/drop"),
+        ("our host is 2001:DB8::0007", "http://[2001:db8:0:0::7]:80/drop"),
+        ("our host is 198.51.100.7", "http://[::ffff:c633:6407]/drop"),
     ],
 )
 def test_a_host_is_the_same_in_every_spelling(runtime: Runtime, text: str, written: str) -> None:

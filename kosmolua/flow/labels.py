@@ -23,20 +23,23 @@ if TYPE_CHECKING:
 OWN, SHARED, PUBLIC = ORIGINS
 DESTINATIONS = frozenset(
     {
-        *("to", "cc", "bcc", "recipient", "recipients", "email", "emails", "phone", "iban", "account", "id", "ids"),
-        *("url", "uri", "webhook", "host", "hostname", "domain", "channel", "channels", "owner", "repo", "branch"),
-        *("org", "organization"),
-        *("user", "users", "username", "assignee", "assignees", "participants", "invitee", "collaborator", "reviewers"),
+        *("to", "cc", "bcc", "recipient", "receiver", "email", "mail", "phone", "mobile", "iban", "account", "id"),
+        *("url", "uri", "webhook", "host", "hostname", "domain", "ip", "address", "endpoint", "callback"),
+        *("destination", "channel", "owner", "repo", "repository", "branch", "org", "organization", "team", "member"),
+        *("user", "username", "login", "assignee", "participant", "attendee", "guest", "invitee", "collaborator"),
+        *("reviewer", "subscriber", "payee", "beneficiary"),
     }
 )
-"""The last words of the names of parameters that say where something goes or whom it reaches."""
+"""The last words, in the singular, of the names of parameters that say where something goes or whom it reaches."""
 FORMATS = frozenset(
     {"email", "idn-email", "uri", "uri-reference", "iri", "url", "hostname", "idn-hostname", "ipv4", "ipv6"}
 )
 """The formats of parameters that do."""
 _WORD = regex(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+_TYPED = r"(?i:\w*(?:phone|mobile|fax|account|bank|card|routing)_?number\b)"
+_TYPED_NUMBER = regex(rf"{_TYPED}|(?i:(?:\w*_)?(?:phone|mobile|fax|iban)\b)")
 _IDS = regex(
-    r"(?!(?i:\w*(?:phone|mobile|fax|account|bank|card|routing)_?number\b))"
+    rf"(?!{_TYPED})"
     r"(?:(?:\w*_)?(?:id|ids|sha|number|uuid)_?|\w*[a-z](?:Id|Ids|Sha|Uuid|Number))"
 )
 """The names of what a service makes itself; people have numbers of telephones and accounts, and type them."""
@@ -173,7 +176,13 @@ def _is_destination(parameter: Parameter, labels: Labels) -> bool:
 @lru_cache(maxsize=1024)
 def _names_destination(key: str) -> bool:
     words = _WORD.findall(key)
-    return bool(words) and words[-1].lower() in DESTINATIONS
+    last = words[-1].lower() if words else ""
+    is_named = any(word in DESTINATIONS for word in (last, last.removesuffix("s"), last.removesuffix("es")))
+    return is_named or _is_typed(key)
+
+
+def _is_typed(key: str) -> bool:
+    return _TYPED_NUMBER.fullmatch(key) is not None
 
 
 def _is_map(kind: Type) -> bool:
@@ -255,8 +264,7 @@ class _Leaves:
                     continue
                 hidden = is_private or name in self._named
                 if (kind is str or kind is int or kind is float) and name not in fields:
-                    made = kind is not str or is_made(name, inner, self._hosts)
-                    self.found.append(Leaf(inner, name, item, said, hidden, made))
+                    self.found.append(Leaf(inner, name, item, said, hidden, is_made(name, inner, self._hosts)))
                 else:
                     self.gather(inner, name, item, fields.get(name, origin), default, is_private=hidden)
         elif isinstance(value, list):
@@ -277,10 +285,10 @@ def _is_word(name: str) -> bool:
 
 
 def is_made(key: str, value: str | float, hosts: Collection[str]) -> bool:
-    """Return True for a number, a time, an id, and an address of the service itself."""
+    """Return True for a number that nobody types, a time, an id, and an address of the service itself."""
+    is_id, is_address, is_typed = said_by(key)
     if not isinstance(value, str):
-        return True
-    is_id, is_address = said_by(key)
+        return not is_typed
     if (is_id and _ID.fullmatch(value)) or (value[:4].isdigit() and _TIME.fullmatch(value)):
         return True
     if not is_address or not (found := _URL.match(value)):
@@ -290,9 +298,9 @@ def is_made(key: str, value: str | float, hosts: Collection[str]) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def said_by(key: str) -> tuple[bool, bool]:
-    """Return whether a field is named like an id, and whether like an address."""
-    return _IDS.fullmatch(key) is not None, _ADDRESS_KEY.fullmatch(key) is not None
+def said_by(key: str) -> tuple[bool, bool, bool]:
+    """Return whether a field is named like an id, like an address, and like a number that people type."""
+    return _IDS.fullmatch(key) is not None, _ADDRESS_KEY.fullmatch(key) is not None, _is_typed(key)
 
 
 def hosts_of(target: Target) -> frozenset[str]:

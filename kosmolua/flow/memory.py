@@ -73,8 +73,11 @@ MIN_PIECE = 16
 MAX_SENT = 1000
 """Of how many private texts the pieces are kept that were sent."""
 EVERYWHERE = ""
+_SIGILS = "@#~+"
+"""What services write before a name: ``@ann``."""
 _MARKS = regex("[\0-\3]")
 _LEAF, _FIELD, _TEXT = b"\1", b"\2", b"\3"
+_UNDERSCORE = ord("_")
 _MARK_OF_TASK = _LEAF + _FIELD + _FIELD + _TEXT
 
 
@@ -152,8 +155,8 @@ class _Seen(NamedTuple):
         """Return origin, record and field of the leaf in which a text stands, or None."""
         at = self.data.find(needle)
         while at >= 0:
-            is_inside = _is_letter(needle, 0) and _is_letter(self.data, at - 1)
-            if not is_word or not (is_inside or _is_letter(self.data, at + len(needle))):
+            end = at + len(needle)
+            if not is_word or not (_goes_on(needle[0], self.data, at - 1, -1) or _goes_on(needle[-1], self.data, end)):
                 return self._place(at)
             at = self.data.find(needle, at + 1)
         return None
@@ -294,8 +297,13 @@ class SessionMemory:
                     self._doubted.update(*map(_written, noted.texts))
                 if not isinstance(noted, NotedAnswer):
                     continue
-                given, place = noted.repeated(), scope_of(noted.target)
-                echoed = [each for each in given if not self.is_trusted(each, place)]
+                place, known = scope_of(noted.target), noted.rules.of(noted.target)
+                given = noted.repeated()
+                echoed = {each for each in given if not self.is_trusted(each, place)}
+                if echoed and any(
+                    known.is_destination(keys) and core(str(said)) in echoed for keys, said in places(noted.given)
+                ):
+                    continue  # others may have said of what it is an answer
                 ids = {core(found) for found in MADE_IDS.findall(noted.data)} - given - self._doubted
                 self.trust((each for each in ids if not any(echo in each for echo in echoed)), place)
             self._indexed = len(self.pending)
@@ -450,16 +458,23 @@ class SessionMemory:
 
     def _is_led(self, answer: NotedAnswer, known: FunctionLabels, scope: str) -> bool:
         """Return True if somebody else's text said what was asked for, such as a repository, which can be theirs."""
+        said = answer.literals() if self._seen else ()
         for keys, value in places(answer.given) if self._seen else ():
             text = core(str(value))
             is_place = known.is_destination(keys) and is_telling(value, text)
             if not is_place or self.is_trusted(text, scope):
                 continue
-            if text in self._led or self.source(str(value), scope):
+            is_put_together = bool(said) and text not in said and hash(text) not in self._trusted
+            if is_put_together or text in self._led or self.source(str(value), scope):
                 if len(self._led) < MAX_LEAVES:
                     self._led.add(text)
                 return True
         return False
+
+    def _is_read_back(self, form: str) -> bool:
+        """Return True if an answer has an address that the session wrote from a text of others, in whatever words."""
+        said = (*parts(form), form.lstrip(_SIGILS)) if self._tainted else ()
+        return any(hash(each) in self._tainted for each in said)
 
     def _clear(self, written: Iterable[str], scope: str, run: int) -> None:
         """Trust the literals that a script passed to a call, and that nothing had which earlier scripts had read."""
@@ -489,7 +504,7 @@ class SessionMemory:
             form = core(text)
             if not is_telling(value, form):
                 continue
-            if is_made or (origin == OWN and not is_led):
+            if (is_made or origin == OWN) and not (is_led or self._is_read_back(form)):
                 is_echo = form in given or any(each in form or (form in each and not is_made) for each in echoed)
                 if not is_echo:
                     (made if is_made else own).append(form)
@@ -569,5 +584,12 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _is_letter(data: bytes, at: int) -> bool:
-    return 0 <= at < len(data) and (data[at : at + 1].isalnum() or data[at] > 127 or data[at] == 95)
+def _goes_on(letter: int, data: bytes, at: int, step: int = 1) -> bool:
+    """Return True if a word with this letter at its edge goes on in the data; underscores may be emphasis."""
+    while 0 <= at < len(data) and data[at] == _UNDERSCORE:
+        at += step
+    if not 0 <= at < len(data):
+        return False
+    if letter > 127 or data[at] > 127:  # scripts are written without blanks between them: "请加mallory"
+        return letter > 127 and data[at] > 127
+    return data[at : at + 1].isalnum() and (letter == _UNDERSCORE or bytes((letter,)).isalnum())

@@ -6,6 +6,7 @@ import binascii
 import html
 import json
 import re
+import socket
 import unicodedata
 from base64 import b32decode, b64decode, b64encode
 from codecs import encode
@@ -44,8 +45,8 @@ _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)} | {0x3002: "."
 _INVISIBLE = regex(
     "[\u00ad\u0300-\u036f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0001\U000e007f-\U000e01ef]"
 )
-_SCHEME = regex(r"(?:mailto:|tel:|[a-z][a-z0-9+.-]{1,15}://)(?:www\.)?")
-_EDGES = " \t\r\n.,;:!?'\"`()[]{}<>|*_#"
+_SCHEME = regex(r"(?:mailto:|tel:|https?://)(?:www\.)?")
+_EDGES = " \t\r\n.,;:!?'\"`()[]{}<>|*#"
 _ADDRESS = regex(r"[\w.+%-]{1,64}@((?:[\w-]{1,63}\.)+[\w-]{2,63})")
 _HOST = regex(
     r"(?<![\w@.-])(?:[\w-]{1,63}\.){1,8}(?:[a-z]{2,24}|xn--[\w-]{2,59})(?![\w-])|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])"
@@ -53,6 +54,7 @@ _HOST = regex(
 _NUMERIC = r"(?:0x[0-9a-f]{1,16}|\d{1,12})"
 _NUMBERS = regex(rf"://(?:[^/@\s]*@)?({_NUMERIC}(?:\.{_NUMERIC}){{0,3}})(?=[:/?#\s]|$)")
 """The host of a URL that is the number of an IP address, whole or in parts, in decimal, hex or octal."""
+_SIX = regex(r"(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{0,4}|\d{1,3}(?:\.\d{1,3}){3})(?![\w:])")
 _URL = regex(r"[a-z][a-z0-9+.-]{1,15}://[^\s<>\"'`]{1,2000}")
 _NOT_SQUEEZED = bytes(each for each in range(128) if not chr(each).isalnum())
 _SAID = regex(rb"[\s(\[{<_-]+(?:at|dot)[\s)\]}>_-]+")
@@ -125,6 +127,7 @@ def parts(text: str, form: Callable[[str], str] = exact) -> set[str]:
     """Return the addresses, URLs and hosts in a text, which is compared as :func:`exact` or as :func:`plain`."""
     found = form(text)
     numbers = {_dotted(each) for each in _NUMBERS.findall(found)} - {""} if "://" in found else set()
+    numbers |= {*_sixes(found)}
     if "." not in found and "@" not in found:
         return numbers
     urls = {core(url) for url in _URL.findall(found)} if "://" in found else set()
@@ -137,6 +140,20 @@ def parts(text: str, form: Callable[[str], str] = exact) -> set[str]:
 def longest(texts: Iterable[str]) -> list[str]:
     """Return texts in an order that is the same in each process, the longest first."""
     return sorted(texts, key=lambda each: (-len(each), each))
+
+
+def _sixes(text: str) -> Iterator[str]:
+    """Yield the IPv6 addresses in a text, each in its shortest spelling; a mapped one is of IPv4."""
+    for each in _SIX.findall(text) if text.count(":") > 1 else ():
+        with suppress(OSError):
+            data = socket.inet_pton(socket.AF_INET6, each)
+            is_mapped = data[:12] == b"\0" * 10 + b"\xff\xff"
+            if any(data[:12]):
+                yield (
+                    socket.inet_ntop(socket.AF_INET, data[12:])
+                    if is_mapped
+                    else socket.inet_ntop(socket.AF_INET6, data)
+                )
 
 
 def _dotted(number: str) -> str:
@@ -230,6 +247,8 @@ def revealed(text: str, depth: int = MAX_DEPTH) -> Iterator[str]:
     if len(text) < MIN_SPELLED:
         return
     found: set[str] = set()
+    if sixes := {*_sixes(text.lower())}:
+        found.add(" ".join(longest(sixes)))
     if "%" in text:
         found.add(unquote(text))
     if "&" in text:
