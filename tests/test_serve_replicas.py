@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 import requests
 from support.agents import execute, with_constants
 from support.page import RESTART, Person, first_call, served
-from support.postgres import Postgres, reason_to_skip
+from support.postgres import Postgres
 from support.rounds import rounds
 from support.servers import wait_for
 from support.serving import ACME, Serving, agent, bearing, is_ready, serving
@@ -32,15 +32,6 @@ notebook.add({ line = "begin" })
 notebook.wait({ seconds = 0.2 })
 notebook.add({ line = "end" })
 """
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server."""
-    if reason := reason_to_skip():
-        pytest.skip(reason)
-    with Postgres() as server:
-        yield server
 
 
 def server_at(folder: Path, text: str, *options: str) -> AbstractContextManager[Serving]:

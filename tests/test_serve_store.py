@@ -15,7 +15,7 @@ import requests
 from mcp_types import CallToolResult
 from support.agents import execute, text_of
 from support.page import Person
-from support.postgres import Postgres, reason_to_skip
+from support.postgres import Postgres
 from support.servers import wait_for
 from support.serving import ACME, Serving, agent, serving
 
@@ -88,14 +88,6 @@ def is_unavailable(result: CallToolResult, secrets: list[str]) -> None:
 
 def metrics(server: Serving) -> bytes:
     return requests.get(f"{server.base}/metrics", timeout=30).content
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    if reason := reason_to_skip():
-        pytest.skip(reason)
-    with Postgres() as found:
-        yield found
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ import pytest
 import requests
 from support.agents import ENVIRON
 from support.page import Person
-from support.postgres import Postgres, reason_to_skip
 from support.processes import eventually
 from support.rounds import rounds
 from support.servers import wait_for
@@ -23,15 +22,6 @@ from support.serving import ACME, TWO_TENANTS, Serving, bearing, is_ready, servi
 
 OPERATOR = "the-token-of-the-operator"
 ENDLESS = "while true do end"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server."""
-    if reason := reason_to_skip():
-        pytest.skip(reason)
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module", params=["postgres", "processes", "folder"][: rounds(2, 3)])

@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sql
 from support.library import KEY, library
 from support.loopback import Loopback
-from support.postgres import Postgres, reason_to_skip
+from support.postgres import Postgres
 from support.processes import eventually, in_time
 from support.rounds import rounds
 from support.shelf import Shelf
@@ -51,15 +51,6 @@ return "lent"
 """
 KINDS = ["folder", "sqlite", "postgres"]
 DAY = 86400.0
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server."""
-    if reason := reason_to_skip():
-        pytest.skip(reason)
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture
