@@ -46,7 +46,7 @@ def test_the_command_that_installs_runs_a_script_that_is_there(kosmolua: Callabl
     assert "services" in done.stdout
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md"])
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md"])
 def test_the_tests_that_a_page_names_are_there(page: str) -> None:
     """A claim, or a limit, is held by the test beside it."""
     root = Path(__file__).parent.parent
