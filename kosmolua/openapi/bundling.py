@@ -24,6 +24,10 @@ MAX_TOTAL = 64 * MIB
 """The most bytes of all files of a document."""
 REFERS_ELSEWHERE = re.compile(r"""\$ref["']?\s*:\s*["']?(?![\s#"'{[])""")
 """Matches a reference to another file in the text of a document, where it may be only an example."""
+VALUES = ("example", "examples", "default", "enum", "const")
+"""The keys of a document whose values have no references."""
+NAMED = ("properties", "responses")
+"""The keys that hold parts by name, of which one may be ``example`` or ``default``."""
 _HINT = "import it where all its files are, or make one of them, as by npx @redocly/cli bundle"
 
 
@@ -128,9 +132,9 @@ def references_in(content: Json) -> Iterator[dict[str, Any]]:
             if isinstance(each.get("$ref"), str):
                 yield each
             for key, value in each.items():
-                if key == "properties" and isinstance(value, dict):
-                    unseen.extend(value.values())  # a property may be named example
-                elif key not in ("example", "examples", "default", "enum", "const") and key[:2] != "x-":
+                if key in NAMED and isinstance(value, dict):
+                    unseen.extend(value.values())
+                elif key not in VALUES and key[:2] != "x-":
                     unseen.append(value)
 
 

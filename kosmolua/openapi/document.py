@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from kosmolua.errors import ConfigError
 from kosmolua.limits import MIB
+from kosmolua.openapi.anchors import NAMES_PARTS, pointed
 from kosmolua.openapi.bundling import REFERS_ELSEWHERE, Neighbours, bundled, references_in
 from kosmolua.openapi.swagger import rewritten
 from kosmolua.protocol import Json, is_deeper
@@ -38,13 +39,13 @@ def read(data: bytes, name: str, near: Neighbours | None = None) -> dict[str, An
         ConfigError: The data is neither JSON nor YAML, too large, nested too deeply, or not an OpenAPI document; or a
             file to which it refers cannot be read.
     """
-    root = _decoded(data, name)
+    root = _parsed(data, name)
     if not isinstance(root, dict) or not isinstance(root.get("paths", {}), dict) or not _version(root):
         raise ConfigError(
             f"{name} is not an OpenAPI document", hint='it needs the key "openapi": "3..." or "swagger": "2.0"'
         )
     if REFERS_ELSEWHERE.search(data.decode("utf-8-sig")):
-        bundled(root, near, _decoded, name)
+        bundled(root, near, _parsed, name)
     root = rewritten(root) if "openapi" not in root else root
     _list_subtypes(table(table(root.get("components")).get("schemas")))
     return root
@@ -67,6 +68,11 @@ def _list_subtypes(schemas: dict[str, Any]) -> None:
             if 0 < len(found) <= MAX_SUBTYPES:
                 itself = {"type": "object", "title": name}
                 schemas[name] = {**schema, "oneOf": [*({"$ref": each} for each in found), itself]}
+
+
+def _parsed(data: bytes, name: str) -> Json:
+    value = _decoded(data, name)
+    return pointed(value) if NAMES_PARTS.search(data) else value
 
 
 def _decoded(data: bytes, name: str) -> Json:

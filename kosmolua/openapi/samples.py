@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, TypeAlias
 
 from kosmolua.protocol import Json
 from kosmolua.schema.json_schema import SchemaReader, is_clear
+from kosmolua.schema.merging import SHAPES
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.tree import table
+from kosmolua.schema.tree import table, text
 from kosmolua.schema.types import Type
 
 if sys.version_info < (3, 11):
@@ -93,39 +94,48 @@ class Samples(SchemaReader):
         return known[1]
 
     def _maker(self, schema: dict[str, Any]) -> Maker:
-        pointer = schema.get("$ref")
-        if isinstance(pointer, str):
-            return _behind(pointer, self.resolve(schema))
-        plain = self.whole(schema)
+        followed: dict[str, None] = {}
+        plain = self.whole(schema, followed)
         fitting = (each for each in _examples(plain) if self.fits(schema, each))
         for example in fitting:
             return lambda making, depth: example
         if plain.get("enum") or "const" in plain:
             values: list[Json] = [plain["const"]] if "const" in plain else plain["enum"]
             return lambda making, depth: values[making.next() % len(values)]
-        made = self._of_kind(plain)
+        made = self._of_kind(plain, followed)
         if not plain["nullable"]:
             return made
         is_null = plain.get("enum") == []
         return lambda making, depth: None if is_null or making.is_deep(depth) else made(making, depth)
 
-    def _of_kind(self, schema: dict[str, Any]) -> Maker:
-        if schema.get("properties") and (schema.get("oneOf") or schema.get("anyOf")):
-            return self._object(schema)
+    def _tagged(self, schema: dict[str, Any], followed: Collection[str]) -> dict[str, Any]:
+        """Return a schema whose discriminator has the value for the first of the references that led to it."""
+        how = schema.get("discriminator")
+        key = text(table(how).get("propertyName")) or text(how)
+        names = [pointer.rpartition("/")[2] for pointer in followed]
+        known = {text(each).rpartition("/")[2]: value for value, each in table(table(how).get("mapping")).items()}
+        tags = [known[name] for name in names if name in known] or names
+        properties = table(schema.get("properties"))
+        if not key or not tags or not self.fits(properties.get(key, {}), tags[0]):
+            return schema
+        return {**schema, "properties": {**properties, key: {"const": tags[0]}}}
+
+    def _of_kind(self, schema: dict[str, Any], followed: Collection[str]) -> Maker:
         for word in ("oneOf", "anyOf"):
             if schema.get(word):
-                return _one_of(schema[word])
+                around = {key: each for key, each in schema.items() if key not in ("oneOf", "anyOf", "nullable")}
+                return _one_of([(each, {"allOf": [around, each]}) for each in schema[word]])
         kinds = schema.get("type")
         kind = kinds[0] if isinstance(kinds, list) and kinds else kinds
         if kind == "object" or (kind is None and ("properties" in schema or "additionalProperties" in schema)):
-            return self._object(schema)
+            return self._object(self._tagged(schema, followed))
         if kind == "array" or (kind is None and "items" in schema):
             return _list(schema)
         if kind in ("integer", "number"):
             return self._number(schema, kind)
         if kind == "boolean":
             return lambda making, depth: making.next() % 2 == 0
-        return _string(schema) if kind in ("string", None) else lambda making, depth: "sample"
+        return _string(schema) if kind == "string" or (kind is None and SHAPES & schema.keys()) else _any
 
     def _object(self, schema: dict[str, Any]) -> Maker:
         properties, required, _ = self.flat(schema) or ({}, set(), True)
@@ -184,18 +194,20 @@ class _Making:
         """Returns the next number."""
         self._made = 0
         self._levels = 0
-        self.open: list[str] = []
-        """The references to the values being made."""
+        self.open: list[object] = []
+        """The references to the values being made; None where there is none."""
 
-    def value(self, schema: Json, depth: int) -> Json:
-        """Return a sample; ``depth`` is 0 for the outermost schema."""
+    def value(self, schema: Json, depth: int, pointer: object = None) -> Json:
+        """Return a sample; ``depth`` is 0 for the outermost schema, ``pointer`` the reference to it, if not its own."""
         self._made += 1
         if depth > MAX_NESTED or self._levels > MAX_LEVELS:
             return {}  # the schema of a table that must contain itself
-        if not isinstance(schema, dict) or not schema:
-            return None if schema is False else {} if depth == 0 else "sample"
+        if not isinstance(schema, dict):
+            return None if schema is False else _any(self, depth)
         self._levels += 1
+        self.open.append(pointer or schema.get("$ref"))
         made = self._maker(schema)(self, depth)
+        self.open.pop()
         self._levels -= 1
         return made
 
@@ -207,7 +219,8 @@ class _Making:
 
     def leads_back(self, schema: Json) -> bool:
         """Return True if a schema refers to a value being made, so that recursion would not end."""
-        return bool(self.open) and isinstance(schema, dict) and schema.get("$ref") in self.open
+        pointer = table(schema).get("$ref")
+        return pointer is not None and pointer in self.open
 
     def is_deep(self, depth: int) -> bool:
         return depth >= MAX_DEPTH or self._made > self._most
@@ -217,22 +230,16 @@ Maker: TypeAlias = Callable[[_Making, int], Json]
 """Makes the samples of one schema at a depth."""
 
 
-def _behind(pointer: str, target: Json) -> Maker:
-    def make(making: _Making, depth: int) -> Json:
-        making.open.append(pointer)
-        try:
-            return making.value(target, depth)
-        finally:
-            making.open.pop()
-
-    return make
+def _any(making: _Making, depth: int) -> Json:
+    return "sample" if depth else {}
 
 
-def _one_of(members: list[Json]) -> Maker:
-    """Make the first member that does not refer to a value being made."""
+def _one_of(members: list[tuple[Json, Json]]) -> Maker:
+    """Make the first member, with what is around it, that does not refer to a value being made."""
 
     def make(making: _Making, depth: int) -> Json:
-        return making.value(next((each for each in members if not making.leads_back(each)), members[0]), depth)
+        member, whole = next((each for each in members if not making.leads_back(each[0])), members[0])
+        return making.value(whole, depth, table(member).get("$ref"))
 
     return make
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from kosmolua.openapi.bundling import VALUES
 from kosmolua.protocol import Json
 from kosmolua.schema.tree import SchemaTree, rows, table, target, text
 
@@ -22,7 +23,6 @@ swagger host basePath schemes consumes produces paths definitions parameters res
 """
 _REPLACED = frozenset(_OF_ROOTS.split())
 _DEFINITIONS, _SCHEMAS = "#/definitions/", "#/components/schemas/"
-_VALUES = ("example", "examples", "default", "enum", "const")
 
 
 def rewritten(root: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class _Rewriting:
             key: {name: self._schema(each) for name, each in value.items()}
             if key == "properties" and isinstance(value, dict)
             else value
-            if key in _VALUES or key[:2] == "x-"
+            if key in VALUES or key[:2] == "x-"
             else self._schema(value)
             for key, value in given.items()
         }

@@ -1,0 +1,140 @@
+"""Schemas as vendors write them: names of parts, subtypes, and several successes of one operation."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.documents import small
+
+from kosmolua import Runtime
+from kosmolua.openapi.document import Document, read
+from kosmolua.openapi.samples import Samples
+from kosmolua.schema.tree import target
+
+JSON = "application/json"
+TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+SCHEMAS = "#/components/schemas/"
+
+
+def reading(name: str, schema: Any, **rest: Any) -> dict[str, Any]:
+    """Return a GET whose result has a schema."""
+    answers = {"200": {"description": "ok", "content": {JSON: {"schema": schema}}}}
+    return {"get": {"operationId": name, "responses": answers, **rest}}
+
+
+def page_of(tmp_path: Path, document: dict[str, Any], function: str) -> str:
+    """Return the page of a document's function."""
+    with Runtime(None, simulate=True, plugins=[small(tmp_path, document)], environ={}) as runtime:
+        return runtime.docs.read(f"pets.{function}")
+
+
+NAMED_PARTS = {
+    "paths": {
+        "/pets": reading("list_pets", {"type": "array", "items": {"$ref": "https://pets.test/schemas/pet"}}),
+        "/owner": reading("get_owner", {"$ref": "#owner"}),
+        "/tree": reading("get_tree", {"$ref": f"{SCHEMAS}Tree"}),
+    },
+    "components": {
+        "schemas": {
+            "Owner": {
+                "$anchor": "owner",
+                "type": "object",
+                "properties": {"name": TEXT, "$id": TEXT, "first": {"$ref": f"{SCHEMAS}Pet"}},
+            },
+            "Pet": {
+                "$id": "https://pets.test/schemas/pet",
+                "type": "object",
+                "properties": {
+                    "tag": {"$ref": "#/$defs/Tag"},
+                    "chip": {"$ref": "chip"},
+                    "owner": {"$ref": f"{SCHEMAS}Owner"},
+                },
+                "$defs": {"Tag": {"type": "object", "properties": {"label": TEXT}}},
+            },
+            "Chip": {
+                "$id": "https://pets.test/schemas/chip",
+                "type": "object",
+                "properties": {"number": {"type": "integer"}},
+            },
+            "Tree": {
+                "$dynamicAnchor": "node",
+                "type": "object",
+                "properties": {"height": {"type": "integer"}, "left": {"$dynamicRef": "#node"}},
+            },
+        }
+    },
+}
+
+
+def test_a_reference_leads_to_a_part_by_its_name(tmp_path: Path) -> None:
+    """By an ``$anchor``, by an ``$id``, and relative to the ``$id`` around it, or else to the root."""
+    path = small(tmp_path, NAMED_PARTS)
+    root = read(path.read_bytes(), "pets")
+    schemas, document = root["components"]["schemas"], Document(root)
+    assert root["paths"]["/owner"]["get"]["responses"]["200"]["content"][JSON]["schema"] == {"$ref": f"{SCHEMAS}Owner"}
+    assert {key: each.get("$ref") for key, each in schemas["Pet"]["properties"].items()} == {
+        "tag": "#/components/schemas/Pet/$defs/Tag",
+        "chip": f"{SCHEMAS}Chip",
+        "owner": f"{SCHEMAS}Owner",
+    }
+    assert set(document.keys(schemas["Tree"]["properties"]["left"])) == {"height", "left"}
+    assert not document.notes
+    assert read(path.read_bytes(), "pets") == root
+    with Runtime(None, simulate=True, plugins=[path], environ={}) as runtime:
+        assert isinstance(runtime.call("pets.list_pets")[0]["chip"]["number"], int)
+        assert isinstance(runtime.call("pets.get_tree")["height"], int)
+
+
+def test_a_name_that_no_part_has_leads_nowhere(tmp_path: Path) -> None:
+    """The document is read, and a note names the reference."""
+    gone = {"/gone": reading("gone", {"type": "object", "properties": {"a": {"$dynamicRef": "#gone"}}})}
+    with Runtime(None, simulate=True, plugins=[small(tmp_path, {"paths": gone})], environ={}) as runtime:
+        assert runtime.call("pets.gone") == {"a": "sample"}
+
+
+def extending(base: str, **keys: Any) -> dict[str, Any]:
+    """Return a schema that extends another one with keys."""
+    return {"allOf": [{"$ref": SCHEMAS + base}, {"type": "object", "properties": keys}]}
+
+
+PET = {
+    "type": "object",
+    "required": ["kind"],
+    "properties": {"kind": TEXT, "friend": {"$ref": f"{SCHEMAS}Pet"}},
+}
+SUBTYPES = {
+    "Pet": {
+        **PET,
+        "discriminator": {"propertyName": "kind", "mapping": {"cat": f"{SCHEMAS}Cat", "dog": "Dog"}},
+    },
+    "Cat": extending("Pet", lives=TEXT),
+    "Dog": extending("Pet", tricks=TEXT),
+    "Card": {"type": "object", "properties": {"type": TEXT, "number": TEXT}},
+    "Bank": {"type": "object", "properties": {"type": {"enum": ["iban"]}, "iban": TEXT}},
+    "Payment": {
+        "oneOf": [{"$ref": f"{SCHEMAS}Card"}, {"$ref": f"{SCHEMAS}Bank"}],
+        "discriminator": {"propertyName": "type"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "kind"),
+    [
+        ("Cat", {"kind", "friend", "lives"}, ("kind", "cat")),
+        ("Dog", {"kind", "friend", "tricks"}, ("kind", "dog")),
+        ("Pet", {"kind", "lives"}, ("kind", "cat")),
+        ("Payment", {"type", "number"}, ("type", "Card")),
+        ("Bank", {"type", "iban"}, ("type", "iban")),
+    ],
+)
+def test_a_sample_is_of_one_subtype(name: str, keys: set[str], kind: tuple[str, str]) -> None:
+    """It has no keys of others, and the value that tells it apart."""
+    root = read(json.dumps({"openapi": "3.1.0", "components": {"schemas": SUBTYPES}}).encode(), "pets")
+    made: Any = Samples(partial(target, root), "default").of({"$ref": SCHEMAS + name}, "x")
+    assert set(made) == keys
+    assert made[kind[0]] == kind[1]
