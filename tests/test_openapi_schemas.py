@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,46 @@ def test_a_sample_is_of_one_subtype(name: str, keys: set[str], kind: tuple[str, 
     made: Any = Samples(partial(target, root), "default").of({"$ref": SCHEMAS + name}, "x")
     assert set(made) == keys
     assert made[kind[0]] == kind[1]
+
+
+def answering(**answers: Any) -> dict[str, Any]:
+    """Return a POST with a response for each status: a schema, or None for one without content."""
+    responses = {
+        status.removeprefix("s"): {"description": "", **({"content": {JSON: {"schema": each}}} if each else {})}
+        for status, each in answers.items()
+    }
+    return {"post": {"operationId": "make", "responses": responses}}
+
+
+THING = {"type": "object", "title": "Thing", "required": ["id"], "properties": {"id": TEXT}}
+JOB = {"type": "object", "title": "Job", "required": ["job"], "properties": {"job": TEXT}}
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"s200": THING, "s202": JOB}, ["id", "job"]),
+        ({"s200": THING, "s204": None}, ["id", "status"]),
+        ({"s201": None, "s202": JOB}, ["job", "status"]),
+        ({"s200": THING, "s201": THING}, ["id"]),
+        ({"s200": THING, "sdefault": JOB}, ["id"]),
+        ({"s2XX": THING, "s202": JOB}, ["id", "job"]),
+    ],
+)
+def test_a_result_is_what_any_success_has(tmp_path: Path, answers: dict[str, Any], said: list[str]) -> None:
+    """The page shows the keys of each."""
+    document = small(tmp_path, {"paths": {"/things": answering(**answers)}})
+    with Runtime(None, simulate=True, plugins=[document], yes=True, allow=["*"], environ={}) as runtime:
+        page = runtime.docs.read("pets.make").partition("Returns")[2]
+        assert sorted(re.findall(r"@field (id|job|status)\b", page)) == said
+
+
+@pytest.mark.parametrize(("status", "is_warned"), [("s202", False), ("sdefault", True)])
+def test_the_check_knows_what_each_success_has(tmp_path: Path, status: str, is_warned: bool) -> None:
+    """A script may treat a result as any of them."""
+    closed = {"type": "object", "properties": {"names": TEXT}, "additionalProperties": False}
+    answers: dict[str, Any] = {"s200": closed, status: {"type": "array", "items": TEXT}}
+    document = small(tmp_path, {"paths": {"/things": answering(**answers)}})
+    script = "for _, name in ipairs(app.integrations.pets.make({})) do print(name) end"
+    with Runtime(None, simulate=True, plugins=[document], yes=True, allow=["*"], environ={}) as runtime:
+        assert bool(runtime.run(script, check=True).warnings) == is_warned

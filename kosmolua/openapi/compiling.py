@@ -24,7 +24,7 @@ from kosmolua.openapi import naming
 from kosmolua.openapi.document import Document
 from kosmolua.openapi.effects import READS, effect_of, may_only_read
 from kosmolua.openapi.naming import Named, function_names, snake, usable
-from kosmolua.openapi.operations import AWS_ACTION, Operation, read_operations
+from kosmolua.openapi.operations import AWS_ACTION, Operation, OperationResult, read_operations
 from kosmolua.openapi.overlay import Overlay
 from kosmolua.openapi.paging import Recipe, recipe_of
 from kosmolua.openapi.prose import MAX_SUMMARY, cleaned, quoted, summary_of
@@ -49,7 +49,7 @@ MANY = 70
 _CREDENTIAL = re.compile(
     r'"(?:(?:access|refresh|id)_?token|api_?key|secret|password)":|"format":"password"', re.IGNORECASE
 )
-_SHAPES = frozenset({"items", "properties", "enum"})
+_KNOWN = frozenset({"$ref", "allOf", "anyOf", "oneOf", "items", "properties", "enum"})
 
 _TABLES = """
 create table meta(key text primary key, value text);
@@ -451,9 +451,11 @@ def _holding(document: Document, schemas: Mapping[str, str]) -> set[str]:
     return found
 
 
-def _holds_credentials(document: Document, schema: Json, holding: set[str]) -> bool:
-    is_unknown = not isinstance(schema, dict) or not schema.keys() & {"$ref", "allOf", "anyOf", "oneOf", *_SHAPES}
-    return is_unknown or bool(_CREDENTIAL.search(_text(schema))) or not holding.isdisjoint(document.references(schema))
+def _holds_credentials(document: Document, result: OperationResult, holding: set[str]) -> bool:
+    schemas, is_known = result.schemas, isinstance(result.schema, dict) and result.schema.keys() & _KNOWN
+    return (
+        not is_known or bool(_CREDENTIAL.search(_text(schemas))) or not holding.isdisjoint(document.references(schemas))
+    )
 
 
 def _row(document: Document, result: Compiled, place: int, each: Built, holding: set[str]) -> tuple[object, ...]:
@@ -470,7 +472,7 @@ def _row(document: Document, result: Compiled, place: int, each: Built, holding:
         "paging": plain(each.recipe),
         **({"graphql": operation.graphql} if operation.graphql else {}),
         **({"is_open": True} if each.is_open else {}),
-        **({"has_credentials": True} if _holds_credentials(document, operation.result.schema, holding) else {}),
+        **({"has_credentials": True} if _holds_credentials(document, operation.result, holding) else {}),
         **{key: each.told[key] for key in ("encode", "safe", "headers", "idempotency", *DECLARED) if key in each.told},
     }
     effect, key = each.effect, operation.key
@@ -521,7 +523,7 @@ def _schemas(document: Document, functions: Iterable[Built]) -> dict[str, str]:
     for each in functions:
         operation = each.operation
         parts: list[Json] = [field.schema for field in operation.fields]
-        parts += [operation.body.schema if operation.body else None, operation.result.schema]
+        parts += [operation.body.schema if operation.body else None, *operation.result.schemas]
         left.extend(document.references(parts))
     while left:
         pointer = left.pop()

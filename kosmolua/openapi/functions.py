@@ -27,7 +27,7 @@ from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.bounds import Pattern, Range
 from kosmolua.schema.formats import formats
 from kosmolua.schema.function import FULL, Function
-from kosmolua.schema.json_schema import SchemaReader
+from kosmolua.schema.json_schema import SchemaReader, union
 from kosmolua.schema.labels import DECLARED, Labels
 from kosmolua.schema.names import page_of
 from kosmolua.schema.tree import SchemaTree
@@ -274,16 +274,11 @@ class DocumentFunctions:
         return replace(parameter, default=None, about=about)
 
     def _returns(self, detail: Mapping[str, Any], name: str) -> Type | None:
-        result = detail["result"]
-        media = result.get("media", [])
-        if detail["method"] == "HEAD" or not media:
-            return EMPTY if detail["method"] == "HEAD" or "schema" not in result else None
-        if result.get("schema") is not None:
-            reader = SchemaReader(without="writeOnly", look_up=self._store.schema, hides=True)
-            return reader.read(result["schema"], name)
-        if any(map(is_decoded, media)):
-            return ANY
-        return STRING if all(map(is_text, media)) else BINARY
+        if detail["method"] == "HEAD":
+            return EMPTY
+        first, reader = detail["result"], SchemaReader(without="writeOnly", look_up=self._store.schema, hides=True)
+        kinds = [_returned(each, reader, name) for each in (first, *first.get("others", ()))]
+        return union([kind for kind in kinds if kind]) if kinds[0] else None
 
 
 def call_of(detail: Mapping[str, Any], look_up: Callable[[str], Json]) -> OperationCall:
@@ -311,6 +306,18 @@ def call_of(detail: Mapping[str, Any], look_up: Callable[[str], Json]) -> Operat
         is_open=detail.get("is_open", False),
         graphql=detail.get("graphql", {}),
     )
+
+
+def _returned(result: Mapping[str, Any], reader: SchemaReader, name: str) -> Type | None:
+    """Return the type of one response; None if nothing is said of it."""
+    media = result.get("media", [])
+    if not media:
+        return EMPTY if "schema" not in result else None
+    if result.get("schema") is not None:
+        return reader.read(result["schema"], name)
+    if any(map(is_decoded, media)):
+        return ANY
+    return STRING if all(map(is_text, media)) else BINARY
 
 
 def parameters_of(call: OperationCall, reader: SchemaReader, function: str, extra: Type) -> Iterator[Parameter]:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from kosmolua.expressions import regex
@@ -133,12 +134,17 @@ class Body:
 class OperationResult:
     """What an operation returns; no schema if that is neither JSON nor XML.
 
-    ``links``: the document declares a header ``Link``.
+    ``links``: the document declares a header ``Link``; ``others``: what other statuses for success have instead.
     """
 
     schema: Json = None
     media: list[str] = field(default_factory=list)
     links: bool = False
+    others: list[OperationResult] = field(default_factory=list)
+
+    @property
+    def schemas(self) -> list[Json]:
+        return [each.schema for each in (self, *self.others)]
 
 
 @dataclass
@@ -478,18 +484,25 @@ class _Reading:
         ]
         if not good and "default" in responses:
             good = [self._document.resolve(responses["default"])]
-        result, in_xml = OperationResult(), None
-        for answer in good:
-            result.links = result.links or "link" in map(str.lower, table(answer.get("headers")))
-            for media, content in table(answer.get("content")).items():
-                result.media += [media] if media not in result.media else []
-                schema = table(content).get("schema", {})
-                if is_json(media) and isinstance(content, dict) and result.schema is None:
-                    result.schema = None if is_file(self._document, schema) else schema
-                elif is_xml(media) and self._has_form(schema):
-                    in_xml = in_xml or schema
-        result.schema = in_xml if result.schema is None else result.schema
+        every = [*map(self._success, good)] or [OperationResult()]
+        result = min(every, key=lambda each: (each.schema is None, not each.media))
+        said = [result.schema or result.media]
+        for each in every:
+            if each.schema != {} and (each.schema or each.media) not in said:
+                said.append(each.schema or each.media)
+                result.others.append(each)
+        result.media = [*dict.fromkeys(media for each in (result, *every) for media in each.media)]
+        result.links = any(each.links for each in every)
         return result
+
+    def _success(self, answer: dict[str, Any]) -> OperationResult:
+        """Read what one response says."""
+        content = table(answer.get("content"))
+        schemas = [(media, each.get("schema", {})) for media, each in content.items() if isinstance(each, dict)]
+        in_json = (each for media, each in schemas if is_json(media) and not is_file(self._document, each))
+        in_xml = (each for media, each in schemas if is_xml(media) and self._has_form(each))
+        links = "link" in map(str.lower, table(answer.get("headers")))
+        return OperationResult(next(chain(in_json, in_xml), None), [*content], links)
 
     def _has_form(self, schema: Json) -> bool:
         return self._document.types(schema) == {"array"} or bool(self._document.keys(schema))

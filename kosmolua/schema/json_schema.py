@@ -125,7 +125,7 @@ class SchemaReader(SchemaTree):
         else:
             named = schema.get("type") or _inferred(schema)
             if isinstance(named, list):
-                kind = _union([self._of_type(schema, each, name, trail) for each in named])
+                kind = union([self._of_type(schema, each, name, trail) for each in named])
             else:
                 kind = self._of_type(schema, named, name, trail)
         return _or_null(kind) if schema["nullable"] else kind
@@ -137,7 +137,7 @@ class SchemaReader(SchemaTree):
         wholes: list[Json] = [{"allOf": [around, member]} if says_more else member for member in members]
         trail = (*trail, _SPREAD) if says_more else trail
         names = [_name_of(member) or f"option{number}" for number, member in enumerate(members, start=1)]
-        return _union([self._read(each, f"{name}.{called}", trail) for each, called in zip(wholes, names, strict=True)])
+        return union([self._read(each, f"{name}.{called}", trail) for each, called in zip(wholes, names, strict=True)])
 
     def _of_type(self, schema: Schema, kind: object, name: str, trail: tuple[str, ...]) -> Type:
         if kind == "object":
@@ -305,7 +305,7 @@ def _choice(schema: Schema) -> Type:
     return Choice(tuple(map(json.loads, texts)))
 
 
-def _union(kinds: Sequence[Type]) -> Type:
+def union(kinds: Sequence[Type]) -> Type:
     """Return the simplest union: flat, each type once, choices combined into one."""
     flat = [member for kind in kinds for member in (kind.members if isinstance(kind, Union) else (kind,))]
     nullable = any(kind.nullable for kind in [*kinds, *flat])
