@@ -1,4 +1,4 @@
-"""Threads, their mailboxes and time limits, attributes that are computed once, counts of threads, and budgets."""
+"""What threads share: work, time limits, attributes that are computed once, and bounds of memory."""
 
 from __future__ import annotations
 
@@ -296,8 +296,8 @@ class _AwaitedTask(Generic[_Value]):
         return self._answers[0]
 
 
-class Budget:
-    """Bounds how much several users take of one resource, such as memory. Many threads may use it.
+class MemoryBound:
+    """Bounds how many bytes of memory several users take, such as runs. Many threads may use it.
 
     Args:
         total: The most that all users can take together. All amounts count, but ``free`` makes an exception.

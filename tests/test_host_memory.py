@@ -17,7 +17,7 @@ from support.processes import eventually, linux_only
 from kosmolua import Runtime
 from kosmolua.broker.backends import Canned
 from kosmolua.catalog.plugins import Plugins
-from kosmolua.concurrency import Budget
+from kosmolua.concurrency import MemoryBound
 from kosmolua.flow.memory import SessionMemory
 from kosmolua.limits import MIB
 from kosmolua.mcp.execution import Execution
@@ -139,17 +139,17 @@ def test_the_host_grows_little_under_a_flood_of_calls(environment: dict[str, str
     assert "the arguments of its waiting calls exceed" in error
 
 
-def test_a_budget_is_shared() -> None:
+def test_a_bound_is_shared() -> None:
     """One user has a share, all together a total, and a little is there for everybody even then."""
-    budget = Budget(total=100, share=60, free=10)
-    assert budget.take(60, held=0)
-    assert not budget.take(1, held=60)
-    assert budget.take(40, held=0)
-    assert not budget.take(20, held=0)
-    assert budget.take(10, held=0)
-    assert not budget.take(1, held=10)
-    budget.give_back(60)
-    assert budget.take(20, held=10)
+    bound = MemoryBound(total=100, share=60, free=10)
+    assert bound.take(60, held=0)
+    assert not bound.take(1, held=60)
+    assert bound.take(40, held=0)
+    assert not bound.take(20, held=0)
+    assert bound.take(10, held=0)
+    assert not bound.take(1, held=10)
+    bound.give_back(60)
+    assert bound.take(20, held=10)
 
 
 @pytest.mark.slow

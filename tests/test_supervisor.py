@@ -27,7 +27,7 @@ from kosmolua.broker.options import RunContext
 from kosmolua.calls.records import CallEnded, CallStarted
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
-from kosmolua.concurrency import Budget
+from kosmolua.concurrency import MemoryBound
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.processes.child import Child, ColdChild
 from kosmolua.processes.launch import command
@@ -656,7 +656,7 @@ def test_a_child_cannot_print_more_than_its_limit() -> None:
 def test_requests_to_wait_take_no_more_memory_than_calls() -> None:
     """A child that asks without end is stopped, and what it asked for is given back."""
     total, share, free = 400_000, 100_000, 0
-    memory = Budget(total, share, free)
+    memory = MemoryBound(total, share, free)
     liar = Liar(*[{"kind": "sleep", "id": 1, "seconds": 1000}] * 2000, END)
     supervisor = Supervisor(liar, RunContext(Clock(60), QUICK), EchoDesk, lambda piece: None, memory=memory)
     ending = supervisor.run(Job(b"", "job.lua"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kosmolua.accounts.permissions import Ceiling, Given
-from kosmolua.concurrency import Budget
+from kosmolua.concurrency import MemoryBound
 from kosmolua.memory import Memory
 from kosmolua.schema.effects import EFFECTS
 
@@ -21,7 +21,7 @@ class Tenancy:
         permissions: The most that the tenant's runs are allowed to do, by effect, function or pattern. If empty, only
             the permissions of the tenant's accounts apply.
         memory: What limits the memory for large texts, shared by all tenants of a process; None if the tenant is alone.
-        calls: The memory budget for calls that wait for an answer, shared likewise.
+        calls: The bound of memory for calls that wait for an answer, shared likewise.
         max_disk: The most bytes that the tenant's recordings can use; None if only its accounts file limits them.
         flow: The mildest mode of ``[kosmolua.flow]``; None if only the tenant's accounts file says it.
         can_trust: Whether that file can trust what functions return, and not only distrust it.
@@ -31,7 +31,7 @@ class Tenancy:
     folder: str
     permissions: Mapping[str, Given]
     memory: Memory | None = None
-    calls: Budget | None = None
+    calls: MemoryBound | None = None
     max_disk: int | None = None
     flow: str | None = None
     can_trust: bool = True

@@ -12,7 +12,7 @@ from typing import TypeVar
 from kosmolua import protocol
 from kosmolua.broker.options import RunContext
 from kosmolua.clock import Clock
-from kosmolua.concurrency import Budget
+from kosmolua.concurrency import MemoryBound
 from kosmolua.errors import (
     BadArguments,
     Busy,
@@ -76,7 +76,7 @@ class Run:
         options: RunOptions,
         limits: Limits,
         *,
-        memory: Budget,
+        memory: MemoryBound,
         in_flight: Callable[[], Memory],
         recording: RunRecording | None = None,
     ) -> None:

@@ -49,10 +49,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from kosmolua import protocol
 from kosmolua.concurrency import (
     GRACE,
-    Budget,
     Countdown,
     LeftBehind,
     Mailbox,
+    MemoryBound,
     countdown,
     start_thread,
 )
@@ -147,7 +147,7 @@ class Supervisor:
         broker: Callable[[], Broker],
         output: Callable[[bytes], None],
         *,
-        memory: Budget | None = None,
+        memory: MemoryBound | None = None,
         in_flight: Callable[[], Memory] | None = None,
         tape: Tape | None = None,
         room: Passage | None = None,
@@ -683,9 +683,9 @@ class Supervisor:
         self._mail.put(partial(self._keep_error, number, error))
 
 
-def call_memory(total: int = MAX_CALLS, free: int = FREE_CALLS) -> Budget:
-    """Return a new budget for calls that wait: bytes for all runs together, and those that each can always use."""
-    return Budget(total, min(total, MAX_CALLS_OF_RUN), free)
+def call_memory(total: int = MAX_CALLS, free: int = FREE_CALLS) -> MemoryBound:
+    """Return a new bound for calls that wait: bytes for all runs together, and those that each can always use."""
+    return MemoryBound(total, min(total, MAX_CALLS_OF_RUN), free)
 
 
 def _own_in_flight() -> Memory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kosmolua.concurrency import Budget
+from kosmolua.concurrency import MemoryBound
 from kosmolua.limits import MIB
 from kosmolua.memory import Memory, memory_of_server
 from kosmolua.runs.supervisor import FREE_CALLS, call_memory
@@ -26,8 +26,8 @@ class Held:
     """
 
     memory: Memory
-    calls: Budget
-    sources: Budget
+    calls: MemoryBound
+    sources: MemoryBound
     shares: Shares
 
     @classmethod
@@ -35,5 +35,5 @@ class Held:
         """Return what bounds one of a server's processes; without ``bytes_``, a part of the memory that there is."""
         memory = Memory(bytes_, most=bytes_) if bytes_ else memory_of_server(processes)
         total = memory.total
-        sources = Budget(max(total // 2, MIN_SOURCES), max(total // 4, MIN_SOURCES), MIN_SOURCES // 8)
+        sources = MemoryBound(max(total // 2, MIN_SOURCES), max(total // 4, MIN_SOURCES), MIN_SOURCES // 8)
         return cls(memory, call_memory(total, min(FREE_CALLS, total // 32)), sources, Shares())
