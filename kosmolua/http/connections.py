@@ -246,6 +246,17 @@ class Adapter(HTTPAdapter):
             self._latest = latest = place, super().get_connection_with_tls_context(request, *given, **settings)
         return latest[1]
 
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """Return what follows the method: without proxies always path and query."""
+        return super().request_url(request, proxies) if proxies else request.path_url
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return a response without cookies, which are not used, and for which requests looks through each."""
+        response = requests.Response()
+        response.request, response.raw = req, resp
+        response.status_code, response.headers = resp.status, resp.headers
+        return response
+
     def close(self) -> None:
         self._latest = ("", None)
         super().close()

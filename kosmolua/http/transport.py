@@ -241,9 +241,10 @@ class Transport:
             f"its answer is larger than {self._max_bytes / MIB:.4g} MiB", "ask for less at a time", passing=False
         )
         coding = reply.headers.get("Content-Encoding", "").strip().lower()
-        reply.raw.headers["Content-Encoding"] = coding  # urllib3 does not know a name with a space behind it
         if coding not in CODINGS:
             return Fault("its answer is compressed in a way that was not asked for", passing=False)
+        if coding:
+            reply.raw.headers["Content-Encoding"] = coding  # urllib3 does not know a name with a space behind it
         if (reply.raw.length_remaining or 0) > self._max_bytes:
             return too_large
         memory: Reservation | None = None
