@@ -158,6 +158,43 @@ def test_a_read_takes_few_headers(pets: tuple[Runtime, Service], call: str) -> N
     assert "it takes If-*, Accept*, Prefer and Range" in said
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        *(
+            f"headers = {{ ['{name}'] = 'x' }}"
+            for name in ("X-Auth-Token", "private_token", "DD-API-KEY", "X-Access-Token", "X-Remote-User")
+        ),
+        *(
+            f"query = {{ ['{name}'] = 'x' }}"
+            for name in ("access_token", "API_KEY", "oauthToken", "private-token", "access_token[]", " api_key")
+        ),
+        "query = { access_token = { 'x' } }",
+    ],
+)
+def test_no_other_credential_goes_along(pets: tuple[Runtime, Service], extra: str) -> None:
+    """With it a service may take the call for somebody else's, as for that of whoever said the credential."""
+    assert "services take it for a credential" in refused(pets, f"mark({{ extra = {{ {extra} }} }})")
+
+
+def test_a_secret_of_the_users_own_goes_along(tmp_path: Path) -> None:
+    """Where a service needs two credentials, and its document describes one; other tokens are none."""
+    with serving() as service:
+        accounts = {
+            "kosmolua": {"secrets": {"second": {"env": "SECOND", "for": ["pets.*"]}}},
+            "pets": {"main": {"key": KEY, "base_url": service.url, "permissions": {"write": "allow"}}},
+        }
+        environ = {"SECOND": "another-key-of-mine"}
+        with Runtime(accounts, plugins=[small(tmp_path, DOCUMENT)], environ=environ) as runtime:
+            headers = "['X-Access-Token'] = secrets.second, ['X-CSRF-Token'] = 'a'"
+            query = "page_token = 'b', api_keys = '1', token = 'c'"
+            outcome = runtime.run(
+                f"app.integrations.pets.mark({{ extra = {{ headers = {{ {headers} }}, query = {{ {query} }} }} }})"
+            )
+        assert outcome.ok, outcome.error
+        assert service.last.headers["x-access-token"] == "another-key-of-mine"
+
+
 def test_the_overlay_names_further_headers(pets: tuple[Runtime, Service]) -> None:
     """A read then takes them as well, in whatever spelling, and a write takes what is nobody else's."""
     runtime, service = pets

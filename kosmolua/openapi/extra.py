@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from re import DOTALL
 from typing import Any
 
+from kosmolua.expressions import regex
 from kosmolua.http.headers import CREDENTIALS, OF_A_READ, is_of_a_read, objection, plain, twice
 from kosmolua.openapi.bodies import OVERRIDE, is_override
 from kosmolua.openapi.operations import Field
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.types import ANY, STRING, Map, Record, Scalar
+from kosmolua.secret import SecretText
 
 EXTRA = Record(
     "Extra",
@@ -22,6 +25,12 @@ EXTRA = Record(
     },
 )
 """The type of ``extra`` as the documentation shows it."""
+_CREDENTIAL = regex(
+    r"[ .\[]*(?:[^\[]*-)?(?:(?:access|auth|oauth|bearer|private|job)-?token|api-?(?:key|token)|remote-user|webauth-user"
+    r"|auth-request-user)(?:[ \[.].*)?",
+    DOTALL,
+)
+"""Matches the names, as :func:`plain` spells them, of headers and queries by which services tell who calls."""
 _CHOSEN = "cannot be set here, since the function only reads, and the document lists the values: pass the argument"
 
 
@@ -42,7 +51,7 @@ class Headers(Map):
     def _fit(self, value: Any) -> object:
         headers: Any = super()._fit(value)
         for name, text in headers.items():
-            if problem := objection(name, text, self.keys):
+            if problem := objection(name, text, self.keys) or _credential(name, text, self.named):
                 raise Mismatch(problem, f"[{name[:80]!r}]")
             if self.reads and not (is_of_a_read(name) or plain(name) in self.named):
                 problem = f"cannot be set, since the function only reads: it takes {OF_A_READ}"
@@ -67,10 +76,23 @@ class Added(Scalar):
         given = Map(ANY).accept(value) if self.is_table else value
         if self.chosen and not isinstance(given, Mapping):
             raise Mismatch("must be a table, since the function only reads")
-        for name in map(str, given if isinstance(given, Mapping) else ()):
+        for name, said in given.items() if isinstance(given, Mapping) else ():
             if is_override(name) or name in self.chosen:
                 raise Mismatch(OVERRIDE if is_override(name) else _CHOSEN, f"[{name[:80]!r}]")
+            if self.is_table and (problem := _credential(name, said)):
+                raise Mismatch(problem, f"[{name[:80]!r}]")
         return given
+
+
+def _credential(name: str, value: object, named: Collection[str] = ()) -> str:
+    """Return why a caller cannot set a part that services take for a credential, or an empty string.
+
+    With it, a call would have another identity than the account's; a secret that the user named is the user's own.
+    """
+    spelled = plain(name)
+    if isinstance(value, SecretText) or spelled in named or not _CREDENTIAL.fullmatch(spelled):
+        return ""
+    return "cannot be set, since services take it for a credential; secrets.NAME passes one of the user's own"
 
 
 def checked_extra(
