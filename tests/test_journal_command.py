@@ -178,8 +178,13 @@ def test_lines_are_whole_after_kill_9(environment: dict[str, str], tmp_path: Pat
 @pytest.mark.slow
 def test_the_default_journal_is_kept_and_shown(kosmolua: Program, home: Path) -> None:
     """The command line keeps it; journal and runs read it without being told where it is."""
-    assert "No call has been made yet" in kosmolua("journal").stderr
-    assert "run --record keeps them in a recording" in kosmolua("runs").stderr
+    for words, said in (("journal",), "no call has been made yet"), (("runs",), "no run has made a call"):
+        done = kosmolua(*words)
+        assert done.returncode == 0
+        assert done.stdout == ""
+        assert said in done.stderr
+        assert "run --record keeps them in a recording" in done.stderr
+    assert kosmolua("runs", "--json").stdout == "[]\n"
     (home / "report.lua").write_text("pcall(app.integrations.render2.get_service, { service_id = 'srv-1' })")
     assert kosmolua("run", "report.lua").returncode == 0
     kosmolua("run", "report.lua", "--simulate")

@@ -12,7 +12,6 @@ import click
 from kosmolua.cli import console, terminal
 from kosmolua.cli.parsing import Command, examples
 from kosmolua.cli.streams import standard
-from kosmolua.errors import UsageError
 from kosmolua.escaping import harmless
 from kosmolua.folders import journal_file, lines_within
 from kosmolua.schema.effects import EFFECTS
@@ -27,6 +26,7 @@ SPARE = ("effect", "ms", "run")
 LENGTH_OF_YEAR, LENGTH_OF_RUN = len("2026-"), 4
 """The parts of times and run ids that a terminal shows: no year, and only the beginning of an id."""
 STATUSES = ("ok", "failed", "refused", "unknown")
+SIMULATED = "simulated calls are in no journal, but run --record keeps them in a recording"
 TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
 
 
@@ -76,7 +76,9 @@ def command(
     given = {option: value for option, value in wanted.items() if value is not None}
     entries = read_journal(file)
     chosen = [entry for entry in entries if all(_fits(entry, *each) for each in given.items())]
-    if entries and not chosen:
+    if file is None and not entries:
+        console.complain(f"no call has been made yet; {SIMULATED}")
+    elif entries and not chosen:
         console.complain(_why_none(entries, given))
     chosen = chosen[-last:] if last else chosen
     if totals:
@@ -91,15 +93,14 @@ def command(
 
 
 def read_journal(file: str | None) -> list[Entry]:
-    """Return the records of a journal, the oldest first; for None, of that in the user's state folder.
+    """Return the records of a journal, the oldest first; for None, of that in the user's state folder, if there is one.
 
     Raises:
-        UsageError: The journal does not exist yet or cannot be read.
+        UsageError: The journal cannot be read.
     """
     path = journal_file() if file is None else file
     if file is None and not os.path.exists(path):
-        hint = "simulated calls are in no journal; run --record keeps them in a recording"
-        raise UsageError(f"No call has been made yet: there is no journal {path}", hint=hint)
+        return []
     with standard.opened(path, f"The journal {path}", "there is no journal to read") as lines:
         return [*_read(lines_within(lines))]
 

@@ -12,14 +12,13 @@ import click
 
 from kosmolua.calls.titles import deeds_of
 from kosmolua.cli import console, recordings, terminal, waterfall
-from kosmolua.cli.commands.journal import STATUSES, Entry, read_journal
+from kosmolua.cli.commands.journal import SIMULATED, STATUSES, Entry, read_journal
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, ListGroup, examples, listing_options, reading_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.tenants import Kept, tenant_options
 from kosmolua.cli.values import Duration
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.folders import journal_file
 from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.timeline import compared
@@ -80,12 +79,14 @@ def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None
             raise UsageError("Name a journal or a --tenant, but not both: a tenant's runs are not in a journal")
         with kept.opened(options.accounts) as store:
             found = [_of_tenant(each) for each in reversed(store.runs(limit=last))]
+        if not found:
+            console.complain(f"the tenant {kept.tenant} has no runs yet")
         _print(found, OF_TENANT, options)
         return
     store = default_store()
     recorded = {} if file else {each.run: each for each in store.runs(limit=last)}
     runs: dict[str, list[Entry]] = {}
-    for entry in read_journal(file) if file or not recorded or os.path.exists(journal_file()) else ():
+    for entry in read_journal(file):
         runs.setdefault(str(entry.get("run")), []).append(entry)
     listed = [_summary(name, entries) for name, entries in list(runs.items())[-last:]]
     listed += [_of_recording(each, store) for run, each in recorded.items() if run not in runs]
@@ -93,6 +94,8 @@ def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None
     for run in listed:
         entry_of = recorded.get(run["run"])
         run["status"], run["ended"] = (entry_of.status, entry_of.ended) if entry_of else (None, None)
+    if not listed and file is None:
+        console.complain(f"no run has made a call or was recorded yet; {SIMULATED}")
     _print(listed[-last:], COLUMNS, options)
 
 
