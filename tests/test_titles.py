@@ -18,7 +18,7 @@ from support.page import Pages, Person, served
 from kosmolua import Runtime
 from kosmolua.calls.approvals import UNANSWERED, Reply
 from kosmolua.calls.records import waited_seconds
-from kosmolua.calls.titles import MAX_TITLE, deeds_of, title_of
+from kosmolua.calls.titles import MAX_TITLE, deeds_of, made_by, title_of
 from kosmolua.limits import Limits
 from kosmolua.mcp.tools import ScriptRequest, check, tools_for
 from kosmolua.recordings.recording import read
@@ -269,3 +269,19 @@ def test_waits_at_the_same_time_count_once() -> None:
     unanswered = [*calls, {"asked": day.format("11:00:00")}]
     assert waited_seconds(unanswered) == 35
     assert waited_seconds(unanswered, day.format("11:00:07")) == 42
+
+
+@pytest.mark.parametrize(
+    ("software", "client", "person", "said"),
+    [
+        ("claude-code 2.1", "session 5", "ann", "claude-code 2.1, ann"),
+        (None, "session 5", None, ""),
+        ("", "address 10.0.0.1 tok inspector", "", "inspector"),
+        (None, "nightly", "ann", "nightly, ann"),
+    ],
+)
+def test_who_made_it_is_named_for_people(
+    software: str | None, client: str | None, person: str | None, said: str
+) -> None:
+    """A name by which only the server tells clients apart tells people nothing."""
+    assert made_by(software, client, person) == said

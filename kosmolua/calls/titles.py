@@ -46,6 +46,19 @@ def made_of(calls: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
     return list(rows.values())[:MAX_FUNCTIONS]
 
 
+def client_of(software: str | None, client: str | None) -> str:
+    """Return the name of a client for people; empty if it has only one by which the server tells clients apart."""
+    kind, _, rest = (client or "").partition(" ")
+    if kind == "address":
+        client = rest.partition(" ")[2].partition(" ")[2]
+    return software or ("" if kind in ("session", "cookie") else client or "")
+
+
+def made_by(software: str | None, client: str | None, person: str | None) -> str:
+    """Return the client and the person that began a run or made a plan, as far as they are known, for people."""
+    return ", ".join(filter(None, (client_of(software, client), person)))
+
+
 def shortened(title: str) -> str:
     """Return a title on one line, of at most :data:`MAX_TITLE` characters.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import __version__
-from kosmolua.calls.titles import title_of
+from kosmolua.calls.titles import made_by, title_of
 from kosmolua.errors import ConfigError
 from kosmolua.escaping import exposed
 from kosmolua.folders import read_within, replace_file
@@ -105,6 +105,11 @@ class Plan:
         """What people recognise the plan by: the title that its client gave, or that of its script."""
         script = self.script["name"].removeprefix("=")
         return title_of(to_bytes(self.script["source"]), script, self.run.get("title")) or script
+
+    @property
+    def made_by(self) -> str:
+        """The client and the person that made the plan, as far as they are known."""
+        return made_by(self.run.get("software"), self.run["client"], self.run.get("person"))
 
     @property
     def is_open(self) -> bool:

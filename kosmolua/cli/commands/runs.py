@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from kosmolua.calls.titles import deeds_of
+from kosmolua.calls.titles import deeds_of, made_by
 from kosmolua.cli import console, recordings, terminal, waterfall
 from kosmolua.cli.commands.journal import SIMULATED, STATUSES, Entry, read_journal
 from kosmolua.cli.options import Options
@@ -245,7 +245,7 @@ def _newest(store: Store) -> str:
 
 
 def _of_tenant(run: Summary) -> dict[str, Any]:
-    by = ", ".join(each for each in (run.software or run.client, run.person) if each)
+    by = made_by(run.software, run.client, run.person)
     return {**run._asdict(), "title": run.title or run.script, "by": by}
 
 

@@ -10,7 +10,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
-from kosmolua.calls.titles import UNNAMED, deeds_of
+from kosmolua.calls.titles import UNNAMED, client_of, deeds_of, made_by
 from kosmolua.errors import CheckFailed, ConfigError, KosmoError, Paused
 from kosmolua.recordings.recording import Recording, events_of, revived
 from kosmolua.recordings.timeline import CallSummary, last_calls
@@ -45,7 +45,7 @@ class RunEntry:
         self.mode = summary.mode
         self.person = summary.person
         self.sha256 = summary.sha256
-        self.client = summary.software or client_name(summary.client)
+        self.client = client_of(summary.software, summary.client)
         self.waited = summary.waited
         self.version = summary.status, summary.written
         self.started = _moment(summary.time)
@@ -68,7 +68,7 @@ class RunEntry:
     @property
     def by(self) -> str:
         """The client and the person, as far as they are known."""
-        return ", ".join(filter(None, (self.client, self.person)))
+        return made_by(self.summary.software, self.summary.client, self.person)
 
     @property
     def seconds(self) -> float:
@@ -134,14 +134,6 @@ class RunEntry:
     def can_resume(self) -> bool:
         """True if the run can be resumed: it is paused, has failed, reached a limit or was interrupted."""
         return self.status not in (RUNNING, DAMAGED, "done")
-
-
-def client_name(client: str | None) -> str:
-    """Return the name of a client for people; empty if it has only one by which the server tells clients apart."""
-    kind, _, rest = (client or "").partition(" ")
-    if kind == "address":
-        return rest.partition(" ")[2].partition(" ")[2]
-    return "" if kind in ("session", "cookie") else client or ""
 
 
 class History:

@@ -13,7 +13,6 @@ from kosmolua.errors import ConfigError, Stale
 from kosmolua.recordings.outlines import PlannedCall, numbers_in
 from kosmolua.recordings.plans import Plan
 from kosmolua.schema.effects import is_final
-from kosmolua.serve.pages.history import client_name
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 
 MAX_CALLS = 50
@@ -53,8 +52,7 @@ class CallsOfFunction(NamedTuple):
 
 def listed(request: PageRequest) -> Response:
     """Return the list of plans, the latest first."""
-    found = request.own.runtime.plans.all()
-    return request.page("plans.html", "plans", parts=("live",), plans=found, by_whom=_by_whom)
+    return request.page("plans.html", "plans", parts=("live",), plans=request.own.runtime.plans.all())
 
 
 def shown(request: PageRequest) -> Response:
@@ -114,7 +112,6 @@ def _page(
         parts=("live",),
         plan=plan,
         is_first=request.request.method == "GET",
-        by_whom=_by_whom(plan),
         parts_of_plan=parts,
         is_whole=group is None,
         is_undecided=plan.status in ("planned", "open"),
@@ -125,12 +122,6 @@ def _page(
         remarks=[line for line in lines if line.kind in ("fault", "note")],
         total=total.text,
     )
-
-
-def _by_whom(plan: Plan) -> str:
-    """Return the client and the person that made a plan, as far as they are known."""
-    client = plan.run.get("software") or client_name(plan.run["client"])
-    return ", ".join(filter(None, (client, plan.run.get("person"))))
 
 
 def _plan(request: PageRequest) -> Plan:
