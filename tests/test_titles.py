@@ -17,11 +17,12 @@ from support.page import Pages, Person, served
 
 from kosmolua import Runtime
 from kosmolua.calls.approvals import UNANSWERED, Reply
-from kosmolua.calls.records import waited_seconds
+from kosmolua.calls.records import may_have_written, waited_seconds
 from kosmolua.calls.titles import MAX_TITLE, deeds_of, made_by, title_of
 from kosmolua.limits import Limits
 from kosmolua.mcp.tools import ScriptRequest, check, tools_for
 from kosmolua.recordings.recording import read
+from kosmolua.recordings.timeline import CallSummary
 from kosmolua.runs import RunOptions
 from kosmolua.stores.opening import open_stores
 from kosmolua.stores.store import RunFilter, Store, Stores
@@ -285,3 +286,36 @@ def test_who_made_it_is_named_for_people(
 ) -> None:
     """A name by which only the server tells clients apart tells people nothing."""
     assert made_by(software, client, person) == said
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "may_have"),
+    [
+        ("ok", [200], True),
+        ("failed", [404], False),
+        ("failed", [503, 404], False),
+        ("failed", [503], True),
+        ("failed", [0], True),
+        ("failed", [], True),
+        ("unknown", [], True),
+        ("refused", [], False),
+    ],
+)
+def test_a_write_that_the_service_refused_wrote_nothing(status: str, attempts: list[int], may_have: bool) -> None:
+    """It is not counted among the writes of its run, unlike one that the service may have carried out."""
+    call = {"path": "books.lend", "effect": "write", "status": status, "attempts": attempts}
+    assert may_have_written(call) is may_have
+    assert CallSummary(call).is_write is may_have
+    assert not may_have_written({**call, "effect": "read"})
+
+
+@pytest.mark.slow
+def test_a_failed_write_is_not_counted(kosmolua: Program) -> None:
+    """The list of runs says how many calls wrote."""
+    script = "local r = app.integrations.render2 local id = r.list_services({ limit = 1 }).services[1].id\n"
+    script += "pcall(r.restart_service, { service_id = 'srv-none' }) r.restart_service({ service_id = id })"
+    assert kosmolua("run", "--simulate", "--yes", "--record", "-e", script).returncode == 0
+    [listed] = json.loads(kosmolua("runs", "--json").stdout)
+    assert listed["calls"] == 3
+    assert listed["failed"] == 1
+    assert listed["writes"] == 1

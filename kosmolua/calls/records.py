@@ -17,6 +17,7 @@ from kosmolua.calls.titles import title_of
 from kosmolua.errors import CallError, CallTimeout, Denied, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
 from kosmolua.protocol import JsonObject, Truncated
+from kosmolua.schema.effects import changes
 from kosmolua.schema.function import OF_PARTS
 from kosmolua.secret import Redactor
 
@@ -59,6 +60,12 @@ class Write(NamedTuple):
 
     key: str
     is_doubtful: bool = False
+
+
+def may_have_written(call: Mapping[str, Any]) -> bool:
+    """Return True if a call changed something, or may have: not if the service answered with a status of 400 to 499."""
+    failed = (call.get("attempts") or (0,))[-1] if call.get("status") == "failed" else 0
+    return changes(call.get("effect")) and call.get("status") not in ("refused", "planned") and not 400 <= failed < 500
 
 
 def key_of(*parts: object) -> str:

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from kosmolua.calls.records import waited_seconds
+from kosmolua.calls.records import may_have_written, waited_seconds
 from kosmolua.errors import Paused
 from kosmolua.escaping import exposed
 from kosmolua.limits import spell_size
 from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.outlines import literal
 from kosmolua.recordings.recording import Recording, events_of
-from kosmolua.schema.effects import changes
 
 MANY_REQUESTS = 429
 
@@ -21,7 +20,8 @@ MANY_REQUESTS = 429
 class CallSummary:
     """A call of a recorded run, from its fields in the recording; times are in milliseconds.
 
-    ``waited`` is the part of ``duration`` in which a person was asked, before anything was sent.
+    ``waited`` is the part of ``duration`` in which a person was asked, before anything was sent. ``is_write`` says
+    whether the call changed something, or may have.
     """
 
     def __init__(self, call: Mapping[str, Any]) -> None:
@@ -33,6 +33,7 @@ class CallSummary:
         self.started = _moment(call)
         self.duration = float(call.get("duration_ms") or 0.0)
         self.waited = waited_seconds([call]) * 1000
+        self.is_write = may_have_written(call)
 
     @property
     def worked(self) -> float:
@@ -43,11 +44,6 @@ class CallSummary:
     def is_ok(self) -> bool:
         """Whether the call succeeded."""
         return self.status == "ok"
-
-    @property
-    def is_write(self) -> bool:
-        """True if the call changed something, or may have."""
-        return changes(self.effect) and self.status != "refused"
 
     @property
     def is_failed(self) -> bool:

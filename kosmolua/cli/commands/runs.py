@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from kosmolua.calls.records import may_have_written
 from kosmolua.calls.titles import deeds_of, made_by
 from kosmolua.cli import console, recordings, terminal, waterfall
 from kosmolua.cli.commands.journal import SIMULATED, STATUSES, Entry, read_journal
@@ -22,7 +23,6 @@ from kosmolua.errors import ConfigError, UsageError
 from kosmolua.recordings.answers import calls_of
 from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.timeline import compared
-from kosmolua.schema.effects import changes
 from kosmolua.stores.opening import default_store
 from kosmolua.stores.store import Store, Summary
 
@@ -273,9 +273,7 @@ def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
         "mode": first.get("mode"),
         "calls": len(entries),
         **{status: statuses.count(status) for status in STATUSES},
-        "writes": sum(
-            changes(entry.get("effect")) and entry.get("status") not in ("refused", "planned") for entry in entries
-        ),
+        "writes": sum(map(may_have_written, entries)),
     }
 
 
