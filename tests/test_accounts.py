@@ -327,7 +327,7 @@ def test_a_secret_that_takes_long_holds_up_no_other_account(slow: Accounts) -> N
     """Nor a call of another run, for which the accounts are the same."""
     answers: SimpleQueue[Any] = SimpleQueue()
     Thread(target=lambda: answers.put(slow.settings(lib, "home")), daemon=True).start()
-    assert answers.get(timeout=20)["api_key"].reveal() == KEY
+    assert answers.get(timeout=60)["api_key"].reveal() == KEY
 
 
 @pytest.mark.slow

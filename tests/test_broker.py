@@ -409,7 +409,7 @@ def test_an_account_that_is_slow_to_open_holds_up_no_other() -> None:
 
     def open_slowly(**settings: Any) -> Account:
         if settings.get("base_url") == "https://slow.example":
-            assert is_opened.wait(20)
+            assert is_opened.wait(60)
         return Account(**settings)
 
     plugin.account = open_slowly  # type: ignore[assignment]

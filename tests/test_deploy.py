@@ -203,7 +203,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         tmp_path_factory.mktemp("serve"), f'{TWO_TENANTS}[serve]\nmetrics_token = "{TOKEN}"', "--simulate"
     ) as server:
         anyio.run(work)
-        text = requests.get(server.base + "/metrics", headers=bearing(TOKEN), timeout=20).text
+        text = requests.get(server.base + "/metrics", headers=bearing(TOKEN), timeout=60).text
     found: dict[str, set[str]] = {"up": set()}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

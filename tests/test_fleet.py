@@ -541,14 +541,14 @@ def test_a_write_under_way_gets_the_result_that_a_person_gives(
 
     def send(_: Request) -> Response:
         arrived.set()
-        hold.wait(30)
+        hold.wait(60)
         return Response(200, {}, b"{}")
 
     with Loopback(send) as service:
         accounts.write_text(re.sub(r'base_url = ".*?"', f'base_url = "{service.url}"', accounts.read_text()))
         rows = Rows(write, "return app.integrations.shelf.put({ book = input }).place", 1, accounts, tmp_path / "out")
         fleet = subprocess.Popen([sys.executable, "-m", "kosmolua", *rows.words], env={**environment, **KEYS})
-        assert arrived.wait(30)
+        assert arrived.wait(60)
         fleet.kill()
         fleet.wait()
         hold.set()

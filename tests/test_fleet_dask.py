@@ -66,7 +66,7 @@ def running(log: Path, says: str, *words: str, **variables: str) -> Iterator[Non
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_a_closed_connection_to_dask_breaks_the_executor(cluster: str) -> None:
     """Which a fleet reports in a sentence, with the outcomes that it has."""
     distributed = pytest.importorskip("distributed", reason="needs kosmolua[dask]")
     with opened(f"dask://{cluster}", None) as (executor, _):
-        assert executor.submit(abs, -1).result(30) == 1
+        assert executor.submit(abs, -1).result(60) == 1
         distributed.get_client().close()
         with pytest.raises(BrokenExecutor, match="the connection to dask is closed"):
             executor.submit(abs, -1)

@@ -111,7 +111,7 @@ def test_a_fork_of_an_asyncio_host_runs_scripts_too(environment: dict[str, str])
         import asyncio
         asyncio.run(runtime.run_async("return 6"))
         if os.fork() == 0:
-            tell(result=asyncio.run(asyncio.wait_for(runtime.run_async("return 7"), 20)).result)
+            tell(result=asyncio.run(asyncio.wait_for(runtime.run_async("return 7"), 60)).result)
             os._exit(0)
         os.wait()
     """

@@ -228,7 +228,7 @@ def pages(tmp_path: Path) -> Iterator[Pages]:
 def deliver(pages: Pages, hook: str, body: bytes, **headers: str) -> requests.Response:
     """Call a hook."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return requests.post(f"{pages.url}/hooks/{hook}", data=body, headers=named, timeout=20)
+    return requests.post(f"{pages.url}/hooks/{hook}", data=body, headers=named, timeout=60)
 
 
 def printed(pages: Pages, run: str) -> Any:
@@ -332,7 +332,7 @@ def test_programs_see_run_and_pause_schedules(pages: Pages) -> None:
 
     def ask(method: str, path: str, body: object = None) -> Any:
         headers = {"Authorization": f"Bearer {token_of('acme')}"}
-        return requests.request(method, f"{pages.url}/api{path}", json=body, headers=headers, timeout=20)
+        return requests.request(method, f"{pages.url}/api{path}", json=body, headers=headers, timeout=60)
 
     listed = ask("GET", "/schedules").json()
     assert [each["name"] for each in listed["schedules"]] == ["nightly"]

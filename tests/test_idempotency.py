@@ -115,7 +115,7 @@ def killed(
     script = write("sell.lua", SCRIPT.format(how=how))
     command = [sys.executable, "-m", "kosmolua", "run", script, "--record-file", recording, *options]
     run = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    assert till.arrived.wait(30)
+    assert till.arrived.wait(60)
     run.kill()
     run.wait()
     return options

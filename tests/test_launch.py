@@ -118,7 +118,7 @@ def test_a_fork_that_fails_ends_no_other_script(monkeypatch: pytest.MonkeyPatch)
     with Runtime(environ={}) as runtime:
         first = Thread(target=lambda: outcomes.append(runtime.run(source, on_output=lambda _: begun.set())))
         first.start()
-        assert begun.wait(20)
+        assert begun.wait(60)
         outcome = runtime.run("return 2")
         first.join()
     assert isinstance(outcome.error, WorkerLost)

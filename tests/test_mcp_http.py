@@ -154,7 +154,7 @@ def test_the_name_to_listen_on_is_a_name_of_the_server(tmp_path: Path) -> None:
     """A client may use the name that --http was given, an address, or localhost, and no other name."""
     with http_server() as (_, url):
         for host, status in (("localhost", 401), ("evil.example", 421)):
-            assert requests.post(url, headers={"Host": host}, timeout=20).status_code == status
+            assert requests.post(url, headers={"Host": host}, timeout=60).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def send_part(url: str, part: bytes) -> socket.socket:
     """Connect, and send the beginning of a request."""
     where = urlsplit(url)
     assert where.hostname
-    connection = socket.create_connection((where.hostname, where.port or 0), timeout=30)
+    connection = socket.create_connection((where.hostname, where.port or 0), timeout=60)
     with contextlib.suppress(OSError):
         connection.sendall(part)
     return connection
@@ -399,7 +399,7 @@ def test_a_request_has_to_come_in_time(part: bytes, seconds: float) -> None:
 def test_a_connection_waits_for_its_next_request() -> None:
     """Longer than for a head, so that a proxy which keeps one sends no request into its end; then for its head."""
     with http_server(before=SHORT_TIMEOUTS) as (_, url):
-        client = HTTPConnection(urlsplit(url).netloc, timeout=30)
+        client = HTTPConnection(urlsplit(url).netloc, timeout=60)
         for pause in (0, 1.5):
             time.sleep(pause)
             client.request("GET", "/mcp")
@@ -433,13 +433,13 @@ def open_session(url: str) -> requests.Response:
     """Open a session of the older protocol."""
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "a test", "version": "1"}}
     frame = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
-    return requests.post(url, json=frame, headers=BEARER | ACCEPT, timeout=30)
+    return requests.post(url, json=frame, headers=BEARER | ACCEPT, timeout=60)
 
 
 def use_session(url: str, session: str, frame: dict[str, object]) -> int:
     """Send a frame in a session and return the answer's status."""
     headers = BEARER | ACCEPT | {"Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-06-18"}
-    return requests.post(url, json=frame, headers=headers, timeout=30).status_code
+    return requests.post(url, json=frame, headers=headers, timeout=60).status_code
 
 
 @pytest.mark.slow
@@ -467,7 +467,7 @@ def test_the_sessions_of_all_are_bounded(url: str) -> None:
             session.mount("http://", FromAddress(f"127.0.1.{number // MAX_SESSIONS_OF_ADDRESS + 1}"))
             hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
             frame = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
-            statuses.append(session.post(url, json=frame, headers=BEARER | ACCEPT, timeout=30).status_code)
+            statuses.append(session.post(url, json=frame, headers=BEARER | ACCEPT, timeout=60).status_code)
     assert statuses == [200] * MAX_SESSIONS + [503]
 
 

@@ -39,7 +39,7 @@ class Pipes:
 
         async def run() -> object:
             async with pipes.streams(self.input, self.output, self.lose) as (incoming, outgoing):
-                return await asyncio.wait_for(work(incoming, outgoing), 30)
+                return await asyncio.wait_for(work(incoming, outgoing), 60)
 
         return asyncio.run(run())
 

@@ -284,7 +284,7 @@ def test_a_task_saves_its_script(open_runtime: Callable[..., Runtime], tmp_path:
             await answer(client, task["taskId"], {key: {"save": True} for key in asking["inputRequests"]})
             done = await until(client, task["taskId"], "completed")
             assert done["result"]["content"][-1]["text"] == "The script was saved: app.scripts.answer."
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 async for _ in changes:
                     break
         assert "answer" in {tool.name for tool in (await client.list_tools()).tools}

@@ -195,7 +195,7 @@ def test_a_slow_channel_delays_no_other_tenant(tell: Tell, service: Loopback) ->
     released = threading.Event()
 
     def slow(request: Request) -> Response:
-        released.wait(20)
+        released.wait(60)
         return Response(204, {}, b"")
 
     with Loopback(slow) as other:
@@ -344,11 +344,11 @@ def test_a_form_of_another_site_does_not_decide(pages: Pages, headers: dict[str,
     """Nor does a link that is forged, or of another server."""
     run, stranger = pages.record("acme", RESTART), Person(pages.url)
     link = link_to(pages, run, "ann@corp.example")
-    sent = stranger.browser.post(pages.url + link, data={"decision": "approve"}, headers=headers, timeout=20)
+    sent = stranger.browser.post(pages.url + link, data={"decision": "approve"}, headers=headers, timeout=60)
     assert sent.status_code == 403
     forged = question_links(b"another key").sign(QuestionLink("acme", f"{run}-2", "ann@corp.example"))
     assert "/login" in stranger.open(f"/a/{forged}").url
-    assert stranger.browser.post(f"{pages.url}/a/{forged}", data={"decision": "approve"}, timeout=20).status_code == 401
+    assert stranger.browser.post(f"{pages.url}/a/{forged}", data={"decision": "approve"}, timeout=60).status_code == 401
     assert status_of(pages, run) == "paused"
 
 

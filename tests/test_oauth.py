@@ -583,7 +583,7 @@ def test_no_login_goes_to_an_address_without_tls(url: str) -> None:
 @pytest.fixture
 def browser(write: Write) -> str:
     """A program for ``$BROWSER`` that visits a page."""
-    script = write("browser.py", "import sys, urllib.request\nurllib.request.urlopen(sys.argv[1], timeout=20).read()\n")
+    script = write("browser.py", "import sys, urllib.request\nurllib.request.urlopen(sys.argv[1], timeout=60).read()\n")
     return f"{sys.executable} {script} %s &"
 
 

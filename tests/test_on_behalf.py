@@ -42,7 +42,7 @@ class Exchange:
         self.asked.append(given)
         self.is_asked.set()
         if self.first_waits and len(self.asked) == 1:
-            self.first_waits.wait(20)
+            self.first_waits.wait(60)
         if self.refuses:
             said = {"error": "invalid_target", "error_description": "ann may not use the library"}
             return Response(400, body=json.dumps(said).encode(), headers={"Content-Type": "application/json"})
@@ -129,7 +129,7 @@ def test_nobody_waits_for_the_token_of_another(runtime: Runtime, exchange: Excha
     exchange.first_waits = Event()
     with ThreadPoolExecutor() as threads:
         first = threads.submit(runtime.run, LIST, subject=ANN)
-        assert exchange.is_asked.wait(20)
+        assert exchange.is_asked.wait(60)
         assert runtime.run(LIST, subject=BOB).ok
         exchange.first_waits.set()
         assert first.result().ok

@@ -50,7 +50,7 @@ def flows_at(url: str, *names: str) -> dict[str, Any]:
 @pytest.fixture
 def browser(write: Write) -> str:
     """A program for ``$BROWSER`` that visits a page."""
-    script = write("browser.py", "import sys, urllib.request\nurllib.request.urlopen(sys.argv[1], timeout=20).read()\n")
+    script = write("browser.py", "import sys, urllib.request\nurllib.request.urlopen(sys.argv[1], timeout=60).read()\n")
     return f"{sys.executable} {script} %s &"
 
 

@@ -117,8 +117,8 @@ def test_the_sign_in_leads_nowhere_else(pages: Pages, following: str) -> None:
 
 def test_cookies_are_for_this_page_alone(pages: Pages) -> None:
     """No script reads a session, no other site sends it, and off loopback it needs TLS."""
-    plain = requests.get(pages.url + "/login", timeout=20).headers["set-cookie"]
-    public = requests.get(pages.url + "/login", headers={"Host": "page.example"}, timeout=20).headers["set-cookie"]
+    plain = requests.get(pages.url + "/login", timeout=60).headers["set-cookie"]
+    public = requests.get(pages.url + "/login", headers={"Host": "page.example"}, timeout=60).headers["set-cookie"]
 
     assert plain.startswith("kosmolua=")
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= {*plain.split("; ")}
@@ -139,7 +139,7 @@ def test_a_forged_session_is_none(pages: Pages, person: Person) -> None:
     """A cookie that was changed, or signed by somebody else, begins no session."""
     cookie = person.browser.cookies["kosmolua"]
     for forged in (cookie[:-2], "x" + cookie, cookie.replace(".", "..", 1), ""):
-        answer = requests.get(pages.url + "/runs", cookies={"kosmolua": forged}, timeout=20)
+        answer = requests.get(pages.url + "/runs", cookies={"kosmolua": forged}, timeout=60)
         assert "/login" in answer.url
 
 
@@ -153,10 +153,10 @@ def test_a_form_of_another_site_is_refused(pages: Pages, person: Person, paused:
     assert own
     form = {"decision": "approve", "call": f"{paused}-2"}
 
-    assert person.browser.post(address, data=form, timeout=20).status_code == 403
-    assert person.browser.post(address, data={**form, "token_of_form": other[1]}, timeout=20).status_code == 403
+    assert person.browser.post(address, data=form, timeout=60).status_code == 403
+    assert person.browser.post(address, data={**form, "token_of_form": other[1]}, timeout=60).status_code == 403
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
-        sent = person.browser.post(address, data={**form, "token_of_form": own[1]}, headers=headers, timeout=20)
+        sent = person.browser.post(address, data={**form, "token_of_form": own[1]}, headers=headers, timeout=60)
         assert sent.status_code == 403
     assert "paused" in person.open(f"/runs/{paused}").text
 
@@ -465,8 +465,8 @@ def test_pages_are_told_when_something_changes(tmp_path: Path) -> None:
     """One stream says how many calls wait; it is for those who are signed in, and is silent while nothing happens."""
     with served(tmp_path, "acme") as pages:
         person = Person(pages.url, "acme")
-        assert requests.get(pages.url + "/events", allow_redirects=False, timeout=20).status_code == 303
-        with person.browser.get(pages.url + "/events", stream=True, timeout=20) as answer:
+        assert requests.get(pages.url + "/events", allow_redirects=False, timeout=60).status_code == 303
+        with person.browser.get(pages.url + "/events", stream=True, timeout=60) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             lines = (line for line in answer.iter_lines(decode_unicode=True) if line.startswith("data:"))
             first = json.loads(next(lines)[5:])
@@ -640,7 +640,7 @@ def test_a_running_script_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert eventually(lambda: "so far" in person.open("/runs/0123456789ab/output").text)
         assert re.search(r"<dt>Runs for</dt><dd><time [^>]+data-since>\d+ s<", person.open("/runs/0123456789ab").text)
         person.send("/runs/0123456789ab/stop")
-        assert outcome.result(20).status == "interrupted"
+        assert outcome.result(60).status == "interrupted"
         assert person.send("/runs/0123456789ab/stop").status_code == 409
         assert "data-load" not in person.open("/runs/0123456789ab").text, "a replay would not end either"
 
@@ -653,7 +653,7 @@ def test_a_running_script_is_stopped_from_the_command_line(tmp_path: Path, kosmo
         assert eventually(lambda: (tmp_path / "store" / "acme" / "0123456789ab.jsonl").exists())
         done = kosmolua("runs", "stop", "0123", *at)
         assert done.stdout == "stopping 0123456789ab\n", done.stderr
-        assert outcome.result(20).status == "interrupted"
+        assert outcome.result(60).status == "interrupted"
         again = kosmolua("runs", "stop", "0123456789ab", *at)
     assert "has ended already: it is interrupted" in again.stderr
     assert "--tenant NAME" in kosmolua("runs", "stop", "0123").stderr
@@ -676,11 +676,11 @@ def test_a_page_that_has_not_changed_is_not_sent_again(pages: Pages, person: Per
     run = pages.record("acme", "return 'unchanged'", "unchanged.lua")
     part = {"X-Part": "live"}
     for path, headers in ((f"/runs/{run}", part), ("/docs/overview", {}), ("/static/page.css", {})):
-        tag = {"If-None-Match": person.browser.get(person.base + path, headers=headers, timeout=20).headers["etag"]}
-        again = person.browser.get(person.base + path, headers=headers | tag, timeout=20)
+        tag = {"If-None-Match": person.browser.get(person.base + path, headers=headers, timeout=60).headers["etag"]}
+        again = person.browser.get(person.base + path, headers=headers | tag, timeout=60)
         assert (again.status_code, again.content) == (304, b"")
         assert "content-security-policy" in again.headers
-        other = Person(pages.url, "acme").browser.get(person.base + path, headers=headers | tag, timeout=20)
+        other = Person(pages.url, "acme").browser.get(person.base + path, headers=headers | tag, timeout=60)
         assert other.status_code == (304 if "static" in path else 200)
     assert person.open("/docs/overview").headers["cache-control"] == "private, no-cache"
     assert person.open(f"/runs/{run}").headers["cache-control"] == "no-store"
@@ -698,13 +698,13 @@ def test_the_page_of_a_large_integration_lists_its_functions(person: Person) -> 
 
 def test_pages_are_compressed_and_their_tokens_differ(person: Person) -> None:
     """The largest page is small on its way, and the size of a page tells nothing about the token of its forms."""
-    answer = person.browser.get(person.base + "/docs/integrations.render2", stream=True, timeout=30)
+    answer = person.browser.get(person.base + "/docs/integrations.render2", stream=True, timeout=60)
     assert answer.headers["content-encoding"] == "gzip"
     assert len(answer.raw.read()) < 60_000
     assert person.open("/static/page.css").headers["content-encoding"] == "gzip"
     tokens = [re.findall(r'token_of_form" value="([^"]+)"', person.open("/runs").text) for _ in range(2)]
     assert tokens[0] != tokens[1]
-    assert person.browser.post(person.base + "/logout", data={"token_of_form": tokens[0][0]}, timeout=20).ok
+    assert person.browser.post(person.base + "/logout", data={"token_of_form": tokens[0][0]}, timeout=60).ok
 
 
 def test_runs_are_filtered(pages: Pages, person: Person) -> None:
@@ -804,7 +804,7 @@ def test_a_script_that_the_check_refuses_is_in_the_list(pages: Pages, person: Pe
     assert tenant
     script = "-- Asks for what there is not.\nlocal render = app.integrations.render2\nrender.list_servces({})"
     options: RunOptions = {"name": "script.lua", "client": "an agent", "check": True, "run": "0123456789cd"}
-    outcome = asyncio.run_coroutine_threadsafe(tenant.run(script, options), pages.loop).result(20)
+    outcome = asyncio.run_coroutine_threadsafe(tenant.run(script, options), pages.loop).result(60)
     assert outcome.error
     assert outcome.error.code == "check"
     assert "Asks for what there is not" in person.open("/runs?q=list_servces").text
@@ -1032,7 +1032,7 @@ def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
             assert call == f"{run}-2"
             assert "waiting since" in person.open("/approvals").text
             person.send("/approvals", decision=decision, call=call)
-            assert outcome.result(20).status == status
+            assert outcome.result(60).status == status
             assert person.send("/approvals", decision=decision, call=call).status_code == 409
 
 
@@ -1051,7 +1051,7 @@ def test_who_answers_too_late_is_told_so(tmp_path: Path, monkeypatch: pytest.Mon
         told = person.send("/approvals", decision="approve", call=first_call(person))
         assert told.status_code == 409
         assert "Somebody else has answered before." in told.text
-        assert outcome.result(20).status == "failed"
+        assert outcome.result(60).status == "failed"
 
 
 def test_a_session_ends_with_its_token(tmp_path: Path) -> None:
@@ -1061,7 +1061,7 @@ def test_a_session_ends_with_its_token(tmp_path: Path) -> None:
         file = tmp_path / "accounts.toml"
         file.write_text(file.read_text(encoding="utf-8").replace(token_of("acme"), "another-token-of-acme"))
         reload = pages.tenants.reload(settings.read(file))
-        asyncio.run_coroutine_threadsafe(reload, pages.loop).result(20)
+        asyncio.run_coroutine_threadsafe(reload, pages.loop).result(60)
 
         assert "/login" in person.open("/runs").url
         assert person.sign_in("another-token-of-acme").url.endswith("/approvals")
@@ -1078,7 +1078,7 @@ def test_the_playground_has_the_accounts_after_a_reload(tmp_path: Path) -> None:
         file = tmp_path / "accounts.toml"
         file.write_text(file.read_text(encoding="utf-8") + '\n[render2.extra]\napi_key = "rnd_extra"\n')
         reload = pages.tenants.reload(settings.read(file))
-        asyncio.run_coroutine_threadsafe(reload, pages.loop).result(20)
+        asyncio.run_coroutine_threadsafe(reload, pages.loop).result(60)
 
         assert "/runs/" in person.send("/playground", deed="run", **script).url
         assert tenant.simulated is not former

@@ -158,7 +158,7 @@ def test_a_check_that_breaks_costs_no_worker() -> None:
     async def main() -> None:
         with pytest.raises(ZeroDivisionError):
             await runtime.run_async(LONG, check=True)
-        assert (await asyncio.wait_for(runtime.run_async("return 1"), 30)).result == [1]
+        assert (await asyncio.wait_for(runtime.run_async("return 1"), 60)).result == [1]
 
     with Runtime(simulate=True, workers=1, apart=breaks) as runtime:
         asyncio.run(main())

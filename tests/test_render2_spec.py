@@ -60,7 +60,7 @@ def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _prism_command() -> list[str]:
@@ -186,7 +186,7 @@ def test_prism_and_the_simulator_agree_on_creations(prism: str, changes: dict[st
     Only that a service needs a repository or an image is not in the document: its own words leave both optional.
     """
     body = creation(changes, OWNER)
-    reply = requests.post(f"{prism}/services", json=body, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
+    reply = requests.post(f"{prism}/services", json=body, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
 
     assert reply.status_code == (status if "repo" in body or "image" in body else 201)
 
@@ -206,8 +206,8 @@ def test_prism_wants_the_statuses_of_deploys_repeated(prism: str) -> None:
     """The document joins most lists by commas, but not this one: joined, it is refused."""
     url, headers = f"{prism}/services/{SERVICE}/deploys", {"Authorization": f"Bearer {KEY}"}
 
-    joined = requests.get(url, params={"status": "live,build_failed"}, headers=headers, timeout=30)
-    repeated = requests.get(url, params={"status": ["live", "build_failed"]}, headers=headers, timeout=30)
+    joined = requests.get(url, params={"status": "live,build_failed"}, headers=headers, timeout=60)
+    repeated = requests.get(url, params={"status": ["live", "build_failed"]}, headers=headers, timeout=60)
 
     assert joined.status_code == 422
     assert repeated.status_code == 200

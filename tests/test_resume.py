@@ -267,7 +267,7 @@ def test_an_interrupted_run_says_what_was_under_way(
     def interrupt(number: int) -> bool:
         if number == 2:
             threading.Thread(target=first.close).start()
-            release.wait(10)
+            release.wait(60)
         return number == 2
 
     shelf.before = interrupt

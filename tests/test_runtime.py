@@ -324,10 +324,10 @@ def test_closing_ends_what_runs(simulated: Runtime) -> None:
         running = [
             pool.submit(runtime.run, "print(1) while true do end", on_output=lambda _: begun.set()) for _ in "abc"
         ]
-        assert begun.wait(20)
+        assert begun.wait(60)
         runtime.close()
         for each in running:
-            assert isinstance(each.result(20).error, Interrupted)
+            assert isinstance(each.result(60).error, Interrupted)
 
 
 def test_closing_cancels_no_task() -> None:
@@ -340,9 +340,9 @@ def test_closing_cancels_no_task() -> None:
         source = "print(1) while true do end"
         tell = lambda _: loop.call_soon_threadsafe(begun.set)  # noqa: E731
         tasks = [asyncio.create_task(runtime.run_async(source, on_output=tell)) for _ in "abc"]
-        await asyncio.wait_for(begun.wait(), 20)
+        await asyncio.wait_for(begun.wait(), 60)
         runtime.close()
-        return await asyncio.wait_for(asyncio.gather(*tasks), 20)
+        return await asyncio.wait_for(asyncio.gather(*tasks), 60)
 
     assert all(isinstance(outcome.error, Interrupted) for outcome in asyncio.run(work()))
 

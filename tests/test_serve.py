@@ -46,7 +46,7 @@ def refused(folder: Path, text: str, *options: str) -> tuple[int, str]:
 def test_probes_are_open(server: Serving) -> None:
     """A probe needs no token."""
     for path in ("/healthz", "/readyz"):
-        assert requests.get(server.base + path, timeout=10).status_code == 200
+        assert requests.get(server.base + path, timeout=60).status_code == 200
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ def test_a_wrong_token_is_refused(server: Serving, number: int) -> None:
     """Without a tenant's token the protocol is closed."""
     host, _, port = server.base.removeprefix("http://").partition(":")
     own = (f"127.0.0.{10 + number}", 0)  # an address that has sent wrong tokens waits longer for the next answer
-    client = HTTPConnection(host, int(port), timeout=10, source_address=own)
+    client = HTTPConnection(host, int(port), timeout=60, source_address=own)
     with closing(client):
         client.request("POST", "/mcp", "{}", WRONG[number])
         answer = client.getresponse()

@@ -86,10 +86,10 @@ def test_a_call_of_a_running_script_is_decided(tmp_path_factory: pytest.TempPath
     """The script goes on with the answer, and a second answer is refused."""
     with served(tmp_path_factory.mktemp("serve"), "acme", approval_wait=60) as pages:
         outcome = pages.start("acme", RESTART)
-        wait_for(lambda: ask(pages, "GET", "/approvals")[1]["approvals"], 30)
+        wait_for(lambda: ask(pages, "GET", "/approvals")[1]["approvals"], 60)
         call = ask(pages, "GET", "/approvals")[1]["approvals"][0]["name"]
         assert ask(pages, "POST", f"/approvals/{call}", {"approve": True}) == (200, {"approved": True})
-        assert outcome.result(30).status == "done"
+        assert outcome.result(60).status == "done"
         assert ask(pages, "POST", f"/approvals/{call}", {"approve": True})[0] in (404, 409)
 
 
@@ -169,7 +169,7 @@ def test_what_can_be_tried_again_says_when(tmp_path: Path) -> None:
 
         assert "recording" not in start().json()
         limited = start()
-        asyncio.run_coroutine_threadsafe(acme.drain(0), pages.loop).result(30)
+        asyncio.run_coroutine_threadsafe(acme.drain(0), pages.loop).result(60)
         stopping = start()
     assert limited.status_code == 429
     assert int(limited.headers["Retry-After"]) == limited.json()["error"]["retry_after"]
@@ -183,7 +183,7 @@ def test_a_tenant_has_its_own_runs_alone(pages: Pages) -> None:
     """The token decides: without one nothing is answered, and the runs of another tenant are not there."""
     run = ask(pages, "POST", "/runs", {"source": "return 1"})[1]["run"]
 
-    refused = requests.get(f"{pages.url}/api/runs", timeout=20)
+    refused = requests.get(f"{pages.url}/api/runs", timeout=60)
     assert refused.status_code == 401
     assert refused.json()["error"]["message"].startswith("The header Authorization: Bearer TOKEN is missing")
     assert ask(pages, "GET", f"/runs/{run}", tenant="globex")[0] == 404
@@ -193,7 +193,7 @@ def test_a_tenant_has_its_own_runs_alone(pages: Pages) -> None:
 
 def test_the_document_has_every_operation(pages: Pages) -> None:
     """It is served without a token, and has each operation with its parameters."""
-    served_document = requests.get(f"{pages.url}/api/openapi.json", timeout=20).json()
+    served_document = requests.get(f"{pages.url}/api/openapi.json", timeout=60).json()
 
     assert served_document == document()
     operations = [each["operationId"] for path in served_document["paths"].values() for each in path.values()]

@@ -76,7 +76,7 @@ class Browser:
         self.brought: dict[str, list[str]] = {}
 
     async def open(self, address: str) -> None:
-        answer = await anyio.to_thread.run_sync(lambda: requests.get(address, allow_redirects=False, timeout=20))
+        answer = await anyio.to_thread.run_sync(lambda: requests.get(address, allow_redirects=False, timeout=60))
         self.brought = parse_qs(urlsplit(answer.headers["Location"]).query)
 
     async def answer(self) -> AuthorizationCodeResult:
@@ -179,20 +179,20 @@ on_behalf = {{ token_url = "{service.url}/token", audience = "library" }}
 
 def test_the_metadata_say_who_lets_clients_in(server: Serving, provider: OidcServer) -> None:
     """A refusal names them, they need no token, and no other path of their kind has anything."""
-    refused = requests.post(server.url, timeout=20)
+    refused = requests.post(server.url, timeout=60)
     where = f"{server.base}/.well-known/oauth-protected-resource/mcp"
     assert refused.headers["WWW-Authenticate"] == f'Bearer resource_metadata="{where}"'
-    found = requests.get(where, timeout=20).json()
+    found = requests.get(where, timeout=60).json()
     assert found["resource"] == server.url
     assert found["authorization_servers"] == [provider.url]
     for other in ("oauth-protected-resource", "oauth-authorization-server", "openid-configuration"):
-        assert requests.get(f"{server.base}/.well-known/{other}", timeout=20).status_code == 404
+        assert requests.get(f"{server.base}/.well-known/{other}", timeout=60).status_code == 404
 
 
 def test_the_host_of_a_request_is_checked(server: Serving) -> None:
     """A page that has its own name point to this machine learns nothing, not even the metadata."""
     where = f"{server.base}/.well-known/oauth-protected-resource/mcp"
-    assert requests.get(where, headers={"Host": "evil.example"}, timeout=20).status_code == 421
+    assert requests.get(where, headers={"Host": "evil.example"}, timeout=60).status_code == 421
 
 
 def test_the_url_of_the_settings_is_that_of_the_resource(tmp_path: Path) -> None:
@@ -203,8 +203,8 @@ def test_the_url_of_the_settings_is_that_of_the_resource(tmp_path: Path) -> None
     text = f'[serve]\nurl = "https://agents.example"\n[tenants.acme]\n{jwt}\n'
     with serving(tmp_path, text, "--simulate") as server:
         where = f"{server.base}/.well-known/oauth-protected-resource/mcp"
-        found = requests.get(where, headers={"Host": "agents.example"}, timeout=20).json()
+        found = requests.get(where, headers={"Host": "agents.example"}, timeout=60).json()
         assert found["resource"] == "https://agents.example/mcp"
     with serving(tmp_path, '[tenants.acme]\ntoken = "a-token-that-is-long"\n', "--simulate") as server:
-        assert requests.get(f"{server.base}/.well-known/oauth-protected-resource/mcp", timeout=20).status_code == 404
-        assert requests.post(server.url, timeout=20).headers["WWW-Authenticate"] == "Bearer"
+        assert requests.get(f"{server.base}/.well-known/oauth-protected-resource/mcp", timeout=60).status_code == 404
+        assert requests.post(server.url, timeout=60).headers["WWW-Authenticate"] == "Bearer"

@@ -69,7 +69,7 @@ def test_an_approval_at_one_replica_resumes_there(tmp_path: Path, postgres: Post
         person = Person(two.url, TENANT)
         assert "restart.lua" in person.open("/approvals").text
         person.send("/approvals", decision="approve", call=f"{run}-2")
-        wait_for(lambda: status_of(postgres, run) == "done", 20)
+        wait_for(lambda: status_of(postgres, run) == "done", 60)
         assert "restarted" in person.open(f"/runs/{run}").text
         assert 'class="status done"' in Person(one.url, TENANT).open(f"/runs/{run}").text
         assert person.send("/approvals", decision="approve", call=f"{run}-2").status_code == 409
@@ -90,7 +90,7 @@ def test_a_running_script_is_approved_at_another_replica(tmp_path: Path, postgre
             call = first_call(person)
             assert "waiting since" in person.open("/approvals").text
             person.send("/approvals", decision=decision, call=call)
-            assert outcome.result(20).status == status
+            assert outcome.result(60).status == status
 
 
 @pytest.mark.slow
@@ -108,14 +108,14 @@ def test_grants_and_sessions_hold_at_all_replicas(tmp_path: Path, kind: str, req
         assert "restart.lua" in person.open("/approvals").text
         person.send("/approvals", decision="approve", call=f"{run}-2", always="yes")
         time.sleep(FRESHNESS)
-        assert one.start(tenant, RESTART).result(20).status == "done"
-        assert two.start(tenant, RESTART).result(20).status == "done"
+        assert one.start(tenant, RESTART).result(60).status == "done"
+        assert two.start(tenant, RESTART).result(60).status == "done"
         person.base = one.url
         revoking = {"path": "render2.restart_service", "account": "production"}
         assert "restart_service" in person.open("/accounts").text
         person.send("/accounts/revoke", on="/accounts", **revoking)
         time.sleep(FRESHNESS)  # until then it may go unnoticed at the other
-        assert two.start(tenant, RESTART).result(20).status == "paused"
+        assert two.start(tenant, RESTART).result(60).status == "paused"
 
 
 @pytest.mark.slow
@@ -230,7 +230,7 @@ def test_a_database_that_is_gone_is_told_and_loses_nothing(tmp_path: Path, postg
             postgres.start()
         assert status_of(postgres, run) == "paused"
         person.send("/approvals", decision="approve", call=f"{run}-2")
-        wait_for(lambda: status_of(postgres, run) == "done", 20)
+        wait_for(lambda: status_of(postgres, run) == "done", 60)
 
 
 def holders(kind: str, store: str) -> list[str]:

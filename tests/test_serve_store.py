@@ -40,7 +40,7 @@ token = "{ACME}"
 
 
 def readiness(server: Serving) -> requests.Response:
-    return requests.get(f"{server.base}/readyz", timeout=30)
+    return requests.get(f"{server.base}/readyz", timeout=60)
 
 
 def settle(server: Serving, status: int) -> float:
@@ -87,7 +87,7 @@ def is_unavailable(result: CallToolResult, secrets: list[str]) -> None:
 
 
 def metrics(server: Serving) -> bytes:
-    return requests.get(f"{server.base}/metrics", timeout=30).content
+    return requests.get(f"{server.base}/metrics", timeout=60).content
 
 
 @pytest.mark.slow

@@ -92,7 +92,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acme]:
     with serving(folder, SERVER) as server:
         found = Acme(server)
         anyio.run(work, found)
-        opened = requests.post(server.url, json=INITIALIZE, headers={**bearing(ACME), **ACCEPT}, timeout=20)
+        opened = requests.post(server.url, json=INITIALIZE, headers={**bearing(ACME), **ACCEPT}, timeout=60)
         found.session = opened.headers["mcp-session-id"]
         yield found
 
@@ -241,7 +241,7 @@ def test_the_session_of_another_is_not_found(acme: Acme, method: str) -> None:
         method, acme.server.url, json=body, headers={**bearing(GLOBEX), **session}, timeout=20, stream=True
     )
     assert stolen.status_code in (400, 404)
-    own = requests.post(acme.server.url, json=LISTING, headers={**bearing(ACME), **session}, timeout=20)
+    own = requests.post(acme.server.url, json=LISTING, headers={**bearing(ACME), **session}, timeout=60)
     assert own.status_code == 200
 
 
@@ -262,16 +262,16 @@ def test_the_cookie_of_another_grants_nothing(acme: Acme) -> None:
 def test_pages_of_another_are_not_found(acme: Acme) -> None:
     """Who is signed in as one tenant sees no run, no page and no approval of another."""
     browser = requests.Session()
-    form = re.findall(r'name="(\w+)" value="([^"]+)"', browser.get(acme.server.base + "/login", timeout=20).text)
+    form = re.findall(r'name="(\w+)" value="([^"]+)"', browser.get(acme.server.base + "/login", timeout=60).text)
     sign_in = {**dict(form), "token": GLOBEX}
-    browser.post(acme.server.base + "/login", data=sign_in, timeout=20)
+    browser.post(acme.server.base + "/login", data=sign_in, timeout=60)
 
     for path in ("/approvals", "/runs", f"/runs/{acme.done}", "/docs", "/accounts", "/insights"):
-        answer = browser.get(acme.server.base + path, timeout=20)
+        answer = browser.get(acme.server.base + path, timeout=60)
         assert "Sign out" in answer.text or answer.status_code == 404, path
         assert not any(word in answer.text for word in ("acme-secret", "a-key-of", acme.paused)), path
-    assert browser.get(f"{acme.server.base}/runs/{acme.done}", timeout=20).status_code == 404
-    assert browser.get(f"{acme.server.base}/docs/integrations.notebook", timeout=20).status_code == 404
+    assert browser.get(f"{acme.server.base}/runs/{acme.done}", timeout=60).status_code == 404
+    assert browser.get(f"{acme.server.base}/docs/integrations.notebook", timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])

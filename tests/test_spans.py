@@ -267,7 +267,7 @@ def test_the_trace_of_an_http_request_goes_on() -> None:
         "traceparent": f"00-{TRACE}-{PARENT}-01",
     }
     with Collector() as collector, http_server(environ=ENVIRON | collector.environ) as (_, url):
-        answer = requests.post(url, json=frame, headers=headers, timeout=30)
+        answer = requests.post(url, json=frame, headers=headers, timeout=60)
         assert answer.status_code == 200, answer.text
         assert eventually(lambda: collector.named("tools/call execute_lua"))  # it ends after its run
     by_name = {span.name.split()[0]: span for span in collector.spans}

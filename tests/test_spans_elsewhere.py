@@ -85,7 +85,7 @@ def test_spans_of_a_server_of_many(processes: int, tmp_path: Path) -> None:
         anyio.run(talk)
         assert collector.spans == [], "they wait for a minute, or for the end"
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0
         whole = ["tools/call execute_lua", "run script.lua", CALL]
         assert [chain(collector, number) for number in (1, 2)] == [whole, whole]
         assert collector.services == {"kosmolua"}
@@ -129,7 +129,7 @@ def test_spans_of_a_server_over_standard_streams_that_is_told_to_end() -> None:
             while json.loads(process.stdout.readline()).get("id") != 2:
                 pass
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == -signal.SIGTERM
+            assert process.wait(60) == -signal.SIGTERM
         assert chain(collector, 9) == ["tools/call execute_lua", "run script.lua", CALL]
 
 

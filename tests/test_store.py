@@ -254,14 +254,14 @@ def test_one_recording_is_written_by_one_run(
 
     def hold(_: int) -> None:
         arrived.set()
-        goes_on.wait(20)
+        goes_on.wait(60)
 
     shelf.after = hold
     outcomes: list[Outcome] = []
     first = replica(one)
     thread = threading.Thread(target=lambda: outcomes.append(first.resume(one.read(run), approve=True)))
     thread.start()
-    assert arrived.wait(20)
+    assert arrived.wait(60)
     other = replica(two)
     with pytest.raises(ConfigError, match="is in use: another run is writing it"):
         other.resume(two.read(run), approve=True)

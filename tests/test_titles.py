@@ -247,7 +247,7 @@ def test_a_page_names_runs_and_people(pages: Pages) -> None:
     options = RunOptions(title="Restart <one>", software="claude-code 2.1", person="ann", run=run, client="session f00")
     tenant = pages.tenants.get("acme")
     assert tenant
-    asyncio.run_coroutine_threadsafe(tenant.run(LEND, options), pages.loop).result(20)
+    asyncio.run_coroutine_threadsafe(tenant.run(LEND, options), pages.loop).result(60)
     person = Person(pages.url, "acme")
     assert "Restart &lt;one&gt;</a>" in person.open("/runs").text
     assert "claude-code 2.1, ann" in person.open("/runs?person=ann&client=claude-code+2.1").text

@@ -239,7 +239,7 @@ def test_two_people_approve_on_the_website(tmp_path: Path) -> None:
         number = first_call(person).rpartition("-")[2]
         headers = {"Authorization": f"Bearer {token_of('acme')}"}
         decided, address = {"approve": [int(number)]}, f"{pages.url}/api/runs/{run}/resume"
-        api = requests.post(address, json=decided, headers=headers, timeout=20)
+        api = requests.post(address, json=decided, headers=headers, timeout=60)
         assert api.status_code == 409
         assert "Several people" in api.text
         signed = question_links(pages.tenants.key).sign(QuestionLink("acme", f"{run}-{number}", "ann@corp.example"))

@@ -108,7 +108,7 @@ class Pages:
         run = os.urandom(6).hex()
         found = self.tenants.get(tenant)
         assert found
-        self.start(tenant, source, name, client, run).result(30)
+        self.start(tenant, source, name, client, run).result(60)
         return run
 
     def record_all(self, tenant: str, sources: Mapping[str, str], client: str = "an agent 1.0") -> list[str]:
@@ -205,7 +205,7 @@ def served(
             yield Pages(f"http://127.0.0.1:{port}", tenants, loops[0])
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(60)
 
 
 class Person:
@@ -224,13 +224,13 @@ class Person:
 
     def open(self, path: str) -> requests.Response:
         """Return a page."""
-        return self.browser.get(self.base + path, timeout=20)
+        return self.browser.get(self.base + path, timeout=60)
 
     def send(self, path: str, /, *, on: str = "/approvals", **form: object) -> requests.Response:
         """Send a form of a page."""
         found = re.search(r'name="token_of_form" value="([^"]+)"', self.open(on).text)
         token = {"token_of_form": found[1]} if found else {}
-        return self.browser.post(self.base + path, data={**token, **form}, timeout=20)
+        return self.browser.post(self.base + path, data={**token, **form}, timeout=60)
 
     def sign_in(self, token: str, following: str = "") -> requests.Response:
         """Sign in by the form."""

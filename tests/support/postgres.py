@@ -80,7 +80,7 @@ class Postgres:
         """Stop the server at once, as a crash would."""
         if self._server:
             self._server.send_signal(3)  # SIGQUIT: an immediate shutdown
-            self._server.wait(30)
+            self._server.wait(60)
             self._server = None
 
     @contextmanager

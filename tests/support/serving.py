@@ -107,7 +107,7 @@ def _base(process: subprocess.Popen[bytes], log: Path) -> str:
 def is_ready(server: Serving) -> bool:
     """Say whether a server answers that it is ready; until one of its processes has started, it does not answer."""
     with suppress(requests.Timeout):
-        return requests.get(f"{server.base}/readyz", timeout=20).status_code == 200
+        return requests.get(f"{server.base}/readyz", timeout=60).status_code == 200
     return False
 
 
