@@ -8,7 +8,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
@@ -58,11 +57,8 @@ def running(log: Path, says: str, *words: str, **variables: str) -> Iterator[Non
     with log.open("w") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, env={**os.environ, **variables})
     try:
-        ends = time.monotonic() + 60
-        while says not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < ends, log.read_text()
-            time.sleep(0.05)
+        assert eventually(lambda: says in log.read_text() or process.poll() is not None, 180)
+        assert says in log.read_text(), log.read_text()
         yield
     finally:
         process.terminate()

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Event, Thread
 from threading import enumerate as enumerate_threads
+from typing import Any
 
 import pytest
 from support.processes import children, command_of, descendants, eventually, is_running, linux_only, zygotes
@@ -110,16 +112,18 @@ def allow_forks(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_fork_that_fails_ends_no_other_script(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_that_fails_ends_no_other_script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the system allows no further process, the run that wanted one is lost, and says so."""
     allow_forks(monkeypatch, 1)
-    begun, outcomes = Event(), list[Outcome]()
-    source = "print(1) local t = os.clock() while os.clock() - t < 0.5 do end return 1"
-    with Runtime(environ={}) as runtime:
-        first = Thread(target=lambda: outcomes.append(runtime.run(source, on_output=lambda _: begun.set())))
+    begun, gate, outcomes = Event(), tmp_path / "gate", list[Outcome]()
+    source = "print(1) app.integrations.slow.wait({ file = arg[1] }) return 1"
+    given: Any = {"args": [str(gate)], "on_output": lambda _: begun.set()}
+    with Runtime(plugins=[Path(__file__).parent / "plugins" / "slow.py"], environ={}) as runtime:
+        first = Thread(target=lambda: outcomes.append(runtime.run(source, **given)))
         first.start()
         assert begun.wait(60)
         outcome = runtime.run("return 2")
+        gate.touch()
         first.join()
     assert isinstance(outcome.error, WorkerLost)
     assert outcome.error.message.startswith("The sandbox cannot be started: the system allows no further process (")

@@ -29,7 +29,9 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("servers")
     names = [f"@modelcontextprotocol/{name}" for name in PACKAGES]
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *names]
-    if subprocess.run(command, cwd=folder, capture_output=True, timeout=300).returncode:
+    try:
+        subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=300)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         pytest.skip("npm cannot install the servers: is there a network?")
     return folder / "node_modules/@modelcontextprotocol"
 

@@ -12,13 +12,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from support.processes import eventually
 from support.render2_account import KEY, account, answer, body_of, integration, line_of
 from support.render2_bodies import CHANGE_BODIES, CREATIONS, creation
 from support.render2_calls import BUILD, CALLS, OWNER, SERVICE
@@ -96,14 +96,12 @@ def _be_strict_about_changes(spec: Path) -> None:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            pytest.fail(f"Prism ended with {process.returncode} before it served anything")
+    def is_there() -> bool:
+        assert process.poll() is None, f"Prism ended with {process.returncode} before it served anything"
         with socket.socket() as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail("Prism did not start within a minute")
+            return attempt.connect_ex(("127.0.0.1", port)) == 0
+
+    assert eventually(is_there, 180), "Prism did not start within three minutes"
 
 
 class Judged:
