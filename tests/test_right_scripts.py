@@ -30,10 +30,15 @@ MAX_WARNED = 0.01
 """Share of the right scripts that may be warned about."""
 
 
+def simulation() -> Runtime:
+    """Return a simulation that allows everything, in which nothing has been changed."""
+    return Runtime(os.devnull, simulate=True, yes=True, allow=["render2.*"], environ={})
+
+
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
-    """A simulation that allows everything."""
-    with Runtime(os.devnull, simulate=True, yes=True, allow=["render2.*"], environ={}) as runtime:
+    """A simulation to check scripts with."""
+    with simulation() as runtime:
         yield runtime
 
 
@@ -44,9 +49,11 @@ def test_a_right_script_is_not_refused(runtime: Runtime, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_scripts_are_right(runtime: Runtime) -> None:
+def test_the_scripts_are_right() -> None:
     """Each runs to its end, the check included."""
-    assert {name: outcome.error for name in SCRIPTS if not (outcome := runtime.run(SCRIPTS[name], check=True)).ok} == {}
+    with simulation() as runtime:
+        outcomes = {name: runtime.run(source, check=True) for name, source in SCRIPTS.items()}
+    assert {name: each.error for name, each in outcomes.items() if not each.ok} == {}
 
 
 @pytest.mark.slow
@@ -84,9 +91,10 @@ def test_unusual_scripts_that_are_right_are_left_alone(checker: Checker) -> None
 
 
 @pytest.mark.slow
-def test_the_unusual_scripts_are_right(runtime: Runtime) -> None:
+def test_the_unusual_scripts_are_right() -> None:
     """Each does what it says in a simulation, or fails by what the simulated service has."""
-    outcomes = {name: runtime.run(source, check=True) for name, source in RIGHT_KINDS.items()}
+    with simulation() as runtime:
+        outcomes = {name: runtime.run(source, check=True) for name, source in RIGHT_KINDS.items()}
     failed = {name: each.error for name, each in outcomes.items() if each.error and each.error.code != "api_error"}
     assert failed == {}
 
@@ -97,7 +105,7 @@ def test_wrong_scripts_are_answered_before_they_change_anything() -> None:
     silent, unwarned = set(), set()
     left = list(WRONG.items())
     while left:
-        with Runtime(os.devnull, simulate=True, yes=True, allow=["render2.*"], environ={}) as runtime:
+        with simulation() as runtime:
             has_changed = False
             while left and not has_changed:  # each script finds services as they were
                 name, source = left.pop()
