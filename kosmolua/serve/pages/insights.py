@@ -6,6 +6,7 @@ from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from math import ceil
 
 from starlette.responses import Response
 
@@ -59,8 +60,8 @@ class Timed(Count):
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """Return what so many percent of some times, which are in order, do not exceed; None without any."""
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else None
+    """Return the least time that so many percent of some times, which are in order, do not exceed; None without any."""
+    return ordered[ceil(len(ordered) * percent / 100) - 1] if ordered else None
 
 
 @dataclass
