@@ -617,6 +617,8 @@ class RateLimited(KosmoError):
         super().__init__(message, hint=hint or f"nothing was run; try again in {self.retry_after:,} s")
 
 
+NOT_NOW = Busy, RateLimited, Unavailable
+"""Errors of what did nothing, and can be tried again."""
 _BEFORE_A_RUN = UsageError, ConfigError, Unavailable, PluginError, CheckFailed, Busy
 _ENDINGS = Exited, LimitExceeded, Interrupted, WorkerLost
 RESERVED_CODES = frozenset(kind.code for kind in (*_BEFORE_A_RUN, *_ENDINGS))

@@ -46,7 +46,7 @@ from kosmolua.errors import (
 )
 from kosmolua.flow.late import LateJudge
 from kosmolua.limits import LIMITS
-from kosmolua.memory import passage
+from kosmolua.memory import COPIES, SMALL, passage
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
 from kosmolua.schema.function import FULL
@@ -64,8 +64,6 @@ if TYPE_CHECKING:
     from kosmolua.flow.judge import Judge
     from kosmolua.schema.integration import Integration
 
-SMALL, COPIES = 256 * 1024, 4
-"""For a result of more than ``SMALL`` characters, a call reserves the memory of ``COPIES`` copies of the text."""
 CLOSE_TIMEOUT = 1.0
 """Seconds to wait, when a run is over, for threads that still write the records of their calls."""
 MAX_NAMED_CALLS = 3

@@ -18,6 +18,7 @@ from kosmolua.expressions import regex
 from kosmolua.lua import idioms
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import (
+    ARITHMETIC,
     LOOPS,
     Node,
     arguments_of,
@@ -58,7 +59,6 @@ from kosmolua.schema.sessions import SessionFunction
 from kosmolua.schema.types import ANY
 
 _OF_TYPE = regex(r"\btype\(\s*(\w+)\s*\)")
-ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 
 
 class CheckRules(NamedTuple):

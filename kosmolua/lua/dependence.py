@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import (
     FUNCTIONS,
+    INDEXED,
     LOOPS,
     NAMING,
     Node,
@@ -25,7 +26,6 @@ from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Known
 _BLOCKS = frozenset({"block", "chunk"})
 _BRANCHES = frozenset({"if_statement", "elseif_statement"})
 _NAMES_NOTHING = frozenset({"field", "method"})
-_INDEXED = ("dot_index_expression", "bracket_index_expression")
 _ENDING = frozenset({"error", "exit", "os.exit"})
 
 
@@ -226,8 +226,8 @@ def _is_followed(node: Node, value: Branch | None, scopes: Scopes, known: Known)
         return True
     if value is None:  # in a place that is not evaluated, such as a field's name
         is_app = node.kind == "identifier" and node.text == "app" and scopes.variable(node) is None
-        return not is_app or (around.kind in ("field", *_INDEXED) and node.field != "table")
-    if around.kind in _INDEXED and node.field == "table":
+        return not is_app or (around.kind in ("field", *INDEXED) and node.field != "table")
+    if around.kind in INDEXED and node.field == "table":
         return isinstance(known(around), (Branch, Callee))
     return around.kind == "variable_list" or _is_declared(node, around.around, scopes)
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kosmolua.lua.scopes import Scopes
-from kosmolua.lua.syntax import Node, arguments_of, base_of, called_in, key_of
+from kosmolua.lua.syntax import INDEXED, Node, arguments_of, base_of, called_in, key_of
 from kosmolua.lua.values import Callee, Known
 
 _GIVEN = frozenset({"input", "params", "arg"})
-_INDEXED = frozenset({"dot_index_expression", "bracket_index_expression"})
 MAX_FLOWS = 100
 
 
@@ -86,7 +85,7 @@ class _Sources:
         """Yield the sources of an expression; ``seen`` are the variables that have been followed."""
         if node.kind == "function_definition":
             return
-        base = base_of(node) if node.kind in _INDEXED else node
+        base = base_of(node) if node.kind in INDEXED else node
         if base.kind == "identifier":
             yield from self._of_variable(node, base, seen)
         elif isinstance(called := self._known(name := called_in(base)), Callee):
@@ -99,7 +98,7 @@ class _Sources:
         variable, place = self._scopes.variable(base), self._place(base)
         if variable is None and base.text in _GIVEN:
             yield base.text
-        elif variable is None and base.text == "secrets" and node.kind in _INDEXED:
+        elif variable is None and base.text == "secrets" and node.kind in INDEXED:
             yield f"secrets.{key_of(node) or '?'}"
         elif place not in seen:
             seen.add(place)

@@ -10,6 +10,7 @@ from itertools import islice
 
 from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import (
+    ARITHMETIC,
     BRANCHES,
     FUNCTIONS,
     LEAVING,
@@ -31,7 +32,6 @@ _BENDING = frozenset({"setmetatable", "rawset"})
 _CATCHING = frozenset({"pcall", "xpcall", "coroutine"})
 _STOPPING = frozenset({"exit", "getmetatable"})
 _LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
-_ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 _SOURCES = frozenset(
     {
         *("function_call", "identifier", "dot_index_expression", "bracket_index_expression"),
@@ -365,7 +365,7 @@ class Scopes:
         if key is None or key.kind in ("number", "unary_expression"):
             return True
         if key.kind == "binary_expression":
-            return key.operator in _ARITHMETIC
+            return key.operator in ARITHMETIC
         variable = self.variable(key)
         return variable is not None and variable.is_counter and not variable.changes
 

@@ -11,6 +11,7 @@ from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.site import Key, Site
 from kosmolua.lua.syntax import (
     FUNCTIONS,
+    INDEXED,
     LEAVING,
     LOOPS,
     NAMING,
@@ -25,7 +26,6 @@ from kosmolua.lua.syntax import (
 from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Known, Result, Unknown, Value, is_builtin, is_optional
 from kosmolua.lua.written import CALLERS, Written
 
-_PATHS = frozenset({"dot_index_expression", "bracket_index_expression"})
 _FOLLOWED = {"pcall": 0, "xpcall": 0, "parallel.map": 1, "wait_until": 0, "type": 0, "tostring": 0}
 """The functions that do nothing with another function but to call it, each with the place of that argument."""
 _CURSORS = frozenset({"cursor", "page", "page_token", "next_token", "offset", "after", "marker", "start", "skip"})
@@ -87,7 +87,7 @@ class _Sites:
         if escaped or any(each and each.function.effect != "read" for each in functions):
             changes = self._dependence()
         loops = [each for each in (*self._loops(), *maps) if self._changes(each, changes)] if changes else []
-        if any(key_of(node) in _NEXT for node in (self._scopes.of(*_PATHS) if loops else ())):
+        if any(key_of(node) in _NEXT for node in (self._scopes.of(*INDEXED) if loops else ())):
             loops = []
         inside = {loop.start: list(self._run_by(loop)) for loop in loops}
         sources = [(loop.start, self._source(loop.items)) for loop in loops]

@@ -49,6 +49,8 @@ NAMING = frozenset({"identifier", "dot_index_expression", "bracket_index_express
 """The kinds of expressions that can stand for a function, or for a table of the program, that is named elsewhere."""
 LOOPS = frozenset({"for_statement", "while_statement", "repeat_statement"})
 BRANCHES = frozenset({"if_statement", "elseif_statement", "while_statement"})
+INDEXED = frozenset({"dot_index_expression", "bracket_index_expression"})
+ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 LEAVING = frozenset({"return_statement", "goto_statement", "break_statement"})
 
 

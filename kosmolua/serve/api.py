@@ -18,14 +18,13 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from kosmolua import __version__
-from kosmolua.errors import KosmoError, RateLimited
+from kosmolua.errors import NOT_NOW, KosmoError, RateLimited
 from kosmolua.mcp.http import NO_TOKEN, bearer
 from kosmolua.protocol import decode
 from kosmolua.serve.flow import Refusals, body_of
 from kosmolua.serve.log import TENANT
 from kosmolua.serve.operations import (
     ENDPOINTS,
-    LATER,
     OPERATOR,
     TENANT_ONLY,
     TENANT_PARAMETER,
@@ -111,7 +110,7 @@ def routes(tenants: Tenants, refusals: Refusals) -> list[BaseRoute]:
                 return ApiResponse(answers[0] if len(answers) == 1 else {"tenants": answers})
             except RequestRefused as refused:
                 return ApiResponse(_refusal(str(refused)), refused.status)
-            except LATER as error:
+            except NOT_NOW as error:
                 wait = getattr(error, "retry_after", RETRY_AFTER)
                 status = 429 if isinstance(error, RateLimited) else 503
                 return ApiResponse({"error": error.fields()}, status, {"Retry-After": str(wait)})

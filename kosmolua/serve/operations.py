@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from kosmolua import __version__
-from kosmolua.errors import Busy, RateLimited, Unavailable
+from kosmolua.errors import NOT_NOW
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.serve.tenant import Tenant
 from kosmolua.serve.work import overview
@@ -24,8 +24,6 @@ CLIENT = "the API"
 PERSON = "a person at the API"
 """The phrase in the journal that says who approved or denied a call."""
 MAX_RUNS = 1_000
-LATER = Busy, RateLimited, Unavailable
-"""Errors of requests that did nothing, and can be sent again."""
 TENANT_ONLY, ALL, OPERATOR = "tenant", "all", "operator"
 """The values of :attr:`Endpoint.reach`."""
 Json = Mapping[str, Any]
@@ -337,7 +335,7 @@ def _refuse_unknown(kind: str, name: str, known: Iterable[str]) -> None:
 
 
 def _report(outcome: Outcome) -> dict[str, object]:
-    if outcome.run is None and isinstance(outcome.error, LATER):
+    if outcome.run is None and isinstance(outcome.error, NOT_NOW):
         raise outcome.error
     told = {name: value for name, value in outcome.to_json().items() if name != "recording"}  # a path on the server
     if outcome.plan:

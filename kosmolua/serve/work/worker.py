@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from time import monotonic
 from typing import Any, Protocol
 
-from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Parked, RateLimited, Unavailable
+from kosmolua.errors import NOT_NOW, ConfigError, Interrupted, KosmoError, Parked, Unavailable
 from kosmolua.protocol import decode
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.serve.notices import MAX_AGE
@@ -56,7 +56,6 @@ KEEP, KEPT_TICKS, KEPT_DELIVERIES = 30 * DAY, 200, 50_000
 """For how long tasks that are over are kept, and how many of a schedule or channel, and of a hook, at most."""
 MAX_WAITING = 10
 """How many ticks of a schedule wait at most for an earlier run."""
-_NOT_NOW = Busy, RateLimited, Unavailable
 _TO_GO_ON = "waiting", "interrupted"
 
 
@@ -259,7 +258,7 @@ class Errand:
         error = outcome.error
         if isinstance(error, Parked):
             return None
-        if outcome.run is None and isinstance(error, _NOT_NOW):
+        if outcome.run is None and isinstance(error, NOT_NOW):
             pause = getattr(error, "retry_after", None) or LOOK_AGAIN
             return replace(task, status=QUEUED, note=error.message, due=await self._in(pause))
         if isinstance(error, Interrupted) and self._tenant.is_draining:
