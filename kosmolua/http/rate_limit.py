@@ -164,7 +164,11 @@ class RateLimit:
                 for answer in answers:
                     if self._shared and is_throttled(answer):
                         self._shared.close(origin(request.url), max(retry_after(answer) or 0.0, MIN_PAUSE))
-                    self._bucket_after(request, route, bucket, answer).learn(answer, route, self._clock())
+                    limit = _number(answer, *_LIMIT)
+                    if request.safe and limit is not None:
+                        self._families[route] = family = origin(request.url), limit
+                        bucket = self._buckets.setdefault(family, bucket)
+                    bucket.learn(answer, route, self._clock())
                 self._turns.notify_all()
 
     def _pause(self, request: Request, route: Hashable, bucket: _Bucket, until: Until) -> float:
@@ -188,15 +192,6 @@ class RateLimit:
             retryable=True,
             retry_after=max(opens, 1),
         )
-
-    def _bucket_after(self, request: Request, route: Hashable, bucket: _Bucket, answer: Response) -> _Bucket:
-        """Return the bucket that a response updates, to which its route now belongs."""
-        limit = _number(answer, *_LIMIT)
-        if not request.safe or limit is None:
-            return bucket
-        family = (origin(request.url), limit)
-        self._families[route] = family
-        return self._buckets.setdefault(family, bucket)
 
     def _forget_idle(self) -> None:
         now = self._clock()

@@ -106,11 +106,11 @@ class Transport:
         self._backoff = backoff
         self._sleep = sleep
         self._is_closed = False
-        self._environments: dict[str, Mapping[str, Any]] = {}
         self._session = requests.Session()
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, Adapter(size=size, max_bytes=max_bytes))
         self._elsewhere = Adapter(size=1, max_bytes=max_bytes, is_redirected=True)
+        self._environment = lru_cache(self._read_environment)  # reading environment variables is slow
 
     def close(self) -> None:
         """Close the kept connections for good."""
@@ -217,24 +217,18 @@ class Transport:
         timeout = Timeout(connect=min(CONNECT_TIMEOUT, seconds), total=seconds)
         try:
             adapter: Any = self._elsewhere if redirect else self._session.get_adapter(request.url)
-            settings = self._environment(request.url)
+            settings = self._environment(origin(request.url))
             with closing(adapter.send(_prepare(request), timeout=timeout, stream=True, **settings)) as reply:
                 head = Response(reply.status_code, dict(reply.headers))
                 return self._read(reply, head, end_turn)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return fault_of(error)
 
-    def _environment(self, url: str) -> Mapping[str, Any]:
-        """Return the proxies, CA bundle and client certificate for an origin.
-
-        They are cached, since reading them from environment variables is slow.
-        """
-        place = origin(url)
-        if place not in self._environments:
-            merge = self._session.merge_environment_settings
-            settings = merge(url, dict(self._proxies), stream=True, verify=True, cert=None)
-            self._environments[place] = {name: settings[name] for name in ("proxies", "verify", "cert")}
-        return self._environments[place]
+    def _read_environment(self, place: str) -> Mapping[str, Any]:
+        """Return the proxies, CA bundle and client certificate for an origin."""
+        merge = self._session.merge_environment_settings
+        settings = merge(place, dict(self._proxies), stream=True, verify=True, cert=None)
+        return {name: settings[name] for name in ("proxies", "verify", "cert")}
 
     def _read(self, reply: requests.Response, head: Response, end_turn: Callable[[Response], None]) -> Response | Fault:
         too_large = Fault(
