@@ -19,6 +19,8 @@ MAX_SECONDS = 1e9
 MAX_DEPTH = 300
 """Levels of nesting that Python's own JSON functions handle safely."""
 MAX_NUMBER = 2**50
+MAX_DIGITS = 18
+"""A number of so many digits is less than 2**63."""
 
 Number = TypeVar("Number", bound=float)
 
@@ -52,6 +54,14 @@ def _parse(text: str, units: Mapping[str, float], letters: str, refusal: str) ->
     except (ValueError, OverflowError):  # OverflowError: infinity
         raise ValueError(refusal) from None
     return value
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a text from elsewhere is, in ASCII digits; None if it is no number or has over 18 digits.
+
+    ``int`` takes the digits of all scripts, and raises an error for thousands of them.
+    """
+    return int(text) if len(text) <= MAX_DIGITS and text.isascii() and text.isdecimal() else None
 
 
 def spell_size(size: int) -> str:

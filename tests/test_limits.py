@@ -6,7 +6,8 @@ import pytest
 
 from kosmolua import ConfigError, Limits
 from kosmolua.cli.options import OPTIONS, Options
-from kosmolua.limits import ADJUSTABLE, LIMITS, NAMES, REPORTED, parse_duration, parse_size
+from kosmolua.limits import ADJUSTABLE, LIMITS, NAMES, REPORTED, parse_duration, parse_size, whole_number
+from kosmolua.recordings.outlines import numbers_in
 
 
 def test_defaults_are_those_of_the_contract() -> None:
@@ -142,3 +143,19 @@ def test_the_option_of_a_limit_follows_from_it(name: str) -> None:
 def test_every_limit_says_what_it_bounds() -> None:
     """``help(Limits)`` shows a sentence for each."""
     assert all(str(limit.__doc__).endswith(".") for limit in LIMITS.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("007", 7), ("9" * 18, 10**18 - 1), ("9" * 19, None), ("9" * 5000, None)]
+    + [(text, None) for text in ("", "-1", "+1", "1_0", " 1", "1.0", "٣", "²")],
+)
+def test_a_number_from_elsewhere(text: str, number: int | None) -> None:
+    """Only digits of ASCII are one, and no more than 64 bits hold; what is none is not an error."""
+    assert whole_number(text) == number
+
+
+def test_numbers_of_calls_of_any_length() -> None:
+    """Of thousands of digits, too, it is said that they are no number of a call."""
+    assert numbers_in("3, 7") == (3, 7)
+    assert numbers_in("9" * 5000) is None

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from kosmolua.limits import whole_number
+
 _TOKEN = re.compile(
     r'#[^\r\n]*|"""(?:\\"""|(?!""").)*"""|"(?:\\.|[^"\\\r\n])*"|\.\.\.|[_A-Za-z][_0-9A-Za-z]*|[^\s,\ufeff]', re.DOTALL
 )
@@ -215,5 +217,6 @@ def argument(selection: Selection, name: str, variables: Mapping[str, object]) -
             given = tokens[at + 2]
             if given == "$":
                 return variables.get(tokens[at + 3])
-            return int(given) if given.isdecimal() and len(given) < 19 else given.strip('"')
+            number = whole_number(given)
+            return given.strip('"') if number is None else number
     return None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from kosmolua.expressions import regex
+from kosmolua.limits import whole_number
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import (
     FUNCTIONS,
@@ -137,9 +138,9 @@ def _items(table: Node | None, index: Node | None = None) -> list[Node | None]:
     key, place = (key_of(index), index.get("field")) if index else (None, None)
     if key is not None:
         return [next((each.get("value") for each in fields if key_of(each) == key), None)]
-    if place and place.text.isdecimal() and len(place.text) < 10:
+    if place and (number := whole_number(place.text)) is not None:
         unnamed = [each.get("value") for each in fields if each.get("name") is None]
-        return [dict(enumerate(unnamed, start=1)).get(int(place.text))]
+        return [dict(enumerate(unnamed, start=1)).get(number)]
     return [each.get("value") for each in fields]
 
 

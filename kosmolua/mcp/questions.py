@@ -14,6 +14,7 @@ from mcp_types import ClientCapabilities, ElicitResult
 
 from kosmolua.calls.approvals import Approval, Consent, grouped, shown_arguments
 from kosmolua.escaping import exposed
+from kosmolua.limits import whole_number
 from kosmolua.recordings.outlines import numbers_in
 from kosmolua.recordings.plans import Plan
 
@@ -176,9 +177,10 @@ class DoubtQuestion(_Decision):
     def settled(cls, replies: Mapping[str, object]) -> dict[str, Any]:
         """Return what replies decide: ``done`` and ``again`` of :meth:`kosmolua.Runtime.resume`."""
         chosen = {
-            int(key.removeprefix(cls.PREFIX)): (reply.content or {}).get("done")
+            number: (reply.content or {}).get("done")
             for key, reply in replies.items()
-            if isinstance(reply, ElicitResult) and reply.action == "accept" and key.removeprefix(cls.PREFIX).isdecimal()
+            if isinstance(reply, ElicitResult) and reply.action == "accept"
+            if (number := whole_number(key.removeprefix(cls.PREFIX))) is not None
         }
         done = {number: None for number, choice in chosen.items() if choice == cls.DONE}
         return {"done": done, "again": [number for number, choice in chosen.items() if choice == cls.AGAIN]}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from kosmolua.http.graphql_document import MAX_DEPTH, GraphQLDocument, Selection, argument, read_document
+from kosmolua.limits import whole_number
 from kosmolua.openapi.samples import Samples
 from kosmolua.openapi.store import DocumentStore
 from kosmolua.protocol import Json
@@ -92,7 +93,7 @@ class _SimulatedField:
 
     def _connection(self, keys: Mapping[str, Json], selected: Selection, seed: str, depth: int) -> Json:
         size, after = (argument(selected, name, self._variables) for name in ("first", "after"))
-        start = int(after) if isinstance(after, str) and after.isdecimal() else 0
+        start = (whole_number(after) or 0) if isinstance(after, str) else 0
         end = min(start + (size if isinstance(size, int) else PAGE), ITEMS)
         found: dict[str, Json] = {}
         for each in self._document.fields(selected.inner):

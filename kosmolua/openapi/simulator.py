@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kosmolua.expressions import regex
 from kosmolua.http.messages import Request, Response, origin
+from kosmolua.limits import whole_number
 from kosmolua.openapi.functions import DocumentFunctions
 from kosmolua.openapi.naming import snake
 from kosmolua.openapi.operations import is_json
@@ -244,7 +245,7 @@ def _with_value(items: list[Json], name: str, value: str) -> list[Json]:
     if same or isinstance(first[key], bool):
         return same
     if isinstance(first[key], (int, float)):
-        return [{**first, key: int(value)}] if value.isdecimal() and len(value) < 18 else items
+        return items if (number := whole_number(value)) is None else [{**first, key: number}]
     return [{**first, key: value}]
 
 
@@ -281,7 +282,7 @@ def _answer(status: int, value: Json) -> Response:
 
 
 def _number(text: str, otherwise: int) -> int:
-    return int(text) if text.isdecimal() and len(text) < 9 else otherwise
+    return otherwise if (number := whole_number(text)) is None else number
 
 
 def _template(detail: Mapping[str, Any]) -> str:
@@ -329,8 +330,8 @@ def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) 
         key = same or (_id_key(reply, name) if name == item else None)
         if key is not None and isinstance(reply[key], str):
             known[key] = value
-        elif key is not None and isinstance(reply[key], int) and value.isdecimal() and len(value) < 18:
-            known[key] = int(value)
+        elif key is not None and isinstance(reply[key], int) and (number := whole_number(value)) is not None:
+            known[key] = number
     return known
 
 

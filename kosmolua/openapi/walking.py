@@ -14,6 +14,7 @@ from kosmolua.errors import NetworkError
 from kosmolua.expressions import regex
 from kosmolua.http.messages import SAFE_METHODS, origin
 from kosmolua.http.paging import next_link
+from kosmolua.limits import whole_number
 from kosmolua.openapi.paging import (
     AFTER,
     COUNTS,
@@ -240,7 +241,7 @@ def _numbers(value: Json, names: Sequence[str]) -> Iterator[int]:
 
 def _totals_in_headers(page: ResultPage) -> Iterator[int]:
     named = (value for name, value in page.response.headers.items() if _TOTAL_HEADER.fullmatch(name))
-    return (int(value) for value in named if value.isdecimal() and len(value) < 16)
+    return (number for value in named if (number := whole_number(value)) is not None)
 
 
 def _said(value: Json, names: Sequence[str]) -> Iterator[tuple[str, Any]]:

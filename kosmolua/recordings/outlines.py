@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from kosmolua.calls.approvals import shown_arguments, way_back
 from kosmolua.calls.inverses import changes_nothing
 from kosmolua.escaping import exposed, shortened
+from kosmolua.limits import whole_number
 from kosmolua.schema.effects import changes, is_final
 
 MAX_CALLS, MAX_GROUPS, MAX_NOTES = 24, 8, 4
@@ -105,8 +106,8 @@ def _arguments(call: PlannedCall) -> list[str]:
 
 def numbers_in(text: str) -> tuple[int, ...] | None:
     """Return the numbers of calls that a person wrote, such as ``3, 7``; None for a text that is something else."""
-    words = text.replace(",", " ").split()
-    return tuple(map(int, words)) if all(each.isascii() and each.isdigit() for each in words) else None
+    found = [whole_number(word) for word in text.replace(",", " ").split()]
+    return None if None in found else tuple(each for each in found if each is not None)
 
 
 def _group(heading: str, calls: Sequence[PlannedCall], most: int) -> Iterator[Line]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
+from kosmolua.limits import whole_number
 from kosmolua.protocol import Json
 from kosmolua.schema.merging import SHAPES, merged, normal
 
@@ -49,8 +50,8 @@ def target(document: Json, pointer: str) -> Json:
         key = unquote(word).replace("~1", "/").replace("~0", "~")
         if isinstance(node, dict) and key in node:
             node = node[key]
-        elif isinstance(node, list) and key.isdecimal() and len(key) < 10 and int(key) < len(node):
-            node = node[int(key)]
+        elif isinstance(node, list) and (place := whole_number(key)) is not None and place < len(node):
+            node = node[place]
         else:
             raise LookupError("leads nowhere")
     return node

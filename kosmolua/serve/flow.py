@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.errors import Busy, Unavailable
-from kosmolua.limits import MIB
+from kosmolua.limits import MIB, whole_number
 from kosmolua.mcp.clients import SESSION
 from kosmolua.mcp.http import NO_TOKEN
 from kosmolua.mcp.transport import read_again
@@ -195,8 +195,9 @@ class Weighing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        length = headers.get("content-length", "")
-        told = int(length) if length.isdecimal() else self._most if "transfer-encoding" in headers else 0
+        told = whole_number(headers.get("content-length", ""))
+        if told is None:
+            told = self._most if "transfer-encoding" in headers else 0
         delay = self._pace.delay(min(told, self._most))
         if delay > MAX_PACE:
             await TOO_MUCH(scope, receive, send)

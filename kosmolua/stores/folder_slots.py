@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 
 from kosmolua.errors import ConfigError
+from kosmolua.limits import whole_number
 from kosmolua.locks import lock_file
 
 ORDER = ".order"
@@ -32,7 +33,7 @@ class FolderSlot:
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             with self._alone():
-                self._ahead = sorted(int(name) for name in os.listdir(folder) if name.isdecimal())
+                self._ahead = sorted(filter(None, map(whole_number, os.listdir(folder))))
                 self._path = self._path_of(self._ahead[-1] + 1 if self._ahead else 1)
                 self._file = FileIO(self._path, "ab")
                 lock_file(self._file.fileno())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
+from kosmolua.limits import whole_number
 from kosmolua.schema.effects import is_final
 from kosmolua.serve.links import QuestionLink
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
@@ -129,7 +130,7 @@ def _record(request: PageRequest, calls: Sequence[WaitingCall], person: str, vot
 def _told(request: PageRequest) -> dict[str, str] | None:
     """Return what the person has just decided, as the URL says, or None."""
     decided, count, run = (request.asked(name) for name in TOLD)
-    if decided not in ANSWERS or not count.isdecimal():
+    if decided not in ANSWERS or whole_number(count) is None:
         return None
     return {
         "decided": "Approved" if ANSWERS[decided] else "Denied",

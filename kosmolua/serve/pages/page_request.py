@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.limits import whole_number
 from kosmolua.serve.pages.rendering import HEADERS, asset_path, render
 from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.workspace import Workspace
@@ -92,8 +93,7 @@ class PageRequest:
     @property
     def start(self) -> int:
         """From which entry on a list is shown, by the parameter ``from`` of the URL's query."""
-        given = self.asked("from")
-        return int(given) if given.isascii() and given.isdecimal() and len(given) < 9 else 0
+        return whole_number(self.asked("from")) or 0
 
     def page_from(self, first: int, without: Collection[str] = ()) -> str:
         """Return the URL of the same list from another entry on, relative to this one, without some parameters."""

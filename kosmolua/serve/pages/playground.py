@@ -13,6 +13,7 @@ from kosmolua.authoring.names_in import names_in
 from kosmolua.check.checked import Checked
 from kosmolua.errors import KosmoError
 from kosmolua.escaping import exposed
+from kosmolua.limits import whole_number
 from kosmolua.recordings.timeline import bars_of
 from kosmolua.runs.job import chunk_of
 from kosmolua.schema.luacats import literal
@@ -73,8 +74,8 @@ def completed(request: PageRequest) -> Response:
 
     The form has the script and the place ``at`` of the cursor, in units of UTF-16, as browsers count.
     """
-    source, at = _source(request), request.form.get("at", "")
-    before = source.encode("utf-16-le", "surrogatepass")[: 2 * int(at) if at.isdecimal() and len(at) < 10 else 0]
+    source, at = _source(request), whole_number(request.form.get("at", "")) or 0
+    before = source.encode("utf-16-le", "surrogatepass")[: 2 * at]
     text = before.decode("utf-16-le", "replace")
     catalog = _runtime(request).catalog
     candidates = Candidates(catalog, lambda base: names_in(source, base), {}, lambda _: ())

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from kosmolua.errors import CheckFailed, KosmoError, ScriptError
 from kosmolua.escaping import exposed
+from kosmolua.limits import whole_number
 from kosmolua.mcp.addresses import PATH
 from kosmolua.recordings.answers import Answers, number_of
 from kosmolua.recordings.recording import events_of
@@ -258,7 +259,8 @@ def resumed(request: PageRequest) -> Response:
     The form can have another script, which takes the place of the one that failed.
     """
     run = _run(request, is_whole=True)
-    numbers = [int(number) for number in request.lists.get("number", ()) if number.isdecimal() and len(number) < 10]
+    named = map(whole_number, request.lists.get("number", ()))
+    numbers = [number for number in named if number is not None]
     chosen = {number: request.form.get(f"choice-{number}") for number in numbers}
     request.own.resume(
         run.id,
