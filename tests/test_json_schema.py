@@ -74,6 +74,7 @@ def fits(kind: Type, value: object) -> bool:
         ({"enum": ["a", "b", "a"]}, Choice(("a", "b"))),
         ({"enum": [1, True, "x", 2.5, [1], {"a": 1}]}, Choice((1, True, "x", 2.5, [1], {"a": 1}))),
         ({"type": "string", "enum": ["1", 2]}, Choice(("1", "2"))),
+        ({"type": "string", "enum": []}, STRING),
         ({"const": "card"}, Choice(("card",))),
         ({"type": "array", "items": {"type": "integer"}, "minItems": 1}, List(INTEGER, (Length(1),))),
         ({"type": "array"}, List(ANY)),

@@ -121,8 +121,21 @@ IN_QUERY = [
     {"name": name, "in": place, "required": True, "schema": {"type": kind}}
     for name, place, kind in (("id", "path", "string"), ("size", "path", "integer"), ("page", "query", "integer"))
 ]
+MAYBE = {"anyOf": [PET, {"type": "null"}]}
+
+
+def slot(name: str, place: str = "path") -> dict[str, Any]:
+    """Return a parameter that is a text."""
+    return {"name": name, "in": place, "required": True, "schema": TEXT}
+
+
 PATHS = {
     "/templated/{id}?size={size}&page={page}&key={key}&v=1": operation("templated", parameters=IN_QUERY),
+    "/at/{proxy+}": operation("at", parameters=[slot("proxy")]),
+    "/of/{name=shelves/*/books/*}": operation("of", parameters=[slot("name")]),
+    "/by/{id:[0-9]+}": operation("by"),
+    "/told": operation("told", parameters=[{**slot("X-Of", "header"), "explode": True, "schema": {"type": "object"}}]),
+    "/maybe": {"post": {**operation("maybe")["post"], "requestBody": {"content": {JSON: {"schema": MAYBE}}}}},
     "/deep": operation("deep", DEEP),
     "/parts": {
         "post": {
@@ -274,6 +287,37 @@ def test_names_in_the_query_of_a_path_are_filled(called: tuple[Runtime, Service]
     runtime, service = called
     runtime.call("pets.templated", {"id": "p 1", "size": 2, "page": 3, "key": "k&1"})
     assert service.last.target == "/templated/p%201?size=2&key=k%261&v=1&page=3"
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "target"),
+    [
+        ("at", {"proxy": "a b/c"}, "/at/a%20b/c"),
+        ("of", {"name": "shelves/1/books/2"}, "/of/shelves/1/books/2"),
+        ("by", {"id": "1/2"}, "/by/1%2F2"),
+    ],
+)
+def test_a_placeholder_can_say_what_it_takes(
+    called: tuple[Runtime, Service], call: str, given: dict[str, str], target: str
+) -> None:
+    """Those of AWS and Google take several segments; an argument has the name without what follows it."""
+    runtime, service = called
+    runtime.call(f"pets.{call}", given)
+    assert service.last.target == target
+
+
+def test_a_table_in_a_header_is_written_as_the_document_says(called: tuple[Runtime, Service]) -> None:
+    """Exploded, its keys and values have an equals sign between them."""
+    runtime, service = called
+    runtime.call("pets.told", {"x_of": {"R": 1, "G": 2}})
+    assert service.last.headers["x-of"] == "R=1,G=2"
+
+
+def test_a_body_that_can_be_null_can_be_left_out(called: tuple[Runtime, Service]) -> None:
+    """Unless the document says that it is required, as do generators for an optional one."""
+    runtime, service = called
+    runtime.call("pets.maybe")
+    assert service.last.body == b""
 
 
 def test_parts_are_as_the_document_describes_them(called: tuple[Runtime, Service]) -> None:

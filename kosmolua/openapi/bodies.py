@@ -18,7 +18,7 @@ from kosmolua.openapi.operations import is_json
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _NDJSON = "application/x-ndjson"
-_SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " ", "tabs": "\t"}
+_SEPARATORS = {"joined": ",", "simple*": ",", "pipes": "|", "spaces": " ", "tabs": "\t"}
 _OVERRIDING = regex(r"\s*[_. \[]method($|[\[\x00-\x20]).*", re.IGNORECASE | re.DOTALL)
 """Matches a name by which a form or a query overrides the HTTP method, in each spelling that some service accepts."""
 _MAY_OVERRIDE = regex(rb"method|\\u", re.IGNORECASE)
@@ -148,8 +148,8 @@ def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
     """Yield the pairs of name and value that an argument becomes in a query or a form.
 
     ``style`` is how lists and tables are written: ``repeated`` (a pair for each item), ``joined``, ``pipes``,
-    ``spaces`` or ``tabs`` (one text with ``,``, ``|``, a space or a tab between), ``deep`` (keys in brackets),
-    ``deep[]`` (the same, with ``[]`` for list items) or ``json``.
+    ``spaces`` or ``tabs`` (one text with ``,``, ``|``, a space or a tab between), ``simple*`` (the first, but keys
+    and values with ``=``), ``deep`` (keys in brackets), ``deep[]`` (the same, with ``[]`` for list items) or ``json``.
     """
     if style == "json":
         yield name, value if isinstance(value, str) else word_of(value)
@@ -161,7 +161,8 @@ def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
             for key, each in value.items():
                 yield from pairs_of(key, each, "repeated")
         else:
-            yield name, _SEPARATORS[style].join(f"{key},{word_of(each)}" for key, each in value.items())
+            between = "=" if style == "simple*" else ","
+            yield name, _SEPARATORS[style].join(f"{key}{between}{word_of(each)}" for key, each in value.items())
     elif isinstance(value, (list, tuple)):
         words = [word_of(each) for each in value if each is not None]
         if style in _SEPARATORS:

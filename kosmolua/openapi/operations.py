@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -50,6 +50,8 @@ AWS_ACTION = "x-aws-operation-name"
 """The extension with the name of an action of AWS's query protocol."""
 _FORM = "application/x-www-form-urlencoded"
 _SLOT = regex(r"\{\+?([^{}]*)\}")
+_SLOT_WITH_PATTERN = regex(r"\{(\w[\w.-]*)([+*=:])[^{}]*\}")
+"""Matches a placeholder that says what it takes: ``{proxy+}`` of AWS, ``{name=books/*}`` of Google, ``{id:[0-9]+}``."""
 _JSON = regex(r"application/(x-amz-)?json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
 _JSON_1_0 = regex(
     r"AWSKendraRer|AWSLookoutEq|AWSStep|AppRunner|AwsProton|BackupOn|CloudApi|ComputeOpt|DynamoDB|HealthLake|IoTAuto|"
@@ -252,6 +254,7 @@ class _Reading:
         given = self._given
         tags = rows(given.get("tags"))
         parameters = [*self._parameters()]
+        self._path = self._without_patterns({each["name"] for each in parameters})
         fields = [each for each in map(self._parameter, parameters) if each]
         body, keys = self._body()
         if self._is_query:
@@ -277,6 +280,14 @@ class _Reading:
             graphql=table(given.get("x-graphql")),
             hints=self._hints(),
         )
+
+    def _without_patterns(self, names: Collection[str]) -> str:
+        """Return the path with plain placeholders; those that take several segments become ``{+name}``."""
+
+        def plain(slot: re.Match[str]) -> str:
+            return slot[0] if slot[0][1:-1] in names else f"{{{'' if slot[2] == ':' else '+'}{slot[1]}}}"
+
+        return _SLOT_WITH_PATTERN.sub(plain, self._path)
 
     def _hints(self) -> dict[str, Any]:
         known = ["x-pagination", "x-kubernetes-action", "x-ms-pageable", *([AWS_ACTION] if self._is_query else [])]
@@ -341,7 +352,7 @@ class _Reading:
         style = text(given.get("style"))
         if style in _STYLES and not (given.get("explode") is True and style != "deepObject"):
             return _STYLES[style]
-        if given["in"] == "path" and (style in ("label", "matrix") or given.get("explode") is True):
+        if given["in"] in ("path", "header") and (style in ("label", "matrix") or given.get("explode") is True):
             return _IN_PATH.get(f"{style or 'simple'}{'*' if given.get('explode') is True else ''}", "joined")
         explodes = given.get("explode", given["in"] in ("query", "cookie") if not style else style == "form")
         return "repeated" if explodes and given["in"] in ("query", "cookie") else "joined"
@@ -418,8 +429,10 @@ class _Reading:
             body.schema = self._in_xml(contents[chosen].get("schema"), keys)
         if not keys:
             return None, []
+        schema = contents[chosen].get("schema")
+        is_needed = required if isinstance(required, bool) else not self._document.whole(schema)["nullable"]
         for each in keys:
-            each.required = each.required and required is not False
+            each.required = each.required and is_needed
         return body, keys
 
     def _in_xml(self, schema: Json, keys: list[Field]) -> Json:

@@ -53,6 +53,8 @@ def normal(schema: Schema) -> Schema:
     if isinstance(values := schema.get("enum"), list):
         plain["enum"] = [value for value in values if value is not None]
         nullable = nullable or None in values
+        if not values and not nullable:
+            del plain["enum"]
     if "const" in schema and schema["const"] is None:
         nullable, plain = True, {"enum": []}
     for word in ("allOf", "oneOf", "anyOf", "enum"):
