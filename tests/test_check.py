@@ -765,11 +765,19 @@ def sold_out():
 }
 
 
-def test_codes_may_stand_anywhere_in_a_package(write: Write, tmp_path: Path) -> None:
-    """A code that any module of a plugin's package has is one of its errors, and another text is not."""
-    for name, text in PACKAGE.items():
+MODULE = {
+    "shop.py": PACKAGE["shop/parts/calls.py"].replace("..faults", ".parts.faults"),
+    "parts/faults.py": "from ..codes.of_goods import sold_out\n",
+    "codes/of_goods.py": PACKAGE["shop/faults/codes.py"],
+}
+
+
+@pytest.mark.parametrize(("files", "plugin"), [(PACKAGE, "shop"), (MODULE, "shop.py")], ids=["package", "module"])
+def test_codes_may_stand_anywhere_in_a_plugin(write: Write, tmp_path: Path, files: dict[str, str], plugin: str) -> None:
+    """A code in its package, or in a folder that it imports from, is one of its errors; another text is not."""
+    for name, text in files.items():
         write(name, text)
-    with Runtime(simulate=True, environ={}, plugins=[tmp_path / "shop"]) as runtime:
+    with Runtime(simulate=True, environ={}, plugins=[tmp_path / plugin]) as runtime:
         checker = Checker(runtime.catalog)
         asks = "local ok, err = pcall(app.integrations.shop.buy) if err.code == '{}' then print(1) end"
         assert told(checker.check(asks.format("sold_out"))) == []

@@ -93,9 +93,8 @@ def test_the_name_of_an_integration_can_be_spelled_in_escapes(shop: Shop) -> Non
 
 
 def test_a_script_is_checked_again_if_a_folder_beside_its_plugin_has_changed(shop: Shop, write: Write) -> None:
-    """Also if a module beside the plugin imports from it; one that no module names does not matter."""
-    shop.plugin.write_text("from .shelves import integration  # see README\n")
-    write("README", "The attic is old.")
+    """Also if a module beside the plugin imports from it; one that is only spoken of does not matter."""
+    shop.plugin.write_text("""'Not from the attic.'\nfrom .shelves import integration\n""")
     write("shelves.py", "from .stock.goods import integration\n")
     goods, other = write("stock/goods.py", PLUGIN), write("attic/goods.py", "")
     assert shop.run() == ("new\n", True)

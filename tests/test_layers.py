@@ -13,8 +13,8 @@ from support.sources import statements, tree_of
 
 PACKAGE = Path(__file__).parent.parent / "kosmolua"
 DOORS = [
-    *("expressions", "errors", "entry_points", "suggestions", "folders", "escaping", "truncation", "secret", "limits"),
-    *("locks", "protocol", "concurrency", "clock", "container", "memory", "sandbox"),
+    *("expressions", "errors", "entry_points", "suggestions", "folders", "plugin_files", "escaping", "truncation"),
+    *("secret", "limits", "locks", "protocol", "concurrency", "clock", "container", "memory", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "check", "docs"),
     *("openapi", "catalog", "mcp_client", "flow", "calls", "recordings", "stores", "broker"),
     *(

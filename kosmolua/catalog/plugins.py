@@ -21,13 +21,13 @@ from kosmolua.concurrency import lazy
 from kosmolua.entry_points import INTEGRATIONS, PROVIDERS, EntryPoint, ask, installed
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
 from kosmolua.folders import config_folder, expanded, objection_to_writers
+from kosmolua.plugin_files import files_of
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import ROOT, lua_path
 from kosmolua.suggestions import did_you_mean, list_of
 
 Named: TypeAlias = "str | os.PathLike[str] | Integration"
 _PACKAGE = "kosmolua_integrations"
-_WORD = re.compile(r"\w+")
 BUNDLED = "bundled"
 _RENAME = "rename it with a-z, 0-9 and _, a letter first"
 
@@ -152,25 +152,15 @@ class Plugins:
         return [text for spec in self._unloaded(name) for text in _sources_of(spec)]
 
     def files(self, name: str) -> list[str] | None:
-        """Return the files that an integration is made of; None if that is not known.
-
-        It is not for one that is an object, or that has a link to a folder, as links can lead in a circle.
-        """
+        """Return the files that an integration is made of; None if that is not known, as for one that is an object."""
         named = [str(path) for document, path in self._documents if document == name]
         own = [str(spec.origin) for spec in self._unloaded(name)]
         modules = own or list(map(_file_of, self._installed(name)))
-        if not (named or modules) or any(plugin.integration.name == name for plugin in self._given):
+        is_object = any(plugin.integration.name == name for plugin in self._given)
+        if is_object or not (named or modules) or any(not module.endswith(".py") for module in modules):
             return None
-        folders = [onto_folder(place.folder, name) for place in self._places]
-        folders += [Path(module).parent for module in modules if os.path.basename(module) == "__init__.py"]
-        folders += [folder for module in own for folder in _folders_beside(module)]
-        walked = [step for each in folders for step in os.walk(each)]
-        if any(os.path.islink(os.path.join(top, name)) for top, names, _ in walked for name in names):
-            return None
-        inside = [os.path.join(top, file) for top, _, files in walked for file in files]
-        beside = [entry.path for module in modules for entry in os.scandir(os.path.dirname(module))]
-        found = {*named, *inside, *(path for path in beside if path.endswith(".py"))}
-        return sorted(path for path in found if not path.endswith(".pyc"))
+        files = files_of([*(str(onto_folder(place.folder, name)) for place in self._places), *modules])
+        return None if files is None else [*named, *files]
 
     def prose(self, name: str) -> str | None:
         """Return the hand-written part of the page, or None; only entry points are loaded for it."""
@@ -357,23 +347,6 @@ def _sources_of(spec: ModuleSpec) -> list[str]:
     origin = Path(str(spec.origin))
     files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
     return [file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file()]
-
-
-def _folders_beside(module: str) -> list[Path]:
-    """Return the folders beside a plugin's file that it can import: those that it, or a module beside it, names."""
-    files: dict[str, Path] = {}
-    folders: dict[str, Path] = {}
-    for entry in os.scandir(os.path.dirname(module)):
-        if entry.is_dir():
-            folders[entry.name] = Path(entry.path)
-        elif entry.is_file() and entry.name.endswith(".py"):
-            files[entry.name.removesuffix(".py")] = Path(entry.path)
-    unread, found = [Path(module)], []
-    while unread and folders:
-        words = set(_WORD.findall(unread.pop().read_text(encoding="utf-8", errors="replace")))
-        unread += [files.pop(word) for word in words & files.keys()]
-        found += [folders.pop(word) for word in words & folders.keys()]
-    return found
 
 
 def usual_places() -> list[PluginFolder]:

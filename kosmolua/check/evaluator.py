@@ -13,7 +13,7 @@ from kosmolua.check.input import CheckInput
 from kosmolua.check.library import CallSite, result_of, result_of_method
 from kosmolua.check.tested import Tested, has_word
 from kosmolua.check.uses import Uses
-from kosmolua.check.variables import NOTHING_HELD, Flow, Gathered, Held
+from kosmolua.check.variables import NOTHING_HELD, Flow, Gathered, Held, always_returns
 from kosmolua.expressions import regex
 from kosmolua.lua import idioms
 from kosmolua.lua.scopes import Scopes, Variable
@@ -356,7 +356,7 @@ class Evaluator:
         if not isinstance(called, Closure):
             return UNKNOWN
         self.enter(called, values)
-        if not self.scopes.returns_value(called.node):
+        if not (self.scopes.returns_value(called.node) or always_returns(called.node.get("body"))):
             return Missing(f"value that {name.text[:40]} returns", "write return before its last value")
         return self.returned(called)
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_origin, overload
 
@@ -19,6 +18,7 @@ from kosmolua.errors import PluginError
 from kosmolua.expressions import regex
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
+from kosmolua.plugin_files import files_of
 from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
@@ -211,14 +211,15 @@ class Integration:
 
     def mentions(self, text: str) -> bool:
         """Return True if a text is in the plugin's code, as a code of its own errors is, or if the code is unknown."""
-        file = Path(self.origin.rpartition(":")[0])
-        packages = list(takewhile(lambda folder: (folder / "__init__.py").exists(), file.parents))
+        if self.is_flat:
+            return True
         try:
-            files = packages[-1].rglob("*.py") if packages else file.parent.glob("*.py")
+            files = files_of([self.origin.rpartition(":")[0]])
             whole = re.compile(f"[\"']{re.escape(text)}[\"']")
-            return self.is_flat or any(whole.search(each.read_text("utf-8")) for each in files)
+            code = [Path(file).read_text("utf-8") for file in files or () if file.endswith(".py")]
         except (OSError, UnicodeError):
             return True
+        return not code or any(map(whole.search, code))
 
     def __repr__(self) -> str:
         return f"Integration({self.name!r}, {len(self.functions.own)} functions)"
