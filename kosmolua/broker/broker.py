@@ -49,9 +49,8 @@ from kosmolua.limits import LIMITS
 from kosmolua.memory import COPIES, SMALL, passage
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
-from kosmolua.schema.function import FULL
+from kosmolua.schema.function import FULL, NewSession
 from kosmolua.schema.names import ROOT, SERVERS, parts_of, qualified
-from kosmolua.schema.sessions import NewSession
 from kosmolua.secret import Redactor, SecretText
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt, Request, Response
+    from kosmolua.schema.function import NewSession
     from kosmolua.schema.integration import Integration
-    from kosmolua.schema.sessions import NewSession
     from kosmolua.secret import Redactor, Secret
 
 _T = TypeVar("_T")

@@ -7,11 +7,11 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from kosmolua.errors import NOTHING_SENT, BadArguments, SessionExpired
-from kosmolua.schema.names import holder_of
-from kosmolua.schema.sessions import BEGIN, NewSession
+from kosmolua.schema.names import BEGIN, holder_of
 from kosmolua.secret import Secret
 
 if TYPE_CHECKING:
+    from kosmolua.schema.function import NewSession
     from kosmolua.schema.integration import Integration
 
 

@@ -21,6 +21,7 @@ from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import (
     APP,
+    BEGIN,
     FLAT,
     ROOT,
     holder_of,
@@ -30,7 +31,6 @@ from kosmolua.schema.names import (
     root_and_name,
     section_of,
 )
-from kosmolua.schema.sessions import BEGIN
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 if TYPE_CHECKING:

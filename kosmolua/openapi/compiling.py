@@ -469,7 +469,7 @@ def _row(document: Document, result: Compiled, place: int, each: Built, holding:
         "body": plain(operation.body),
         "result": plain(operation.result),
         "server": _server(operation, result.access.base_url),
-        "paging": plain(each.recipe),
+        "paging": each.recipe and each.recipe._asdict(),
         **({"graphql": operation.graphql} if operation.graphql else {}),
         **({"is_open": True} if each.is_open else {}),
         **({"has_credentials": True} if _holds_credentials(document, operation.result, holding) else {}),

@@ -91,7 +91,7 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
     extension = integration.extension
     if onto:
         file = str(onto / "openapi.json")
-        extension = replace(extension, file=file) if extension else Extension(file, api_of)
+        extension = extension._replace(file=file) if extension else Extension(file, api_of, {}, {})
     assert extension is not None, "it has no document to extend it with"
     more = ExtensionFunctions(extension, integration)
     whole = copy(integration)

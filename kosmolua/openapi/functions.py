@@ -100,7 +100,6 @@ def with_lists(value: object, kind: Type) -> object:
     return value
 
 
-@dataclass(frozen=True)
 class InText(Scalar):
     """The type of a value in a URL: strings accept numbers, numbers digits."""
 
@@ -213,7 +212,7 @@ class DocumentFunctions:
         filled = key.name if key and row.effect != "read" else None
         idempotency = detail.get("idempotency") or (key.wire if key else None)
         parameters = tuple(
-            replace(each, default=None, about=f"{each.about} {FILLED}".strip()) if each.name == filled else each
+            each._replace(default=None, about=f"{each.about} {FILLED}".strip()) if each.name == filled else each
             for each in map(self._with_default, parameters_of(call, sent, row.name, extra))
         )
         update = self._update(row, call, parameters)
@@ -271,7 +270,7 @@ class DocumentFunctions:
         if parameter.name not in self._supplied or not parameter.required:
             return parameter
         about = f"{parameter.about} By default the account's own value is used.".strip()
-        return replace(parameter, default=None, about=about)
+        return parameter._replace(default=None, about=about)
 
     def _returns(self, detail: Mapping[str, Any], name: str) -> Type | None:
         if detail["method"] == "HEAD":

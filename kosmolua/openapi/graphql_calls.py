@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from kosmolua.errors import BadArguments
@@ -114,7 +114,7 @@ class GraphQLCall(OperationCall):
             raise BadArguments("all = true finds no list with pages in the document", param="all", hint=hint)
         recipe = Recipe("token", cursor, f"{place}.pageInfo.endCursor", more=f"{place}.pageInfo.hasNextPage")
         key = "nodes" if isinstance(at(data, f"{place}.nodes"), list) else "edges"
-        recipe = replace(recipe, items=f"{place}.{key}")
+        recipe = recipe._replace(items=f"{place}.{key}")
         read: list[ResultPage] = [ResultPage(data, response)]
 
         def fetch(changed: Mapping[str, Json]) -> ResultPage:

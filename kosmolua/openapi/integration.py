@@ -15,7 +15,8 @@ from kosmolua.openapi.functions import DocumentFunctions
 from kosmolua.openapi.security import access_of
 from kosmolua.openapi.store import DocumentStore, Home
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.sessions import BEGIN, SessionRule, session_function
+from kosmolua.schema.names import BEGIN
+from kosmolua.schema.sessions import SessionRule, session_function
 
 
 def imported(file: str) -> Integration:

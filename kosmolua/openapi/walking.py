@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -82,7 +81,7 @@ def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow
         found, before = _items(page, recipe, key), len(found)
         if recipe.first == UNSAID and not lead.is_url:
             is_same = bool(found) and known.issuperset(map(_identity, found))
-            recipe = replace(recipe, first=int(is_same))
+            recipe = recipe._replace(first=int(is_same))
             if is_same:  # page 1 is the first one, which is there already
                 leads.clear()
                 continue
@@ -103,13 +102,13 @@ def _as_replied(recipe: Recipe, value: Json, given: Mapping[str, Json]) -> Recip
     """Return a recipe with the place of the list, and the number of the first page, that the first reply has."""
     if recipe.kind == "page" and recipe.parameter not in given:
         number = next((each for _, each in _said(value, NUMBERS) if each in (0, 1) and each is not True), recipe.first)
-        recipe = replace(recipe, first=int(number))
+        recipe = recipe._replace(first=int(number))
     elif recipe.first == UNSAID:
-        recipe = replace(recipe, first=1)
+        recipe = recipe._replace(first=1)
     if isinstance(at(value, recipe.items), list) or (recipe.items and not isinstance(value, list)):
         return recipe
     place = the_list(table(value), table, lambda each: isinstance(each, list))
-    return recipe if place is None and not isinstance(value, list) else replace(recipe, items=place or "")
+    return recipe if place is None and not isinstance(value, list) else recipe._replace(items=place or "")
 
 
 def _items(page: ResultPage, recipe: Recipe, key: str) -> list[Json]:

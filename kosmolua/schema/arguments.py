@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from kosmolua.errors import BadArguments
@@ -21,8 +20,7 @@ MAX_NAME = 80
 """The most characters of an unknown name that a message quotes."""
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """A parameter of a function that scripts can call.
 
     Args:

@@ -24,6 +24,7 @@ _CRON_NAMES = frozenset({"@yearly", "@annually", "@monthly", "@weekly", "@daily"
 _CRON_FIELDS = 5
 
 
+@dataclass(frozen=True)
 class _Written(Bound):
     """A restriction of strings to a notation, with an example."""
 
@@ -61,7 +62,6 @@ def formats(name: str) -> tuple[Format, ...]:
     return (Format(name),) if name in _FORMATS else ()
 
 
-@dataclass(frozen=True)
 class Url(_Written):
     """A bound inside ``Annotated`` for the URL of a website or of a Git repository."""
 
@@ -75,7 +75,6 @@ class Url(_Written):
         return {"format": "uri"}
 
 
-@dataclass(frozen=True)
 class AbsolutePath(_Written):
     """A bound inside ``Annotated`` for the path of a folder or file that begins with a slash."""
 
@@ -119,7 +118,6 @@ class OneOf(_Written):
         return {"examples": list(self.choices)}
 
 
-@dataclass(frozen=True)
 class Schedule(_Written):
     """A bound inside ``Annotated`` for a cron expression with five fields: minute, hour, day, month and weekday."""
 

@@ -19,6 +19,7 @@ from kosmolua.schema.labels import DECLARED, NONE, Labels
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
 from kosmolua.schema.types import ANY, STRING, Record, Scalar, Type, Union, has_secrets
+from kosmolua.secret import SecretText
 
 FULL = "full"
 """The value of the parameter :attr:`Function.reply` for a whole result."""
@@ -32,6 +33,12 @@ Step: TypeAlias = "tuple[str, Mapping[str, Any]]"
 """A call of the same integration and account: the name of the function, and its arguments."""
 Before: TypeAlias = "Callable[[Mapping[str, Any]], Step | None]"
 Undo: TypeAlias = "Callable[[Mapping[str, Any], Any, Any], Sequence[Step] | str]"
+
+
+class NewSession(NamedTuple):
+    """What the function returns that begins a session: the credentials, by the account's fields."""
+
+    credentials: Mapping[str, SecretText]
 
 
 class Paging(NamedTuple):

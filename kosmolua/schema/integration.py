@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_origin, overload
 
@@ -27,12 +26,13 @@ from kosmolua.schema.function import Before, Function, Undo, read_function, with
 from kosmolua.schema.functions import Functions, More
 from kosmolua.schema.labels import Labelled, Labels
 from kosmolua.schema.names import FLAT, ROOT, objection_to_integration, qualified
-from kosmolua.schema.sessions import SessionRule
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
 from kosmolua.secret import Secret
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from kosmolua.schema.sessions import SessionRule
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _Simulator = TypeVar("_Simulator", bound=Callable[[str], Send])
@@ -116,14 +116,13 @@ class Declared(Labelled, total=False):
     assume: Mapping[str, Json] | None
 
 
-@dataclass(frozen=True)
-class Extension:
+class Extension(NamedTuple):
     """The OpenAPI document that extends an integration, with the parameters of :meth:`Integration.extend`."""
 
     file: str
     api: Callable[[Any], Any]
-    supplies: Mapping[str, Callable[[Any], Any]] = dataclasses.field(default_factory=dict)
-    declared: Mapping[str, Declared] = dataclasses.field(default_factory=dict)
+    supplies: Mapping[str, Callable[[Any], Any]]
+    declared: Mapping[str, Declared]
 
 
 class Integration:

@@ -17,6 +17,8 @@ SCRIPTS = "scripts"
 """The root of the user's own scripts, which other scripts call as functions: ``app.scripts.report``."""
 FLAT = frozenset({SCRIPTS})
 """The roots that are themselves one integration, which has functions, but no accounts."""
+BEGIN = "session"
+"""The function that begins a session, of an integration that has sessions."""
 
 
 def parts_of(path: str) -> list[str]:

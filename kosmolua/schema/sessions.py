@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from kosmolua.errors import BadArguments
 from kosmolua.expressions import regex
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
-from kosmolua.schema.function import Function
+from kosmolua.schema.function import Function, NewSession
+from kosmolua.schema.names import BEGIN
 from kosmolua.schema.types import SECRET
 from kosmolua.secret import Secret, SecretText
 
-BEGIN = "session"
-"""The function that begins a session."""
 _USERS = ("username", "user_name", "user", "login", "email", "name")
 _NEVER_IN_A_NAME = regex(r"[^A-Za-z0-9_-]+")
 MAX_NAME = 40
@@ -62,12 +61,6 @@ class SessionRule:
         beside = next((each for each in self.alternatives if given.keys() <= set(each)), given.keys())
         replaced = set(self.fields) - set(beside)
         return {name: value for name, value in own.items() if name not in replaced} | dict(given)
-
-
-class NewSession(NamedTuple):
-    """What :data:`BEGIN` returns: the credentials, by the account's fields."""
-
-    credentials: Mapping[str, SecretText]
 
 
 @dataclass(frozen=True)
