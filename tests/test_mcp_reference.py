@@ -99,6 +99,7 @@ def test_everything_arrives(runtime: Runtime, call: str, expected: object) -> No
 
 def test_files_are_read_and_written_as_permitted(runtime: Runtime, files: Path, asked: list[Approval]) -> None:
     """Reads are allowed, what overwrites is asked about, and what the server refuses raises."""
+    asked.clear()
     path = str(files / "a.txt")
     assert returned(runtime, f"return files.read_text_file({{ path = {path!r} }}).content") == ["hello file\n"]
     assert asked == []

@@ -963,7 +963,7 @@ writes = {{ max = 4, per = "day" }}
     with served(tmp_path, "acme", accounts=accounts, simulate=False) as pages:
         person = Person(pages.url, "acme")
         run = person.send("/playground", deed="run", source=RESTART, simulate="yes").url.rpartition("/")[2]
-        first_call(person)
+        assert eventually(lambda: 'class="status paused"' in person.open(f"/runs/{run}").text)
         inbox = person.open("/approvals").text
         assert '<span class="tag">simulated</span>' in inbox
         assert "<title>Inbox" in inbox  # without a number, since nothing real waits
@@ -1024,7 +1024,7 @@ def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
 
     The form names the call as it is also called when the run has paused.
     """
-    with served(tmp_path, "acme", approval_wait=30) as pages:
+    with served(tmp_path, "acme", approval_wait=300) as pages:
         person = Person(pages.url, "acme")
         for decision, status in (("approve", "done"), ("deny", "failed")):
             run = os.urandom(6).hex()
@@ -1046,7 +1046,7 @@ def test_who_answers_too_late_is_told_so(tmp_path: Path, monkeypatch: pytest.Mon
         return answer(approvals, call, decision, *voter)
 
     monkeypatch.setattr(Approvals, "answer", late)
-    with served(tmp_path, "acme", approval_wait=30) as pages:
+    with served(tmp_path, "acme", approval_wait=300) as pages:
         outcome = pages.start("acme", RESTART)
         person = Person(pages.url, "acme")
         told = person.send("/approvals", decision="approve", call=first_call(person))

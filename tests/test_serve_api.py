@@ -84,7 +84,7 @@ def test_a_paused_run_is_approved_and_resumed(pages: Pages) -> None:
 @pytest.mark.slow
 def test_a_call_of_a_running_script_is_decided(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The script goes on with the answer, and a second answer is refused."""
-    with served(tmp_path_factory.mktemp("serve"), "acme", approval_wait=60) as pages:
+    with served(tmp_path_factory.mktemp("serve"), "acme", approval_wait=300) as pages:
         outcome = pages.start("acme", RESTART)
         wait_for(lambda: ask(pages, "GET", "/approvals")[1]["approvals"], 60)
         call = ask(pages, "GET", "/approvals")[1]["approvals"][0]["name"]

@@ -47,7 +47,7 @@ def store(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "store")
 
 
-def asked(approvals: Approvals, *given: Approval, seconds: float = 10.0, client: Any = None) -> Callable[[], Any]:
+def asked(approvals: Approvals, *given: Approval, seconds: float = 300.0, client: Any = None) -> Callable[[], Any]:
     """Ask about calls in another thread; return what waits for the replies, and for who gave them."""
     approver = WebApprover(approvals, "0123456789ab", "script.lua", lambda: seconds, client)
     replies: list[list[Reply]] = []

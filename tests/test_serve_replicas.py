@@ -81,7 +81,7 @@ def test_a_running_script_is_approved_at_another_replica(tmp_path: Path, postgre
     """Its call waits at one, the page of the other shows it, and the answer given there lets it go on where it runs."""
     here, there = folders(tmp_path)
     with (
-        served(here, TENANT, store=postgres.address, approval_wait=30) as one,
+        served(here, TENANT, store=postgres.address, approval_wait=300) as one,
         served(there, TENANT, store=postgres.address) as two,
     ):
         person = Person(two.url, TENANT)
@@ -224,7 +224,7 @@ def test_a_database_that_is_gone_is_told_and_loses_nothing(tmp_path: Path, postg
                 assert "nothing is lost: try again when it can be reached" in shown.text
                 assert "Traceback" not in shown.text
             started = pages.start(TENANT, RESTART)
-            error = started.exception(20) or started.result().error
+            error = started.exception(60) or started.result().error
             assert isinstance(error, Unavailable)
         finally:
             postgres.start()

@@ -26,6 +26,7 @@ from kosmolua.serve.log import Log
 from kosmolua.serve.metrics import Metrics
 from kosmolua.serve.tenant_runtime import Common
 from kosmolua.serve.tenants import Tenants
+from support.processes import eventually
 
 ACCOUNTS = """\
 [render2]
@@ -239,8 +240,11 @@ class Person:
 
 def first_call(person: Person) -> str:
     """Return the name of the first call that waits, once there is one."""
-    for _ in range(200):
-        if found := re.search(r'name="call" value="([^"]+)"', person.open("/approvals").text):
-            return found[1]
-        time.sleep(0.05)
-    raise AssertionError("no call waits")
+    found: list[str] = []
+
+    def waits() -> bool:
+        found.extend(re.findall(r'name="call" value="([^"]+)"', person.open("/approvals").text))
+        return bool(found)
+
+    assert eventually(waits), "no call waits"
+    return found[0]
