@@ -179,12 +179,19 @@ PATHS = {
 
 
 @pytest.fixture(scope="module")
-def called(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, Service]]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, Service]]:
     """A runtime, and the service on the loopback interface that its calls reach."""
     overlay = '[effects]\nread = ["ask"]\n'
     document = small(tmp_path_factory.mktemp("bodies"), {"paths": PATHS}, overlay=overlay)
     with serving() as service, live(document, "pets", service) as runtime:
         yield runtime, service
+
+
+@pytest.fixture
+def called(opened: tuple[Runtime, Service]) -> tuple[Runtime, Service]:
+    """The same, and the service answers with an empty object."""
+    opened[1].answer = lambda sent: Reply({})
+    return opened
 
 
 @pytest.mark.parametrize(
