@@ -134,7 +134,7 @@ class Limit(Generic[Number]):
         about: What is limited, for the documentation.
         code: Its name in an error; empty if exceeding it does not end the script.
         exceeded: What a script did, for messages, with ``{value}``.
-        advice: What to do instead of raising the limit.
+        instead: What to do instead of raising the limit.
         option: The help of the option; empty if the limit is set only under ``[kosmolua.limits]``.
         maximum: The largest value that makes sense, if below the unit's.
     """
@@ -149,7 +149,7 @@ class Limit(Generic[Number]):
         *,
         code: str = "",
         exceeded: str = "",
-        advice: str = "",
+        instead: str = "",
         option: str = "",
         maximum: float | None = None,
     ) -> None:
@@ -159,7 +159,7 @@ class Limit(Generic[Number]):
         self.exceeded = exceeded
         self.option = option
         self.maximum = maximum or unit.maximum
-        self._advice = advice
+        self.instead = instead
         self.__doc__ = about
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -178,7 +178,7 @@ class Limit(Generic[Number]):
         way = f"raise {self.name} in [kosmolua.limits]"
         if self.option:
             way = f"raise it with --{self.name.replace('_', '-')}"
-        return f"{self._advice}, or {way}" if self._advice else way
+        return f"{self.instead}, or {way}" if self.instead else way
 
     def check(self, value: float) -> float:
         """Return a value for this limit, as an integer if it requires one.
@@ -252,7 +252,7 @@ class Limits:
         "Requests to the host that are not calls: for names under ``app``, and for documentation.",
         code="lookups",
         exceeded="it looked up names and documentation more than {value} times",
-        advice="keep the answers in variables",
+        instead="keep the answers in variables",
     )
     max_output = Limit(
         10 * MIB,
@@ -268,7 +268,7 @@ class Limits:
         "Bytes, as JSON, of one reply and of what the script returns.",
         code="result",
         exceeded="one result, or the returned value, is larger than {value}",
-        advice="ask for less",
+        instead="ask for less",
     )
     max_arguments = Limit(
         MIB,
@@ -276,7 +276,7 @@ class Limits:
         "Bytes, as JSON, of one call's arguments.",
         code="arguments",
         exceeded="the arguments of one call are larger than {value}",
-        advice="send less",
+        instead="send less",
     )
     max_depth = Limit(
         100,
@@ -284,7 +284,7 @@ class Limits:
         "Nesting of tables in any value that passes between host and sandbox.",
         code="depth",
         exceeded="a value is nested deeper than {value} levels",
-        advice="flatten it",
+        instead="flatten it",
         maximum=MAX_DEPTH,
     )
     max_source = Limit(

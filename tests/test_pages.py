@@ -35,7 +35,8 @@ from support.page import (
 from support.processes import eventually
 
 from kosmolua.cli.tenants import Kept, TenantFleet
-from kosmolua.errors import CheckFailed, ConfigError
+from kosmolua.errors import CallTimeout, CheckFailed, ConfigError, Paused, UnderWay
+from kosmolua.limits import LIMITS
 from kosmolua.recordings.timeline import Bar, CallSummary
 from kosmolua.runs import RunOptions
 from kosmolua.serve import settings
@@ -877,6 +878,46 @@ def test_insights_say_what_they_have_not_read_yet(
     assert re.search(r"1 older run is still being read|\d+ older runs are still being read", text)
     assert 'http-equiv="refresh"' in text
     assert eventually(lambda: "still being read" not in person.open("/insights").text)
+
+
+def test_what_to_do_about_an_error_names_no_option_that_people_of_the_site_could_not_pass(tmp_path: Path) -> None:
+    """They raise limits of the tenant, answer on the site, and learn how the server was started."""
+    advice = environment().filters["advice"]
+    timeout = CallTimeout("render2.restart_service", 30, hint="look whether it was done")
+    timeout.advise(LIMITS["call_timeout"].remedy)
+    assert advice(timeout) == "look whether it was done; raise call_timeout in the limits of the tenant"
+    assert "Inbox" in advice(Paused("paused", hint="run kosmolua resume with --approve"))
+    assert "Was it done?" in advice(UnderWay("open", hint="pass --done 1"))
+    with served(tmp_path, "acme", read_only=True) as pages:
+        person = Person(pages.url, "acme")
+        text = person.open(f"/runs/{pages.record('acme', SCALE)}").text
+        assert "the server was started with --read-only" in text
+        assert "run the script without" not in text
+
+
+def test_a_call_that_several_people_have_to_approve_says_so_at_first(tmp_path: Path) -> None:
+    """Who approves it first knows that this is not enough."""
+    with served(tmp_path, "acme", accounts=f"{ACCOUNTS}[kosmolua.approvals]\ndestroy = 2\n") as pages:
+        pages.record("acme", DELETE)
+        destroys, writes = (
+            next(
+                form
+                for form in Person(pages.url, "acme").open("/approvals").text.split("<form")
+                if f'"call {effect}"' in form
+            )
+            for effect in ("destroy", "write")
+        )
+        assert "2 people have to approve" in destroys
+        assert "have to approve" not in writes
+
+
+def test_a_run_that_has_called_nothing_yet_is_not_said_to_call_nothing(pages: Pages, person: Person) -> None:
+    """While a script of the playground runs, nobody knows what it will call."""
+    begun = pages.start("acme", "sleep(4)", name="playground.lua", run="aabbccddeeff")
+    assert eventually(lambda: "a script that has called nothing yet" in person.open("/runs").text)
+    person.send("/runs/aabbccddeeff/stop")
+    begun.result(20)
+    assert "a script that calls nothing" in person.open("/runs/aabbccddeeff").text
 
 
 def test_what_the_check_says_of_a_secret_is_masked(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class Judge:
         self.accounts = Accounts(tables, Path("/home/ann/accounts.toml"), environ={}, redactor=Redactor())
         catalog = Catalog([Plugins([LIBRARY], places=(), entry_points=dict)], self.accounts)
         host = SimpleNamespace(
+            is_served=False,
             accounts=self.accounts,
             yes=yes,
             read_only=False,

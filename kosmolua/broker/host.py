@@ -83,6 +83,11 @@ class Host:
             ):
                 self.journal  # noqa: B018 - opens the file, so that a failure to open it is an error here
 
+    @property
+    def is_served(self) -> bool:
+        """Whether a server runs the scripts, whose readers pass no options."""
+        return self._tenancy is not None
+
     def tell(self, error: KosmoError) -> None:
         """Let an error name parameters of Python, unless a command line reads it."""
         if not self.command_line:

@@ -63,12 +63,12 @@ class Permissions:
         """Raise :class:`Denied` if an option, a read-only run or the accounts file denies a call of ``target``."""
         for patterns in self._deny:
             if option := patterns.fitting(target):
-                raise Denied(f"{target.path} is denied by {option}", hint=f"run the script without {option}")
+                raise Denied(f"{target.path} is denied by {option}", hint=self._way_past(option))
         if self._read_only and target.function.effect != "read":
-            raise Denied(
-                f"{target.path} {target.function.effect}s, and this run is read-only",
-                hint="run the script without --read-only, or in another mode",
-            )
+            way = "run the script in another mode"
+            if self._host.read_only or not self._host.is_served:
+                way = self._way_past("--read-only") + ("" if self._host.is_served else ", or in another mode")
+            raise Denied(f"{target.path} {target.function.effect}s, and this run is read-only", hint=way)
         rule = target.rule
         if rule.permission == "deny" and not rule.among:
             set_to = _key(rule.key) if rule.why else f'{_key(rule.key)} = "deny"'
@@ -82,7 +82,10 @@ class Permissions:
         """Raise :class:`Denied` if an option denies that another script calls the user's script ``name``."""
         for patterns in self._deny:
             if option := patterns.fitting_script(name):
-                raise Denied(f"scripts.{name} is denied by {option}", hint=f"run the script without {option}")
+                raise Denied(f"scripts.{name} is denied by {option}", hint=self._way_past(option))
+
+    def _way_past(self, option: str) -> str:
+        return f"the server was started with {option}" if self._host.is_served else f"run the script without {option}"
 
     def allow(
         self,
@@ -165,9 +168,10 @@ class Permissions:
             return ()
         mode = self._host.flow_mode
         if mode == "deny":
+            asking = 'set mode = "ask" under [kosmolua.flow] in the accounts file, so that people are asked'
             raise Denied(
                 f"{target.path}: {'; '.join(flow.text for flow in flows)}, and [kosmolua.flow] denies that",
-                hint=f"pass --allow-flow {target.path} if this is meant",
+                hint=asking if self._host.is_served else f"pass --allow-flow {target.path} if this is meant",
             )
         return tuple(flow.text for flow in flows if mode == "ask" or flow.is_secret)
 

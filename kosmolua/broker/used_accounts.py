@@ -18,6 +18,9 @@ Used = dict[str, Any]
 """An account as a recording has it: ``integration``, ``account``, ``default`` (the name of the integration's default
 account), ``origin``, and ``settings``, a digest of the fields that are not secret: a new secret is no other account."""
 
+ACCEPT = "pass --accept-accounts to go on with the accounts as they are now"
+"""The hint for a run whose accounts have changed."""
+
 USED = ("integration", "account", "default", "origin", "settings")
 
 
@@ -66,7 +69,7 @@ def refuse_others(
     found = differences(host, recorded)
     said = f"{subject} other accounts: {'; '.join(found)}"
     if found and not (accept(said) if callable(accept) else accept):
-        refusal = ConfigError(said, hint="pass --accept-accounts to go on with the accounts as they are now")
+        refusal = ConfigError(said, hint=ACCEPT)
         refusal.sent = NOTHING_SENT
         raise refusal
     return found

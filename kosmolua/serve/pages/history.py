@@ -63,7 +63,8 @@ class RunEntry:
         if self.summary.title or self.status == DAMAGED:
             return self.summary.title or "unreadable"
         made = ({"path": call.path, "effect": call.effect} for call in self.calls)
-        return deeds_of(made) or ("a script that calls nothing" if self.script in UNNAMED else self.script)
+        unnamed = "a script that calls nothing" if self.ended else "a script that has called nothing yet"
+        return deeds_of(made) or (unnamed if self.script in UNNAMED else self.script)
 
     @property
     def by(self) -> str:

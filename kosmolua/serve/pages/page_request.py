@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.limits import whole_number
-from kosmolua.serve.pages.rendering import HEADERS, asset_path, render
+from kosmolua.serve.pages.rendering import HEADERS, advice, asset_path, render
 from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.workspace import Workspace
 from kosmolua.serve.tenant import Voter
@@ -163,7 +163,7 @@ class PageRequest:
 
     def failure(self, error: KosmoError, back: str = "/approvals") -> Response:
         """Return a page about an error that ended the request."""
-        return self.error("The request failed", error.what, hint=error.hint or "", status=409, back=back)
+        return self.error("The request failed", error.what, hint=advice(error), status=409, back=back)
 
     def refusal(self) -> Response:
         """Return the answer that refuses a form which does not belong to the person's session."""

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-from kosmolua.errors import ConfigError, Stale
+from kosmolua.errors import ConfigError, KosmoError, Stale
 from kosmolua.recordings.outlines import PlannedCall, numbers_in
 from kosmolua.recordings.plans import Plan
 from kosmolua.schema.effects import is_final
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
+from kosmolua.serve.pages.rendering import advice
 
 MAX_CALLS = 50
 """How many calls a page shows."""
@@ -84,9 +85,10 @@ def decided(request: PageRequest) -> Response:
     outcome = request.own.apply(plan, request.session.person, without)
     if outcome.recording and outcome.run:
         return request.redirect(f"/runs/{outcome.run}")
-    said, hint = outcome.error.message if outcome.error else "", ""
-    if isinstance(outcome.error, Stale):
-        said, hint = f"{outcome.error.what}. Nothing was sent. Make a new plan.", "; ".join(outcome.error.differences)
+    error = outcome.error or KosmoError("What became of it was not recorded")
+    said, hint = f"{error.what.removesuffix('.')}. {error.sent}", advice(error)
+    if isinstance(error, Stale):
+        said, hint = f"{error.what}. Nothing was sent. Make a new plan.", "; ".join(error.differences)
     return request.error("The plan was not applied", said, hint=hint, status=409, back=back)
 
 

@@ -14,9 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from kosmolua.errors import KosmoError, LimitExceeded
+from kosmolua.broker.used_accounts import ACCEPT
+from kosmolua.errors import KosmoError, Paused, UnderWay
 from kosmolua.escaping import exposed, harmless
-from kosmolua.limits import REPORTED
+from kosmolua.limits import LIMITS
 from kosmolua.schema import luacats
 from kosmolua.schema.names import page_of
 from kosmolua.serve.pages.arguments import cut, given, shown_arguments
@@ -41,6 +42,11 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 """The content types of the static files that pages load, by file extension."""
 MAX_GIVEN = 160
 """How many characters of a call's arguments stand beside its name."""
+ADVICE = {ACCEPT: "run the script anew, as in the playground"} | {
+    limit.remedy: " or ".join(filter(None, [limit.instead, f"raise {limit.name} in the limits of the tenant"]))
+    for limit in LIMITS.values()
+}
+"""What people on the website can do in place of what a hint says to those at a command line."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -127,9 +133,13 @@ def environment() -> Environment:
 
 def advice(error: KosmoError) -> str:
     """Return what to do about an error, for people who do not use the command line."""
-    if isinstance(error, LimitExceeded) and error.limit in REPORTED:
-        return f"raise {REPORTED[error.limit][0]} in the limits of the tenant, or do less in one run"
-    return error.hint or ""
+    if isinstance(error, Paused):
+        return "approve or deny the calls that wait, here or in the Inbox"
+    if isinstance(error, UnderWay):
+        return "say on the page of the run, under “Was it done?”, whether it was done or has to be sent again"
+    told = KosmoError("")
+    told.hints = [ADVICE.get(hint, hint) for hint in error.hints]
+    return told.hint or ""
 
 
 def thousands(number: float) -> str:

@@ -54,11 +54,13 @@ class WaitingGroup:
     """Calls of one function with one account that wait for a person, each with its run, if that is recorded.
 
     ``id`` is what no other group has, whichever calls it consists of. Simulators answer the calls if ``is_trial``.
+    ``people`` is how many have to approve each.
     """
 
     id: str
     items: tuple[tuple[WaitingCall, RunEntry | None], ...]
     is_trial: bool
+    people: int
 
     @property
     def call(self) -> Mapping[str, Any]:
@@ -185,7 +187,12 @@ class Workspace:
             subject = json.dumps([each.call[name] for name in ("path", "account", "effect")])
             groups.setdefault((self.is_trial(run), subject), []).append((each, run))
         return [
-            WaitingGroup(sha256(repr(key).encode()).hexdigest()[:12], tuple(items), key[0])
+            WaitingGroup(
+                sha256(repr(key).encode()).hexdigest()[:12],
+                tuple(items),
+                key[0],
+                self.tenant.people_for(items[0][0].call["effect"]),
+            )
             for key, items in groups.items()
         ]
 
