@@ -296,14 +296,14 @@ def memory_of_server(processes: int = 1) -> Memory:
     return Memory(total, most=total)
 
 
-def bound_arenas(count: int = 2) -> None:
-    """Let all threads of this process share ``count`` arenas of glibc's ``malloc``, so that freed memory is reused.
+def bound_arenas() -> None:
+    """Let all threads of this process share two arenas of glibc's ``malloc``, so that freed memory is reused.
 
     Blocks of 1 MiB and more are returned to the system when they are freed; otherwise glibc would raise that bound to
     the largest one freed, and keep them.
     """
     if mallopt := _glibc("mallopt"):
-        mallopt(_M_ARENA_MAX, count)
+        mallopt(_M_ARENA_MAX, 2)
         mallopt(_M_MMAP_THRESHOLD, MIB)
 
 

@@ -398,15 +398,8 @@ class Runtime(IntegrationAttributes):
         application = Application(plan, without, is_agreed=agreed)
         return await self._runs.carry_out_async(applying(self._runs, application, Decisions(), options))
 
-    def check_applicable(
-        self, plan: Plan, *, anew: bool = False, accept_accounts: bool | Callable[[str], bool] = False
-    ) -> bool:
-        """Return True if a plan would be applied from its start, and False if an earlier application would go on.
-
-        Args:
-            plan: The plan.
-            anew: Whether it is applied from its start even if it was applied before.
-            accept_accounts: Whether it is applied although an account has changed, see :meth:`resume`.
+    def check_applicable(self, plan: Plan) -> None:
+        """Refuse a plan that :meth:`apply` would refuse before it runs the script.
 
         Raises:
             ConfigError: The plan was applied before or is being applied now, it was made in another mode, or an account
@@ -416,8 +409,8 @@ class Runtime(IntegrationAttributes):
         from kosmolua.runs.planned import applied_before, check_applicable
 
         with self._host.telling():
-            check_applicable(plan, self._host, accept_accounts=accept_accounts)
-            return applied_before(plan, self._host, anew=anew) is None
+            check_applicable(plan, self._host)
+            applied_before(plan, self._host)
 
     def undo(
         self,

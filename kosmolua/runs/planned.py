@@ -107,12 +107,7 @@ def objection(
     return outcome
 
 
-def check_applicable(
-    plan: Plan,
-    host: Host,
-    *,
-    accept_accounts: bool | Callable[[str], bool],
-) -> None:
+def check_applicable(plan: Plan, host: Host, *, accept_accounts: bool | Callable[[str], bool] = False) -> None:
     """Refuse a plan that was refused itself, or that was made in another mode or with other accounts.
 
     Raises:
@@ -132,7 +127,7 @@ def check_applicable(
     refuse_others(f"The plan {plan.id} was made with", host, plan.accounts, accept=accept_accounts)
 
 
-def applied_before(plan: Plan, host: Host, *, anew: bool) -> Recording | None:
+def applied_before(plan: Plan, host: Host, *, anew: bool = False) -> Recording | None:
     """Return the recording with which a plan was applied before and has to go on; None to apply it from the start.
 
     A plan is applied from the start if nothing was written when it was applied before. With ``anew`` it is applied from
