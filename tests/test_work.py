@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,10 +31,10 @@ from kosmolua.serve.tenant_runtime import Common
 from kosmolua.serve.tenants import Tenants
 from kosmolua.serve.work import overview, worker
 from kosmolua.serve.work.settings import ScheduleSettings
-from kosmolua.serve.work.worker import Errand, TaskWorker, begin_by_hand
+from kosmolua.serve.work.worker import Errand, TaskWorker
 from kosmolua.stores.folder_tasks import FolderTasks
 from kosmolua.stores.store import Summary
-from kosmolua.stores.tasks import HOOK, NOTICE, QUEUED, RUNNING, SCHEDULE, SLEEP, ServerTask
+from kosmolua.stores.tasks import HOOK, NOTICE, QUEUED, RUNNING, SCHEDULE, SLEEP, ServerTask, begin_by_hand
 
 pytestmark = pytest.mark.slow
 
@@ -789,6 +791,20 @@ def test_the_command_line_lists_runs_and_pauses(site: Site, kosmolua: Program) -
     unknown = kosmolua("schedules", "run", "nightli", *of)
     assert unknown.returncode == 2
     assert "There is no schedule 'nightli' (did you mean 'nightly'?)" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["schedules", "schedules run nightly", "schedules pause nightly", "schedules --tenant acme"]
+)
+def test_without_the_extra_schedules_say_what_to_install(words: str, environment: dict[str, str]) -> None:
+    """A sentence, and the status of a configuration that the user has to mend."""
+    hide = (
+        "import sys; sys.modules |= dict.fromkeys(['mcp', 'mcp_types', 'starlette', 'jwt']); sys.argv[0] = 'kosmolua'"
+    )
+    command = [sys.executable, "-c", f"{hide}; from kosmolua.cli import main; main(sys.argv[1:])", *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "pip install 'kosmolua[serve]'" in done.stderr
 
 
 def test_a_tenant_has_to_be_named_if_there_are_several(kosmolua: Program, write: Write) -> None:

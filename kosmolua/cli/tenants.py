@@ -148,7 +148,7 @@ class Kept:
 
 
 def _settings(accounts: str | None) -> tuple[str, Settings]:
-    console.need("serve", "The runs of a tenant need", "mcp", "jwt")
+    console.need("serve", "Tenants and schedules need", "mcp", "jwt")
     from kosmolua.serve.settings import read
 
     path, exists = accounts_file(accounts, os.environ)

@@ -15,9 +15,8 @@ from kosmolua.errors import NOT_NOW
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.serve.tenant import Tenant
 from kosmolua.serve.work import overview
-from kosmolua.serve.work.worker import begin_by_hand
 from kosmolua.stores.store import DEFAULT_RUNS, STATUSES, Decision, Summary
-from kosmolua.stores.tasks import HOOK, SCHEDULE
+from kosmolua.stores.tasks import HOOK, SCHEDULE, begin_by_hand
 
 CLIENT = "the API"
 """The name of the client in runs that are started with the API."""

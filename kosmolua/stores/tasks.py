@@ -114,3 +114,21 @@ class TaskQueue(Protocol):
 
         The further ids of deliveries are removed with them.
         """
+
+
+def begin_by_hand(tasks: TaskQueue, schedule: str) -> ServerTask:
+    """Let a server run the script of a schedule now, beside its ticks, and return the task."""
+    now, run = tasks.now(), new_run()
+    task = ServerTask(f"{SCHEDULE}/{schedule}/by-hand/{run}", SCHEDULE, schedule, run, now, now, QUEUED)
+    tasks.add(task)
+    return task
+
+
+def is_by_hand(task: ServerTask) -> bool:
+    """Return True for a task that a person has begun."""
+    return "/by-hand/" in task.id
+
+
+def pause_mark(source: str, name: str) -> str:
+    """Return the mark in the store of a schedule or hook that a person has paused."""
+    return f"paused-{name}" if source == SCHEDULE else f"{source}-paused-{name}"

@@ -15,6 +15,7 @@ from kosmolua.cli.parsing import Command, ListGroup, examples, reading_options
 from kosmolua.cli.scripts import run_script
 from kosmolua.cli.tenants import Kept, tenant_options
 from kosmolua.errors import UsageError
+from kosmolua.stores.tasks import HOOK, SCHEDULE, begin_by_hand
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def list_schedules(kept: Kept, options: Options) -> None:
 
     --tenant may be left out if the accounts file has only one tenant.
     """
-    from kosmolua.serve.work.overview import entries
-
     with _opened(kept, options) as (tenant, work, store):
+        from kosmolua.serve.work.overview import entries
+
         found = entries(tenant, work, store)
     if found and not tenant:
         console.complain("nothing runs these here: kosmolua serve does, if the accounts file has a tenant")
@@ -67,10 +68,9 @@ def run(name: str, kept: Kept, options: Options) -> int:
 
     If the accounts file has no tenant, the script runs here, as with kosmolua run.
     """
-    from kosmolua.serve.work.settings import is_file
-    from kosmolua.serve.work.worker import begin_by_hand
-
     with _opened(kept, options) as (tenant, work, store):
+        from kosmolua.serve.work.settings import is_file
+
         _known(name, work.schedules, "schedule")
         schedule = work.schedules[name]
         if not tenant:
@@ -91,10 +91,9 @@ def run(name: str, kept: Kept, options: Options) -> int:
 @reading_options
 def pause(name: str, *, ends: bool, is_hook: bool, kept: Kept, options: Options) -> None:
     """Skip the ticks of the schedule NAME, or the deliveries of the hook NAME, at all servers until this is ended."""
-    from kosmolua.serve.work import overview
-    from kosmolua.stores.tasks import HOOK, SCHEDULE
-
     with _opened(kept, options) as (_, work, store):
+        from kosmolua.serve.work import overview
+
         kind = HOOK if is_hook or (name in work.hooks and name not in work.schedules) else SCHEDULE
         _known(name, work.hooks if is_hook else [*work.schedules, *work.hooks], kind)
         overview.pause(store, kind, name, ends=ends)

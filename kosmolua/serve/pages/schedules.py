@@ -7,8 +7,7 @@ from starlette.responses import Response
 from kosmolua.serve.pages.page_request import NotFound, PageRequest
 from kosmolua.serve.work import overview
 from kosmolua.serve.work.overview import Entry
-from kosmolua.serve.work.worker import begin_by_hand
-from kosmolua.stores.tasks import SCHEDULE
+from kosmolua.stores.tasks import SCHEDULE, begin_by_hand
 
 
 def listed(request: PageRequest) -> Response:

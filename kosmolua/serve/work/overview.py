@@ -8,9 +8,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from kosmolua.serve.work.settings import WorkSettings
-from kosmolua.serve.work.worker import is_by_hand, pause_mark
 from kosmolua.stores.store import DAY, Store
-from kosmolua.stores.tasks import HOOK, PLANNED, QUEUED, RUNNING, SCHEDULE, ServerTask
+from kosmolua.stores.tasks import HOOK, PLANNED, QUEUED, RUNNING, SCHEDULE, ServerTask, is_by_hand, pause_mark
 
 HISTORY = 30
 """How many runs of a schedule or hook people see."""
