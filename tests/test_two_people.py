@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -54,7 +53,7 @@ class Case:
 
     def __call__(self, approval: Approval) -> Reply:
         """Ask, and let people answer, until somebody's answer is taken or nobody answers any more."""
-        question = WaitingCall(f"q-{len(self.asked)}", RUN, "a.lua", asdict(approval), 0.0, 4e9)
+        question = WaitingCall(f"q-{len(self.asked)}", RUN, "a.lua", approval._asdict(), 0.0, 4e9)
         self.store.ask(question)
         self.asked.append(question)
         try:

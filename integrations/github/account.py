@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from kosmolua.plugin import Api, CallError, Integration, OAuth2, Secret, Send
@@ -67,7 +66,7 @@ def _requests_left(hub: Hub) -> str:
     try:
         limits = thing_of(hub.api.get("/rate_limit"))
     except CallError as error:
-        if error.status == HTTPStatus.NOT_FOUND:
+        if error.status == 404:
             return "without a rate limit"
         raise
     left, most = (inner(limits, "resources", "core", key) for key in ("remaining", "limit"))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shlex
 import stat
 import sys
 from collections.abc import Callable, Mapping
@@ -243,7 +242,11 @@ def source_of(text: str) -> dict[str, Any]:
     if not source or not colon or not rest.strip():
         known = ", ".join(f"{name}:{source.short}" for name, source in all_sources().items())
         raise ValueError(f"name one source of {known}; --secret also takes the word ask, for a prompt")
-    return {kind: shlex.split(rest) if source.accepts is _is_command else rest}
+    if source.accepts is not _is_command:
+        return {kind: rest}
+    from shlex import split
+
+    return {kind: split(rest)}
 
 
 def check_secret(given: object) -> Any:

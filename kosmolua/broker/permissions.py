@@ -8,7 +8,6 @@ call destroys something; a person's answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
 from functools import partial
 from threading import Lock
 from time import monotonic, sleep
@@ -123,12 +122,12 @@ class Permissions:
         if decision is not None:
             reply, how = decision, self._later
         elif self._questions:
-            reply = self._questions.ask(number, lambda: replace(approval, **details()))
+            reply = self._questions.ask(number, lambda: approval._replace(**details()))
             how = f"approved by {self._questions.person}"
         if reply is True and self._host.people_for(function.effect) > 1:
             reply, how, approval = self._several(approval, how, details)
         if reply is UNANSWERED:
-            raise self._unapproved(target, replace(approval, **details()) if self._decided else approval)
+            raise self._unapproved(target, approval._replace(**details()) if self._decided else approval)
         if not reply:
             raise Denied(f"{_subject(target)}, and it was not approved")
         return how
@@ -144,7 +143,7 @@ class Permissions:
         from kosmolua.stores.store import ballot, people_in
 
         most, store = self._host.people_for(approval.effect), self._host.store
-        known, first, name = -1, approval, ballot(self._run, asdict(approval))
+        known, first, name = -1, approval, ballot(self._run, approval._asdict())
         while True:
             with self._counting:
                 votes = store.votes(name)
@@ -152,7 +151,7 @@ class Permissions:
                 for vote in votes if len(people) >= most else ():
                     store.unvote(name, vote)
             why = f"approved by {' and '.join(people) or 'nobody who counts'}, and {most} people must"
-            approval = replace(first, why="; ".join(filter(None, [first.why, why])))
+            approval = first._replace(why="; ".join(filter(None, [first.why, why])))
             if len(people) >= most:
                 return True, f"approved by {' and '.join(people)}", approval
             if len(people) <= known or not (self._questions and self._questions.counts_people):
@@ -179,7 +178,7 @@ class Permissions:
         """Return the error for a call about which nobody could be asked: Paused if the run can pause, else Denied."""
         if self._decided:
             what = f"{_subject(target)}, which somebody must approve"
-            return Paused(what, calls=[asdict(approval)])
+            return Paused(what, calls=[approval._asdict()])
         if approval.flows:
             return Denied(
                 f"{target.path}: {'; '.join(approval.flows)}; somebody must approve that, and nobody can be asked here",
@@ -278,7 +277,7 @@ class _Question:
 
 
 def _detailed(approval: Approval, details: Callable[[], Mapping[str, Any]]) -> Approval:
-    return replace(approval, **details())
+    return approval._replace(**details())
 
 
 def _subject(target: Target) -> str:

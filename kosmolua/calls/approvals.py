@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from inspect import iscoroutinefunction
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from kosmolua.calls.inverses import changes_nothing
 from kosmolua.schema.effects import is_final
 
 
-@dataclass(frozen=True)
-class Approval:
+class Approval(NamedTuple):
     """A question for a person: whether a call may be made.
 
     Args:
@@ -40,9 +38,9 @@ class Approval:
     effect: str
     arguments: Mapping[str, object]
     about: str = ""
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = {}
     number: int = 0
-    before: Mapping[str, object] = field(default_factory=dict)
+    before: Mapping[str, object] = {}
     undoable: bool = False
     lost: str = ""
     flows: tuple[str, ...] = ()

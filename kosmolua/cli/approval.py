@@ -126,7 +126,9 @@ def _sentence(approval: Approval) -> str:
 
 def _lines_of(approval: Approval) -> dict[str, str]:
     """Return the text of each argument of a call, by name, with what it replaces and with the name behind an id."""
-    return {exposed(name): exposed(shown) for name, shown in shown_arguments(vars(approval), luacats.literal).items()}
+    return {
+        exposed(name): exposed(shown) for name, shown in shown_arguments(approval._asdict(), luacats.literal).items()
+    }
 
 
 def _row(approval: Approval) -> str:

@@ -231,4 +231,4 @@ def _deed(approval: Approval) -> str:
 def _arguments(approval: Approval) -> list[str]:
     """Return a line for each argument, with what it replaces and with the known name of an id's object."""
     literal = partial(json.dumps, ensure_ascii=False, default=str)
-    return [exposed(f"{name} = {shown}") for name, shown in shown_arguments(vars(approval), literal).items()]
+    return [exposed(f"{name} = {shown}") for name, shown in shown_arguments(approval._asdict(), literal).items()]

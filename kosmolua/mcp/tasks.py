@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -51,7 +51,6 @@ LEFT, CANCELLED = "left-", "cancelled-"
 cancelled while they did not run."""
 ENDS = ("done", "failed", "limit")
 """The statuses of runs that do not go on."""
-_FIELDS = {each.name for each in fields(Approval)}
 
 
 class TaskParams(RequestParams):
@@ -386,8 +385,8 @@ async def _settle(execution: Execution, seconds: float) -> None:
 def _kinds(waiting: Sequence[WaitingCall]) -> Iterator[tuple[Question, list[WaitingCall]]]:
     """Yield the questions about calls that wait, as their run asks them, each with its calls."""
     calls = {each.call["number"]: each for each in waiting}
-    asked = [Approval(**{name: each.call[name] for name in _FIELDS if name in each.call}) for each in waiting]
-    for kind in grouped([replace(each, flows=tuple(each.flows)) for each in asked]):
+    asked = [Approval(**{name: each.call[name] for name in Approval._fields if name in each.call}) for each in waiting]
+    for kind in grouped([each._replace(flows=tuple(each.flows)) for each in asked]):
         yield Question(*kind), [calls[each.number] for each in kind]
 
 

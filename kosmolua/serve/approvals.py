@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from threading import Condition
 from typing import Any, NamedTuple
 
@@ -100,7 +100,7 @@ class Approvals:
             return earlier
         ends = now + by.seconds()
         questions = [
-            WaitingCall(secrets.token_urlsafe(12), run, by.script, asdict(each), now, ends) for each in approvals
+            WaitingCall(secrets.token_urlsafe(12), run, by.script, each._asdict(), now, ends) for each in approvals
         ]
         ids = [each.id for each in questions]
         with self._changed:
@@ -188,7 +188,7 @@ def _decided_earlier(store: Store, run: str, approvals: Sequence[Approval]) -> l
 
 
 def _is_same(question: WaitingCall, approval: Approval) -> bool:
-    asked = json.loads(json.dumps(asdict(approval)))
+    asked = json.loads(json.dumps(approval._asdict()))
     return all(question.call[name] == asked[name] for name in ("path", "account", "effect", "arguments"))
 
 
