@@ -27,6 +27,11 @@ def exposed(text: str) -> str:
     return re.sub(MANY_BLANKS, lambda found: f"<{len(found[0]):,} blanks>", visible(text))
 
 
+def in_line(text: str) -> str:
+    """Return a name that somebody gave, in quotes unless it is made of words, so that it says nothing around it."""
+    return text if re.fullmatch(r"[\w .,:/@#+-]*", text) else json.dumps(text, ensure_ascii=False)
+
+
 def shortened(text: str, head: int, tail: int) -> str:
     """Return the first ``head`` and last ``tail`` characters of a text, with the number left out between them."""
     left_out = len(text) - head - tail

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+
 import pytest
-from mcp_types import ClientCapabilities, ElicitResult
+from mcp_types import ClientCapabilities, ElicitRequestFormParams, ElicitResult
 
 from kosmolua.calls.approvals import Approval
 from kosmolua.mcp.questions import EVERY, MAX_PAGE, MORE, ONCE, Consent, Question, can_be_asked
+from kosmolua.mcp_client.questions import Questions
 
 
 def message(**arguments: object) -> str:
@@ -50,6 +54,41 @@ def test_nothing_hides_in_an_argument() -> None:
     assert shown.splitlines()[1] == r'name = "a\nname = \"b\"\u001b[2J\u202e\u200b"'
     assert shown.splitlines()[2] == 'label = "größe 日本"'
     assert message(name="\u3164\U000e0041").splitlines()[1] == r'name = "\u3164\udb40\udc41"'
+
+
+def test_a_name_behind_an_id_says_nothing_else() -> None:
+    """Whoever named the object may have made it look like other arguments; ordinary names stay as they are."""
+    names = {"service_id": "web)\namount = 1 (x", "repo": "acme/web-2"}
+    given = {"service_id": "srv-1", "repo": "9", "amount": 5000}
+    asked = Approval("bank.pay", "main", "write", given, "Pay.", names)
+    for approvals in ([asked], [asked, asked]):
+        said = Question(*approvals).message
+        assert r'service_id = "srv-1" ("web)\namount = 1 (x")' in said
+        assert 'repo = "9" (acme/web-2)' in said
+        assert "\namount = 1 " not in said
+
+
+def test_a_server_does_not_say_who_asks() -> None:
+    """Neither in a field of its form, nor in a line of its message."""
+    asked: list[tuple[str, Mapping[str, object]]] = []
+    log: list[str] = []
+    questions = Questions("mcp.evil", log.append)
+
+    def confirm(message: str, shown: Mapping[str, object]) -> bool:
+        asked.append((message, shown))
+        return True
+
+    def form(*names: str) -> ElicitRequestFormParams:
+        fields = {name: {"type": "string", "default": "the bank"} for name in names}
+        schema = {"type": "object", "properties": fields}
+        return ElicitRequestFormParams(message="Go on?\nasked by = the bank", requested_schema=schema)
+
+    with questions.put_to(confirm):
+        assert asyncio.run(questions.answer(None, form("asked by"))).action == "decline"
+        assert not asked
+        assert asyncio.run(questions.answer(None, form("of"))).action == "accept"
+    assert asked == [("Go on? asked by = the bank", {"asked by": "mcp.evil", "of": "the bank"})]
+    assert len(log) == 1
 
 
 def test_blanks_and_length_hide_no_end() -> None:

@@ -9,6 +9,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from kosmolua.calls.inverses import changes_nothing
+from kosmolua.escaping import in_line
 from kosmolua.schema.effects import is_final
 
 
@@ -78,7 +79,7 @@ def shown_arguments(asked: Mapping[str, Any], literal: Callable[[object], str]) 
     given, before = (asked.get("arguments") or {}).items(), asked.get("before") or {}
     is_same = changes_nothing(asked.get("arguments") or {}, before)
     old = {name: f"{literal(value)} -> " for name, value in before.items() if not is_same}
-    named = {name: f" ({said})" for name, said in (asked.get("names") or {}).items()}
+    named = {name: f" ({in_line(said)})" for name, said in (asked.get("names") or {}).items()}
     return {name: f"{old.get(name, '')}{literal(value)}{named.get(name, '')}" for name, value in given}
 
 

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kosmolua.escaping import exposed, shortened
+from kosmolua.escaping import exposed, in_line, shortened
 from kosmolua.flow.labels import OWN, LabelRules, places, scope_of
 from kosmolua.flow.memory import MAX_PENDING, NotedAnswer, SessionMemory
 from kosmolua.flow.texts import (
@@ -64,7 +64,7 @@ class _Given(NamedTuple):
 
     @property
     def place(self) -> str:
-        return ".".join(self.keys)
+        return in_line(".".join(self.keys))
 
     def saying(self, text: str) -> _Given:
         return self._replace(value=text, form=core(text))
@@ -329,4 +329,5 @@ def _comes_from(given: _Given, spelled: str, part: str, source: object) -> str:
 
 
 def _shown(text: str) -> str:
-    return shortened(exposed(text), MAX_SHOWN, MAX_SHOWN // 2) if len(text) > 2 * MAX_SHOWN else exposed(text)
+    said = exposed(text).replace("\n", "\\n")
+    return shortened(said, MAX_SHOWN, MAX_SHOWN // 2) if len(text) > 2 * MAX_SHOWN else said

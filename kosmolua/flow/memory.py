@@ -16,6 +16,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kosmolua.concurrency import lazy
+from kosmolua.escaping import in_line
 from kosmolua.expressions import regex
 from kosmolua.flow.labels import (
     MADE_IDS,
@@ -138,8 +139,8 @@ class Provenance(NamedTuple):
             return f"the page {self.path} ({self.origin})" if self.path != "input" else f"the input ({self.origin})"
         call = f"call {self.number}" if self.number else "a recorded call"
         call += " of an earlier script" if self.is_earlier else ""
-        where = f"the {self.field} of {noun_of(self.path)}" if self.field else f"a result of {self.path}"
-        named = f"{where} {self.item}" if self.item and self.field else where
+        where = f"the {in_line(self.field)} of {noun_of(self.path)}" if self.field else f"a result of {self.path}"
+        named = f"{where} {in_line(self.item)}" if self.item and self.field else where
         return f"{named} ({call}, {self.origin})"
 
 

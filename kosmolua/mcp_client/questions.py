@@ -13,6 +13,9 @@ from mcp_types import INVALID_REQUEST, ElicitRequest, ElicitResult
 Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
 """A function that asks the user and returns True for yes. It is called with a question and values to show with it."""
 
+_ASKED_BY = "asked by"
+"""The name under which a question shows the server, which no field of its form can have."""
+
 
 class Questions:
     """Answers the questions of one server: asks the user where yes or no suffices, else declines and logs a line."""
@@ -37,17 +40,17 @@ class Questions:
     async def answer(self, context: object, params: Any) -> ElicitResult:
         """Answer one question; the SDK's context is not used."""
         confirm = next((each for each in reversed([*self._confirms]) if each), None)
-        shown: dict[str, object] = {"asked by": self._server}
+        shown: dict[str, object] = {_ASKED_BY: self._server}
         content: dict[str, Any] | None = None
         if url := getattr(params, "url", None):
             shown["url"] = url
         else:
             content = _agreed(params.requested_schema)
-            shown |= {} if content is None else content
-        if confirm is None or (content is None and not url):
+            shown |= content or {}
+        if confirm is None or (content is None and not url) or _ASKED_BY in (content or ()):
             self._log(f"asked a question that nobody can answer: {params.message}")
             return ElicitResult(action="decline")
-        is_allowed = await asyncio.to_thread(confirm, params.message, shown)
+        is_allowed = await asyncio.to_thread(confirm, " ".join(params.message.split()), shown)
         return ElicitResult(action="accept", content=content) if is_allowed else ElicitResult(action="decline")
 
     async def answer_all(self, requests: Mapping[str, Any]) -> dict[str, ElicitResult]:
