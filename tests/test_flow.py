@@ -182,6 +182,18 @@ def put(_: None, /, *, content: str) -> None:
     STATE["stored"] = content
 
 
+@box.writes
+def append(_: None, /, *, content: str) -> None:
+    """Append to what is stored."""
+    STATE["stored"] += content
+
+
+@box.reads(origin="own")
+def join(_: None, /, *, pieces: list[str]) -> str:
+    """Join pieces."""
+    return "".join(pieces)
+
+
 @box.reads(origin="own")
 def get(_: None, /) -> dict[str, str]:
     """Get what was stored, also without its base64, and its settings."""
@@ -534,6 +546,25 @@ def test_an_address_in_disguise_is_that_address(runtime: Runtime, text: str) -> 
         pytest.param(
             [f"{BOX}.put({{ content = {page(MALLORY)}:sub(7) }}) {BOX}.pay({{ account = {BOX}.get().local_part }})"],
             id="written and read back in part",
+        ),
+        *(
+            pytest.param(
+                [
+                    f"""local text, pieces = {page(MALLORY)}:sub(7), {{}}
+                    for at = 1, #text, {length} do pieces[#pieces + 1] = text:sub(at, at + {length - 1}) end
+                    {way}"""
+                ],
+                id=f"pieces of {length} that the service joins: {name}",
+            )
+            for length in (3, 7)
+            for name, way in (
+                ("an echo", f"{SEND}({{ to = {BOX}.join({{ pieces = pieces }}) }})"),
+                (
+                    "written",
+                    f"""for _, piece in ipairs(pieces) do {BOX}.append({{ content = piece }}) end
+                    {SEND}({{ to = {BOX}.get().stored }})""",
+                ),
+            )
         ),
         *(
             pytest.param(

@@ -250,12 +250,13 @@ class Judge:
         """Remember what is written that may be a text of somebody else."""
         written, known = [], self._known_literals()
         for each in given:
-            if not is_telling(each.value, each.form) or self.memory.is_trusted(each.form, scope):
-                continue
-            if each.form not in known or not all(
-                self._is_clear(said, scope) for said in (each, *map(each.saying, settings(each.text)))
-            ):
-                written.append(each.text)
+            if is_telling(each.value, each.form):
+                if self.memory.is_trusted(each.form, scope):
+                    continue
+                said = (each, *map(each.saying, settings(each.text)))
+                if each.form in known and all(self._is_clear(one, scope) for one in said):
+                    continue
+            written.append(each.text)
         if written:
             self.memory.note_write(written, scope)
 

@@ -71,6 +71,8 @@ MIN_PRIVATE = 8
 """The shortest private text that is looked for in what leaves."""
 MIN_PIECE = 16
 """The shortest piece of a private text that is looked for, and the shortest text that is without its punctuation."""
+MAX_WRITTEN = 16 * 1024
+"""How many characters are kept of what a session wrote piece by piece."""
 MAX_SENT = 1000
 """Of how many private texts the pieces are kept that were sent."""
 EVERYWHERE = ""
@@ -110,7 +112,10 @@ class NotedAnswer(NamedTuple):
 
 
 class NotedWrite(NamedTuple):
-    """Texts that a call writes, and that are not the session's own unless they are trusted for its ``scope``."""
+    """Texts that a call writes, and that are not the session's own unless they are trusted for its ``scope``.
+
+    Those that are too short to be told apart are among them: in a row they can say more.
+    """
 
     texts: Sequence[str]
     scope: str
@@ -202,6 +207,7 @@ class SessionMemory:
     _has_others: bool = False
     _trusted: dict[int, str] = field(default_factory=dict)
     _tainted: set[int] = field(default_factory=set)
+    _pieces: str = ""
     _seen: list[_Seen] = field(default_factory=list)
     _private: list[_Seen] = field(default_factory=list)
     _sent: dict[int, set[bytes]] = field(default_factory=dict)
@@ -285,8 +291,9 @@ class SessionMemory:
                     entries = [_entry(PUBLIC, "", "", each) for each in (noted.text, *revealed(noted.text))]
                     self._see(self._seen, _Seen(-1, noted.page, noted.run, b"".join(entries)))
                 elif self._seen:
+                    self._pieces = (self._pieces + exact("".join(noted.texts)))[-MAX_WRITTEN:]
                     for text in noted.texts:
-                        if not self.is_trusted(core(text), noted.scope):
+                        if is_telling(text) and not self.is_trusted(core(text), noted.scope):
                             self.taint(text)
             self._has_others = bool(self._seen) or self._forgot_run > -inf
 
@@ -473,9 +480,9 @@ class SessionMemory:
         return False
 
     def _is_read_back(self, form: str) -> bool:
-        """Return True if an answer has an address that the session wrote from a text of others, in whatever words."""
-        said = (*parts(form), form.lstrip(_SIGILS)) if self._tainted else ()
-        return any(hash(each) in self._tainted for each in said)
+        """Return True if an answer has what the session wrote from a text of others, in other words or joined."""
+        said = (form, *parts(form), form.lstrip(_SIGILS)) if self._tainted or self._pieces else ()
+        return any(hash(each) in self._tainted or (len(each) >= MIN_SPELLED and each in self._pieces) for each in said)
 
     def _clear(self, written: Iterable[str], scope: str, run: int) -> None:
         """Trust the literals that a script passed to a call, and that nothing had which earlier scripts had read."""
@@ -527,9 +534,14 @@ class SessionMemory:
 
     def _echoed(self, answer: NotedAnswer, scope: str) -> set[str]:
         """Return the arguments that are not trusted, also decoded: an answer that has one, or a part, repeats it."""
-        said = [(value, str(value)) for _, value in places(answer.given) if is_telling(value)]
-        others = [text for _, text in said if not self.is_trusted(core(text), scope)]
-        return {form for text in others for form in (core(text), *map(core, readings(text))) if is_telling(form)}
+        said = [str(value) for _, value in places(answer.given)]
+        others = [text for text in said if not (is_telling(text) and self.is_trusted(core(text), scope))]
+        return {
+            form
+            for text in (*others, "".join(others))
+            for form in (core(text), *map(core, readings(text)))
+            if is_telling(form)
+        }
 
     def _see(self, kept: list[_Seen], new: _Seen) -> None:
         """Keep texts, of which as many are dropped as are too many."""
