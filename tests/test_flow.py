@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from conftest import Program, Write
@@ -254,6 +254,28 @@ def get_card(_: None, /) -> dict[str, int]:
 @box.destroys
 def drop(_: None, /, *, item_id: int) -> None:
     """Drop an item."""
+
+
+desk = Integration("desk", Account, about="Desks.")
+
+
+class Opened(TypedDict):
+    """What opening a desk returns."""
+
+    desk_id: str
+    contact: str
+    key: Secret
+
+
+@desk.writes(origin={"contact": "public"})
+def found_desk(_: None, /) -> Opened:
+    """Open a desk."""
+    return {"desk_id": "d-20077", "contact": MALLORY, "key": Secret("key-of-the-new-desk")}
+
+
+@desk.writes
+def move(_: None, /, *, desk_id: str) -> None:
+    """Move a desk."""
 
 
 STATE = {"signature": "", "stored": ""}
@@ -1037,6 +1059,37 @@ def test_a_plan_and_the_page_of_a_run_show_each_flow(tmp_path: Path) -> None:
     page: Any = environment().get_template("parts.html").make_module({"root": ""})
     shown = page.waterfall({"id": "1"}, rows, Axis(bars))
     assert f'<p class="detail flow">{SENTENCE}</p>' in str(shown)
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        ("contact", f"to = {MALLORY} comes from the contact of found desk (call 1, public)"),
+        ("key", "to is the secret in the result of desk.found_desk (call 1.key), which is only for desk.*"),
+        ("desk_id", ""),
+    ],
+)
+@pytest.mark.parametrize("yes", [True, False])
+def test_what_a_write_of_a_plan_returns_is_asked_about(field: str, sentence: str, *, yes: bool) -> None:
+    """Whoever agreed to the plan saw only that a later write takes it; an id of the service itself goes unasked."""
+    asked: list[Approval] = []
+
+    def approve(approval: Approval) -> bool:
+        asked.append(approval)
+        return yes
+
+    call = (
+        f"app.integrations.desk.move({{ desk_id = new.{field} }})"
+        if not sentence
+        else f"{SEND}({{ to = new.{field} }})"
+    )
+    with Runtime({}, plugins=[mailbox, desk], allow=["*"], flow="ask", approve=approve) as runtime:
+        plan = runtime.plan(f"local new = app.integrations.desk.found_desk() {call}")
+        assert [each.flows for each in plan.writes] == [[], []]
+        outcome = runtime.apply(plan)
+    assert outcome.ok == (yes or not sentence), outcome.error
+    assert [each.flows for each in asked] == ([(sentence,)] if sentence else [])
+    assert len(SENT) == (outcome.ok and bool(sentence))
 
 
 def test_a_text_like_a_placeholder_hides_no_flow(runtime: Runtime) -> None:

@@ -173,9 +173,12 @@ class _ApplyingBroker(_OfPlan):
             call.stage = "returned" if is_known else "new"
             return value if is_known else super()._invoke(call, *called)
         self._application.begin_writing()
-        value = super()._invoke(call, *called)
-        self._application.note(call.number, value)
-        return value
+        return super()._invoke(call, *called)
+
+    def _note(self, call: Call, value: object, answer: str, *, is_earlier: bool = False) -> None:
+        if call.effect != "read":
+            self._application.note(call.number, self.handles.shown_in(answer))
+        super()._note(call, value, answer, is_earlier=is_earlier)
 
 
 class _PlannedPermissions(Permissions):
@@ -192,7 +195,13 @@ class _PlannedPermissions(Permissions):
         details: Callable[[], Mapping[str, Any]] = dict,
         flows: Sequence[Verdict] = (),
     ) -> str:
-        """Allow the writes of the plan, but for those that several people must approve; for others, see the base."""
-        if self._application.allows(number) and self._host.people_for(target.function.effect) == 1:
-            return PLANNED
+        """Allow the writes of the plan, but for those that several people must approve; for others, see the base.
+
+        A value that came with the result of a write was not in the plan, so that a person is asked about its flows.
+        """
+        if agreed := self._application.agreed(number):
+            known = agreed.flows if agreed.depends_on else [self._host.redactor.text(each.text) for each in flows]
+            flows = [each for each in flows if self._host.redactor.text(each.text) not in known]
+            if self._host.people_for(target.function.effect) == 1 and not (flows and self._held(target, flows)):
+                return PLANNED
         return super().allow(target, arguments, number=number, details=details, flows=flows)

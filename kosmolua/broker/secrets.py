@@ -8,6 +8,7 @@ result becomes a handle.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -177,6 +178,14 @@ class Handles:
         for place, name in answer.secrets if isinstance(answer, Answer) else ():
             holder, key = reach(shown, (1, *place))
             holder[key] = self._obtained[name]
+        return shown[0]
+
+    def shown_in(self, answer: str) -> Any:
+        """Return the value of an answer with each secret as a plan and a question show it."""
+        shown = [json.loads(answer)]
+        for place, name in answer.secrets if isinstance(answer, Answer) else ():
+            holder, key = reach(shown, (1, *place))
+            holder[key] = SecretText("", *self._origins[name]).shown
         return shown[0]
 
     def _secret(self, name: str, until: float) -> Secret:

@@ -15,6 +15,7 @@ from kosmolua.flow.texts import MIN_NUMBER, MIN_SPELLED, MIN_TEXT, whole
 from kosmolua.schema.labels import AUDIENCES, NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
 from kosmolua.schema.names import SERVERS
 from kosmolua.schema.types import List, Map, Scalar, Type, Union
+from kosmolua.secret import MASK
 
 if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Target
@@ -250,7 +251,7 @@ class _Leaves:
         said = origin if isinstance(origin, str) else default
         if isinstance(value, dict):
             for name in _NAMES:
-                if name in value and isinstance(value[name], (str, int)):
+                if isinstance(value.get(name), (str, int)) and value[name] != MASK:
                     item = str(value[name])[:MAX_NAME]
                     break
             for name, inner in value.items():

@@ -280,10 +280,10 @@ class Application:
             hint=f"call {close[0].number} of the plan has the arguments {said}" if close else "make a new plan",
         )
 
-    def allows(self, number: int) -> bool:
-        """Return True if the call with this number is a write of the plan, to which a person has agreed."""
+    def agreed(self, number: int) -> PlannedCall | None:
+        """Return the write of the plan that the call with this number makes, if a person has agreed to it."""
         with self._lock:
-            return self._is_agreed and number in self._made
+            return self._made.get(number) if self._is_agreed else None
 
     def rehearsed_value(self, key: str) -> tuple[bool, object]:
         """Return whether the rehearsal made a read that this run has not repeated yet, and its answer."""
