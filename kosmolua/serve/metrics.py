@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -18,7 +18,7 @@ from kosmolua.errors import KosmoError, ScriptError
 from kosmolua.memory import Memory
 from kosmolua.runs import Outcome
 from kosmolua.serve.runs import Observer, Running
-from kosmolua.serve.tenant import Tenant
+from kosmolua.serve.tenants import Tenants
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -47,7 +47,7 @@ class Metrics(Observer):
     ``tenants`` returns the tenants when the metrics are read. ``memory`` is that for the large texts of all tenants.
     """
 
-    def __init__(self, tenants: Callable[[], Iterable[Tenant]], memory: Memory) -> None:
+    def __init__(self, tenants: Callable[[], Tenants], memory: Memory) -> None:
         registry = self._registry = CollectorRegistry()
         each: dict[str, Any] = {"namespace": PREFIX, "registry": registry}
         self._runs = Counter("runs", "Runs that ended.", ["tenant", "status"], **each)
@@ -117,15 +117,16 @@ class Metrics(Observer):
     def store_tried(self, seconds: float, error: KosmoError | None) -> None:
         """Count a try of the store, with its duration in seconds and its error."""
         self._store_seconds.observe(seconds)
-        self._store_up.set(error is None)
         if error:
             self._store_errors.inc()
 
     def refresh(self) -> None:
-        """Set the gauges of memory and of each tenant, as :data:`_LOAD` describes them."""
+        """Set the gauges of memory, of the store and of each tenant, as :data:`_LOAD` describes them."""
         self._held.set(self._memory.taken)
         self._most.set(self._memory.total)
-        for tenant in self._tenants():
+        tenants = self._tenants()
+        self._store_up.set(tenants.health.error is None)  # it is lost already while a try of it does not end
+        for tenant in tenants:
             load = tenant.runtime.load
             values = load.workers, load.busy, load.queued, len(tenant.approvals)
             for gauge, value in zip(self._load, values, strict=True):
