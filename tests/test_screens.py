@@ -186,7 +186,7 @@ def settled(text: str) -> str:
     text = re.sub(
         r"(?ms)^\S* ?(program|state folder|extras|container|sandbox|accounts file)\b.*?(?=^\S)", r"\1 ...\n", text
     )
-    text = re.sub(r" *\b[\d.,]+ ms\b", " N ms", text)
+    text = re.sub(r" *\b(?:[\d,]+ min )?[\d.,]+ m?s\b", " N ms", text)
     text = re.sub(r"run [0-9a-f]{12} of (.*?),\s[\d: -]+(\s+\([\d:]+\s+UTC\))?,", r"run ID of \1, TIME,", text)
     text = re.sub(r"/\S*/folder\b", "/folder", text)
     text = re.sub(r"[\d,]+ bytes", "N bytes", text)
