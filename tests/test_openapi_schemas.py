@@ -64,8 +64,9 @@ NAMED_PARTS = {
             "Tree": {
                 "$dynamicAnchor": "node",
                 "type": "object",
-                "properties": {"height": {"type": "integer"}, "left": {"$dynamicRef": "#node"}},
+                "properties": {"height": NUMBER, "left": {"$dynamicRef": "#node"}},
             },
+            "Filter": {"$recursiveAnchor": True, "properties": {"of": TEXT, "not": {"$recursiveRef": "#"}}},
         }
     },
 }
@@ -83,6 +84,7 @@ def test_a_reference_leads_to_a_part_by_its_name(tmp_path: Path) -> None:
         "owner": f"{SCHEMAS}Owner",
     }
     assert set(document.keys(schemas["Tree"]["properties"]["left"])) == {"height", "left"}
+    assert set(document.keys(schemas["Filter"]["properties"]["not"])) == {"of", "not"}
     assert not document.notes
     assert read(path.read_bytes(), "pets") == root
     with Runtime(None, simulate=True, plugins=[path], environ={}) as runtime:
@@ -182,3 +184,26 @@ def test_the_check_knows_what_each_success_has(tmp_path: Path, status: str, is_w
     script = "for _, name in ipairs(app.integrations.pets.make({})) do print(name) end"
     with Runtime(None, simulate=True, plugins=[document], yes=True, allow=["*"], environ={}) as runtime:
         assert bool(runtime.run(script, check=True).warnings) == is_warned
+
+
+def test_a_type_says_which_value_stands_for_it(tmp_path: Path) -> None:
+    """The mapping of a discriminator has it, and what else is said of the property stays."""
+    told = {**SUBTYPES, "Bank": {"type": "object", "properties": {"type": {**TEXT, "description": "The way."}}}}
+    how = {"propertyName": "type", "mapping": {"card": "Card", "wire": f"{SCHEMAS}Bank", "iban": "Bank"}}
+    told["Payment"] = {**told["Payment"], "discriminator": how}
+    paths = {"/pets": reading("get_pet", {"$ref": f"{SCHEMAS}Pet"}), "/pay": answering(s200={"type": "object"})}
+    paths["/pay"]["post"]["requestBody"] = {"content": {JSON: {"schema": {"$ref": f"{SCHEMAS}Payment"}}}}
+    document = small(tmp_path, {"paths": paths, "components": {"schemas": told}})
+    with Runtime(None, simulate=True, plugins=[document], environ={}) as runtime:
+        assert '---@field kind "cat"' in runtime.docs.read("pets.get_pet")
+        assert 'One of "card", "wire", "iban"' in runtime.docs.read("pets.make")
+
+
+def test_a_page_says_how_a_day_and_a_time_are_written(tmp_path: Path) -> None:
+    """Their formats alone are no words for it."""
+    days = [{"name": name, "in": "query", "schema": {**TEXT, "format": name}} for name in ("date", "date-time")]
+    document = small(tmp_path, {"paths": {"/log": reading("get_log", TEXT, parameters=days)}})
+    with Runtime(None, simulate=True, plugins=[document], environ={}) as runtime:
+        page = runtime.docs.read("pets.get_log")
+    assert "Like '2026-01-31'." in page
+    assert "Like '2026-01-31T12:00:00Z'." in page

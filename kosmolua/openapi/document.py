@@ -14,7 +14,7 @@ from kosmolua.openapi.anchors import NAMES_PARTS, pointed
 from kosmolua.openapi.bundling import REFERS_ELSEWHERE, Neighbours, bundled, references_in
 from kosmolua.openapi.swagger import rewritten
 from kosmolua.protocol import Json, is_deeper
-from kosmolua.schema.tree import SchemaTree, rows, table, target
+from kosmolua.schema.tree import SchemaTree, rows, table, target, text
 
 MAX_BYTES = 64 * MIB
 """The maximum size of a document, in bytes."""
@@ -26,6 +26,7 @@ MAX_DEPTH = 200
 MAX_SUBTYPES = 32
 """If more schemas extend one, it does not list them, as each would be an alternative with its own keys."""
 _SCHEMAS = "#/components/schemas/"
+_SAYS_WHICH = {"$ref", "allOf", "oneOf", "anyOf", "enum", "const"}
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -47,8 +48,27 @@ def read(data: bytes, name: str, near: Neighbours | None = None) -> dict[str, An
     if REFERS_ELSEWHERE.search(data.decode("utf-8-sig")):
         bundled(root, near, _parsed, name)
     root = rewritten(root) if "openapi" not in root else root
-    _list_subtypes(table(table(root.get("components")).get("schemas")))
+    schemas = table(table(root.get("components")).get("schemas"))
+    _tell_apart(schemas)
+    _list_subtypes(schemas)
     return root
+
+
+def _tell_apart(schemas: dict[str, Any]) -> None:
+    """Let each schema that a ``discriminator`` maps say which values of its property stand for it."""
+    values: dict[tuple[str, str], list[str]] = {}
+    for schema in schemas.values():
+        how = table(table(schema).get("discriminator"))
+        for value, pointer in table(how.get("mapping")).items():
+            name = text(pointer).removeprefix(_SCHEMAS)
+            if name in schemas and schemas[name] is not schema:
+                values.setdefault((name, text(how.get("propertyName"))), []).append(value)
+    for (name, key), choices in values.items():
+        properties = table(table(schemas[name]).get("properties"))
+        said = table(properties.get(key))
+        if said.get("type", "string") == "string" and not _SAYS_WHICH & said.keys():
+            kept = {"type": "string", **said, "enum": choices}
+            schemas[name] = {**schemas[name], "properties": {**properties, key: kept}}
 
 
 def _list_subtypes(schemas: dict[str, Any]) -> None:

@@ -357,6 +357,8 @@ def _parameter(
     each: Field, reader: SchemaReader, names: Collection[str], function: str, inside: tuple[str, ...] = ()
 ) -> Parameter:
     kind = _with_files(reader.read(each.schema, f"{function}.{each.name}"))
+    if isinstance(kind, Scalar) and kind.format in ("date", "date-time"):
+        kind = replace(kind, bounds=(*kind.bounds, *formats(kind.format)))
     usual = each.constant or (each.schema.get("default") if isinstance(each.schema, dict) else None)
     default = REQUIRED if each.required and not each.constant else usual
     if default is not REQUIRED and default is not None and not kind.takes(default):
