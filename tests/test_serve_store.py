@@ -16,6 +16,7 @@ from mcp_types import CallToolResult
 from support.agents import execute, text_of
 from support.page import Person
 from support.postgres import Postgres
+from support.processes import eventually
 from support.servers import wait_for
 from support.serving import ACME, Serving, agent, serving
 
@@ -69,13 +70,13 @@ def endure(server: Serving, away: Callable[[], AbstractContextManager[None]], se
                     is_unavailable(each, secrets)
                 assert settle(server, 503) < SOON
                 assert not any(each in readiness(server).text for each in secrets)
-                assert b"kosmolua_store_up 0.0" in metrics(server)
+                assert eventually(lambda: b"kosmolua_store_up 0.0" in metrics(server))  # once the late try has failed
             settle(server, 200)
             again = await execute(client, "return 1")
             assert again.structured_content["result"] == [1], text_of(again)
 
     asyncio.run(main())
-    assert b"kosmolua_store_up 1.0" in metrics(server)
+    assert eventually(lambda: b"kosmolua_store_up 1.0" in metrics(server))
     assert '"store lost"' in server.out.read_text()
 
 
