@@ -645,3 +645,19 @@ def test_a_list_without_plans_says_how_to_make_one(kosmolua: Program) -> None:
     done = kosmolua("plans")
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "kosmolua: there are no plans; 'kosmolua run --plan FILE' makes one\n"
+
+
+def test_a_plan_from_a_pipe(kosmolua: Program, home: Path) -> None:
+    """It is read once, and applied once: its mark is in the store alone. A run cannot go on in a pipe."""
+    words = ("run", "--simulate", "-e", 'app.integrations.render2.restart_service("srv-cabc12345678") print("done")')
+    assert kosmolua(*words, "--plan=p.json").returncode == 0
+    plan = (home / "p.json").read_text(encoding="utf-8")
+    assert kosmolua("apply", "/dev/stdin", input=plan).stdout == "done\n"
+    again = kosmolua("apply", "/dev/stdin", input=plan)
+    assert again.returncode == 3
+    assert "The plan was already applied" in again.stderr
+    assert kosmolua(*words, "--record=r.jsonl").returncode == 75
+    paused = (home / "r.jsonl").read_text(encoding="utf-8")
+    resumed = kosmolua("resume", "/dev/stdin", "--approve", input=paused)
+    assert resumed.returncode == 3
+    assert "cannot go on in /dev/stdin, which is no regular file (copy the recording into a file)" in resumed.stderr

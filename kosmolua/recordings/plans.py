@@ -13,7 +13,7 @@ from kosmolua import __version__
 from kosmolua.calls.titles import made_by, title_of
 from kosmolua.errors import ConfigError
 from kosmolua.escaping import exposed
-from kosmolua.folders import read_within, replace_file
+from kosmolua.folders import is_special, read_within, replace_file
 from kosmolua.limits import MIB
 from kosmolua.protocol import to_bytes
 from kosmolua.recordings.events import plan_fault
@@ -71,7 +71,7 @@ class Plan:
             run that applied it: its file, or the run's id in the store, or None; None if it has not been applied.
         signature: Shows that the plan was written with the key of a store, see :mod:`kosmolua.recordings.signing`.
         kosmolua: The version that made the plan.
-        path: The file that the plan was saved to or loaded from, or None.
+        path: The regular file that the plan was saved to or loaded from, or None.
     """
 
     script: dict[str, Any]
@@ -223,7 +223,7 @@ class Plan:
         except OSError as error:
             raise ConfigError(f"The plan {name} cannot be read: {error.strerror}") from None
         plan = cls.parse(data, name)
-        plan.path = os.path.abspath(name)
+        plan.path = None if is_special(name) else os.path.abspath(name)  # a pipe cannot be read again
         return plan
 
     @classmethod

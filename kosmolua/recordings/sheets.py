@@ -13,7 +13,7 @@ from io import FileIO
 from typing import Any, Protocol
 
 from kosmolua.errors import ConfigError, KosmoError, Unavailable
-from kosmolua.folders import read_within, replace_file
+from kosmolua.folders import is_special, read_within, replace_file
 from kosmolua.limits import MIB
 from kosmolua.locks import is_at, lock_file
 
@@ -111,6 +111,9 @@ class File:
         return FileSheet(self.name, file, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> FileSheet:
+        if is_special(self.name):
+            what = f"The run cannot go on in {self.name}, which is no regular file"
+            raise ConfigError(what, hint="copy the recording into a file")
         file = self._open(os.O_RDWR | os.O_APPEND)
         try:
             found = os.fstat(file.fileno()).st_size
