@@ -150,6 +150,17 @@ def _is_own_group(group: int, user: int) -> bool:
     return members.gr_name == owner.pw_name and {*members.gr_mem} <= {owner.pw_name}
 
 
+def is_missing(path: str | os.PathLike[str]) -> bool:
+    """Return True if nothing is at a path; False also if it is not known, since its folder cannot be searched."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def is_special(path: str | os.PathLike[str]) -> bool:
     """Return True if there is something at a path that is neither a regular file nor a folder, such as a device."""
     return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))

@@ -14,7 +14,9 @@ from conftest import ROOT, Program, Write
 from support.processes import NOBODY, can_become_nobody
 
 from kosmolua import ConfigError
-from kosmolua.folders import accounts_file, config_folder
+from kosmolua.errors import Unavailable
+from kosmolua.folders import accounts_file, config_folder, journal_file
+from kosmolua.stores.folder_store import Folder
 
 as_root = pytest.mark.skipif(
     not can_become_nobody(), reason="only root can become a user without a passwd entry, who must reach this Python"
@@ -202,3 +204,26 @@ def test_a_document_that_others_can_change_is_not_loaded(kosmolua: Program, writ
     done = kosmolua("call", "pets.read", "--plugin", document)
     assert done.returncode == 3
     assert f"others may write to {document} (mode 0666); run: chmod go-w {document}" in done.stderr
+
+
+def test_recordings_that_cannot_be_read_are_not_none(tmp_path: Path) -> None:
+    """As those that another user made: a list without them would look as if nothing had run."""
+    loop = tmp_path / "recordings"
+    loop.symlink_to(loop)
+    for look in (lambda: Folder(loop).runs(), lambda: Folder(loop).runs(beginning="3f2a")):
+        with pytest.raises(Unavailable, match="The recordings cannot be read: Too many levels"):
+            look()
+    (tmp_path / "file").touch()
+    assert Folder(tmp_path / "none").runs() == Folder(tmp_path / "file").runs() == []
+    with pytest.raises(Unavailable, match="Plans cannot be written: Not a directory"):
+        Folder(tmp_path / "file").put_plan("p-3f2a41c0", b"{}", None)
+
+
+def test_a_journal_that_cannot_be_reached_is_not_none(kosmolua: Program, config: Path) -> None:
+    """It is not said that no call has been made."""
+    journal = Path(journal_file())
+    journal.parent.mkdir(parents=True)
+    journal.symlink_to(journal)
+    done = kosmolua("journal")
+    assert done.returncode == 2
+    assert "journal.jsonl cannot be read: Too many levels" in done.stderr

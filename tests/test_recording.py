@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -430,13 +431,25 @@ def test_a_replay_says_that_a_full_disk_ended_its_recording(kosmolua: Program, h
         variables={"PYTHONDONTWRITEBYTECODE": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, small),
     )
-    assert "can no longer be written" in full.stderr
+    assert full.stderr.count("can no longer be written") == 1
     assert (home / "run.jsonl").stat().st_size < 20_000
 
     replayed = kosmolua("replay", "run.jsonl")
     assert replayed.returncode == full.returncode
     assert replayed.stderr.startswith("kosmolua: The recording run.jsonl can no longer be written")
     assert kosmolua("resume", "--simulate", "run.jsonl").stdout.endswith("\n299\t20\n300\t1\n")
+
+
+def test_a_recording_without_room_for_its_first_line(kosmolua: Program, home: Path) -> None:
+    """Nothing stays of it, so that the same command works as soon as there is room."""
+    resource = pytest.importorskip("resource")
+    words = ("run", "--simulate", "--record-file", "run.jsonl", "-e", "print(1)")
+    small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (200, 200))
+    full = kosmolua(*words, variables={"PYTHONDONTWRITEBYTECODE": "1"}, preexec_fn=small)
+    assert full.returncode == 3
+    assert "The recording run.jsonl cannot be written: File too large (free space on its disk)" in full.stderr
+    assert not (home / "run.jsonl").exists()
+    assert kosmolua(*words).stdout == "1\n"
 
 
 def test_a_run_whose_last_answer_could_not_be_recorded_has_no_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -275,7 +275,11 @@ class Writer:
         self._lock = Lock()
         self._syncing = Lock()
         if header:
-            self.write(header)
+            try:
+                self.write(header)
+            except BaseException:
+                self._sheet.close()
+                raise
 
     def write(self, event: Event, value: str | None = None) -> None:
         """Append an event, with ``value`` as JSON in which known secrets are masked already, unless that is None.

@@ -182,6 +182,8 @@ class FileSheet:
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._file.fileno(), self._size)
+                if self._size == 0:  # a run without a first line cannot be resumed
+                    os.remove(self._path)
             raise self._unwritable(error) from None
         self._size += len(line)
         if self._is_to_tell:
@@ -217,8 +219,9 @@ class FileSheet:
             file.write(b".")
 
     def _unwritable(self, error: OSError) -> KosmoError:
-        hint = "free space on its disk, then resume the run"
-        what = f"The recording {os.path.basename(self._path)} can no longer be written: {error.strerror}"
+        hint = f"free space on its disk{', then resume the run' if self._size else ''}"
+        can = "can no longer" if self._size else "cannot"
+        what = f"The recording {os.path.basename(self._path)} {can} be written: {error.strerror}"
         return Unavailable(what, hint=hint, detail=self._path)
 
 

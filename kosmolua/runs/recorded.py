@@ -145,7 +145,8 @@ class RunRecording(Tape):
             except KosmoError as error:  # a recording that cannot be written does not undo what the script did
                 if isinstance(error, ConfigError) and error.is_unrecorded:
                     raise
-                outcome.warnings.append(error.message)
+                if not isinstance(outcome.error, Unavailable):  # which has said so
+                    outcome.warnings.append(error.message)
             if self._host and not self._is_chunk:
                 self._host.tidy()
             return

@@ -83,11 +83,9 @@ class Folders(Stores):
 
     def key(self) -> bytes:
         path = os.path.join(self._path, KEY)
-        _make(self._path)
-        try:
+        with _written(f"The key file {path}", self._path):
+            _make(self._path)
             _create_key(path)
-        except OSError as error:
-            raise ConfigError(f"The key file {path} cannot be created: {error.strerror}") from None
         return _key_in(path)
 
     def end_session(self, session: str) -> None:
@@ -121,8 +119,8 @@ class Folders(Stores):
 
     def probe(self) -> None:
         """Try a write: create a small file, and remove it."""
-        _make(self._path)
         with _written("Recordings", self._path):
+            _make(self._path)
             descriptor, name = tempfile.mkstemp(prefix=".probe-", dir=self._path)
             try:
                 os.write(descriptor, bytes(PROBE_SIZE))
@@ -161,7 +159,8 @@ class Folder(Store):
     def place(self, run: str) -> File:
         """Return the file of a run's recording, which need not exist. Create the store's folder if it is missing."""
         if not os.path.exists(self._changes):
-            _make(self.path)
+            with _written("Recordings", self.path):
+                _make(self.path)
             with suppress(OSError), open(self._changes, "ab"):  # without it, each look takes longer
                 pass
         return self._file(run)
@@ -214,7 +213,7 @@ class Folder(Store):
         with suppress(OSError):
             if 0 <= time.time() - os.stat(marker).st_mtime < DAY:
                 return
-        with suppress(OSError):
+        with suppress(OSError, Unavailable):
             with open(marker, "wb"):
                 os.utime(marker)
             self.prune(keep)
@@ -420,8 +419,10 @@ class Folder(Store):
             return [beginning] if os.path.exists(self._file(beginning).name) else []
         try:
             files = os.listdir(self.path)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise self._unreadable(error) from None
         names = (file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX) and file.startswith(beginning))
         return [name for name in names if RUN_ID.fullmatch(name)]
 
@@ -496,15 +497,21 @@ class Folder(Store):
                     elif suffix == SUFFIX and RUN_ID.fullmatch(run):
                         status = file.stat()
                         found[run] = status.st_mtime_ns, status.st_size
-        except FileNotFoundError:  # the folder, or a file that was removed meanwhile: the list is made again
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+        ):  # a file was removed: the list is made anew
             return {run: stamp for run in self._names() if (stamp := _stamp_of(self._file(run).name))}
-        except OSError:
-            return {}
+        except OSError as error:
+            raise self._unreadable(error) from None
         self._known = changes
         for gone in [run for run in list(self._seen) if run not in found]:
             self._seen.pop(gone, None)
         self._index.keep(found)
         return found
+
+    def _unreadable(self, error: OSError) -> Unavailable:
+        return Unavailable(f"The recordings cannot be read: {error.strerror}", detail=self.path)
 
     def _ends(self, run: str, known: Stamp | None = None) -> tuple[Stamp, Event, Event]:
         """Return the stamp of a run's recording, its first and its last event. An event that cannot be read is empty.
@@ -593,7 +600,4 @@ def _written(what: str, folder: str) -> Iterator[None]:
 
 
 def _make(folder: str) -> None:
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise Unavailable(f"Recordings cannot be kept: {error.strerror}", hint=LATER, detail=folder) from None
+    os.makedirs(folder, mode=0o700, exist_ok=True)

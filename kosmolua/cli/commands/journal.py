@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from kosmolua.cli import console, terminal
 from kosmolua.cli.parsing import Command, examples
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import harmless
-from kosmolua.folders import journal_file, lines_within
+from kosmolua.folders import is_missing, journal_file, lines_within
 from kosmolua.schema.effects import EFFECTS
 from kosmolua.schema.names import parts_of
 from kosmolua.suggestions import did_you_mean
@@ -99,7 +98,7 @@ def read_journal(file: str | None) -> list[Entry]:
         UsageError: The journal cannot be read.
     """
     path = journal_file() if file is None else file
-    if file is None and not os.path.exists(path):
+    if file is None and is_missing(path):
         return []
     with standard.opened(path, f"The journal {path}", "there is no journal to read") as lines:
         return [*_read(lines_within(lines))]
