@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from kosmolua.check.conditions import check_shown
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.findings import Mode
-from kosmolua.check.library import CallSite, in_case
 from kosmolua.check.tables import check_holes
 from kosmolua.check.times import is_time, unit_of
 from kosmolua.expressions import regex
+from kosmolua.lua.library import CallSite, in_case
 from kosmolua.lua.syntax import Node, called_in, key_of, parameters_of, targets_of, values_of
 from kosmolua.lua.values import (
     UNKNOWN,

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.fields import CODE, NOUN, letters_of
-from kosmolua.check.library import in_case
 from kosmolua.check.tables import check_holes, check_window
 from kosmolua.check.times import check_units, is_time
-from kosmolua.check.variables import always_returns
 from kosmolua.expressions import regex
 from kosmolua.lua.environment import ERROR_CODES
+from kosmolua.lua.held import always_returns
+from kosmolua.lua.library import in_case
 from kosmolua.lua.syntax import ARITHMETIC, LEAVING, Node, arguments_of, called_in, key_of
 from kosmolua.lua.values import (
     ARGUMENT,

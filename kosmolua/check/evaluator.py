@@ -10,12 +10,11 @@ from kosmolua.check.fields import Fields
 from kosmolua.check.findings import Findings, Mode
 from kosmolua.check.globals import Globals
 from kosmolua.check.input import CheckInput
-from kosmolua.check.library import CallSite, result_of, result_of_method
-from kosmolua.check.tested import Tested, has_word
-from kosmolua.check.uses import Uses
-from kosmolua.check.variables import NOTHING_HELD, Flow, Gathered, Held, always_returns
+from kosmolua.check.variables import Gathered
 from kosmolua.expressions import regex
 from kosmolua.lua import idioms
+from kosmolua.lua.held import NOTHING_HELD, Flow, Held, always_returns
+from kosmolua.lua.library import CallSite, result_of, result_of_method
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import (
     ARITHMETIC,
@@ -30,6 +29,8 @@ from kosmolua.lua.syntax import (
     targets_of,
     values_of,
 )
+from kosmolua.lua.tested import Tested, has_word
+from kosmolua.lua.uses import Uses
 from kosmolua.lua.values import (
     ARGUMENT,
     SCRIPT,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kosmolua.check.input import CheckInput
-from kosmolua.check.variables import Held
 from kosmolua.lua import idioms
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
+from kosmolua.lua.held import Held
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node
 from kosmolua.lua.values import UNKNOWN, Branch, Builtin, Closure, Result, StdLib, Undefined, Value

@@ -6,9 +6,9 @@ from functools import cached_property
 
 from kosmolua.check.evaluator import CheckRules, Evaluator
 from kosmolua.check.input import CheckInput
-from kosmolua.check.variables import NOTHING_HELD
 from kosmolua.lua.dependence import Dependence, leads_to_known_functions
 from kosmolua.lua.flows import ArgumentFlow, flows_of
+from kosmolua.lua.held import NOTHING_HELD
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.site import Site
 from kosmolua.lua.sites import sites_of

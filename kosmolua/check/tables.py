@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kosmolua.check.evaluator import Evaluator
-from kosmolua.check.variables import always_returns
 from kosmolua.expressions import regex
+from kosmolua.lua.held import always_returns
 from kosmolua.lua.syntax import (
     LEAVING,
     Node,
