@@ -252,7 +252,7 @@ WARNINGS = [
     (R + "sleep(5000)", "sleep takes seconds", "sleep(5)"),
     ("if ('x'):match('failed|canceled') then end", "a Lua pattern has no alternatives", "regex.match(text, pattern)"),
     ("if ('x'):match('^%d{4}-') then end", "a Lua pattern has no repetition counts", "%d%d%d%d"),
-    ("print(time.format(time.now(), 'YYYY-MM-DD'))", "time.format needs % before each letter", "%Y-%m-%d"),
+    ("print(time.format(time.now(), 'YYYY-MM-DD'))", "a format of a date needs % before each letter", "%Y-%m-%d"),
     (S + "local n = {} for _, s in ipairs(services) do n[s.type] = 1 end print(#n)", "# needs a list", "pairs(map)"),
     (
         S + "local n = {} for _, s in ipairs(services) do n[s.id] = s end for k in ipairs(n) do end",
@@ -349,7 +349,7 @@ WARNINGS = [
     (R + "local function main() print(#render.list_owners().owners) end", "nothing is called here", "main()"),
     ("assert(arg[1], 'no %s', 5)", "assert does not replace placeholders", "string.format"),
     ("local t = {} local sorted = table.sort(t)", "there is no value that table.sort returns", "it sorts the list"),
-    ("print(os.date('YYYY-MM-DD'))", "os.date needs % before each letter", "%Y-%m-%d"),
+    ("print(os.date('YYYY-MM-DD'))", "a format of a date needs % before each letter", "%Y-%m-%d"),
     ("local function f() return None end", "nothing defines 'None'", "nil"),
     ("print(x == null)", "nothing defines 'null'", "Lua's word is nil"),
 ]

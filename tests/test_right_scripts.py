@@ -24,7 +24,7 @@ WRONG = scripts_in("wrong_scripts.txt")
 MISTAKES = scripts_in("mistakes.txt")
 RIGHT_KINDS = scripts_in("right_kinds.txt")
 WRONG_KINDS = scripts_in("wrong_kinds.txt")
-UNANSWERED = {"string.find with magic", "printing a table address", "env vars as map"}
+UNANSWERED = {"printing a table address", "env vars as map"}
 """Scripts that Lua runs, and of which only their author knows that they are wrong."""
 MAX_WARNED = 0.01
 """Share of the right scripts that may be warned about."""

@@ -6,14 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kosmolua.check.conditions import check_shown
 from kosmolua.check.evaluator import Evaluator
+from kosmolua.check.fields import NOUN
 from kosmolua.check.findings import Mode
 from kosmolua.check.tables import check_holes
 from kosmolua.check.times import is_time, unit_of
 from kosmolua.expressions import regex
-from kosmolua.lua.library import CallSite, in_case
-from kosmolua.lua.syntax import Node, called_in, key_of, parameters_of, targets_of, values_of
+from kosmolua.lua.environment import METAMETHODS
+from kosmolua.lua.library import RETURNING, CallSite, in_case
+from kosmolua.lua.syntax import Node, arguments_of, called_in, key_of, keys_of, parameters_of, targets_of, values_of
+from kosmolua.lua.texts import (
+    has_placeholder,
+    is_special,
+    placeholders_in,
+    wrong_in_date,
+    wrong_in_expression,
+    wrong_in_pattern,
+)
 from kosmolua.lua.values import (
     UNKNOWN,
+    Builtin,
     Callee,
     Closure,
     Literal,
@@ -28,22 +39,16 @@ from kosmolua.lua.values import (
     kind_of,
     record_keys,
 )
+from kosmolua.suggestions import did_you_mean
 
-_FORMAT = regex(r"%[-+ #0-9.]*[dsfqgxi]")
-_FOREIGN_PATTERN = regex(r"\\\\?[dwsbDWS]")
-_VERB = regex(r"%[-+ #0-9.]*[a-zA-Z]")
-_ALTERNATIVES = regex(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
-_DASHED = regex(r"[A-Za-z0-9]-[A-Za-z0-9\"']")
-_SPECIAL = regex(r"%(?![-.])|[\[\]()*+?]")
-_TIMES = regex(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
 _INTERPOLATED = regex(r"\$\{\w+[.\[]")
 _PLACEHOLDER = regex(r"[$#]\{(\w+)")
+_TIMES_THOUSAND = regex(r"\*\s*1000\b")
 MILLISECONDS = 1000
 """If ``sleep``, which takes seconds, gets a round number of at least this size, milliseconds are probably meant."""
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
 _BY_NAME = "function(a, b) return a.NAME < b.NAME end"
 _JOINED = 'join it with .., as in "name: " .. name'
-_DATE_WITHOUT_PERCENT = regex(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
 
 
 def check_string(check: Evaluator, node: Node) -> None:
@@ -82,7 +87,7 @@ def _has_no_holes(check: Evaluator, call: CallSite) -> None:
 
 def _prints_placeholders(check: Evaluator, call: CallSite) -> None:
     first, node = call.values[0], call.given[0]
-    if len(call.given) > 1 and isinstance(first, Literal) and _FORMAT.search(str(first.value)):
+    if len(call.given) > 1 and isinstance(first, Literal) and has_placeholder(str(first.value)):
         hint = f"{call.name}(string.format({node.text}, ...))"
         check.findings.warn(node, f"{call.name} does not replace placeholders", hint)
 
@@ -93,6 +98,12 @@ def _interpolates(check: Evaluator, call: CallSite) -> None:
         names = _PLACEHOLDER.findall(node.text) if node.kind == "string" else []
         if any(name in check.scopes.locals for name in names):
             check.findings.warn(node, "Lua does not insert values into a text", _JOINED)
+
+
+def _takes_one(check: Evaluator, call: CallSite) -> None:
+    if len(call.given) > 1:
+        hint = '("%.1f"):format(x) has one digit behind the point'
+        check.findings.mistake(call.given[1], f"{call.name} takes one number, and leaves this out", hint)
 
 
 def _takes_seconds(check: Evaluator, call: CallSite) -> None:
@@ -106,17 +117,24 @@ def _takes_seconds(check: Evaluator, call: CallSite) -> None:
                 check.findings.mistake(each, f"{call.name} takes seconds, not milliseconds", hint)
 
 
-def _has_percent(check: Evaluator, call: CallSite) -> None:
+def _formats_date(check: Evaluator, call: CallSite) -> None:
     place = 0 if call.name == "os.date" else 1
     value = call.value_at(place)
-    text = value.value if isinstance(value, Literal) else None
-    if isinstance(text, str) and "%" not in text and _DATE_WITHOUT_PERCENT.search(text):
-        check.findings.warn(call.given[place], f"{call.name} needs % before each letter", '"%Y-%m-%d %H:%M:%S"')
+    wrong = wrong_in_date(value.value) if isinstance(value, Literal) and isinstance(value.value, str) else None
+    if wrong:
+        check.findings.mistake(call.given[place], *wrong)
 
 
 def _takes_table(check: Evaluator, call: CallSite) -> None:
     if kind_of(call.values[0], or_nil=True) == "string":
         check.findings.fail(call.given[0], "os.time takes a table, not a text", "time.parse reads a text")
+
+
+def _reads_number(check: Evaluator, call: CallSite) -> None:
+    node = call.given[0]
+    if is_time(node, call.values[0]):
+        hint = f"time.parse({node.text[:40]}) converts a time to seconds"
+        check.findings.mistake(node, "tonumber gives nil for the text of a time", hint)
 
 
 def _decodes(check: Evaluator, call: CallSite) -> None:
@@ -215,7 +233,7 @@ def _gives_two(check: Evaluator, call: CallSite) -> None:
     if around is None or outer is None or around.children[-1] is not call.node or around.get("name"):
         return
     is_item = around.kind == "field" and outer.children[-1] is around
-    if is_item or (around.kind == "arguments" and is_builtin(check.called(outer), "table.insert")):
+    if is_item or (around.kind == "arguments" and is_builtin(check.called(outer), "table.insert", "tonumber")):
         message = "gsub returns the text and a count, and both are passed here"
         check.findings.mistake(call.node, message, f"({call.node.text[:60]})")
 
@@ -247,8 +265,8 @@ def _sorts(check: Evaluator, call: CallSite) -> None:
     with check.findings.at_least(Mode.POSSIBLE):
         check.enter(order, [item] * 2)
     for each in values_of(returned)[:1]:
-        if kind_of(check.value(each)) == "number":
-            message = "the function has to say whether a comes first, and any number is true"
+        if (kind := kind_of(check.value(each))) in ("number", "string"):
+            message = f"the function has to say whether a comes first, and any {NOUN[kind]} is true"
             check.findings.mistake(each, message, "return a.NAME < b.NAME")
 
 
@@ -256,6 +274,33 @@ def _unpacks(check: Evaluator, call: CallSite) -> None:
     node = call.given[0]
     if is_builtin(check.called(node), "pcall"):
         check.findings.fail(node, "pcall returns several values, not a list", "local ok, result = pcall(f)")
+    elif node.children and len(keys_of(node)) == len(node.children):
+        check.findings.mistake(node, "table.unpack gives list items, and this table has none", "f(row.name, row.id)")
+
+
+def _bends(check: Evaluator, call: CallSite) -> None:
+    """Look for metamethods that Lua does not know, such as ``__str``."""
+    metatable = call.node_at(1)
+    for field in metatable.children if metatable and metatable.kind == "table_constructor" else ():
+        key = key_of(field) or ""
+        if key.startswith("_") and key not in METAMETHODS:
+            hint = did_you_mean(f"__{key.strip('_')}", METAMETHODS) or "__index, __tostring and __call are some"
+            check.findings.mistake(field, f"Lua never looks for {key} in a metatable", hint)
+
+
+def check_dropped(check: Evaluator, node: Node) -> None:
+    """Look for a call that does nothing but return a value, which nothing uses."""
+    name = node.get("name")
+    if name is None or not check.uses.is_statement(node) or check.findings.mode is Mode.PROTECTED:
+        return
+    called, word = check.value(name), ""
+    if isinstance(called, Builtin):
+        word = called.name
+    elif name.kind == "method_index_expression" and kind_of(check.value(name.get("table")), or_nil=True) == "string":
+        word = f"string.{key_of(name)}"
+    if word in RETURNING and (word != "string.gsub" or not isinstance(check.value(arguments_of(node)[-1]), Closure)):
+        hint = "coroutine.wrap(f)() runs it" if word.startswith("coroutine") else f"local changed = {node.text[:60]}"
+        check.findings.mistake(node, f"{word} only returns a value, and nothing uses it", hint)
 
 
 def _formats(check: Evaluator, call: CallSite) -> None:
@@ -267,10 +312,13 @@ def _formats(check: Evaluator, call: CallSite) -> None:
         return
     if len(call.given) > 1 and "%" not in template.text and "{" in template.text:
         findings.mistake(template, "format replaces %s, not braces", 'as in ("%s: %d"):format(name, count)')
-    verbs, last = _verbs_in(template.text), call.given[-1]
+    verbs, last = placeholders_in(template.text), call.given[-1]
     if len(verbs) >= len(call.given) and last.kind not in ("function_call", "vararg_expression"):
         hint = "%% is a percent sign" if "% " in template.text else "give one value for each placeholder"
         findings.fail(template, f"this has {len(verbs)} placeholders, and fewer values", hint)
+    elif len(verbs) < len(call.given) - 1:
+        message = f"this has {len(verbs) or 'no'} placeholder{'s' * (len(verbs) != 1)}, and more values"
+        findings.mistake(call.given[len(verbs) + 1], message, "write %s where the value belongs")
     for verb, each, value in zip(verbs, call.given[1:], call.values[1:], strict=False):
         if each.kind == "nil":
             problem = "nil is formatted" if verb in "sq" else f"nil cannot be formatted with %{verb}"
@@ -286,11 +334,6 @@ def _formats(check: Evaluator, call: CallSite) -> None:
             note(each, f"{value.source} is a text, and %{verb} formats a number", "%s formats any value")
 
 
-def _verbs_in(text: str) -> list[str]:
-    """Return the letters of the placeholders in a format, such as ``s`` for ``%5s``, in order."""
-    return [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
-
-
 def _shows(check: Evaluator, call: CallSite) -> None:
     check_shown(check, call.given[0])
 
@@ -299,7 +342,7 @@ def _raises(check: Evaluator, call: CallSite) -> None:
     """Look for a message of ``error`` or ``assert`` with placeholders such as ``%s``, which stay so."""
     place = 0 if call.name == "error" else 1
     message = call.values[place] if len(call.values) > place + 1 else None
-    if not isinstance(message, Literal) or not _FORMAT.search(str(message.value)):
+    if not isinstance(message, Literal) or not has_placeholder(str(message.value)):
         return
     follows, node = call.values[place + 1], call.given[place]
     if not isinstance(follows, Literal) or follows.value not in (0, 1, 2):
@@ -308,6 +351,8 @@ def _raises(check: Evaluator, call: CallSite) -> None:
 
 
 def _sleeps(check: Evaluator, call: CallSite) -> None:
+    if _TIMES_THOUSAND.search(call.given[0].text):
+        check.findings.warn(call.given[0], "sleep takes seconds, not milliseconds", "leave * 1000 out")
     seconds = call.values[0].value if isinstance(call.values[0], Literal) else None
     if isinstance(seconds, (int, float)) and seconds >= MILLISECONDS and seconds % 500 == 0:
         check.findings.warn(call.given[0], "sleep takes seconds, not milliseconds", f"sleep({seconds / 1000:g})")
@@ -317,10 +362,19 @@ def _waits(check: Evaluator, call: CallSite) -> None:
     function = call.values[0]
     if isinstance(function, Closure):
         check.enter(function, [])
+        if not check.scopes.returns_value(function.node):
+            message = "the function never returns true, so this waits until its limit of time"
+            check.findings.mistake(call.given[0], message, "return a condition in it")
     elif call.given[0].kind == "function_call" and isinstance(function, (Result, Literal)):
         hint = f"wait_until(function() return {call.given[0].text[:60]} end)"
         check.findings.fail(call.given[0], "wait_until takes a function, but this calls the function first", hint)
     _has_options(check, call, ("every", "timeout"), '{ every = 10, timeout = "30m" }')
+    options = call.node_at(1)
+    for field in options.children if options and options.kind == "table_constructor" else ():
+        seconds, most = check.value(field.get("value")), {"every": MILLISECONDS, "timeout": 30 * MILLISECONDS}
+        number = seconds.value if isinstance(seconds, Literal) else None
+        if isinstance(number, int) and number >= most.get(key_of(field) or "", number + 1) and number % 500 == 0:
+            check.findings.mistake(field, f"{key_of(field)} is in seconds, not milliseconds", f"{number / 1000:g}")
 
 
 def _reads_page(check: Evaluator, call: CallSite) -> None:
@@ -331,23 +385,25 @@ def _reads_page(check: Evaluator, call: CallSite) -> None:
 
 
 def _matches(check: Evaluator, call: CallSite) -> None:
-    """Look for a Lua pattern that does not mean what it says elsewhere, such as ``a|b``, or ``-`` in a name."""
-    node = call.node_at(1)
+    """Look for a pattern that does not mean what it says elsewhere, such as ``a|b``, or ``-`` in a name."""
+    node, name = call.node_at(1), call.name.removeprefix("string.")
     if node is None or node.kind != "string":
         return
-    if _FOREIGN_PATTERN.search(node.text):
-        hint = "Lua's patterns have %d for \\d; regex.match takes regular expressions"
-        check.findings.mistake(node, "a backslash has no special meaning in a Lua pattern", hint)
-    elif _ALTERNATIVES.search(node.text):
-        hint = "match each alternative separately, or use regex.match(text, pattern)"
-        check.findings.mistake(node, "a Lua pattern has no alternatives: | matches itself", hint)
-    elif _TIMES.search(node.text):
-        hint = "repeat the part, as in %d%d%d%d, or use regex.match(text, pattern)"
-        check.findings.mistake(node, "a Lua pattern has no repetition counts: braces match themselves", hint)
-    elif _is_name_with_dash(node.text) and not (call.name == "string.find" and len(call.given) > 3):
-        hint = f"{node.text.replace('-', '%-')[:60]}, or text:find(part, 1, true)"
-        message = "in a Lua pattern, - repeats the letter before it, and does not match itself"
-        check.findings.mistake(node, message, hint)
+    if call.name.startswith("regex."):
+        wrong = wrong_in_expression(node.text)
+    else:
+        put = call.value_at(2)
+        is_mask = not isinstance(put, Literal) or put.value not in ("", "-", "_", " ", ",")
+        is_plain = name == "find" and len(call.given) > 3
+        wrong = wrong_in_pattern(node.text, is_plain=is_plain, is_mask=is_mask if name == "gsub" else name != "find")
+    if wrong:
+        check.findings.mistake(node, *wrong)
+
+
+def _cuts(check: Evaluator, call: CallSite) -> None:
+    if [value.value for value in call.values[1:] if isinstance(value, Literal)] == [1, -1]:
+        hint = "sub(1, -2) leaves the last character out"
+        check.findings.mistake(call.node, "sub(1, -1) is the whole text", hint)
 
 
 def _finds_case(check: Evaluator, call: CallSite) -> None:
@@ -355,15 +411,10 @@ def _finds_case(check: Evaluator, call: CallSite) -> None:
     node = call.node_at(1)
     name = called_in(check.scopes.origin(call.given[0]))
     word = key_of(name) if name and name.kind == "method_index_expression" else ""
-    if node is None or node.kind != "string" or word not in ("lower", "upper") or _SPECIAL.search(node.text):
+    if node is None or node.kind != "string" or word not in ("lower", "upper") or is_special(node.text):
         return
     if node.text != (changed := in_case(node.text, word)) and "\\" not in node.text:
         check.findings.mistake(node, f"{word} never returns {node.text}", f"search for {changed}")
-
-
-def _is_name_with_dash(pattern: str) -> bool:
-    """Return True if a pattern has a dash between letters, and is otherwise a text without special characters."""
-    return bool(_DASHED.search(pattern)) and not _SPECIAL.search(pattern)
 
 
 def _kind_of(field: Node) -> str:
@@ -377,8 +428,9 @@ CALLS: Mapping[str, Sequence[Callable[[Evaluator, CallSite], None]]] = {
     **dict.fromkeys(("print", "write"), (_prints_placeholders, _interpolates)),
     "error": (_raises, _interpolates),
     "assert": (_raises,),
-    **dict.fromkeys(("os.difftime", "math.floor", "math.abs", "math.ceil"), (_takes_seconds,)),
-    **dict.fromkeys(("os.date", "time.format"), (_takes_seconds, _has_percent)),
+    "os.difftime": (_takes_seconds,),
+    **dict.fromkeys(("math.floor", "math.abs", "math.ceil"), (_takes_seconds, _takes_one)),
+    **dict.fromkeys(("os.date", "time.format"), (_takes_seconds, _formats_date)),
     "os.time": (_takes_table,),
     "json.decode": (_decodes,),
     "json.encode": (_encodes,),
@@ -395,6 +447,10 @@ CALLS: Mapping[str, Sequence[Callable[[Evaluator, CallSite], None]]] = {
         for of in ("string.", "text:")
         for name in ("match", "gmatch", "gsub", "find")
     },
+    **dict.fromkeys(("regex.match", "regex.match_all", "regex.gsub", "regex.split"), (_matches,)),
+    **dict.fromkeys(("string.sub", "text:sub"), (_cuts,)),
+    "setmetatable": (_bends,),
+    "tonumber": (_reads_number,),
     "tostring": (_shows,),
     "sleep": (_sleeps,),
     "wait_until": (_waits,),

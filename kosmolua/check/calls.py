@@ -13,6 +13,7 @@ from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import Node, arguments_of, key_of, keys_of
 from kosmolua.lua.values import (
     ARGUMENT,
+    ID,
     SCRIPT,
     UNKNOWN,
     Absent,
@@ -27,8 +28,10 @@ from kosmolua.lua.values import (
     Undefined,
     Value,
     choices_of,
+    example_of,
     field_of,
     has_field,
+    id_of,
     is_builtin,
     is_list,
     is_number,
@@ -37,6 +40,7 @@ from kosmolua.lua.values import (
     kind_of,
     near_field,
     record_keys,
+    snake,
     table_in,
     takes_tables,
 )
@@ -45,7 +49,7 @@ from kosmolua.schema.function import Function
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import lua_path
 from kosmolua.schema.sessions import SessionFunction
-from kosmolua.schema.types import Scalar, Type
+from kosmolua.schema.types import Type
 from kosmolua.suggestions import as_hint, listed, parameters_meant
 
 
@@ -68,7 +72,6 @@ class _NotWritten(Exception):
     """The value of an expression is not known, since it is not written in the script as a literal."""
 
 
-_ID = regex(r"[a-z]{2,5}-\w*\d\w*")
 _URL_NAME = regex(r"(?:^|[._])ur[il]$|[a-z]Ur[il]$")
 _DOMAIN = regex(r"(?:[\w-]+\.)+[A-Za-z]{2,}(?::\d+)?(?:[/?#]\S*)?")
 
@@ -262,11 +265,7 @@ def _keys_inside(value: Value) -> Iterator[str]:
     """Yield the keys of a table constructor and of those nested in it, in snake case, like parameter names."""
     for node in value.node.walk() if isinstance(value, Literal) and value.kind == "table" and value.node else ():
         if node.kind == "field" and (key := key_of(node)):
-            yield _snake(key)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+            yield snake(key)
 
 
 def _instead_of(parameter: Parameter) -> set[str]:
@@ -340,18 +339,14 @@ def _without_scheme(callee: Callee, name: str, node: Node, written: object) -> I
 
 def _id_of_another(parameter: Parameter, node: Node, value: Value, others: Mapping[str, Function]) -> Iterator[_Misuse]:
     """Yield the problem with an id from a result, such as ``deploy.id``, that a parameter for other ids refuses."""
-    if not isinstance(value, Result) or value.part_of is None or not _ID.fullmatch(_example(parameter)):
+    if not isinstance(value, Result) or value.part_of is None or not ID.fullmatch(example_of(parameter)):
         return
-    record, key = value.part_of
-    own = _snake(record.name if key == "id" else key.removesuffix("Id"))
-    name = own if own.endswith("_id") else f"{own}_id"
-    same = (each for function in others.values() for each in function.parameters if each.name == name)
-    example = next((found for each in same if (found := _example(each))), "")
+    name, example = id_of(value.part_of, others.values())
     try:
-        parameter.accept(example or _example(parameter))
+        parameter.accept(example or example_of(parameter))
     except Mismatch:
         message = (
-            f"{parameter.name} takes an id such as {_example(parameter)!r}, and {node.text[:40]} is one for {name}"
+            f"{parameter.name} takes an id such as {example_of(parameter)!r}, and {node.text[:40]} is one for {name}"
         )
         yield _Misuse(node, message, is_accepted=True)
 
@@ -430,8 +425,8 @@ def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value
         hint = f"it is one of {listed(choices_of(wanted))}"
         yield _Misuse(node, f"{callee.path}: {name} is never one of the values of {value.source}", hint)
     elif isinstance(value, Result) and value.part_of and value.part_of[1] in ("name", "slug", "url"):
-        example = _example(parameter)
-        if _ID.fullmatch(example) and has_field(value._replace(type=value.part_of[0]), "id"):
+        example = example_of(parameter)
+        if ID.fullmatch(example) and has_field(value._replace(type=value.part_of[0]), "id"):
             hint = f"{text.rpartition('.')[0] or 'item'}.id, such as {example!r}"
             yield _Misuse(node, f"{name} takes an id, not the {value.part_of[1]}", hint, is_accepted=True)
 
@@ -459,18 +454,13 @@ def _own_key(name: str, item: Type) -> str:
     return next((key for key in keys if (field := field_of(item, key)) and is_number(field)), "")
 
 
-def _example(parameter: Parameter) -> str:
-    bounds = parameter.type.bounds if isinstance(parameter.type, Scalar) else ()
-    return next((str(bound.example) for bound in bounds if bound.example), "")
-
-
 def _id_meant(value: Value, parameter: Parameter, parameters: Sequence[Parameter]) -> str:
     """Return a hint for a text that is no id of the kind that a parameter takes, or an empty string."""
     text = value.value if isinstance(value, Literal) else None
-    if not isinstance(text, str) or not _ID.fullmatch(_example(parameter)):
+    if not isinstance(text, str) or not ID.fullmatch(example_of(parameter)):
         return ""
     prefix = text.partition("-")[0]
-    if other := next((each.name for each in parameters if _example(each).startswith(f"{prefix}-")), ""):
+    if other := next((each.name for each in parameters if example_of(each).startswith(f"{prefix}-")), ""):
         return f"it looks like an id for {other}"
     return "look the id up by name, in the result of a function that lists them"
 

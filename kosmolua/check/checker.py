@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kosmolua.check.builtins import CALLS, check_string
+from kosmolua.check.builtins import CALLS, check_dropped, check_string
 from kosmolua.check.calls import check_call
 from kosmolua.check.conditions import check_binary, check_branches, check_choice, check_end, check_length
 from kosmolua.check.evaluator import CheckRules
 from kosmolua.check.fields import CatalogView
 from kosmolua.check.findings import Finding
-from kosmolua.check.input import CheckInput
+from kosmolua.check.globals import CheckInput
 from kosmolua.check.report import Report as Report
 from kosmolua.check.settled import Settled
 from kosmolua.check.tables import (
+    check_arguments,
+    check_captured,
     check_changes,
+    check_defaults,
     check_for,
+    check_index,
     check_last_page,
     check_lists,
     check_names,
@@ -36,14 +40,18 @@ MAX_LINE = 1_000
 
 _RULES = CheckRules(
     nodes={
-        "assignment_statement": (check_changes,),
+        "assignment_statement": (check_changes, check_defaults),
         "binary_expression": (check_choice, check_binary),
+        "bracket_index_expression": (check_index,),
         "for_statement": (check_for,),
-        "function_call": (check_call,),
+        "function_call": (check_call, check_dropped),
+        "function_declaration": (check_arguments,),
+        "function_definition": (check_arguments, check_captured),
         "if_statement": (check_branches,),
         "repeat_statement": (check_end, check_pages),
         "string": (check_string,),
         "unary_expression": (check_length,),
+        "variable_declaration": (check_defaults,),
         "while_statement": (check_branches, check_last_page, check_end, check_pages),
     },
     calls=CALLS,

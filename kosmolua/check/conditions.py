@@ -9,12 +9,22 @@ from typing import NamedTuple
 from kosmolua.check.evaluator import Evaluator
 from kosmolua.check.fields import CODE, NOUN, letters_of
 from kosmolua.check.tables import check_holes, check_window
-from kosmolua.check.times import check_units, is_time
+from kosmolua.check.times import COMPARING, check_units, is_time
 from kosmolua.expressions import regex
 from kosmolua.lua.environment import ERROR_CODES
 from kosmolua.lua.held import always_returns
 from kosmolua.lua.library import in_case
-from kosmolua.lua.syntax import ARITHMETIC, LEAVING, Node, arguments_of, called_in, key_of
+from kosmolua.lua.syntax import (
+    ARITHMETIC,
+    FUNCTIONS,
+    LEAVING,
+    Node,
+    arguments_of,
+    base_of,
+    called_in,
+    key_of,
+    targets_of,
+)
 from kosmolua.lua.values import (
     ARGUMENT,
     Builtin,
@@ -24,6 +34,7 @@ from kosmolua.lua.values import (
     Missing,
     Nil,
     Result,
+    StdLib,
     Undefined,
     Value,
     choices_of,
@@ -70,11 +81,21 @@ def check_binary(check: Evaluator, node: Node) -> None:
         if operator == "..":
             check_shown(check, side, joined=True)
     check_units(check, node, left, right)
+    check_percent(check, node, left, right)
     if operator in _ORDER:
+        if all(_is_shown_number(check, each) for each in (left, right)):
+            message = 'texts of numbers do not sort like them: "10" comes before "9"'
+            check.findings.mistake(node, message, "leave tostring out")
         _check_order(check, node, (left, first), (right, second))
         _check_order(check, node, (right, second), (left, first))
     if operator in ("==", "~="):
         _check_equality(check, node, left, right)
+
+
+def _is_shown_number(check: Evaluator, node: Node) -> bool:
+    given = arguments_of(node)
+    is_shown = bool(given) and is_builtin(check.called(node), "tostring")
+    return is_shown and kind_of(check.value(given[0])) == "number"
 
 
 def _is_sorted_out(check: Evaluator, node: Node, value: Result) -> bool:
@@ -137,8 +158,11 @@ def _number_of(text: Node, value: Value) -> str:
 
 def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> None:
     """Look at ``==`` or ``~=``: values of other types are never equal, nor a text and one that it never has."""
+    if left.operator in COMPARING and kind_of(check.value(right)) in ("string", "number"):
+        hint = f"{left.text[:40]} and {(left.get('right') or left).text[:40]} {node.operator} {right.text[:40]}"
+        check.findings.mistake(node, "this compares the result of a comparison, which is a boolean", hint)
     if left.operator == "not":
-        if kind_of(check.value(right)) in ("string", "number"):
+        if right.kind == "nil" or kind_of(check.value(right)) in ("string", "number"):
             hint = f"write {(left.get('operand') or left).text} ~= ..."
             message = "not is applied before ==, so this compares a boolean with something else"
             check.findings.mistake(node, message, hint)
@@ -155,11 +179,19 @@ def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> No
         if _is_function(value) and isinstance(other, Literal):
             message = f"{side.text[:40]} is a function, so it never equals a {NOUN[other.kind]}"
             check.findings.mistake(node, message, f"call it: {side.text[:40]}(...)")
+        if beside.kind == "nil" and isinstance(value, Literal) and value.kind in ("boolean", "string"):
+            hint = f"not {side.text[:40]}" if value.kind == "boolean" else f'{side.text[:40]} {node.operator} ""'
+            check.findings.mistake(node, f"{side.text[:40]} is a {NOUN[value.kind]}, and never nil", hint)
+        if isinstance(other, StdLib) and is_builtin(check.called(check.scopes.origin(side)), "type"):
+            check.findings.mistake(node, "type returns a text, and this is a library", f'"{other.name}"')
         if isinstance(value, Literal) and value.value is None and value.node is None and isinstance(other, Literal):
             kinds, text = {value.kind, other.kind}, side.text[:40]
             if kinds <= _PLAIN and len(kinds) > 1:
                 message = f"{text} is a {NOUN[value.kind]}, so it never equals a {NOUN[other.kind]}"
                 check.findings.mistake(node, message, _instead_of_kind(text, value.kind, other))
+        if isinstance(value, Result) and isinstance(other, Result) and is_list(value.type) and is_list(other.type):
+            hint = "compare their items, or table.concat of both"
+            check.findings.mistake(node, "two lists are never equal, even with the same items", hint)
         if isinstance(value, Result):
             _check_value(check, node, side.text[:60], value, other)
 
@@ -189,7 +221,8 @@ def _check_called(check: Evaluator, node: Node, call: Node, other: Literal) -> N
     numbers = [value.value for each in given if isinstance(value := check.value(each), Literal)]
     if text is not None and word == "sub" and len(given) == 2 and [type(each) for each in numbers] == [int, int]:
         first, last = int(str(numbers[0])), int(str(numbers[1]))
-        if 0 < first <= last < len(text) + first - 1:
+        is_longer = is_time(base, check.value(base)) if (base := name.get("table")) else False
+        if 0 < first <= last != len(text) + first - 1 and (is_longer or last < len(text) + first - 1):
             message = f"{len(text)} characters never equal {last - first + 1}"
             check.findings.mistake(node, message, f"text:sub({first}, {first + len(text) - 1})")
     if word == "find" and isinstance(other.value, int) and other.value < 1:
@@ -223,8 +256,8 @@ def _check_value(check: Evaluator, node: Node, text: str, value: Result, other: 
     if isinstance(other.value, str) and _has_both_cases(node, other.value):
         return
     choices = choices_of(value.type) or check.fields.choices(value)
-    if choices and isinstance(other.value, str) and other.value not in choices:
-        hint = did_you_mean(other.value, [str(each) for each in choices]) or f"it is one of {listed(choices)}"
+    if choices and other.value is not None and kind_of(value) == other.kind and other.value not in choices:
+        hint = did_you_mean(str(other.value), [str(each) for each in choices]) or f"it is one of {listed(choices)}"
         findings.mistake(node, f"{value.source} is never {other.value!r}", hint)
     elif (kind := kind_of(value, or_nil=True)) and kind != kind_of(other):
         note = findings.warn if value.is_vague else findings.mistake
@@ -274,12 +307,22 @@ def _instead_of_kind(text: str, kind: str, other: Literal) -> str:
     return f"next({text}) == nil is true if it is empty" if kind == "table" else ""
 
 
+def check_percent(check: Evaluator, node: Node, left: Node, right: Node) -> None:
+    """Look for ``a // b * 100``, which rounds too early."""
+    divisor = left.get("right") if left.operator == "//" else None
+    if node.operator == "*" and right.text == "100" and divisor and divisor.kind != "number":
+        hint = f"{(left.get('left') or left).text[:40]} * 100 // {divisor.text[:40]}"
+        check.findings.mistake(node, "// rounds before the multiplication", hint)
+
+
 def check_length(check: Evaluator, node: Node) -> None:
     """Look at the operand of ``#``: nil, a table without list items, or a list that has lost some."""
     operand = node.get("operand")
     if operand is None or node.operator != "#":
         return
     value = check.value(operand)
+    if operand.kind == "vararg_expression":
+        check.findings.mistake(node, "# of ... is the length of the first value alone", 'select("#", ...) counts them')
     if isinstance(value, Nil):
         check.findings.fail_on_nil(operand, value, "take the length of")
     elif isinstance(value, (Closure, Callee)):
@@ -378,6 +421,24 @@ def check_end(check: Evaluator, node: Node) -> None:
     condition = node.get("condition")
     if condition and condition.operator == ("~=" if node.kind == "while_statement" else "=="):
         check.findings.fails_if_reached(condition)
+    if condition and node.kind == "while_statement" and _stays(check, condition, node):
+        message = f"nothing in the loop changes {condition.text[:40]}, so it never ends"
+        check.findings.mistake(condition, message, "call the function that reads it again inside the loop")
+
+
+def _stays(check: Evaluator, condition: Node, loop: Node) -> bool:
+    """Return True if a condition is about fields of results that a loop only reads, and the loop has no other end."""
+    body, names = loop.get("body"), [each for each in condition.walk() if each.kind == "identifier"]
+    variables = {check.scopes.variable(each) for each in names if each.field != "field"}
+    if body is None or not variables or any(each.kind == "function_call" for each in condition.walk()):
+        return False
+    if any(each in check.scopes.leaving for each in body.walk()):
+        return False
+    changes = [each for each, _ in check.scopes.assigned if each.start > loop.start or any(each.outer(FUNCTIONS))]
+    changed = {check.scopes.variable(base_of(each)) for each in changes}
+    whole = {check.scopes.variable(each) for each in body.walk() if each.field not in ("table", "field")}
+    are_results = all(each and each.value and each.value.kind != "table_constructor" for each in variables)
+    return are_results and not variables & (changed | whole)
 
 
 def _check_comparisons(check: Evaluator, node: Node | None) -> None:
@@ -404,7 +465,7 @@ def _compares_again(left: Node, right: Node, comparison: str) -> bool:
         operand, other = each.get("left"), each.get("right")
         if each.operator != comparison or operand is None or other is None:
             return False
-        if other.kind not in ("string", "number"):
+        if other.kind not in ("string", "number", "nil", "true", "false"):
             return False
         sides.append((operand.text, other.text))
     return sides[0][0] == sides[1][0] and sides[0][1] != sides[1][1]
@@ -413,6 +474,8 @@ def _compares_again(left: Node, right: Node, comparison: str) -> bool:
 def _check_alone(check: Evaluator, test: _Test, value: Value) -> bool:
     """Look at a part that is a mistake whatever it decides, and return whether it is."""
     text = test.tested.text
+    if test.tested.kind == "identifier" and not test.is_nil_test:
+        check.gathered.ask(test.tested, test.node)
     if test.tested.kind == "unary_expression":
         if test.tested.operator == "#" and not test.is_nil_test:
             hint = f"{text} {'== 0' if test.otherwise else '> 0'}"
@@ -421,6 +484,9 @@ def _check_alone(check: Evaluator, test: _Test, value: Value) -> bool:
         hint = f'{text} ~= ""' if text.endswith("_at") else f"compare it, as in {text} == ..."
         note = check.findings.warn if value.is_vague else check.findings.mistake
         note(test.node, f"{value.source} is a text, and any text is true, even an empty one", hint)
+    elif isinstance(value, Result) and value.may_be_error and not value.may_be_absent and _is_only_caught(check, test):
+        message = f"{text} is the result where the call succeeds, so this does not tell whether it failed"
+        check.findings.mistake(test.node, message, f"local ok, {text} = pcall(...), and test ok")
     elif isinstance(value, (Closure, Callee)) and test.tested.kind in _PLACES and not _is_used(check, test.tested):
         hint = f"call it: {text}(...)"
         check.findings.mistake(test.node, f"{text} is a function, and any function is true", hint)
@@ -431,6 +497,14 @@ def _check_alone(check: Evaluator, test: _Test, value: Value) -> bool:
     else:
         return False
     return True
+
+
+def _is_only_caught(check: Evaluator, test: _Test) -> bool:
+    """Return True if a test asks for the second value of ``pcall``, and nothing asks for the first."""
+    variable = check.scopes.variable(test.tested)
+    names = next((targets_of(each) for each in variable.node.outer({"variable_declaration"})), []) if variable else []
+    first = check.scopes.variable(names[0]) if len(names) == 2 and names[1] is (variable and variable.node) else None
+    return first is not None and not first.reads
 
 
 def _check_there(check: Evaluator, statement: Node, test: _Test, value: Value) -> None:

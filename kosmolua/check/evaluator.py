@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from kosmolua.check.fields import Fields
 from kosmolua.check.findings import Findings, Mode
-from kosmolua.check.globals import Globals
-from kosmolua.check.input import CheckInput
+from kosmolua.check.globals import CheckInput, Globals
 from kosmolua.check.variables import Gathered
 from kosmolua.expressions import regex
 from kosmolua.lua import idioms
@@ -284,8 +283,7 @@ class Evaluator:
             return Missing("item after the last", "the last is list[#list]")
         if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
             return self.fields.at(node, value, index.value)
-        if kind_of(index) == "string":
-            self.gathered.look_up(node)
+        self.gathered.look_up(node, index)
         key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
         if key is None:
             self.fields.look_up(node, value, index)
@@ -321,6 +319,8 @@ class Evaluator:
             return first
         if operator == "and":
             return second._replace(is_optional=True) if isinstance(second, Result) else UNKNOWN
+        if first is ARGUMENT and kind_of(second) == "number":
+            return ARGUMENT
         is_empty = isinstance(second, Literal) and second.kind == "table" and second.node and not second.node.children
         return first if is_empty and isinstance(first, Result) and is_table(first.type) else UNKNOWN
 
@@ -400,6 +400,9 @@ class Evaluator:
         if given[0].kind == "function_call" and isinstance(passed, Result):
             hint = f"pcall(f, arguments), as in {name}({(given[0].get('name') or given[0]).text}, ...)"
             self.findings.fail(given[0], f"{name} takes a function, but this calls the function first", hint)
+        if name == "xpcall" and isinstance(values[-1], (Literal, Result)) and len(values) == 2:
+            hint = "xpcall(f, debug.traceback, arguments), or pcall(f, arguments)"
+            self.findings.fail(given[1], "the second argument of xpcall is a function for the error", hint)
         if isinstance(passed, Callee):
             with self.findings.at_least(Mode.PROTECTED):
                 self._read_document(given[0], passed, given[1:])

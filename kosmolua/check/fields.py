@@ -18,6 +18,7 @@ from kosmolua.lua.environment import ERROR_CODES, ERROR_KEYS, LIBRARIES, STRING_
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node, keys_of, string_of
 from kosmolua.lua.values import (
+    ID,
     UNKNOWN,
     Absent,
     Branch,
@@ -33,6 +34,7 @@ from kosmolua.lua.values import (
     choices_of,
     depends,
     field_of,
+    id_of,
     is_builtin,
     is_list,
     is_optional,
@@ -45,6 +47,7 @@ from kosmolua.lua.values import (
     near_field,
     near_key,
     record_keys,
+    snake,
 )
 from kosmolua.schema.effects import gravest
 from kosmolua.schema.function import Function
@@ -114,6 +117,11 @@ class Fields:
     def bill(self) -> list[Charge]:
         """The effects of all functions that the script names, each once."""
         return [*dict.fromkeys(self._charges.values())]
+
+    @property
+    def _charged(self) -> set[str]:
+        """The integrations whose functions the script names."""
+        return {charge.path.rpartition(".")[0] for charge in self.bill}
 
     def under(self, node: Node, value: Value, key: str | None) -> Value:
         """Return what is known about a field of a table, and add a finding if there is no such field."""
@@ -191,7 +199,15 @@ class Fields:
         if not (isinstance(value, Literal) and value.kind == "table" and value.node and isinstance(index, Result)):
             return
         choices, keys = choices_of(index.type) or self.choices(index), keys_of(value.node)
-        if not choices or len(keys) < len(value.node.children) or self._scopes.may_extend(value.node):
+        if not keys or len(keys) < len(value.node.children) or self._scopes.may_extend(value.node):
+            return
+        if index.part_of and index.part_of[1] == "id" and not any(map(ID.fullmatch, keys)):
+            functions = [each for name in self._charged for each in self._listed(name).functions.own.values()]
+            _, example = id_of(index.part_of, functions)
+            if ID.fullmatch(example):
+                message = f"{index.source} is an id such as {example!r}, and no key of this table is one"
+                self._findings.mistake(node, message, f"{(node.get('table') or node).text[:40]}[item.name]")
+        if not choices:
             return
         wrong = [key for key in keys if key not in choices]
         for field, key in zip(value.node.children, keys, strict=True):
@@ -253,8 +269,8 @@ class Fields:
         if value.part_of is None or not is_text(value.type):
             return ()
         record, key = value.part_of
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
-        for integration in {charge.path.partition(".")[0] for charge in self.bill}:
+        name = snake(key)
+        for integration in self._charged:
             for function in self._listed(integration).functions.own.values():
                 items = items_of(function.returns) if function.returns else []
                 if any(item.name == record.name for item in items):
@@ -275,7 +291,7 @@ class Fields:
         words = [each for each in self._scopes.of("string") if string_of(each) == code]
         if code in ERROR_CODES or any(not each.around or each.around.operator not in ("==", "~=") for each in words):
             return True
-        return any(self._listed(each.path.rpartition(".")[0]).mentions(code) for each in self.bill)
+        return any(self._listed(name).mentions(code) for name in self._charged)
 
     def siblings(self, callee: Callee) -> Mapping[str, Function]:
         """Return the functions that an integration's plugin declares beside a function, by name."""

@@ -1,16 +1,42 @@
-"""What is known about the globals of a script."""
+"""What is checked, and what is known about its globals."""
 
 from __future__ import annotations
 
-from kosmolua.check.input import CheckInput
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from kosmolua.check.fields import CatalogView
 from kosmolua.lua import idioms
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.held import Held
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node
-from kosmolua.lua.values import UNKNOWN, Branch, Builtin, Closure, Result, StdLib, Undefined, Value
+from kosmolua.lua.values import UNKNOWN, Branch, Builtin, Closure, Result, Secrets, StdLib, Undefined, Value
 from kosmolua.schema.names import lua_path
+from kosmolua.schema.types import Type
 from kosmolua.suggestions import did_you_mean
+
+
+class CheckInput(NamedTuple):
+    """A script or a chunk of a session.
+
+    Args:
+        catalog: The integrations and accounts.
+        root: The syntax tree.
+        params: The type of the parameters that the script's header declares, or None.
+        known: None for a script; for a chunk of a session, what is known about globals after the previous chunk.
+        secrets: The secrets that the script can use, or None if these are not known.
+    """
+
+    catalog: CatalogView
+    root: Node
+    params: Type | None = None
+    known: Mapping[str, Value] | None = None
+    secrets: Secrets | None = None
+
+    @property
+    def is_chunk_of_session(self) -> bool:
+        return self.known is not None
 
 
 class Globals:
@@ -56,6 +82,8 @@ class Globals:
         word, declared = name.text, self._scopes.locals
         if word in declared:
             line = declared[word].line
+            if any(each.start < name.start < each.end for each in declared[word].outer({"variable_declaration"})):
+                return f"write local function {word}(...), so that it can call itself"
             place = "further down" if line >= name.line else "in another block"
             return f"it is declared local {place}, in line {line}: declare it earlier, outside both blocks"
         above = {other for other, place in declared.items() if place.line <= name.line}

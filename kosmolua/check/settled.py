@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from kosmolua.check.evaluator import CheckRules, Evaluator
-from kosmolua.check.input import CheckInput
+from kosmolua.check.globals import CheckInput
 from kosmolua.lua.dependence import Dependence, leads_to_known_functions
 from kosmolua.lua.flows import ArgumentFlow, flows_of
 from kosmolua.lua.held import NOTHING_HELD

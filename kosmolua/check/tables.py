@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from kosmolua.check.evaluator import Evaluator
+from kosmolua.check.times import unit_of
 from kosmolua.expressions import regex
 from kosmolua.lua.held import always_returns
 from kosmolua.lua.syntax import (
     LEAVING,
+    LOOPS,
     Node,
     arguments_of,
     assigned,
@@ -20,17 +23,19 @@ from kosmolua.lua.syntax import (
     targets_of,
     values_of,
 )
-from kosmolua.lua.values import Callee, Closure, Result, is_builtin, is_list, is_page, near_key, record_keys
+from kosmolua.lua.values import Callee, Closure, Literal, Result, is_builtin, is_list, is_page, near_key, record_keys
 
 _NEXT = {"cursor": "cursor", "next_page": "page"}
 """The fields of a page that lead to the next page, each with the parameter to pass its value to."""
 _SHOWING = frozenset({"print", "write", "dump"})
+_UNIT = regex(r"(?:minutes|hours|days|weeks)$")
+_SECONDS = {"minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
 _WINDOW = regex(r"from this time on \(default: (.+?)\)")
 """Matches the description of a parameter for a start time that is not the beginning of everything."""
 
 
 def check_for(check: Evaluator, node: Node) -> None:
-    """Look at a ``for`` loop: one that begins at 0, or removes items from its own list and goes on."""
+    """Look at a ``for`` loop: where it begins and ends, and what it does with the items that it goes through."""
     clause, body = node.get("clause"), node.get("body")
     start, end = (clause.get("start"), clause.get("end")) if clause else (None, None)
     if start and end and start.text == "0" and end.text.startswith("#") and not _has_zero(check, end.get("operand")):
@@ -39,19 +44,73 @@ def check_for(check: Evaluator, node: Node) -> None:
         hint = f"for i = {start.text}, {end.text}, -1 do"
         check.findings.mistake(start, "this counts up, so the loop never runs for more than one item", hint)
     call = next(iter(values_of(clause)), None)
-    items = first_argument(call)
-    if items is None or call is None or b"table.remove" not in node.source:
+    items, place = first_argument(call), next(iter(targets_of(clause) if clause else ()), None)
+    if start and end and start.text == "1" and end.operator == "#" and clause and not clause.get("step"):
+        items, place = end.get("operand"), clause.get("name")
+    if items is None or body is None or place is None:
         return
-    if not is_builtin(check.called(call), "ipairs"):
-        return
-    for block in (each for each in (body.walk() if body else ()) if each.kind == "block"):
-        for statement in block.children if block.children[-1:] and block.children[-1].kind not in LEAVING else ():
-            removed = first_argument(statement)
-            if removed is None or removed.text != items.text:
-                continue
-            if is_builtin(check.called(statement), "table.remove"):
-                hint = "collect what stays in a new list, or count down with for i = #list, 1, -1 do"
-                check.findings.mistake(removed, "removing an item in ipairs skips the one after it", hint)
+    way = "counting" if call is None else next((each for each in ("ipairs", "pairs") if _calls(check, call, each)), "")
+    for block in body.walk() if way else ():
+        if block.kind != "block" or not block.children or block.children[-1].kind in LEAVING:
+            continue
+        for statement in block.children:
+            given = arguments_of(statement)
+            if given and given[0].text == items.text and way != "pairs":
+                is_place = len(given) == 2 and given[1].text == place.text
+                if (way == "ipairs" or is_place) and _calls(check, statement, "table.remove"):
+                    hint = "collect what stays in a new list, or count down with for i = #list, 1, -1 do"
+                    check.findings.mistake(given[0], f"removing an item in {way} skips the one after it", hint)
+            elif statement.kind == "assignment_statement":
+                _check_items(check, node, statement, items, place, way)
+    _check_last_decides(check, node, body)
+
+
+def _calls(check: Evaluator, call: Node, name: str) -> bool:
+    return is_builtin(check.called(call), name)
+
+
+def _check_items(check: Evaluator, loop: Node, statement: Node, items: Node, place: Node, way: str) -> None:
+    """Look for assignments to items at the place of a loop: ones that leave holes, or add keys to what it goes through.
+
+    A list in which only some items of another one keep their places has holes, too.
+    """
+    for target, value in assigned(statement):
+        table, key = target.get("table"), target.get("field")
+        if table is None or key is None or target.kind != "bracket_index_expression":
+            continue
+        is_own, is_nil = table.text == items.text, value is None or value.kind == "nil"
+        is_at_place = check.scopes.origin(key).text == place.text
+        if way == "pairs" and is_own and not is_nil and not is_at_place:
+            message = f"pairs may skip items while keys are added to {items.text}"
+            check.findings.mistake(target, message, "fill another table in the loop")
+        branch = next(statement.outer({"if_statement"}), loop)
+        is_some = branch.start > loop.start and not branch.all("alternative") and not is_nil
+        if way == "pairs" or not is_at_place or is_own != is_nil or not (is_own or is_some):
+            continue
+        filled = (each for each, given in check.scopes.assigned if given is None or given.kind != "nil")
+        inside = [each for each in filled if loop.start < each.start < loop.end and each is not target]
+        if any(each.text.startswith(f"{table.text}[") for each in inside):
+            continue
+        after = loop.source[loop.end :].decode("utf-8", "replace")
+        if re.search(rf"(?:#|\b(?:ipairs|table\.\w+)\()\s*{re.escape(table.text)}\b", after):
+            message = f"this leaves holes in {table.text}, where # and ipairs may stop"
+            check.findings.mistake(target, message, "kept[#kept + 1] = item fills a list without holes")
+
+
+def _check_last_decides(check: Evaluator, loop: Node, body: Node) -> None:
+    """Look for ``if ... then found = true else found = false end``, where the last item of a loop decides."""
+    for branch in (each for each in body.children if each.kind == "if_statement"):
+        blocks = [branch.get("consequence"), *(each.get("body") for each in branch.all("alternative"))]
+        if len(blocks) != 2 or not all(each and len(each.children) == 1 for each in blocks):
+            continue
+        pairs = [pair for block in blocks if block for pair in assigned(block.children[0])]
+        names = {check.scopes.variable(target) for target, _ in pairs}
+        variable, kinds = names.pop() if len(names) == 1 else None, [value and value.kind for _, value in pairs]
+        if variable is None or variable.start > loop.start or kinds != ["true", "false"]:
+            continue
+        if sum(check.scopes.variable(each) is variable for each in body.walk()) == 2:
+            message = f"each item sets {variable.name} again, so that only the last one counts"
+            check.findings.mistake(pairs[1][0], message, "leave the else out, or write break where it is found")
 
 
 def _has_zero(check: Evaluator, items: Node | None) -> bool:
@@ -63,6 +122,7 @@ def _has_zero(check: Evaluator, items: Node | None) -> bool:
 def check_pages(check: Evaluator, node: Node) -> None:
     """Look for a loop that keeps the cursor of each page in a variable, but does not pass it to any call."""
     body = node.get("body")
+    _check_size(check, node.get("condition"))
     nodes = body.walk() if body else []
     kept = dict(_cursors(nodes))
     calls = [each for each in nodes if each.kind == "function_call"]
@@ -76,21 +136,45 @@ def check_pages(check: Evaluator, node: Node) -> None:
                 return
 
 
+def _check_size(check: Evaluator, condition: Node | None) -> None:
+    """Look for ``until #page.items < 100`` where a page never has so many."""
+    counted, most = (condition.get("left"), condition.get("right")) if condition else (None, None)
+    if condition is None or condition.operator != "<" or not counted or counted.operator != "#" or not most:
+        return
+    call, least = check.scopes.origin(base_of(counted.get("operand") or counted)), check.value(most)
+    callee, given = check.called(call), first_argument(call)
+    if not isinstance(callee, Callee) or not isinstance(least, Literal) or not isinstance(least.value, int):
+        return
+    fields = given.children if given and given.kind == "table_constructor" else ()
+    passed = next((check.value(each.get("value")) for each in fields if key_of(each) == "limit"), None)
+    default = next((each.default for each in callee.function.parameters if each.name == "limit"), None)
+    size = default if passed is None else passed.value if isinstance(passed, Literal) else None
+    if isinstance(size, int) and size < least.value:
+        message = f"a page has at most {size} items here, so the loop ends after the first one"
+        check.findings.mistake(condition, message, f"limit = {least.value}, or until not page.cursor")
+
+
 def check_last_page(check: Evaluator, node: Node) -> None:
-    """Look for a loop that ends when a page has no cursor, before it uses the items of that last page."""
+    """Look for a loop that uses all pages but the first, or all but the last, which has no cursor."""
     condition, body = node.get("condition"), node.get("body")
     if condition and condition.operator == "~=" and (compared := condition.get("right")) and compared.kind == "nil":
         condition = condition.get("left")
     table = condition.get("table") if condition and key_of(condition) in _NEXT else None
-    last = body.children[-1] if body and body.children else None
-    if condition is None or table is None or last is None or last.kind != "assignment_statement":
+    variable = check.scopes.variable(table) if table else None
+    if condition is None or table is None or variable is None or body is None:
         return
-    variable = check.scopes.variable(table)
-    for target, value in assigned(last):
-        is_next = value is not None and value.kind == "function_call" and condition.text in value.text
-        if is_next and target.text == table.text and variable and variable.last < node.end:
+    for statement in (body.children[0], body.children[-1]) if body.children else ():
+        pairs = assigned(statement) if statement.kind == "assignment_statement" else ()
+        fetched = [value for target, value in pairs if value and target.text == table.text]
+        if not any(value.kind == "function_call" and condition.text in value.text for value in fetched):
+            continue
+        hint = f"repeat ... until not {condition.text}, or all = true"
+        names = [each for each in check.scopes.of("identifier") if check.scopes.variable(each) is variable]
+        if statement is body.children[-1] and variable.last < node.end:
             message = f"the last page has no {key_of(condition)}, so the loop ends before it uses that page"
-            check.findings.mistake(condition, message, f"repeat ... until not {condition.text}, or all = true")
+            check.findings.mistake(condition, message, hint)
+        elif statement is body.children[0] and not any(variable.start < each.start < node.start for each in names):
+            check.findings.mistake(condition, "the loop begins with the second page, so nothing uses the first", hint)
 
 
 def check_window(check: Evaluator, counted: Node) -> None:
@@ -164,6 +248,68 @@ def check_changes(check: Evaluator, node: Node) -> None:
             hint = "a function such as update_NAME changes it there"
             check.findings.warn(target, message, hint)
             check.findings.suspect(target, message, hint, within=(node.end, check.root.end))
+
+
+def check_index(check: Evaluator, node: Node) -> None:
+    """Look for an index that is no whole number, or a table that is only made there."""
+    index, table = node.get("field"), node.get("table")
+    counted = check.scopes.origin(index.get("left") or index) if index else None
+    if index and table and counted and index.operator == "/" and "#" in counted.text:
+        hint = f"{(index.get('left') or index).text} // {(index.get('right') or index).text}"
+        check.findings.mistake(index, "/ gives a fraction for some numbers, at which there is no item", hint)
+    elif index and index.kind == "table_constructor":
+        hint = 'join what identifies it to a text, as in a .. ":" .. b'
+        check.findings.mistake(index, "a new table is no key of any table", hint)
+
+
+def check_defaults(check: Evaluator, node: Node) -> None:
+    """Look for ``x = x or true``, which is always true, and for seconds in a variable named like days."""
+    for target, value in assigned(node):
+        if value is None or value.operator not in ("or", "-"):
+            continue
+        left, right = value.get("left"), value.get("right")
+        name = key_of(target) or target.text
+        if value.operator == "or" and left and right and right.kind == "true" and name == (key_of(left) or left.text):
+            message = f"{value.text[:40]} is never false, also where {left.text[:40]} is"
+            check.findings.mistake(value, message, f"{left.text[:40]} ~= false")
+        unit = _UNIT.search(name) if value.operator == "-" else None
+        if unit and unit_of(check, value) == "seconds":
+            hint = f"({value.text[:40]}) / {_SECONDS[unit[0]]}"
+            check.findings.mistake(value, f"this is in seconds, not in {unit[0]}", hint)
+
+
+def check_captured(check: Evaluator, node: Node) -> None:
+    """Look for functions that a loop keeps for later, with a variable that the loop gives another value each time."""
+    loop, outer = next(node.outer(LOOPS), None), node.around
+    while outer and outer.kind in ("field", "table_constructor", "expression_list"):
+        outer = outer.around
+    if loop is None or outer is None:
+        return
+    is_inserted = outer.kind == "arguments" and outer.around is not None and _calls(check, outer.around, "table.insert")
+    if not is_inserted and not any(each.kind == "bracket_index_expression" for each in targets_of(outer)):
+        return
+    for name in (each for each in node.walk() if each.kind == "identifier"):
+        variable = check.scopes.variable(name)
+        if variable is None or not variable.changes or variable.start > loop.start:
+            continue
+        changes = [each for each, _ in check.scopes.assigned if check.scopes.variable(each) is variable]
+        is_own = any(node.start < each.start < node.end for each in changes)
+        if not is_own and any(loop.start < each.start < loop.end for each in changes):
+            message = f"when this function runs, {variable.name} has the value that it got last"
+            check.findings.mistake(name, message, f"local own = {variable.name} inside the loop, and use that")
+
+
+def check_arguments(check: Evaluator, node: Node) -> None:
+    """Look for a function with ``...`` that reads ``arg`` instead, as in Lua 5.0."""
+    parameters, body = node.get("parameters"), node.get("body")
+    if parameters is None or body is None or parameters.text.find("...") < 0:
+        return
+    inside = body.walk()
+    names = (each for each in inside if each.kind == "identifier" and each.text == "arg")
+    name = next((each for each in names if check.scopes.variable(each) is None), None)
+    if name and not any(each.kind == "vararg_expression" for each in inside):
+        message = "arg has the arguments of the script, not those of this function"
+        check.findings.mistake(name, message, "local given = { ... }")
 
 
 def check_names(check: Evaluator) -> None:

@@ -14,7 +14,7 @@ _DURATION = regex(r"\b(?:60|24|3600|86400)\b.*\*\s*1000\b")
 _FAR = 10**11
 """A number of at least this size is a time in milliseconds: in seconds, it would be in the year 5138."""
 _ROUNDED = ("math.floor", "math.ceil", "math.tointeger", "tonumber")
-_COMPARING = frozenset({"<", ">", "<=", ">=", "==", "~="})
+COMPARING = frozenset({"<", ">", "<=", ">=", "==", "~="})
 
 
 def is_time(node: Node, value: Value) -> bool:
@@ -26,14 +26,14 @@ def is_time(node: Node, value: Value) -> bool:
 def check_units(check: Evaluator, node: Node, left: Node, right: Node) -> None:
     """Look for seconds that are compared with milliseconds, or of which milliseconds are subtracted."""
     operator = node.operator
-    if operator not in ("+", "-") and operator not in _COMPARING:
+    if operator not in ("+", "-") and operator not in COMPARING:
         return
     units = {unit_of(check, left), unit_of(check, right)}
     if units == {"seconds", "milliseconds"} and operator != "+":
-        verb = "compares" if operator in _COMPARING else "subtracts"
+        verb = "compares" if operator in COMPARING else "subtracts"
         hint = "all times are in seconds: leave * 1000 out"
         check.findings.mistake(node, f"this {verb} seconds and milliseconds", hint)
-    elif units == {"seconds", ""} and (_DURATION if operator in _COMPARING else _MILLISECONDS).search(right.text):
+    elif units == {"seconds", ""} and (_DURATION if operator in COMPARING else _MILLISECONDS).search(right.text):
         check.findings.mistake(right, "times are in seconds, not milliseconds", "7 * 86400 is a week")
 
 

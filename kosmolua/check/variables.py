@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kosmolua.check.findings import Findings, Mode
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import Node, base_of, key_of, keys_of
-from kosmolua.lua.values import Value, kind_of
+from kosmolua.lua.values import Result, Value, kind_of
 
 _GROWING = frozenset({"+", "-", "*", "/", "//", "%", "^", ".."})
 _STARTS = frozenset({"number", "string", "table_constructor"})
@@ -18,8 +18,23 @@ _OF_LISTS = {
     "ipairs": "for key, value in pairs(map) do",
     "table.sort": "collect the keys in a list, and sort that",
     "table.concat": "collect the texts in a list first",
+    "table.unpack": "name each value: f(map.name, map.id)",
 }
 """Functions that take a list, each with a hint for a script that passes a map."""
+
+
+_EMPTY = {
+    "number": ("number", "0", "{} > 0"),
+    "string": ("text", "an empty one", '{} ~= ""'),
+    "table_constructor": ("table", "an empty one", "next({}) ~= nil"),
+}
+"""What is false in other languages, by the kind of the first value: a noun, the empty one, and what to write."""
+_IDS_AND_NAMES = [["id", name] for name in ("name", "slug", "title", "url")]
+
+
+def _field_in(key: Value) -> str:
+    """Return the field of a result that a key is, such as ``id``, or an empty string."""
+    return key.part_of[1] if isinstance(key, Result) and key.part_of else ""
 
 
 class _Use(NamedTuple):
@@ -45,7 +60,9 @@ class Gathered:
         self._unset: set[Variable] = set()
         self._at_end: defaultdict[Variable, list[Node]] = defaultdict(list)
         self._lists: list[_Use] = []
-        self._looked_up: list[tuple[Variable, Node]] = []
+        self._looked_up: list[tuple[Variable, Node, Value]] = []
+        self._keys: defaultdict[Variable, set[str]] = defaultdict(set)
+        self._asked: list[tuple[Variable, Node]] = []
         self._nils: list[_Use] = []
 
     def declare(self, name: Node) -> None:
@@ -79,17 +96,24 @@ class Gathered:
         if field and field.text.replace(" ", "") == f"#{table.text}" and (given is None or given.kind != "nil"):
             self._at_end[variable].append(target)
         self._grown[variable] += grows or is_inside
+        self._keys[variable].add(_field_in(key))
         self._by_name[variable] += is_inside or key_of(target) is not None or kind_of(key) == "string"
         self._by_number[variable] += not is_inside and kind_of(key) == "number"
         if is_inside:
             self._note_item(table, "index")
 
-    def look_up(self, node: Node) -> None:
-        """Record that the script looks up an item of a table by a text."""
+    def look_up(self, node: Node, key: Value) -> None:
+        """Record that the script looks up an item of a table by a text or a number."""
         table = node.get("table")
         variable = self._scopes.variable(table) if table else None
-        if variable and variable.table and not variable.changes:
-            self._looked_up.append((variable, node))
+        if variable and variable.table and not variable.changes and kind_of(key) in ("string", "number"):
+            self._looked_up.append((variable, node, key))
+
+    def ask(self, name: Node, condition: Node) -> None:
+        """Record that a condition asks whether a variable is true."""
+        variable = self._scopes.variable(name)
+        if variable and variable.value and variable.value.kind in _STARTS:
+            self._asked.append((variable, condition))
 
     def measure(self, operand: Node) -> None:
         """Record that the script takes the length of an expression with ``#``."""
@@ -119,10 +143,26 @@ class Gathered:
             if self._is_map(use.variable):
                 message = f"{use.what} needs a list, but {use.variable.name} has names as keys"
                 self._findings.mistake(use.node, message, use.hint)
-        for variable, node in self._looked_up:
-            if self._is_list(variable):
+        for variable, node, key in self._looked_up:
+            kind, field, keys = kind_of(key), _field_in(key), self._keys[variable]
+            if kind == "string" and self._is_list(variable):
                 message = f"{variable.name} is filled as a list, so it has nothing at a text"
                 self._findings.mistake(node, message, f"{variable.name}[text] = true makes it a set")
+            elif not variable.fills or not self._is_map(variable):
+                continue
+            elif kind == "number":
+                message = f"{variable.name} has only texts as keys, so it has nothing at a number"
+                self._findings.mistake(node, message, "tostring(number) converts a key")
+            elif len(keys) == 1 and sorted((kept := next(iter(keys)), field)) in _IDS_AND_NAMES:
+                message = f"each key of {variable.name} is a field '{kept}', and this is the field '{field}'"
+                self._findings.mistake(node, message, f"use .{kept} in both places")
+        for variable, node in self._asked:
+            value, grown = variable.value, self._grown[variable]
+            is_table = value is variable.table and not variable.changes
+            if value and (is_table or variable.changes == grown > 0):
+                noun, empty, hint = _EMPTY[value.kind]
+                message = f"{variable.name} is a {noun}, and any {noun} is true, even {empty}"
+                self._findings.mistake(node, message, hint.format(variable.name))
         for use in self._nils:
             if self._is_never_filled(use.variable):
                 self._findings.mode = use.mode
@@ -140,7 +180,8 @@ class Gathered:
                 message = f"{variable.name} is filled here, and nothing uses it"
                 self._findings.warn(variable.node, message, f"print({variable.name}), or return it")
         for inner, outer in self._scopes.hidden:
-            if not inner.reads and outer.last > inner.start and self._is_empty(outer):
+            is_hidden = not inner.reads and outer.last > inner.start
+            if is_hidden and (self._is_empty(outer) or (inner.value and self._named_in(outer, inner.value))):
                 message = f"this local is never used, and hides the '{outer.name}' that is used further down"
                 self._findings.warn(inner.node, message, "leave local out")
 
@@ -188,6 +229,11 @@ class Gathered:
             self._note_nil(variable, node, what, f"{node.text[:40]} = {node.text[:40]} or {{}}")
 
     def _note_list(self, variable: Variable, node: Node, what: str, hint: str) -> None:
+        table = variable.table
+        items = [each.get("value") for each in table.children] if table else []
+        if any(item and item.kind == "nil" for item in items[:-1]) and "n" not in keys_of(table):
+            message = f"{variable.name} has a nil inside, at which {what} may stop"
+            self._findings.mistake(node, message, "leave the nil out")
         self._lists.append(_Use(variable, node, self._findings.mode, what, hint))
 
     def _note_nil(self, variable: Variable, node: Node, what: str, hint: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kosmolua.lua.scopes import Scopes, Variable
@@ -50,6 +50,7 @@ class Dependence:
         self._scopes = scopes
         self._known = known
         self._uses: defaultdict[Variable | str, list[Node]] = defaultdict(list)
+        self._targets: dict[Node, Sequence[_Effect]] = {}
         self._changing: set[Node] = set()
         self._callers: defaultdict[int, list[Node]] = defaultdict(list)
         for node in scopes.of("identifier"):
@@ -190,9 +191,11 @@ class Dependence:
                 yield from (_Run(each) for each in outer.children if each.start > inner.start)
             inner, outer = outer, outer.around
 
-    def _to_targets(self, statement: Node) -> Iterator[_Effect]:
-        for target in targets_of(statement) or statement.all("name"):
-            yield from self._to_uses(base_of(target))
+    def _to_targets(self, statement: Node) -> Sequence[_Effect]:
+        if statement not in self._targets:
+            bases = map(base_of, targets_of(statement) or statement.all("name"))
+            self._targets[statement] = [use for base in bases for use in self._to_uses(base)]
+        return self._targets[statement]
 
     def _to_parameters(self, function: Closure, index: int) -> Iterator[_Effect]:
         names = parameters_of(function.node)
@@ -202,9 +205,8 @@ class Dependence:
         function = next(statement.outer(FUNCTIONS), None)
         yield from self._callers[function.start] if function else ()
 
-    def _to_uses(self, name: Node) -> Iterator[_Effect]:
-        if name.kind == "identifier":
-            yield from self._uses[self._scopes.variable(name) or name.text]
+    def _to_uses(self, name: Node) -> Sequence[Node]:
+        return self._uses[self._scopes.variable(name) or name.text] if name.kind == "identifier" else ()
 
 
 def leads_to_known_functions(scopes: Scopes, known: Known) -> bool:

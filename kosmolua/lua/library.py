@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node
 from kosmolua.lua.values import UNKNOWN, Literal, Missing, Result, Value, decoded, kind_of
-from kosmolua.schema.types import List
+from kosmolua.schema.types import BOOLEAN, NUMBER, Choice, List, Record
 
 NOTHING = {
     "table.sort": "it sorts the list that it gets",
@@ -26,6 +26,22 @@ _KINDS = {
     ),
 }
 """Functions whose result is never nil and always has the same Lua type, each with that type."""
+RETURNING = {*_KINDS, "coroutine.create", "coroutine.wrap", "os.date", "string.gsub", "tonumber"} - {"math.random"}
+"""Functions that change nothing, so that a call whose result nothing uses is a mistake."""
+
+
+_DATE = Record(
+    "date",
+    {
+        **dict.fromkeys(("year", "day", "min", "sec", "yday"), NUMBER),
+        "month": Choice(tuple(range(1, 13))),
+        "wday": Choice(tuple(range(1, 8))),
+        "hour": Choice(tuple(range(24))),
+        "isdst": BOOLEAN,
+    },
+    required=frozenset(("year", "month", "day", "hour", "min", "sec", "wday", "yday", "isdst")),
+)
+"""The table that ``os.date("*t")`` returns."""
 
 
 class CallSite(NamedTuple):
@@ -83,6 +99,8 @@ def in_case(text: str, name: str) -> str:
 
 def _date(form: str) -> Value:
     """Return what is known about the result of ``os.date``: a text, by an example, unless it is a table."""
-    if form.startswith(("*", "!*")) or form == "None":
+    if form.startswith(("*", "!*")):
+        return Result(_DATE, "the result of os.date")
+    if form == "None":
         return UNKNOWN
     return Literal("string", like=datetime(2026, 1, 31, 12).strftime(form.removeprefix("!")))

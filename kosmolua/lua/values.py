@@ -6,11 +6,14 @@ In this package, only this module inspects the declared types of ``kosmolua.sche
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple, TypeGuard
 
+from kosmolua.expressions import regex
 from kosmolua.lua.syntax import Node, string_of
+from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.luacats import label
 from kosmolua.schema.types import ANY, STRING, Choice, List, Map, Record, Scalar, Type, Union
@@ -18,6 +21,8 @@ from kosmolua.schema.types import ANY, STRING, Choice, List, Map, Record, Scalar
 MIN_LIKENESS = 0.75
 """How similar a name must be to be suggested, from 0 to 1. Many short names are slightly similar to each other."""
 
+ID = regex(r"[a-z]{2,5}-\w*\d\w*")
+"""Matches ids that begin with what they are the id of."""
 _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
 _OF_PAGES = frozenset(
     ("cursor", "next_cursor", "next_page", "data", "result", "results", "items", "ok", "error", "success", "has_more")
@@ -369,3 +374,23 @@ def literal_of(node: Node) -> Literal | None:
     if node.kind in ("true", "false"):
         return Literal("boolean", node.kind == "true", node)
     return Literal("table", None, node) if node.kind == "table_constructor" else None
+
+
+def snake(name: str) -> str:
+    """Return a name in snake case, like those of parameters."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def example_of(parameter: Parameter) -> str:
+    """Return an example of the texts that a parameter takes, if it declares one, or an empty string."""
+    bounds = parameter.type.bounds if isinstance(parameter.type, Scalar) else ()
+    return next((str(bound.example) for bound in bounds if bound.example), "")
+
+
+def id_of(part: tuple[Record, str], functions: Iterable[Function]) -> tuple[str, str]:
+    """Return what functions call the id in a field, such as ``service_id``, and an example of it, or an empty text."""
+    record, key = part
+    own = snake(record.name if key == "id" else key.removesuffix("Id"))
+    name = own if own.endswith("_id") else f"{own}_id"
+    same = (each for function in functions for each in function.parameters if each.name == name)
+    return name, next((found for each in same if (found := example_of(each))), "")
