@@ -428,7 +428,11 @@ class Broker:
             if contents:
                 given = self.contents.fill(target.path, given, contents)
             arguments = self._bind(target, given)
-        except (KosmoError, KeyboardInterrupt):
+        except KosmoError as error:
+            if self._judge and target.integration.root == SERVERS:  # it can say what the server says of itself
+                self._judge.note(call.number, target, {"given": given}, protocol.encode([error.message, error.hint]))
+            raise
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
             raise blamed(target.path, target.integration.origin, error, self._host.redactor) from error

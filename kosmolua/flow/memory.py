@@ -256,15 +256,21 @@ class SessionMemory:
             if self.size > MAX_PENDING:
                 self.settle()
 
-    def note_page(self, text: str, page: str, servers: Iterable[str]) -> None:
-        """Keep what MCP servers say of themselves in a page, or in the hits of a search: each is two lines."""
+    def note_page(self, text: str, page: str, servers: Iterable[str], source: bytes = b"") -> None:
+        """Keep what MCP servers say of themselves in a page, or in the hits of a search: each is two lines.
+
+        What the page repeats of the script ``source`` is left out.
+        """
         names, before, kept = [f"{SERVERS}.{name}" for name in servers], "", []
         for line in text.splitlines():
             if any(name in page or name in line or name in before for name in names):
                 kept.append(line)
             before = line
         if kept:
-            self.note_text("\n".join(kept), page)
+            said = "\n".join(kept)
+            for each in longest({*literals(source.decode("utf-8", "replace"))}) if source else ():
+                said = said.replace(each, " ") if len(each) >= MIN_TEXT else said
+            self.note_text(said, page)
 
     def note_write(self, texts: Sequence[str], scope: str) -> None:
         """Keep what a call writes, which stays somebody else's when it is read back, unless it turns out as trusted."""

@@ -228,6 +228,9 @@ class Run:
             raise WorkerLost.unstartable(error) from None
         if not report.is_lua:
             return  # Lua reports the syntax error
+        if report.findings and (seen := self._options["seen"]):
+            said = "\n".join(f"{each.message} {each.hint}" for each in report.findings)
+            seen.note_page(said, "the check", self._host.servers.names(), self._source)
         answers = self.recording.answers if self.recording else None
         goes_on = answers and answers.all and not answers.is_changed  # it was checked when it began
         if not goes_on and (refusal := report.refusal()):
