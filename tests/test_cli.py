@@ -218,6 +218,7 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
         (("docs", "overview", "--search", "x"), "Name a PAGE, or search for pages with --search, but not both."),
         (("docs", "--search", "!"), "A search needs at least one word"),
         (("call",), "Missing argument 'PATH'"),
+        (("apply",), "Missing argument 'PLAN'"),
         (("call", "render2.list_services", "--limit", "1"), "No such option '--limit'. An argument of the function is"),
         (
             ("call", "render2.list_services", "--timout", "1"),
