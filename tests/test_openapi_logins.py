@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Program, Write
+from support.documents import live, serving, small
 from support.oauth_server import SECRET, USER, OAuthServer
 
 from kosmolua import Runtime
@@ -17,8 +18,9 @@ from kosmolua.errors import NotConfigured
 from kosmolua.http.messages import Request, Response
 from kosmolua.openapi import importing
 from kosmolua.openapi.accounts import ClientTokens, DocumentAccount
+from kosmolua.openapi.document import Document
 from kosmolua.openapi.importing import Wishes
-from kosmolua.openapi.security import Access, Credential
+from kosmolua.openapi.security import Access, Credential, alternatives_of
 from kosmolua.secret import Secret
 
 
@@ -223,3 +225,28 @@ def test_keys_that_each_request_needs_belong_together(write: Write, required: bo
     ready = importing.prepare(importing.fetch(str(write("notes.json", json.dumps(made))), bytes), Wishes())
     assert len(ready.result.access.alternatives) == count
     assert ready.result.functions[0].operation.fields == []
+
+
+def secured(scheme: dict[str, Any], *requirements: dict[str, Any]) -> dict[str, Any]:
+    """Return a document of one operation, with one security scheme and these requirements."""
+    components = {"securitySchemes": {"key": scheme}}
+    return document("https://notes.example", {}, components=components, security=list(requirements))
+
+
+def test_a_credential_that_a_document_does_not_require_can_be_missing(tmp_path: Path) -> None:
+    """A request carries it if the account has it."""
+    optional = secured({"type": "http", "scheme": "bearer"}, {}, {"key": []})
+    path = small(tmp_path, optional, "notes")
+    with serving() as service:
+        for token in (None, "made-up-12345"):
+            with live(path, "notes", service, token=token) as runtime:
+                runtime.call("notes.who")
+        assert [each.headers.get("authorization") for each in service.sent] == [None, "Bearer made-up-12345"]
+
+
+@pytest.mark.parametrize("scheme", [{"type": "http", "scheme": "Digest"}, {"type": "mutualTLS"}])
+def test_a_credential_that_is_no_text_is_none(scheme: dict[str, Any]) -> None:
+    """A note names the scheme, and no field of the account promises that it would be sent."""
+    given = Document(secured(scheme, {"key": []}))
+    assert alternatives_of(given) == []
+    assert any("the security scheme key" in note for note in given.notes)

@@ -47,6 +47,8 @@ _AT_AWS = regex(
     r"//(?:[^/]*\.)?([a-z0-9-]+)(?:(?:\.|\{dash-or-dot\})(?:\{region\}|[a-z]+(?:-[a-z]+)+-\d))?\.amazonaws\.com\b"
 )
 """Matches an address of AWS, in which the service stands before the region."""
+_CHALLENGES = ("digest", "hoba", "mutual", "negotiate", "scram-sha-1", "scram-sha-256")
+"""Ways to authenticate in which the service asks first, so that no text of an account answers."""
 MOST_COMMON = 0.5
 """A header or parameter becomes a field of the account if at least this share of operations has it."""
 MIN_OPERATIONS = 3
@@ -186,8 +188,8 @@ def access_of(given: Mapping[str, Any]) -> Access:
 def alternatives_of(document: Document, auth: str = "", prefix: str | None = None) -> list[list[Credential]]:
     """Return lists of credentials, of which a request must carry one list, or none.
 
-    ``auth`` is the user's wish, one of :data:`AUTH`; ``prefix`` the overlay's word before a key in a header,
-    which may be none.
+    The last list is empty if requests need no credential. ``auth`` is the user's wish, one of :data:`AUTH`; ``prefix``
+    the overlay's word before a key in a header, which may be none.
 
     Raises:
         ConfigError: ``auth`` is not one of :data:`AUTH`.
@@ -201,12 +203,15 @@ def alternatives_of(document: Document, auth: str = "", prefix: str | None = Non
         credentials = [_credential(root, name, document.resolve(schemes.get(name)), prefix) for name in requirement]
         known = [each for each in credentials if each]
         if len(known) < len(credentials) or not known:
+            lacking = ", ".join(name for name, each in zip(requirement, credentials, strict=True) if not each)
+            document.note(f"the security scheme {lacking} is not declared, or of a kind that is not supported")
             continue
         if len(known) > 1 and all(each.kind == "bearer" for each in known):
             known = known[:1]  # two names for OAuth mean the same token
         if known not in found:
             found.append(known)
-    return sorted(found, key=lambda each: any(one.kind == "cookie" for one in each))
+    found.sort(key=lambda each: any(one.kind == "cookie" for one in each))
+    return [*found, []] if found and {} in rows(root.get("security")) else found
 
 
 def joined(alternatives: list[list[Credential]], operations: Sequence[Operation]) -> list[list[Credential]]:
@@ -284,7 +289,7 @@ def _credential(root: Mapping[str, Any], name: str, scheme: Mapping[str, Any], p
         field = placeholder[1] if placeholder else "token"
         login = _login(scheme)
         return Credential("bearer", [field], prefix=prefix or "", about=about, login=login, scopes=_scopes(scheme))
-    if kind == "http":
+    if kind == "http" and way not in _CHALLENGES:
         return Credential("header", [plain], "Authorization", text(scheme.get("scheme")), about=about)
     return None
 
