@@ -412,7 +412,7 @@ def example(lua: str) -> str:
         ("app.integrations.notes.add_note({})", 15, "notes.add_note needs text, a string"),
         ("app.integrations.notes.get_note({ note_id = 5 })", 15, "note_id must be a string, not 5"),
         ("app.integrations.notes.work.get_note('n-1')", 15, "one of the accounts default, production, staging"),
-        ("app.integrations.other.nope()", 15, "app.integrations has no 'other'"),
+        ("app.integrations.note.get_note('n-1')", 15, "app.integrations has no 'note' (did you mean 'notes'?)"),
     ],
 )
 def test_an_example_that_would_fail(lint: Lint, lua: str, line: int, says: str) -> None:
@@ -422,6 +422,14 @@ def test_an_example_that_would_fail(lint: Lint, lua: str, line: int, says: str) 
     assert found.startswith(f"notes.md:{line}: ")
     assert says in found
     assert ": note: " not in found
+
+
+def test_an_example_with_an_integration_that_is_not_here(lint: Lint) -> None:
+    """It can be right where that is installed, and so can what it passes on."""
+    call = "local n = app.integrations.stripe.get_charge({ id = 1 })\nif n then print(n.amount) end"
+    (found,) = lint(page=example(call))
+
+    assert found.startswith("notes.md:15: note: app.integrations has no 'stripe'")
 
 
 def test_an_example_that_hardly_means_what_it_says(lint: Lint) -> None:

@@ -406,11 +406,10 @@ class Fields:
                 self._fail(node, PluginFault.unloadable(name, error))
         except KosmoError as error:
             if not self._is_account(node, name):
-                self._fail(node, error)
+                self._fail(node, error, code="fails" if did_you_mean(name, self._names) else "absent")
         return None
 
-    def _fail(self, node: Node, error: KosmoError, mode: Mode | None = None) -> None:
-        code = "fails"
+    def _fail(self, node: Node, error: KosmoError, mode: Mode | None = None, code: str = "fails") -> None:
         if isinstance(error, (ConfigError, NotConfigured, PluginFault)):
             code = SETUP
             self.unconfigured[f"{node.line}:{node.column}"] = error

@@ -14,6 +14,7 @@ SETUP = "setup"
 CODES = {
     "syntax": "The script is not Lua, or its header cannot be read.",
     "fails": "Code that fails when it is executed.",
+    "absent": "A name that no integration which is installed here has.",
     SETUP: "A call that the accounts file, or an integration, does not allow for yet: the script itself may be right.",
     "undefined": "A name that nothing defines.",
     "nil": "A use of a value that is nil.",
