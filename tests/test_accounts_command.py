@@ -151,7 +151,7 @@ def test_a_command_for_a_secret_is_bound_by_the_timeout(kosmolua: Callable[..., 
     path = tmp_path / "accounts.toml"
     command = json.dumps([sys.executable, "-c", "import time; time.sleep(600)"])
     path.write_text(f"[render2.p]\napi_key = {{ command = {command} }}\n")
-    done = kosmolua("call", "render2.list_services", "--timeout", "1", "--accounts", path, timeout=40)
+    done = kosmolua("call", "render2.list_services", "--timeout", "1", "--accounts", path, timeout=120)
     assert done.returncode == 1
     assert "The command for the secret render2.p.api_key failed: it did not end within" in done.stderr
 

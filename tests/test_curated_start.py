@@ -200,7 +200,7 @@ def own_test(environment: dict[str, str], home: Path, name: str) -> subprocess.C
     """Run the test that was written with a plugin."""
     variables = {**environment, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "pytest", name, "-q", "-p", "no:cacheprovider"]
-    return subprocess.run(command, cwd=home, env=variables, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=home, env=variables, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.slow

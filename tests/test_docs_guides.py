@@ -185,7 +185,7 @@ def test_a_console_shows_what_happens(guide: str, workshop: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=180,
         )
         printed = (ended.stdout + ended.stderr).replace(str(workshop / "config"), "~/.config")
         assert chance.sub(r"\1", printed) == chance.sub(r"\1", shown)
@@ -487,7 +487,7 @@ def test_the_tests_of_the_guide_pass(workshop: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
     assert "10 passed" in ended.stdout, ended.stdout

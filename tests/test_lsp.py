@@ -96,7 +96,7 @@ def editor() -> Iterator[Editor]:
             yield editor
             editor.ask("shutdown")
             editor.tell("exit")
-            assert program.wait(timeout=30) == 0
+            assert program.wait(timeout=60) == 0
 
 
 def test_findings_come_as_one_types(editor: Editor) -> None:

@@ -78,7 +78,7 @@ def test_the_client_passes(version: str, tmp_path: Path, monkeypatch: pytest.Mon
         command.write_text(f"{post} {client.url}/\n")
         asked = ["client", "--command", f"sh {command}", "--suite", "all", "--timeout", "240000"]
         versions = ["--spec-version", version] if version else []
-        done = subprocess.run([*suite(), *asked, *versions], capture_output=True, text=True, timeout=300)
+        done = subprocess.run([*suite(), *asked, *versions], capture_output=True, text=True, timeout=600)
     found = re.findall(r"^. (\S+): (\d+) passed, (\d+) failed", done.stdout, re.MULTILINE)
     told = "\n".join([*said, done.stdout[-9000:]])
     idle = {name for name, passed, _ in found if passed == "0"}
@@ -186,7 +186,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def failures(url: str, folder: Path, *asked: str) -> dict[str, str]:
     """Run scenarios against a server; return the checks that failed or warned, with what was wrong."""
     command = [*suite(), "server", "--url", url, "--output-dir", str(folder), *asked]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     checks = [each for file in folder.glob("*/checks.json") for each in json.loads(file.read_text())]
     assert checks, done.stdout + done.stderr
     return {each["id"]: each.get("errorMessage", "") for each in checks if each["status"] in ("FAILURE", "WARNING")}

@@ -22,7 +22,7 @@ def inspect(*arguments: str) -> Any:
     if not shutil.which("node") or not inspector or not Path(inspector).exists():
         pytest.skip(f"node and mcp-inspector are not both here: npm install -g {PACKAGE}")
     command = [inspector, "--cli", *arguments]
-    done = subprocess.run(command, env=ENVIRON, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, env=ENVIRON, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -61,7 +61,7 @@ def test_a_program_that_uses_everything_runs(tmp_path: Path) -> None:
         env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

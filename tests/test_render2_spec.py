@@ -194,7 +194,7 @@ def test_prism_and_the_simulator_agree_on_creations(prism: str, changes: dict[st
 def test_prism_and_the_simulator_agree_on_changes(prism: str, kind: str, body: dict[str, Any], status: int) -> None:
     """So they do on what changes a service; the document does not know of which type it is."""
     headers = {"Authorization": f"Bearer {KEY}"}
-    reply = requests.patch(f"{prism}/services/{SERVICE}", json=body, headers=headers, timeout=30)
+    reply = requests.patch(f"{prism}/services/{SERVICE}", json=body, headers=headers, timeout=60)
 
     assert reply.status_code == status
 

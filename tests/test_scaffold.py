@@ -37,7 +37,7 @@ def python(environment: dict[str, str], home: Path) -> Python:
         variables = {**environment, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, *path)))}
         command = [sys.executable, *arguments]
         return subprocess.run(
-            command, cwd=home, env=variables, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=home, env=variables, capture_output=True, text=True, timeout=300, check=False
         )
 
     return run

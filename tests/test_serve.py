@@ -38,7 +38,7 @@ def refused(folder: Path, text: str, *options: str) -> tuple[int, str]:
     """Return the exit status and the complaint of a server that does not start."""
     (folder / "accounts.toml").write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "kosmolua", "serve", "--accounts", str(folder / "accounts.toml"), *options]
-    ended = subprocess.run(command, env=ENVIRON, capture_output=True, text=True, check=False, timeout=30)
+    ended = subprocess.run(command, env=ENVIRON, capture_output=True, text=True, check=False, timeout=60)
     return ended.returncode, ended.stderr
 
 

@@ -25,7 +25,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The wheel, built from the source twice."""
     folders = [tmp_path_factory.mktemp("wheel") for _ in range(2)]
     words = [sys.executable, "-c", BUILD, *map(str, folders)]
-    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=300)
     return [path for folder in folders for path in folder.glob("*.whl")]
 
 
