@@ -238,7 +238,7 @@ def test_a_killed_worker_costs_only_its_script(era: str) -> None:
             while not (workers := descendants(process.pid) - before):
                 await anyio.sleep(0.02)
             group.start_soon(run, "other", "local t = os.clock() while os.clock() < t + 0.2 do end return 'whole'")
-            os.kill(workers.pop(), signal.SIGKILL)
+            os.kill(min(workers), signal.SIGKILL)  # spare ones are forked after it
         assert results["killed"].is_error
         assert results["killed"].structured_content["error"]["code"] == "worker_lost"
         assert "run the script again" in text_of(results["killed"])
