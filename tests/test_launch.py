@@ -169,7 +169,7 @@ def test_no_further_thread_is_a_sentence_and_leaves_no_process(monkeypatch: pyte
         lost = runtime.run("return app.integrations.render2.list_services()")
         assert isinstance(lost.error, WorkerLost)
         assert "allows no further thread" in lost.error.message
-    assert eventually(lambda: descendants(os.getpid()) == before)
+    assert eventually(lambda: descendants(os.getpid()) <= before)
 
 
 @pytest.mark.parametrize("problem", [errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
