@@ -60,6 +60,8 @@ _NOT_SQUEEZED = bytes(each for each in range(128) if not chr(each).isalnum())
 _SAID = regex(rb"[\s(\[{<_-]+(?:at|dot)[\s)\]}>_-]+")
 """How people write the ``@`` and the dots of an address."""
 _ENCODED = regex(r"[\w+/-]{8,}={0,2}", re.ASCII)
+_BASE32 = regex(r"(?![2-7]*=*$)(?:[A-Z2-7]+|(?![a-z]+$)[a-z2-7]+)=*")
+"""Matches what may be base32: not a number, nor a word in lower case."""
 _CODES = regex(r"\b(?:(?:0x|[Uu]\+)?[0-9a-fA-F]{2,8}[\s,;:]+){5,}(?:0x|[Uu]\+)?[0-9a-fA-F]{2,8}\b")
 _CODE = regex(r"(?:0x|[Uu]\+)?([0-9a-fA-F]+)")
 """Characters that are written as their codes, in hex, decimal, octal or binary."""
@@ -288,7 +290,7 @@ def _decoded(word: str) -> Iterator[str]:
     padded = word.rstrip("=").replace("-", "+").replace("_", "/")
     ways: list[tuple[Callable[[str], bytes], str]] = [(b64decode, padded + "=" * (-len(padded) % 4))]
     ways.append((binascii.unhexlify, word))
-    if word.isupper() or (word.islower() and not word.isalpha()):
+    if _BASE32.fullmatch(word):
         ways.append((b32decode, word.upper().rstrip("=") + "=" * (-len(word.rstrip("=")) % 8)))
     for decode, encoded in ways:
         try:
