@@ -128,7 +128,7 @@ class Judge:
         is_read = function.effect == "read"
         shown = repr(arguments) if is_read else ""
         known, scope = self._labels.of(target), scope_of(target)
-        said = places(arguments, known.maps)
+        said = places(arguments, known.maps, opened=known.opened)
         if function.acts_as:
             said = _in_document(str(arguments.get("query", "")), said)
         given = [_Given(keys, value, core(str(value)), known.is_destination(keys)) for keys, value in said]

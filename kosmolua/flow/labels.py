@@ -58,6 +58,8 @@ _COMMON_DOMAIN = regex(r"(?:com?|org|net|gov|ac|edu|or|ne|go)\.[a-z]{2}")
 _NAMES = ("number", "id", "id_", "iid", "key", "name", "title", "subject", "filename")
 _VERBS = frozenset(("get", "list", "search", "read", "find", "fetch", "query", "retrieve", "show", "lookup", "check"))
 MAX_NAME = 40
+MIN_KEY = 16
+"""The shortest key of a table that may be a text, although it is a plain word."""
 
 
 class Leaf(NamedTuple):
@@ -88,12 +90,14 @@ def stricter(one: Any, other: Any) -> Any:
 class FunctionLabels(NamedTuple):
     """What holds for one function: its labels, and the parameters that say where a write goes or whom it reaches.
 
-    The keys of ``maps`` are values that the script gives, too.
+    The keys of ``maps`` are values that the script gives, too; those inside of ``opened``, which can have any, if they
+    are no plain words.
     """
 
     labels: Labels
     ends: Collection[str]
     maps: Collection[str]
+    opened: Collection[str] = ()
 
     def is_destination(self, keys: Sequence[str]) -> bool:
         """Return True if an argument under these keys says where a write goes or whom it reaches."""
@@ -129,7 +133,9 @@ class LabelRules:
             labels = self._of(target)
             ends = [each.name for each in target.function.parameters if _is_destination(each, labels)]
             maps = [each.name for each in target.function.parameters if _is_map(each.type)]
-            known = self._known[target.path] = FunctionLabels(labels, frozenset(ends), frozenset(maps))
+            opened = [each.name for each in target.function.parameters if _is_open(each.type)]
+            known = FunctionLabels(labels, frozenset(ends), frozenset(maps), frozenset(opened))
+            self._known[target.path] = known
         return known
 
     def _of(self, target: Target) -> Labels:
@@ -165,7 +171,7 @@ def _joined(known: Sequence[FunctionLabels]) -> FunctionLabels:
         frozenset().union(*said) if said else None,
         max((each.audience for each in labels if each.audience), key=AUDIENCES.index, default=None),
     )
-    return FunctionLabels(joined, frozenset().union(*(each.ends for each in known)), known[0].maps)
+    return known[0]._replace(labels=joined, ends=frozenset().union(*(each.ends for each in known)))
 
 
 def _is_destination(parameter: Parameter, labels: Labels) -> bool:
@@ -190,6 +196,13 @@ def _is_map(kind: Type) -> bool:
     return isinstance(kind, Map) or (isinstance(kind, Union) and any(map(_is_map, kind.members)))
 
 
+def _is_open(kind: Type) -> bool:
+    """Return True if a value of this type can have tables with any keys."""
+    if isinstance(kind, (Union, List)):
+        return any(map(_is_open, kind.members if isinstance(kind, Union) else [kind.item]))
+    return isinstance(kind, Map) or (isinstance(kind, Scalar) and kind.kind == "any")
+
+
 def _has_format(kind: Type) -> bool:
     if isinstance(kind, Union):
         return any(map(_has_format, kind.members))
@@ -199,26 +212,28 @@ def _has_format(kind: Type) -> bool:
 
 
 def places(
-    value: object, maps: Collection[str] = (), keys: tuple[str, ...] = ()
+    value: object, maps: Collection[str] = (), keys: tuple[str, ...] = (), opened: Collection[str] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every text and number in arguments, with the keys of tables under which it stands.
 
-    Yield also keys, but of names only those of ``maps``.
+    Yield also keys, but of names only those of ``maps``, and inside of ``opened`` those that are no plain words.
     """
     if isinstance(value, (str, int, float)):
         if not isinstance(value, bool):
             yield keys, whole(value)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from places(item, (), keys)
+            yield from places(item, (), keys, opened)
     elif isinstance(value, (dict, Mapping)):
         for key, item in value.items():
             if isinstance(key, str) and ((keys and keys[0] in maps) or not key.isidentifier()):
                 yield keys or (key,), key
+            elif keys and keys[0] in opened and (len(key) >= MIN_KEY or not _is_word(key)):
+                yield keys[:1], key
             if type(item) is str or type(item) is int:
                 yield (*keys, str(key)), item
             else:
-                yield from places(item, maps if not keys else (), (*keys, str(key)))
+                yield from places(item, maps if not keys else (), (*keys, str(key)), opened)
 
 
 def leaves(value: object, labels: Labels, hosts: Collection[str]) -> list[Leaf]:
