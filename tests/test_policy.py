@@ -137,3 +137,10 @@ def test_the_command_prints_a_section_that_passes_its_own_test(record: Record, k
     assert done.returncode == 1
     assert [each["verdict"] for each in told["calls"]] == ["denied", "asked"]
     assert told["calls"][1]["why"] == "num_instances must be one of 1, not 2"
+
+
+def test_of_runs_without_calls_nothing_is_suggested(record: Record, kosmolua: Program) -> None:
+    """The command says so, and prints nothing that could be taken for permissions."""
+    done = kosmolua("policy", "suggest", record("return 1").path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "these runs made no calls that were allowed, so there is nothing to suggest" in done.stderr

@@ -48,6 +48,8 @@ def suggest(runs: tuple[str, ...], options: Options) -> None:
     if options.json:
         console.as_json(policy)
         return
+    if not policy:
+        console.complain("these runs made no calls that were allowed, so there is nothing to suggest")
     for number, (section, permissions) in enumerate(policy.items()):
         console.line(("\n" if number else "") + f"[{quoted_keys(*section.split('.'), 'permissions')}]")
         console.line(assignments(permissions).rstrip("\n"))
