@@ -1,4 +1,4 @@
-"""Limits the memory that large texts on their way between services, scripts and clients take in this process.
+"""The memory that large texts on their way between services, scripts and clients take in this process, and its limit.
 
 A text of a few MiB is in memory several times while it passes: as bytes, as text, as values, and as a line of JSON. A
 run can have 64 calls under way at once, and a server many runs. So whoever is about to take in a large text waits until

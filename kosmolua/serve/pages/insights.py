@@ -108,7 +108,7 @@ def shown(request: PageRequest) -> Response:
         percentile=percentile,
         budgets=[(each, each.used(runtime.store)) for each in runtime.budgets.all()] if runtime.budgets else [],
         unread=len(recent) - len(known),
-        is_cut=total > len(runs) == len(recent),
+        is_cut=total > len(runs) and len(runs) == len(recent),
         most=MAX_RUNS,
     )
 
