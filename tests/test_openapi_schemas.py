@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.documents import small
+from support.documents import Reply, live, serving, small
 
 from kosmolua import Runtime
 from kosmolua.openapi.document import Document, read
@@ -207,3 +207,13 @@ def test_a_page_says_how_a_day_and_a_time_are_written(tmp_path: Path) -> None:
         page = runtime.docs.read("pets.get_log")
     assert "Like '2026-01-31'." in page
     assert "Like '2026-01-31T12:00:00Z'." in page
+
+
+def test_a_credential_of_any_success_is_a_secret(tmp_path: Path) -> None:
+    """A script cannot read it, whichever of the statuses the service answers with."""
+    made = {"type": "object", "properties": {"access_token": TEXT}}
+    document = small(tmp_path, {"paths": {"/things": answering(s200=THING, s201=made)}})
+    answer = Reply({"access_token": "made-up-12345"}, 201)
+    with serving(lambda sent: answer) as service, live(document, "pets", service) as runtime:
+        outcome = runtime.run("return app.integrations.pets.make({}).access_token:reverse()")
+    assert "54321" not in str(outcome.result)
