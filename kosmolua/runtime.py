@@ -440,6 +440,7 @@ class Runtime(IntegrationAttributes):
                 Or only one of the two uses simulators: the recorded run or this runtime. Or they are undone already.
             Stale: Another value is there now than the run wrote.
         """
+        from kosmolua.recordings.kept_plans import UNDO
         from kosmolua.recordings.recording import Recording, read
         from kosmolua.runs.undoing import SCRIPT, check_not_overwriting, way_back
 
@@ -448,10 +449,10 @@ class Runtime(IntegrationAttributes):
                 run = read(run) if os.path.exists(run) else self.store.read(os.fspath(run))
             steps, lost = way_back(self._host, run, calls, accept_accounts=accept_accounts)
         title = f"Undo: {run.title or run.script['name'].removeprefix('=')}"
-        named: RunOptions = {"name": f"=undo {run.header['run']}", "title": title}
+        named: RunOptions = {"name": f"{UNDO}{run.header['run']}", "title": title}
         given: RunOptions = {**named, **options, "input": steps}
         plan = self.plan(SCRIPT, **given)
-        check_not_overwriting(plan, run, accept=accept_changes)
+        check_not_overwriting(plan, run, self.plans.undone(run.header["run"]), accept=accept_changes)
         plan.lost = lost
         plan.sign(self._host.signer)
         return plan

@@ -522,6 +522,24 @@ def test_what_another_function_undid_is_not_undone_again(call: str, tmp_path: Pa
         assert len(runtime.undo(recording, accept_changes=True).writes) == len(plan.writes)
 
 
+def test_a_secret_is_not_undone_twice(runtime: Runtime) -> None:
+    """Nobody can see whether it is there again; but a plan that takes the call back was applied, or was not."""
+    set_both = "\n".join(
+        f'app.integrations.render2.set_env_var({{ service_id = "{API}", key = "{key}", value = "hunter22-{key}" }})'
+        for key in ("DATABASE_URL", "LOG_TOKEN")
+    )
+    run = _recorded(runtime, set_both)
+    assert runtime.apply(runtime.undo(run, [1])).ok
+    with pytest.raises(ConfigError, match=r"was undone already: .* a plan has put it back .*Nothing was sent\."):
+        runtime.undo(run, [1])
+    rest = runtime.undo(run)
+    assert len(rest.writes) == 2, "the other call is not undone"
+    assert runtime.apply(rest).ok
+    with pytest.raises(ConfigError, match="was undone already"):
+        runtime.undo(run)
+    assert len(runtime.undo(run, accept_changes=True).writes) == 2
+
+
 def test_a_plan_is_stale_once_another_has_done_its_work(runtime: Runtime) -> None:
     """A plan of a suspension is not applied to a service that is suspended meanwhile, and says so."""
     plan = runtime.plan(f'app.integrations.render2.suspend_service({{ service_id = "{API}" }})')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -273,3 +273,14 @@ def summaries(calls: Iterable[Event]) -> list[CallRecord]:
 
 def _flows_of(call: Event) -> dict[str, object]:
     return {"flows": call["flows"]} if call.get("flows") else {}
+
+
+def replaced_in(recording: Recording) -> Mapping[int, Sequence[Any]]:
+    """Return what writes replaced, in a list of one, by the number of the call; a write sent again is the first one."""
+    numbers: dict[int, Sequence[Any]] = {}
+    by_key: dict[str, Sequence[Any]] = {}
+    for _, event in events_of(recording, "intent"):
+        if "before" in event:
+            known = [event["before"]]
+            numbers[event["number"]] = by_key.setdefault(event["key"], known) if event.get("key") else known
+    return numbers

@@ -14,6 +14,9 @@ from kosmolua.recordings.plans import Plan
 if TYPE_CHECKING:
     from kosmolua.recordings.signing import Signer
 
+UNDO = "=undo "
+"""How the name of the script begins that undoes a run; the id of the run follows."""
+
 
 class PlanStore(Protocol):
     """Keeps plans as bytes. :class:`kosmolua.stores.store.Store` is one."""
@@ -52,6 +55,17 @@ class KeptPlans:
             with suppress(ConfigError):  # of another version
                 found.append(Plan.parse(data, ""))
         return sorted(found, key=lambda plan: plan.time, reverse=True)
+
+    def undone(self, run: str) -> set[int]:
+        """Return the numbers of a run's calls that plans which were applied take back."""
+        undoing = [plan for plan in self.all() if plan.applied and plan.script["name"] == f"{UNDO}{run}"]
+        steps = [
+            step
+            for plan in undoing
+            for number, step in enumerate(plan.run["input"] or (), start=1)
+            if plan.applied and number not in plan.applied["without"]
+        ]
+        return {step["undoes"] for step in steps if isinstance(step, dict) and "undoes" in step}
 
     def remove(self, id: str) -> None:
         """Remove the plan with an id; raise ConfigError if there is no such plan."""

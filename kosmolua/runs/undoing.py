@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.broker.used_accounts import refuse_others
 from kosmolua.calls.inverses import inverse_of
 from kosmolua.errors import NOTHING_SENT, ConfigError, KosmoError, Stale
-from kosmolua.recordings.answers import Answers, calls_of, may_have_been_done, number_of
+from kosmolua.recordings.answers import Answers, calls_of, may_have_been_done, number_of, replaced_in
 from kosmolua.recordings.events import is_same
 from kosmolua.recordings.outlines import kind_of, literal
-from kosmolua.recordings.recording import Event, Recording, events_of, question, revived
+from kosmolua.recordings.recording import Event, Recording, question, revived
 from kosmolua.runs.resuming import used_in
 from kosmolua.schema.effects import changes
 from kosmolua.schema.names import ROOT, root_and_name, section_of
@@ -64,7 +64,7 @@ def way_back(
         raise ConfigError(what, hint=f"to see the calls, run kosmolua runs show {run}")
     refuse_others(f"The run {run} used", host, used_in(recording), accept=accept_accounts)
     results = {number_of(each): each.value for each in answers}
-    before = _replaced_in(recording)
+    before = replaced_in(recording)
     steps: list[Event] = []
     lost: list[str] = []
     for number in sorted(numbers or written, reverse=True):
@@ -77,8 +77,12 @@ def way_back(
     return steps, lost
 
 
-def check_not_overwriting(plan: Plan, recording: Recording, *, accept: bool | Callable[[str], bool]) -> None:
+def check_not_overwriting(
+    plan: Plan, recording: Recording, undone: Collection[int], *, accept: bool | Callable[[str], bool]
+) -> None:
     """Refuse the plan of an undo if other values are there now than the run wrote, unless this is accepted.
+
+    ``undone`` are the numbers of the calls that were taken back: of a secret, nothing else tells that.
 
     Raises:
         ConfigError: What the run wrote is undone already.
@@ -86,8 +90,11 @@ def check_not_overwriting(plan: Plan, recording: Recording, *, accept: bool | Ca
     """
     run, overwritten = recording.header["run"], _overwritten(plan, recording)
     refusal: KosmoError
-    if plan.writes and all(kind_of(call) == "same" for call in plan.writes):
-        said = f"The run {run} was undone already: what it replaced is there again"
+    undoes = [step["undoes"] for step in plan.run["input"]]
+    secret = [call for call in plan.writes if MASK in literal(call.before)]
+    put_back = {call.number for call in secret if undoes[call.number - 1] in undone}
+    if plan.writes and all(kind_of(call) == "same" or call.number in put_back for call in plan.writes):
+        said = f"The run {run} was undone already: what it replaced is there again, or a plan has put it back"
         refusal = ConfigError(said, hint="pass --accept-changes to make the calls all the same")
         refusal.sent = NOTHING_SENT
     elif overwritten:
@@ -141,14 +148,3 @@ def _steps(host: Host, section: str, inverse: Sequence[Step]) -> Iterator[Event]
     root = [ROOT] if root_and_name(section.partition(".")[0])[0] == ROOT else []
     for name, arguments in inverse:
         yield {"path": [*root, *section.split("."), name], "arguments": host.sealer.seal(dict(arguments), section)}
-
-
-def _replaced_in(recording: Recording) -> Mapping[int, Sequence[Any]]:
-    """Return what writes replaced, in a list of one, by the number of the call; a write sent again is the first one."""
-    numbers: dict[int, Sequence[Any]] = {}
-    by_key: dict[str, Sequence[Any]] = {}
-    for _, event in events_of(recording, "intent"):
-        if "before" in event:
-            known = [event["before"]]
-            numbers[event["number"]] = by_key.setdefault(event["key"], known) if event.get("key") else known
-    return numbers

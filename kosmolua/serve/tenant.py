@@ -21,6 +21,7 @@ from kosmolua.mcp.runner import planned, with_asker
 from kosmolua.mcp.server import Handlers
 from kosmolua.mcp.transport import McpTransport
 from kosmolua.memory import Endless, Passage, keep_what_is_there
+from kosmolua.recordings.kept_plans import UNDO
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import Recording
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
@@ -219,7 +220,7 @@ class Tenant:
                 runtime.plans.keep(made[0])
             return outcome
 
-        options["name"] = f"=undo {recording.header['run']}"
+        options["name"] = f"{UNDO}{recording.header['run']}"
         outcome = await self._begin("", options, runtime, lambda given: asyncio.to_thread(plan, given))
         if outcome.error:
             raise outcome.error
