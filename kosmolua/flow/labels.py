@@ -14,7 +14,7 @@ from kosmolua.expressions import regex
 from kosmolua.flow.texts import MIN_NUMBER, MIN_SPELLED, MIN_TEXT, whole
 from kosmolua.schema.labels import AUDIENCES, NONE, ORIGINS, OTHER_FIELDS, Labels, Origin
 from kosmolua.schema.names import SERVERS
-from kosmolua.schema.types import List, Map, Scalar, Type, Union
+from kosmolua.schema.types import List, Map, Record, Scalar, Type, Union
 from kosmolua.secret import MASK
 
 if TYPE_CHECKING:
@@ -91,13 +91,14 @@ class FunctionLabels(NamedTuple):
     """What holds for one function: its labels, and the parameters that say where a write goes or whom it reaches.
 
     The keys of ``maps`` are values that the script gives, too; those inside of ``opened``, which can have any, if they
-    are no plain words.
+    are no plain words. ``typed`` are the fields of results that are maps of texts: whoever fills them names the keys.
     """
 
     labels: Labels
     ends: Collection[str]
     maps: Collection[str]
     opened: Collection[str] = ()
+    typed: Collection[str] = ()
 
     def is_destination(self, keys: Sequence[str]) -> bool:
         """Return True if an argument under these keys says where a write goes or whom it reaches."""
@@ -134,7 +135,8 @@ class LabelRules:
             ends = [each.name for each in target.function.parameters if _is_destination(each, labels)]
             maps = [each.name for each in target.function.parameters if _is_map(each.type)]
             opened = [each.name for each in target.function.parameters if _is_open(each.type)]
-            known = FunctionLabels(labels, frozenset(ends), frozenset(maps), frozenset(opened))
+            typed = _typed_in(target.function.returns, set())
+            known = FunctionLabels(labels, frozenset(ends), frozenset(maps), frozenset(opened), frozenset(typed))
             self._known[target.path] = known
         return known
 
@@ -171,7 +173,8 @@ def _joined(known: Sequence[FunctionLabels]) -> FunctionLabels:
         frozenset().union(*said) if said else None,
         max((each.audience for each in labels if each.audience), key=AUDIENCES.index, default=None),
     )
-    return known[0]._replace(labels=joined, ends=frozenset().union(*(each.ends for each in known)))
+    ends, typed = (frozenset().union(*(getattr(each, name) for each in known)) for name in ("ends", "typed"))
+    return known[0]._replace(labels=joined, ends=ends, typed=typed)
 
 
 def _is_destination(parameter: Parameter, labels: Labels) -> bool:
@@ -201,6 +204,22 @@ def _is_open(kind: Type) -> bool:
     if isinstance(kind, (Union, List)):
         return any(map(_is_open, kind.members if isinstance(kind, Union) else [kind.item]))
     return isinstance(kind, Map) or (isinstance(kind, Scalar) and kind.kind == "any")
+
+
+def _typed_in(kind: Type | None, seen: set[int]) -> Iterator[str]:
+    """Yield the names of the fields of a result that are maps of texts, such as ``metadata``."""
+    if kind is None or id(kind) in seen:
+        return
+    seen.add(id(kind))
+    if isinstance(kind, Record):
+        for name, inner in kind.fields.items():
+            if isinstance(inner, Map) and isinstance(inner.value, Scalar) and inner.value.kind == "string":
+                yield name
+            yield from _typed_in(inner, seen)
+    elif isinstance(kind, (List, Map, Union)):
+        parts = kind.members if isinstance(kind, Union) else [kind.item if isinstance(kind, List) else kind.value]
+        for part in parts:
+            yield from _typed_in(part, seen)
 
 
 def _has_format(kind: Type) -> bool:
@@ -236,10 +255,10 @@ def places(
                 yield from places(item, maps if not keys else (), (*keys, str(key)), opened)
 
 
-def leaves(value: object, labels: Labels, hosts: Collection[str]) -> list[Leaf]:
+def leaves(value: object, labels: Labels, hosts: Collection[str], typed: Collection[str] = ()) -> list[Leaf]:
     """Return the leaves of a result that can be told apart; ``hosts`` are the hosts of the service itself."""
     private = labels.private
-    gathered = _Leaves(frozenset() if isinstance(private, bool) else frozenset(private), hosts)
+    gathered = _Leaves(frozenset() if isinstance(private, bool) else frozenset(private), hosts, typed)
     gathered.gather(value, "", "", labels.origin, PUBLIC, is_private=private is True)
     pieces: dict[tuple[str, str], list[str]] = {}
     for origin, key, text in gathered.short:
@@ -253,12 +272,13 @@ def leaves(value: object, labels: Labels, hosts: Collection[str]) -> list[Leaf]:
 class _Leaves:
     """The leaves of one result. A closure that calls itself is a cycle, and would keep it until it is collected."""
 
-    def __init__(self, named: frozenset[str], hosts: Collection[str]) -> None:
+    def __init__(self, named: frozenset[str], hosts: Collection[str], typed: Collection[str]) -> None:
         self.found: list[Leaf] = []
         self.short: list[tuple[str, str, str]] = []
         """Origin, key and text of what is too short to be told apart, and can be a piece of a longer text."""
         self._named = named
         self._hosts = hosts
+        self._typed = typed
 
     def gather(self, value: object, key: str, item: str, origin: Any, default: str, *, is_private: bool) -> None:
         fields = {} if isinstance(origin, str) else origin
@@ -280,7 +300,8 @@ class _Leaves:
                     continue
                 hidden = is_private or name in self._named
                 if (kind is str or kind is int or kind is float) and name not in fields:
-                    self.found.append(Leaf(inner, name, item, said, hidden, is_made(name, inner, self._hosts)))
+                    made = is_made(name, inner, self._hosts) and not (key in self._typed and said_by(name)[0])
+                    self.found.append(Leaf(inner, name, item, said, hidden, made))
                 else:
                     self.gather(inner, name, item, fields.get(name, origin), default, is_private=hidden)
         elif isinstance(value, list):

@@ -314,10 +314,13 @@ class SessionMemory:
                 place, known = scope_of(noted.target), noted.rules.of(noted.target)
                 given = noted.repeated()
                 echoed = {each for each in given if not self.is_trusted(each, place)}
-                if echoed and any(
-                    known.is_destination(keys) and core(str(said)) in echoed for keys, said in places(noted.given)
+                if any(f'"{name}":{{' in noted.data for name in known.typed) or (
+                    echoed
+                    and any(
+                        known.is_destination(keys) and core(str(said)) in echoed for keys, said in places(noted.given)
+                    )
                 ):
-                    continue  # others may have said of what it is an answer
+                    continue  # others may have named its keys, or said of what it is an answer
                 ids = {core(found) for found in MADE_IDS.findall(noted.data)} - given - self._doubted
                 self.trust((each for each in ids if not any(echo in each for echo in echoed)), place)
             self._indexed = len(self.pending)
@@ -509,7 +512,7 @@ class SessionMemory:
         self._clear(given.intersection(answer.literals()), scope, answer.run)
         is_led = self._is_led(answer, known, scope)
         echoed = self._echoed(answer, scope)
-        for leaf in leaves(json.loads(answer.data), known.labels, hosts_of(answer.target)):
+        for leaf in leaves(json.loads(answer.data), known.labels, hosts_of(answer.target), known.typed):
             value, key, item, origin, is_private, is_made = leaf
             if (value, origin, is_made, is_private) in seen:
                 continue
