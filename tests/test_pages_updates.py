@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -268,6 +269,16 @@ def test_how_long_ago_something_was_is_counted_on(browser: Browser, pages: Pages
         expect(started).to_have_text("5 min ago")
         window.page.clock.fast_forward("02:00:00")
         expect(started).to_have_text("2 h ago")
+
+
+def test_how_long_ago_something_was_is_counted_by_the_clock_of_the_server(browser: Browser, pages: Pages) -> None:
+    """A reader whose clock is days ahead is not told that what has just happened was days ago."""
+    with opened(browser, pages, "acme") as window:
+        pages.record("acme", "return 1", "other_clock.lua")
+        window.page.clock.install(time=datetime.now() + timedelta(days=2))
+        started = window.open("/runs?q=other_clock").locator("td.started time")
+        window.page.clock.fast_forward("05:10")
+        expect(started).to_have_text("5 min ago")
 
 
 def test_a_form_is_sent_once(browser: Browser, pages: Pages) -> None:

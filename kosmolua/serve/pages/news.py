@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, time
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -26,15 +26,15 @@ def stream(workspace: Workspace, about: RunFilter | str, is_over: Callable[[], A
     """Return the stream for a page, ``about`` as in :meth:`Workspace.state`. It ends once ``is_over``."""
 
     async def events() -> AsyncIterator[str]:
-        latest, began = "", monotonic()
+        latest, began = (0, ""), monotonic()
         told, interval = began, SLOW_INTERVAL if about == INSIGHTS else INTERVAL
         while monotonic() - began < LONGEST and not workspace.tenant.is_draining and not await is_over():
             looked = monotonic()
             with suppress(ConfigError):  # the store cannot be reached now
                 waiting, state = await run_in_threadpool(workspace.state, about)
-                news = json.dumps({"waiting": waiting, "state": state})
-                if news != latest:
-                    latest, told = news, looked
+                if latest != (waiting, state):
+                    latest, told = (waiting, state), looked
+                    news = json.dumps({"waiting": waiting, "state": state, "now": round(time() * 1000)})
                     yield f"event: news\ndata: {news}\n\n"
             if looked - told > SILENCE:
                 told = looked

@@ -121,14 +121,16 @@
     for (const each of document.querySelectorAll("form:has([data-ticked])")) countTicked(each);
   }
 
+  let ahead = 0; // how many milliseconds the server's clock is ahead of the reader's
+
   // Counts on how long something lasts, and how long ago something was.
   setInterval(() => {
     for (const each of document.querySelectorAll("[data-ago]")) {
-      const minutes = Math.floor((Date.now() - new Date(each.dateTime)) / 60000);
+      const minutes = Math.floor((Date.now() + ahead - new Date(each.dateTime)) / 60000);
       if (minutes > 0) each.textContent = minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
     }
     for (const each of document.querySelectorAll("[data-since]")) {
-      const seconds = Math.max(0, Math.floor((Date.now() - new Date(each.dateTime)) / 1000));
+      const seconds = Math.max(0, Math.floor((Date.now() + ahead - new Date(each.dateTime)) / 1000));
       const minutes = Math.floor(seconds / 60);
       const long = minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
       each.textContent = minutes ? long : `${seconds} s`;
@@ -169,6 +171,7 @@
     const hear = (event) => {
       wait = RETRY;
       const news = JSON.parse(event.data);
+      ahead = news.now - Date.now();
       showCount(news.waiting);
       told = news.state;
       catchUp();
