@@ -740,6 +740,7 @@ def test_a_page_of_runs_that_is_gone_leads_to_the_last_one(pages: Pages, person:
 def test_two_runs_are_compared_on_the_site(pages: Pages, person: Person) -> None:
     """The page has the differences of calls, ends and scripts; equal lines are left out."""
     longer = CLEAN_UP.replace("restart_service", "get_service").replace("limit = 3", "limit = 20")
+    longer = longer.replace("\nend)", "\nend, { limit = 1 })")  # in one order
     first = pages.record("acme", longer)
     second = pages.record("acme", longer.replace("limit = 20", "limit = 19"))
     assert f'name="run" value="{first}"' in person.open("/runs").text
@@ -878,6 +879,19 @@ def test_insights_say_what_they_have_not_read_yet(
     assert re.search(r"1 older run is still being read|\d+ older runs are still being read", text)
     assert 'http-equiv="refresh"' in text
     assert eventually(lambda: "still being read" not in person.open("/insights").text)
+
+
+def test_a_form_that_is_sent_after_the_session_has_ended_loses_no_script(pages: Pages, person: Person) -> None:
+    """The answer is the sign-in, which leads back, with the script; another website gets nothing of that."""
+    sent = {"source": "print('a </textarea> of hours')"}
+    address = f"{pages.url}/runs/0123456789ab/resume"
+    answer = requests.post(address, data=sent, headers={"Referer": f"{pages.url}/runs/0123456789ab?x=1"}, timeout=20)
+    assert answer.status_code == 401
+    assert "nothing was done" in answer.text
+    assert "print(&#39;a &lt;/textarea&gt; of hours&#39;)" in answer.text
+    assert 'name="next" value="/runs/0123456789ab?x=1"' in answer.text
+    answer = requests.post(address, data=sent, headers={"Sec-Fetch-Site": "cross-site"}, timeout=20)
+    assert "of hours" not in answer.text
 
 
 def test_what_to_do_about_an_error_names_no_option_that_people_of_the_site_could_not_pass(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from kosmolua.errors import KosmoError
 from kosmolua.secret import Secret
 from kosmolua.serve.pages.oidc import Begun, OidcLogin
-from kosmolua.serve.pages.page_request import PageRequest, form_of, is_local, is_own, telling
+from kosmolua.serve.pages.page_request import PageRequest, form_of, is_local, is_own, is_same_origin, telling
 from kosmolua.serve.pages.sessions import MAX_AGE, Sessions, WebSession
 from kosmolua.serve.signed_texts import SignedTexts
 from kosmolua.serve.tenant import Tenant
@@ -103,6 +103,18 @@ class SignIn:
         answer = page_request.redirect(following if is_local(following) else "/approvals")
         return await self._begin(request, answer, tenant, *self._mark_of(tenant, token), tenant.person_of(token))
 
+    async def again(self, request: Request) -> Response:
+        """Answer a form whose session has ended: nothing is done, and a script in it is shown, so that it is not lost.
+
+        After the sign-in, the page is shown that had the form.
+        """
+        sent, _ = await form_of(request) if is_same_origin(request) else ({}, {})
+        came_from = urlsplit(request.headers.get("referer", ""))
+        path = came_from.path.removeprefix(PageRequest(request, self._sessions, WebSession("")).root)
+        following = f"{path}?{came_from.query}" if came_from.query else path
+        problem = "Your session has ended, and nothing was done."
+        return self._page(request, problem, status=401, following=following, kept=sent.get("source", ""))
+
     async def _sign_out(self, request: Request) -> Response:
         session = await self.session(request)
         form, lists = await form_of(request)
@@ -164,11 +176,16 @@ class SignIn:
         _set_cookie(request, answer, COOKIE, cookie, MAX_AGE)
         return answer
 
-    def _page(self, request: Request, problem: str = "", *, status: int = 200) -> Response:
-        """Return the sign-in page, with a new session. The form on the page has the form token of this session."""
+    def _page(
+        self, request: Request, problem: str = "", *, status: int = 200, following: str = "", kept: str = ""
+    ) -> Response:
+        """Return the sign-in page, with a new session. The form on the page has the form token of this session.
+
+        ``kept`` is a script that was not saved.
+        """
         session, cookie = self._sessions.begin()
         page_request = PageRequest(request, self._sessions, session)
-        following, provider = page_request.asked("next"), self._tenants.settings.oidc
+        following, provider = following or page_request.asked("next"), self._tenants.settings.oidc
         answer = page_request.page(
             "login.html",
             status=status,
@@ -176,6 +193,7 @@ class SignIn:
             next=following if is_local(following) else "",
             needs_token=self._tenants.open_tenant is None,
             provider=urlsplit(provider.issuer).hostname if provider else "",
+            kept=kept,
         )
         _set_cookie(request, answer, COOKIE, cookie, MAX_AGE)
         return answer

@@ -116,7 +116,7 @@ class Website:
         async def answer(request: Request) -> Response:
             session, workspace = await self._signed_in(request)
             if workspace is None:
-                return self._to_login(request)
+                return await self._to_login(request)
             await workspace.tenant.share.begin()
             form, lists = await form_of(request)
             page_request = PageRequest(request, self._sessions, session, form, lists, workspace)
@@ -139,7 +139,7 @@ class Website:
         if is_proof := workspace is None:
             tenant = self._tenants.get(link.tenant)
             if not link.person or tenant is None:
-                return self._to_login(request)
+                return await self._to_login(request)
             session, workspace = WebSession("", link.tenant), self._workspace_of(tenant)
         await workspace.tenant.share.begin()
         form, lists = await form_of(request)
@@ -157,7 +157,7 @@ class Website:
     async def _events(self, request: Request) -> Response:
         _, workspace = await self._signed_in(request)
         if workspace is None:
-            return self._to_login(request)
+            return await self._to_login(request)
         run, fleet, section = (request.query_params.get(name, "") for name in ("run", "fleet", "section"))
         about = RunFilter(runs=frozenset({run})) if RUN_ID.fullmatch(run) else RunFilter(fleet=fleet[:12])
 
@@ -178,9 +178,11 @@ class Website:
             known = self._workspaces[tenant.name] = Workspace(tenant, asyncio.get_running_loop())
         return known
 
-    def _to_login(self, request: Request) -> Response:
-        if request.method != "GET" or PART_HEADER in request.headers:
+    async def _to_login(self, request: Request) -> Response:
+        if PART_HEADER in request.headers:
             return PlainTextResponse("This page is only for people who are signed in.", 401, HEADERS)
+        if request.method != "GET":
+            return await self._sign_in.again(request)
         page_request = PageRequest(request, self._sessions, WebSession(""))
         query = f"?{request.url.query}" if request.url.query else ""
         return page_request.redirect("/login", next=f"{request.scope['path']}{query}")

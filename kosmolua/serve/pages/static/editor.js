@@ -227,7 +227,8 @@
     const { target, submitter } = event;
     const body = new URLSearchParams(new FormData(target, submitter));
     const answer = await fetch(target.action, { method: "POST", body });
-    if (!answer.ok) {
+    if (answer.status === 401) location.reload(); // the session is over, and the reload redirects to the sign-in
+    else if (!answer.ok) {
       const main = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
       show(result, main?.innerHTML ?? "<p>That did not work.</p>");
     } else await watch();
