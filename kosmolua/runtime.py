@@ -371,32 +371,49 @@ class Runtime(IntegrationAttributes):
         from kosmolua.runs.applying import applying
         from kosmolua.runs.resuming import Decisions
 
-        anew = again is True
         numbers = () if isinstance(again, bool) else again
-        decisions = Decisions((), (), done or {}, numbers, accept_accounts)
-        application = Application(plan, without)
-        return self._runs.carry_out(
-            applying(self._runs, application, decisions, options, anew=anew, accept_changes=accept_changes)
+        decisions = Decisions(done=done or {}, again=numbers, accept_accounts=accept_accounts)
+        steps = applying(
+            self._runs,
+            Application(plan, without),
+            decisions,
+            options,
+            anew=again is True,
+            accept_changes=accept_changes,
         )
+        return self._runs.carry_out(steps)
 
     async def apply_async(
         self,
         plan: Plan,
         *,
         without: Iterable[int] = (),
+        accept_changes: bool = False,
+        again: bool | Sequence[int] = False,
+        done: Mapping[int, object] | None = None,
+        accept_accounts: bool | Callable[[str], bool] = False,
         agreed: bool = True,
         **options: Unpack[RunOptions],
     ) -> Outcome:
         """Apply a plan like :meth:`apply`, but without blocking the event loop.
 
-        If no person has agreed to the plan, its writes need the usual permissions.
+        If no person has ``agreed`` to the plan, its writes need the usual permissions.
         """
         from kosmolua.recordings.planned import Application
         from kosmolua.runs.applying import applying
         from kosmolua.runs.resuming import Decisions
 
-        application = Application(plan, without, is_agreed=agreed)
-        return await self._runs.carry_out_async(applying(self._runs, application, Decisions(), options))
+        numbers = () if isinstance(again, bool) else again
+        decisions = Decisions(done=done or {}, again=numbers, accept_accounts=accept_accounts)
+        steps = applying(
+            self._runs,
+            Application(plan, without, is_agreed=agreed),
+            decisions,
+            options,
+            anew=again is True,
+            accept_changes=accept_changes,
+        )
+        return await self._runs.carry_out_async(steps)
 
     def check_applicable(self, plan: Plan) -> None:
         """Refuse a plan that :meth:`apply` would refuse before it runs the script.
@@ -510,10 +527,11 @@ class Runtime(IntegrationAttributes):
         path: str | os.PathLike[str] | Recording,
         *,
         script: str | bytes | None = None,
-        approve: Sequence[int | Approve] | bool | Approve | None = None,
+        approve: Sequence[int | Approve] | bool | Approve = (),
         deny: Sequence[int] | Sequence[str] | bool = (),
         done: Mapping[int, object] | None = None,
         again: Sequence[int] = (),
+        accept_accounts: bool | Callable[[str], bool] = False,
         **options: object,
     ) -> Outcome:
         """Continue a recorded run like :meth:`resume`, but without blocking the event loop.
@@ -522,7 +540,7 @@ class Runtime(IntegrationAttributes):
         """
         from kosmolua.runs.resuming import Decisions
 
-        decisions = Decisions(approve, deny, done or {}, again)
+        decisions = Decisions(approve, deny, done or {}, again, accept_accounts)
         return await self._runs.execute_async(self._resumed(path, script, decisions, options))
 
     def _resumed(

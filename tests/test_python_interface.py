@@ -238,6 +238,15 @@ def test_stubs_leave_out_what_python_cannot_name(tmp_path: Path) -> None:
     assert "def list(self, " not in stub
 
 
+@pytest.mark.parametrize("name", ["run", "plan", "apply", "resume", "call"])
+def test_what_blocks_no_event_loop_takes_the_same(name: str) -> None:
+    """Each method without ``_async`` has a twin with all of its parameters and defaults."""
+    own, other = (inspect.signature(getattr(Runtime, method)).parameters for method in (name, f"{name}_async"))
+    assert [
+        each for each in own if (own[each].kind, own[each].default) != (other[each].kind, other[each].default)
+    ] == []
+
+
 @pytest.mark.slow
 def test_pytest_has_a_runtime(write: Write, tmp_path: Path, environment: dict[str, str]) -> None:
     """Simulated, without accounts and variables of the user, and imported by the first test that uses it."""
