@@ -20,7 +20,7 @@ from kosmolua.accounts.permissions import PERMISSIONS, Ceiling, Rules
 from kosmolua.broker.options import RunContext
 from kosmolua.broker.patterns import Patterns
 from kosmolua.broker.permissions import Permissions
-from kosmolua.calls.approvals import Approval, Approver, Consent
+from kosmolua.calls.approvals import Approval, Approver, Consent, grouped
 from kosmolua.catalog.catalog import Catalog, Target
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
@@ -418,6 +418,15 @@ def test_a_channel_only_has_to_ask() -> None:
     assert not channel(other)
     assert channel.approve_many([one, other]) == [False, False]
     assert len(channel.asked) == 4
+
+
+def test_a_yes_to_writes_is_none_to_what_the_same_function_destroys() -> None:
+    """As one that takes a GraphQL document can do either; in a list, each has a heading of its own."""
+    write, destroy = (Approval("shop.query", "default", effect, {}) for effect in ("write", "destroy"))
+    channel = Letters(Consent.ALWAYS, Consent.NO)
+    assert channel(write)
+    assert not channel(destroy)
+    assert grouped([write, destroy, write]) == [[write, write], [destroy]]
 
 
 def when(otherwise: str = "ask", **parameters: object) -> dict[str, object]:

@@ -54,8 +54,11 @@ class Approval(NamedTuple):
 
     @property
     def subject(self) -> tuple[object, ...]:
-        """The function, the account and the flows, which calls of one kind have in common."""
-        return self.path, self.account, self.flows
+        """The function, the account, the effect and the flows, which calls of one kind have in common.
+
+        A function can have several effects, such as one that takes a GraphQL document.
+        """
+        return self.path, self.account, self.effect, self.flows
 
     @property
     def way_back(self) -> str:
@@ -118,7 +121,7 @@ class Consent(Enum):
     YES = "yes"
     """Approve the calls."""
     ALWAYS = "always"
-    """Approve the calls, and further calls of the same functions with the same accounts in this script."""
+    """Approve the calls, and further calls of the same functions, effects and accounts in this script."""
     EACH = "each"
     """Ask about each of the calls."""
     MORE = "more"
@@ -165,7 +168,7 @@ class Approver(ABC):
 
 
 def grouped(approvals: Sequence[Approval]) -> list[list[Approval]]:
-    """Return calls in groups with the same function, account and flows, in the order of each group's first call."""
+    """Return calls in groups with one subject, in the order of each group's first call."""
     groups: dict[tuple[object, ...], list[Approval]] = {}
     for each in approvals:
         groups.setdefault(each.subject, []).append(each)
