@@ -46,6 +46,19 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "dist"
 
 
+def test_the_chart_starts_the_image_of_this_release() -> None:
+    """The one that the workflow of a release publishes, under the name of its tag."""
+    workflow = (GITHUB / "workflows" / "release.yml").read_text()
+    chart = ROOT / "deploy" / "helm" / "kosmolua"
+    named = yaml.safe_load((chart / "Chart.yaml").read_text())
+
+    assert "tags: ghcr.io/${{ github.repository }}:${{ github.ref_name }}" in workflow
+    image = f"ghcr.io/kosmolua/kosmolua:v{kosmolua.__version__}"
+    assert yaml.safe_load((chart / "values.yaml").read_text())["image"] == image
+    assert f"image: {image}" in (ROOT / "deploy" / "kubernetes.yaml").read_text()
+    assert (named["version"], named["appVersion"]) == (kosmolua.__version__, kosmolua.__version__)
+
+
 @pytest.mark.slow
 def test_a_release_is_a_wheel_a_bill_of_materials_and_one_file(release: Path) -> None:
     """The bill lists what the file has in it."""
