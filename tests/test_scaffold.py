@@ -57,7 +57,7 @@ def test_its_own_test_passes_at_once(kosmolua: Program, python: Python, home: Pa
 
     tested = python("-m", "pytest", "weather", "-q", "-p", "no:cacheprovider")
     assert tested.returncode == 0, tested.stdout
-    assert f"{6 if auth == 'none' else 7} passed" in tested.stdout
+    assert f"{7 if auth == 'none' else 8} passed" in tested.stdout
     checked = kosmolua("integrations", "check", "weather")
     assert checked.returncode == 0
     assert checked.stderr == ""
@@ -70,7 +70,9 @@ def test_it_runs_with_its_simulator(kosmolua: Program) -> None:
     made = kosmolua("integrations", "new", "weather")
     assert "kosmolua run --simulate --plugin weather -e 'print(app.integrations.weather.list_items())'" in made.stdout
 
-    ran = kosmolua("run", "--simulate", "--plugin", "weather", "-e", "print(#app.integrations.weather.list_items())")
+    ran = kosmolua(
+        "run", "--simulate", "--plugin", "weather", "-e", "print(#app.integrations.weather.list_items().items)"
+    )
     assert ran.returncode == 0
     assert ran.stdout == "3\n"
     assert ran.stderr == ""
@@ -79,7 +81,7 @@ def test_it_runs_with_its_simulator(kosmolua: Program) -> None:
 def serve(request: Request) -> Response:
     """A service of one item."""
     item = {"id": "7", "name": "seven"}
-    return answer(200, item if "/items/" in request.url else [item])
+    return answer(200, item if "/items/" in request.url else {"items": [item]})
 
 
 @pytest.mark.slow
@@ -87,11 +89,11 @@ def test_it_runs_against_a_service(kosmolua: Program) -> None:
     """No account, no edit: its base URL is what was given."""
     with Loopback(serve) as server:
         kosmolua("integrations", "new", "weather", "--base-url", f"{server.url}/v1/")
-        script = "local w = app.integrations.weather print(w.list_items({ limit = 3 })[1].name, w.get_item('7').id)"
+        script = "local w = app.integrations.weather print(w.list_items({ limit = 3 }).items[1].id, w.get_item('7').id)"
         ran = kosmolua("run", "--plugin", "weather", "-e", script)
 
     assert ran.returncode == 0
-    assert ran.stdout == "seven\t7\n"
+    assert ran.stdout == "7\t7\n"
     assert ran.stderr == ""
     assert [request.url for request in server.requests] == [f"{server.url}/v1/items", f"{server.url}/v1/items/7"]
 
@@ -126,7 +128,7 @@ def test_the_credential_is_where_it_was_wanted(
         (home / "accounts.toml").write_text("" if "none" in options else f"[weather.default]\n{settings}")
         ran = kosmolua("call", "weather.list_items", "--plugin", "weather", "--accounts", "accounts.toml")
 
-    assert json.loads(ran.stdout) == [{"id": "7", "name": "seven"}]
+    assert json.loads(ran.stdout) == {"items": [{"id": "7", "name": "seven"}], "cursor": None}
     (request,) = server.requests
     assert header is None or request.headers[header[0]] == header[1]
     assert header or "Authorization" not in request.headers
@@ -168,7 +170,7 @@ def test_its_wheel_is_found_by_its_entry_point(kosmolua: Program, python: Python
     listed = kosmolua("integrations", variables=paths, cwd=tmp_path)
     row = next(line for line in listed.stdout.splitlines() if line.startswith("my_weather\t"))
     assert "\tentry point\t2 reads, 1 write" in row
-    script = "print(#app.integrations.my_weather.list_items())"
+    script = "print(#app.integrations.my_weather.list_items().items)"
     ran = kosmolua("run", "--simulate", "-e", script, variables=paths, cwd=tmp_path)
     assert ran.returncode == 0
     assert ran.stdout == "3\n"

@@ -17,7 +17,7 @@ from support.processes import children, eventually, linux_only
 from kosmolua import ApiError, BadArguments, CallError, Runtime, ScriptError
 from kosmolua.errors import Denied
 from kosmolua.plugin import Api, Integration, NetworkError, Request, Response, Secret, Send, between, by_link
-from kosmolua.testing import Playground, Routes, SimulatedAccount, SimulatedService, answer, in_turn, json_response
+from kosmolua.testing import Playground, Routes, SimulatedAccount, SimulatedService, answer, in_turn
 
 
 @dataclass(frozen=True)
@@ -424,7 +424,7 @@ class Shelf(SimulatedService):
     def respond(self, request: Request) -> Response:
         counts = self._account.kept("counts", request.method, lambda: [0])
         counts[0] += 1
-        return json_response(200, counts, {"X-Own": "1"})
+        return answer(200, counts, {"X-Own": "1"})
 
 
 def test_a_simulated_account_goes_on_from_its_dump() -> None:

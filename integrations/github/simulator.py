@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from kosmolua.plugin import SIMULATION_START, Request, Response
-from kosmolua.testing import SimulatedService, json_response
+from kosmolua.testing import SimulatedService, answer
 
 from .paging import LARGEST_PAGE
 from .simulated.call import Answer, Call, Listed, Refusal, routes
@@ -47,11 +47,11 @@ class Simulator(SimulatedService):
         if path == "/rate_limit":  # it counts nothing
             limit = 5000 if signed_in else 60
             core = {"limit": limit, "remaining": limit, "used": 0, "reset": int(SIMULATION_START) + 3600}
-            return json_response(200, {"resources": {"core": core}}, {})
+            return answer(200, {"resources": {"core": core}})
         try:
             return self._answer(request, path, signed_in=signed_in)
         except Refusal as refusal:
-            return json_response(refusal.status, refusal.body, {})
+            return answer(refusal.status, refusal.body)
 
     def _answer(self, request: Request, path: str, *, signed_in: bool) -> Response:
         route = routes.find(path)
@@ -59,12 +59,12 @@ class Simulator(SimulatedService):
             raise Refusal(404, "Not Found")
         query = {name: str(value) for name, value in request.query}
         call = Call(path, route.segments, query, json.loads(request.content or b"null"), signed_in)
-        answer = route.operations[request.method](self._world, call)
-        if isinstance(answer, Listed):
-            return _page(answer, request, query)
-        if isinstance(answer, Answer):
-            return json_response(answer.status, answer.body, {})
-        return json_response(201 if request.method == "POST" else 200, answer, {})
+        found = route.operations[request.method](self._world, call)
+        if isinstance(found, Listed):
+            return _page(found, request, query)
+        if isinstance(found, Answer):
+            return answer(found.status, found.body)
+        return answer(201 if request.method == "POST" else 200, found)
 
 
 def _page(listed: Listed, request: Request, query: dict[str, str]) -> Response:
@@ -79,7 +79,7 @@ def _page(listed: Listed, request: Request, query: dict[str, str]) -> Response:
     if listed.key is not None:
         searched = {} if listed.most == math.inf else {"incomplete_results": False}
         body = {"total_count": len(listed.items), **searched, listed.key: items}
-    return json_response(200, body, {"Link": links} if links else {})
+    return answer(200, body, {"Link": links} if links else None)
 
 
 def _above_zero(text: str, otherwise: int) -> int:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
 from kosmolua.plugin import Request, Response, Secret
-from kosmolua.testing import RouteMatch, SimulatedService, json_response
+from kosmolua.testing import RouteMatch, SimulatedService, answer
 
 from .simulated import operations  # noqa: F401 - registers the operations
 from .simulated.call import Call, Refusal, Reply, routes
@@ -60,7 +60,7 @@ class Simulator(SimulatedService):
         route = (path.startswith(_BASE) and routes.find(path.removeprefix(_BASE))) or _NOWHERE
         headers = {"Render-Request-Id": str(uuid5(NAMESPACE_URL, f"{self._world.profile.account}/{number}"))}
         reply = self._answer(request, route)
-        return Response(reply.status, headers) if reply.body is None else json_response(*reply, headers)
+        return answer(*reply, headers)
 
     def _answer(self, request: Request, route: RouteMatch) -> Reply:
         try:

@@ -91,7 +91,7 @@ def _of_start(plan: Draft, start: Start, imports: Sequence[str]) -> dict[str, st
 
 def _credential_test(plan: Draft, test: str, start: Start | None) -> str:
     """Return the source of a test that the request carries the credential."""
-    canned = "" if start else ', {("GET", "/items"): []}'
+    canned = "" if start else ', {("GET", "/items"): {"items": []}}'
     call = json.dumps(f"{plan.name}.{start.functions[0].name if start else 'list_items'}")
     if start:
         call += f", {start.functions[0].arguments!r}"

@@ -16,8 +16,8 @@ the folder of the test:
 A simulator that is written by hand is made of the parts in :mod:`kosmolua.testing.simulators`.
 """
 
-from kosmolua.testing.playground import Account, Playback, Playground, Reply, answer, in_turn
-from kosmolua.testing.simulators import BEGINNING, RouteMatch, Routes, SimulatedAccount, SimulatedService, json_response
+from kosmolua.testing.playground import Account, Playback, Playground, Reply, in_turn
+from kosmolua.testing.simulators import BEGINNING, RouteMatch, Routes, SimulatedAccount, SimulatedService, answer
 
 __all__ = [
     "BEGINNING",
@@ -31,5 +31,4 @@ __all__ = [
     "SimulatedService",
     "answer",
     "in_turn",
-    "json_response",
 ]

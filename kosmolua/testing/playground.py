@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import weakref
@@ -26,6 +25,7 @@ from kosmolua.schema.integration import Integration, made_up
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.results import check
 from kosmolua.schema.types import Type
+from kosmolua.testing.simulators import answer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -167,17 +167,6 @@ def _value_of(outcome: Outcome) -> Any:
     if outcome.error:
         raise outcome.error
     return tuple(outcome.result) if len(outcome.result) > 1 else next(iter(outcome.result), None)
-
-
-def answer(status: int, body: Json = None, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an HTTP response, to use as a reply in :class:`Playground`.
-
-    Args:
-        status: The HTTP status.
-        body: The value to send as JSON. With None, the body is empty.
-        headers: The headers of the response.
-    """
-    return Response(status, headers or {}, b"" if body is None else json.dumps(body).encode())
 
 
 def in_turn(*replies: Reply) -> Callable[[Request], Reply]:

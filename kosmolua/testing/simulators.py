@@ -142,7 +142,15 @@ class SimulatedService(ABC):
         """Return the response to a request; it may change the account."""
 
 
-def json_response(status: int, body: object, headers: Mapping[str, str]) -> Response:
-    """Return a response with a JSON body and its media type."""
+def answer(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an HTTP response: the answer of a simulator, or a reply in a :class:`Playground`.
+
+    Args:
+        status: The HTTP status.
+        body: The value to send as JSON. With None, the body is empty.
+        headers: The headers of the response, in addition to the media type.
+    """
+    if body is None:
+        return Response(status, headers or {})
     kind = {"Content-Type": "application/json"}
-    return Response(status, {**headers, **kind}, json.dumps(body, ensure_ascii=False).encode())
+    return Response(status, {**(headers or {}), **kind}, json.dumps(body, ensure_ascii=False).encode())
