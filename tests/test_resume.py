@@ -463,6 +463,24 @@ def test_a_copy_that_is_ahead_of_the_kept_recording_goes_on(
     assert set(shelf.lent.values()) == {1}
 
 
+def test_one_copy_of_a_file_goes_on(open_runtime: Callable[..., Runtime], shelf: Shelf, tmp_path: Path) -> None:
+    """The one that is resumed first: the others do not know of its writes, wherever they are. Of it, copies go on."""
+    store = Folder(str(tmp_path / "store"))
+    names = [tmp_path / f"{name}.jsonl" for name in ("first", "second", "third")]
+    assert isinstance(open_runtime(write="ask", store=store).run(ASKING, record=names[0]).error, Paused)
+    shutil.copy(names[0], names[1])
+    before = names[1].read_bytes()
+    assert isinstance(open_runtime(write="ask", store=store).resume(names[0], approve=[1]).error, Paused)
+    assert set(shelf.lent.values()) == {1}
+    with pytest.raises(ConfigError, match=r"Another copy of the recording .*second.jsonl has gone on") as caught:
+        open_runtime(write="ask", store=store).resume(names[1], approve=True)
+    assert "nothing was sent" in str(caught.value.hint)
+    assert names[1].read_bytes() == before
+    names[0].rename(names[2])
+    assert open_runtime(write="ask", store=store).resume(names[2], approve=True).ok
+    assert set(shelf.lent.values()) == {1}
+
+
 def test_all_calls_but_one_are_approved(open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path) -> None:
     """A decision about all calls leaves out those that the other decision names."""
     calls = paused(open_runtime(write="ask"), file)

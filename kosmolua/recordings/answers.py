@@ -284,3 +284,12 @@ def replaced_in(recording: Recording) -> Mapping[int, Sequence[Any]]:
             known = [event["before"]]
             numbers[event["number"]] = by_key.setdefault(event["key"], known) if event.get("key") else known
     return numbers
+
+
+def answer_that_ended(recording: Recording, answers: Answers) -> RecordedAnswer | None:
+    """Return the recorded answer whose error ended the script, or None if the script ended for a different reason."""
+    by = (recording.end or {}).get("by")
+    if not by:
+        return None
+    fitting = [each for each in answers.all if each.error and each.branch == by["branch"] and each.ask == by["ask"]]
+    return max(fitting, key=lambda answer: answer.order, default=None)

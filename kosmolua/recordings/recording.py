@@ -102,6 +102,11 @@ class Recording:
         return scripts[-1] if scripts else dict(self.header["script"])
 
     @property
+    def was_changed(self) -> bool:
+        """True if script or version have changed since the run began, so that requests can differ."""
+        return bool(self.header["kosmolua"] != __version__ or self.script["sha256"] != self.header["script"]["sha256"])
+
+    @property
     def title(self) -> str:
         """The title of the run; empty if there is none but its script's name."""
         return str(self.header.get("title") or (self.end or {}).get("title") or "")

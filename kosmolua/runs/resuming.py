@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, cast
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from kosmolua import __version__
 from kosmolua.broker.used_accounts import USED, Used, refuse_others, used_accounts
 from kosmolua.clock import moment
-from kosmolua.errors import ConfigError, KosmoError, Paused, UnderWay
-from kosmolua.recordings.answers import Answers, RecordedAnswer, may_have_been_done, number_of
+from kosmolua.errors import ConfigError, KosmoError, Paused, Unavailable, UnderWay
+from kosmolua.recordings.answers import Answers, RecordedAnswer, answer_that_ended, may_have_been_done, number_of
 from kosmolua.recordings.recording import Event, Recording, Writer, events_of, revived, sound_part
 from kosmolua.recordings.signing import identity
 from kosmolua.runs.job import as_bytes
@@ -101,9 +102,9 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     ``script`` are the fields of a changed script, None for the script that ran last.
 
     Raises:
-        ConfigError: The recording cannot be written, another run is writing to it, or it is a copy of the store's. Or
-            only one of the two runs is simulated: the recorded run or this one. Or a decision is about a call that
-            needs no decision.
+        ConfigError: The recording cannot be written, another run is writing to it, or another copy may go on. Or only
+            one of the two runs is simulated: the recorded run or this one. Or a decision is about a call that needs no
+            decision.
         UnderWay: A write has no answer and may have been done, and there is no decision about it.
         Paused: The run paused so long ago that its calls can no longer be approved.
     """
@@ -111,7 +112,12 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         hint = "pass --simulate" if recording.header["mode"] == "simulated" else "resume it without --simulate"
         what = f"The run in the recording {recording.path} is {recording.header['mode']}"
         raise ConfigError(f"{what}, so the run cannot be resumed as a {host.mode} run", hint=hint)
-    _refuse_copy(recording, host.store)
+    run = recording.header["run"]
+    is_kept = any(each.run == run for each in host.store.runs(beginning=run))
+    if is_kept:
+        _refuse_copy(recording, host.store)
+    else:
+        _refuse_former(recording, host.store, is_resumed=False)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
     recording = believed(recording, host.signer)
     writer = Writer(recording.place, host.redactor, recording, host.signer)
@@ -133,13 +139,15 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         for event in events:
             writer.write(event)
         writer.sync()
+        if not is_kept:
+            _refuse_former(recording, host.store, is_resumed=True)
     except BaseException:
         writer.close()
         raise
     recording.events += events
     # Writes that a service tells about were approved when they were sent for the first time.
     left = [*_left_approvals(recording), *((event, True) for event in told)]
-    answers = Answers(recording, is_changed=_was_changed(recording))
+    answers = Answers(recording, is_changed=recording.was_changed)
     path = recording.path
     return RunRecording(recording.header, path, answers, writer, host=host, recording=recording, decided=left)
 
@@ -147,8 +155,6 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
 def _refuse_copy(recording: Recording, store: Store) -> None:
     """Refuse a copy of a recording of the store, unless it goes on where that one ends, as one older than the copy."""
     run = recording.header["run"]
-    if not any(each.run == run for each in store.runs(beginning=run)):
-        return
     place = store.place(run)
     if type(place) is type(recording.place) and os.path.realpath(place.name) == os.path.realpath(recording.path):
         return
@@ -161,6 +167,18 @@ def _refuse_copy(recording: Recording, store: Store) -> None:
         raise ConfigError(
             f"{what}: writes would be sent twice", hint=f"nothing was sent; to continue the run, resume {run}"
         )
+
+
+def _refuse_former(recording: Recording, store: Store, *, is_resumed: bool) -> None:
+    """Refuse a recording in a file if another copy was resumed as often; note in the store if this one is resumed."""
+    if recording.header["mode"] != "live":
+        return
+    times, kind = 1 + sum(1 for _ in events_of(recording, "resumed")), f"resumed-{identity(recording.header)[:32]}"
+    with suppress(Unavailable):  # nobody knows where nothing can be kept
+        known = store.count(kind, 0, 0) or 0
+        if known >= times or (is_resumed and store.count(kind, 0, times - known, times) is None):
+            what = f"Another copy of the recording {recording.path} has gone on: writes would be sent twice"
+            raise ConfigError(what, hint="nothing was sent; to continue the run, resume that copy")
 
 
 def _told_by_services(host: Host, recording: Recording, numbers: Iterable[int]) -> Iterator[Event]:
@@ -215,12 +233,6 @@ def _about(answer: RecordedAnswer) -> Event:
     return {name: (answer.call or {}).get(name) for name in ("path", "account", "arguments")}
 
 
-def _was_changed(recording: Recording) -> bool:
-    """Return True if script or version have changed since the recording, so that requests can differ."""
-    header, script = recording.header, recording.script
-    return bool(header["kosmolua"] != __version__ or script["sha256"] != header["script"]["sha256"])
-
-
 def used_in(recording: Recording) -> list[Used]:
     """Return the accounts that a recorded run used, in the order in which they were recorded."""
     return [{name: event[name] for name in USED} for _, event in events_of(recording, "account")]
@@ -245,7 +257,7 @@ def _of_doubtful_writes(
     error of any other call ended the run, one of the events says that this call is made again.
     """
     events: list[Event] = []
-    if (last := _answer_that_ended(recording, answers)) and last not in doubtful.values():
+    if (last := answer_that_ended(recording, answers)) and last not in doubtful.values():
         events.append(_decision(last, "again"))
     assumed = {number_of(answer): answer for answer in answers.all if answer.is_assumed and number_of(answer)}
     doubtful = {number: answer for number, answer in assumed.items() if number in decisions.done} | doubtful
@@ -273,19 +285,10 @@ def _is_lost(answer: RecordedAnswer) -> bool:
 
 def _doubtful(recording: Recording, answers: Answers) -> dict[int, RecordedAnswer]:
     doubtful = {number_of(answer): answer for answer in answers.under_way}
-    last = _answer_that_ended(recording, answers)
+    last = answer_that_ended(recording, answers)
     if last and last.error and may_have_been_done(last, revived(last.error)):
         doubtful[number_of(last)] = last
     return doubtful
-
-
-def _answer_that_ended(recording: Recording, answers: Answers) -> RecordedAnswer | None:
-    """Return the recorded answer whose error ended the script, or None if the script ended for a different reason."""
-    by = (recording.end or {}).get("by")
-    if not by:
-        return None
-    fitting = [each for each in answers.all if each.error and each.branch == by["branch"] and each.ask == by["ask"]]
-    return max(fitting, key=lambda answer: answer.order, default=None)
 
 
 def _decision(answer: RecordedAnswer, decision: str) -> Event:
