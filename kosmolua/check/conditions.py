@@ -81,7 +81,7 @@ def check_binary(check: Evaluator, node: Node) -> None:
         if operator == "..":
             check_shown(check, side, joined=True)
     check_units(check, node, left, right)
-    check_percent(check, node, left, right)
+    _check_percent(check, node, left, right)
     if operator in _ORDER:
         if all(_is_shown_number(check, each) for each in (left, right)):
             message = 'texts of numbers do not sort like them: "10" comes before "9"'
@@ -307,7 +307,7 @@ def _instead_of_kind(text: str, kind: str, other: Literal) -> str:
     return f"next({text}) == nil is true if it is empty" if kind == "table" else ""
 
 
-def check_percent(check: Evaluator, node: Node, left: Node, right: Node) -> None:
+def _check_percent(check: Evaluator, node: Node, left: Node, right: Node) -> None:
     """Look for ``a // b * 100``, which rounds too early."""
     divisor = left.get("right") if left.operator == "//" else None
     if node.operator == "*" and right.text == "100" and divisor and divisor.kind != "number":

@@ -28,6 +28,7 @@ from kosmolua.lua.values import Callee, Closure, Literal, Result, is_builtin, is
 _NEXT = {"cursor": "cursor", "next_page": "page"}
 """The fields of a page that lead to the next page, each with the parameter to pass its value to."""
 _SHOWING = frozenset({"print", "write", "dump"})
+_CHANGING = regex(rb"table\.remove|\]\s*[=,]|\belse\b")
 _UNIT = regex(r"(?:minutes|hours|days|weeks)$")
 _SECONDS = {"minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
 _WINDOW = regex(r"from this time on \(default: (.+?)\)")
@@ -47,7 +48,7 @@ def check_for(check: Evaluator, node: Node) -> None:
     items, place = first_argument(call), next(iter(targets_of(clause) if clause else ()), None)
     if start and end and start.text == "1" and end.operator == "#" and clause and not clause.get("step"):
         items, place = end.get("operand"), clause.get("name")
-    if items is None or body is None or place is None:
+    if items is None or body is None or place is None or not _CHANGING.search(node.source, body.start, body.end):
         return
     way = "counting" if call is None else next((each for each in ("ipairs", "pairs") if _calls(check, call, each)), "")
     for block in body.walk() if way else ():
@@ -252,9 +253,8 @@ def check_changes(check: Evaluator, node: Node) -> None:
 
 def check_index(check: Evaluator, node: Node) -> None:
     """Look for an index that is no whole number, or a table that is only made there."""
-    index, table = node.get("field"), node.get("table")
-    counted = check.scopes.origin(index.get("left") or index) if index else None
-    if index and table and counted and index.operator == "/" and "#" in counted.text:
+    index = node.get("field")
+    if index and index.operator == "/" and "#" in check.scopes.origin(index.get("left") or index).text:
         hint = f"{(index.get('left') or index).text} // {(index.get('right') or index).text}"
         check.findings.mistake(index, "/ gives a fraction for some numbers, at which there is no item", hint)
     elif index and index.kind == "table_constructor":
@@ -264,8 +264,9 @@ def check_index(check: Evaluator, node: Node) -> None:
 
 def check_defaults(check: Evaluator, node: Node) -> None:
     """Look for ``x = x or true``, which is always true, and for seconds in a variable named like days."""
-    for target, value in assigned(node):
-        if value is None or value.operator not in ("or", "-"):
+    is_computed = any(each.operator in ("or", "-") for each in values_of(node))
+    for target, value in assigned(node) if is_computed else ():
+        if value is None:
             continue
         left, right = value.get("left"), value.get("right")
         name = key_of(target) or target.text

@@ -104,9 +104,8 @@ class Gathered:
 
     def look_up(self, node: Node, key: Value) -> None:
         """Record that the script looks up an item of a table by a text or a number."""
-        table = node.get("table")
-        variable = self._scopes.variable(table) if table else None
-        if variable and variable.table and not variable.changes and kind_of(key) in ("string", "number"):
+        variable = self._scopes.variable(node.get("table")) if kind_of(key) in ("string", "number") else None
+        if variable and variable.table and not variable.changes:
             self._looked_up.append((variable, node, key))
 
     def ask(self, name: Node, condition: Node) -> None:
