@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 import subprocess
@@ -43,6 +44,7 @@ def free_descriptors(count: int) -> Iterator[None]:
     """Let this process open so many files and no more."""
     import resource
 
+    gc.collect()  # what other tests have left is closed now, and not while there is to be no room
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir(OPEN))) + 20, hard))
     taken: list[int] = []
@@ -86,20 +88,20 @@ def test_too_many_open_files_is_a_sentence_and_leaves_none_open(start: Callable[
         before = len(os.listdir(OPEN))
         with free_descriptors(count), pytest.raises(WorkerLost, match="cannot be started: Too many open files"):
             start()
-        assert len(os.listdir(OPEN)) == before
+        assert len(os.listdir(OPEN)) <= before
     with free_descriptors(needed):
         start()
 
 
 def test_too_many_open_files_end_no_script_that_runs() -> None:
     """The warm process goes on for those that have a worker already."""
-    pool = WorkerPool(2)
+    others, pool = zygotes(), WorkerPool(2)
     with pool.take() as lease:
-        assert eventually(zygotes), [*map(command_of, children(os.getpid()))]
-        before = zygotes()
+        assert eventually(lambda: zygotes() - others), [*map(command_of, children(os.getpid()))]
+        before = zygotes() - others
         with free_descriptors(3), pytest.raises(WorkerLost, match="Too many open files"), pool.take():
             pass
-        assert zygotes() == before
+        assert zygotes() - others == before
         assert all(map(is_running, before))
         lease.child.close()
     pool.close()
