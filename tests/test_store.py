@@ -731,8 +731,10 @@ def test_a_database_that_is_gone_for_a_while_loses_nothing(
     replica: Callable[..., Runtime],
     shelf: Shelf,
     postgres: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A run that goes on waits for it, with each write sent once; what is asked of it meanwhile is told at once."""
+    monkeypatch.setattr("kosmolua.stores.database_recording.PATIENCE", 300.0)  # longer than this test is away
     stores = open_some()
     store = stores.of(tenant)
     runtime = replica(store, write="allow")

@@ -238,7 +238,8 @@ class RowSheet:
         with self._writing, self._lock:
             lines, self._pending = self._pending, []
         try:
-            self._write(lines, is_last=True)
+            if self._count:  # else there is no row of it
+                self._write(lines, is_last=True)
         except KosmoError:
             if lines:
                 raise
