@@ -16,7 +16,6 @@ from mcp_types import CallToolResult
 from support.agents import execute, text_of
 from support.page import Person
 from support.postgres import Postgres
-from support.processes import eventually
 from support.servers import wait_for
 from support.serving import ACME, Serving, agent, serving
 
@@ -70,14 +69,14 @@ def endure(server: Serving, away: Callable[[], AbstractContextManager[None]], se
                     is_unavailable(each, secrets)
                 assert settle(server, 503) < SOON
                 assert not any(each in readiness(server).text for each in secrets)
-                assert eventually(lambda: b"kosmolua_store_up 0.0" in metrics(server))  # once the late try has failed
+                assert b"kosmolua_store_up 0.0" in metrics(server)
+                wait_for(lambda: '"store lost"' in server.out.read_text())  # once the late try has failed
             settle(server, 200)
             again = await execute(client, "return 1")
             assert again.structured_content["result"] == [1], text_of(again)
 
     asyncio.run(main())
-    assert eventually(lambda: b"kosmolua_store_up 1.0" in metrics(server))
-    assert '"store lost"' in server.out.read_text()
+    wait_for(lambda: b"kosmolua_store_up 1.0" in metrics(server))
 
 
 def is_unavailable(result: CallToolResult, secrets: list[str]) -> None:
