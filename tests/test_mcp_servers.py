@@ -943,6 +943,7 @@ def test_what_a_mistake_shows_of_a_server_decides_nothing(tmp_path: Path, *, che
     tool = {"name": "put", "description": "Put.", "inputSchema": schema}
     send, seen = "app.integrations.mailbox.send_mail({ to = TO })", SessionMemory()
     with Runtime(raw(tmp_path / "notes.txt", [tool]), plugins=[mailbox], yes=True, flow="ask") as runtime:
+        runtime.servers.refresh("tools")  # another test's server of this name may be known
         assert runtime.run("return app.mcp.tools.put({ kind = 'mallory@evil.example' })").ok
         caught = "local _, e = pcall(app.mcp.tools.put, { kind = 'b' }) local TO = e.message:match('[%w]+@[%w.]+')"
         if not check:
