@@ -481,6 +481,37 @@ def test_one_copy_of_a_file_goes_on(open_runtime: Callable[..., Runtime], shelf:
     assert set(shelf.lent.values()) == {1}
 
 
+def test_of_copies_resumed_at_the_same_time_one_goes_on(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, tmp_path: Path
+) -> None:
+    """The other is as it was, so that it is refused however often it is tried."""
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+
+    class Slow(Folder):
+        """A store at which another run goes on after the first look."""
+
+        looks = 0
+
+        def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
+            found = super().count(kind, window, more, most)
+            if kind.startswith("resumed-"):
+                self.looks += 1
+                if self.looks == 2:
+                    assert open_runtime(store=Folder(self.path)).resume(first, max_calls=100).ok
+            return found
+
+    folder = str(tmp_path / "store")
+    assert open_runtime(store=Folder(folder)).run(LENDING, record=first, max_calls=3).status == "limit"
+    shutil.copy(first, second)
+    before, store = second.read_bytes(), Slow(folder)
+    for _ in range(3):
+        with pytest.raises(ConfigError, match="has gone on: writes would be sent twice"):
+            open_runtime(store=store).resume(second, max_calls=100)
+        assert second.read_bytes() == before
+    assert store.looks == 5, "the first try was refused at its third look, the others at their first"
+    assert set(shelf.lent.values()) == {1}
+
+
 def test_all_calls_but_one_are_approved(open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path) -> None:
     """A decision about all calls leaves out those that the other decision names."""
     calls = paused(open_runtime(write="ask"), file)
@@ -847,6 +878,28 @@ def test_a_damaged_recording_goes_on_up_to_the_damage(runtime: Runtime, shelf: S
             pytest.skip("the line of a write cannot be read, so it takes an undamaged copy")
         outcome = runtime.resume(read(file), max_calls=100, done=done, again=again)
     assert outcome.ok, outcome.error
+    assert set(shelf.lent.values()) == {1}
+    assert shelf.lent.total() == WRITES
+
+
+@pytest.mark.parametrize("place", ["before", "kind"])
+def test_a_damaged_recording_that_was_resumed_goes_on(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, tmp_path: Path, file: Path, place: str
+) -> None:
+    """It is not taken for a copy that was resumed less often, although the damage is before the line that says so."""
+    runtime = open_runtime(store=Folder(str(tmp_path / "store")))
+    assert runtime.run(LENDING, record=file, max_calls=3).status == "limit"
+    assert runtime.resume(file, max_calls=5).status == "limit"
+    lines = file.read_bytes().splitlines(keepends=True)
+    resumed = next(number for number, line in enumerate(lines) if line.startswith(b'{"event":"resumed"'))
+    damaged = resumed - 1 if place == "before" else resumed
+    lines[damaged] = lines[damaged].replace(b"event", b"evenT", 1)
+    file.write_bytes(b"".join(lines))
+    recording, _ = repaired(File(file))
+    with pytest.raises(UnderWay) as caught:
+        runtime.resume(recording)
+    calls = [call["number"] for call in caught.value.calls]
+    assert runtime.resume(file, max_calls=100, done={number: {"n": 0} for number in calls}).ok
     assert set(shelf.lent.values()) == {1}
     assert shelf.lent.total() == WRITES
 

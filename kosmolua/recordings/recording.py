@@ -42,6 +42,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, cast
@@ -322,6 +323,12 @@ class Writer:
                 reached = self._written
                 self._sheet.sync()
                 self._synced = reached
+
+    def take_back(self) -> None:
+        """Remove the events that this writer has written, before it is closed."""
+        lines = [*self._sheet.lines()]
+        with suppress(OSError):
+            self._sheet.replace(lines[: len(lines) - self._written])
 
     def close(self) -> None:
         """Mask the secrets that were written before they were known, and unlock the recording for other runs."""

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from kosmolua import __version__
+from kosmolua.clock import moment
 from kosmolua.folders import replace_file
 from kosmolua.recordings.events import fault_of
 from kosmolua.recordings.recording import Event, Recording, encoded_line, read, sound_part
@@ -38,7 +40,7 @@ def repaired(place: Place) -> tuple[Recording, str | None]:
     sound = len(recording.events)
     doubtful = list(_writes_in(lines[sound:-1], recording))
     kept, check = [line + b"\n" for line in lines[:sound]], recording.check
-    for event in doubtful:
+    for event in (*_resumes_in(lines[sound:-1]), *doubtful):
         line, check = encoded_line(event, check)
         kept.append(line)
     sheet = place.go_on(len(data), len(lines) - 1, is_cut=False)
@@ -50,6 +52,14 @@ def repaired(place: Place) -> tuple[Recording, str | None]:
         sheet.close()
     writes = "1 write" if len(doubtful) == 1 else f"{len(doubtful)} writes"
     return read(place), f"the recording is used up to line {sound}; {writes} behind it may have been done"
+
+
+def _resumes_in(lines: Sequence[bytes]) -> Iterator[Event]:
+    """Yield an event for each time that the run was resumed, by which the store knows it from copies that were not."""
+    for line in lines:
+        kind = _KIND.match(line)
+        if kind is None or kind[1] == b"resumed":  # a line whose kind cannot be read may be one; once more does no harm
+            yield {"event": "resumed", "time": moment(), "kosmolua": __version__}
 
 
 def _writes_in(lines: Sequence[bytes], recording: Recording) -> Iterator[Event]:

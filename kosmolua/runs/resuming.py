@@ -117,7 +117,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     if is_kept:
         _refuse_copy(recording, host.store)
     else:
-        _refuse_former(recording, host.store, is_resumed=False)
+        _refuse_former(recording, host.store)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
     recording = believed(recording, host.signer)
     writer = Writer(recording.place, host.redactor, recording, host.signer)
@@ -140,7 +140,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
             writer.write(event)
         writer.sync()
         if not is_kept:
-            _refuse_former(recording, host.store, is_resumed=True)
+            _refuse_former(recording, host.store, writer)
     except BaseException:
         writer.close()
         raise
@@ -169,14 +169,16 @@ def _refuse_copy(recording: Recording, store: Store) -> None:
         )
 
 
-def _refuse_former(recording: Recording, store: Store, *, is_resumed: bool) -> None:
-    """Refuse a recording in a file if another copy was resumed as often; note in the store if this one is resumed."""
+def _refuse_former(recording: Recording, store: Store, writer: Writer | None = None) -> None:
+    """Refuse a recording in a file if another copy was resumed as often; with its writer, note that this one is now."""
     if recording.header["mode"] != "live":
         return
     times, kind = 1 + sum(1 for _ in events_of(recording, "resumed")), f"resumed-{identity(recording.header)[:32]}"
     with suppress(Unavailable):  # nobody knows where nothing can be kept
         known = store.count(kind, 0, 0) or 0
-        if known >= times or (is_resumed and store.count(kind, 0, times - known, times) is None):
+        if known >= times or (writer and store.count(kind, 0, times - known, times) is None):
+            if writer:  # another copy was resumed at the same time: this one must not look resumed, too
+                writer.take_back()
             what = f"Another copy of the recording {recording.path} has gone on: writes would be sent twice"
             raise ConfigError(what, hint="nothing was sent; to continue the run, resume that copy")
 
