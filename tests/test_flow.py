@@ -1081,7 +1081,7 @@ def test_a_person_is_asked_with_the_sentence_although_the_call_is_allowed() -> N
     with Runtime({}, plugins=[mailbox], yes=True, flow="ask", approve=approve) as runtime:
         assert refusal(runtime, SCRIPT) == ""
     assert [each.flows for each in asked] == [(SENTENCE,)]
-    assert asked[0].subject == ("mailbox.send_mail", "default", (SENTENCE,))
+    assert asked[0].subject == ("mailbox.send_mail", "default", "write", (SENTENCE,))
 
 
 def test_a_plan_and_the_page_of_a_run_show_each_flow(tmp_path: Path) -> None:
