@@ -374,3 +374,64 @@ def test_news_that_could_not_be_fetched_are_fetched_later(browser: Browser, page
         expect(page.get_by_role("link", name="unheard.lua")).to_be_visible()
         assert failed
         window.complaints[:] = [each for each in window.complaints if "503" not in each]
+
+
+def test_a_page_that_is_still_read_is_asked_for_by_one_timer(browser: Browser, pages: Pages) -> None:
+    """However often there are news meanwhile. The timer does not run out in this test."""
+    with opened(browser, pages, "acme") as window:
+        page, told = window.page, 0
+        page.add_init_script("""{
+            globalThis.timers = new Set();
+            globalThis.looks = 0;
+            const { setTimeout, clearTimeout, fetch } = window;
+            window.setTimeout = (work, wait) => {
+                const timer = setTimeout(wait === 1000 ? () => {} : work, wait);
+                if (wait === 1000) timers.add(timer);
+                return timer;
+            };
+            window.clearTimeout = (timer) => clearTimeout(timer) ?? timers.delete(timer);
+            window.fetch = (...given) => fetch(...given).finally(() => looks++);
+        }""")
+
+        def tell(route: Route) -> None:
+            nonlocal told
+            told += 1
+            news = f'retry: 10\nevent: news\ndata: {{"waiting": 0, "now": 0, "state": "{told}"}}\n\n'
+            route.fulfill(body=news, content_type="text/event-stream")
+
+        def unread(route: Route) -> None:
+            if "x-part" in route.request.headers:
+                route.fulfill(body="<p data-unread>1 older run is still being read.</p>")
+            else:
+                route.continue_()
+
+        page.route("**/events?**", tell)
+        page.route("**/insights", unread)
+        window.open("/insights")
+        eventually(lambda: page.evaluate("looks >= 4 && timers.size > 0"))
+        assert page.evaluate("timers.size") == 1
+        page.unroute_all(behavior="ignoreErrors")
+
+
+def test_what_is_no_longer_followed_is_not_asked_about_later(browser: Browser, pages: Pages) -> None:
+    """Also if it ends while a look is under way that another request ends."""
+    with opened(browser, pages, "acme") as window:
+        page = window.open("/plans")
+        page.evaluate("""() => {
+            globalThis.streams = [];
+            const { EventSource } = window;
+            window.EventSource = class extends EventSource {
+                constructor(address) {
+                    super(address);
+                    streams.push(this);
+                }
+            };
+            globalThis.looking = new Promise((began) => {
+                const look = () => new Promise((ends) => began(() => ends(0)));
+                globalThis.end = kosmolua.follow("events?section=plans", look);
+            });
+        }""")
+        page.clock.install()
+        page.evaluate("looking.then((ends) => { end(); ends(); })")
+        page.clock.fast_forward(600_000)
+        assert page.evaluate("streams.map((each) => each.readyState)") == [2]

@@ -171,7 +171,7 @@ class Workspace:
 
     def _shown(self, about: RunFilter | str) -> object:
         if about == PLANS:
-            return sorted(self.store.plans())
+            return sorted(sha256(plan).hexdigest() for plan in self.store.plans())  # plans can be large
         if about == SCHEDULES:
             entries = overview.entries(self.tenant.name, self.tenant.work, self.store)
             return [(each, overview.history(self.store, each.kind, each.name)) for each in entries]

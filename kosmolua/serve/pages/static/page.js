@@ -152,9 +152,10 @@
    * returns the status of the answer; one that tells nothing is asked for again. It ends once `isOver`.
    */
   function follow(address, look, isOver = () => false) {
-    let stream, told, shown, again, isLooking, wait = RETRY;
+    let stream, told, shown, again, isLooking, isEnded, wait = RETRY;
     const later = () => {
       clearTimeout(again);
+      if (isEnded) return; // while the answer was on its way
       again = setTimeout(() => (stream.readyState === EventSource.CLOSED ? listen() : catchUp()), wait);
       wait = Math.min(2 * wait, MAX_RETRY);
     };
@@ -189,6 +190,7 @@
       });
     };
     const end = () => {
+      isEnded = true;
       stream?.close();
       clearTimeout(again);
       document.removeEventListener("visibilitychange", listen);
@@ -198,13 +200,16 @@
     return end;
   }
 
+  let reading; // the timer until this page is asked for again, if its server is still reading what it shows
+
   // Updates what the page shows.
   async function update() {
     if (!live) return 304;
     const status = await refresh(live, location.href, "live");
     if (status === 404) location.reload(); // such as a plan that somebody has denied
     if (status === 200 && live.querySelector('[data-state="settled"]')) loadAll();
-    if ((status === 200 || status === 304) && live.querySelector("[data-unread]")) setTimeout(update, READING);
+    clearTimeout(reading);
+    if (live.querySelector("[data-unread]")) reading = setTimeout(update, status === 200 || status === 304 ? READING : RETRY);
     return status;
   }
 
