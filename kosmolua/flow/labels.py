@@ -60,6 +60,10 @@ _VERBS = frozenset(("get", "list", "search", "read", "find", "fetch", "query", "
 MAX_NAME = 40
 MIN_KEY = 16
 """The shortest key of a table that may be a text, although it is a plain word."""
+MAX_ABOVE = 2
+"""How many records can be around the list of a page, of which ``all = true`` returns the items."""
+_HELD = regex(r'"([^"\\]*)":[{\[]')
+"""Matches the name of a table or a list in JSON."""
 
 
 class Leaf(NamedTuple):
@@ -91,14 +95,13 @@ class FunctionLabels(NamedTuple):
     """What holds for one function: its labels, and the parameters that say where a write goes or whom it reaches.
 
     The keys of ``maps`` are values that the script gives, too; those inside of ``opened``, which can have any, if they
-    are no plain words. ``typed`` are the fields of results that are maps of texts: whoever fills them names the keys.
+    are no plain words.
     """
 
     labels: Labels
     ends: Collection[str]
     maps: Collection[str]
     opened: Collection[str] = ()
-    typed: Collection[str] = ()
 
     def is_destination(self, keys: Sequence[str]) -> bool:
         """Return True if an argument under these keys says where a write goes or whom it reaches."""
@@ -135,8 +138,7 @@ class LabelRules:
             ends = [each.name for each in target.function.parameters if _is_destination(each, labels)]
             maps = [each.name for each in target.function.parameters if _is_map(each.type)]
             opened = [each.name for each in target.function.parameters if _is_open(each.type)]
-            typed = _typed_in(target.function.returns, set())
-            known = FunctionLabels(labels, frozenset(ends), frozenset(maps), frozenset(opened), frozenset(typed))
+            known = FunctionLabels(labels, frozenset(ends), frozenset(maps), frozenset(opened))
             self._known[target.path] = known
         return known
 
@@ -173,8 +175,7 @@ def _joined(known: Sequence[FunctionLabels]) -> FunctionLabels:
         frozenset().union(*said) if said else None,
         max((each.audience for each in labels if each.audience), key=AUDIENCES.index, default=None),
     )
-    ends, typed = (frozenset().union(*(getattr(each, name) for each in known)) for name in ("ends", "typed"))
-    return known[0]._replace(labels=joined, ends=ends, typed=typed)
+    return known[0]._replace(labels=joined, ends=frozenset().union(*(each.ends for each in known)))
 
 
 def _is_destination(parameter: Parameter, labels: Labels) -> bool:
@@ -206,20 +207,33 @@ def _is_open(kind: Type) -> bool:
     return isinstance(kind, Map) or (isinstance(kind, Scalar) and kind.kind == "any")
 
 
-def _typed_in(kind: Type | None, seen: set[int]) -> Iterator[str]:
-    """Yield the names of the fields of a result that are maps of texts, such as ``metadata``."""
+def typed_in(target: Target, data: str) -> set[str]:
+    """Return the fields of an answer, as JSON, that are maps of texts, such as ``metadata``: others name their keys.
+
+    Of types, only the fields are read that the answer has: a whole one can take seconds.
+    """
+    held, above = set(_HELD.findall(data)), MAX_ABOVE if data[:1] == "[" else 0
+    every = (target.function, *target.acted)
+    return {name for each in every for name in _typed_in(each.returns, held, above, set())}
+
+
+def _typed_in(kind: Type | None, held: Collection[str], above: int, seen: set[int]) -> Iterator[str]:
+    """Yield them, if their names are ``held``; ``above`` records may have others, which are around a page's list."""
     if kind is None or id(kind) in seen:
         return
     seen.add(id(kind))
     if isinstance(kind, Record):
-        for name, inner in kind.fields.items():
-            if isinstance(inner, Map) and isinstance(inner.value, Scalar) and inner.value.kind == "string":
-                yield name
-            yield from _typed_in(inner, seen)
-    elif isinstance(kind, (List, Map, Union)):
-        parts = kind.members if isinstance(kind, Union) else [kind.item if isinstance(kind, List) else kind.value]
-        for part in parts:
-            yield from _typed_in(part, seen)
+        for name in kind.fields:
+            if name in held or above:
+                inner = kind.fields[name]
+                if isinstance(inner, Map) and isinstance(inner.value, Scalar) and inner.value.kind == "string":
+                    yield name
+                yield from _typed_in(inner, held, max(above - 1, 0), seen)
+    elif isinstance(kind, List):
+        yield from _typed_in(kind.item, held, 0, seen)
+    elif isinstance(kind, (Map, Union)):
+        for part in kind.members if isinstance(kind, Union) else [kind.value]:
+            yield from _typed_in(part, held, above, seen)
 
 
 def _has_format(kind: Type) -> bool:

@@ -31,6 +31,7 @@ from kosmolua.flow.labels import (
     places,
     said_by,
     scope_of,
+    typed_in,
 )
 from kosmolua.flow.texts import (
     MIN_SPELLED,
@@ -314,7 +315,7 @@ class SessionMemory:
                 place, known = scope_of(noted.target), noted.rules.of(noted.target)
                 given = noted.repeated()
                 echoed = {each for each in given if not self.is_trusted(each, place)}
-                if any(f'"{name}":{{' in noted.data for name in known.typed) or (
+                if any(f'"{name}":{{' in noted.data for name in typed_in(noted.target, noted.data)) or (
                     echoed
                     and any(
                         known.is_destination(keys) and core(str(said)) in echoed for keys, said in places(noted.given)
@@ -512,7 +513,8 @@ class SessionMemory:
         self._clear(given.intersection(answer.literals()), scope, answer.run)
         is_led = self._is_led(answer, known, scope)
         echoed = self._echoed(answer, scope)
-        for leaf in leaves(json.loads(answer.data), known.labels, hosts_of(answer.target), known.typed):
+        typed = typed_in(answer.target, answer.data)
+        for leaf in leaves(json.loads(answer.data), known.labels, hosts_of(answer.target), typed):
             value, key, item, origin, is_private, is_made = leaf
             if (value, origin, is_made, is_private) in seen:
                 continue
