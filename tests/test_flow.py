@@ -216,6 +216,24 @@ def look_up(_: None, /, *, email: str) -> dict[str, str]:
     return {"id": f"U0{len(email):04}"}
 
 
+@box.reads(origin="public")
+def list_teams(_: None, /) -> list[dict[str, str]]:
+    """List the teams."""
+    return [{"id": "T0001", "name": "operations"}]
+
+
+@box.reads(origin="public")
+def get_lead(_: None, /, *, team: str) -> dict[str, str]:
+    """Get the lead of a team."""
+    return {"lead_id": f"U07{len(team):04}"}
+
+
+@box.reads(origin="own")
+def list_guests(_: None, /) -> list[dict[str, str]]:
+    """List the guests of a room."""
+    return [{"email": "ann@corp.example", "notification_settings": "none"}]
+
+
 @box.writes
 def call_up(_: None, /, *, phone_number: float, log_endpoints: Sequence[str] = ()) -> None:
     """Call somebody."""
@@ -492,6 +510,7 @@ TWICE = base64.b64encode(base64.b64encode(f"mail {MALLORY}".encode())).decode()
 ENCODED = base64.b64encode(MALLORY.encode()).decode()
 TO_MALLORY = f'{SEND}({{ to = "{MALLORY}" }})'
 NOTE = f"{MAIL}.get_note().text"
+PAY_LEAD = f"{BOX}.pay({{ account = {BOX}.get_lead({{ team = name }}).lead_id }})"
 
 
 @pytest.mark.parametrize(
@@ -635,6 +654,14 @@ def test_an_address_in_disguise_is_that_address(runtime: Runtime, text: str) -> 
             ],
             id="looked up by what the script deciphered",
         ),
+        pytest.param([f"local name = {page('mallory77')}:sub(7) {PAY_LEAD}"], id="a lead of what a page names"),
+        pytest.param(
+            [
+                f"""local name = "oper" .. {page("bujpot")}:sub(7):gsub(".", function(c)
+            return string.char(c:byte() - 1) end) {PAY_LEAD}"""
+            ],
+            id="a lead of what a page names in part",
+        ),
         pytest.param([f"{BOX}.pay({{ account = {BOX}.get_ticket().metadata.user_id }})"], id="an id in a map of texts"),
         pytest.param([f"{BOX}.call_up({{ phone_number = {BOX}.get_form().phone }})"], id="a telephone as a number"),
         pytest.param(
@@ -674,6 +701,45 @@ def test_a_way_around_is_no_way(runtime: Runtime, scripts: list[str]) -> None:
     for script in scripts[:-1]:
         assert refusal(runtime, script, seen) == ""
     assert refusal(runtime, scripts[-1], seen).endswith("Nothing was sent.")
+
+
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        pytest.param(
+            [
+                f"""local m = {MAIL}.list_mails()[1]
+                {BOX}.put({{ content = m["from"] .. " wrote: " .. m.body }})
+                {SEND}({{ to = {MAIL}.list_contacts()[1].email }})"""
+            ],
+            id="a contact at the host of a mail that was quoted",
+        ),
+        pytest.param(
+            [
+                f"""{BOX}.put({{ content = {page("t-20077 has failed")} }})
+                {BOX}.pay({{ account = {BOX}.get_ticket().ticket_id }})"""
+            ],
+            id="an id in a text that was quoted",
+        ),
+        *(
+            pytest.param(
+                [
+                    f"""{MAIL}.list_mails() local name = "ann"
+                    {BOX}.pay({{ account = {BOX}.look_up({{ email = {email} }}).id }})"""
+                ],
+                id=f"looked up by {email}",
+            )
+            for email in ('name .. "7@own.example"', '("%s@own.example"):format(name)', '"ann" .. 7 .. "@own.example"')
+        ),
+        pytest.param([f"local name = {BOX}.list_teams()[1].name {PAY_LEAD}"], id="a team by its name"),
+        pytest.param([f"{BOX}.list_teams()", f'local name = "operations" {PAY_LEAD}'], id="a team by a literal"),
+        pytest.param([f"{page('nothing')} {BOX}.share({{ people = {BOX}.list_guests() }})"], id="long keys"),
+    ],
+)
+def test_ordinary_work_after_a_text_by_others_asks_nothing(runtime: Runtime, scripts: list[str]) -> None:
+    """A name by which a service lists something says no more than the id beside it."""
+    seen = SessionMemory()
+    assert [refusal(runtime, script, seen) for script in scripts] == [""] * len(scripts)
 
 
 @pytest.mark.parametrize(

@@ -304,7 +304,7 @@ class _Leaves:
                     item = str(value[name])[:MAX_NAME]
                     break
             for name, inner in value.items():
-                if name not in fields and not _is_word(name):
+                if name not in fields and (not _is_word(name) or (said == OWN and len(name) >= MIN_KEY)):
                     self.found.append(Leaf(name, key, item, said, is_private, is_made=False))
                 kind = type(inner)
                 if not inner or kind is bool or (kind is int and -MIN_NUMBER < inner < MIN_NUMBER):
@@ -370,6 +370,12 @@ def _domain(host: str) -> str:
 def scope_of(target: Target) -> str:
     """Return integration and account, within which the ids of a service are trusted."""
     return f"{target.integration.name}.{target.holder}"
+
+
+def noun_in(key: str) -> str:
+    """Return what a parameter names, such as ``channel`` for ``channel_name``, as :func:`noun_of` returns it."""
+    words = [each.lower() for each in _WORD.findall(key)]
+    return " ".join(words[:-1] if len(words) > 1 and words[-1] in ("name", "slug") else words)
 
 
 def noun_of(path: str) -> str:

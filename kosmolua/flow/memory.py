@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -27,6 +28,7 @@ from kosmolua.flow.labels import (
     LabelRules,
     hosts_of,
     leaves,
+    noun_in,
     noun_of,
     places,
     said_by,
@@ -72,13 +74,20 @@ MIN_PRIVATE = 8
 """The shortest private text that is looked for in what leaves."""
 MIN_PIECE = 16
 """The shortest piece of a private text that is looked for, and the shortest text that is without its punctuation."""
+MIN_WORD = 3
+"""The shortest literal of which a script puts a destination together that stays its own."""
 MAX_WRITTEN = 16 * 1024
 """How many characters are kept of what a session wrote piece by piece."""
+MAX_NAMES = 10_000
+"""How many names are kept by which listings name what they list."""
 MAX_SENT = 1000
 """Of how many private texts the pieces are kept that were sent."""
 EVERYWHERE = ""
 _SIGILS = "@#~+"
 """What services write before a name: ``@ann``."""
+_NAMING = frozenset(("name", "full_name", "slug", "key", "login", "handle", "username"))
+"""The fields by which a service's own listing names what it lists."""
+_PLACEHOLDER = regex(r"%-?[\d.]*[a-z]")
 _MARKS = regex("[\0-\3]")
 _LEAF, _FIELD, _TEXT = b"\1", b"\2", b"\3"
 _UNDERSCORE = ord("_")
@@ -209,6 +218,8 @@ class SessionMemory:
     _trusted: dict[int, str] = field(default_factory=dict)
     _tainted: set[int] = field(default_factory=set)
     _pieces: str = ""
+    _joined: str = ""
+    _names: set[int] = field(default_factory=set)
     _seen: list[_Seen] = field(default_factory=list)
     _private: list[_Seen] = field(default_factory=list)
     _sent: dict[int, set[bytes]] = field(default_factory=dict)
@@ -298,7 +309,9 @@ class SessionMemory:
                     entries = [_entry(PUBLIC, "", "", each) for each in (noted.text, *revealed(noted.text))]
                     self._see(self._seen, _Seen(-1, noted.page, noted.run, b"".join(entries)))
                 elif self._seen:
-                    self._pieces = (self._pieces + exact("".join(noted.texts)))[-MAX_WRITTEN:]
+                    said = [exact(_MARKS.sub(" ", text)) for text in noted.texts]
+                    self._joined = (self._joined + "".join(said))[-MAX_WRITTEN:]
+                    self._pieces = "\0".join([self._pieces, *said])[-2 * MAX_WRITTEN :]
                     for text in noted.texts:
                         if is_telling(text) and not self.is_trusted(core(text), noted.scope):
                             self.taint(text)
@@ -371,6 +384,8 @@ class SessionMemory:
         with self.lock:
             if len(self._tainted) < MAX_LEAVES:
                 self._tainted.update(map(hash, _written(text)))
+                if "@" not in text and len(text.split()) == 1:
+                    self._tainted.update(hash(f"//{host}") for host in parts(text))
 
     def assign(self, task: str) -> None:
         """Trust the literals of scripts that stand in a person's own words."""
@@ -474,8 +489,8 @@ class SessionMemory:
         (said, item, key), current = place, self.runs - 1 if before is None else before
         return Provenance(seen.number, seen.path, said or _origin(seen), item, key, seen.run < current)
 
-    def _is_led(self, answer: NotedAnswer, known: FunctionLabels, scope: str) -> bool:
-        """Return True if somebody else's text said what was asked for, such as a repository, which can be theirs."""
+    def _leading(self, answer: NotedAnswer, known: FunctionLabels, scope: str) -> Iterator[tuple[str, str]]:
+        """Yield the arguments with which somebody else's text said what was asked for: what it names can be theirs."""
         said = answer.literals() if self._seen else ()
         for keys, value in places(answer.given) if self._seen else ():
             text = core(str(value))
@@ -483,16 +498,37 @@ class SessionMemory:
             if not is_place or self.is_trusted(text, scope):
                 continue
             is_put_together = bool(said) and text not in said and hash(text) not in self._trusted
-            if is_put_together or text in self._led or self.source(str(value), scope):
+            if (
+                text in self._led
+                or (is_put_together and not self._is_of_literals(text, said, scope, answer.run))
+                or self.source(str(value), scope)
+            ):
                 if len(self._led) < MAX_LEAVES:
                     self._led.add(text)
-                return True
-        return False
+                yield keys[-1], text
+
+    def _is_of_literals(self, text: str, said: Collection[str], scope: str, run: int) -> bool:
+        """Return True if a script put a text together of its own literals, trusted values and small numbers only."""
+        rest = text
+        for each in longest(
+            {part for one in said for part in _PLACEHOLDER.split(one) if len(part) >= MIN_WORD and part in text}
+        ):
+            if each in rest and (self.is_trusted(each, scope) or not self.source(each, scope, before=run)):
+                rest = rest.replace(each, " ")
+        return all(
+            (word.isdecimal() and len(word) < MIN_TEXT) or self.is_trusted(word, scope)
+            for word in re.findall(r"\w+", rest)
+        )
 
     def _is_read_back(self, form: str) -> bool:
         """Return True if an answer has what the session wrote from a text of others, in other words or joined."""
-        said = (form, *parts(form), form.lstrip(_SIGILS)) if self._tainted or self._pieces else ()
-        return any(hash(each) in self._tainted or (len(each) >= MIN_SPELLED and each in self._pieces) for each in said)
+        if not self._tainted and not self._pieces:
+            return False
+        found = parts(form)
+        said = (part if "@" in part or "/" in part else f"//{part}" for part in found)
+        return any(hash(each) in self._tainted for each in (form, form.lstrip(_SIGILS), *said)) or any(
+            len(each) >= MIN_SPELLED and self._joined.count(each) > self._pieces.count(each) for each in (form, *found)
+        )
 
     def _clear(self, written: Iterable[str], scope: str, run: int) -> None:
         """Trust the literals that a script passed to a call, and that nothing had which earlier scripts had read."""
@@ -511,7 +547,9 @@ class SessionMemory:
         seen: set[tuple[object, ...]] = set()
         scope, given = scope_of(answer.target), answer.repeated()
         self._clear(given.intersection(answer.literals()), scope, answer.run)
-        is_led = self._is_led(answer, known, scope)
+        led = [*self._leading(answer, known, scope)]
+        are_listed = all(hash((scope, noun_in(key), text)) in self._names for key, text in led)
+        noun = noun_of(answer.target.path)
         echoed = self._echoed(answer, scope)
         typed = typed_in(answer.target, answer.data)
         for leaf in leaves(json.loads(answer.data), known.labels, hosts_of(answer.target), typed):
@@ -523,8 +561,14 @@ class SessionMemory:
             form = core(text)
             if not is_telling(value, form):
                 continue
-            if (is_made or origin == OWN) and not (is_led or self._is_read_back(form)):
-                is_echo = form in given or any(each in form or (form in each and not is_made) for each in echoed)
+            is_own = ((origin == OWN and not led) or (is_made and are_listed)) and not self._is_read_back(form)
+            is_name = key in _NAMING and not led and len(self._names) < MAX_NAMES
+            is_echo = (is_own or is_name) and (
+                form in given or any(each in form or (form in each and not is_made) for each in echoed)
+            )
+            if is_name and not is_echo:
+                self._names.add(hash((scope, noun, form)))
+            if is_own:
                 if not is_echo:
                     (made if is_made else own).append(form)
                     own += () if is_made else parts(text)
