@@ -244,6 +244,15 @@ def test_a_credential_that_a_document_does_not_require_can_be_missing(tmp_path: 
         assert [each.headers.get("authorization") for each in service.sent] == [None, "Bearer made-up-12345"]
 
 
+def test_half_of_a_credential_is_told_although_none_is_required(tmp_path: Path) -> None:
+    """Without a word, calls would be sent as if by nobody."""
+    path = small(tmp_path, secured({"type": "http", "scheme": "basic"}, {"key": []}, {}), "notes")
+    with serving() as service, live(path, "notes", service, username="ann") as runtime:
+        with pytest.raises(NotConfigured, match="has no password"):
+            runtime.call("notes.who")
+        assert service.sent == []
+
+
 @pytest.mark.parametrize("scheme", [{"type": "http", "scheme": "Digest"}, {"type": "mutualTLS"}])
 def test_a_credential_that_is_no_text_is_none(scheme: dict[str, Any]) -> None:
     """A note names the scheme, and no field of the account promises that it would be sent."""

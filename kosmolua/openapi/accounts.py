@@ -214,13 +214,17 @@ class DocumentClient:
 
 
 def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
-    """Return the credentials to send: the first alternative that the account has."""
-    for credentials in access.alternatives:
+    """Return the credentials to send: the first alternative that the account has; none if it has no part of any."""
+
+    def held(credentials: list[Credential]) -> int:
+        return sum(settings.get(name) is not None for each in credentials for name in each.fields)
+
+    for credentials in filter(None, access.alternatives):
         if all(settings.get(name) for each in credentials for name in each.fields):
             return credentials
-    if not access.alternatives:
+    nearest = max(access.alternatives, key=held, default=[])
+    if not nearest or ([] in access.alternatives and not held(nearest)):
         return []
-    nearest = max(access.alternatives, key=lambda each: sum(name in settings for one in each for name in one.fields))
     missing = [name for each in nearest for name in each.fields if not settings.get(name)]
     hint = f"add {', '.join(missing)} to the accounts file"
     raise NotConfigured(f"the account has no {' and no '.join(missing)}", hint=hint)

@@ -401,7 +401,7 @@ def _check_access(result: Compiled, wishes: Wishes, name: str) -> None:
         hint = "give the base URL with --base-url, such as --base-url https://api.example.com/v1"
         raise UsageError(f"The OpenAPI document of {name} has no base URL with https", hint=hint)
     signed = [one for each in access.alternatives for one in each if one.kind == "signature"]
-    if signed and len(signed) == len(access.alternatives):
+    if signed and len(signed) == sum(map(bool, access.alternatives)):
         what = f"The requests of {name} have to be signed, as by AWS"
         if not signed[0].name:
             hint = "name it with --auth aws:SERVICE, such as --auth aws:execute-api, or choose another credential"
