@@ -14,6 +14,7 @@ from support.documents import Reply, live, serving, small
 from kosmolua import Runtime
 from kosmolua.openapi.document import Document, read
 from kosmolua.openapi.samples import Samples
+from kosmolua.schema.json_schema import SchemaReader
 from kosmolua.schema.tree import target
 
 JSON = "application/json"
@@ -199,6 +200,28 @@ def test_a_type_says_which_value_stands_for_it(tmp_path: Path) -> None:
         assert 'One of "card", "wire", "iban"' in runtime.docs.read("pets.make")
 
 
+@pytest.mark.parametrize(
+    ("kind", "values", "fitting"),
+    [
+        (TEXT, ["dog", "puppy"], ["dog", "puppy"]),
+        ({**TEXT, "enum": ["dog", "puppy", "cat"]}, ["dog", "puppy"], ["dog", "puppy"]),
+        ({**TEXT, "enum": ["Dog", "Puppy"]}, ["dog", "puppy"], ["Dog", "Puppy"]),
+        (NUMBER, ["1", "2"], [1, 2]),
+    ],
+    ids=["text", "choice", "other spelling", "number"],
+)
+def test_a_value_stands_for_what_a_type_extends_too(
+    kind: dict[str, Any], values: list[str], fitting: list[Any]
+) -> None:
+    """A puppy is a dog, and what a parent says of the property is not contradicted."""
+    mapping = dict(zip(values, ("Dog", "Puppy"), strict=True))
+    animal = {"properties": {"is": kind}, "discriminator": {"propertyName": "is", "mapping": mapping}}
+    schemas = {"Animal": animal, "Dog": extending("Animal"), "Puppy": extending("Dog")}
+    told = Document(read(json.dumps({"openapi": "3.1.0", "components": {"schemas": schemas}}).encode(), "pets"))
+    dog = SchemaReader(look_up=told.look_up).read({"$ref": f"{SCHEMAS}Dog"}, "dog")
+    assert [value for value in (*fitting, "fish") if dog.takes({"is": value})] == fitting
+
+
 def test_a_page_says_how_a_day_and_a_time_are_written(tmp_path: Path) -> None:
     """Their formats alone are no words for it."""
     days = [{"name": name, "in": "query", "schema": {**TEXT, "format": name}} for name in ("date", "date-time")]
@@ -209,9 +232,9 @@ def test_a_page_says_how_a_day_and_a_time_are_written(tmp_path: Path) -> None:
     assert "Like '2026-01-31T12:00:00Z'." in page
 
 
-def test_a_credential_of_any_success_is_a_secret(tmp_path: Path) -> None:
-    """A script cannot read it, whichever of the statuses the service answers with."""
-    made = {"type": "object", "properties": {"access_token": TEXT}}
+@pytest.mark.parametrize("made", [{"type": "object", "properties": {"access_token": TEXT}}, {"type": "object"}])
+def test_a_credential_of_any_success_is_a_secret(tmp_path: Path, made: dict[str, Any]) -> None:
+    """A script cannot read it, whichever of the statuses the service answers with, and whether it says so or not."""
     document = small(tmp_path, {"paths": {"/things": answering(s200=THING, s201=made)}})
     answer = Reply({"access_token": "made-up-12345"}, 201)
     with serving(lambda sent: answer) as service, live(document, "pets", service) as runtime:

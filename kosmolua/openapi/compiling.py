@@ -452,7 +452,8 @@ def _holding(document: Document, schemas: Mapping[str, str]) -> set[str]:
 
 
 def _holds_credentials(document: Document, result: OperationResult, holding: set[str]) -> bool:
-    schemas, is_known = result.schemas, isinstance(result.schema, dict) and result.schema.keys() & _KNOWN
+    schemas = [each.schema for each in (result, *result.others) if each is result or each.media]
+    is_known = all(isinstance(each, dict) and each.keys() & _KNOWN for each in schemas)
     return (
         not is_known or bool(_CREDENTIAL.search(_text(schemas))) or not holding.isdisjoint(document.references(schemas))
     )

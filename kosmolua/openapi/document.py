@@ -49,13 +49,16 @@ def read(data: bytes, name: str, near: Neighbours | None = None) -> dict[str, An
         bundled(root, near, _parsed, name)
     root = rewritten(root) if "openapi" not in root else root
     schemas = table(table(root.get("components")).get("schemas"))
-    _tell_apart(schemas)
+    _tell_apart(root, schemas)
     _list_subtypes(schemas)
     return root
 
 
-def _tell_apart(schemas: dict[str, Any]) -> None:
-    """Let each schema that a ``discriminator`` maps say which values of its property stand for it."""
+def _tell_apart(root: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Let each schema that a ``discriminator`` maps say which values of its property stand for it.
+
+    Those of schemas that extend it stand for it, too. What its parents say of the property is not contradicted.
+    """
     values: dict[tuple[str, str], list[str]] = {}
     for schema in schemas.values():
         how = table(table(schema).get("discriminator"))
@@ -63,11 +66,21 @@ def _tell_apart(schemas: dict[str, Any]) -> None:
             name = text(pointer).removeprefix(_SCHEMAS)
             if name in schemas and schemas[name] is not schema:
                 values.setdefault((name, text(how.get("propertyName"))), []).append(value)
-    for (name, key), choices in values.items():
-        properties = table(table(schemas[name]).get("properties"))
-        said = table(properties.get(key))
-        if said.get("type", "string") == "string" and not _SAYS_WHICH & said.keys():
-            kept = {"type": "string", **said, "enum": choices}
+    tree, choices = SchemaTree(partial(target, root)), {each: [*own] for each, own in values.items()}
+    said: dict[tuple[str, str], dict[str, Any]] = {}
+    for (name, key), own in values.items():
+        followed: dict[str, None] = {}
+        whole = tree.whole({"$ref": f"{_SCHEMAS}{name}"}, followed)
+        said[name, key] = tree.whole(table(whole.get("properties")).get(key))
+        for above in (pointer.removeprefix(_SCHEMAS) for pointer in followed):
+            if above != name and (above, key) in choices:
+                choices[above, key] += own
+    for (name, key), found in choices.items():
+        properties, whole = table(table(schemas[name]).get("properties")), said[name, key]
+        kept, is_text = table(properties.get(key)), whole.get("type", "string") == "string"
+        is_told = _SAYS_WHICH & kept.keys() or {"oneOf", "anyOf", "const"} & whole.keys()
+        if is_text and not is_told and all(each in whole.get("enum", found) for each in found):
+            kept = {"type": "string", **kept, "enum": found}
             schemas[name] = {**schemas[name], "properties": {**properties, key: kept}}
 
 
