@@ -326,8 +326,8 @@ class Writer:
 
     def take_back(self) -> None:
         """Remove the events that this writer has written, before it is closed."""
-        lines = [*self._sheet.lines()]
         with suppress(OSError):
+            lines = [*self._sheet.lines()]
             self._sheet.replace(lines[: len(lines) - self._written])
 
     def close(self) -> None:

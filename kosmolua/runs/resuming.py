@@ -174,13 +174,15 @@ def _refuse_former(recording: Recording, store: Store, writer: Writer | None = N
     if recording.header["mode"] != "live":
         return
     times, kind = 1 + sum(1 for _ in events_of(recording, "resumed")), f"resumed-{identity(recording.header)[:32]}"
+    is_former = False
     with suppress(Unavailable):  # nobody knows where nothing can be kept
         known = store.count(kind, 0, 0) or 0
-        if known >= times or (writer and store.count(kind, 0, times - known, times) is None):
-            if writer:  # another copy was resumed at the same time: this one must not look resumed, too
-                writer.take_back()
-            what = f"Another copy of the recording {recording.path} has gone on: writes would be sent twice"
-            raise ConfigError(what, hint="nothing was sent; to continue the run, resume that copy")
+        is_former = known >= times or (writer is not None and store.count(kind, 0, times - known, times) is None)
+    if is_former:
+        if writer:  # another copy was resumed at the same time: this one must not look resumed, too
+            writer.take_back()
+        what = f"Another copy of the recording {recording.path} has gone on: writes would be sent twice"
+        raise ConfigError(what, hint="nothing was sent; to continue the run, resume that copy")
 
 
 def _told_by_services(host: Host, recording: Recording, numbers: Iterable[int]) -> Iterator[Event]:
