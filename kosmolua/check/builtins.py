@@ -43,7 +43,8 @@ from kosmolua.suggestions import did_you_mean
 
 _INTERPOLATED = regex(r"\$\{\w+[.\[]")
 _PLACEHOLDER = regex(r"[$#]\{(\w+)")
-_TIMES_THOUSAND = regex(r"\*\s*1000\b")
+_QUARTER = 900
+"""The seconds of a quarter of an hour: a multiple of it is hardly in milliseconds."""
 MILLISECONDS = 1000
 """If ``sleep``, which takes seconds, gets a round number of at least this size, milliseconds are probably meant."""
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
@@ -120,7 +121,9 @@ def _takes_seconds(check: Evaluator, call: CallSite) -> None:
 def _formats_date(check: Evaluator, call: CallSite) -> None:
     place = 0 if call.name == "os.date" else 1
     value = call.value_at(place)
-    wrong = wrong_in_date(value.value) if isinstance(value, Literal) and isinstance(value.value, str) else None
+    text = value.value if isinstance(value, Literal) and isinstance(value.value, str) else ""
+    time = call.node_at(1 - place)
+    wrong = wrong_in_date(text, is_now=time is None or (time.kind == "function_call" and not arguments_of(time)))
     if wrong:
         check.findings.mistake(call.given[place], *wrong)
 
@@ -131,8 +134,8 @@ def _takes_table(check: Evaluator, call: CallSite) -> None:
 
 
 def _reads_number(check: Evaluator, call: CallSite) -> None:
-    node = call.given[0]
-    if is_time(node, call.values[0]):
+    node, around = call.given[0], call.node.around
+    if is_time(node, call.values[0]) and not (around and around.operator == "or"):
         hint = f"time.parse({node.text[:40]}) converts a time to seconds"
         check.findings.mistake(node, "tonumber gives nil for the text of a time", hint)
 
@@ -279,12 +282,13 @@ def _unpacks(check: Evaluator, call: CallSite) -> None:
 
 
 def _bends(check: Evaluator, call: CallSite) -> None:
-    """Look for metamethods that Lua does not know, such as ``__str``."""
+    """Look for metamethods that Lua does not know, such as ``__str``, unless the script itself looks for them."""
     metatable = call.node_at(1)
     for field in metatable.children if metatable and metatable.kind == "table_constructor" else ():
         key = key_of(field) or ""
-        if key.startswith("_") and key not in METAMETHODS:
-            hint = did_you_mean(f"__{key.strip('_')}", METAMETHODS) or "__index, __tostring and __call are some"
+        is_named_once = key.startswith("_") and field.source.count(key.encode()) == 1
+        if is_named_once and key not in METAMETHODS and _kind_of(field) == "function_definition":
+            hint = did_you_mean(key, METAMETHODS) or "__index, __tostring and __call are some"
             check.findings.mistake(field, f"Lua never looks for {key} in a metatable", hint)
 
 
@@ -298,7 +302,7 @@ def check_dropped(check: Evaluator, node: Node) -> None:
         word = called.name
     elif name.kind == "method_index_expression" and kind_of(check.value(name.get("table")), or_nil=True) == "string":
         word = f"string.{key_of(name)}"
-    if word in RETURNING and (word != "string.gsub" or not isinstance(check.value(arguments_of(node)[-1]), Closure)):
+    if word in RETURNING and (word != "string.gsub" or kind_of(check.value(arguments_of(node)[-1])) == "string"):
         hint = "coroutine.wrap(f)() runs it" if word.startswith("coroutine") else f"local changed = {node.text[:60]}"
         check.findings.mistake(node, f"{word} only returns a value, and nothing uses it", hint)
 
@@ -351,8 +355,6 @@ def _raises(check: Evaluator, call: CallSite) -> None:
 
 
 def _sleeps(check: Evaluator, call: CallSite) -> None:
-    if _TIMES_THOUSAND.search(call.given[0].text):
-        check.findings.warn(call.given[0], "sleep takes seconds, not milliseconds", "leave * 1000 out")
     seconds = call.values[0].value if isinstance(call.values[0], Literal) else None
     if isinstance(seconds, (int, float)) and seconds >= MILLISECONDS and seconds % 500 == 0:
         check.findings.warn(call.given[0], "sleep takes seconds, not milliseconds", f"sleep({seconds / 1000:g})")
@@ -362,7 +364,7 @@ def _waits(check: Evaluator, call: CallSite) -> None:
     function = call.values[0]
     if isinstance(function, Closure):
         check.enter(function, [])
-        if not check.scopes.returns_value(function.node):
+        if not check.scopes.returns_value(function.node) and "error(" not in function.node.text:
             message = "the function never returns true, so this waits until its limit of time"
             check.findings.mistake(call.given[0], message, "return a condition in it")
     elif call.given[0].kind == "function_call" and isinstance(function, (Result, Literal)):
@@ -372,8 +374,8 @@ def _waits(check: Evaluator, call: CallSite) -> None:
     options = call.node_at(1)
     for field in options.children if options and options.kind == "table_constructor" else ():
         seconds, most = check.value(field.get("value")), {"every": MILLISECONDS, "timeout": 30 * MILLISECONDS}
-        number = seconds.value if isinstance(seconds, Literal) else None
-        if isinstance(number, int) and number >= most.get(key_of(field) or "", number + 1) and number % 500 == 0:
+        number = seconds.value if isinstance(seconds, Literal) and isinstance(seconds.value, int) else 0
+        if number >= most.get(key_of(field) or "", number + 1) and number % 500 == 0 and number % _QUARTER:
             check.findings.mistake(field, f"{key_of(field)} is in seconds, not milliseconds", f"{number / 1000:g}")
 
 
@@ -393,7 +395,7 @@ def _matches(check: Evaluator, call: CallSite) -> None:
         wrong = wrong_in_expression(node.text)
     else:
         put = call.value_at(2)
-        is_mask = not isinstance(put, Literal) or put.value not in ("", "-", "_", " ", ",")
+        is_mask = not isinstance(put, Literal) or put.value not in ("", ",")
         is_plain = name == "find" and len(call.given) > 3
         wrong = wrong_in_pattern(node.text, is_plain=is_plain, is_mask=is_mask if name == "gsub" else name != "find")
     if wrong:
@@ -401,7 +403,7 @@ def _matches(check: Evaluator, call: CallSite) -> None:
 
 
 def _cuts(check: Evaluator, call: CallSite) -> None:
-    if [value.value for value in call.values[1:] if isinstance(value, Literal)] == [1, -1]:
+    if [each.text for each in call.given[1:]] == ["1", "-1"]:
         hint = "sub(1, -2) leaves the last character out"
         check.findings.mistake(call.node, "sub(1, -1) is the whole text", hint)
 

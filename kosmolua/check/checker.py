@@ -14,8 +14,6 @@ from kosmolua.check.globals import CheckInput
 from kosmolua.check.report import Report as Report
 from kosmolua.check.settled import Settled
 from kosmolua.check.tables import (
-    check_arguments,
-    check_captured,
     check_changes,
     check_defaults,
     check_for,
@@ -45,8 +43,6 @@ _RULES = CheckRules(
         "bracket_index_expression": (check_index,),
         "for_statement": (check_for,),
         "function_call": (check_call, check_dropped),
-        "function_declaration": (check_arguments,),
-        "function_definition": (check_arguments, check_captured),
         "if_statement": (check_branches,),
         "repeat_statement": (check_end, check_pages),
         "string": (check_string,),

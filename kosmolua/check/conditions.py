@@ -16,15 +16,16 @@ from kosmolua.lua.held import always_returns
 from kosmolua.lua.library import in_case
 from kosmolua.lua.syntax import (
     ARITHMETIC,
+    BRANCHES,
     FUNCTIONS,
     LEAVING,
     Node,
     arguments_of,
-    base_of,
     called_in,
     key_of,
     targets_of,
 )
+from kosmolua.lua.tested import has_word
 from kosmolua.lua.values import (
     ARGUMENT,
     Builtin,
@@ -81,21 +82,11 @@ def check_binary(check: Evaluator, node: Node) -> None:
         if operator == "..":
             check_shown(check, side, joined=True)
     check_units(check, node, left, right)
-    _check_percent(check, node, left, right)
     if operator in _ORDER:
-        if all(_is_shown_number(check, each) for each in (left, right)):
-            message = 'texts of numbers do not sort like them: "10" comes before "9"'
-            check.findings.mistake(node, message, "leave tostring out")
         _check_order(check, node, (left, first), (right, second))
         _check_order(check, node, (right, second), (left, first))
     if operator in ("==", "~="):
         _check_equality(check, node, left, right)
-
-
-def _is_shown_number(check: Evaluator, node: Node) -> bool:
-    given = arguments_of(node)
-    is_shown = bool(given) and is_builtin(check.called(node), "tostring")
-    return is_shown and kind_of(check.value(given[0])) == "number"
 
 
 def _is_sorted_out(check: Evaluator, node: Node, value: Result) -> bool:
@@ -179,8 +170,9 @@ def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> No
         if _is_function(value) and isinstance(other, Literal):
             message = f"{side.text[:40]} is a function, so it never equals a {NOUN[other.kind]}"
             check.findings.mistake(node, message, f"call it: {side.text[:40]}(...)")
-        if beside.kind == "nil" and isinstance(value, Literal) and value.kind in ("boolean", "string"):
-            hint = f"not {side.text[:40]}" if value.kind == "boolean" else f'{side.text[:40]} {node.operator} ""'
+        is_alone = node.around is None or node.around.operator not in ("and", "or")
+        if beside.kind == "nil" and side.kind == "function_call" and is_alone and isinstance(value, Literal):
+            hint = f"not {side.text[:40]}" if value.kind == "boolean" else "compare what is passed to it with nil"
             check.findings.mistake(node, f"{side.text[:40]} is a {NOUN[value.kind]}, and never nil", hint)
         if isinstance(other, StdLib) and is_builtin(check.called(check.scopes.origin(side)), "type"):
             check.findings.mistake(node, "type returns a text, and this is a library", f'"{other.name}"')
@@ -189,10 +181,12 @@ def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> No
             if kinds <= _PLAIN and len(kinds) > 1:
                 message = f"{text} is a {NOUN[value.kind]}, so it never equals a {NOUN[other.kind]}"
                 check.findings.mistake(node, message, _instead_of_kind(text, value.kind, other))
-        if isinstance(value, Result) and isinstance(other, Result) and is_list(value.type) and is_list(other.type):
+        is_field = "identifier" not in (side.kind, beside.kind)
+        if is_field and all(isinstance(each, Result) and is_list(each.type) for each in (value, other)):
             hint = "compare their items, or table.concat of both"
             check.findings.mistake(node, "two lists are never equal, even with the same items", hint)
-        if isinstance(value, Result):
+        default = check.scopes.origin(side).get("right") if value is ARGUMENT else None
+        if isinstance(value, Result) and not (default and default.text == beside.text):
             _check_value(check, node, side.text[:60], value, other)
 
 
@@ -219,9 +213,10 @@ def _check_called(check: Evaluator, node: Node, call: Node, other: Literal) -> N
     if text is not None and word in ("upper", "lower") and text != (changed := in_case(text, word)):
         check.findings.mistake(node, f"{word} never returns {text!r}", f"compare with {changed!r}")
     numbers = [value.value for each in given if isinstance(value := check.value(each), Literal)]
-    if text is not None and word == "sub" and len(given) == 2 and [type(each) for each in numbers] == [int, int]:
+    if text and word == "sub" and len(given) == 2 and [type(each) for each in numbers] == [int, int]:
         first, last = int(str(numbers[0])), int(str(numbers[1]))
-        is_longer = is_time(base, check.value(base)) if (base := name.get("table")) else False
+        base = name.get("table")
+        is_longer = base is not None and last <= len("2026-01-31") and is_time(base, check.value(base))
         if 0 < first <= last != len(text) + first - 1 and (is_longer or last < len(text) + first - 1):
             message = f"{len(text)} characters never equal {last - first + 1}"
             check.findings.mistake(node, message, f"text:sub({first}, {first + len(text) - 1})")
@@ -305,14 +300,6 @@ def _instead_of_kind(text: str, kind: str, other: Literal) -> str:
     if kind == "boolean" and other.value in ("true", "false"):
         return f"{text} == {other.value}"
     return f"next({text}) == nil is true if it is empty" if kind == "table" else ""
-
-
-def _check_percent(check: Evaluator, node: Node, left: Node, right: Node) -> None:
-    """Look for ``a // b * 100``, which rounds too early."""
-    divisor = left.get("right") if left.operator == "//" else None
-    if node.operator == "*" and right.text == "100" and divisor and divisor.kind != "number":
-        hint = f"{(left.get('left') or left).text[:40]} * 100 // {divisor.text[:40]}"
-        check.findings.mistake(node, "// rounds before the multiplication", hint)
 
 
 def check_length(check: Evaluator, node: Node) -> None:
@@ -427,18 +414,21 @@ def check_end(check: Evaluator, node: Node) -> None:
 
 
 def _stays(check: Evaluator, condition: Node, loop: Node) -> bool:
-    """Return True if a condition is about fields of results that a loop only reads, and the loop has no other end."""
+    """Return True if a condition is about plain fields of results that stay, and nothing else ends the loop."""
     body, names = loop.get("body"), [each for each in condition.walk() if each.kind == "identifier"]
-    variables = {check.scopes.variable(each) for each in names if each.field != "field"}
-    if body is None or not variables or any(each.kind == "function_call" for each in condition.walk()):
+    if body is None or any(each.kind == "function_call" for each in condition.walk()):
         return False
-    if any(each in check.scopes.leaving for each in body.walk()):
-        return False
-    changes = [each for each, _ in check.scopes.assigned if each.start > loop.start or any(each.outer(FUNCTIONS))]
-    changed = {check.scopes.variable(base_of(each)) for each in changes}
-    whole = {check.scopes.variable(each) for each in body.walk() if each.field not in ("table", "field")}
-    are_results = all(each and each.value and each.value.kind != "table_constructor" for each in variables)
-    return are_results and not variables & (changed | whole)
+    bases = [each for each in names if each.field != "field"]
+    for name in bases:
+        variable, path = check.scopes.variable(name), name.around
+        if variable is None or variable.uses or variable.fills or path is None or name.field != "table":
+            return False
+        if not isinstance(check.value(name), Result) or kind_of(check.value(path)) not in _PLAIN:
+            return False
+        places = [each for each in check.scopes.names[variable] if each.around and each.around.kind == "variable_list"]
+        if any(each.start > loop.start or any(each.outer(FUNCTIONS)) for each in places):
+            return False
+    return bool(bases) and not any(each in check.scopes.leaving for each in body.walk())
 
 
 def _check_comparisons(check: Evaluator, node: Node | None) -> None:
@@ -474,7 +464,7 @@ def _compares_again(left: Node, right: Node, comparison: str) -> bool:
 def _check_alone(check: Evaluator, test: _Test, value: Value) -> bool:
     """Look at a part that is a mistake whatever it decides, and return whether it is."""
     text = test.tested.text
-    if test.tested.kind == "identifier" and not test.is_nil_test:
+    if test.tested.kind == "identifier" and test.is_whole and not test.is_nil_test and _decides(test):
         check.gathered.ask(test.tested, test.node)
     if test.tested.kind == "unary_expression":
         if test.tested.operator == "#" and not test.is_nil_test:
@@ -497,6 +487,14 @@ def _check_alone(check: Evaluator, test: _Test, value: Value) -> bool:
     else:
         return False
     return True
+
+
+def _decides(test: _Test) -> bool:
+    """Return True if a test is more than care: it leads to what does not use the value, and does not only leave."""
+    block = next(test.node.outer(BRANCHES), test.node).get("consequence")
+    if block is None or has_word(block.text, test.tested.text, is_whole=True):
+        return False
+    return not (test.otherwise and _only_leaves(block, raises_only=False))
 
 
 def _is_only_caught(check: Evaluator, test: _Test) -> bool:

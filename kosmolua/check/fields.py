@@ -201,7 +201,8 @@ class Fields:
         choices, keys = choices_of(index.type) or self.choices(index), keys_of(value.node)
         if not keys or len(keys) < len(value.node.children) or self._scopes.may_extend(value.node):
             return
-        if index.part_of and index.part_of[1] == "id" and not any(map(ID.fullmatch, keys)):
+        is_id = index.part_of is not None and index.part_of[1] == "id" and not any(map(ID.fullmatch, keys))
+        if index.part_of and is_id and not self._is_asked_otherwise(node):
             functions = [each for name in self._charged for each in self._listed(name).functions.own.values()]
             _, example = id_of(index.part_of, functions)
             if ID.fullmatch(example):
@@ -217,6 +218,13 @@ class Fields:
                 self._findings.mistake(
                     node, f"{index.source} is never {key!r}", f"{hint}; the key is in line {field.line}"
                 )
+
+    def _is_asked_otherwise(self, node: Node) -> bool:
+        """Return True if the script also looks up something else in a table, which may have several kinds of keys."""
+        variable, own = self._scopes.variable(node.get("table")), node.get("field")
+        names = self._scopes.names[variable] if variable else ()
+        asked = (each.around.get("field") for each in names if each.around)
+        return any(each and own and each.text != own.text for each in asked)
 
     def _look_up_own(self, node: Node, value: Value, kind: str) -> None:
         """Add a finding if a table of the script, which nothing else fills, has no key of a kind."""

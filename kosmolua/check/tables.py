@@ -10,8 +10,8 @@ from kosmolua.check.times import unit_of
 from kosmolua.expressions import regex
 from kosmolua.lua.held import always_returns
 from kosmolua.lua.syntax import (
+    BRANCHES,
     LEAVING,
-    LOOPS,
     Node,
     arguments_of,
     assigned,
@@ -28,7 +28,10 @@ from kosmolua.lua.values import Callee, Closure, Literal, Result, is_builtin, is
 _NEXT = {"cursor": "cursor", "next_page": "page"}
 """The fields of a page that lead to the next page, each with the parameter to pass its value to."""
 _SHOWING = frozenset({"print", "write", "dump"})
-_CHANGING = regex(rb"table\.remove|\]\s*[=,]|\belse\b")
+_CHANGING = regex(rb"table\.remove|\]\s*[=,]")
+_HALVING = regex(rb"%\s*2|&|//|fmod|floor|tointeger")
+"""Matches where a script may see to it that a half is a whole number."""
+_OF_LISTS = ("ipairs", "table.concat", "table.insert", "table.remove", "table.sort", "table.unpack")
 _UNIT = regex(r"(?:minutes|hours|days|weeks)$")
 _SECONDS = {"minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
 _WINDOW = regex(r"from this time on \(default: (.+?)\)")
@@ -50,28 +53,30 @@ def check_for(check: Evaluator, node: Node) -> None:
         items, place = end.get("operand"), clause.get("name")
     if items is None or body is None or place is None or not _CHANGING.search(node.source, body.start, body.end):
         return
-    way = "counting" if call is None else next((each for each in ("ipairs", "pairs") if _calls(check, call, each)), "")
+    called = check.called(call) if call else None
+    way = next((each for each in ("ipairs", "pairs") if called and is_builtin(called, each)), "")
+    way = "a loop that counts up" if call is None else way
     for block in body.walk() if way else ():
         if block.kind != "block" or not block.children or block.children[-1].kind in LEAVING:
             continue
         for statement in block.children:
             given = arguments_of(statement)
             if given and given[0].text == items.text and way != "pairs":
-                is_place = len(given) == 2 and given[1].text == place.text
-                if (way == "ipairs" or is_place) and _calls(check, statement, "table.remove"):
+                is_place = len(given) == 2 and given[1].text == place.text and not _is_care_taken(body, given[0])
+                if (way == "ipairs" or is_place) and is_builtin(check.called(statement), "table.remove"):
                     hint = "collect what stays in a new list, or count down with for i = #list, 1, -1 do"
                     check.findings.mistake(given[0], f"removing an item in {way} skips the one after it", hint)
             elif statement.kind == "assignment_statement":
                 _check_items(check, node, statement, items, place, way)
-    _check_last_decides(check, node, body)
 
 
-def _calls(check: Evaluator, call: Node, name: str) -> bool:
-    return is_builtin(check.called(call), name)
+def _is_care_taken(body: Node, items: Node) -> bool:
+    """Return True if a loop may end after it has removed an item, or put another one there."""
+    return any(each.kind in LEAVING for each in body.walk_own()) or f"insert({items.text}," in body.text
 
 
 def _check_items(check: Evaluator, loop: Node, statement: Node, items: Node, place: Node, way: str) -> None:
-    """Look for assignments to items at the place of a loop: ones that leave holes, or add keys to what it goes through.
+    """Look for assignments to items in a loop: ones that leave holes, or add keys to what it goes through.
 
     A list in which only some items of another one keep their places has holes, too.
     """
@@ -80,38 +85,41 @@ def _check_items(check: Evaluator, loop: Node, statement: Node, items: Node, pla
         if table is None or key is None or target.kind != "bracket_index_expression":
             continue
         is_own, is_nil = table.text == items.text, value is None or value.kind == "nil"
-        is_at_place = check.scopes.origin(key).text == place.text
-        if way == "pairs" and is_own and not is_nil and not is_at_place:
-            message = f"pairs may skip items while keys are added to {items.text}"
-            check.findings.mistake(target, message, "fill another table in the loop")
-        branch = next(statement.outer({"if_statement"}), loop)
-        is_some = branch.start > loop.start and not branch.all("alternative") and not is_nil
-        if way == "pairs" or not is_at_place or is_own != is_nil or not (is_own or is_some):
-            continue
-        filled = (each for each, given in check.scopes.assigned if given is None or given.kind != "nil")
-        inside = [each for each in filled if loop.start < each.start < loop.end and each is not target]
-        if any(each.text.startswith(f"{table.text}[") for each in inside):
-            continue
-        after = loop.source[loop.end :].decode("utf-8", "replace")
-        if re.search(rf"(?:#|\b(?:ipairs|table\.\w+)\()\s*{re.escape(table.text)}\b", after):
-            message = f"this leaves holes in {table.text}, where # and ipairs may stop"
-            check.findings.mistake(target, message, "kept[#kept + 1] = item fills a list without holes")
+        if way == "pairs":
+            made = check.scopes.origin(key)
+            is_same = check.scopes.variable(base_of(table)) is check.scopes.variable(base_of(items))
+            is_new = made.operator == ".." and not any(each.start > loop.start for each in statement.outer(BRANCHES))
+            if is_own and is_same and is_new and not is_nil and value and target.text not in value.text:
+                message = f"pairs may skip items while keys are added to {items.text}"
+                check.findings.mistake(target, message, "fill another table in the loop")
+        elif is_own == is_nil and check.scopes.origin(key).text == place.text:
+            branch = next(statement.outer({"if_statement"}), loop)
+            sides = (each.get(side) for each in branch.walk_own() if each.operator for side in ("left", "right"))
+            is_branch = branch.start > loop.start and not branch.all("alternative")
+            if is_branch and not any(each and each.text == place.text for each in sides):
+                _check_gaps(check, loop, target, table, is_own=is_own)
 
 
-def _check_last_decides(check: Evaluator, loop: Node, body: Node) -> None:
-    """Look for ``if ... then found = true else found = false end``, where the last item of a loop decides."""
-    for branch in (each for each in body.children if each.kind == "if_statement"):
-        blocks = [branch.get("consequence"), *(each.get("body") for each in branch.all("alternative"))]
-        if len(blocks) != 2 or not all(each and len(each.children) == 1 for each in blocks):
-            continue
-        pairs = [pair for block in blocks if block for pair in assigned(block.children[0])]
-        names = {check.scopes.variable(target) for target, _ in pairs}
-        variable, kinds = names.pop() if len(names) == 1 else None, [value and value.kind for _, value in pairs]
-        if variable is None or variable.start > loop.start or kinds != ["true", "false"]:
-            continue
-        if sum(check.scopes.variable(each) is variable for each in body.walk()) == 2:
-            message = f"each item sets {variable.name} again, so that only the last one counts"
-            check.findings.mistake(pairs[1][0], message, "leave the else out, or write break where it is found")
+def _check_gaps(check: Evaluator, loop: Node, target: Node, table: Node, *, is_own: bool) -> None:
+    """Look for ``#`` or ``ipairs`` of a list in which a loop leaves holes, and that nothing else fills."""
+    variable = check.scopes.variable(table)
+    is_empty = variable is not None and variable.table is not None and not variable.table.children
+    if variable is None or variable.fills > 1 or variable.changes or not (is_own or is_empty):
+        return
+    names = check.scopes.names[variable]
+    if not is_own and any(variable.start < each.start < loop.start for each in names):
+        return
+    if any(each.start > loop.end and _needs_list(check, each) for each in names):
+        message = f"this leaves holes in {table.text}, where # and ipairs may stop"
+        check.findings.mistake(target, message, "kept[#kept + 1] = item fills a list without holes")
+
+
+def _needs_list(check: Evaluator, name: Node) -> bool:
+    """Return True if a name is the operand of ``#``, or an argument of a function that goes through a list."""
+    around = name.around
+    if around and around.around and around.kind == "arguments":
+        return is_builtin(check.called(around.around), *_OF_LISTS)
+    return around is not None and around.operator == "#"
 
 
 def _has_zero(check: Evaluator, items: Node | None) -> bool:
@@ -123,7 +131,8 @@ def _has_zero(check: Evaluator, items: Node | None) -> bool:
 def check_pages(check: Evaluator, node: Node) -> None:
     """Look for a loop that keeps the cursor of each page in a variable, but does not pass it to any call."""
     body = node.get("body")
-    _check_size(check, node.get("condition"))
+    if node.kind == "repeat_statement":
+        _check_size(check, node.get("condition"))
     nodes = body.walk() if body else []
     kept = dict(_cursors(nodes))
     calls = [each for each in nodes if each.kind == "function_call"]
@@ -146,7 +155,9 @@ def _check_size(check: Evaluator, condition: Node | None) -> None:
     callee, given = check.called(call), first_argument(call)
     if not isinstance(callee, Callee) or not isinstance(least, Literal) or not isinstance(least.value, int):
         return
-    fields = given.children if given and given.kind == "table_constructor" else ()
+    if given and (given.kind != "table_constructor" or "all" in keys_of(given)):
+        return
+    fields = given.children if given else ()
     passed = next((check.value(each.get("value")) for each in fields if key_of(each) == "limit"), None)
     default = next((each.default for each in callee.function.parameters if each.name == "limit"), None)
     size = default if passed is None else passed.value if isinstance(passed, Literal) else None
@@ -162,20 +173,20 @@ def check_last_page(check: Evaluator, node: Node) -> None:
         condition = condition.get("left")
     table = condition.get("table") if condition and key_of(condition) in _NEXT else None
     variable = check.scopes.variable(table) if table else None
-    if condition is None or table is None or variable is None or body is None:
+    if condition is None or table is None or variable is None or body is None or variable.last > node.end:
         return
+    is_used_before = any(variable.start < each.start < node.start for each in check.scopes.names[variable])
     for statement in (body.children[0], body.children[-1]) if body.children else ():
         pairs = assigned(statement) if statement.kind == "assignment_statement" else ()
         fetched = [value for target, value in pairs if value and target.text == table.text]
-        if not any(value.kind == "function_call" and condition.text in value.text for value in fetched):
+        if not any(condition.text in value.text and isinstance(check.called(value), Callee) for value in fetched):
             continue
         hint = f"repeat ... until not {condition.text}, or all = true"
-        names = [each for each in check.scopes.of("identifier") if check.scopes.variable(each) is variable]
-        if statement is body.children[-1] and variable.last < node.end:
+        if statement is body.children[-1]:
             message = f"the last page has no {key_of(condition)}, so the loop ends before it uses that page"
             check.findings.mistake(condition, message, hint)
-        elif statement is body.children[0] and not any(variable.start < each.start < node.start for each in names):
-            check.findings.mistake(condition, "the loop begins with the second page, so nothing uses the first", hint)
+        elif isinstance(check.called(variable.value or table), Callee) and not is_used_before:
+            check.findings.warn(condition, "the loop begins with the second page, so nothing uses the first", hint)
 
 
 def check_window(check: Evaluator, counted: Node) -> None:
@@ -244,7 +255,9 @@ def check_changes(check: Evaluator, node: Node) -> None:
         value, origin = check.value(table), variable.value or variable.items
         if not isinstance(value, Result) or value.may_be_error or key not in (record_keys(value.type) or ()):
             continue
-        if origin and base_of(origin).kind == "function_call" and variable.name not in source.text:
+        call = base_of(origin) if origin else target
+        is_date = is_builtin(check.called(call), "os.date")
+        if call.kind == "function_call" and not is_date and variable.name not in source.text:
             message = f"this changes only the script's copy of {value.source}, not the service"
             hint = "a function such as update_NAME changes it there"
             check.findings.warn(target, message, hint)
@@ -254,63 +267,39 @@ def check_changes(check: Evaluator, node: Node) -> None:
 def check_index(check: Evaluator, node: Node) -> None:
     """Look for an index that is no whole number, or a table that is only made there."""
     index = node.get("field")
-    if index and index.operator == "/" and "#" in check.scopes.origin(index.get("left") or index).text:
+    half = check.scopes.origin(index.get("left") or index) if index and index.operator == "/" else None
+    if index and half and half.operator == "#" and not _HALVING.search(node.source):
         hint = f"{(index.get('left') or index).text} // {(index.get('right') or index).text}"
         check.findings.mistake(index, "/ gives a fraction for some numbers, at which there is no item", hint)
-    elif index and index.kind == "table_constructor":
+    elif index and index.kind == "table_constructor" and "setmetatable" not in check.scopes.globals:
         hint = 'join what identifies it to a text, as in a .. ":" .. b'
         check.findings.mistake(index, "a new table is no key of any table", hint)
 
 
 def check_defaults(check: Evaluator, node: Node) -> None:
-    """Look for ``x = x or true``, which is always true, and for seconds in a variable named like days."""
+    """Look for ``x = x or true``, which is always true, and for seconds that are compared like days."""
     is_computed = any(each.operator in ("or", "-") for each in values_of(node))
     for target, value in assigned(node) if is_computed else ():
-        if value is None:
+        left, right = (value.get("left"), value.get("right")) if value else (None, None)
+        if value is None or left is None or right is None:
             continue
-        left, right = value.get("left"), value.get("right")
-        name = key_of(target) or target.text
-        if value.operator == "or" and left and right and right.kind == "true" and name == (key_of(left) or left.text):
-            message = f"{value.text[:40]} is never false, also where {left.text[:40]} is"
-            check.findings.mistake(value, message, f"{left.text[:40]} ~= false")
+        name, variable = key_of(target) or target.text, check.scopes.variable(target)
+        if value.operator == "or" and right.kind == "true" and name == (key_of(left) or left.text):
+            is_first = node.kind == "variable_declaration" or (variable and any(variable.node.outer({"parameters"})))
+            if is_first and not _is_compared(node, name, "[=~]="):
+                message = f"{value.text[:40]} is never false, also where {left.text[:40]} is"
+                check.findings.mistake(value, message, f"{left.text[:40]} ~= false")
         unit = _UNIT.search(name) if value.operator == "-" else None
-        if unit and unit_of(check, value) == "seconds":
+        is_between = unit and {unit_of(check, each) for each in (left, right)} == {"seconds"}
+        if unit and is_between and _is_compared(node, name, r"[<>]=?\s*\d{1,3}\b(?!\s*\*)"):
             hint = f"({value.text[:40]}) / {_SECONDS[unit[0]]}"
             check.findings.mistake(value, f"this is in seconds, not in {unit[0]}", hint)
 
 
-def check_captured(check: Evaluator, node: Node) -> None:
-    """Look for functions that a loop keeps for later, with a variable that the loop gives another value each time."""
-    loop, outer = next(node.outer(LOOPS), None), node.around
-    while outer and outer.kind in ("field", "table_constructor", "expression_list"):
-        outer = outer.around
-    if loop is None or outer is None:
-        return
-    is_inserted = outer.kind == "arguments" and outer.around is not None and _calls(check, outer.around, "table.insert")
-    if not is_inserted and not any(each.kind == "bracket_index_expression" for each in targets_of(outer)):
-        return
-    for name in (each for each in node.walk() if each.kind == "identifier"):
-        variable = check.scopes.variable(name)
-        if variable is None or not variable.changes or variable.start > loop.start:
-            continue
-        changes = [each for each, _ in check.scopes.assigned if check.scopes.variable(each) is variable]
-        is_own = any(node.start < each.start < node.end for each in changes)
-        if not is_own and any(loop.start < each.start < loop.end for each in changes):
-            message = f"when this function runs, {variable.name} has the value that it got last"
-            check.findings.mistake(name, message, f"local own = {variable.name} inside the loop, and use that")
-
-
-def check_arguments(check: Evaluator, node: Node) -> None:
-    """Look for a function with ``...`` that reads ``arg`` instead, as in Lua 5.0."""
-    parameters, body = node.get("parameters"), node.get("body")
-    if parameters is None or body is None or parameters.text.find("...") < 0:
-        return
-    inside = body.walk()
-    names = (each for each in inside if each.kind == "identifier" and each.text == "arg")
-    name = next((each for each in names if check.scopes.variable(each) is None), None)
-    if name and not any(each.kind == "vararg_expression" for each in inside):
-        message = "arg has the arguments of the script, not those of this function"
-        check.findings.mistake(name, message, "local given = { ... }")
+def _is_compared(statement: Node, name: str, comparison: str) -> bool:
+    """Return True if a comparison, a regular expression, follows a name somewhere behind a statement."""
+    pattern = rf"\b{re.escape(name)}\s*{comparison}"
+    return re.search(pattern.encode(), statement.source[statement.end :]) is not None
 
 
 def check_names(check: Evaluator) -> None:

@@ -133,7 +133,8 @@ class Gathered:
             variable = self._variable(node) if node.kind == "identifier" else None
             if variable and (name in _HARMLESS or (name in _OF_LISTS and node is given[0])):
                 self._harmless[variable] += 1
-        if name in _OF_LISTS and given[0].kind == "identifier" and (variable := self._variable(given[0])):
+        is_list = name in _OF_LISTS and given[0].kind == "identifier" and (name != "table.unpack" or len(given) < 3)
+        if is_list and (variable := self._variable(given[0])):
             self._note_list(variable, given[0], name, _OF_LISTS[name])
 
     def settle(self) -> None:
@@ -142,6 +143,7 @@ class Gathered:
             if self._is_map(use.variable):
                 message = f"{use.what} needs a list, but {use.variable.name} has names as keys"
                 self._findings.mistake(use.node, message, use.hint)
+        asked = {(variable, _field_in(key)) for variable, _, key in self._looked_up}
         for variable, node, key in self._looked_up:
             kind, field, keys = kind_of(key), _field_in(key), self._keys[variable]
             if kind == "string" and self._is_list(variable):
@@ -152,12 +154,14 @@ class Gathered:
             elif kind == "number":
                 message = f"{variable.name} has only texts as keys, so it has nothing at a number"
                 self._findings.mistake(node, message, "tostring(number) converts a key")
-            elif len(keys) == 1 and sorted((kept := next(iter(keys)), field)) in _IDS_AND_NAMES:
+            elif len(keys) != 1 or (variable, kept := next(iter(keys))) in asked:
+                continue
+            elif sorted((kept, field)) in _IDS_AND_NAMES:
                 message = f"each key of {variable.name} is a field '{kept}', and this is the field '{field}'"
                 self._findings.mistake(node, message, f"use .{kept} in both places")
         for variable, node in self._asked:
             value, grown = variable.value, self._grown[variable]
-            is_table = value is variable.table and not variable.changes
+            is_table = value is variable.table and not variable.changes and not (value and value.children)
             if value and (is_table or variable.changes == grown > 0):
                 noun, empty, hint = _EMPTY[value.kind]
                 message = f"{variable.name} is a {noun}, and any {noun} is true, even {empty}"
@@ -230,7 +234,8 @@ class Gathered:
     def _note_list(self, variable: Variable, node: Node, what: str, hint: str) -> None:
         table = variable.table
         items = [each.get("value") for each in table.children] if table else []
-        if any(item and item.kind == "nil" for item in items[:-1]) and "n" not in keys_of(table):
+        is_as_made = not variable.fills and not variable.changes and "n" not in keys_of(table)
+        if is_as_made and any(item and item.kind == "nil" for item in items[:-1]):
             message = f"{variable.name} has a nil inside, at which {what} may stop"
             self._findings.mistake(node, message, "leave the nil out")
         self._lists.append(_Use(variable, node, self._findings.mode, what, hint))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -211,6 +211,15 @@ class Scopes:
     def is_certain(self) -> bool:
         """True if nothing can end the script early, so that its statements certainly run in the order of the source."""
         return not (self._follows_others or self.is_dynamic or self.globals & _STOPPING)
+
+    @cached_property
+    def names(self) -> Mapping[Variable, Sequence[Node]]:
+        """The places that name each local variable, in the order of the source, the declaration included."""
+        found: defaultdict[Variable, list[Node]] = defaultdict(list)
+        for node in self.of("identifier"):
+            if variable := self.variable(node):
+                found[variable].append(node)
+        return found
 
     def origin(self, node: Node) -> Node:
         """Return the expression that a name is declared with, if nothing is assigned to it later; else the node."""

@@ -11,7 +11,7 @@ _ALTERNATIVES = regex(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
 _DASHED = regex(r"[A-Za-z0-9]-[A-Za-z0-9\"']")
 _SPECIAL = regex(r"%(?![-.])|[\[\]()*+?]")
 _TIMES = regex(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
-_CLASS = regex(r"%[adswxDSW]")
+_CLASS = regex(r"%[adswxDSW](?=[+*?]|%[adswxDSW])|\[\^?%[adswxDSW]")
 _VERB = regex(r"%[-+ #0-9.]*[a-zA-Z]")
 _FILLED = regex(r"%[-+ #0-9.]*[dsfqgxi]")
 _WITHOUT_PERCENT = regex(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
@@ -52,20 +52,18 @@ def wrong_in_pattern(quoted: str, *, is_plain: bool, is_mask: bool) -> Wrong | N
 def wrong_in_expression(quoted: str) -> Wrong | None:
     """Return what is wrong in a regular expression, in its quotes; None if nothing is known to be."""
     found = _CLASS.search(quoted)
-    hint = f"write \\\\{found[0][1]} in quotes, or [[\\{found[0][1]}]]" if found else ""
+    hint = f"write \\\\{found[0][-1]} in quotes, or [[\\{found[0][-1]}]]" if found else ""
     return Wrong("a regular expression has no classes with %, which are Lua's", hint) if found else None
 
 
-def wrong_in_date(form: str) -> Wrong | None:
-    """Return what is wrong in a format of ``os.date``; None if nothing is known to be. All times are UTC."""
+def wrong_in_date(form: str, *, is_now: bool) -> Wrong | None:
+    """Return what is wrong in a format of ``os.date``; None if nothing is known to be. ``is_now`` is a time in UTC."""
     if "%" not in form and _WITHOUT_PERCENT.search(form):
         return Wrong("a format of a date needs % before each letter", _DATE)
     if _MONTHS_AND_MINUTES.search(form):
         return Wrong("%m is the month, and %M the minute", _DATE)
-    if _OFFSET.search(form):
+    if is_now and _OFFSET.search(form):
         return Wrong("times are in UTC, whatever zone the format names", "end it with Z, and add the hours to the time")
-    if "%I" in form and "%p" not in form:
-        return Wrong("%I has the same hours before and after noon", "%H has 24 hours")
     return None
 
 
