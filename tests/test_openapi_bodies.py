@@ -133,7 +133,7 @@ PATHS = {
     "/templated/{id}?size={size}&page={page}&key={key}&v=1": operation("templated", parameters=IN_QUERY),
     "/at/{proxy+}": operation("at", parameters=[slot("proxy")]),
     "/of/{name=shelves/*/books/*}": operation("of", parameters=[slot("name")]),
-    "/by/{id:[0-9]+}": operation("by"),
+    "/by/{id:[0-9]{1,9}}": operation("by"),
     "/told": operation("told", parameters=[{**slot("X-Of", "header"), "explode": True, "schema": {"type": "object"}}]),
     "/maybe": {"post": {**operation("maybe")["post"], "requestBody": {"content": {JSON: {"schema": MAYBE}}}}},
     "/deep": operation("deep", DEEP),

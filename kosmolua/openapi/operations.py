@@ -50,8 +50,8 @@ AWS_ACTION = "x-aws-operation-name"
 """The extension with the name of an action of AWS's query protocol."""
 _FORM = "application/x-www-form-urlencoded"
 _SLOT = regex(r"\{\+?([^{}]*)\}")
-_SLOT_WITH_PATTERN = regex(r"\{(\w[\w.-]*)([+*=:])[^{}]*\}")
-"""Matches a placeholder that says what it takes: ``{proxy+}`` of AWS, ``{name=books/*}`` of Google, ``{id:[0-9]+}``."""
+_SLOT_WITH_PATTERN = regex(r"\{(\w[\w.-]*)([+*=:])(?:[^{}]|\{[^{}]*\})*\}")
+"""Matches placeholders with a pattern: ``{proxy+}`` of AWS, ``{name=books/*}`` of Google, ``{id:[0-9]{4}}``."""
 _JSON = regex(r"application/(x-amz-)?json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
 _JSON_1_0 = regex(
     r"AWSKendraRer|AWSLookoutEq|AWSStep|AppRunner|AwsProton|BackupOn|CloudApi|ComputeOpt|DynamoDB|HealthLake|IoTAuto|"

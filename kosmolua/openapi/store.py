@@ -20,7 +20,7 @@ from kosmolua.folders import cache_folder
 from kosmolua.openapi.naming import read_lock
 from kosmolua.protocol import Json
 
-VERSION = f"{__version__}.51"
+VERSION = f"{__version__}.52"
 """The version of the compiler. Documents that a different version compiled are not used."""
 MAX_KEPT = 512
 """The maximum number of a document's schemas that stay in memory after they are read."""
