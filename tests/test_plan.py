@@ -661,3 +661,15 @@ def test_a_plan_from_a_pipe(kosmolua: Program, home: Path) -> None:
     resumed = kosmolua("resume", "/dev/stdin", "--approve", input=paused)
     assert resumed.returncode == 3
     assert "cannot go on in /dev/stdin, which is no regular file (copy the recording into a file)" in resumed.stderr
+
+
+def test_a_plan_in_a_file_that_is_standard_input(kosmolua: Program, home: Path) -> None:
+    """The shell opens it, so that it has no name of its own: as from a pipe, it is read once, and applied once."""
+    write = 'app.integrations.render2.restart_service("srv-cabc12345678") print("done")'
+    assert kosmolua("run", "--simulate", "-e", write, "--plan=p.json").returncode == 0
+    plan = (home / "p.json").read_bytes()
+    with (home / "p.json").open() as file:
+        assert kosmolua("apply", "/dev/stdin", stdin=file).stdout == "done\n"
+    with (home / "p.json").open() as file:
+        assert "The plan was already applied" in kosmolua("apply", "/dev/stdin", stdin=file).stderr
+    assert (home / "p.json").read_bytes() == plan

@@ -223,7 +223,8 @@ class Plan:
         except OSError as error:
             raise ConfigError(f"The plan {name} cannot be read: {error.strerror}") from None
         plan = cls.parse(data, name)
-        plan.path = None if is_special(name) else os.path.abspath(name)  # a pipe cannot be read again
+        path = os.path.abspath(name)
+        plan.path = None if is_special(name) or path.startswith(_STREAMS) else path  # these cannot be read again
         return plan
 
     @classmethod
@@ -249,6 +250,8 @@ class Plan:
         return cls(**{**fields, "calls": calls})
 
 
+_STREAMS = "/dev/stdin", "/dev/fd/", "/proc/"
+"""Where a process finds what it has open. It may be a file, but something else as soon as that was read."""
 _OF_OBJECT = ("outcome", "path", "kept")
 """The attributes of a plan that its file does not have."""
 _CALL_FIELDS = tuple(PlannedCall.__dataclass_fields__)
