@@ -906,7 +906,7 @@ def test_what_to_do_about_an_error_names_no_option_that_people_of_the_site_could
         person = Person(pages.url, "acme")
         text = person.open(f"/runs/{pages.record('acme', SCALE)}").text
         assert "the server was started with --read-only" in text
-        assert "run the script without" not in text
+        assert "leave out" not in text
 
 
 def test_a_call_that_several_people_have_to_approve_says_so_at_first(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Judge:
         *,
         shared: dict[str, Any] | None = None,
         yes: bool = False,
+        never_writes: bool = False,
         **options: Any,
     ) -> None:
         own = dict.fromkeys(EFFECTS, permission) if isinstance(permission, str) else permission
@@ -56,7 +57,7 @@ class Judge:
             is_served=False,
             accounts=self.accounts,
             yes=yes,
-            read_only=False,
+            read_only=never_writes,
             allow=[],
             deny=[],
             allow_flow=[],
@@ -259,6 +260,10 @@ def test_it_is_known_who_allowed_a_call(judge: Judge, name: str, allowed_by: str
             Judge("allow", read_only=True),
             "library.lend writes, and this run is read-only (run the script without --read-only, or in another mode). "
             "Nothing was sent.",
+        ),
+        (
+            Judge("allow", never_writes=True),
+            "library.lend writes, and this run is read-only (leave out --read-only). Nothing was sent.",
         ),
         (
             Judge("ask"),

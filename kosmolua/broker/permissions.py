@@ -64,9 +64,10 @@ class Permissions:
             if option := patterns.fitting(target):
                 raise Denied(f"{target.path} is denied by {option}", hint=self._way_past(option))
         if self._read_only and target.function.effect != "read":
-            way = "run the script in another mode"
-            if self._host.read_only or not self._host.is_served:
-                way = self._way_past("--read-only") + ("" if self._host.is_served else ", or in another mode")
+            if self._host.read_only:
+                way = self._way_past("--read-only")
+            else:
+                way = f"run the script {'' if self._host.is_served else 'without --read-only, or '}in another mode"
             raise Denied(f"{target.path} {target.function.effect}s, and this run is read-only", hint=way)
         rule = target.rule
         if rule.permission == "deny" and not rule.among:
@@ -84,7 +85,8 @@ class Permissions:
                 raise Denied(f"scripts.{name} is denied by {option}", hint=self._way_past(option))
 
     def _way_past(self, option: str) -> str:
-        return f"the server was started with {option}" if self._host.is_served else f"run the script without {option}"
+        """Return what to do about an option; where ``kosmolua mcp`` reads the hint, it is the server's."""
+        return f"the server was started with {option}" if self._host.is_served else f"leave out {option}"
 
     def allow(
         self,
