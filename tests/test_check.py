@@ -782,3 +782,9 @@ def test_codes_may_stand_anywhere_in_a_plugin(write: Write, tmp_path: Path, file
         asks = "local ok, err = pcall(app.integrations.shop.buy) if err.code == '{}' then print(1) end"
         assert told(checker.check(asks.format("sold_out"))) == []
         assert "no error of a call has the code 'sold_off'" in told(checker.check(asks.format("sold_off")))[0]
+
+
+def test_the_result_of_a_chunk_of_a_session_is_used(checker: Checker) -> None:
+    """A session shows what its last expression returns, so that nothing is thrown away."""
+    assert checker.check("('x'):upper()", known={}).findings == []
+    assert [each.code for each in checker.check("('x'):upper()").findings] == ["meaning"]

@@ -295,7 +295,7 @@ def _bends(check: Evaluator, call: CallSite) -> None:
 def check_dropped(check: Evaluator, node: Node) -> None:
     """Look for a call that does nothing but return a value, which nothing uses."""
     name = node.get("name") if check.uses.is_statement(node) else None
-    if name is None or check.findings.mode is Mode.PROTECTED:
+    if name is None or check.is_chunk_of_session or check.findings.mode is Mode.PROTECTED:
         return
     called, word = check.value(name), ""
     if isinstance(called, Builtin):
