@@ -43,7 +43,7 @@ from kosmolua.runs.session import Session
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.effects import Effect
 from kosmolua.schema.function import Function
-from kosmolua.schema.types import ANY, STRING, List, Map, Record, Scalar, Type
+from kosmolua.schema.types import ANY, STRING, Choice, List, Map, Record, Scalar, Type
 from kosmolua.secret import Redactor, SecretText
 from kosmolua.serve.pages.calls import Axis, rows_of
 from kosmolua.serve.pages.rendering import environment
@@ -1038,6 +1038,19 @@ def test_of_a_results_type_only_what_the_answer_has_is_read(page: str) -> None:
     assert not LabelRules().of(target).ends
     assert typed_in(target, page.format('{"id":"c1","customer":"c2","metadata":{"user_id":"c3"}}')) == {"metadata"}
     assert fields.read == {"metadata"}
+
+
+def test_a_value_that_a_tool_offers_is_no_question_for_that_tool() -> None:
+    """Also if a message about a wrong one has named it; for what takes any value, it is one of the server's texts."""
+    seen, accounts = SessionMemory(), Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor())
+    anything = tool("write", "account")
+    offer = anything.function.parameters[0]._replace(type=Choice(("team-alpha", "team-beta")))
+    offering = replace(anything, function=replace(anything.function, parameters=(offer,)))
+    Judge(LabelRules(), accounts, seen).note(1, offering, {}, '["account must be one of team-alpha, team-beta"]')
+    for target, count in ((offering, 0), (anything, 1)):
+        judge = Judge(LabelRules(), accounts, seen, source=b'return "team-alpha"')
+        said = [each.text for each in judge.verdicts(target, {"account": "team-alpha"})]
+        assert sum("account = team-alpha comes from" in each for each in said) == count
 
 
 def test_a_call_to_a_known_destination_takes_few_steps() -> None:

@@ -29,6 +29,7 @@ from kosmolua.flow.texts import (
 )
 from kosmolua.schema.effects import is_final
 from kosmolua.schema.names import SERVERS
+from kosmolua.schema.types import Choice
 from kosmolua.secret import MASK, SecretText
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ class Judge:
         literals = self._known_literals()
         can_be_led = not (is_read or memory.is_own)
         if can_be_led:
-            found += self._of_destinations(given, scope, literals if is_final(function.effect) else ())
+            short = literals if is_final(function.effect) else ()
+            found += self._of_destinations(given, scope, short, function if is_server else None)
         if found and not memory.held:
             memory.held = f"{target.path}: {found[0].text}"
         before = memory.tools.get(target.path) or function.former
@@ -158,8 +160,13 @@ class Judge:
             found.append(Verdict(f"{target.path} destroys something after a call that was held: {memory.held}"))
         return tuple(dict.fromkeys(found)) if found else ()
 
-    def _of_destinations(self, given: Iterable[_Given], scope: str, short: Collection[str]) -> Iterator[Verdict]:
-        """Yield where destinations come from; of those that are in every answer, only of the literals ``short``."""
+    def _of_destinations(
+        self, given: Iterable[_Given], scope: str, short: Collection[str], tool: Function | None
+    ) -> Iterator[Verdict]:
+        """Yield where destinations come from; of those that are in every answer, only of the literals ``short``.
+
+        A literal that is among the only values that a server's ``tool`` takes is not one of them.
+        """
         for each in given:
             if not each.is_end or isinstance(each.value, SecretText):
                 continue
@@ -167,7 +174,7 @@ class Judge:
                 reason = self._of_destination(each, scope)
             else:
                 reason = self._of_literal(each, scope) if each.form in short else None
-            if reason:
+            if reason and not (tool and each.form in self._known_literals() and _is_offered(tool, each)):
                 yield Verdict(reason)
 
     def _of_destination(self, given: _Given, scope: str) -> str | None:
@@ -297,6 +304,12 @@ def _may_name(value: object) -> bool:
     if not isinstance(value, str) or isinstance(value, SecretText):
         return False
     return "." in value or "//" in value or not value.isascii()
+
+
+def _is_offered(function: Function, given: _Given) -> bool:
+    """Return True for one of the values that are all that a server's tool takes: the server can go there by itself."""
+    kinds = (each.type for each in function.parameters if given.keys == (each.name,))
+    return any(isinstance(kind, Choice) and given.value in kind.values for kind in kinds)
 
 
 def _is_place(text: str, *, is_read: bool, alone: bool) -> bool:
