@@ -23,6 +23,7 @@ from kosmolua.lua.texts import (
     wrong_in_pattern,
 )
 from kosmolua.lua.values import (
+    ARGUMENT,
     UNKNOWN,
     Builtin,
     Callee,
@@ -131,13 +132,6 @@ def _formats_date(check: Evaluator, call: CallSite) -> None:
 def _takes_table(check: Evaluator, call: CallSite) -> None:
     if kind_of(call.values[0], or_nil=True) == "string":
         check.findings.fail(call.given[0], "os.time takes a table, not a text", "time.parse reads a text")
-
-
-def _reads_number(check: Evaluator, call: CallSite) -> None:
-    node, around = call.given[0], call.node.around
-    if is_time(node, call.values[0]) and not (around and around.operator == "or"):
-        hint = f"time.parse({node.text[:40]}) converts a time to seconds"
-        check.findings.mistake(node, "tonumber gives nil for the text of a time", hint)
 
 
 def _decodes(check: Evaluator, call: CallSite) -> None:
@@ -332,7 +326,7 @@ def _formats(check: Evaluator, call: CallSite) -> None:
         elif isinstance(value, Result) and is_table(value.type) and not value.may_be_error:
             message = f"{value.source} is a table and cannot be formatted with %{verb}"
             findings.fail(each, message, "%s formats any value")
-        elif isinstance(value, Result) and kind_of(value) == "string":
+        elif isinstance(value, Result) and kind_of(value) == "string" and value is not ARGUMENT:
             is_word = is_time(each, value) or choices_of(value.type) or check.fields.choices(value)
             note = findings.doubt if is_word else findings.warn
             note(each, f"{value.source} is a text, and %{verb} formats a number", "%s formats any value")
@@ -452,7 +446,6 @@ CALLS: Mapping[str, Sequence[Callable[[Evaluator, CallSite], None]]] = {
     **dict.fromkeys(("regex.match", "regex.match_all", "regex.gsub", "regex.split"), (_matches,)),
     **dict.fromkeys(("string.sub", "text:sub"), (_cuts,)),
     "setmetatable": (_bends,),
-    "tonumber": (_reads_number,),
     "tostring": (_shows,),
     "sleep": (_sleeps,),
     "wait_until": (_waits,),
