@@ -223,6 +223,12 @@ def list_teams(_: None, /) -> list[dict[str, str]]:
 
 
 @box.reads(origin="public")
+def list_emails(_: None, /) -> list[dict[str, str]]:
+    """List e-mails, each under the name of who sent it."""
+    return [{"id": "e-20077", "name": MALLORY}]
+
+
+@box.reads(origin="public")
 def get_lead(_: None, /, *, team: str) -> dict[str, str]:
     """Get the lead of a team."""
     return {"lead_id": f"U07{len(team):04}"}
@@ -661,6 +667,17 @@ def test_an_address_in_disguise_is_that_address(runtime: Runtime, text: str) -> 
             return string.char(c:byte() - 1) end) {PAY_LEAD}"""
             ],
             id="a lead of what a page names in part",
+        ),
+        pytest.param(
+            [f"""local name = {page("197.50.99.6")}:sub(7):gsub("%d+", function(d) return d + 1 end) {PAY_LEAD}"""],
+            id="a lead of several numbers of a page",
+        ),
+        pytest.param(
+            [
+                f"""{page("nothing")} local listed = {BOX}.list_emails()[1].name
+            {BOX}.pay({{ account = {BOX}.look_up({{ email = listed }}).id }})"""
+            ],
+            id="looked up by an address for a name",
         ),
         pytest.param([f"{BOX}.pay({{ account = {BOX}.get_ticket().metadata.user_id }})"], id="an id in a map of texts"),
         pytest.param([f"{BOX}.call_up({{ phone_number = {BOX}.get_form().phone }})"], id="a telephone as a number"),

@@ -508,17 +508,15 @@ class SessionMemory:
                 yield keys[-1], text
 
     def _is_of_literals(self, text: str, said: Collection[str], scope: str, run: int) -> bool:
-        """Return True if a script put a text together of its own literals, trusted values and small numbers only."""
+        """Return True if a script put a text together of its own literals, trusted values and a small number only."""
         rest = text
         for each in longest(
             {part for one in said for part in _PLACEHOLDER.split(one) if len(part) >= MIN_WORD and part in text}
         ):
             if each in rest and (self.is_trusted(each, scope) or not self.source(each, scope, before=run)):
                 rest = rest.replace(each, " ")
-        return all(
-            (word.isdecimal() and len(word) < MIN_TEXT) or self.is_trusted(word, scope)
-            for word in re.findall(r"\w+", rest)
-        )
+        others = [word for word in re.findall(r"\w+", rest) if not self.is_trusted(word, scope)]
+        return not others or (len(others) == 1 and others[0].isdecimal() and len(others[0]) < MIN_TEXT)
 
     def _is_read_back(self, form: str) -> bool:
         """Return True if an answer has what the session wrote from a text of others, in other words or joined."""
@@ -566,7 +564,7 @@ class SessionMemory:
             is_echo = (is_own or is_name) and (
                 form in given or any(each in form or (form in each and not is_made) for each in echoed)
             )
-            if is_name and not is_echo:
+            if is_name and not is_echo and not parts(form):
                 self._names.add(hash((scope, noun, form)))
             if is_own:
                 if not is_echo:
