@@ -187,6 +187,16 @@ def test_the_check_knows_what_each_success_has(tmp_path: Path, status: str, is_w
         assert bool(runtime.run(script, check=True).warnings) == is_warned
 
 
+@pytest.mark.parametrize(("key", "hint"), [("id", ""), ("status", ""), ("idd", "did you mean 'id'?")])
+def test_the_check_knows_the_fields_of_each_success(tmp_path: Path, key: str, hint: str) -> None:
+    """What none of them has is a mistake."""
+    document = small(tmp_path, {"paths": {"/things": answering(s200=THING, s204=None)}})
+    with Runtime(None, simulate=True, plugins=[document], yes=True, allow=["*"], environ={}) as runtime:
+        outcome = runtime.run(f"print(app.integrations.pets.make({{}}).{key})", check=True)
+        assert bool(outcome.warnings) == bool(hint)
+        assert hint in "".join(outcome.warnings)
+
+
 def test_a_type_says_which_value_stands_for_it(tmp_path: Path) -> None:
     """The mapping of a discriminator has it, and what else is said of the property stays."""
     told = {**SUBTYPES, "Bank": {"type": "object", "properties": {"type": {**TEXT, "description": "The way."}}}}

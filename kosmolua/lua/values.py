@@ -170,14 +170,20 @@ SCRIPT = Result(STRING, "the name of the script")
 
 
 def record_keys(kind: Type) -> list[str] | None:
-    """Return the keys of a record type, or None for any other type."""
-    return list(kind.fields) if isinstance(kind, Record) else None
+    """Return the keys of a record type, or of a union of records, and None for any other type."""
+    records = kind.members if isinstance(kind, Union) else (kind,)
+    if not all(isinstance(each, Record) for each in records):
+        return None
+    return [*dict.fromkeys(key for each in records if isinstance(each, Record) for key in each.fields)]
 
 
 def field_of(kind: Type, key: str) -> Type | None:
-    """Return the type of a record's field, or of a map's values; None if the type has no such field."""
+    """Return the type of a record's field, or of a map's values; None if the type has no such field, or several."""
     if isinstance(kind, Record):
         return kind.fields.get(key)
+    if isinstance(kind, Union):
+        found = [field for each in kind.members if (field := field_of(each, key)) is not None]
+        return found[0] if len(found) == 1 else None
     return kind.value if isinstance(kind, Map) else None
 
 
@@ -335,11 +341,11 @@ def near_key(key: str, names: Iterable[str], likeness: float = 0.6) -> str:
 
 
 def near_field(kind: Type, key: str) -> str:
-    """Return the field of a record type that an unknown key probably stands for, or an empty string.
+    """Return the field of a type that an unknown key probably stands for, or an empty string.
 
     If the field is inside another field, the result is a path such as ``owner.name``.
     """
-    fields = kind.fields if isinstance(kind, Record) else {}
+    fields = {name: field_of(kind, name) for name in record_keys(kind) or ()}
     plain = key.replace("_", "").lower()
     for field in fields:
         if field.replace("_", "").lower() == plain:
