@@ -213,7 +213,7 @@ WARNINGS = [
     (R + "local page = render.list_services()\nprint(#page)", "# needs a list", "the list is page.services"),
     (R + "local page = render.list_services()\nprint(page.length)", "has no field 'length'", "#list"),
     (S + "print(services[0])", "a list begins at 1", "the first is list[1]"),
-    (S + "for i = 0, #services - 1 do end", "a list begins at 1", "for i = 1, #list do"),
+    (S + "for i = 0, #services - 1 do print(services[i]) end", "a list begins at 1", "for i = 1, #list do"),
     (S + "print(services[1].imagePath .. '')", "'imagePath' may be nil", 'services[1].imagePath or ""'),
     (S + "parallel.map(services, function(s) return s.created_at end)", "has no field 'created_at'", "createdAt"),
     (S + "table.sort(services, function(a, b) return a.name <= b.name end)", "a sort with <= is invalid", "write <"),

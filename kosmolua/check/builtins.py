@@ -11,7 +11,6 @@ from kosmolua.check.findings import Mode
 from kosmolua.check.tables import check_holes
 from kosmolua.check.times import is_time, unit_of
 from kosmolua.expressions import regex
-from kosmolua.lua.environment import METAMETHODS
 from kosmolua.lua.library import RETURNING, CallSite, in_case
 from kosmolua.lua.syntax import Node, arguments_of, called_in, key_of, keys_of, parameters_of, targets_of, values_of
 from kosmolua.lua.texts import (
@@ -40,7 +39,6 @@ from kosmolua.lua.values import (
     kind_of,
     record_keys,
 )
-from kosmolua.suggestions import did_you_mean
 
 _INTERPOLATED = regex(r"\$\{\w+[.\[]")
 _PLACEHOLDER = regex(r"[$#]\{(\w+)")
@@ -124,7 +122,8 @@ def _formats_date(check: Evaluator, call: CallSite) -> None:
     value = call.value_at(place)
     text = value.value if isinstance(value, Literal) and isinstance(value.value, str) else ""
     time = call.node_at(1 - place)
-    wrong = wrong_in_date(text, is_now=time is None or (time.kind == "function_call" and not arguments_of(time)))
+    is_now = time is None or (is_builtin(check.called(time), "os.time", "time.now") and not arguments_of(time))
+    wrong = wrong_in_date(text, is_now=is_now)
     if wrong:
         check.findings.mistake(call.given[place], *wrong)
 
@@ -275,21 +274,11 @@ def _unpacks(check: Evaluator, call: CallSite) -> None:
         check.findings.mistake(node, "table.unpack gives list items, and this table has none", "f(row.name, row.id)")
 
 
-def _bends(check: Evaluator, call: CallSite) -> None:
-    """Look for metamethods that Lua does not know, such as ``__str``, unless the script itself looks for them."""
-    metatable = call.node_at(1)
-    for field in metatable.children if metatable and metatable.kind == "table_constructor" else ():
-        key = key_of(field) or ""
-        is_named_once = key.startswith("_") and field.source.count(key.encode()) == 1
-        if is_named_once and key not in METAMETHODS and _kind_of(field) == "function_definition":
-            hint = did_you_mean(key, METAMETHODS) or "__index, __tostring and __call are some"
-            check.findings.mistake(field, f"Lua never looks for {key} in a metatable", hint)
-
-
 def check_dropped(check: Evaluator, node: Node) -> None:
     """Look for a call that does nothing but return a value, which nothing uses."""
     name = node.get("name") if check.uses.is_statement(node) else None
-    if name is None or check.is_chunk_of_session or check.findings.mode is Mode.PROTECTED:
+    is_measured = b"os.clock(" in node.source
+    if name is None or is_measured or check.is_chunk_of_session or check.findings.mode is Mode.PROTECTED:
         return
     called, word = check.value(name), ""
     if isinstance(called, Builtin):
@@ -350,7 +339,7 @@ def _raises(check: Evaluator, call: CallSite) -> None:
 
 def _sleeps(check: Evaluator, call: CallSite) -> None:
     seconds = call.values[0].value if isinstance(call.values[0], Literal) else None
-    if isinstance(seconds, (int, float)) and seconds >= MILLISECONDS and seconds % 500 == 0:
+    if isinstance(seconds, (int, float)) and seconds >= MILLISECONDS and seconds % 500 == 0 and seconds % _QUARTER:
         check.findings.warn(call.given[0], "sleep takes seconds, not milliseconds", f"sleep({seconds / 1000:g})")
 
 
@@ -445,7 +434,6 @@ CALLS: Mapping[str, Sequence[Callable[[Evaluator, CallSite], None]]] = {
     },
     **dict.fromkeys(("regex.match", "regex.match_all", "regex.gsub", "regex.split"), (_matches,)),
     **dict.fromkeys(("string.sub", "text:sub"), (_cuts,)),
-    "setmetatable": (_bends,),
     "tostring": (_shows,),
     "sleep": (_sleeps,),
     "wait_until": (_waits,),

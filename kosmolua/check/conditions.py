@@ -171,7 +171,8 @@ def _check_equality(check: Evaluator, node: Node, left: Node, right: Node) -> No
             message = f"{side.text[:40]} is a function, so it never equals a {NOUN[other.kind]}"
             check.findings.mistake(node, message, f"call it: {side.text[:40]}(...)")
         is_alone = node.around is None or node.around.operator not in ("and", "or")
-        if beside.kind == "nil" and side.kind == "function_call" and is_alone and isinstance(value, Literal):
+        is_shown = beside.kind == "nil" and is_builtin(check.called(side), "pcall", "tostring", "type")
+        if is_shown and is_alone and isinstance(value, Literal):
             hint = f"not {side.text[:40]}" if value.kind == "boolean" else "compare what is passed to it with nil"
             check.findings.mistake(node, f"{side.text[:40]} is a {NOUN[value.kind]}, and never nil", hint)
         if isinstance(other, StdLib) and is_builtin(check.called(check.scopes.origin(side)), "type"):
@@ -499,7 +500,7 @@ def _decides(test: _Test) -> bool:
 
 def _is_only_caught(check: Evaluator, test: _Test) -> bool:
     """Return True if a test asks for the second value of ``pcall``, and nothing asks for the first."""
-    variable = check.scopes.variable(test.tested)
+    variable = check.scopes.variable(test.tested) if test.is_whole else None
     names = next((targets_of(each) for each in variable.node.outer({"variable_declaration"})), []) if variable else []
     first = check.scopes.variable(names[0]) if len(names) == 2 and names[1] is (variable and variable.node) else None
     return first is not None and not first.reads

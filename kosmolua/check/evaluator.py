@@ -158,6 +158,11 @@ class Evaluator:
         """Return what is known about the function that a call calls; nothing for any other expression."""
         return self.value(called_in(call))
 
+    def is_there(self, node: Node) -> bool:
+        """Return True if an expression is a part of a result that is never nil or false, by its type."""
+        value = self.value(node)
+        return isinstance(value, Result) and not value.is_optional and kind_of(value) in ("string", "number", "table")
+
     def block_end(self) -> int:
         """Return where the block ends that is being evaluated."""
         return self._ends[-1]

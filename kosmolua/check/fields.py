@@ -201,11 +201,12 @@ class Fields:
         choices, keys = choices_of(index.type) or self.choices(index), keys_of(value.node)
         if not keys or len(keys) < len(value.node.children) or self._scopes.may_extend(value.node):
             return
-        is_id = index.part_of is not None and index.part_of[1] == "id" and not any(map(ID.fullmatch, keys))
+        is_id = index.part_of is not None and index.part_of[1] == "id"
         if index.part_of and is_id and not self._is_asked_otherwise(node):
             functions = [each for name in self._charged for each in self._listed(name).functions.own.values()]
             _, example = id_of(index.part_of, functions)
-            if ID.fullmatch(example):
+            prefix = example.partition("-")[0] + "-"
+            if ID.fullmatch(example) and not any(each.startswith(prefix) or ID.fullmatch(each) for each in keys):
                 message = f"{index.source} is an id such as {example!r}, and no key of this table is one"
                 self._findings.mistake(node, message, f"{(node.get('table') or node).text[:40]}[item.name]")
         if not choices:

@@ -34,6 +34,8 @@ _HALVING = regex(rb"%\s*2|&|//|fmod|floor|tointeger")
 _OF_LISTS = ("ipairs", "table.concat", "table.insert", "table.remove", "table.sort", "table.unpack")
 _UNIT = regex(r"(?:minutes|hours|days|weeks)$")
 _SECONDS = {"minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
+_DAYS = regex(rb"\s*[<>]=?\s*[1-9]\d{0,2}\b(?!\s*\*)")
+"""Matches a comparison with a number that is hardly in seconds."""
 _WINDOW = regex(r"from this time on \(default: (.+?)\)")
 """Matches the description of a parameter for a start time that is not the beginning of everything."""
 
@@ -42,7 +44,7 @@ def check_for(check: Evaluator, node: Node) -> None:
     """Look at a ``for`` loop: where it begins and ends, and what it does with the items that it goes through."""
     clause, body = node.get("clause"), node.get("body")
     start, end = (clause.get("start"), clause.get("end")) if clause else (None, None)
-    if start and end and start.text == "0" and end.text.startswith("#") and not _has_zero(check, end.get("operand")):
+    if start and end and start.text == "0" and end.text.startswith("#") and _has_no_zero(check, node, end):
         check.findings.warn(start, "a list begins at 1, not at 0", "for i = 1, #list do")
     if clause and start and end and start.text.startswith("#") and end.text in ("0", "1") and not clause.get("step"):
         hint = f"for i = {start.text}, {end.text}, -1 do"
@@ -96,8 +98,15 @@ def _check_items(check: Evaluator, loop: Node, statement: Node, items: Node, pla
             branch = next(statement.outer({"if_statement"}), loop)
             sides = (each.get(side) for each in branch.walk_own() if each.operator for side in ("left", "right"))
             is_branch = branch.start > loop.start and not branch.all("alternative")
-            if is_branch and not any(each and each.text == place.text for each in sides):
+            is_care = any(each and each.text == place.text for each in sides) or _runs_in_order(check, branch, table)
+            if is_branch and not is_care:
                 _check_gaps(check, loop, target, table, is_own=is_own)
+
+
+def _runs_in_order(check: Evaluator, branch: Node, table: Node) -> bool:
+    """Return True if a branch asks for what is always there, or for the length of the list that it fills."""
+    condition = branch.get("condition")
+    return condition is not None and (check.is_there(condition) or f"#{table.text}" in condition.text)
 
 
 def _check_gaps(check: Evaluator, loop: Node, target: Node, table: Node, *, is_own: bool) -> None:
@@ -122,10 +131,13 @@ def _needs_list(check: Evaluator, name: Node) -> bool:
     return around is not None and around.operator == "#"
 
 
-def _has_zero(check: Evaluator, items: Node | None) -> bool:
-    """Return True if the script makes a table with an item at 0."""
-    variable = check.scopes.variable(items) if items else None
-    return bool(variable and variable.table and "[0]" in variable.table.text)
+def _has_no_zero(check: Evaluator, loop: Node, end: Node) -> bool:
+    """Return True if a loop over numbers looks up its items by them, in a table that is not made with an item at 0."""
+    clause, items = loop.get("clause"), end.get("operand") or (end.get("left") or end).get("operand")
+    name = clause.get("name") if clause else None
+    table = variable.table if items and (variable := check.scopes.variable(items)) else None
+    has_zero = table is not None and "[0]" in table.text
+    return name is not None and items is not None and not has_zero and f"{items.text}[{name.text}]" in loop.text
 
 
 def check_pages(check: Evaluator, node: Node) -> None:
@@ -175,7 +187,11 @@ def check_last_page(check: Evaluator, node: Node) -> None:
     variable = check.scopes.variable(table) if table else None
     if condition is None or table is None or variable is None or body is None or variable.last > node.end:
         return
-    is_used_before = any(variable.start < each.start < node.start for each in check.scopes.names[variable])
+    names = check.scopes.names[variable]
+    is_used_before = any(variable.start < each.start < node.start for each in names)
+    inside = [each.around for each in names if body.start < each.start < body.end]
+    if all(each is None or each.kind == "variable_list" or key_of(each) in _NEXT for each in inside):
+        return
     for statement in (body.children[0], body.children[-1]) if body.children else ():
         pairs = assigned(statement) if statement.kind == "assignment_statement" else ()
         fetched = [value for target, value in pairs if value and target.text == table.text]
@@ -266,12 +282,12 @@ def check_changes(check: Evaluator, node: Node) -> None:
 
 def check_index(check: Evaluator, node: Node) -> None:
     """Look for an index that is no whole number, or a table that is only made there."""
-    index = node.get("field")
+    index, is_read = node.get("field"), node.around is None or node.around.kind != "variable_list"
     half = check.scopes.origin(index.get("left") or index) if index and index.operator == "/" else None
     if index and half and half.operator == "#" and not _HALVING.search(node.source):
         hint = f"{(index.get('left') or index).text} // {(index.get('right') or index).text}"
         check.findings.mistake(index, "/ gives a fraction for some numbers, at which there is no item", hint)
-    elif index and index.kind == "table_constructor" and "setmetatable" not in check.scopes.globals:
+    elif index and index.kind == "table_constructor" and "setmetatable" not in check.scopes.globals and is_read:
         hint = 'join what identifies it to a text, as in a .. ":" .. b'
         check.findings.mistake(index, "a new table is no key of any table", hint)
 
@@ -286,20 +302,15 @@ def check_defaults(check: Evaluator, node: Node) -> None:
         name, variable = key_of(target) or target.text, check.scopes.variable(target)
         if value.operator == "or" and right.kind == "true" and name == (key_of(left) or left.text):
             is_first = node.kind == "variable_declaration" or (variable and any(variable.node.outer({"parameters"})))
-            if is_first and not _is_compared(node, name, "[=~]="):
+            if is_first and not re.search(rf"\b{re.escape(name)}\s*[=~]=".encode(), node.source[node.end :]):
                 message = f"{value.text[:40]} is never false, also where {left.text[:40]} is"
                 check.findings.mistake(value, message, f"{left.text[:40]} ~= false")
         unit = _UNIT.search(name) if value.operator == "-" else None
         is_between = unit and {unit_of(check, each) for each in (left, right)} == {"seconds"}
-        if unit and is_between and _is_compared(node, name, r"[<>]=?\s*\d{1,3}\b(?!\s*\*)"):
+        names = check.scopes.names[variable] if is_between and variable and not variable.changes else ()
+        if unit and any(_DAYS.match(node.source, each.end) for each in names):
             hint = f"({value.text[:40]}) / {_SECONDS[unit[0]]}"
             check.findings.mistake(value, f"this is in seconds, not in {unit[0]}", hint)
-
-
-def _is_compared(statement: Node, name: str, comparison: str) -> bool:
-    """Return True if a comparison, a regular expression, follows a name somewhere behind a statement."""
-    pattern = rf"\b{re.escape(name)}\s*{comparison}"
-    return re.search(pattern.encode(), statement.source[statement.end :]) is not None
 
 
 def check_names(check: Evaluator) -> None:

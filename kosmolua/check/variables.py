@@ -162,7 +162,7 @@ class Gathered:
         for variable, node in self._asked:
             value, grown = variable.value, self._grown[variable]
             is_table = value is variable.table and not variable.changes and not (value and value.children)
-            if value and (is_table or variable.changes == grown > 0):
+            if value and (is_table or (value is not variable.table and variable.changes == grown > 0)):
                 noun, empty, hint = _EMPTY[value.kind]
                 message = f"{variable.name} is a {noun}, and any {noun} is true, even {empty}"
                 self._findings.mistake(node, message, hint.format(variable.name))

@@ -24,10 +24,6 @@ string: byte char find format gmatch gsub len lower match pack packsize rep reve
 table: concat insert move pack remove sort unpack
 utf8: char charpattern codepoint codes len offset
 """
-_METAMETHODS = """
-__add __band __bnot __bor __bxor __call __close __concat __div __eq __gc __idiv __index __le __len __lt __metatable
-__mod __mode __mul __name __newindex __pairs __pow __shl __shr __sub __tostring __unm
-"""
 _ERROR = regex(r"^---@class app\.error\n((?:---.*\n)*)", re.MULTILINE)
 _LIBRARY = regex(r"^---@class \w+\n((?:---.*\n)*)(\w+) = \{\}$", re.MULTILINE)
 _FIELD = regex(r"^---@field (\w+)", re.MULTILINE)
@@ -62,8 +58,6 @@ def _read() -> tuple[frozenset[str], dict[str, frozenset[str]]]:
 
 GLOBALS, LIBRARIES = _read()
 """Every global name, and the fields of each library."""
-METAMETHODS = frozenset(_METAMETHODS.split())
-"""The fields of a metatable that Lua looks for."""
 STRING_METHODS = LIBRARIES["string"]
 ERROR_KEYS = STRING_METHODS.union(*(_FIELD.findall(block) for block in _ERROR.findall(definitions())))
 """Keys that a script can look up in an error from ``pcall``: fields of an error table, or methods of a string."""

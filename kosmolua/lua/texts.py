@@ -11,11 +11,11 @@ _ALTERNATIVES = regex(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
 _DASHED = regex(r"[A-Za-z0-9]-[A-Za-z0-9\"']")
 _SPECIAL = regex(r"%(?![-.])|[\[\]()*+?]")
 _TIMES = regex(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
-_CLASS = regex(r"%[adswxDSW](?=[+*?]|%[adswxDSW])|\[\^?%[adswxDSW]")
+_CLASS = regex(r"%[adswxDSW](?=[+*?]|%[adswxDSW])|\[\^?%[adswxDSW](?!-)")
 _VERB = regex(r"%[-+ #0-9.]*[a-zA-Z]")
 _FILLED = regex(r"%[-+ #0-9.]*[dsfqgxi]")
 _WITHOUT_PERCENT = regex(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
-_MONTHS_AND_MINUTES = regex(r"%[Yy][-/.]?%M|%M[-/.]%d|%d[-/.]%M|%[HI]:?%m")
+_MONTHS_AND_MINUTES = regex(r"%[Yy][-/.]?%M|(?<!%H)(?<!%H.)%M[-/.]%d|%d[-/.]%M|%[HI]:?%m")
 _OFFSET = regex(r"%[MST] ?[-+](?!00:?00)\d\d:?\d\d$")
 _DATE = '"%Y-%m-%d %H:%M:%S"'
 
