@@ -88,8 +88,12 @@ print(pcall({}))
 local _, refusal = pcall(app.integrations.library.lend, { book = "b-404" })
 say(function() string.find(refusal, "404") end)
 --> absent.lua:89: bad argument #1 to 'find' (string expected, got CallError): a failed call raises a table; err.message is its text, err.status the HTTP status
+say(function() return os.date("%Y", 1.5) end)
+--> absent.lua:91: bad argument #2 to 'date' (number has no integer representation): os.date takes whole seconds: os.time(), or math.floor(time.now())
+say(function() return os.difftime(1.5, 0) end)
+--> absent.lua:93: bad argument #1 to 'difftime' (number has no integer representation): times are seconds: subtract them
 
 -- Nothing that a script does to its libraries changes that.
 string.find, string.match, string.gsub = nil, nil, nil
 print(pcall(function() require("json") end))
---> false	absent.lua:94: attempt to call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are already available
+--> false	absent.lua:98: attempt to call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are already available

@@ -54,6 +54,8 @@ local misuses = {
     { "#1 to '%a+' %(table expected, got nil%)$", LIST },
     { "#1 to '%a+' %(string expected, got no value%)$", "a method of a text is called with a colon, as in text:upper()" },
     { "'format' %(number has no integer representation%)$", "%d takes whole numbers: math.floor(x), or %.1f" },
+    { "'date' %(number has no integer representation%)$", "os.date takes whole seconds: os.time(), or math.floor(time.now())" },
+    { "'difftime' %(number has no integer representation%)$", "times are seconds: subtract them" },
     { "#1 to 'time' %(table expected, got string%)$", "time.parse reads a text; os.time takes a table such as { year = 2026, month = 3, day = 1 }" },
     { "#%d to 'unpack' %(number expected, got", "pcall returns several values: local ok, result = pcall(f)" },
     { "'for' limit %(number expected, got nil%)$", LENGTH },
