@@ -503,7 +503,10 @@ def _is_only_caught(check: Evaluator, test: _Test) -> bool:
     variable = check.scopes.variable(test.tested) if test.is_whole else None
     names = next((targets_of(each) for each in variable.node.outer({"variable_declaration"})), []) if variable else []
     first = check.scopes.variable(names[0]) if len(names) == 2 and names[1] is (variable and variable.node) else None
-    return first is not None and not first.reads
+    block = next(test.node.outer(BRANCHES), test.node).get("consequence")
+    asked = block.children[0].get("condition") if block and len(block.children) == 1 else None
+    is_asked = asked is not None and has_word(asked.text, test.tested.text, is_whole=True)
+    return first is not None and not first.reads and not is_asked
 
 
 def _check_there(check: Evaluator, statement: Node, test: _Test, value: Value) -> None:
