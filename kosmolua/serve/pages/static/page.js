@@ -121,10 +121,11 @@
     for (const each of document.querySelectorAll("form:has([data-ticked])")) countTicked(each);
   }
 
-  let ahead = 0; // how many milliseconds the server's clock is ahead of the reader's
+  let ahead = null; // how many milliseconds the server's clock is ahead of the reader's, once it has said what time it is
 
   // Counts on how long something lasts, and how long ago something was.
   setInterval(() => {
+    if (ahead === null) return;
     for (const each of document.querySelectorAll("[data-ago]")) {
       const minutes = Math.floor((Date.now() + ahead - new Date(each.dateTime)) / 60000);
       if (minutes > 0) each.textContent = minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
