@@ -552,13 +552,15 @@ def test_a_page_works_without_scripts(browser: Browser, pages: Pages, monkeypatc
 
     pages.start("plain", "while true do end", run="0123456789ab")
     assert eventually(lambda: window.open("/runs/0123456789ab").get_by_role("button", name="Stop").is_visible())
-    page.get_by_role("button", name="Stop").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Stop").click()
     assert eventually(lambda: has_status("interrupted"))
     window.open("/docs").get_by_role("searchbox").fill("list services")
     page.keyboard.press("Enter")
     expect(page.locator(".hits li").first).to_contain_text("list_services")
     window.open("/playground").get_by_role("textbox", name="Lua script").fill('print("typed")')
-    page.get_by_role("button", name="Run").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Run").click()
     assert eventually(lambda: has_status("done"))
     page.get_by_role("link", name="Replay").click()
     expect(page.locator(".output")).to_contain_text("typed")
