@@ -497,10 +497,7 @@ class Folder(Store):
                     elif suffix == SUFFIX and RUN_ID.fullmatch(run):
                         status = file.stat()
                         found[run] = status.st_mtime_ns, status.st_size
-        except (
-            FileNotFoundError,
-            NotADirectoryError,
-        ):  # a file was removed: the list is made anew
+        except (FileNotFoundError, NotADirectoryError):  # the folder, or a file that was removed: the list is made anew
             return {run: stamp for run in self._names() if (stamp := _stamp_of(self._file(run).name))}
         except OSError as error:
             raise self._unreadable(error) from None

@@ -29,7 +29,7 @@ class Apply(Command):
 
 
 def _with_whole(words: Sequence[str]) -> Iterator[str]:
-    for word, after in zip(words, [*words[1:], ""], strict=False):
+    for word, after in zip(words, [*words, ""][1:], strict=True):
         yield "--again-whole" if word == "--again" and not NUMBERS.fullmatch(after) else word
 
 
